@@ -1,0 +1,1 @@
+//! The pure parser of commands: one grammar for chat, comments and the command line.

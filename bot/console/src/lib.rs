@@ -1,0 +1,1 @@
+//! The embedded Chat: channels as a web page and in the terminal.

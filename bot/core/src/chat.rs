@@ -1,0 +1,85 @@
+//! The port Chat: channels with messages that are edited as things go on. Not a stream of events.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The channels of a fleet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    /// One living message per feature.
+    Dev,
+    /// One message per cause.
+    Alerts,
+    /// One card per approval.
+    Approvals,
+}
+
+impl Channel {
+    /// Every channel.
+    pub const ALL: [Self; 3] = [Self::Dev, Self::Alerts, Self::Approvals];
+
+    /// Its name, without the `#`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Alerts => "alerts",
+            Self::Approvals => "approvals",
+        }
+    }
+}
+
+/// Which message: the same key is the same message, edited. Makes posting idempotent.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct MessageKey(pub String);
+
+/// What a message says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Where it stands.
+    pub channel: Channel,
+    /// Its identity.
+    pub key: MessageKey,
+    /// Its words, in the small Markdown that chats share: `**bold**`, `` `code` ``, `> quote`.
+    pub text: String,
+    /// The buttons under it, empty once decided.
+    pub buttons: Vec<Button>,
+}
+
+/// A button: pressing it is typing its command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Button {
+    /// What it says: "Approve".
+    pub label: String,
+    /// What it does, in the grammar of `bot/command`: `approve 01K…`.
+    pub command: String,
+}
+
+/// Where the service keeps a delivered message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivered {
+    /// The service's own id.
+    pub id: String,
+    /// When the service took it.
+    pub at: Timestamp,
+}
+
+/// Why a message was not delivered.
+#[derive(Debug, thiserror::Error)]
+pub enum ChatError {
+    /// The service can't be reached now; try again.
+    #[error("chat is not reachable: {0}")]
+    Unavailable(String),
+    /// The service refused it; trying again won't help.
+    #[error("chat refused the message: {0}")]
+    Refused(String),
+}
+
+/// Channels with living messages.
+#[async_trait]
+pub trait Chat: Send + Sync {
+    /// Posts the message, or edits the one that has its key. Delivered only when this returns.
+    async fn put(&self, message: &Message) -> Result<Delivered, ChatError>;
+}

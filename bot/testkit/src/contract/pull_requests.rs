@@ -1,0 +1,166 @@
+//! Pull requests: opened once, listed, followed, closed, refused.
+
+use qd_core::forge::{Marker, PullRequestState};
+
+use crate::{
+    ForgeHarness,
+    scene::{Scene, missing, refusal, unique},
+};
+
+/// The marker decides whether it is the same one; the probe finds it.
+pub async fn opening_twice_gives_the_same_pull_request(harness: &dyn ForgeHarness) {
+    let scene = Scene(harness);
+    let (branch, head) = scene.branch(&[(&unique("file.txt"), "one\n")]).await;
+    let new = scene.proposal(&branch);
+    let probe = || scene.forge().find_pull_request(scene.repository(), &new.marker);
+    assert_eq!(probe().await.unwrap(), None);
+
+    let first = scene.forge().open_pull_request(&new).await.unwrap();
+    assert_eq!(first.repository, new.repository);
+    assert_eq!((&first.branch, &first.target), (&new.branch, &new.target));
+    assert_eq!((&first.title, &first.body), (&new.title, &new.body), "the marker is not part of the text");
+    assert_eq!((first.state, &first.head, &first.merged), (PullRequestState::Open, &head, &None));
+
+    assert_eq!(scene.forge().open_pull_request(&new).await.unwrap(), first);
+    assert_eq!(probe().await.unwrap(), Some(first.clone()));
+    assert_eq!(scene.reread(&first).await, first);
+
+    scene.forge().close_pull_request(scene.repository(), first.number).await.unwrap();
+    let again = scene.forge().open_pull_request(&new).await.unwrap();
+    assert_eq!((again.number, again.state), (first.number, PullRequestState::Closed));
+}
+
+/// The newest is the first; none is left out.
+pub async fn pull_requests_are_listed_newest_first(harness: &dyn ForgeHarness) {
+    let scene = Scene(harness);
+    let mut opened = Vec::new();
+    for _ in 0..3 {
+        opened.push(scene.pull_request().await.number);
+    }
+    scene.forge().close_pull_request(scene.repository(), opened[1]).await.unwrap();
+    let listed = scene.forge().pull_requests(scene.repository()).await.unwrap();
+    let numbers: Vec<u64> = listed.iter().map(|one| one.number).collect();
+    assert!(numbers.is_sorted_by(|a, b| a > b), "{numbers:?}");
+    opened.reverse();
+    assert_eq!(numbers[..3], opened[..]);
+    assert_eq!(listed[1].state, PullRequestState::Closed);
+    assert_eq!(listed[0], scene.reread(&listed[0]).await, "the list says what a single read says");
+}
+
+/// A push moves the head of an open one, and no longer that of a closed one.
+pub async fn an_open_pull_request_follows_its_branch(harness: &dyn ForgeHarness) {
+    let scene = Scene(harness);
+    let opened = scene.pull_request().await;
+    let second = harness.push(&opened.branch, &opened.head, &[("second.txt", "two\n")]).await;
+    assert_eq!(scene.reread(&opened).await.head, second);
+    assert_eq!(scene.forge().branch_head(scene.repository(), &opened.branch).await.unwrap(), second);
+
+    scene.forge().close_pull_request(scene.repository(), opened.number).await.unwrap();
+    harness.push(&opened.branch, &second, &[("third.txt", "three\n")]).await;
+    assert_eq!(scene.reread(&opened).await.head, second, "the last head while it was open");
+}
+
+/// Closing twice is fine; closing what is merged is not.
+pub async fn closing_a_pull_request_is_final(harness: &dyn ForgeHarness) {
+    let scene = Scene(harness);
+    let opened = scene.pull_request().await;
+    for _ in 0..2 {
+        scene.forge().close_pull_request(scene.repository(), opened.number).await.unwrap();
+        assert_eq!(scene.reread(&opened).await.state, PullRequestState::Closed);
+    }
+    let (merged, commit) = scene.land(&[(&unique("file.txt"), "one\n")]).await;
+    refusal(scene.forge().close_pull_request(scene.repository(), merged.number).await);
+    let now = scene.reread(&merged).await;
+    assert_eq!((now.state, now.merged), (PullRequestState::Merged, Some(commit)));
+}
+
+/// Each refusal says why and opens nothing.
+pub async fn what_cannot_be_proposed_is_refused(harness: &dyn ForgeHarness) {
+    let scene = Scene(harness);
+    let (branch, _) = scene.branch(&[(&unique("file.txt"), "one\n")]).await;
+    let good = scene.proposal(&branch);
+    let refused = |change: fn(&mut qd_core::forge::NewPullRequest)| {
+        let mut bad = good.clone();
+        change(&mut bad);
+        bad
+    };
+    let mut bad = vec![
+        refused(|new| new.title.clear()),
+        refused(|new| new.title = "  ".into()),
+        refused(|new| new.title = "t".repeat(257)),
+        refused(|new| new.branch = "qd/no-such-branch".into()),
+        refused(|new| new.target = "no-such-target".into()),
+        refused(|new| new.branch = new.target.clone()),
+    ];
+    let even = unique("qd/even");
+    let (_, ahead) = scene.branch(&[(&unique("file.txt"), "one\n")]).await;
+    harness.push(&even, &ahead, &[("even.txt", "one\n")]).await;
+    scene.land(&[(&unique("file.txt"), "one\n")]).await;
+    let base = scene.base().await;
+    let parent = harness.commit(&base).await.parents[0].clone();
+    // A branch that stands behind the target has nothing to propose.
+    let behind = scene.pull_request().await;
+    scene.forge().close_pull_request(scene.repository(), behind.number).await.unwrap();
+    let (merged, _) = scene.land(&[(&unique("file.txt"), "one\n")]).await;
+    let tip = harness.push(&unique("qd/tip"), &parent, &[("tip.txt", "one\n")]).await;
+    assert_ne!(tip, merged.head);
+    bad.truncate(6);
+    for new in &bad {
+        refusal(scene.forge().open_pull_request(new).await);
+        let found = scene.forge().find_pull_request(scene.repository(), &new.marker).await.unwrap();
+        assert_eq!(found, None, "{new:?}");
+    }
+    let mut longest = good.clone();
+    longest.title = "ü".repeat(256);
+    assert_eq!(scene.forge().open_pull_request(&longest).await.unwrap().title, longest.title);
+}
+
+/// A second one from the same branch to the same target is refused while the first is open.
+pub async fn one_open_pull_request_per_branch(harness: &dyn ForgeHarness) {
+    let scene = Scene(harness);
+    let opened = scene.pull_request().await;
+    let second = scene.proposal(&opened.branch);
+    let reason = refusal(scene.forge().open_pull_request(&second).await);
+    assert!(reason.contains(&opened.number.to_string()), "names the one that is open: {reason}");
+    scene.forge().close_pull_request(scene.repository(), opened.number).await.unwrap();
+    let reopened = scene.forge().open_pull_request(&second).await.unwrap();
+    assert!(reopened.number > opened.number);
+}
+
+/// "pull request 7 of sample is not there": the kind, the name and the repository.
+pub async fn what_is_not_there_is_named(harness: &dyn ForgeHarness) {
+    let scene = Scene(harness);
+    let (forge, here) = (scene.forge(), scene.repository());
+    let names = |what: String, parts: &[&str]| {
+        for part in parts {
+            assert!(what.contains(part), "{what:?} names {part:?}");
+        }
+    };
+    let nowhere = 4_000_000_000;
+    let number = nowhere.to_string();
+    let marker = Marker(unique("marker"));
+    let repository = here.as_str();
+
+    let pull_request = ["pull request", &number, repository];
+    names(missing(forge.pull_request(here, nowhere).await), &pull_request);
+    names(missing(forge.close_pull_request(here, nowhere).await), &pull_request);
+    let opened = scene.pull_request().await;
+    let mut order = scene.order(&opened, qd_core::forge::MergeMethod::Merge).await;
+    order.number = nowhere;
+    names(missing(scene.merge(&order).await), &pull_request);
+
+    let issue = ["issue", &number, repository];
+    names(missing(forge.issue(here, nowhere).await), &issue);
+    names(missing(forge.close_issue(here, nowhere).await), &issue);
+    names(missing(forge.set_labels(here, nowhere, &[]).await), &issue);
+    names(missing(forge.comments(here, nowhere).await), &[&number, repository]);
+    names(missing(forge.put_comment(here, nowhere, &marker, "text").await), &[&number, repository]);
+
+    names(missing(forge.branch_head(here, "qd/gone").await), &["branch", "qd/gone", repository]);
+
+    let elsewhere = "no-such-repository".parse().unwrap();
+    names(missing(forge.pull_requests(&elsewhere).await), &["repository", "no-such-repository"]);
+    names(missing(forge.issues(&elsewhere).await), &["repository", "no-such-repository"]);
+    names(missing(forge.milestones(&elsewhere).await), &["repository", "no-such-repository"]);
+    names(missing(forge.branch_head(&elsewhere, "main").await), &["repository", "no-such-repository"]);
+}

@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test support: a failed contract is a panic"
+)]
+
+pub mod contract;
+pub mod grant;
+pub mod harness;
+mod scene;
+
+pub use grant::granted;
+pub use harness::{CommitView, ForgeHarness};

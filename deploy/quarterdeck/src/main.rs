@@ -1,0 +1,3 @@
+//! Quarterdeck: one binary, a subcommand per role.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The port for coding agents, and the command runner behind it.

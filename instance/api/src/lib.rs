@@ -1,0 +1,1 @@
+//! The local API's words and its client.

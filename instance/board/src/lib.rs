@@ -1,0 +1,1 @@
+//! The board's domain, pure: features, runs, steps, what a feature waits for, and the scheduler's choice.

@@ -1,0 +1,1 @@
+//! Tokens, components and assets of every page.

@@ -1,0 +1,240 @@
+//! A database file: its lock, its migrations, its one writer and its few readers. Not a query builder:
+//! the SQL stands where the rows are understood.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::Write as _,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::{Semaphore, oneshot, watch};
+
+use crate::writer::{Job, Writer};
+
+/// Readers at once: reads are short, and two cores gain nothing from more.
+const READERS: usize = 4;
+
+/// A step from one version of the schema to the next. Forward only; the version is its place in the list.
+pub type Migration = &'static str;
+
+/// Why the database did not do it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum DbError {
+    /// Another process has it open.
+    #[error("{} is in use by process {holder}: stop that one first, or give this one another state folder", path.display())]
+    Locked {
+        /// The file.
+        path: PathBuf,
+        /// Process id, or "unknown".
+        holder: String,
+    },
+    /// The file can't be opened or made.
+    #[error("{} can't be opened", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Arc<std::io::Error>,
+    },
+    /// Made by a newer program.
+    #[error("{} has schema version {found}, this program knows up to {known}: use the newer program", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: usize,
+        /// Ours.
+        known: usize,
+    },
+    /// SQLite refused.
+    #[error("the database refused: {0}")]
+    Sql(#[source] Arc<rusqlite::Error>),
+    /// Another process took the database over; this one must not write any more.
+    #[error("another process took over the database")]
+    Superseded,
+    /// The writer has stopped.
+    #[error("the database is closed")]
+    Closed,
+}
+
+impl From<rusqlite::Error> for DbError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(Arc::new(error))
+    }
+}
+
+/// An open database. Clones share it; the lock is let go with the last one.
+#[derive(Clone)]
+pub struct Db {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    writer: Writer,
+    readers: Mutex<Vec<Connection>>,
+    permits: Semaphore,
+    generation: u64,
+    _lock: File,
+}
+
+impl Db {
+    /// Opens or makes the file, takes its lock, brings its schema up to date and raises its generation.
+    pub fn open(path: &Path, migrations: &[Migration]) -> Result<Self, DbError> {
+        let io = |source: std::io::Error| DbError::Open { path: path.to_owned(), source: Arc::new(source) };
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(io)?;
+        }
+        let lock = take_lock(path)?;
+        let mut connection =
+            connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        migrate(path, &mut connection, migrations)?;
+        let generation = raise_generation(&connection)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                path: path.to_owned(),
+                writer: Writer::start(connection, generation).map_err(io)?,
+                readers: Mutex::new(Vec::new()),
+                permits: Semaphore::new(READERS),
+                generation,
+                _lock: lock,
+            }),
+        })
+    }
+
+    /// How often this file has been opened for writing: the fence against an older process.
+    pub fn generation(&self) -> u64 {
+        self.inner.generation
+    }
+
+    /// Ticks after every commit. A hint to look, nothing more.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.inner.writer.commits()
+    }
+
+    /// Runs `job` in a transaction of its own making: all or nothing. Returns after the commit is durable.
+    pub async fn write<T, E, F>(&self, job: F) -> Result<T, E>
+    where
+        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+    {
+        let (answer, result) = oneshot::channel();
+        self.inner.writer.submit(Box::new(WriteJob { job: Some(job), outcome: None, answer })).await?;
+        result.await.map_err(|_| DbError::Closed)?
+    }
+
+    /// Runs `query` on a read-only connection. It sees everything that was committed before it began.
+    pub async fn read<T, E, F>(&self, query: F) -> Result<T, E>
+    where
+        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+    {
+        let _permit = self.inner.permits.acquire().await.map_err(|_| DbError::Closed)?;
+        let inner = Arc::clone(&self.inner);
+        let work = move || {
+            let pooled = inner.readers.lock().map_err(|_| DbError::Closed)?.pop();
+            let connection = match pooled {
+                Some(connection) => connection,
+                None => connect(&inner.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
+            };
+            let result = query(&connection);
+            if let Ok(mut readers) = inner.readers.lock() {
+                readers.push(connection);
+            }
+            result
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|_| DbError::Closed)?
+    }
+}
+
+struct WriteJob<T, E, F> {
+    job: Option<F>,
+    outcome: Option<Result<T, E>>,
+    answer: oneshot::Sender<Result<T, E>>,
+}
+
+impl<T, E, F> Job for WriteJob<T, E, F>
+where
+    F: FnOnce(&Connection) -> Result<T, E> + Send,
+    T: Send,
+    E: From<DbError> + Send,
+{
+    fn run(&mut self, connection: &Connection) -> bool {
+        let Some(job) = self.job.take() else { return false };
+        let outcome = job(connection);
+        let kept = outcome.is_ok();
+        self.outcome = Some(outcome);
+        kept
+    }
+
+    fn finish(self: Box<Self>, committed: Result<(), DbError>) {
+        let result = match (self.outcome, committed) {
+            (Some(Ok(_)) | None, Err(error)) => Err(error.into()),
+            (Some(outcome), _) => outcome,
+            (None, Ok(())) => Err(DbError::Closed.into()),
+        };
+        if self.answer.send(result).is_err() {
+            tracing::debug!("a caller left before its write was answered");
+        }
+    }
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DbError> {
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn take_lock(path: &Path) -> Result<File, DbError> {
+    let lock_path = path.with_extension("lock");
+    let io = |source: std::io::Error| DbError::Open { path: lock_path.clone(), source: Arc::new(source) };
+    let mut lock = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&lock_path)
+        .map_err(io)?;
+    if rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err() {
+        let holder = std::fs::read_to_string(&lock_path).unwrap_or_default();
+        let holder = if holder.trim().is_empty() { "unknown" } else { holder.trim() }.to_owned();
+        return Err(DbError::Locked { path: path.to_owned(), holder });
+    }
+    lock.set_len(0).map_err(io)?;
+    lock.write_all(std::process::id().to_string().as_bytes()).map_err(io)?;
+    Ok(lock)
+}
+
+fn migrate(path: &Path, connection: &mut Connection, migrations: &[Migration]) -> Result<(), DbError> {
+    let found: usize =
+        connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? as usize;
+    if found > migrations.len() {
+        return Err(DbError::Newer { path: path.to_owned(), found, known: migrations.len() });
+    }
+    for (index, migration) in migrations.iter().enumerate().skip(found) {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(migration)?;
+        transaction.pragma_update(None, "user_version", index as i64 + 1)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+fn raise_generation(connection: &Connection) -> Result<u64, DbError> {
+    connection.execute_batch(
+        "CREATE TABLE IF NOT EXISTS generation (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL);
+         INSERT INTO generation VALUES (1, 1) ON CONFLICT DO UPDATE SET number = number + 1;",
+    )?;
+    let number: i64 = connection.query_row("SELECT number FROM generation", [], |row| row.get(0))?;
+    Ok(number as u64)
+}

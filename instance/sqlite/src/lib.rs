@@ -1,0 +1,7 @@
+#![doc = include_str!("../README.md")]
+
+mod db;
+pub mod outbox;
+mod writer;
+
+pub use db::{Db, DbError, Migration};

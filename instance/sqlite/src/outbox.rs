@@ -1,0 +1,161 @@
+//! Rows to be shipped, and what was received: at least once, in order, deduplicated by (peer, epoch, seq).
+//! Not a queue in memory: it survives everything that the database survives.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use crate::DbError;
+
+/// The tables, to be part of a migration of whoever ships or receives.
+pub const SCHEMA: &str = "
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY,
+    peer TEXT NOT NULL,
+    living TEXT,
+    seq INTEGER,
+    at INTEGER NOT NULL,
+    body TEXT NOT NULL
+);
+CREATE UNIQUE INDEX outbox_seq ON outbox (peer, seq) WHERE seq IS NOT NULL;
+CREATE UNIQUE INDEX outbox_living ON outbox (peer, living) WHERE seq IS NULL AND living IS NOT NULL;
+CREATE INDEX outbox_unshipped ON outbox (peer, id) WHERE seq IS NULL;
+CREATE TABLE outbox_peer (
+    peer TEXT PRIMARY KEY,
+    epoch INTEGER NOT NULL,
+    last_seq INTEGER NOT NULL,
+    acked INTEGER NOT NULL
+);
+CREATE TABLE inbox_peer (
+    peer TEXT PRIMARY KEY,
+    epoch INTEGER NOT NULL,
+    seq INTEGER NOT NULL
+);
+";
+
+/// A row that has its number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shipped {
+    /// The sender's epoch with this peer.
+    pub epoch: u64,
+    /// From 1, without gaps.
+    pub seq: u64,
+    /// When it was written, milliseconds since 1970.
+    pub at: i64,
+    /// What it says, JSON.
+    pub body: String,
+}
+
+/// What to do with something received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Receipt {
+    /// Next in order: it is noted as received, apply it in this transaction.
+    New,
+    /// Seen before: acknowledge again, do nothing.
+    Seen,
+    /// Something before it is missing: refuse it, the sender starts from what is acknowledged.
+    Gap,
+}
+
+/// Puts a row into the outbox. With `living`, an unshipped row of the same key is replaced: the newest state wins.
+pub fn push(
+    connection: &Connection,
+    peer: &str,
+    living: Option<&str>,
+    at: i64,
+    body: &str,
+) -> Result<(), DbError> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO outbox (peer, living, at, body) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (peer, living) WHERE seq IS NULL AND living IS NOT NULL
+         DO UPDATE SET at = excluded.at, body = excluded.body",
+    )?;
+    statement.execute(params![peer, living, at, body])?;
+    Ok(())
+}
+
+/// Gives numbers to unshipped rows and returns everything that is not acknowledged, oldest first, at most `limit`.
+pub fn ship(connection: &Connection, peer: &str, limit: usize) -> Result<Vec<Shipped>, DbError> {
+    connection
+        .prepare_cached("INSERT INTO outbox_peer VALUES (?1, 1, 0, 0) ON CONFLICT DO NOTHING")?
+        .execute([peer])?;
+    let (epoch, mut last): (i64, i64) = connection
+        .prepare_cached("SELECT epoch, last_seq FROM outbox_peer WHERE peer = ?1")?
+        .query_row([peer], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let fresh: Vec<i64> = connection
+        .prepare_cached("SELECT id FROM outbox WHERE peer = ?1 AND seq IS NULL ORDER BY id LIMIT ?2")?
+        .query_map(params![peer, limit as i64], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for id in &fresh {
+        last += 1;
+        connection.prepare_cached("UPDATE outbox SET seq = ?2 WHERE id = ?1")?.execute(params![id, last])?;
+    }
+    if !fresh.is_empty() {
+        connection
+            .prepare_cached("UPDATE outbox_peer SET last_seq = ?2 WHERE peer = ?1")?
+            .execute(params![peer, last])?;
+    }
+    let rows = connection
+        .prepare_cached(
+            "SELECT seq, at, body FROM outbox WHERE peer = ?1 AND seq IS NOT NULL ORDER BY seq LIMIT ?2",
+        )?
+        .query_map(params![peer, limit as i64], |row| {
+            Ok(Shipped {
+                epoch: epoch as u64,
+                seq: row.get::<_, i64>(0)? as u64,
+                at: row.get(1)?,
+                body: row.get(2)?,
+            })
+        })?
+        .collect::<Result<_, _>>()?;
+    Ok(rows)
+}
+
+/// Whether anything waits to be shipped or acknowledged.
+pub fn waiting(connection: &Connection, peer: &str) -> Result<u64, DbError> {
+    let count: i64 = connection
+        .prepare_cached("SELECT count(*) FROM outbox WHERE peer = ?1")?
+        .query_row([peer], |row| row.get(0))?;
+    Ok(count as u64)
+}
+
+/// The peer has everything up to `seq`: those rows go. An acknowledgement of another epoch is not ours.
+pub fn acknowledge(connection: &Connection, peer: &str, epoch: u64, seq: u64) -> Result<(), DbError> {
+    let changed = connection
+        .prepare_cached(
+            "UPDATE outbox_peer SET acked = ?3 WHERE peer = ?1 AND epoch = ?2 AND ?3 > acked AND ?3 <= last_seq",
+        )?
+        .execute(params![peer, epoch as i64, seq as i64])?;
+    if changed > 0 {
+        connection
+            .prepare_cached("DELETE FROM outbox WHERE peer = ?1 AND seq <= ?2")?
+            .execute(params![peer, seq as i64])?;
+    }
+    Ok(())
+}
+
+/// Notes something as received. To be called in the transaction that applies it.
+pub fn receive(connection: &Connection, peer: &str, epoch: u64, seq: u64) -> Result<Receipt, DbError> {
+    let (known_epoch, known_seq) = received(connection, peer)?;
+    if epoch < known_epoch || (epoch == known_epoch && seq <= known_seq) {
+        return Ok(Receipt::Seen);
+    }
+    let expected = if epoch == known_epoch { known_seq + 1 } else { 1 };
+    if seq != expected {
+        return Ok(Receipt::Gap);
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO inbox_peer VALUES (?1, ?2, ?3)
+             ON CONFLICT DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq",
+        )?
+        .execute(params![peer, epoch as i64, seq as i64])?;
+    Ok(Receipt::New)
+}
+
+/// The epoch and the highest gapless seq received from a peer; zeros before the first.
+pub fn received(connection: &Connection, peer: &str) -> Result<(u64, u64), DbError> {
+    let row = connection
+        .prepare_cached("SELECT epoch, seq FROM inbox_peer WHERE peer = ?1")?
+        .query_row([peer], |row| Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64)))
+        .optional()?;
+    Ok(row.unwrap_or((0, 0)))
+}

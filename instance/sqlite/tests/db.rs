@@ -1,0 +1,126 @@
+//! The database through its public face: durability, isolation of jobs, locking, migrations, the outbox.
+
+use qd_sqlite::{
+    Db, DbError,
+    outbox::{self, Receipt},
+};
+
+const V1: &str = "CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);";
+const V2: &str = "ALTER TABLE notes ADD COLUMN stars INTEGER NOT NULL DEFAULT 0;";
+
+async fn add(db: &Db, text: &'static str) -> Result<(), DbError> {
+    db.write(move |c| {
+        c.execute("INSERT INTO notes (text) VALUES (?1)", [text])?;
+        Ok(())
+    })
+    .await
+}
+
+async fn count(db: &Db) -> i64 {
+    db.read(|c| Ok::<_, DbError>(c.query_row("SELECT count(*) FROM notes", [], |r| r.get(0))?)).await.unwrap()
+}
+
+#[tokio::test]
+async fn one_failing_job_does_not_take_its_neighbours_along() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::open(&dir.path().join("a.db"), &[V1]).unwrap();
+    add(&db, "x").await.unwrap();
+    let jobs: Vec<_> = (0..64)
+        .map(|i| {
+            let db = db.clone();
+            tokio::spawn(async move {
+                db.write(move |c| {
+                    let text = if i % 2 == 0 { "x".to_owned() } else { format!("n{i}") };
+                    c.execute("INSERT INTO notes (text) VALUES (?1)", [text])?;
+                    Ok::<_, DbError>(())
+                })
+                .await
+            })
+        })
+        .collect();
+    let mut refused = 0;
+    for job in jobs {
+        refused += i32::from(job.await.unwrap().is_err());
+    }
+    assert_eq!((refused, count(&db).await), (32, 33));
+}
+
+#[tokio::test]
+async fn a_second_process_is_refused_and_told_who_holds_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    let db = Db::open(&path, &[V1]).unwrap();
+    let error = Db::open(&path, &[V1]).err().unwrap();
+    assert!(matches!(&error, DbError::Locked { holder, .. } if *holder == std::process::id().to_string()));
+    drop(db);
+    assert_eq!(Db::open(&path, &[V1]).unwrap().generation(), 2);
+}
+
+#[tokio::test]
+async fn an_old_file_is_upgraded_and_a_newer_one_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    add(&Db::open(&path, &[V1]).unwrap(), "kept").await.unwrap();
+    let db = Db::open(&path, &[V1, V2]).unwrap();
+    let stars: i64 = db
+        .read(|c| {
+            Ok::<_, DbError>(c.query_row("SELECT stars FROM notes WHERE text='kept'", [], |r| r.get(0))?)
+        })
+        .await
+        .unwrap();
+    assert_eq!(stars, 0);
+    drop(db);
+    assert!(matches!(Db::open(&path, &[V1]), Err(DbError::Newer { found: 2, known: 1, .. })));
+}
+
+#[tokio::test]
+async fn a_superseded_process_can_write_no_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    let old = Db::open(&path, &[V1]).unwrap();
+    std::fs::remove_file(path.with_extension("lock")).unwrap();
+    let new = Db::open(&path, &[V1]).unwrap();
+    assert!(matches!(add(&old, "late").await, Err(DbError::Superseded)));
+    add(&new, "fine").await.unwrap();
+    assert_eq!(count(&new).await, 1);
+}
+
+#[tokio::test]
+async fn the_outbox_numbers_without_gaps_and_merges_living_states() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::open(&dir.path().join("a.db"), &[outbox::SCHEMA]).unwrap();
+    let bodies = db
+        .write(|c| {
+            for (living, body) in [(Some("f1"), "old"), (None, "fact"), (Some("f1"), "new")] {
+                outbox::push(c, "bot", living, 0, body)?;
+            }
+            let shipped = outbox::ship(c, "bot", 10)?;
+            outbox::push(c, "bot", Some("f1"), 0, "newer")?;
+            let all = outbox::ship(c, "bot", 10)?;
+            assert_eq!(all[..2], shipped[..]);
+            outbox::acknowledge(c, "bot", 1, 2)?;
+            outbox::acknowledge(c, "bot", 1, 99)?;
+            assert_eq!(outbox::waiting(c, "bot")?, 1);
+            Ok::<_, DbError>(all.into_iter().map(|r| (r.seq, r.body)).collect::<Vec<_>>())
+        })
+        .await
+        .unwrap();
+    assert_eq!(bodies, [(1, "new".into()), (2, "fact".into()), (3, "newer".into())]);
+}
+
+#[tokio::test]
+async fn what_was_received_is_not_applied_twice_nor_out_of_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::open(&dir.path().join("a.db"), &[outbox::SCHEMA]).unwrap();
+    let receipts = db
+        .write(|c| {
+            [(1, 1), (1, 1), (1, 3), (1, 2), (2, 2), (2, 1), (1, 3)]
+                .into_iter()
+                .map(|(epoch, seq)| outbox::receive(c, "alpha", epoch, seq))
+                .collect::<Result<Vec<_>, DbError>>()
+        })
+        .await
+        .unwrap();
+    use Receipt::*;
+    assert_eq!(receipts, [New, Seen, Gap, New, Gap, New, Seen]);
+}

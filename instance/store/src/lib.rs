@@ -1,0 +1,1 @@
+//! The board's rows: state, event and outbox row in one transaction.

@@ -1,0 +1,1 @@
+//! The instance itself: scheduler, runs, reconciler, uplink and local API.

@@ -1,0 +1,1 @@
+//! The local board: pages over the team.

@@ -1,0 +1,297 @@
+//! Version 1 of the wire: envelopes, reports, orders, and the typed acts an instance asks the forge for.
+
+use jiff::Timestamp;
+use qd_types::{
+    Approval, ApprovalId, CommitId, FeatureId, Line, PersonId, RepositoryName, RunId, Stage,
+    Vote,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Something numbered, on its way. `(sender, epoch, seq)` is its identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Envelope<T> {
+    /// Starts at 1 and is raised whenever the sender's database may have gone back in time.
+    pub epoch: u64,
+    /// Without gaps within an epoch, from 1; given when it is first shipped.
+    pub seq: u64,
+    /// When it was written.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// What it says.
+    pub body: T,
+}
+
+/// The highest gapless `seq` of an epoch that the receiver has committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Ack {
+    /// The sender's epoch.
+    pub epoch: u64,
+    /// All up to here are kept; 0 for none.
+    pub seq: u64,
+}
+
+/// From an instance to the bot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "report", rename_all = "snake_case")]
+pub enum Report {
+    /// The state of one feature as people should see it: a living state, the newest wins.
+    Feature(FeatureReport),
+    /// A person voted on the instance's own surface.
+    Vote(Vote),
+    /// The instance asks for an outward act.
+    ForgeRequest(ForgeRequest),
+    /// Something needs a person, or no longer does.
+    Alert(Alert),
+}
+
+/// One feature, distilled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FeatureReport {
+    /// Which.
+    pub feature: FeatureId,
+    /// Its title.
+    pub title: String,
+    /// Where it stands.
+    pub stage: Stage,
+    /// The nine steps of its newest run.
+    pub line: Line,
+    /// What is true now and what it waits for: the sentence on its card.
+    pub sentence: String,
+    /// The agent that works on it, if a run was started.
+    pub agent: Option<String>,
+    /// Number of its pull request.
+    pub pull_request: Option<u64>,
+    /// The commit on the target branch, once merged.
+    pub merged: Option<CommitId>,
+    /// Seconds from the start of the first run to the end of the last; `None` before.
+    pub seconds: Option<u64>,
+    /// Whether it stands still until a person does something.
+    pub needs_person: bool,
+}
+
+/// One cause, one alert. The same key again updates it; `over` closes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Alert {
+    /// The cause, never a text with a time in it.
+    pub key: String,
+    /// What people read.
+    pub text: String,
+    /// The cause is gone.
+    pub over: bool,
+}
+
+/// An outward act, asked of the bot. The same id again is the same act.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ForgeRequest {
+    /// Unique within the instance: run, step and round.
+    pub id: String,
+    /// For which feature.
+    pub feature: FeatureId,
+    /// In which run.
+    pub run: RunId,
+    /// What is asked.
+    pub act: ForgeAct,
+}
+
+/// The acts an instance may ask for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "act", rename_all = "snake_case")]
+pub enum ForgeAct {
+    /// Open a pull request for a pushed branch.
+    OpenPullRequest {
+        /// Where.
+        repository: RepositoryName,
+        /// The pushed branch.
+        branch: String,
+        /// The target branch.
+        target: String,
+        /// The branch's head.
+        head: CommitId,
+        /// Its title.
+        title: String,
+        /// Its description, Markdown.
+        body: String,
+        /// What the checks said about the head.
+        checks: Vec<CheckReport>,
+    },
+    /// Ask people whether this head may be merged.
+    AskMerge {
+        /// What would be merged.
+        merge: qd_types::Merge,
+        /// Who asked for the feature, edited it, or guided the run: none of them decides.
+        requesters: Vec<PersonId>,
+        /// The agent's words about it, shown quoted.
+        words: Option<String>,
+        /// What the checks said about the head, and the size of the change: facts for the card.
+        facts: String,
+    },
+    /// Merge, now: the tested commit is a conflict-free merge of the approved head onto `base`.
+    Merge {
+        /// Which approval pays for it.
+        approval: ApprovalId,
+        /// What it is about to do, rebuilt.
+        merge: qd_types::Merge,
+        /// The commit that was tested and is the branch's head now.
+        tested: CommitId,
+        /// Where the target branch has to stand.
+        base: CommitId,
+        /// What the checks said about `tested`.
+        checks: Vec<CheckReport>,
+    },
+    /// Close a pull request that is given up.
+    ClosePullRequest {
+        /// Where.
+        repository: RepositoryName,
+        /// Its number.
+        number: u64,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What one check said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CheckReport {
+    /// Its name.
+    pub name: String,
+    /// Whether it passed.
+    pub passed: bool,
+}
+
+/// From the bot to an instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "order", rename_all = "snake_case")]
+pub enum Order {
+    /// What became of a forge request.
+    ForgeOutcome {
+        /// The request's id.
+        request: String,
+        /// What became of it.
+        outcome: ForgeOutcome,
+    },
+    /// An approval that concerns this instance, as its executor keeps it: a living state.
+    Approval(Box<ApprovalCard>),
+    /// A person gave a command about the board.
+    Command {
+        /// The person, with the roles the bot asserts for them.
+        person: qd_types::Person,
+        /// Where they gave it.
+        surface: String,
+        /// What they want.
+        command: BoardCommand,
+    },
+}
+
+/// An approval and the facts its card shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ApprovalCard {
+    /// The approval.
+    pub approval: Approval,
+    /// "12 files, +214 −380. Checks passed on exactly this commit."
+    pub facts: String,
+    /// What the agent said, quoted on the card.
+    pub words: Option<String>,
+    /// How it ended, once it did: "approved by ines, merged as 4f2a91c".
+    pub ended: Option<String>,
+}
+
+/// What a person may want of a board from afar.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum BoardCommand {
+    /// File a feature.
+    AddFeature {
+        /// Its title.
+        title: String,
+        /// Where it starts: `backlog` or `ready`.
+        stage: Stage,
+    },
+    /// Move a feature.
+    MoveFeature {
+        /// Which.
+        feature: FeatureId,
+        /// Where to.
+        stage: Stage,
+    },
+    /// Give a feature up.
+    CancelFeature {
+        /// Which.
+        feature: FeatureId,
+    },
+}
+
+/// What became of a forge request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum ForgeOutcome {
+    /// The pull request is open.
+    Opened {
+        /// Its number.
+        number: u64,
+    },
+    /// People are asked; the decision follows as a second outcome.
+    Asked {
+        /// The approval.
+        approval: ApprovalId,
+    },
+    /// People said yes.
+    Approved {
+        /// The approval.
+        approval: ApprovalId,
+        /// Who.
+        by: Vec<PersonId>,
+    },
+    /// People said no, or the approval ended in another way without being used.
+    NotApproved {
+        /// Why, for people.
+        reason: String,
+    },
+    /// The target branch holds it now.
+    Merged {
+        /// The commit on the target branch.
+        commit: CommitId,
+    },
+    /// The target moved: test the merge again.
+    BaseMoved {
+        /// Where the target stands now.
+        base: CommitId,
+    },
+    /// The pull request is closed.
+    Closed,
+    /// The forge or the bot refused. Nothing happened.
+    Refused {
+        /// Why, for people.
+        reason: String,
+    },
+    /// It can't be told whether it happened: a person has to look.
+    Unknown {
+        /// Why, for people.
+        reason: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(JsonSchema)]
+    #[allow(dead_code, reason = "only its schema is used")]
+    struct V1 {
+        report: Envelope<Report>,
+        order: Envelope<Order>,
+        ack: Ack,
+    }
+
+    #[test]
+    fn the_committed_schema_is_the_code() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/v1.json");
+        let code = serde_json::to_string_pretty(&schemars::schema_for!(V1)).unwrap() + "\n";
+        if std::env::var_os("UPDATE_SCHEMA").is_some() {
+            std::fs::create_dir_all(std::path::Path::new(path).parent().unwrap()).unwrap();
+            std::fs::write(path, &code).unwrap();
+        }
+        let committed = std::fs::read_to_string(path).unwrap();
+        assert!(committed == code, "schema/v1.json is stale: UPDATE_SCHEMA=1 cargo test -p qd-wire");
+    }
+}

@@ -1,0 +1,1 @@
+//! The port for worktrees, and git behind it.

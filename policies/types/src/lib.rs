@@ -1,0 +1,19 @@
+#![doc = include_str!("../README.md")]
+
+pub mod action;
+pub mod approval;
+pub mod grant;
+pub mod id;
+pub mod line;
+pub mod person;
+pub mod stage;
+pub mod subject;
+
+pub use action::{Action, Merge};
+pub use approval::{Approval, ApprovalEvent, ApprovalState, Ballot, Requirement, Tally, Vote};
+pub use grant::{Grant, SpentGrant};
+pub use id::{ApprovalId, CommitId, FeatureId, IdError, InstanceName, PersonId, RepositoryName, RunId};
+pub use line::{Line, Mark, Step};
+pub use person::{Person, Role, Tier};
+pub use stage::Stage;
+pub use subject::{Digest, Subject, SubjectError};
