@@ -83,3 +83,10 @@ pub trait Chat: Send + Sync {
     /// Posts the message, or edits the one that has its key. Delivered only when this returns.
     async fn put(&self, message: &Message) -> Result<Delivered, ChatError>;
 }
+
+/// What people type into a channel, or press, comes in here. The hub implements it; an adapter of Chat calls it.
+#[async_trait]
+pub trait Commands: Send + Sync {
+    /// Takes one command in the grammar of `bot/command` and answers in a few words, for that person alone.
+    async fn command(&self, from: &qd_types::Person, surface: &str, text: &str) -> String;
+}

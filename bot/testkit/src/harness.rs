@@ -34,6 +34,9 @@ pub trait ForgeHarness: Send + Sync {
     /// whatever stood there. Returns the commit.
     async fn push(&self, branch: &str, parent: &CommitId, files: &[(&str, &str)]) -> CommitId;
 
+    /// Pushes a commit that is there to `branch`, whatever stood there.
+    async fn point(&self, branch: &str, commit: &CommitId);
+
     /// Reads a commit that is on some branch of the forge.
     async fn commit(&self, id: &CommitId) -> CommitView;
 }

@@ -1,1 +1,22 @@
-//! The port for coding agents, and the command runner behind it.
+#![doc = include_str!("../README.md")]
+
+pub mod check;
+pub mod command;
+pub mod folder;
+pub mod port;
+pub mod process;
+pub mod prompt;
+pub mod redact;
+pub mod scripted;
+mod text;
+pub mod transcript;
+
+pub use check::{CheckEnd, CheckError, CheckPlace, CheckResult, CheckSpec, run_check};
+pub use command::CommandAgent;
+pub use folder::RunFolder;
+pub use port::{Agent, AgentEnd, AgentError, Task};
+pub use process::{
+    Ended, GRACE, Leftover, OnStart, ProcessError, ProcessGroup, Stop, Stopper, kill_leftover, stop,
+};
+pub use redact::Redactor;
+pub use transcript::Transcript;

@@ -1,1 +1,7 @@
-//! The local API's words and its client.
+#![doc = include_str!("../README.md")]
+
+mod client;
+mod words;
+
+pub use client::{Client, ClientError, Target};
+pub use words::*;

@@ -1,1 +1,12 @@
-//! The board's domain, pure: features, runs, steps, what a feature waits for, and the scheduler's choice.
+#![doc = include_str!("../README.md")]
+
+pub mod feature;
+pub mod run;
+pub mod schedule;
+pub mod transition;
+pub mod why;
+
+pub use feature::{EditFeature, Feature, FieldError, NewFeature};
+pub use run::{CheckFact, Run, RunEnd, StepRow, StepState};
+pub use transition::{Happened, Position, Refused, transition};
+pub use why::{Situation, Waits, Why};

@@ -1,5 +1,7 @@
 //! The database through its public face: durability, isolation of jobs, locking, migrations, the outbox.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on panics")]
+
 use qd_sqlite::{
     Db, DbError,
     outbox::{self, Receipt},

@@ -1,6 +1,6 @@
 //! Pull requests: opened once, listed, followed, closed, refused.
 
-use qd_core::forge::{Marker, PullRequestState};
+use qd_core::forge::{Marker, MergeMethod, NewPullRequest, PullRequestState};
 
 use crate::{
     ForgeHarness,
@@ -78,40 +78,29 @@ pub async fn closing_a_pull_request_is_final(harness: &dyn ForgeHarness) {
 pub async fn what_cannot_be_proposed_is_refused(harness: &dyn ForgeHarness) {
     let scene = Scene(harness);
     let (branch, _) = scene.branch(&[(&unique("file.txt"), "one\n")]).await;
-    let good = scene.proposal(&branch);
-    let refused = |change: fn(&mut qd_core::forge::NewPullRequest)| {
-        let mut bad = good.clone();
-        change(&mut bad);
-        bad
+    let nothing_new = unique("qd/nothing-new");
+    harness.point(&nothing_new, &scene.base().await).await;
+
+    let changed = |change: &dyn Fn(&mut NewPullRequest)| {
+        let mut new = scene.proposal(&branch);
+        change(&mut new);
+        new
     };
-    let mut bad = vec![
-        refused(|new| new.title.clear()),
-        refused(|new| new.title = "  ".into()),
-        refused(|new| new.title = "t".repeat(257)),
-        refused(|new| new.branch = "qd/no-such-branch".into()),
-        refused(|new| new.target = "no-such-target".into()),
-        refused(|new| new.branch = new.target.clone()),
+    let bad = [
+        changed(&|new| new.title.clear()),
+        changed(&|new| new.title = "  ".into()),
+        changed(&|new| new.title = "t".repeat(257)),
+        changed(&|new| new.branch = "qd/no-such-branch".into()),
+        changed(&|new| new.target = "no-such-target".into()),
+        changed(&|new| new.branch = new.target.clone()),
+        changed(&|new| new.branch = nothing_new.clone()),
     ];
-    let even = unique("qd/even");
-    let (_, ahead) = scene.branch(&[(&unique("file.txt"), "one\n")]).await;
-    harness.push(&even, &ahead, &[("even.txt", "one\n")]).await;
-    scene.land(&[(&unique("file.txt"), "one\n")]).await;
-    let base = scene.base().await;
-    let parent = harness.commit(&base).await.parents[0].clone();
-    // A branch that stands behind the target has nothing to propose.
-    let behind = scene.pull_request().await;
-    scene.forge().close_pull_request(scene.repository(), behind.number).await.unwrap();
-    let (merged, _) = scene.land(&[(&unique("file.txt"), "one\n")]).await;
-    let tip = harness.push(&unique("qd/tip"), &parent, &[("tip.txt", "one\n")]).await;
-    assert_ne!(tip, merged.head);
-    bad.truncate(6);
     for new in &bad {
         refusal(scene.forge().open_pull_request(new).await);
         let found = scene.forge().find_pull_request(scene.repository(), &new.marker).await.unwrap();
         assert_eq!(found, None, "{new:?}");
     }
-    let mut longest = good.clone();
-    longest.title = "ü".repeat(256);
+    let longest = changed(&|new| new.title = "ü".repeat(256));
     assert_eq!(scene.forge().open_pull_request(&longest).await.unwrap().title, longest.title);
 }
 
@@ -145,7 +134,7 @@ pub async fn what_is_not_there_is_named(harness: &dyn ForgeHarness) {
     names(missing(forge.pull_request(here, nowhere).await), &pull_request);
     names(missing(forge.close_pull_request(here, nowhere).await), &pull_request);
     let opened = scene.pull_request().await;
-    let mut order = scene.order(&opened, qd_core::forge::MergeMethod::Merge).await;
+    let mut order = scene.order(&opened, MergeMethod::Merge).await;
     order.number = nowhere;
     names(missing(scene.merge(&order).await), &pull_request);
 

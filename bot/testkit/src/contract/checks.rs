@@ -1,0 +1,72 @@
+//! Checks: the newest of a name counts, and they stand before a merge.
+
+use qd_core::forge::{Conclusion, MergeMethod};
+
+use crate::{
+    ForgeHarness,
+    scene::{Scene, check, missing, refusal},
+};
+
+/// Reporting a name again replaces it; the others stay; they are listed by name.
+pub async fn the_newest_check_of_a_name_counts(harness: &dyn ForgeHarness) {
+    let scene = Scene(harness);
+    let opened = scene.pull_request().await;
+    let (forge, here, head) = (scene.forge(), scene.repository(), &opened.head);
+    assert_eq!(forge.checks(here, head).await.unwrap(), []);
+
+    let started = [check("test", Conclusion::Pending), check("build", Conclusion::Success)];
+    forge.report_checks(here, head, &started).await.unwrap();
+    let ended = [check("test", Conclusion::Failure), check("lint", Conclusion::Pending)];
+    forge.report_checks(here, head, &ended).await.unwrap();
+    forge.report_checks(here, head, &[]).await.unwrap();
+    let expect = [
+        check("build", Conclusion::Success),
+        check("lint", Conclusion::Pending),
+        check("test", Conclusion::Failure),
+    ];
+    assert_eq!(forge.checks(here, head).await.unwrap(), expect);
+
+    let rerun = [check("test", Conclusion::Failure), check("test", Conclusion::Success)];
+    forge.report_checks(here, head, &rerun).await.unwrap();
+    assert_eq!(forge.checks(here, head).await.unwrap()[2], check("test", Conclusion::Success));
+}
+
+/// No check, a pending one, a failed one: each is refused and named. All passed: merged.
+pub async fn checks_gate_the_merge(harness: &dyn ForgeHarness) {
+    let scene = Scene(harness);
+    let opened = scene.pull_request().await;
+    let order = scene.order(&opened, MergeMethod::Merge).await;
+    let report = async |conclusion| {
+        let checks = [check("build", Conclusion::Success), check("the-slow-test", conclusion)];
+        scene.forge().report_checks(scene.repository(), &opened.head, &checks).await.unwrap();
+    };
+
+    refusal(scene.merge(&order).await);
+    scene.nothing_happened(&opened, &order.base).await;
+    for conclusion in [Conclusion::Pending, Conclusion::Failure] {
+        report(conclusion).await;
+        let reason = refusal(scene.merge(&order).await);
+        assert!(reason.contains("the-slow-test") && !reason.contains("build"), "{reason}");
+        scene.nothing_happened(&opened, &order.base).await;
+    }
+    report(Conclusion::Success).await;
+    scene.merge(&order).await.unwrap();
+}
+
+/// A new head has no checks yet, whatever the old one had; an unknown commit can't have any.
+pub async fn checks_belong_to_a_commit(harness: &dyn ForgeHarness) {
+    let scene = Scene(harness);
+    let opened = scene.pull_request().await;
+    scene.green(&opened).await;
+    harness.push(&opened.branch, &opened.head, &[("unchecked.txt", "two\n")]).await;
+    let pushed = scene.reread(&opened).await;
+    assert_eq!(scene.forge().checks(scene.repository(), &pushed.head).await.unwrap(), []);
+    let order = scene.order(&pushed, MergeMethod::Merge).await;
+    refusal(scene.merge(&order).await);
+    scene.nothing_happened(&pushed, &order.base).await;
+
+    let unknown = "0123456789".repeat(4).parse().unwrap();
+    let checks = [check("test", Conclusion::Success)];
+    let what = missing(scene.forge().report_checks(scene.repository(), &unknown, &checks).await);
+    assert!(what.contains(unknown.short()), "{what}");
+}

@@ -1,0 +1,128 @@
+//! The test command: one list of steps for developers and for CI. It knows no test by name; what a suite needs beyond
+//! the toolchain is in [`needs`], what is run is in [`plan`].
+
+mod install;
+mod needs;
+mod plan;
+mod report;
+
+use std::{env, path::PathBuf};
+
+use crate::{
+    outcome::{Failure, Outcome},
+    process, tidy,
+    workspace::Workspace,
+};
+use plan::{Action, Facts, Scope};
+use report::Report;
+
+/// What was asked for on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Options {
+    scope: Scope,
+    allow_skips: bool,
+}
+
+/// `cargo xtask test [--quick|--full] [--allow-skips]`.
+pub(crate) fn run(args: &[String]) -> Outcome {
+    let options = parse(args)?;
+    let missing = match options.scope {
+        Scope::Quick => Vec::new(),
+        Scope::Usual | Scope::Full => needs::missing(&is_installed),
+    };
+    let mut report = Report::start(options.scope);
+    let skipped = install::provide(missing, options.allow_skips, &mut report)?;
+    let workspace = Workspace::load()?;
+    let facts = Facts {
+        nextest: is_installed("cargo-nextest"),
+        failpoints: workspace
+            .package("quarterdeck")
+            .is_some_and(|binary| binary.features.iter().any(|feature| feature == "failpoints")),
+        end_to_end: workspace.packages.iter().any(|package| package.tests.iter().any(|test| test == plan::END_TO_END)),
+        advisories: has_advisory_database(),
+        skipped: skipped.iter().map(|need| need.suite).collect(),
+    };
+    for note in plan::notes(options.scope, &facts) {
+        report.note(note);
+    }
+    for need in &skipped {
+        report.skip(need.suite, need.reason);
+    }
+    for step in plan::steps(options.scope, &facts) {
+        report.step(step.name, &step.shown(), || carry_out(&step.action, &facts))?;
+    }
+    report.finish();
+    Ok(())
+}
+
+fn carry_out(action: &Action, facts: &Facts) -> Outcome {
+    match action {
+        Action::Tidy => tidy::run(),
+        Action::Cargo(args) => {
+            let mut cargo = process::cargo();
+            cargo.args(args);
+            if !facts.skipped.is_empty() {
+                cargo.env("QUARTERDECK_SKIP", facts.skipped.join(","));
+            }
+            process::succeed(&mut cargo)
+        }
+    }
+}
+
+fn parse(args: &[String]) -> Outcome<Options> {
+    let mut options = Options { scope: Scope::Usual, allow_skips: false };
+    for arg in args {
+        let scope = match arg.as_str() {
+            "--quick" => Scope::Quick,
+            "--full" => Scope::Full,
+            "--allow-skips" => {
+                options.allow_skips = true;
+                continue;
+            }
+            unknown => {
+                return Err(Failure::Usage(format!(
+                    "cargo xtask test does not know {unknown:?}: it takes --quick or --full, and --allow-skips."
+                )));
+            }
+        };
+        if options.scope != Scope::Usual && options.scope != scope {
+            return Err(Failure::Usage("cargo xtask test takes --quick or --full, not both.".to_owned()));
+        }
+        options.scope = scope;
+    }
+    Ok(options)
+}
+
+/// Cargo finds its tools in its own folder too, when that is not on the search path.
+fn is_installed(program: &str) -> bool {
+    process::find(program).is_some() || cargo_home().is_some_and(|home| home.join("bin").join(program).is_file())
+}
+
+fn cargo_home() -> Option<PathBuf> {
+    let usual = || Some(PathBuf::from(env::var_os("HOME")?).join(".cargo"));
+    env::var_os("CARGO_HOME").map(PathBuf::from).or_else(usual)
+}
+
+fn has_advisory_database() -> bool {
+    let Some(entries) = cargo_home().and_then(|home| home.read_dir().ok()) else { return false };
+    entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("advisory-db"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Options, Scope, parse};
+
+    fn parsed(args: &[&str]) -> Result<Options, u8> {
+        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        parse(&args).map_err(|failure| failure.code())
+    }
+
+    #[test]
+    fn options_are_read_in_any_order() {
+        assert_eq!(parsed(&[]), Ok(Options { scope: Scope::Usual, allow_skips: false }));
+        assert_eq!(parsed(&["--allow-skips", "--full"]), Ok(Options { scope: Scope::Full, allow_skips: true }));
+        assert_eq!(parsed(&["--quick", "--quick"]), Ok(Options { scope: Scope::Quick, allow_skips: false }));
+        assert_eq!(parsed(&["--quick", "--full"]), Err(2));
+        assert_eq!(parsed(&["quick"]), Err(2));
+    }
+}

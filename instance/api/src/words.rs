@@ -1,0 +1,231 @@
+//! What the local API says and takes. Views hold what was derived; the domain's own types stay in `qd-board`.
+
+use jiff::Timestamp;
+use qd_board::{CheckFact, Feature, RunEnd, Waits};
+use qd_types::{Approval, Ballot, CommitId, FeatureId, InstanceName, Line, PersonId, RunId, Stage, Step};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A feature as every surface shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FeatureView {
+    /// What is stored.
+    #[serde(flatten)]
+    pub feature: Feature,
+    /// What it waits for.
+    pub waits: Option<Waits>,
+    /// What is true now, in a sentence.
+    pub sentence: String,
+    /// Its newest run.
+    pub run: Option<RunSummary>,
+}
+
+/// A run in a list or on a card.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunSummary {
+    /// `A-142.2`.
+    pub id: RunId,
+    /// Title of the feature.
+    pub title: String,
+    /// The agent's name.
+    pub agent: String,
+    /// The nine marks.
+    pub line: Line,
+    /// Its branch.
+    pub branch: String,
+    /// The checked commit.
+    pub commit: Option<CommitId>,
+    /// Number of the pull request.
+    pub pull_request: Option<u64>,
+    /// Checks that passed, and all, by their newest result.
+    pub checks_passed: u32,
+    /// All checks, by their newest result.
+    pub checks: u32,
+    /// Who approved.
+    pub approved_by: Vec<String>,
+    /// How it ended.
+    pub end: Option<RunEnd>,
+    /// When it was opened.
+    #[schemars(with = "String")]
+    pub started_at: Timestamp,
+    /// When it ended.
+    #[schemars(with = "Option<String>")]
+    pub ended_at: Option<Timestamp>,
+    /// Seconds so far.
+    pub seconds: u64,
+}
+
+/// One step, as a page shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StepView {
+    /// Which.
+    pub step: Step,
+    /// Its mark.
+    pub mark: qd_types::Mark,
+    /// A short fact: "318".
+    pub note: Option<String>,
+    /// Milliseconds it took, once it ended.
+    pub millis: Option<u64>,
+}
+
+/// A run in full.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunView {
+    /// As in a list.
+    #[serde(flatten)]
+    pub summary: RunSummary,
+    /// What is true now, in a sentence.
+    pub sentence: String,
+    /// All nine.
+    pub steps: Vec<StepView>,
+    /// All check results, oldest first.
+    pub check_results: Vec<CheckFact>,
+    /// Where the branch starts.
+    pub base: Option<CommitId>,
+    /// Repair rounds begun.
+    pub round: u32,
+    /// The agent's last words; quoted, never trusted.
+    pub words: Option<String>,
+    /// Whether a person asked to stop it.
+    pub stopping: bool,
+    /// Its open approval.
+    pub approval: Option<ApprovalView>,
+}
+
+/// A piece of a transcript.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TranscriptPage {
+    /// The entries, oldest first.
+    pub entries: Vec<TranscriptEntry>,
+    /// Where to go on.
+    pub next_offset: u64,
+    /// Whether the run has ended, so that nothing more will come.
+    pub ended: bool,
+}
+
+/// One entry of a transcript.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TranscriptEntry {
+    /// When.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// `prompt`, `output`, `error_output`, `system` or `check`.
+    pub kind: String,
+    /// What was written. Data, never markup.
+    pub text: String,
+}
+
+/// A change as a unified diff.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DiffView {
+    /// The diff.
+    pub text: String,
+    /// Whether it was cut.
+    pub cut: bool,
+    /// Files changed.
+    pub files: u64,
+    /// Lines added.
+    pub insertions: u64,
+    /// Lines removed.
+    pub deletions: u64,
+}
+
+/// An approval as it stands in the inbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ApprovalView {
+    /// As its executor keeps it.
+    #[serde(flatten)]
+    pub approval: Approval,
+    /// "Merge 4f2a91c into main".
+    pub title: String,
+    /// Title of the feature.
+    pub feature_title: String,
+    /// Facts for the card.
+    pub facts: String,
+    /// The agent's words, quoted.
+    pub words: Option<String>,
+    /// How it ended, once it did.
+    pub ended: Option<String>,
+    /// A vote given here travels to the executor: "deciding".
+    pub deciding: bool,
+    /// Why the caller may not decide; `None` if they may, or if it is closed.
+    pub refusal: Option<String>,
+}
+
+/// A vote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CastVote {
+    /// Yes or no.
+    pub ballot: Ballot,
+    /// The digest that the person saw.
+    pub digest: String,
+    /// Why.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// Where a feature should go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MoveFeature {
+    /// The column.
+    pub stage: Stage,
+    /// The version that was seen.
+    #[serde(default)]
+    pub version: Option<u64>,
+}
+
+/// What the instance is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TeamView {
+    /// Its name.
+    pub name: InstanceName,
+    /// The person that the caller is.
+    pub you: PersonId,
+    /// Runs under way.
+    pub running: u32,
+    /// Runs at once.
+    pub slots: u32,
+    /// Approvals that are open.
+    pub asks: u32,
+    /// Reports that wait to be heard by the bot.
+    pub unshipped: u64,
+    /// The program's version.
+    pub version: String,
+}
+
+/// Something that happened, as the event stream carries it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EventView {
+    /// Its place in the log, from 1, without gaps.
+    pub seq: u64,
+    /// When.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// Who: a person's name, `team` or `bot`.
+    pub actor: String,
+    /// `feature_added`, `feature_edited`, `feature_moved`, `run_started`, `step`, `run_ended`, `approval`.
+    pub kind: String,
+    /// Which feature.
+    pub feature: Option<FeatureId>,
+    /// Which run.
+    pub run: Option<RunId>,
+    /// What, in a sentence.
+    pub text: String,
+}
+
+/// An error, as RFC 9457 has it, with a hint on what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Problem {
+    /// A name for the kind of error: `not-found`, `refused`, `stale`, `invalid`, `forbidden`, `internal`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What is wrong, in a sentence.
+    pub detail: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
