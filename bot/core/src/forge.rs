@@ -232,6 +232,19 @@ pub trait Forge: Send + Sync {
     async fn close_pull_request(&self, repository: &RepositoryName, number: u64) -> Result<(), ForgeError>;
     /// Merges with the guards of the order. Refuses a head whose checks have not all passed, or has none.
     async fn merge(&self, spent: &SpentGrant, order: &MergeOrder) -> Result<CommitId, ForgeError>;
+    /// Rebuilds, from the repository alone, what a merge of `tested` would bring: refused unless the pull request's
+    /// head is `tested`, the target stands at `base`, and `tested` is either `reviewed` itself with `base` among its
+    /// ancestors, or the merge commit of exactly `base` and `reviewed` (in that order) with the tree that git's own
+    /// conflict-free merge of the two gives. Answers with the SHA-256 (lower-case hex) of the diff between the merge
+    /// base of `base` and `reviewed`, and `reviewed` (`qd_git::Repo::diff_sha256`).
+    async fn rebuild_merge(
+        &self,
+        repository: &RepositoryName,
+        number: u64,
+        reviewed: &CommitId,
+        tested: &CommitId,
+        base: &CommitId,
+    ) -> Result<String, ForgeError>;
     /// Where a branch stands.
     async fn branch_head(&self, repository: &RepositoryName, branch: &str) -> Result<CommitId, ForgeError>;
 

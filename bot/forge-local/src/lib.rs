@@ -1,1 +1,15 @@
-//! The embedded Forge: a bare repository with pull requests, issues, labels and milestones.
+#![doc = include_str!("../README.md")]
+
+mod error;
+mod forge;
+mod local;
+mod merge;
+mod proposals;
+mod rebuild;
+mod repositories;
+mod rows;
+mod rules;
+
+pub use error::LocalForgeError;
+pub use local::LocalForge;
+pub use repositories::Imported;

@@ -1,1 +1,12 @@
-//! The bot's uplink server and its durable state: reports in, effects out, orders down.
+#![doc = include_str!("../README.md")]
+
+mod approvals;
+mod chat;
+mod error;
+mod forge;
+mod hub;
+mod keep;
+mod schema;
+
+pub use error::HubError;
+pub use hub::Hub;

@@ -5,12 +5,14 @@ mod comments;
 mod issues;
 mod merges;
 mod pull_requests;
+mod rebuilds;
 
 pub use checks::*;
 pub use comments::*;
 pub use issues::*;
 pub use merges::*;
 pub use pull_requests::*;
+pub use rebuilds::*;
 
 use crate::ForgeHarness;
 
@@ -38,6 +40,10 @@ macro_rules! each_forge_contract {
             conflicts_name_their_files
             merging_again_gives_the_same_commit
             what_is_closed_is_not_merged
+            a_rebuild_answers_with_the_reviewed_diff
+            a_rebuild_refuses_what_was_not_reviewed
+            a_rebuild_refuses_a_conflict_settled_by_hand
+            a_rebuild_needs_the_head_and_the_base
             a_comment_is_written_once_per_marker
             comments_are_listed_oldest_first
             opening_twice_gives_the_same_issue

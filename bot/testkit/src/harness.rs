@@ -34,6 +34,16 @@ pub trait ForgeHarness: Send + Sync {
     /// whatever stood there. Returns the commit.
     async fn push(&self, branch: &str, parent: &CommitId, files: &[(&str, &str)]) -> CommitId;
 
+    /// Makes the merge commit of `first` and `second`, parents in that order, with the files that git's own merge
+    /// gives and `files` written on top, and pushes it to `branch`. In a conflict the side of `second` is taken.
+    async fn push_merge(
+        &self,
+        branch: &str,
+        first: &CommitId,
+        second: &CommitId,
+        files: &[(&str, &str)],
+    ) -> CommitId;
+
     /// Pushes a commit that is there to `branch`, whatever stood there.
     async fn point(&self, branch: &str, commit: &CommitId);
 

@@ -1,6 +1,6 @@
 //! The demo: says what will happen, builds the binary, becomes it. The demo itself is a verb of the binary.
 
-use std::{io::IsTerminal, path::PathBuf};
+use std::{io::IsTerminal, path::Path};
 
 use crate::{
     outcome::{Failure, Outcome},
@@ -10,7 +10,9 @@ use crate::{
 
 /// `cargo xtask demo [ARGS]`.
 pub(crate) fn run(args: &[String]) -> Outcome {
-    eprintln!("Quarterdeck's demo: two teams and a throw-away repository; three features go from a card to a merge.");
+    eprintln!(
+        "Quarterdeck's demo: two teams and a throw-away repository; three features go from a card to a merge."
+    );
     let binary = Workspace::load()?.target.join("debug/quarterdeck");
     let time = if binary.exists() { "seconds to a minute" } else { "about five minutes on two cores, once" };
     eprintln!("First the build ({time}), then the demo (about a minute). Ctrl-C ends it cleanly.");
@@ -20,7 +22,7 @@ pub(crate) fn run(args: &[String]) -> Outcome {
     process::become_program(demo)
 }
 
-fn build(binary: &PathBuf) -> Outcome {
+fn build(binary: &Path) -> Outcome {
     let mut build = process::cargo();
     build.args(["build", "--package", "quarterdeck", "--bin", "quarterdeck"]);
     // On a terminal cargo's own progress bar is the best one there is; in a log it is hundreds of lines.

@@ -1,5 +1,9 @@
 #![doc = include_str!("../README.md")]
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program speaks on its terminal")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line program speaks on its terminal"
+)]
 
 mod bench;
 mod demo;
@@ -40,7 +44,8 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(args: &[String]) -> Outcome {
-    let (command, rest) = args.split_first().map_or(("help", args), |(command, rest)| (command.as_str(), rest));
+    let (command, rest) =
+        args.split_first().map_or(("help", args), |(command, rest)| (command.as_str(), rest));
     match command {
         "demo" => demo::run(rest),
         "test" => test::run(rest),
@@ -57,7 +62,9 @@ fn dispatch(args: &[String]) -> Outcome {
 fn no_arguments(command: &str, rest: &[String]) -> Outcome {
     match rest.first() {
         None => Ok(()),
-        Some(extra) => Err(Failure::Usage(format!("cargo xtask {command} takes no arguments, and got {extra:?}."))),
+        Some(extra) => {
+            Err(Failure::Usage(format!("cargo xtask {command} takes no arguments, and got {extra:?}.")))
+        }
     }
 }
 

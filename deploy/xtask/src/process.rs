@@ -22,9 +22,8 @@ const ADDED_BY_CARGO_RUN: [&str; 4] = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_B
 pub(crate) fn program(name: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(name);
     for (key, _) in env::vars_os() {
-        let added = key
-            .to_str()
-            .is_some_and(|key| ADDED_BY_CARGO_RUN.iter().any(|prefix| key.starts_with(prefix)));
+        let added =
+            key.to_str().is_some_and(|key| ADDED_BY_CARGO_RUN.iter().any(|prefix| key.starts_with(prefix)));
         if added {
             command.env_remove(&key);
         }
@@ -54,8 +53,9 @@ pub(crate) fn output(command: &mut Command) -> Outcome<String> {
     if !output.status.success() {
         return Err(Failure::failed(format!("`{}` ended with {}.", shown(command), output.status)));
     }
-    String::from_utf8(output.stdout)
-        .map_err(|error| Failure::failed(format!("`{}` wrote something that is not UTF-8: {error}", shown(command))))
+    String::from_utf8(output.stdout).map_err(|error| {
+        Failure::failed(format!("`{}` wrote something that is not UTF-8: {error}", shown(command)))
+    })
 }
 
 /// Becomes another program. Ctrl-C and every other signal reach it directly, and its exit code is the one that the
@@ -109,7 +109,10 @@ mod tests {
         let failed = succeed(&mut Command::new("false")).expect_err("fails");
         assert_eq!(failed.to_string(), "`false` ended with exit status: 1.");
         let missing = output(&mut Command::new("no-such-program-here")).expect_err("is missing");
-        assert!(missing.to_string().starts_with("`no-such-program-here` could not be started: "), "{missing}");
+        assert!(
+            missing.to_string().starts_with("`no-such-program-here` could not be started: "),
+            "{missing}"
+        );
     }
 
     #[test]

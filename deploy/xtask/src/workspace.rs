@@ -130,7 +130,8 @@ mod tests {
             "xtask must compile in seconds on a fresh machine: weigh every dependency"
         );
         let store = workspace.package("qd-store").expect("the store is a member");
-        let board = store.dependencies.iter().find(|dependency| dependency.name == "qd-board").expect("is declared");
+        let board =
+            store.dependencies.iter().find(|dependency| dependency.name == "qd-board").expect("is declared");
         assert_eq!(board.folder.as_deref(), Some("instance/board"));
     }
 

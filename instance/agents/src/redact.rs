@@ -74,7 +74,8 @@ mod tests {
     use super::*;
 
     fn check(secrets: &[&str], input: &str, expect: &str) {
-        let secrets: Vec<SecretString> = secrets.iter().map(|s| SecretString::from((*s).to_owned())).collect();
+        let secrets: Vec<SecretString> =
+            secrets.iter().map(|s| SecretString::from((*s).to_owned())).collect();
         assert_eq!(Redactor::new(&secrets).redact(input.to_owned()), expect);
     }
 

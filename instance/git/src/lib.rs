@@ -1,1 +1,22 @@
-//! Git for worktrees and the local forge: the git command for what changes a repository, git2 for what reads one.
+#![doc = include_str!("../README.md")]
+
+pub mod command;
+pub mod diff;
+pub mod error;
+pub mod folder;
+pub mod names;
+pub mod objects;
+pub mod refs;
+pub mod repo;
+pub mod turns;
+pub mod worktree;
+
+pub use command::Git;
+pub use diff::{Change, ChangedFile, DiffStat, DiffText};
+pub use error::GitError;
+pub use names::{Identity, TreeId, Treeish};
+pub use objects::{Commit, Merge, NewCommit};
+pub use refs::Swap;
+pub use repo::{Push, Repo};
+pub use turns::Turns;
+pub use worktree::{At, Head, WorktreeEntry, WorktreeState};

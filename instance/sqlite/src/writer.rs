@@ -67,10 +67,10 @@ fn run(
         let committed = commit(connection, generation, &mut batch);
         if committed.is_ok() {
             tick.send_modify(|count| *count += 1);
-        } else if !connection.is_autocommit() {
-            if let Err(error) = connection.execute_batch("ROLLBACK") {
-                tracing::error!(%error, "a failed transaction could not be rolled back");
-            }
+        } else if !connection.is_autocommit()
+            && let Err(error) = connection.execute_batch("ROLLBACK")
+        {
+            tracing::error!(%error, "a failed transaction could not be rolled back");
         }
         for job in batch.drain(..) {
             job.finish(committed.clone());

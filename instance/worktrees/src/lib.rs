@@ -1,1 +1,19 @@
-//! The port for worktrees, and git behind it.
+#![doc = include_str!("../README.md")]
+
+pub mod adapter;
+mod checkout;
+mod create;
+pub mod error;
+mod keep;
+pub mod layout;
+mod list;
+mod mirror;
+pub mod occupants;
+pub mod port;
+mod work;
+
+pub use adapter::GitWorktrees;
+pub use error::WorktreeError;
+pub use layout::{Layout, Purpose};
+pub use port::{Found, Merged, RepositorySpec, Stamp, Worktree, Worktrees};
+pub use qd_git::{DiffStat, DiffText, Identity};

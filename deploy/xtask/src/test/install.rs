@@ -31,19 +31,21 @@ pub(super) fn provide(missing: Vec<Need>, allow_skips: bool, report: &mut Report
         return Ok(missing);
     }
     let rights = Rights::here();
-    let commands: Vec<String> =
-        missing.iter().flat_map(|need| commands(need, rights)).map(|command| process::shown(&command)).collect();
+    let shown = |need: &Need| -> Vec<String> { commands(need, rights).iter().map(process::shown).collect() };
     println!("Some of what the tests need is missing:");
     for need in &missing {
         println!("  {}", need.announcement());
     }
     if !(rights.root || rights.ci) {
-        return if allow_skips { Ok(missing) } else { Err(ask(&commands)) };
+        return if allow_skips {
+            Ok(missing)
+        } else {
+            Err(ask(&missing.iter().flat_map(shown).collect::<Vec<_>>()))
+        };
     }
     let mut left_out = Vec::new();
     for need in missing {
-        let what = format!("{} (about {} minutes)", need.announcement(), need.minutes);
-        let installed = report.step("install", &what, || install(&need, rights));
+        let installed = report.step("install", &shown(&need).join(" && "), || install(&need, rights));
         match installed {
             Ok(()) => {}
             Err(_) if allow_skips => left_out.push(need),
@@ -64,7 +66,10 @@ fn install(need: &Need, rights: Rights) -> Outcome {
             return Ok(());
         }
         let failure = tried.err().unwrap_or_else(|| {
-            Failure::failed(format!("Installed without complaint, but still not found on PATH: {}.", need.announcement()))
+            Failure::failed(format!(
+                "Installed without complaint, but still not found on PATH: {}.",
+                need.announcement()
+            ))
         });
         let Some(pause) = tries.next() else { return Err(failure) };
         println!("{failure} Another try in {} s.", pause.as_secs());
@@ -144,7 +149,11 @@ mod tests {
 
     fn lines(rights: Rights) -> Vec<String> {
         let nothing = |_: &str| false;
-        missing(&nothing).iter().flat_map(|need| commands(need, rights)).map(|command| shown(&command)).collect()
+        missing(&nothing)
+            .iter()
+            .flat_map(|need| commands(need, rights))
+            .map(|command| shown(&command))
+            .collect()
     }
 
     #[test]

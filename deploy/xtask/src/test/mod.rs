@@ -38,7 +38,10 @@ pub(crate) fn run(args: &[String]) -> Outcome {
         failpoints: workspace
             .package("quarterdeck")
             .is_some_and(|binary| binary.features.iter().any(|feature| feature == "failpoints")),
-        end_to_end: workspace.packages.iter().any(|package| package.tests.iter().any(|test| test == plan::END_TO_END)),
+        end_to_end: workspace
+            .packages
+            .iter()
+            .any(|package| package.tests.iter().any(|test| test == plan::END_TO_END)),
         advisories: has_advisory_database(),
         skipped: skipped.iter().map(|need| need.suite).collect(),
     };
@@ -95,7 +98,8 @@ fn parse(args: &[String]) -> Outcome<Options> {
 
 /// Cargo finds its tools in its own folder too, when that is not on the search path.
 fn is_installed(program: &str) -> bool {
-    process::find(program).is_some() || cargo_home().is_some_and(|home| home.join("bin").join(program).is_file())
+    process::find(program).is_some()
+        || cargo_home().is_some_and(|home| home.join("bin").join(program).is_file())
 }
 
 fn cargo_home() -> Option<PathBuf> {
@@ -120,7 +124,10 @@ mod tests {
     #[test]
     fn options_are_read_in_any_order() {
         assert_eq!(parsed(&[]), Ok(Options { scope: Scope::Usual, allow_skips: false }));
-        assert_eq!(parsed(&["--allow-skips", "--full"]), Ok(Options { scope: Scope::Full, allow_skips: true }));
+        assert_eq!(
+            parsed(&["--allow-skips", "--full"]),
+            Ok(Options { scope: Scope::Full, allow_skips: true })
+        );
         assert_eq!(parsed(&["--quick", "--quick"]), Ok(Options { scope: Scope::Quick, allow_skips: false }));
         assert_eq!(parsed(&["--quick", "--full"]), Err(2));
         assert_eq!(parsed(&["quick"]), Err(2));

@@ -13,7 +13,7 @@ pub(super) struct Need {
     /// How it is installed.
     pub(super) source: Source,
     /// About how long that takes on two cores.
-    pub(super) minutes: u32,
+    minutes: u32,
 }
 
 /// Where a missing program comes from.

@@ -57,15 +57,19 @@ impl Step {
     }
 }
 
-/// The steps, cheapest first.
+/// The steps, in the order in which a mistake is found soonest.
 pub(super) fn steps(scope: Scope, facts: &Facts) -> Vec<Step> {
     let mut steps = vec![
         cargo("format", &["fmt", "--all", "--check"]),
+        cargo(
+            "clippy",
+            &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"],
+        ),
         Step { name: "tidy", action: Action::Tidy },
-        cargo("clippy", &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"]),
     ];
     if scope != Scope::Quick && !facts.skipped.contains(&"deny") {
-        steps.push(cargo("deny", &["deny", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]));
+        steps
+            .push(cargo("deny", &["deny", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]));
         if facts.advisories {
             steps.push(cargo("advisories", &["deny", "check", "--disable-fetch", "advisories"]));
         }
@@ -83,7 +87,9 @@ pub(super) fn steps(scope: Scope, facts: &Facts) -> Vec<Step> {
 pub(super) fn notes(scope: Scope, facts: &Facts) -> Vec<&'static str> {
     let mut notes = Vec::new();
     if !facts.nextest {
-        notes.push("cargo-nextest is not installed: the tests run with cargo test, one binary after the other.");
+        notes.push(
+            "cargo-nextest is not installed: the tests run with cargo test, one binary after the other.",
+        );
     }
     if scope != Scope::Quick && !facts.advisories {
         notes.push("The advisory database is not at hand (`cargo deny fetch` brings it): advisories are not checked.");
@@ -95,7 +101,8 @@ pub(super) fn notes(scope: Scope, facts: &Facts) -> Vec<&'static str> {
 }
 
 fn tests(scope: Scope, facts: &Facts) -> Vec<String> {
-    let mut args = if facts.nextest { vec!["nextest", "run", "--workspace"] } else { vec!["test", "--workspace"] };
+    let mut args =
+        if facts.nextest { vec!["nextest", "run", "--workspace"] } else { vec!["test", "--workspace"] };
     args.extend(features(facts));
     match (scope, facts.nextest) {
         // Only when there is such a binary: nextest refuses a filter that can match nothing.
@@ -138,8 +145,8 @@ mod tests {
             shown(Scope::Usual, &facts()),
             [
                 "format: cargo fmt --all --check",
-                "tidy: cargo xtask tidy",
                 "clippy: cargo clippy --workspace --all-targets --all-features -- -D warnings",
+                "tidy: cargo xtask tidy",
                 "deny: cargo deny check --hide-inclusion-graph bans licenses sources",
                 "tests: cargo nextest run --workspace --features quarterdeck/failpoints --no-fail-fast",
                 "doc tests: cargo test --doc --workspace --features quarterdeck/failpoints",
@@ -176,7 +183,10 @@ mod tests {
         let without = shown(Scope::Usual, &Facts { skipped: vec!["deny"], advisories: true, ..facts() });
         assert!(!without.iter().any(|step| step.contains("deny")), "{without:?}");
         let with = Facts { advisories: true, ..facts() };
-        assert!(shown(Scope::Usual, &with).contains(&"advisories: cargo deny check --disable-fetch advisories".to_owned()));
+        assert!(
+            shown(Scope::Usual, &with)
+                .contains(&"advisories: cargo deny check --disable-fetch advisories".to_owned())
+        );
         assert!(notes(Scope::Usual, &with).is_empty());
         assert_eq!(notes(Scope::Usual, &facts()).len(), 1);
     }

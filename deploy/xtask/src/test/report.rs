@@ -33,7 +33,12 @@ impl Report {
     }
 
     /// Announces a step, runs it, says how long it took.
-    pub(super) fn step(&mut self, name: &'static str, shown: &str, action: impl FnOnce() -> Outcome) -> Outcome {
+    pub(super) fn step(
+        &mut self,
+        name: &'static str,
+        shown: &str,
+        action: impl FnOnce() -> Outcome,
+    ) -> Outcome {
         println!("── {name}: {shown}");
         let started = Instant::now();
         let outcome = action();
@@ -58,14 +63,17 @@ impl Report {
     }
 
     fn summary(&self, total: Duration) -> String {
-        let steps: Vec<String> = self.done.iter().map(|(name, took)| format!("{name} {}", seconds(*took))).collect();
+        let steps: Vec<String> =
+            self.done.iter().map(|(name, took)| format!("{name} {}", seconds(*took))).collect();
         let (title, total, steps) = (self.title(), seconds(total), steps.join(", "));
         if self.skipped.is_empty() {
             return format!("{title} passed in {total} s ({steps}).");
         }
         let (count, what) = (self.skipped.len(), self.skipped.join(", "));
         let suites = if count == 1 { "suite" } else { "suites" };
-        format!("{title} INCOMPLETE in {total} s: {count} {suites} skipped: {what}; the rest passed ({steps}).")
+        format!(
+            "{title} INCOMPLETE in {total} s: {count} {suites} skipped: {what}; the rest passed ({steps})."
+        )
     }
 
     fn title(&self) -> &'static str {
@@ -92,7 +100,10 @@ mod tests {
     fn the_last_line_says_what_passed_and_how_long_it_took() {
         let mut report = Report::start(Scope::Usual);
         report.step("format", "cargo fmt", || Ok(())).expect("passes");
-        assert_eq!(report.summary(Duration::from_millis(61_600)), "cargo xtask test: passed in 62 s (format 0).");
+        assert_eq!(
+            report.summary(Duration::from_millis(61_600)),
+            "cargo xtask test: passed in 62 s (format 0)."
+        );
     }
 
     #[test]

@@ -1,0 +1,69 @@
+//! What can happen to the bot.
+
+use jiff::Timestamp;
+use qd_types::{ApprovalId, CommitId, InstanceName, Person};
+use qd_wire::v1::Report;
+
+use crate::forge::ForgeError;
+
+/// Time and randomness, given from outside so that the same event gives the same effects.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// Now.
+    pub at: Timestamp,
+    /// A fresh id, should one be needed.
+    pub fresh: ulid::Ulid,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// An instance reported.
+    Report {
+        /// Which.
+        instance: InstanceName,
+        /// What.
+        report: Box<Report>,
+    },
+    /// A person gave a command in chat; the answer is for them alone.
+    Command {
+        /// Who, with the roles they hold now.
+        person: Person,
+        /// Where.
+        surface: String,
+        /// What they typed or pressed.
+        text: String,
+    },
+    /// A pull request was opened, or was not.
+    Opened {
+        /// The instance that asked.
+        instance: InstanceName,
+        /// Its request.
+        request: String,
+        /// Its number.
+        result: Result<u64, ForgeError>,
+    },
+    /// The forge rebuilt what a merge would bring.
+    Rebuilt {
+        /// The approval that would pay for it.
+        approval: ApprovalId,
+        /// The diff's digest.
+        result: Result<String, ForgeError>,
+    },
+    /// A merge was made, or was not.
+    Merged {
+        /// The approval that paid for it.
+        approval: ApprovalId,
+        /// The commit on the target branch.
+        result: Result<CommitId, ForgeError>,
+    },
+    /// A pull request was closed, or was not.
+    Closed {
+        /// The instance that asked.
+        instance: InstanceName,
+        /// Its request.
+        request: String,
+        /// Whether.
+        result: Result<(), ForgeError>,
+    },
+}

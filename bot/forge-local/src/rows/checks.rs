@@ -1,0 +1,58 @@
+//! How checks of commits stand. The newest of a name replaces what was said before.
+
+use qd_core::forge::{Check, Conclusion};
+use qd_types::{CommitId, RepositoryName};
+use rusqlite::{Connection, params, types::Type};
+
+fn as_str(conclusion: Conclusion) -> &'static str {
+    match conclusion {
+        Conclusion::Pending => "pending",
+        Conclusion::Success => "success",
+        Conclusion::Failure => "failure",
+    }
+}
+
+fn parse(text: &str) -> rusqlite::Result<Conclusion> {
+    match text {
+        "pending" => Ok(Conclusion::Pending),
+        "success" => Ok(Conclusion::Success),
+        "failure" => Ok(Conclusion::Failure),
+        other => Err(rusqlite::Error::FromSqlConversionFailure(
+            1,
+            Type::Text,
+            format!("{other:?} is not how a check stands").into(),
+        )),
+    }
+}
+
+pub(crate) fn put(
+    connection: &Connection,
+    repository: &RepositoryName,
+    commit: &CommitId,
+    checks: &[Check],
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO check_run VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET conclusion = excluded.conclusion",
+    )?;
+    for check in checks {
+        let conclusion = as_str(check.conclusion);
+        statement.execute(params![repository.as_str(), commit.as_str(), check.name, conclusion])?;
+    }
+    Ok(())
+}
+
+/// By name.
+pub(crate) fn of(
+    connection: &Connection,
+    repository: &RepositoryName,
+    commit: &CommitId,
+) -> rusqlite::Result<Vec<Check>> {
+    connection
+        .prepare_cached(
+            "SELECT name, conclusion FROM check_run WHERE repository = ?1 AND commit_id = ?2 ORDER BY name",
+        )?
+        .query_map(params![repository.as_str(), commit.as_str()], |row| {
+            Ok(Check { name: row.get(0)?, conclusion: parse(&row.get::<_, String>(1)?)? })
+        })?
+        .collect()
+}

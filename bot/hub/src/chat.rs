@@ -1,0 +1,99 @@
+//! Delivery of messages: approvals first, then alerts, then living messages. A message that changed twice before it
+//! was delivered is delivered once, as it stands.
+
+use std::time::Duration;
+
+use qd_core::chat::{ChatError, Message};
+use rusqlite::{OptionalExtension as _, params};
+
+use crate::{Hub, HubError, keep};
+
+struct Due {
+    key: String,
+    changed: i64,
+    attempts: u32,
+    message: Message,
+}
+
+/// Delivers messages until the task is dropped.
+pub(crate) async fn run(hub: Hub) {
+    let mut commits = hub.inner.db.commits();
+    loop {
+        commits.borrow_and_update();
+        match next(&hub).await {
+            Ok(Some(due)) => {
+                if let Err(error) = deliver(&hub, due).await {
+                    tracing::error!(%error, "a delivery could not be noted");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+            Ok(None) => {
+                if commits.changed().await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "the messages can't be read");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+}
+
+async fn next(hub: &Hub) -> Result<Option<Due>, HubError> {
+    hub.inner
+        .db
+        .read(|c| {
+            let row: Option<(String, i64, u32, String)> = c
+                .prepare_cached(
+                    "SELECT key, changed, attempts, message FROM messages WHERE pending = 1
+                     ORDER BY CASE channel WHEN 'approvals' THEN 0 WHEN 'alerts' THEN 1 ELSE 2 END, changed LIMIT 1",
+                )?
+                .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+                .optional()?;
+            row.map(|(key, changed, attempts, message)| {
+                Ok(Due { key, changed, attempts, message: keep::from_json("messages", &message)? })
+            })
+            .transpose()
+        })
+        .await
+}
+
+async fn deliver(hub: &Hub, due: Due) -> Result<(), HubError> {
+    let Due { key, changed, attempts, message } = due;
+    match hub.inner.chat.put(&message).await {
+        Ok(delivered) => {
+            hub.inner
+                .db
+                .write(move |c| {
+                    // Changed meanwhile: it stays pending and goes out again.
+                    c.prepare_cached(
+                        "UPDATE messages SET delivered = ?2, pending = (changed <> ?3 OR message <> ?4) WHERE key = ?1",
+                    )?
+                    .execute(params![key, delivered.id, changed, keep::to_json("messages", &message)?])?;
+                    Ok(())
+                })
+                .await
+        }
+        Err(ChatError::Refused(reason)) => {
+            tracing::error!(message = key, reason, "chat refused a message, it is dropped");
+            set_attempts(hub, key, attempts + 1, false).await
+        }
+        Err(ChatError::Unavailable(reason)) => {
+            tracing::warn!(message = key, reason, attempts, "chat does not answer, the message waits");
+            tokio::time::sleep(Duration::from_millis(200 << attempts.min(8))).await;
+            set_attempts(hub, key, attempts + 1, true).await
+        }
+    }
+}
+
+async fn set_attempts(hub: &Hub, key: String, attempts: u32, pending: bool) -> Result<(), HubError> {
+    hub.inner
+        .db
+        .write(move |c| {
+            c.prepare_cached("UPDATE messages SET attempts = ?2, pending = ?3 WHERE key = ?1")?
+                .execute(params![key, attempts, pending])?;
+            Ok(())
+        })
+        .await
+}

@@ -1,0 +1,41 @@
+//! Why the hub did not do it.
+
+use qd_sqlite::DbError;
+
+/// A failure of the hub.
+#[derive(Debug, thiserror::Error)]
+pub enum HubError {
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// A row that makes no sense.
+    #[error("a row of {table} makes no sense: {problem}")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Something between the last received report and this one is missing.
+    #[error("report {seq} of {instance} came, and {expected} was next")]
+    Gap {
+        /// Whose.
+        instance: String,
+        /// Which came.
+        seq: u64,
+        /// Which was next.
+        expected: u64,
+    },
+}
+
+impl From<rusqlite::Error> for HubError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Db(error.into())
+    }
+}
+
+impl HubError {
+    pub(crate) fn corrupt(table: &'static str, problem: impl ToString) -> Self {
+        Self::Corrupt { table, problem: problem.to_string() }
+    }
+}

@@ -1,0 +1,52 @@
+//! The schema as migrations, forward only.
+
+use qd_sqlite::{Migration, outbox};
+
+/// All versions, oldest first.
+pub(crate) const MIGRATIONS: &[Migration] = &[V1, outbox::SCHEMA];
+
+const V1: &str = "
+CREATE TABLE features (
+    team TEXT NOT NULL,
+    id TEXT NOT NULL,
+    report TEXT NOT NULL,
+    PRIMARY KEY (team, id)
+) WITHOUT ROWID;
+CREATE TABLE approvals (
+    key TEXT PRIMARY KEY,
+    desk TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE alerts (
+    team TEXT NOT NULL,
+    cause TEXT NOT NULL,
+    alert TEXT NOT NULL,
+    PRIMARY KEY (team, cause)
+) WITHOUT ROWID;
+CREATE TABLE messages (
+    key TEXT PRIMARY KEY,
+    channel TEXT NOT NULL,
+    message TEXT NOT NULL,
+    pending INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    delivered TEXT,
+    changed INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX messages_pending ON messages (channel, changed) WHERE pending = 1;
+CREATE TABLE acts (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    call TEXT NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    changed INTEGER NOT NULL
+);
+CREATE INDEX acts_pending ON acts (id) WHERE state = 'pending';
+CREATE TABLE grants (
+    approval TEXT NOT NULL,
+    item TEXT NOT NULL,
+    act TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    spent_at INTEGER NOT NULL,
+    PRIMARY KEY (approval, item)
+) WITHOUT ROWID;
+";

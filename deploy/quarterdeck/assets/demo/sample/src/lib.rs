@@ -1,0 +1,4 @@
+//! Invoice totals, in cents.
+
+pub mod discount;
+pub mod invoice;

@@ -1,0 +1,220 @@
+//! Which crate may see which. The table below is the list in `docs/src/architecture.md`, crate by crate. A new line
+//! here is an event: it belongs in the same commit as the reason for it.
+//!
+//! Crates are named by their folder, as the architecture names them. `policies/types` may be seen by everything and is
+//! not listed.
+
+use super::{Violation, tree::Tree};
+use crate::workspace::Package;
+
+/// A crate, and every other crate of the workspace that its code may use.
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("policies/types", &[]),
+    ("policies/engine", &[]),
+    // Shared ground: what both sides stand on. Knows nothing of a board or of a bot.
+    ("instance/wire", &[]),
+    ("instance/sqlite", &[]),
+    ("instance/git", &[]),
+    ("instance/look", &[]),
+    // The instance.
+    ("instance/board", &[]),
+    ("instance/store", &["instance/wire", "instance/board", "instance/sqlite"]),
+    ("instance/worktrees", &["instance/git"]),
+    ("instance/agents", &[]),
+    ("instance/api", &["instance/board"]),
+    (
+        "instance/team",
+        &[
+            "instance/wire",
+            "instance/board",
+            "instance/store",
+            "instance/worktrees",
+            "instance/agents",
+            "instance/api",
+            "policies/engine",
+        ],
+    ),
+    ("instance/web", &["instance/team", "instance/api", "instance/board", "instance/look"]),
+    // The bot.
+    ("bot/command", &[]),
+    ("bot/core", &["bot/command", "instance/wire", "policies/engine"]),
+    ("bot/hub", &["bot/core", "instance/wire", "instance/sqlite"]),
+    ("bot/discord", &["bot/core"]),
+    ("bot/github", &["bot/core"]),
+    ("bot/console", &["bot/core", "instance/look", "instance/sqlite"]),
+    ("bot/forge-local", &["bot/core", "instance/git", "instance/sqlite"]),
+    ("bot/web", &["bot/core", "instance/look"]),
+    ("bot/testkit", &["bot/core"]),
+    // Tool servers.
+    ("mcp-servers/guard", &["policies/engine", "instance/sqlite", "instance/agents"]),
+    ("mcp-servers/board", &["mcp-servers/guard", "instance/api"]),
+    ("mcp-servers/github", &["mcp-servers/guard", "bot/github"]),
+    ("mcp-servers/discord", &["mcp-servers/guard", "bot/discord"]),
+    ("mcp-servers/docker", &["mcp-servers/guard"]),
+    ("mcp-servers/proxmox", &["mcp-servers/guard"]),
+    // The composition root sees all and is not listed; see `COMPOSITION_ROOT`.
+    ("deploy/bench", &["instance/api"]),
+    ("deploy/xtask", &[]),
+];
+
+/// The one crate that sees all. Nothing may see it.
+const COMPOSITION_ROOT: &str = "deploy/quarterdeck";
+
+/// What everything may see.
+const WORDS: &str = "policies/types";
+
+/// What tests may see besides the table: the fakes and contract tests of the ports.
+const TESTKIT: &str = "bot/testkit";
+
+/// Instance crates that are shared ground. The bot sees no other.
+const SHARED_GROUND: [&str; 4] = ["instance/wire", "instance/sqlite", "instance/git", "instance/look"];
+
+const WAY_OUT: &str = "if it must be, list it in deploy/xtask/src/tidy/edges.rs and docs/src/architecture.md; \
+                       a new edge is an event: say why in the commit";
+
+/// Every dependency between two members, against the table.
+pub(super) fn check(packages: &[Package], tree: &Tree) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for package in packages {
+        let (from, manifest) = (&*package.folder, format!("{}/Cargo.toml", package.folder));
+        if from != COMPOSITION_ROOT && row(from).is_none() {
+            let text = format!("the crate {from} has no row in the table of edges; {WAY_OUT}");
+            violations.push(Violation::new(&manifest, 1, text));
+            continue;
+        }
+        for dependency in &package.dependencies {
+            let Some(to) = dependency.folder.as_deref().filter(|to| *to != from) else { continue };
+            let allowed = if dependency.dev { tests_may_see(from, to) } else { may_see(from, to) };
+            if !allowed {
+                let kind = if dependency.dev { "the tests of " } else { "" };
+                let text = format!("{kind}{from} may not see {to}; {WAY_OUT}");
+                violations.push(Violation::new(&manifest, tree.line_of(&manifest, &dependency.name), text));
+            }
+        }
+    }
+    violations
+}
+
+fn row(from: &str) -> Option<&'static [&'static str]> {
+    ALLOWED.iter().find(|(folder, _)| *folder == from).map(|(_, edges)| *edges)
+}
+
+fn may_see(from: &str, to: &str) -> bool {
+    match (from, to) {
+        (_, COMPOSITION_ROOT) => false,
+        (COMPOSITION_ROOT, _) | (_, WORDS) => true,
+        _ => row(from).is_some_and(|edges| edges.contains(&to)),
+    }
+}
+
+/// Tests are freer, but they do not look over the wall between bot and instance either.
+fn tests_may_see(from: &str, to: &str) -> bool {
+    may_see(from, to)
+        || (to != COMPOSITION_ROOT
+            && !is_over_the_wall(from, to)
+            && (to == TESTKIT || part(from) == part(to)))
+}
+
+fn is_over_the_wall(from: &str, to: &str) -> bool {
+    match (part(from), part(to)) {
+        ("bot", "instance") => !SHARED_GROUND.contains(&to),
+        ("instance", "bot") => true,
+        _ => false,
+    }
+}
+
+fn part(folder: &str) -> &str {
+    folder.split('/').next().unwrap_or(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ALLOWED, check, is_over_the_wall};
+    use crate::{
+        tidy::tree::Tree,
+        workspace::{Dependency, Package},
+    };
+
+    fn found(from: &str, to: &str, dev: bool) -> Vec<String> {
+        let dependency = Dependency { name: "qd-x".to_owned(), folder: Some(to.to_owned()), dev };
+        let package = Package {
+            name: "qd-it".to_owned(),
+            folder: from.to_owned(),
+            dependencies: vec![dependency],
+            features: vec![],
+            tests: vec![],
+        };
+        let tree = Tree::from([]);
+        check(&[package], &tree).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn an_edge_that_is_not_listed_is_found_with_its_line() {
+        let package = Package {
+            name: "qd-core".to_owned(),
+            folder: "bot/core".to_owned(),
+            dependencies: vec![Dependency {
+                name: "qd-board".to_owned(),
+                folder: Some("instance/board".to_owned()),
+                dev: false,
+            }],
+            features: vec![],
+            tests: vec![],
+        };
+        let tree =
+            Tree::from([("bot/core/Cargo.toml", "[package]\n\n[dependencies]\nqd-board.workspace = true\n")]);
+        let found = check(&[package], &tree);
+        assert_eq!(
+            found[0].to_string(),
+            "bot/core/Cargo.toml:4: bot/core may not see instance/board; if it must be, list it in \
+             deploy/xtask/src/tidy/edges.rs and docs/src/architecture.md; a new edge is an event: say why in the commit"
+        );
+    }
+
+    #[test]
+    fn edges_run_one_way() {
+        let forbidden = [
+            ("instance/board", "instance/store"),
+            ("instance/store", "instance/team"),
+            ("instance/team", "instance/web"),
+            ("instance/team", "bot/core"),
+            ("bot/hub", "instance/board"),
+            ("bot/core", "bot/hub"),
+            ("bot/web", "deploy/quarterdeck"),
+            ("policies/types", "instance/wire"),
+        ];
+        for (from, to) in forbidden {
+            assert_eq!(found(from, to, false).len(), 1, "{from} -> {to}");
+        }
+        let listed = [
+            ("instance/team", "instance/store"),
+            ("deploy/quarterdeck", "bot/hub"),
+            ("deploy/xtask", "policies/types"),
+        ];
+        for (from, to) in listed {
+            assert_eq!(found(from, to, false), Vec::<String>::new(), "{from} -> {to}");
+        }
+    }
+
+    #[test]
+    fn tests_may_use_the_testkit_but_not_look_over_the_wall() {
+        assert!(found("bot/forge-local", "bot/testkit", true).is_empty());
+        assert_eq!(found("bot/forge-local", "bot/testkit", false).len(), 1);
+        assert_eq!(found("instance/team", "bot/testkit", true).len(), 1);
+        assert_eq!(found("bot/hub", "instance/store", true).len(), 1);
+        assert!(found("instance/web", "instance/store", true).is_empty());
+        assert_eq!(found("instance/web", "deploy/quarterdeck", true).len(), 1);
+    }
+
+    #[test]
+    fn a_crate_without_a_row_is_found() {
+        assert!(found("bot/new", "policies/types", false)[0].contains("has no row"));
+    }
+
+    #[test]
+    fn the_table_itself_keeps_bot_and_instance_apart() {
+        let edges = ALLOWED.iter().flat_map(|(from, edges)| edges.iter().map(move |to| (*from, *to)));
+        let over: Vec<_> = edges.filter(|(from, to)| is_over_the_wall(from, to)).collect();
+        assert_eq!(over, []);
+    }
+}

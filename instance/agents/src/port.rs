@@ -1,0 +1,102 @@
+//! The port for coding agents: what a run asks of one, and the facts it gets back. Not a judgement of the work: whether
+//! a run is done is for its checks to say.
+
+use std::{io, path::PathBuf, time::Duration};
+
+use async_trait::async_trait;
+use qd_types::RunId;
+
+use crate::{
+    process::{Ended, OnStart, ProcessError, Seconds, Stop},
+    transcript::{Transcript, TranscriptError},
+};
+
+/// Something that changes code when it is told what is wanted.
+#[async_trait]
+pub trait Agent: Send + Sync {
+    /// Its name, as the configuration and the transcript have it.
+    fn name(&self) -> &str;
+
+    /// Works on the task until it is done, stopped, or out of time. When this returns `Ok`, nothing of it runs any more.
+    ///
+    /// Every process group goes to `on_start` before it gets its work. If the future is dropped, its processes are
+    /// killed at once.
+    async fn work(
+        &self,
+        task: Task,
+        transcript: &mut Transcript,
+        on_start: &dyn OnStart,
+        stop: Stop,
+    ) -> Result<AgentEnd, AgentError>;
+}
+
+/// One turn of work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// The run it is for.
+    pub run: RunId,
+    /// The worktree. The agent works here and nowhere else.
+    pub cwd: PathBuf,
+    /// What is wanted, see [`crate::prompt`].
+    pub prompt: String,
+    /// Where the prompt is written if the agent's command line asks for a file. Outside the worktree.
+    pub prompt_file: PathBuf,
+}
+
+/// How a turn ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentEnd {
+    /// A fact about the process. An exit code of 0 proves nothing.
+    pub ended: Ended,
+    /// The last of what it said, at most 500 characters.
+    pub words: String,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl AgentEnd {
+    /// One sentence for people: "scripted ended with exit code 0 after 1.2 s."
+    pub fn sentence(&self, name: &str) -> String {
+        format!("{name} {} after {}.", self.ended, Seconds(self.took))
+    }
+}
+
+/// Why there is no end to speak of.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// Its process could not be started, watched, or ended.
+    #[error("agent {agent}: its process failed")]
+    Process {
+        /// The agent.
+        agent: String,
+        /// What went wrong.
+        #[source]
+        source: ProcessError,
+    },
+    /// Its command line is empty.
+    #[error("agent {agent} has an empty command line; set its `command` in the configuration")]
+    NoCommand {
+        /// The agent.
+        agent: String,
+    },
+    /// The prompt could not be written to the file that its command line asks for.
+    #[error("agent {agent}: cannot write its prompt to {path}")]
+    Prompt {
+        /// The agent.
+        agent: String,
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// What it says could not be stored. It was killed.
+    #[error("agent {agent} was ended because its transcript could not be written")]
+    Transcript {
+        /// The agent.
+        agent: String,
+        /// What went wrong.
+        #[source]
+        source: TranscriptError,
+    },
+}

@@ -1,0 +1,98 @@
+//! What a process may see of the environment: an allow-list, and what is set for it. All else stays here.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use qd_types::RunId;
+use secrecy::SecretString;
+
+use super::ProcessError;
+
+/// What every process may see.
+const ALLOW: [&str; 5] = ["PATH", "HOME", "LANG", "TMPDIR", "USER"];
+
+/// What a check may see besides: where toolchains and their caches are.
+pub(crate) const CHECK_ALLOW: [&str; 12] = [
+    "CARGO_HOME",
+    "RUSTUP_HOME",
+    "GOPATH",
+    "GOROOT",
+    "GOCACHE",
+    "GOMODCACHE",
+    "JAVA_HOME",
+    "GRADLE_USER_HOME",
+    "NVM_DIR",
+    "PYENV_ROOT",
+    "VOLTA_HOME",
+    "XDG_CACHE_HOME",
+];
+
+/// Where programs are if `PATH` says nothing.
+const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// Ends of names whose values are secrets, so that they are redacted without being configured.
+const SECRET_NAMES: [&str; 6] = ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIALS"];
+
+/// A whole environment.
+#[derive(Clone)]
+pub(crate) struct Environment(BTreeMap<OsString, OsString>);
+
+impl Environment {
+    /// The environment of a process that works for `run`: what the allow-lists name, as far as it is there.
+    pub(crate) fn new<'a>(run: &RunId, allow: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut vars: BTreeMap<OsString, OsString> = ALLOW
+            .into_iter()
+            .chain(allow)
+            .filter_map(|name| std::env::var_os(name).map(|value| (name.into(), value)))
+            .collect();
+        vars.entry("PATH".into()).or_insert_with(|| DEFAULT_PATH.into());
+        vars.insert("TERM".into(), "dumb".into());
+        vars.insert(super::proc::RUN.into(), run.to_string().into());
+        vars.insert("QUARTERDECK_FEATURE".into(), run.feature().to_string().into());
+        Self(vars)
+    }
+
+    pub(crate) fn vars(&self) -> impl Iterator<Item = (&OsString, &OsString)> {
+        self.0.iter()
+    }
+
+    /// The values that must not be written anywhere, judged by their names.
+    pub(crate) fn secrets(&self) -> Vec<SecretString> {
+        let secret = |name: &OsString| {
+            let name = name.to_string_lossy().to_ascii_uppercase();
+            SECRET_NAMES.iter().any(|end| name.ends_with(end))
+        };
+        let values = self.0.iter().filter(|(name, _)| secret(name));
+        values.map(|(_, value)| SecretString::from(value.to_string_lossy().into_owned())).collect()
+    }
+
+    fn path(&self) -> OsString {
+        self.0.get(&OsString::from("PATH")).cloned().unwrap_or_else(|| DEFAULT_PATH.into())
+    }
+}
+
+/// Where the program is, found as a shell in `cwd` would.
+pub(crate) fn find_program(
+    program: &str,
+    cwd: &Path,
+    environment: &Environment,
+) -> Result<PathBuf, ProcessError> {
+    let runs = |path: &Path| {
+        path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    };
+    let not_found = |looked: String| ProcessError::NotFound { program: program.to_owned(), looked };
+    if program.contains('/') {
+        let path = cwd.join(program);
+        return if runs(&path) { Ok(path) } else { Err(not_found(cwd.display().to_string())) };
+    }
+    let path = environment.path();
+    std::env::split_paths(&path)
+        .filter(|_| !program.is_empty())
+        .map(|folder| cwd.join(folder).join(program))
+        .find(|candidate| runs(candidate))
+        .ok_or_else(|| not_found(format!("PATH ({})", path.to_string_lossy())))
+}

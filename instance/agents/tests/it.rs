@@ -1,0 +1,12 @@
+//! What the agents, the checks and the transcript do, with real processes.
+
+#[cfg(test)]
+mod it {
+    mod check;
+    mod command;
+    mod demo;
+    mod leftover;
+    mod scripted;
+    mod support;
+    mod transcript;
+}

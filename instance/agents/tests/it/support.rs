@@ -1,0 +1,126 @@
+//! A run's folders, a keeper of process groups, and a look at what is still alive.
+
+use std::{
+    path::PathBuf,
+    process::Command,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use qd_agents::{
+    Agent, AgentEnd, AgentError, CommandAgent, OnStart, ProcessGroup, Redactor, RunFolder, Stop, Task,
+    Transcript, process::KeepError, stop, transcript,
+};
+use qd_types::RunId;
+use tempfile::TempDir;
+
+/// Keeps what it is told, and may refuse.
+#[derive(Default)]
+pub(super) struct Keeper {
+    pub(super) groups: Mutex<Vec<ProcessGroup>>,
+    pub(super) refuse: bool,
+}
+
+#[async_trait]
+impl OnStart for Keeper {
+    async fn started(&self, group: &ProcessGroup) -> Result<(), KeepError> {
+        self.groups.lock().unwrap().push(group.clone());
+        if self.refuse { Err("the disk is full".into()) } else { Ok(()) }
+    }
+}
+
+impl Keeper {
+    pub(super) fn pgid(&self) -> i32 {
+        self.groups.lock().unwrap().last().expect("a group was started").pgid()
+    }
+}
+
+/// A worktree and a state folder.
+pub(super) struct Place {
+    pub(super) dir: TempDir,
+    pub(super) run: RunId,
+    pub(super) keeper: Keeper,
+}
+
+impl Place {
+    pub(super) fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        std::fs::create_dir(dir.path().join("tree")).unwrap();
+        Self { dir, run: "A-1.1".parse().unwrap(), keeper: Keeper::default() }
+    }
+
+    pub(super) fn tree(&self) -> PathBuf {
+        self.dir.path().join("tree")
+    }
+
+    pub(super) fn folder(&self) -> RunFolder {
+        RunFolder::new(self.dir.path(), &self.run)
+    }
+
+    pub(super) fn transcript(&self) -> Transcript {
+        let header = transcript::Header::new(self.run.clone(), "test");
+        Transcript::open(&self.folder().transcript(), &header, Redactor::default()).unwrap()
+    }
+
+    pub(super) fn task(&self, prompt: &str) -> Task {
+        Task {
+            run: self.run.clone(),
+            cwd: self.tree(),
+            prompt: prompt.to_owned(),
+            prompt_file: self.folder().prompt(1),
+        }
+    }
+
+    /// The entries so far, as `kind: text`.
+    pub(super) fn entries(&self) -> Vec<String> {
+        let page = transcript::read(&self.folder().transcript(), 0, 1 << 20).unwrap();
+        assert_eq!(page.skipped, 0);
+        page.entries.iter().map(|entry| format!("{}: {}", entry.kind.as_str(), entry.text)).collect()
+    }
+
+    pub(super) async fn work(&self, agent: &CommandAgent, prompt: &str) -> Result<AgentEnd, AgentError> {
+        let (_stopper, never) = stop();
+        self.work_until(agent, prompt, never).await
+    }
+
+    pub(super) async fn work_until(
+        &self,
+        agent: &CommandAgent,
+        prompt: &str,
+        stop: Stop,
+    ) -> Result<AgentEnd, AgentError> {
+        agent.work(self.task(prompt), &mut self.transcript(), &self.keeper, stop).await
+    }
+}
+
+/// An agent that is a shell script.
+pub(super) fn shell(script: &str) -> CommandAgent {
+    CommandAgent {
+        name: "shell".to_owned(),
+        argv: vec!["sh".to_owned(), "-c".to_owned(), script.to_owned()],
+        env_allow: vec![],
+        secrets: vec![],
+        limit: Duration::from_secs(60),
+    }
+}
+
+/// The living processes of a group, as `ps` sees them.
+pub(super) fn alive(pgid: i32) -> Vec<String> {
+    let out = Command::new("ps").args(["-e", "-o", "pgid=,stat=,args="]).output().unwrap();
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    let of_group = |line: &&str| {
+        let mut words = line.split_whitespace();
+        words.next() == Some(&pgid.to_string()) && words.next().is_some_and(|stat| !stat.starts_with('Z'))
+    };
+    text.lines().filter(of_group).map(str::to_owned).collect()
+}
+
+/// Waits until it holds, for at most ten seconds.
+pub(super) async fn until(what: &str, holds: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

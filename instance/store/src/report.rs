@@ -1,0 +1,103 @@
+//! What goes up to the bot: written in the transaction of the change it reports.
+
+use jiff::Timestamp;
+use qd_board::RunEnd;
+use qd_sqlite::outbox;
+use qd_types::{FeatureId, Line};
+use qd_wire::v1::{Alert, Envelope, FeatureReport, Report};
+use rusqlite::Connection;
+
+use crate::{Settings, Store, StoreError, rows, store};
+
+/// The one peer of an instance.
+pub(crate) const BOT: &str = "bot";
+
+/// Puts a report into the outbox. With a living key, the newest unshipped state wins.
+pub(crate) fn push(
+    c: &Connection,
+    living: Option<&str>,
+    now: Timestamp,
+    report: &Report,
+) -> Result<(), StoreError> {
+    Ok(outbox::push(c, BOT, living, now.as_millisecond(), &rows::to_json("outbox", report)?)?)
+}
+
+/// The living report of a feature, as it stands in this transaction.
+pub(crate) fn feature(
+    c: &Connection,
+    settings: &Settings,
+    id: &FeatureId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let snapshot = store::snapshot(c, settings, rows::feature_by_id(c, id)?, now)?;
+    let run = snapshot.run.as_ref();
+    let merged = run.and_then(|run| match &run.end {
+        Some(RunEnd::Merged { commit }) => Some(commit.clone()),
+        _ => None,
+    });
+    let report = Report::Feature(FeatureReport {
+        feature: id.clone(),
+        title: snapshot.feature.title.clone(),
+        stage: snapshot.feature.stage,
+        line: run.map_or_else(Line::default, |run| run.line(snapshot.asks)),
+        sentence: snapshot.why.sentence,
+        agent: run.map(|run| run.agent.clone()),
+        pull_request: run.and_then(|run| run.pull_request),
+        merged,
+        seconds: run.map(|run| run.seconds(now)),
+        needs_person: snapshot.feature.held.is_some(),
+    });
+    push(c, Some(&format!("feature:{id}")), now, &report)?;
+    alert(c, id, snapshot.feature.held.as_deref(), &snapshot.feature.title, now)
+}
+
+/// One alert per feature that stands still until a person does something; over when it moves again.
+fn alert(
+    c: &Connection,
+    id: &FeatureId,
+    held: Option<&str>,
+    title: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let key = format!("held:{id}");
+    let was_held: bool = c
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM events WHERE feature = ?1 AND kind = 'alert' AND text <> 'over'
+             AND seq = (SELECT max(seq) FROM events WHERE feature = ?1 AND kind = 'alert'))",
+        )?
+        .query_row([id.to_string()], |row| row.get(0))?;
+    let text = match held {
+        Some(why) if !was_held => format!("{id} {title}: {why} Needs a person."),
+        None if was_held => "over".to_owned(),
+        _ => return Ok(()),
+    };
+    let mut event = crate::events::Draft::new("team", "alert", text.clone());
+    event.feature = Some(id.clone());
+    crate::events::write(c, &event, now)?;
+    push(c, None, now, &Report::Alert(Alert { key, over: held.is_none(), text }))
+}
+
+impl Store {
+    /// Reports to be shipped now, numbered, oldest first; the same again until they are acknowledged.
+    pub async fn ship(&self, limit: usize) -> Result<Vec<Envelope<Report>>, StoreError> {
+        self.write(move |c| {
+            outbox::ship(c, BOT, limit)?
+                .into_iter()
+                .map(|row| {
+                    Ok(Envelope {
+                        epoch: row.epoch,
+                        seq: row.seq,
+                        at: rows::time("outbox", row.at)?,
+                        body: rows::json("outbox", &row.body)?,
+                    })
+                })
+                .collect()
+        })
+        .await
+    }
+
+    /// The bot has kept everything up to here.
+    pub async fn acknowledged(&self, ack: qd_wire::v1::Ack) -> Result<(), StoreError> {
+        self.write(move |c| Ok(outbox::acknowledge(c, BOT, ack.epoch, ack.seq)?)).await
+    }
+}

@@ -1,0 +1,342 @@
+//! Runs and their facts. A step's facts and its end are one transaction, so that a crash leaves either both or none.
+
+use jiff::Timestamp;
+use qd_board::{CheckFact, Happened, Run, RunEnd, StepState};
+use qd_types::{CommitId, FeatureId, RunId, Step};
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use crate::{Settings, Store, StoreError, events, events::Draft, features, report, rows};
+
+/// A run to be opened.
+#[derive(Debug, Clone)]
+pub struct NewRun {
+    /// For which feature; it has to be ready.
+    pub feature: FeatureId,
+    /// The agent, by its name in the configuration.
+    pub agent: String,
+    /// The branch of the first attempt; later ones get their number behind it.
+    pub branch: String,
+}
+
+/// Something a step found out, to be written with the step's end.
+#[derive(Debug, Clone)]
+pub enum RunFact {
+    /// Where the branch starts.
+    Base(CommitId),
+    /// The commit that the checks passed on.
+    Commit(CommitId),
+    /// The remote branch stands here now.
+    Pushed(CommitId),
+    /// The pull request's number.
+    PullRequest(u64),
+    /// The agent's last words.
+    Words(Option<String>),
+}
+
+impl Store {
+    /// Opens a run: the feature goes to `running` in the same transaction.
+    pub async fn open_run(&self, new: NewRun, now: Timestamp) -> Result<Run, StoreError> {
+        let settings = self.settings();
+        self.write(move |c| {
+            let attempt: u32 = c
+                .prepare_cached("SELECT coalesce(max(attempt), 0) + 1 FROM runs WHERE feature = ?1")?
+                .query_row([new.feature.to_string()], |row| row.get(0))?;
+            let id = RunId::new(new.feature.clone(), attempt);
+            let branch = if attempt == 1 { new.branch } else { format!("{}.{attempt}", new.branch) };
+            c.prepare_cached(
+                "INSERT INTO runs (id, feature, attempt, agent, branch, started_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![
+                id.to_string(),
+                new.feature.to_string(),
+                attempt,
+                new.agent,
+                branch,
+                now.as_millisecond()
+            ])?;
+            features::happen(c, &settings, "team", &new.feature, &Happened::RunStarted, now)?;
+            one(c, &id)
+        })
+        .await
+    }
+
+    /// One run.
+    pub async fn run(&self, id: &RunId) -> Result<Run, StoreError> {
+        let id = id.clone();
+        self.read(move |c| one(c, &id)).await
+    }
+
+    /// Runs with the titles of their features, newest first, at most `limit`.
+    pub async fn runs(
+        &self,
+        feature: Option<&FeatureId>,
+        limit: usize,
+    ) -> Result<Vec<(Run, String)>, StoreError> {
+        let feature = feature.map(ToString::to_string);
+        self.read(move |c| {
+            let runs = match feature {
+                Some(id) => rows::runs(
+                    c,
+                    "WHERE feature = ?1 ORDER BY started_at DESC, attempt DESC LIMIT ?2",
+                    (id, limit as i64),
+                )?,
+                None => rows::runs(c, "ORDER BY started_at DESC, id DESC LIMIT ?1", [limit as i64])?,
+            };
+            runs.into_iter()
+                .map(|run| {
+                    let title = rows::feature_by_id(c, &run.feature)?.title;
+                    Ok((run, title))
+                })
+                .collect()
+        })
+        .await
+    }
+
+    /// Runs that are not cleaned up yet, oldest first.
+    pub async fn active_runs(&self) -> Result<Vec<Run>, StoreError> {
+        self.read(|c| rows::runs(c, "WHERE ended_at IS NULL ORDER BY started_at, id", [])).await
+    }
+
+    /// A step begins, or begins again after a crash.
+    pub async fn begin_step(&self, run: &RunId, step: Step, now: Timestamp) -> Result<(), StoreError> {
+        let settings = self.settings();
+        let run = run.clone();
+        self.write(move |c| {
+            c.prepare_cached(
+                "INSERT INTO steps (run, step, state, started_at) VALUES (?1, ?2, 'started', ?3)
+                 ON CONFLICT DO UPDATE SET state = 'started', ended_at = NULL WHERE state <> 'done'",
+            )?
+            .execute(params![run.to_string(), step.as_str(), now.as_millisecond()])?;
+            told(c, &settings, &run, "step", format!("{} begins.", step.title()), now)
+        })
+        .await
+    }
+
+    /// A step is done, with what it found out.
+    pub async fn end_step(
+        &self,
+        run: &RunId,
+        step: Step,
+        note: Option<String>,
+        facts: Vec<RunFact>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let settings = self.settings();
+        let run = run.clone();
+        self.write(move |c| {
+            write_facts(c, &run, &facts)?;
+            mark(c, &run, step, StepState::Done, note.as_deref(), now)?;
+            if step == Step::PullRequest {
+                features::happen(c, &settings, "team", run.feature(), &Happened::PullRequestOpened, now)?;
+            }
+            told(c, &settings, &run, "step", format!("{} is done.", step.title()), now)
+        })
+        .await
+    }
+
+    /// Facts that are known before their step ends.
+    pub async fn note(&self, run: &RunId, facts: Vec<RunFact>) -> Result<(), StoreError> {
+        let run = run.clone();
+        self.write(move |c| write_facts(c, &run, &facts)).await
+    }
+
+    /// The checks were red: the agent gets another round, and the checks begin anew after it.
+    pub async fn repair(&self, run: &RunId, note: String, now: Timestamp) -> Result<(), StoreError> {
+        let settings = self.settings();
+        let run = run.clone();
+        self.write(move |c| {
+            mark(c, &run, Step::Checks, StepState::Failed, Some(&note), now)?;
+            c.prepare_cached(
+                "UPDATE steps SET state = 'started', ended_at = NULL WHERE run = ?1 AND step = 'agent'",
+            )?
+            .execute([run.to_string()])?;
+            c.prepare_cached("UPDATE runs SET round = round + 1 WHERE id = ?1")?
+                .execute([run.to_string()])?;
+            told(c, &settings, &run, "step", format!("Checks are red: {note}"), now)
+        })
+        .await
+    }
+
+    /// What one check said. Saying it again changes nothing.
+    pub async fn check(&self, run: &RunId, fact: CheckFact, now: Timestamp) -> Result<(), StoreError> {
+        let settings = self.settings();
+        let run = run.clone();
+        self.write(move |c| {
+            c.prepare_cached(
+                "INSERT INTO checks (run, name, commit_id, passed, round, millis, reason)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                 ON CONFLICT DO UPDATE SET passed = excluded.passed, millis = excluded.millis, reason = excluded.reason",
+            )?
+            .execute(params![
+                run.to_string(),
+                fact.name,
+                fact.commit.as_str(),
+                fact.passed,
+                fact.round,
+                fact.millis as i64,
+                fact.reason
+            ])?;
+            let word = if fact.passed { "passed" } else { "is red" };
+            told(c, &settings, &run, "check", format!("Check {} {word}.", fact.name), now)
+        })
+        .await
+    }
+
+    /// The process group that works for a run now, as JSON; `None` when there is none.
+    pub async fn set_process(&self, run: &RunId, process: Option<String>) -> Result<(), StoreError> {
+        let run = run.clone();
+        self.write(move |c| {
+            c.prepare_cached("UPDATE runs SET process = ?2 WHERE id = ?1")?
+                .execute(params![run.to_string(), process])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The process group that was noted for a run.
+    pub async fn process(&self, run: &RunId) -> Result<Option<String>, StoreError> {
+        let id = run.to_string();
+        self.read(move |c| {
+            Ok(c.query_row("SELECT process FROM runs WHERE id = ?1", [id], |row| row.get(0))
+                .optional()?
+                .flatten())
+        })
+        .await
+    }
+
+    /// Where the run's remote branch was left.
+    pub async fn pushed(&self, run: &RunId) -> Result<Option<CommitId>, StoreError> {
+        let id = run.to_string();
+        self.read(move |c| {
+            let text: Option<String> = c
+                .query_row("SELECT pushed FROM runs WHERE id = ?1", [id], |row| row.get(0))
+                .optional()?
+                .flatten();
+            rows::maybe("runs", text)
+        })
+        .await
+    }
+
+    /// A person wants the run stopped. Refused when it has ended.
+    pub async fn ask_stop(&self, run: &RunId, actor: &str, now: Timestamp) -> Result<Run, StoreError> {
+        let settings = self.settings();
+        let (id, actor) = (run.clone(), actor.to_owned());
+        self.write(move |c| {
+            let run = one(c, &id)?;
+            if run.end.is_some() || run.step(Step::Merge).is_some_and(|row| row.state == StepState::Done) {
+                return Err(qd_board::Refused { reason: format!("Run {id} has ended.") }.into());
+            }
+            c.prepare_cached("UPDATE runs SET stop = ?2 WHERE id = ?1 AND stop IS NULL")?
+                .execute(params![id.to_string(), format!("Stopped by {actor}.")])?;
+            let mut event = Draft::new(&actor, "run_stopping", format!("Run {id} is being stopped."));
+            event.feature = Some(id.feature().clone());
+            event.run = Some(id.clone());
+            events::write(c, &event, now)?;
+            report::feature(c, &settings, id.feature(), now)?;
+            one(c, &id)
+        })
+        .await
+    }
+
+    /// The run ends. A run that has ended stays as it ended; the feature follows in the same transaction.
+    pub async fn end_run(
+        &self,
+        run: &RunId,
+        step: Option<Step>,
+        end: RunEnd,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let settings = self.settings();
+        let run = run.clone();
+        self.write(move |c| {
+            let changed = c
+                .prepare_cached("UPDATE runs SET ending = ?2 WHERE id = ?1 AND ending IS NULL")?
+                .execute(params![run.to_string(), rows::to_json("runs", &end)?])?;
+            if changed == 0 {
+                return Ok(());
+            }
+            c.prepare_cached("UPDATE approvals SET open = 0 WHERE run = ?1")?.execute([run.to_string()])?;
+            let (happened, state) = match &end {
+                RunEnd::Merged { .. } => (Happened::Merged, StepState::Done),
+                RunEnd::Failed { reason } | RunEnd::Stopped { reason } => {
+                    (Happened::RunEnded(reason.clone()), StepState::Failed)
+                }
+            };
+            if let Some(step) = step {
+                let note = match &end {
+                    RunEnd::Merged { commit } => Some(commit.short().to_owned()),
+                    RunEnd::Failed { .. } | RunEnd::Stopped { .. } => None,
+                };
+                mark(c, &run, step, state, note.as_deref(), now)?;
+            }
+            features::happen(c, &settings, "team", run.feature(), &happened, now)
+        })
+        .await
+    }
+
+    /// Everything of the run is cleaned up: it is no longer active.
+    pub async fn close_run(&self, run: &RunId, now: Timestamp) -> Result<(), StoreError> {
+        let settings = self.settings();
+        let run = run.clone();
+        self.write(move |c| {
+            c.prepare_cached(
+                "UPDATE runs SET ended_at = ?2, process = NULL WHERE id = ?1 AND ended_at IS NULL",
+            )?
+            .execute(params![run.to_string(), now.as_millisecond()])?;
+            mark(c, &run, Step::CleanUp, StepState::Done, None, now)?;
+            told(c, &settings, &run, "run_ended", format!("Run {run} is cleaned up."), now)
+        })
+        .await
+    }
+}
+
+fn one(c: &Connection, id: &RunId) -> Result<Run, StoreError> {
+    rows::runs(c, "WHERE id = ?1", [id.to_string()])?.pop().ok_or_else(|| StoreError::no_such("run", id))
+}
+
+fn mark(
+    c: &Connection,
+    run: &RunId,
+    step: Step,
+    state: StepState,
+    note: Option<&str>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    c.prepare_cached(
+        "INSERT INTO steps (run, step, state, started_at, ended_at, note) VALUES (?1, ?2, ?3, ?4, ?4, ?5)
+         ON CONFLICT DO UPDATE SET state = excluded.state, ended_at = excluded.ended_at, note = excluded.note",
+    )?
+    .execute(params![run.to_string(), step.as_str(), state.as_str(), now.as_millisecond(), note])?;
+    Ok(())
+}
+
+fn write_facts(c: &Connection, run: &RunId, facts: &[RunFact]) -> Result<(), StoreError> {
+    for fact in facts {
+        let (column, value): (&str, rusqlite::types::Value) = match fact {
+            RunFact::Base(commit) => ("base", commit.to_string().into()),
+            RunFact::Commit(commit) => ("commit_id", commit.to_string().into()),
+            RunFact::Pushed(commit) => ("pushed", commit.to_string().into()),
+            RunFact::PullRequest(number) => ("pull_request", (*number as i64).into()),
+            RunFact::Words(words) => ("words", words.clone().into()),
+        };
+        c.prepare_cached(&format!("UPDATE runs SET {column} = ?2 WHERE id = ?1"))?
+            .execute(params![run.to_string(), value])?;
+    }
+    Ok(())
+}
+
+/// Writes the event and the living report that go with a change of a run.
+pub(crate) fn told(
+    c: &Connection,
+    settings: &Settings,
+    run: &RunId,
+    kind: &'static str,
+    text: String,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut event = Draft::new("team", kind, text);
+    event.feature = Some(run.feature().clone());
+    event.run = Some(run.clone());
+    events::write(c, &event, now)?;
+    report::feature(c, settings, run.feature(), now)
+}

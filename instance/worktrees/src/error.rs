@@ -1,0 +1,128 @@
+//! Why a worktree operation was not done. Nothing is lost in any of these cases, and all may be tried again.
+
+use std::path::PathBuf;
+
+use qd_git::GitError;
+use qd_types::{CommitId, RepositoryName, RunId};
+
+/// Why not.
+#[derive(Debug, thiserror::Error)]
+pub enum WorktreeError {
+    /// Git did not do it.
+    #[error("{what}")]
+    Git {
+        /// What was being done.
+        what: &'static str,
+        /// Why not.
+        #[source]
+        source: GitError,
+    },
+    /// A file or folder stood in the way.
+    #[error("{what} at {}", path.display())]
+    Io {
+        /// What was being done.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The repository was never fetched here.
+    #[error("the repository {repository} has no mirror at {}: refresh it first", path.display())]
+    NoMirror {
+        /// Which.
+        repository: RepositoryName,
+        /// Where it would be.
+        path: PathBuf,
+    },
+    /// The forge's repository has no such branch.
+    #[error(
+        "the repository {repository} has no branch {target} on the forge: push one, or name another target branch"
+    )]
+    NoTarget {
+        /// Which.
+        repository: RepositoryName,
+        /// The branch that features go to.
+        target: String,
+    },
+    /// The mirror has no such commit.
+    #[error("the mirror of {repository} has no commit {commit}: refresh it first")]
+    NoCommit {
+        /// Which.
+        repository: RepositoryName,
+        /// The commit.
+        commit: CommitId,
+    },
+    /// The run has no worktree, or none that was ever finished.
+    #[error("the run {run} has no worktree of {repository}: create it first")]
+    NoWorktree {
+        /// Which.
+        repository: RepositoryName,
+        /// Whose.
+        run: RunId,
+    },
+    /// The branch has work that is not this run's.
+    #[error(
+        "the branch {branch} exists at {} with work that nobody else has: take another name, or remove the run it belongs to",
+        at.short()
+    )]
+    BranchTaken {
+        /// The branch.
+        branch: String,
+        /// Where it stands.
+        at: CommitId,
+    },
+    /// Somebody moved a reference in the mirror at this very moment.
+    #[error("{reference} was moved meanwhile: try again")]
+    Raced {
+        /// Which.
+        reference: String,
+    },
+    /// The branch on the forge is not where it was left.
+    #[error(
+        "{branch} on the forge stands at {}, not at {}: somebody else pushed, or it was deleted",
+        short(actual.as_ref()), short(expected.as_ref())
+    )]
+    RemoteMoved {
+        /// The branch.
+        branch: String,
+        /// Where it was believed to be.
+        expected: Option<CommitId>,
+        /// Where it is.
+        actual: Option<CommitId>,
+    },
+    /// A process still uses the folder.
+    #[error("process {pid} ({command}) is still in {}: end it first", path.display())]
+    Occupied {
+        /// The folder.
+        path: PathBuf,
+        /// The process.
+        pid: i32,
+        /// Its name.
+        command: String,
+    },
+    /// A text is no branch's name, or no purpose.
+    #[error("{text:?} is not {what}")]
+    Name {
+        /// What it should have been, with its article.
+        what: &'static str,
+        /// The text.
+        text: String,
+    },
+}
+
+fn short(commit: Option<&CommitId>) -> &str {
+    commit.map_or("nothing", CommitId::short)
+}
+
+/// For `map_err` on git.
+pub(crate) fn git(what: &'static str) -> impl FnOnce(GitError) -> WorktreeError {
+    move |source| WorktreeError::Git { what, source }
+}
+
+/// For `map_err` on files.
+pub(crate) fn io(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> WorktreeError {
+    let path = path.into();
+    move |source| WorktreeError::Io { what, path, source }
+}

@@ -1,0 +1,207 @@
+//! The port: what a run needs from version control, in a run's words. Not git's whole vocabulary, and no
+//! policy on when to do what: that is the run's saga.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use qd_git::{DiffStat, DiffText, Identity};
+use qd_types::{CommitId, RepositoryName, RunId};
+
+use crate::{Purpose, WorktreeError};
+
+/// A repository, as the configuration describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepositorySpec {
+    /// The name that everything here is kept under.
+    pub name: RepositoryName,
+    /// Path or address of the forge's repository. Never stored, blanked in errors.
+    pub remote: String,
+    /// The branch that features go to, `main`.
+    pub target: String,
+}
+
+/// By whom and when a commit says it was made. Passed in, so that a step that is repeated makes the same one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
+    /// Author and committer.
+    pub identity: Identity,
+    /// When; counted in whole seconds.
+    pub at: Timestamp,
+}
+
+/// A run's worktree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Worktree {
+    /// The folder.
+    pub path: PathBuf,
+    /// The run's branch.
+    pub branch: String,
+    /// The commit it started from.
+    pub base: CommitId,
+}
+
+/// What became of a merge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Merged {
+    /// A commit that has both.
+    Merged(CommitId),
+    /// They can't be merged by themselves.
+    Conflict {
+        /// Paths, sorted.
+        files: Vec<String>,
+    },
+}
+
+/// A worktree or check-out that is on disk, on record, or both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Whose.
+    pub run: RunId,
+    /// What a check-out is for; none for the run's worktree.
+    pub purpose: Option<Purpose>,
+    /// Which repository's; none if no mirror knows it.
+    pub repository: Option<RepositoryName>,
+    /// Where it is or would be.
+    pub path: PathBuf,
+    /// Whether the folder is there.
+    pub on_disk: bool,
+}
+
+/// Worktrees for runs. Every operation may be repeated after a crash, by another process too.
+#[async_trait]
+pub trait Worktrees: Send + Sync {
+    /// Fetches the forge's branches and gives the head of the target branch.
+    async fn refresh(&self, repository: &RepositorySpec) -> Result<CommitId, WorktreeError>;
+
+    /// The run's worktree, on a branch of its own from `base`. One that exists is repaired where needed and
+    /// given back with the branch and base that it was made with.
+    async fn create(
+        &self,
+        repository: &RepositoryName,
+        run: &RunId,
+        branch: &str,
+        base: &CommitId,
+    ) -> Result<Worktree, WorktreeError>;
+
+    /// The run's worktree as it is on record; none if it was never finished, or is removed.
+    async fn find(&self, repository: &RepositoryName, run: &RunId) -> Result<Option<Worktree>, WorktreeError>;
+
+    /// Everything in the worktree that is not ignored, as one commit on top of its base; none if that is
+    /// what the base has. No branch is moved.
+    async fn candidate(
+        &self,
+        repository: &RepositoryName,
+        run: &RunId,
+        message: &str,
+        stamp: &Stamp,
+    ) -> Result<Option<CommitId>, WorktreeError>;
+
+    /// Moves the run's branch to the candidate, and the worktree with it. Files stay as they are.
+    async fn commit(
+        &self,
+        repository: &RepositoryName,
+        run: &RunId,
+        candidate: &CommitId,
+    ) -> Result<(), WorktreeError>;
+
+    /// Puts a commit at a branch of the forge that stands at `expected` (none: is not there yet). Being
+    /// there already is fine.
+    async fn push(
+        &self,
+        repository: &RepositorySpec,
+        branch: &str,
+        commit: &CommitId,
+        expected: Option<&CommitId>,
+    ) -> Result<(), WorktreeError>;
+
+    /// A fresh check-out of a commit, for checks. One of the same purpose is replaced.
+    async fn checkout(
+        &self,
+        repository: &RepositoryName,
+        run: &RunId,
+        purpose: &Purpose,
+        commit: &CommitId,
+    ) -> Result<PathBuf, WorktreeError>;
+
+    /// Removes a check-out. Not being there is fine.
+    async fn drop_checkout(
+        &self,
+        repository: &RepositoryName,
+        run: &RunId,
+        purpose: &Purpose,
+    ) -> Result<(), WorktreeError>;
+
+    /// A commit that has both: `head` if it contains `onto`, `onto` if it contains `head`, else a merge with
+    /// the parents `onto` and `head`. No branch is moved.
+    async fn merge_onto(
+        &self,
+        repository: &RepositoryName,
+        head: &CommitId,
+        onto: &CommitId,
+        message: &str,
+        stamp: &Stamp,
+    ) -> Result<Merged, WorktreeError>;
+
+    /// What the worktree has changed since its base, committed or not, at most `max` bytes of it.
+    async fn diff(&self, repository: &RepositoryName, run: &RunId, max: usize) -> Result<DiffText, WorktreeError>;
+
+    /// The same in figures.
+    async fn stat(&self, repository: &RepositoryName, run: &RunId) -> Result<DiffStat, WorktreeError>;
+
+    /// The newest commit that both contain; none for unrelated histories.
+    async fn merge_base(
+        &self,
+        repository: &RepositoryName,
+        one: &CommitId,
+        other: &CommitId,
+    ) -> Result<Option<CommitId>, WorktreeError>;
+
+    /// The change between two commits, at most `max` bytes of it.
+    async fn diff_text(
+        &self,
+        repository: &RepositoryName,
+        base: &CommitId,
+        head: &CommitId,
+        max: usize,
+    ) -> Result<DiffText, WorktreeError>;
+
+    /// The change between two commits in figures.
+    async fn diff_stat(
+        &self,
+        repository: &RepositoryName,
+        base: &CommitId,
+        head: &CommitId,
+    ) -> Result<DiffStat, WorktreeError>;
+
+    /// SHA-256 of the change between two commits, as lower-case hex: what an approval binds.
+    async fn diff_digest(
+        &self,
+        repository: &RepositoryName,
+        base: &CommitId,
+        head: &CommitId,
+    ) -> Result<String, WorktreeError>;
+
+    /// Puts uncommitted, untracked and unpushed work under `refs/quarterdeck/preserved/<run>`. None if the
+    /// forge has it all, as far as the last fetch and push tell.
+    async fn preserve(
+        &self,
+        repository: &RepositoryName,
+        run: &RunId,
+        reason: &str,
+        stamp: &Stamp,
+    ) -> Result<Option<CommitId>, WorktreeError>;
+
+    /// Preserves, then removes the run's worktree, check-outs and branch. Refused while a process is in one
+    /// of the folders. Gives what is preserved of the run, now or from before.
+    async fn remove(
+        &self,
+        repository: &RepositoryName,
+        run: &RunId,
+        stamp: &Stamp,
+    ) -> Result<Option<CommitId>, WorktreeError>;
+
+    /// All worktrees and check-outs there are, by path.
+    async fn list(&self) -> Result<Vec<Found>, WorktreeError>;
+}

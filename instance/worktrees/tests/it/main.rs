@@ -1,0 +1,6 @@
+//! The port over real git, in throw-away folders.
+
+mod create;
+mod keep;
+mod site;
+mod work;
