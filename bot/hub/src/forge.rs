@@ -82,8 +82,9 @@ async fn carry_out(hub: &Hub, act: Act) -> Result<(), HubError> {
         }
         ForgeCall::Rebuild { approval, reviewed, order } => {
             let forge = &hub.inner.forge;
-            let result =
-                forge.rebuild_merge(&order.repository, order.number, &reviewed, &order.head, &order.base).await;
+            let result = forge
+                .rebuild_merge(&order.repository, order.number, &reviewed, &order.head, &order.base)
+                .await;
             Event::Rebuilt { approval, result }
         }
         ForgeCall::Merge { approval, digest, order, checks } => {
@@ -158,7 +159,9 @@ async fn merge(
     let spent = hub.inner.db.read(move |c| approvals::spent(c, &approval, &digest, &key)).await;
     let spent = match spent {
         Ok(Some(spent)) => spent,
-        Ok(None) => return Err(ForgeError::Refused { reason: "no spent approval pays for this merge".into() }),
+        Ok(None) => {
+            return Err(ForgeError::Refused { reason: "no spent approval pays for this merge".into() });
+        }
         Err(error) => return Err(ForgeError::Unavailable { reason: error.to_string() }),
     };
     forge.report_checks(&order.repository, &order.head, checks).await?;

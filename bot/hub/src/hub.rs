@@ -149,11 +149,8 @@ impl Hub {
 
     async fn ship(&self, to: &InstanceName, after: Ack) -> Result<Vec<Envelope<Order>>, HubError> {
         let peer = to.clone();
-        let waits = self
-            .inner
-            .db
-            .read(move |c| Ok::<_, HubError>(outbox::waiting(c, peer.as_str())? > 0))
-            .await?;
+        let waits =
+            self.inner.db.read(move |c| Ok::<_, HubError>(outbox::waiting(c, peer.as_str())? > 0)).await?;
         if !waits {
             return Ok(Vec::new());
         }
@@ -209,7 +206,8 @@ fn moment(at: Timestamp) -> Moment {
 #[async_trait]
 impl Commands for Hub {
     async fn command(&self, from: &Person, surface: &str, text: &str) -> String {
-        let event = Event::Command { person: from.clone(), surface: surface.to_owned(), text: text.to_owned() };
+        let event =
+            Event::Command { person: from.clone(), surface: surface.to_owned(), text: text.to_owned() };
         match self.process(event, |_| Ok(())).await {
             Ok(reply) => reply.unwrap_or_default(),
             Err(error) => {

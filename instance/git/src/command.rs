@@ -82,7 +82,7 @@ impl Default for Git {
 }
 
 impl Git {
-    /// `git` from PATH, with 120 seconds for each call.
+    /// `git` from PATH, with 120 seconds for each call and 20 minutes for clone, fetch and push.
     pub fn new() -> Self {
         Self::default()
     }
@@ -94,7 +94,7 @@ impl Git {
         self
     }
 
-    /// Another time limit for each call.
+    /// Another time limit for each call; clone, fetch and push get ten times as much.
     #[must_use]
     pub fn with_limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
@@ -141,10 +141,11 @@ impl Git {
         mut sink: impl FnMut(&[u8]) -> ControlFlow<()> + Send,
     ) -> Result<Done, GitError> {
         let args = call.shown();
-        let mut child = self.command(&call).spawn().map_err(|source| GitError::Start {
-            program: self.program.display().to_string(),
-            source,
-        })?;
+        let limit = self.limit.saturating_mul(call.patience);
+        let mut child = self
+            .command(&call)
+            .spawn()
+            .map_err(|source| GitError::Start { program: self.program.display().to_string(), source })?;
         let mut group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let talk = async {
@@ -164,7 +165,7 @@ impl Git {
             let ((), cut, stderr) = tokio::join!(feed, read, last_of(stderr));
             (cut, stderr, child.wait().await)
         };
-        let talked = timeout(self.limit, talk).await;
+        let talked = timeout(limit, talk).await;
         let Ok((cut, stderr, status)) = talked else {
             group.signal(Signal::TERM);
             if timeout(GRACE, child.wait()).await.is_err() {
@@ -172,7 +173,7 @@ impl Git {
                 let _ = child.wait().await;
             }
             group.0 = None;
-            return Err(GitError::Timeout { args, limit: self.limit });
+            return Err(GitError::Timeout { args, limit });
         };
         group.0 = None;
         let status = status.map_err(GitError::io("waiting for git", &self.program))?;
@@ -203,12 +204,13 @@ pub(crate) struct Call {
     env: Vec<(&'static str, OsString)>,
     folder: Option<PathBuf>,
     stdin: Vec<u8>,
+    patience: u32,
 }
 
 impl Call {
     pub(crate) fn new<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Self {
         let args = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
-        Self { args, env: Vec::new(), folder: None, stdin: Vec::new() }
+        Self { args, env: Vec::new(), folder: None, stdin: Vec::new(), patience: 1 }
     }
 
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
@@ -233,6 +235,12 @@ impl Call {
 
     pub(crate) fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = bytes.into();
+        self
+    }
+
+    /// Moves history over a network: ten times the usual limit.
+    pub(crate) fn patient(mut self) -> Self {
+        self.patience = 10;
         self
     }
 
@@ -285,7 +293,8 @@ async fn pass_on(
     let Some(mut pipe) = pipe else { return false };
     let mut buffer = vec![0; 64 * 1024];
     // A pipe that can't be read has no more to say; the exit code tells whether all went well.
-    while let Some(bytes @ [_, ..]) = pipe.read(&mut buffer).await.ok().and_then(|count| buffer.get(..count)) {
+    while let Some(bytes @ [_, ..]) = pipe.read(&mut buffer).await.ok().and_then(|count| buffer.get(..count))
+    {
         if sink(bytes).is_break() {
             return true;
         }
@@ -297,7 +306,8 @@ async fn last_of(pipe: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
     let mut last = Vec::new();
     let Some(mut pipe) = pipe else { return last };
     let mut buffer = vec![0; COMPLAINT];
-    while let Some(bytes @ [_, ..]) = pipe.read(&mut buffer).await.ok().and_then(|count| buffer.get(..count)) {
+    while let Some(bytes @ [_, ..]) = pipe.read(&mut buffer).await.ok().and_then(|count| buffer.get(..count))
+    {
         last.extend_from_slice(bytes);
         last.drain(..last.len().saturating_sub(COMPLAINT));
     }
@@ -311,7 +321,9 @@ pub(crate) fn redact(text: &str) -> String {
     while let Some((before, after)) = rest.split_once("://") {
         out.push_str(before);
         out.push_str("://");
-        let end = after.find(|c: char| c == '/' || c == '\'' || c == '"' || c.is_whitespace()).unwrap_or(after.len());
+        let end = after
+            .find(|c: char| c == '/' || c == '\'' || c == '"' || c.is_whitespace())
+            .unwrap_or(after.len());
         let (host, tail) = after.split_at(end);
         match host.rsplit_once('@') {
             Some((_, host)) => {

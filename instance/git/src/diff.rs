@@ -5,11 +5,7 @@ use std::ops::ControlFlow;
 
 use sha2::{Digest, Sha256};
 
-use crate::{
-    GitError, Repo, TreeId, Treeish,
-    command::Call,
-    names::full_name,
-};
+use crate::{GitError, Repo, TreeId, Treeish, command::Call, names::full_name};
 
 /// A change in figures.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -156,7 +152,8 @@ impl Repo {
 
     /// The newest `count` commits of a reference as git draws them, one per line.
     pub async fn log_graph(&self, name: &str, count: usize) -> Result<String, GitError> {
-        let name = if name.parse::<qd_types::CommitId>().is_ok() { name.to_owned() } else { full_name(name)? };
+        let name =
+            if name.parse::<qd_types::CommitId>().is_ok() { name.to_owned() } else { full_name(name)? };
         let call = self.call(["log", "--graph", "--oneline", "--decorate=short", "--no-color"]);
         self.git.text(call.arg(format!("--max-count={count}")).args(["--end-of-options", &name, "--"])).await
     }

@@ -14,7 +14,9 @@ use crate::GitError;
 pub async fn remove_all(path: &Path) -> Result<(), GitError> {
     let target = path.to_owned();
     let removed = tokio::task::spawn_blocking(move || remove_now(&target)).await;
-    removed.unwrap_or_else(|lost| Err(io::Error::other(lost))).map_err(GitError::io("removing a folder", path))
+    removed
+        .unwrap_or_else(|lost| Err(io::Error::other(lost)))
+        .map_err(GitError::io("removing a folder", path))
 }
 
 fn remove_now(path: &Path) -> io::Result<()> {

@@ -39,7 +39,9 @@ impl Repo {
     /// there.
     pub async fn resolve(&self, name: &str) -> Result<Option<CommitId>, GitError> {
         let found = if let Ok(id) = name.parse::<CommitId>() {
-            self.read("looking for a commit", move |repo| optional(repo.find_commit(oid(&id)?).map(|c| c.id())))
+            self.read("looking for a commit", move |repo| {
+                optional(repo.find_commit(oid(&id)?).map(|c| c.id()))
+            })
         } else {
             let name = full_name(name)?;
             return self.resolve_reference(name).await;

@@ -74,7 +74,8 @@ impl Git {
     /// Clones everything under `refs/` that the remote shows, bare, without remembering the remote.
     pub async fn clone_bare(&self, remote: &str, path: &Path) -> Result<Repo, GitError> {
         let path = real(path);
-        self.ok(Call::new(["clone", "--quiet", "--bare", "--template=", "--", remote]).arg(&path)).await?;
+        self.ok(Call::new(["clone", "--quiet", "--bare", "--template=", "--", remote]).arg(&path).patient())
+            .await?;
         let repo = self.open(&path).await?;
         repo.git.ok(repo.call(["remote", "remove", "origin"])).await?;
         Ok(repo)
@@ -94,7 +95,9 @@ impl Repo {
     }
 
     pub(crate) fn call<A: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Call {
-        Call::new([Path::new("--git-dir").as_os_str(), self.folder.as_os_str()]).within(&self.folder).args(args)
+        Call::new([Path::new("--git-dir").as_os_str(), self.folder.as_os_str()])
+            .within(&self.folder)
+            .args(args)
     }
 
     pub(crate) async fn turn(&self, lane: Lane) -> tokio::sync::OwnedMutexGuard<()> {
@@ -121,9 +124,10 @@ impl Repo {
     /// at a time per repository.
     pub async fn fetch(&self, remote: &str, refspecs: &[&str], prune: bool) -> Result<(), GitError> {
         let _turn = self.turn(Lane::Fetch).await;
-        let call = self.call(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"]);
+        let call =
+            self.call(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"]);
         let call = if prune { call.arg("--prune") } else { call };
-        self.git.ok(call.args(["--", remote]).args(refspecs)).await?;
+        self.git.ok(call.args(["--", remote]).args(refspecs).patient()).await?;
         Ok(())
     }
 
@@ -139,7 +143,7 @@ impl Repo {
         let name = full_name(branch)?;
         let lease = format!("--force-with-lease={name}:{}", expected.map_or("", CommitId::as_str));
         let call = self.call(["push", "--porcelain", "--no-verify", "--no-follow-tags"]).arg(lease);
-        let done = self.git.run(call.args(["--", remote]).arg(format!("{commit}:{name}"))).await?;
+        let done = self.git.run(call.args(["--", remote]).arg(format!("{commit}:{name}")).patient()).await?;
         if done.code == Some(0) {
             return Ok(Push::Done);
         }

@@ -72,7 +72,8 @@ impl Repo {
             let _turn = self.turn(Lane::Worktrees).await;
             self.git.ok(call).await?;
         }
-        let checked_out = self.in_worktree(&folder, &["-c", "checkout.workers=2", "reset", "--hard", "--quiet"]);
+        let checked_out =
+            self.in_worktree(&folder, &["-c", "checkout.workers=2", "reset", "--hard", "--quiet"]);
         if let Err(error) = checked_out.await {
             self.worktree_remove(&folder).await?;
             return Err(error);
@@ -136,7 +137,12 @@ impl Repo {
 
     /// Puts a worktree's `HEAD` on a branch and makes its index match a commit. Its files stay as they are.
     /// The index is swapped in whole, past any lock that a killed process left.
-    pub async fn worktree_settle(&self, folder: &Path, branch: &str, commit: &CommitId) -> Result<(), GitError> {
+    pub async fn worktree_settle(
+        &self,
+        folder: &Path,
+        branch: &str,
+        commit: &CommitId,
+    ) -> Result<(), GitError> {
         let folder = real(folder);
         let admin = self.admin_of(&folder).await?;
         let head = full_name(branch)?;
@@ -208,7 +214,10 @@ impl Repo {
 
     async fn admin_of(&self, folder: &Path) -> Result<PathBuf, GitError> {
         let admin = self.worktree_admin(folder).await?;
-        admin.ok_or_else(|| GitError::Parse { what: "a worktree's folder", text: folder.display().to_string() })
+        admin.ok_or_else(|| GitError::Parse {
+            what: "a worktree's folder",
+            text: folder.display().to_string(),
+        })
     }
 
     /// Removes a worktree's folder with all that is in it, and its registration. Either may be gone already.
@@ -239,7 +248,9 @@ impl Repo {
                     found.push(WorktreeEntry { path: value.into(), head: None, branch: None, bare: false });
                 }
                 // All zeros: a HEAD that can't be resolved.
-                ("HEAD", Some(entry)) => entry.head = value.parse().ok().filter(|_| value.contains(|c| c != '0')),
+                ("HEAD", Some(entry)) => {
+                    entry.head = value.parse().ok().filter(|_| value.contains(|c| c != '0'));
+                }
                 ("branch", Some(entry)) => {
                     entry.branch = value.strip_prefix("refs/heads/").map(str::to_owned);
                 }

@@ -40,6 +40,16 @@ impl Store {
         .await
     }
 
+    /// Whether a request was made.
+    pub async fn requested(&self, request: &str) -> Result<bool, StoreError> {
+        let id = request.to_owned();
+        self.read(move |c| {
+            Ok(c.prepare_cached("SELECT EXISTS (SELECT 1 FROM forge_requests WHERE id = ?1)")?
+                .query_row([id], |row| row.get(0))?)
+        })
+        .await
+    }
+
     /// What became of a request so far.
     pub async fn outcome(&self, request: &str) -> Result<Option<ForgeOutcome>, StoreError> {
         let id = request.to_owned();

@@ -1,1 +1,17 @@
-//! The instance itself: scheduler, runs, reconciler, uplink and local API.
+#![doc = include_str!("../README.md")]
+
+mod api;
+mod options;
+mod problem;
+mod reconcile;
+mod saga;
+mod scheduler;
+mod team;
+mod uplink;
+mod views;
+
+pub use api::router;
+pub use options::{RepositoryOptions, TeamOptions};
+pub use problem::ProblemResponse;
+pub use team::{Caller, Team, TeamError};
+pub use uplink::{Uplink, UplinkError};

@@ -23,9 +23,8 @@ pub struct GitWorktrees {
 impl GitWorktrees {
     /// Over an instance's state folder, which is made if it is not there.
     pub async fn open(git: Git, state: &Path) -> Result<Self, WorktreeError> {
-        let make = async |path: &Path| {
-            tokio::fs::create_dir_all(path).await.map_err(io("making a folder", path))
-        };
+        let make =
+            async |path: &Path| tokio::fs::create_dir_all(path).await.map_err(io("making a folder", path));
         make(state).await?;
         // Git writes paths without symbolic links; ours have to be the same.
         let state = tokio::fs::canonicalize(state).await.map_err(io("opening the state folder", state))?;
@@ -58,7 +57,11 @@ impl Worktrees for GitWorktrees {
         self.create_worktree(repository, run, branch, base).await
     }
 
-    async fn find(&self, repository: &RepositoryName, run: &RunId) -> Result<Option<Worktree>, WorktreeError> {
+    async fn find(
+        &self,
+        repository: &RepositoryName,
+        run: &RunId,
+    ) -> Result<Option<Worktree>, WorktreeError> {
         self.find_worktree(repository, run).await
     }
 
@@ -121,7 +124,12 @@ impl Worktrees for GitWorktrees {
         self.merge_commits(repository, head, onto, message, stamp).await
     }
 
-    async fn diff(&self, repository: &RepositoryName, run: &RunId, max: usize) -> Result<DiffText, WorktreeError> {
+    async fn diff(
+        &self,
+        repository: &RepositoryName,
+        run: &RunId,
+        max: usize,
+    ) -> Result<DiffText, WorktreeError> {
         let (mirror, base, now) = self.base_and_now(repository, run).await?;
         mirror.diff_text(&base, &now, max).await.map_err(git("reading a worktree's changes"))
     }

@@ -44,7 +44,12 @@ impl GitWorktrees {
 
     /// Removes what an unfinished attempt left. The folder may be somebody's work all the same, if the
     /// mirror was made anew under it.
-    async fn clear_half_made(&self, mirror: &Repo, run: &RunId, base: &CommitId) -> Result<(), WorktreeError> {
+    async fn clear_half_made(
+        &self,
+        mirror: &Repo,
+        run: &RunId,
+        base: &CommitId,
+    ) -> Result<(), WorktreeError> {
         let path = self.layout.worktree(run);
         if tokio::fs::symlink_metadata(&path).await.is_ok() {
             self.refuse_occupied(std::slice::from_ref(&path)).await?;
@@ -56,7 +61,12 @@ impl GitWorktrees {
 
     /// Puts the run's branch at its base and on record. A branch that an earlier attempt left elsewhere is
     /// moved only if nothing on it would be lost and no other run has it.
-    async fn take_branch(&self, mirror: &Repo, run: &RunId, worktree: &Worktree) -> Result<(), WorktreeError> {
+    async fn take_branch(
+        &self,
+        mirror: &Repo,
+        run: &RunId,
+        worktree: &Worktree,
+    ) -> Result<(), WorktreeError> {
         let reference = format!("refs/heads/{}", worktree.branch);
         let at = mirror.resolve(&reference).await.map_err(git("reading the run's branch"))?;
         if let Some(at) = &at {
@@ -124,7 +134,12 @@ impl GitWorktrees {
         Ok(())
     }
 
-    async fn preserve_half_made(&self, mirror: &Repo, run: &RunId, base: &CommitId) -> Result<(), WorktreeError> {
+    async fn preserve_half_made(
+        &self,
+        mirror: &Repo,
+        run: &RunId,
+        base: &CommitId,
+    ) -> Result<(), WorktreeError> {
         // No clock and no person here: what was half made is stamped by its base.
         let stamp = Stamp {
             identity: qd_git::Identity::new("Quarterdeck", "quarterdeck@localhost"),

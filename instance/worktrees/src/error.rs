@@ -122,7 +122,10 @@ pub(crate) fn git(what: &'static str) -> impl FnOnce(GitError) -> WorktreeError 
 }
 
 /// For `map_err` on files.
-pub(crate) fn io(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> WorktreeError {
+pub(crate) fn io(
+    what: &'static str,
+    path: impl Into<PathBuf>,
+) -> impl FnOnce(std::io::Error) -> WorktreeError {
     let path = path.into();
     move |source| WorktreeError::Io { what, path, source }
 }

@@ -84,17 +84,19 @@ impl GitWorktrees {
         let others: Vec<CommitId> = [start, kept].into_iter().flatten().cloned().collect();
         let new_commits = mirror.has_more_than(&tips, &[&forge], &others).await.map_err(git(what))?;
 
+        let stood = head.as_ref().or(branch.as_ref()).or(start);
         let mut loose = None;
         if tokio::fs::symlink_metadata(&path).await.is_ok_and(|about| about.is_dir()) {
-            let now = tree_now(mirror, &path, start).await?;
+            let now = tree_now(mirror, &path, stood).await?;
             let mut elsewhere = false;
-            for commit in [head.as_ref(), branch.as_ref(), start, kept, pushed.as_ref()].into_iter().flatten() {
+            for commit in [head.as_ref(), branch.as_ref(), start, kept, pushed.as_ref()].into_iter().flatten()
+            {
                 elsewhere = elsewhere || tree_of(mirror, commit).await?.as_ref() == Some(&now);
             }
             // A check-out that was cut short lacks files; that is no work.
             let cut_short = (known.base.is_none() || origin.is_some()) && {
                 let empty = TreeId::empty();
-                let from = match head.as_ref().or(start) {
+                let from = match stood {
                     Some(commit) => tree_of(mirror, commit).await?.unwrap_or(empty),
                     None => empty,
                 };
@@ -148,9 +150,11 @@ impl GitWorktrees {
             let reference = format!("refs/heads/{branch}");
             if let Some(at) = mirror.resolve(&reference).await.map_err(git(what))? {
                 // Looked at once more: somebody may have committed since.
-                let safe: Vec<CommitId> = [known.base.as_ref(), kept].into_iter().flatten().cloned().collect();
+                let safe: Vec<CommitId> =
+                    [known.base.as_ref(), kept].into_iter().flatten().cloned().collect();
                 let tips = std::slice::from_ref(&at);
-                let more = mirror.has_more_than(tips, &[&format!("{FORGE}*")], &safe).await.map_err(git(what))?;
+                let more =
+                    mirror.has_more_than(tips, &[&format!("{FORGE}*")], &safe).await.map_err(git(what))?;
                 if more || mirror.delete_ref(&reference, &at).await.map_err(git(what))? != Swap::Done {
                     return Err(WorktreeError::Raced { reference });
                 }
@@ -210,7 +214,8 @@ async fn heads_of<'a>(
     for commit in &all {
         let mut contained = heads.contains(commit);
         for other in all.iter().filter(|other| other != &commit) {
-            contained = contained || mirror.is_ancestor(commit, other).await.map_err(git("comparing commits"))?;
+            contained =
+                contained || mirror.is_ancestor(commit, other).await.map_err(git("comparing commits"))?;
         }
         if !contained {
             heads.push((*commit).clone());

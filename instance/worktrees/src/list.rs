@@ -20,7 +20,8 @@ impl GitWorktrees {
             }
         }
         for path in entries(self.layout.repositories()).await? {
-            let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".git"));
+            let name =
+                path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".git"));
             let Some(name) = name.and_then(|name| name.parse::<RepositoryName>().ok()) else { continue };
             let Ok(mirror) = self.mirror(&name).await else {
                 // Being made; a refresh finishes it.

@@ -50,7 +50,9 @@ impl GitWorktrees {
         let path = self.layout.mirror(repository);
         match self.git.open(&path).await {
             Ok(mirror) => Ok(mirror),
-            Err(GitError::Parse { .. }) => Err(WorktreeError::NoMirror { repository: repository.clone(), path }),
+            Err(GitError::Parse { .. }) => {
+                Err(WorktreeError::NoMirror { repository: repository.clone(), path })
+            }
             Err(source) => Err(git("opening a mirror")(source)),
         }
     }
@@ -66,7 +68,10 @@ impl GitWorktrees {
         found.map(|_| ()).ok_or_else(missing)
     }
 
-    pub(crate) async fn refresh_mirror(&self, repository: &RepositorySpec) -> Result<CommitId, WorktreeError> {
+    pub(crate) async fn refresh_mirror(
+        &self,
+        repository: &RepositorySpec,
+    ) -> Result<CommitId, WorktreeError> {
         let path = self.layout.mirror(&repository.name);
         let mirror = {
             let _turn = self.turns.take(path.clone()).await;

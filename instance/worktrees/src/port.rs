@@ -86,7 +86,8 @@ pub trait Worktrees: Send + Sync {
     ) -> Result<Worktree, WorktreeError>;
 
     /// The run's worktree as it is on record; none if it was never finished, or is removed.
-    async fn find(&self, repository: &RepositoryName, run: &RunId) -> Result<Option<Worktree>, WorktreeError>;
+    async fn find(&self, repository: &RepositoryName, run: &RunId)
+    -> Result<Option<Worktree>, WorktreeError>;
 
     /// Everything in the worktree that is not ignored, as one commit on top of its base; none if that is
     /// what the base has. No branch is moved.
@@ -145,7 +146,12 @@ pub trait Worktrees: Send + Sync {
     ) -> Result<Merged, WorktreeError>;
 
     /// What the worktree has changed since its base, committed or not, at most `max` bytes of it.
-    async fn diff(&self, repository: &RepositoryName, run: &RunId, max: usize) -> Result<DiffText, WorktreeError>;
+    async fn diff(
+        &self,
+        repository: &RepositoryName,
+        run: &RunId,
+        max: usize,
+    ) -> Result<DiffText, WorktreeError>;
 
     /// The same in figures.
     async fn stat(&self, repository: &RepositoryName, run: &RunId) -> Result<DiffStat, WorktreeError>;

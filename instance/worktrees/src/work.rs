@@ -17,7 +17,10 @@ pub(crate) async fn tree_now(
 ) -> Result<TreeId, WorktreeError> {
     let head = mirror.worktree_head(folder).await.map_err(git("reading a worktree's head"))?;
     let seed = head.and_then(|head| head.commit);
-    mirror.write_tree(folder, seed.as_ref().or(otherwise)).await.map_err(git("taking down a worktree's files"))
+    mirror
+        .write_tree(folder, seed.as_ref().or(otherwise))
+        .await
+        .map_err(git("taking down a worktree's files"))
 }
 
 pub(crate) async fn tree_of(mirror: &Repo, commit: &CommitId) -> Result<Option<TreeId>, WorktreeError> {

@@ -178,16 +178,16 @@ async fn refusals_name_the_way_out() {
     let other = "other".parse().unwrap();
     let error = site.trees.create(&other, &run, "x", &site.base).await.unwrap_err();
     let text = error.to_string().replace(&site.state().display().to_string(), "STATE");
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @"the repository other has no mirror at STATE/repos/other.git: refresh it first");
     let unknown = "1".repeat(40).parse().unwrap();
     let error = site.trees.create(site.name(), &run, "x", &unknown).await.unwrap_err();
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @"the mirror of sample has no commit 1111111111111111111111111111111111111111: refresh it first");
     let error = site.trees.create(site.name(), &run, "-x", &site.base).await.unwrap_err();
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @r#""-x" is not a branch's name"#);
     let error = site.trees.candidate(site.name(), &run, "x", &crate::site::stamp()).await.unwrap_err();
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @"the run A-1.1 has no worktree of sample: create it first");
     let mut spec = site.spec.clone();
     spec.target = "trunk".to_owned();
     let error = site.trees.refresh(&spec).await.unwrap_err();
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @"the repository sample has no branch trunk on the forge: push one, or name another target branch");
 }

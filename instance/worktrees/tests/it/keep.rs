@@ -51,11 +51,16 @@ async fn uncommitted_untracked_and_unpushed_work_is_preserved() {
     git(&made.path, &["checkout", "--quiet", detached.trim()]);
     put(&made.path, "untracked", "1\n");
     put(&made.path, "a", "2\n");
-    let first = site.trees.preserve(site.name(), &run, "The agent was stopped.", &stamp()).await.unwrap().unwrap();
+    let first =
+        site.trees.preserve(site.name(), &run, "The agent was stopped.", &stamp()).await.unwrap().unwrap();
     let again = site.trees.preserve(site.name(), &run, "The agent was stopped.", &stamp()).await.unwrap();
     assert_eq!(again.as_ref(), Some(&first));
     let message = git(&site.mirror(), &["log", "-1", "--format=%B", first.as_str()]);
-    insta::assert_snapshot!(message.trim(), @"");
+    insta::assert_snapshot!(message.trim(), @r#"
+    Preserved work of run A-1.1
+
+    The agent was stopped.
+    "#);
 
     put(&made.path, "a", "3\n");
     let kept = site.remove(&run).await.unwrap();
@@ -93,7 +98,8 @@ async fn a_process_inside_stops_the_removal() {
         let text = error.to_string();
         process.kill().unwrap();
         process.wait().unwrap();
-        let expect = format!("process {} (sleep) is still in {}: end it first", process.id(), folder.display());
+        let expect =
+            format!("process {} (sleep) is still in {}: end it first", process.id(), folder.display());
         assert!(matches!(error, WorktreeError::Occupied { .. }), "{text}");
         assert_eq!(text, expect);
         assert!(folder.exists());

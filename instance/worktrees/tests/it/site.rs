@@ -127,7 +127,9 @@ pub(crate) fn read(folder: &Path, path: &str) -> String {
 /// Git as an agent uses it, with its own idea of everything.
 pub(crate) fn git(folder: &Path, args: &[&str]) -> String {
     let identity = ["-c", "user.name=Agent", "-c", "user.email=agent@example.org"];
-    let done = std::process::Command::new("git").current_dir(folder).args(identity).args(args).output().unwrap();
+    let mut command = std::process::Command::new("git");
+    command.current_dir(folder).env("GIT_CONFIG_GLOBAL", "/dev/null").env_remove("GIT_DIR");
+    let done = command.args(identity).args(args).output().unwrap();
     assert!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
     String::from_utf8(done.stdout).unwrap()
 }

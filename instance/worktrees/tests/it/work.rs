@@ -12,18 +12,24 @@ async fn a_candidate_has_everything_that_is_not_ignored() {
     let run = run("A-1.1");
     let made = site.create(&run).await;
     assert_eq!(site.candidate(&run).await, None, "nothing differs");
-    put(&made.path, "sub/new", "1\n");
+    put(&made.path, "sub/new", "quite another text\n");
     put(&made.path, "x.log", "noise\n");
     fs::remove_file(made.path.join("b")).unwrap();
     let candidate = site.candidate(&run).await.unwrap();
     assert_eq!(site.candidate(&run).await.unwrap(), candidate, "the same again");
-    let names = git(&site.mirror(), &["diff", "--name-status", site.base.as_str(), candidate.as_str()]);
+    let names = git(
+        &site.mirror(),
+        &["diff", "--no-renames", "--name-status", site.base.as_str(), candidate.as_str()],
+    );
     assert_eq!(names, "D\tb\nA\tsub/new\n");
     let log = git(&site.mirror(), &["log", "-1", "--format=%P|%an|%ct|%s", candidate.as_str()]);
     assert_eq!(log, format!("{}|alpha|1700000000|Do it\n", site.base));
     let status = git(&made.path, &["status", "--porcelain"]);
     assert_eq!(status, " D b\n?? sub/\n", "neither branch nor index moved");
-    assert_eq!(site.trees.stat(site.name(), &run).await.unwrap(), DiffStat { files: 2, insertions: 1, deletions: 1 });
+    assert_eq!(
+        site.trees.stat(site.name(), &run).await.unwrap(),
+        DiffStat { files: 2, insertions: 1, deletions: 1 }
+    );
     let diff = site.trees.diff(site.name(), &run, 10_000).await.unwrap();
     assert!(diff.text.contains("+++ b/sub/new") && !diff.cut, "{}", diff.text);
 }
@@ -56,7 +62,10 @@ async fn a_commit_moves_the_branch_and_no_file() {
     put(&made.path, "late", "1\n");
     for _ in 0..2 {
         site.trees.commit(site.name(), &run, &candidate).await.unwrap();
-        assert_eq!(git(&made.path, &["rev-parse", "HEAD", "qd/A-1.1"]), format!("{candidate}\n{candidate}\n"));
+        assert_eq!(
+            git(&made.path, &["rev-parse", "HEAD", "qd/A-1.1"]),
+            format!("{candidate}\n{candidate}\n")
+        );
         assert_eq!(git(&made.path, &["status", "--porcelain"]), "?? late\n");
     }
     put(&made.path, "a", "3\n");
@@ -81,13 +90,16 @@ async fn a_check_out_is_fresh_each_time() {
         put(&path, "a", "dirt\n");
     }
     let list = site.trees.list().await.unwrap();
-    let shown: Vec<_> = list.iter().map(|found| (found.run.to_string(), found.purpose.clone(), found.on_disk)).collect();
+    let shown: Vec<_> =
+        list.iter().map(|found| (found.run.to_string(), found.purpose.clone(), found.on_disk)).collect();
     assert_eq!(shown, [("A-1.1".to_owned(), Some(checks()), true), ("A-1.1".to_owned(), None, true)]);
     for _ in 0..2 {
         site.trees.drop_checkout(site.name(), &run, &checks()).await.unwrap();
     }
     assert_eq!(site.trees.list().await.unwrap().len(), 1);
-    assert!("a b".parse::<qd_worktrees::Purpose>().is_err() && "../x".parse::<qd_worktrees::Purpose>().is_err());
+    assert!(
+        "a b".parse::<qd_worktrees::Purpose>().is_err() && "../x".parse::<qd_worktrees::Purpose>().is_err()
+    );
 }
 
 #[tokio::test]
@@ -122,7 +134,8 @@ async fn merges_have_both_sides_or_name_the_conflict() {
     let made = site.create(&run).await;
     put(&made.path, "a", "2\n");
     let head = site.candidate(&run).await.unwrap();
-    let merge = async |onto| site.trees.merge_onto(site.name(), &head, onto, "Merge", &stamp()).await.unwrap();
+    let merge =
+        async |onto| site.trees.merge_onto(site.name(), &head, onto, "Merge", &stamp()).await.unwrap();
     assert_eq!(merge(&site.base).await, Merged::Merged(head.clone()), "onto what it has");
 
     let apart = site.forge_commit(&[("a", "1\n"), ("b", "9\n"), (".gitignore", "*.log\n")]).await;

@@ -1,0 +1,150 @@
+//! The steps that reach the forge: push, pull request, review. The instance pushes; everything else it asks of the
+//! bot, and waits for the outcome as long as it takes.
+
+use jiff::Timestamp;
+use qd_store::RunFact;
+use qd_types::{Merge, Step};
+use qd_wire::v1::{CheckReport, ForgeAct, ForgeOutcome, ForgeRequest};
+
+use super::{Here, StepError, work::checked};
+
+/// The branch goes to the forge.
+pub(super) async fn push(here: &Here<'_>) -> Result<(), StepError> {
+    let commit = checked(here)?;
+    let before = here.store().pushed(&here.run.id).await?;
+    let worktrees = here.team.worktrees();
+    worktrees.push(&here.repository.spec, &here.run.branch, commit, before.as_ref()).await?;
+    here.done(Step::Push, None, vec![RunFact::Pushed(commit.clone())]).await
+}
+
+/// The pull request is opened.
+pub(super) async fn pull_request(here: &Here<'_>) -> Result<(), StepError> {
+    let commit = checked(here)?;
+    let act = ForgeAct::OpenPullRequest {
+        repository: here.repository.spec.name.clone(),
+        branch: here.run.branch.clone(),
+        target: here.repository.spec.target.clone(),
+        head: commit.clone(),
+        title: here.feature.title.clone(),
+        body: body(here),
+        checks: reports(here),
+    };
+    match ask(here, "pull_request", act).await? {
+        ForgeOutcome::Opened { number } => {
+            let facts = vec![RunFact::PullRequest(number)];
+            here.done(Step::PullRequest, Some(number.to_string()), facts).await
+        }
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// People decide about exactly this head.
+pub(super) async fn review(here: &Here<'_>) -> Result<(), StepError> {
+    let merge = merge_of(here).await?;
+    let act = ForgeAct::AskMerge {
+        merge,
+        requesters: here.feature.requesters(),
+        words: here.run.words.clone(),
+        facts: facts(here).await?,
+    };
+    match ask(here, "ask", act).await? {
+        ForgeOutcome::Approved { by, .. } => {
+            let names: Vec<&str> = by.iter().map(qd_types::PersonId::as_str).collect();
+            here.done(Step::Review, Some(names.join(", ")), Vec::new()).await
+        }
+        ForgeOutcome::NotApproved { reason } => Err(StepError::Failed(reason)),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// What an approval binds: the reviewed head and its diff.
+pub(super) async fn merge_of(here: &Here<'_>) -> Result<Merge, StepError> {
+    let commit = checked(here)?;
+    let base = here.run.base.as_ref().ok_or_else(|| StepError::Failed("The run has no base.".into()))?;
+    let number =
+        here.run.pull_request.ok_or_else(|| StepError::Failed("The run has no pull request.".into()))?;
+    let name = &here.repository.spec.name;
+    Ok(Merge {
+        repository: name.clone(),
+        pull_request: number,
+        target: here.repository.spec.target.clone(),
+        head: commit.clone(),
+        diff: here.team.worktrees().diff_digest(name, base, commit).await?,
+    })
+}
+
+/// Asks the bot, once, and waits for what becomes of it.
+pub(super) async fn ask(here: &Here<'_>, what: &str, act: ForgeAct) -> Result<ForgeOutcome, StepError> {
+    let id = format!("{}/{what}", here.run.id);
+    let request =
+        ForgeRequest { id: id.clone(), feature: here.feature.id.clone(), run: here.run.id.clone(), act };
+    here.store().request(request, Timestamp::now()).await?;
+    outcome(here, &id).await
+}
+
+/// Waits for the outcome of a request that was made. "People are asked" is not one yet.
+pub(super) async fn outcome(here: &Here<'_>, id: &str) -> Result<ForgeOutcome, StepError> {
+    let mut commits = here.store().commits();
+    let mut stop = here.stop.clone();
+    loop {
+        commits.borrow_and_update();
+        match here.store().outcome(id).await? {
+            None | Some(ForgeOutcome::Asked { .. }) => {}
+            Some(outcome) => return Ok(outcome),
+        }
+        tokio::select! {
+            changed = qd_store::Store::changed(&mut commits) => changed?,
+            _ = stop.wanted() => return Err(StepError::Stopped),
+        }
+    }
+}
+
+pub(super) fn unexpected(outcome: &ForgeOutcome) -> StepError {
+    StepError::Failed(match outcome {
+        ForgeOutcome::Refused { reason } | ForgeOutcome::NotApproved { reason } => reason.clone(),
+        ForgeOutcome::Unknown { reason } => {
+            format!(
+                "It can't be told whether the forge did it: {reason} A person has to look at the pull request."
+            )
+        }
+        other => format!("The bot answered something else than was asked: {other:?}."),
+    })
+}
+
+/// What the checks said about the commit that is checked now.
+pub(super) fn reports(here: &Here<'_>) -> Vec<CheckReport> {
+    let newest = here.run.newest_checks();
+    newest.into_iter().map(|fact| CheckReport { name: fact.name.clone(), passed: fact.passed }).collect()
+}
+
+/// Facts for the card, from facts alone.
+async fn facts(here: &Here<'_>) -> Result<String, StepError> {
+    let commit = checked(here)?;
+    let base = here.run.base.as_ref().ok_or_else(|| StepError::Failed("The run has no base.".into()))?;
+    let stat = here.team.worktrees().diff_stat(&here.repository.spec.name, base, commit).await?;
+    let files = if stat.files == 1 { "1 file".to_owned() } else { format!("{} files", stat.files) };
+    let verified = if here.repository.checks.is_empty() {
+        "Unverified: the repository has no checks.".to_owned()
+    } else {
+        let names: Vec<&str> = here.repository.checks.iter().map(|check| check.name.as_str()).collect();
+        format!("Passed on exactly this commit: {}.", names.join(", "))
+    };
+    Ok(format!("{files}, +{} −{}. {verified}", stat.insertions, stat.deletions))
+}
+
+fn body(here: &Here<'_>) -> String {
+    let mut text = here.feature.description.clone();
+    if !text.is_empty() {
+        text.push_str("\n\n");
+    }
+    let checks: Vec<String> = reports(here)
+        .iter()
+        .map(|check| format!("{} {}", check.name, if check.passed { "passed" } else { "is red" }))
+        .collect();
+    let checks = if checks.is_empty() { "none, unverified".to_owned() } else { checks.join(", ") };
+    text.push_str(&format!(
+        "Feature {}, run {}, agent {}. Checks: {checks}.",
+        here.feature.id, here.run.id, here.run.agent
+    ));
+    text
+}

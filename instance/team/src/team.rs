@@ -1,0 +1,465 @@
+//! The handle that pages and the API use, and the team's start and end.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, RwLock},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use qd_agents::{RunFolder, Stopper, transcript};
+use qd_api::{
+    ApprovalView, CastVote, DiffView, EventView, FeatureView, MoveFeature, Problem, RunSummary, RunView,
+    TeamView, TranscriptEntry, TranscriptPage,
+};
+use qd_board::{EditFeature, Happened, NewFeature};
+use qd_store::{Store, StoreError};
+use qd_types::{FeatureId, InstanceName, Person, RunId, Stage, Vote};
+use qd_worktrees::Worktrees;
+use tokio::task::JoinSet;
+
+use crate::{
+    options::{RepositoryOptions, TeamOptions},
+    problem, reconcile, scheduler,
+    uplink::{self, Uplink},
+    views,
+};
+
+/// Features in one answer. A board past that is looked at stage by stage.
+const LISTED: usize = 10_000;
+/// Runs in one answer.
+const RUNS: usize = 200;
+/// Approvals in one answer.
+const APPROVALS: usize = 100;
+/// Bytes of a transcript in one answer.
+const TRANSCRIPT: usize = 256 * 1024;
+/// Bytes of a diff in one answer.
+const DIFF: usize = 1024 * 1024;
+
+/// Who asks, and where. Put on the request by the binary's sign-in layer.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The person.
+    pub person: Person,
+    /// `board`, `cli`, `console`.
+    pub surface: String,
+}
+
+/// Why a team does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum TeamError {
+    /// Its rows.
+    #[error("the board of {team} can't be opened")]
+    Store {
+        /// Which team.
+        team: InstanceName,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+}
+
+/// A running team. Cheap to clone.
+#[derive(Clone)]
+pub struct Team {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    worktrees: Arc<dyn Worktrees>,
+    options: RwLock<Arc<TeamOptions>>,
+    stoppers: Mutex<HashMap<RunId, Arc<Stopper>>>,
+    trains: tokio::sync::Mutex<()>,
+    tasks: tokio::sync::Mutex<JoinSet<()>>,
+    runs: Mutex<JoinSet<()>>,
+}
+
+type Answer<T> = Result<T, Problem>;
+
+impl Team {
+    /// Opens the team's rows. Nothing runs yet.
+    pub fn open(options: TeamOptions, worktrees: Arc<dyn Worktrees>) -> Result<Self, TeamError> {
+        let team = options.name.clone();
+        let store = Store::open(&options.state.join("board.db"), options.settings())
+            .map_err(|source| TeamError::Store { team, source })?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                store,
+                worktrees,
+                options: RwLock::new(Arc::new(options)),
+                stoppers: Mutex::new(HashMap::new()),
+                trains: tokio::sync::Mutex::new(()),
+                tasks: tokio::sync::Mutex::new(JoinSet::new()),
+                runs: Mutex::new(JoinSet::new()),
+            }),
+        })
+    }
+
+    /// Starts to work. Without an uplink it works too: what it has to say waits.
+    pub async fn start(&self, uplink: Option<Arc<dyn Uplink>>) {
+        let mut tasks = self.inner.tasks.lock().await;
+        tasks.spawn(reconcile::run(self.clone()));
+        tasks.spawn(scheduler::run(self.clone()));
+        if let Some(uplink) = uplink {
+            tasks.spawn(uplink::relay_reports(self.clone(), Arc::clone(&uplink)));
+            tasks.spawn(uplink::relay_orders(self.clone(), uplink));
+        }
+    }
+
+    /// Ends all tasks and the processes that they started. What was under way goes on after the next start.
+    pub async fn shut_down(&self) {
+        self.inner.tasks.lock().await.shutdown().await;
+        let mut runs = match self.inner.runs.lock() {
+            Ok(mut runs) => std::mem::take(&mut *runs),
+            Err(poisoned) => std::mem::take(&mut *poisoned.into_inner()),
+        };
+        runs.shutdown().await;
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    pub(crate) fn worktrees(&self) -> &dyn Worktrees {
+        self.inner.worktrees.as_ref()
+    }
+
+    /// One merge at a time: two would only make each other's base move.
+    pub(crate) fn trains(&self) -> &tokio::sync::Mutex<()> {
+        &self.inner.trains
+    }
+
+    pub(crate) fn options(&self) -> Arc<TeamOptions> {
+        match self.inner.options.read() {
+            Ok(guard) => Arc::clone(&guard),
+            Err(poisoned) => Arc::clone(&poisoned.into_inner()),
+        }
+    }
+
+    /// Puts new options in force for what starts from now on.
+    pub fn set_options(&self, options: TeamOptions) {
+        self.inner.store.set_settings(options.settings());
+        let mut guard = match self.inner.options.write() {
+            Ok(guard) => guard,
+            Err(poisoned) => poisoned.into_inner(),
+        };
+        *guard = Arc::new(options);
+    }
+
+    /// Runs `work` as the one task of `run`; does nothing if it has one.
+    pub(crate) fn spawn_run<F>(&self, run: RunId, work: impl FnOnce(Team, RunId, Arc<Stopper>) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let stopper = {
+            let mut stoppers = lock(&self.inner.stoppers);
+            if stoppers.contains_key(&run) {
+                return;
+            }
+            let stopper = Arc::new(qd_agents::stop().0);
+            stoppers.insert(run.clone(), Arc::clone(&stopper));
+            stopper
+        };
+        let task = work(self.clone(), run.clone(), stopper);
+        let team = self.clone();
+        let mut runs = lock(&self.inner.runs);
+        while runs.try_join_next().is_some() {}
+        runs.spawn(async move {
+            task.await;
+            lock(&team.inner.stoppers).remove(&run);
+        });
+    }
+
+    pub(crate) fn folder(&self, run: &RunId) -> RunFolder {
+        RunFolder::new(&self.options().state, run)
+    }
+
+    pub(crate) fn repository(&self, name: &qd_types::RepositoryName) -> Option<RepositoryOptions> {
+        self.options().repositories.get(name).cloned()
+    }
+
+    /// Its name.
+    pub fn name(&self) -> InstanceName {
+        self.options().name.clone()
+    }
+
+    /// What it is, for `caller`.
+    pub async fn view(&self, caller: &Caller) -> Answer<TeamView> {
+        let options = self.options();
+        let store = self.store();
+        let read = async {
+            Ok::<_, StoreError>((store.running().await?, store.asks().await?, store.unshipped().await?))
+        };
+        let (running, asks, unshipped) = read.await.map_err(problem::from_store)?;
+        Ok(TeamView {
+            name: options.name.clone(),
+            you: caller.person.id.clone(),
+            running,
+            slots: options.slots,
+            asks,
+            unshipped,
+            version: env!("CARGO_PKG_VERSION").into(),
+        })
+    }
+
+    /// Features of a stage, or of all, newest first.
+    pub async fn features(&self, stage: Option<Stage>) -> Answer<Vec<FeatureView>> {
+        let now = Timestamp::now();
+        let snapshots = self.store().snapshots(stage, LISTED, now).await.map_err(problem::from_store)?;
+        Ok(snapshots.into_iter().map(|snapshot| views::feature(snapshot, now)).collect())
+    }
+
+    /// The newest features of each stage, at most `limit` of each, and how many there are.
+    pub async fn columns(&self, limit: usize) -> Answer<Vec<(Stage, u64, Vec<FeatureView>)>> {
+        let now = Timestamp::now();
+        let mut columns = Vec::new();
+        for (stage, count) in self.store().counts().await.map_err(problem::from_store)? {
+            let snapshots =
+                self.store().snapshots(Some(stage), limit, now).await.map_err(problem::from_store)?;
+            columns.push((
+                stage,
+                count,
+                snapshots.into_iter().map(|each| views::feature(each, now)).collect(),
+            ));
+        }
+        Ok(columns)
+    }
+
+    /// One feature.
+    pub async fn feature(&self, id: &FeatureId) -> Answer<FeatureView> {
+        let now = Timestamp::now();
+        let snapshot = self.store().snapshot(id, now).await.map_err(problem::from_store)?;
+        Ok(views::feature(snapshot, now))
+    }
+
+    /// Everything that happened to a feature, oldest first.
+    pub async fn history(&self, id: &FeatureId) -> Answer<Vec<EventView>> {
+        self.feature(id).await?;
+        let events = self.store().history(id).await.map_err(problem::from_store)?;
+        Ok(events.into_iter().map(views::event).collect())
+    }
+
+    /// Entries of the log after `seq`, oldest first.
+    pub async fn events_after(&self, seq: u64, limit: usize) -> Answer<Vec<EventView>> {
+        let events = self.store().events_after(seq, limit).await.map_err(problem::from_store)?;
+        Ok(events.into_iter().map(views::event).collect())
+    }
+
+    /// Files a feature.
+    pub async fn add(&self, caller: &Caller, new: NewFeature) -> Answer<FeatureView> {
+        caller.person.may_command_board().map_err(problem::forbidden)?;
+        let options = self.options();
+        let repository = match (&new.repository, options.only_repository()) {
+            (Some(name), _) if options.repositories.contains_key(name) => name.clone(),
+            (None, Some(name)) => name.clone(),
+            (Some(name), _) => {
+                return Err(problem::invalid(format!(
+                    "repository: {} has no {name}. It has {}.",
+                    options.name,
+                    known(&options)
+                )));
+            }
+            (None, None) => {
+                return Err(problem::invalid(format!(
+                    "repository: {} has several, name one of {}.",
+                    options.name,
+                    known(&options)
+                )));
+            }
+        };
+        let now = Timestamp::now();
+        let added = self.store().add(&caller.person.id, new, repository, now).await;
+        added.map(|snapshot| views::feature(snapshot, now)).map_err(problem::from_store)
+    }
+
+    /// Edits a feature.
+    pub async fn edit(&self, caller: &Caller, id: &FeatureId, edit: EditFeature) -> Answer<FeatureView> {
+        caller.person.may_command_board().map_err(problem::forbidden)?;
+        let now = Timestamp::now();
+        let edited = self.store().edit(&caller.person.id, id, edit, now).await;
+        edited.map(|snapshot| views::feature(snapshot, now)).map_err(problem::from_store)
+    }
+
+    /// Moves a feature.
+    pub async fn move_to(&self, caller: &Caller, id: &FeatureId, to: MoveFeature) -> Answer<FeatureView> {
+        self.happen(caller, id, Happened::Moved(to.stage), to.version).await
+    }
+
+    /// Gives a feature up.
+    pub async fn cancel(&self, caller: &Caller, id: &FeatureId) -> Answer<FeatureView> {
+        self.happen(caller, id, Happened::Cancelled, None).await
+    }
+
+    async fn happen(
+        &self,
+        caller: &Caller,
+        id: &FeatureId,
+        happened: Happened,
+        seen: Option<u64>,
+    ) -> Answer<FeatureView> {
+        caller.person.may_command_board().map_err(problem::forbidden)?;
+        let now = Timestamp::now();
+        let moved = self.store().happen(&caller.person.id, id, happened, seen, now).await;
+        moved.map(|snapshot| views::feature(snapshot, now)).map_err(problem::from_store)
+    }
+
+    /// Runs, newest first.
+    pub async fn runs(&self, feature: Option<&FeatureId>) -> Answer<Vec<RunSummary>> {
+        let now = Timestamp::now();
+        let runs = self.store().runs(feature, RUNS).await.map_err(problem::from_store)?;
+        let asking: Vec<RunId> = self
+            .store()
+            .inbox(APPROVALS)
+            .await
+            .map_err(problem::from_store)?
+            .into_iter()
+            .filter(|row| row.card.approval.state.is_open())
+            .map(|row| row.card.approval.subject.run)
+            .collect();
+        Ok(runs
+            .iter()
+            .map(|(run, title)| views::summary(run, title.clone(), asking.contains(&run.id), now))
+            .collect())
+    }
+
+    /// One run.
+    pub async fn run(&self, id: &RunId, caller: &Caller) -> Answer<RunView> {
+        let now = Timestamp::now();
+        let run = self.store().run(id).await.map_err(problem::from_store)?;
+        let snapshot = self.store().snapshot(&run.feature, now).await.map_err(problem::from_store)?;
+        let approval = self
+            .approvals(caller)
+            .await?
+            .into_iter()
+            .find(|approval| approval.approval.subject.run == *id && approval.approval.state.is_open());
+        Ok(views::run(&run, snapshot, approval, now))
+    }
+
+    /// A piece of a run's transcript, from a byte offset.
+    pub async fn transcript(&self, id: &RunId, offset: u64) -> Answer<TranscriptPage> {
+        let run = self.store().run(id).await.map_err(problem::from_store)?;
+        let path = self.folder(id).transcript();
+        let read = tokio::task::spawn_blocking(move || transcript::read(&path, offset, TRANSCRIPT)).await;
+        let page = read
+            .map_err(|error| problem::internal("reading the transcript", &error))?
+            .map_err(|error| problem::internal("reading the transcript", &error))?;
+        Ok(TranscriptPage {
+            entries: page
+                .entries
+                .into_iter()
+                .map(|entry| TranscriptEntry {
+                    at: entry.at,
+                    kind: entry.kind.as_str().into(),
+                    text: entry.text,
+                })
+                .collect(),
+            next_offset: page.next,
+            ended: run.ended_at.is_some() && !page.more,
+        })
+    }
+
+    /// What a run has changed.
+    pub async fn diff(&self, id: &RunId) -> Answer<DiffView> {
+        let run = self.store().run(id).await.map_err(problem::from_store)?;
+        let snapshot =
+            self.store().snapshot(&run.feature, Timestamp::now()).await.map_err(problem::from_store)?;
+        let repository = &snapshot.feature.repository;
+        let worktrees = self.worktrees();
+        let found = async {
+            match (&run.base, &run.commit) {
+                (Some(base), Some(commit)) => Ok(Some((
+                    worktrees.diff_text(repository, base, commit, DIFF).await?,
+                    worktrees.diff_stat(repository, base, commit).await?,
+                ))),
+                (Some(_), None) if run.end.is_none() => Ok(Some((
+                    worktrees.diff(repository, id, DIFF).await?,
+                    worktrees.stat(repository, id).await?,
+                ))),
+                _ => Ok::<_, qd_worktrees::WorktreeError>(None),
+            }
+        };
+        let Some((text, stat)) =
+            found.await.map_err(|error| problem::internal("reading the diff", &error))?
+        else {
+            return Ok(DiffView { text: String::new(), cut: false, files: 0, insertions: 0, deletions: 0 });
+        };
+        Ok(DiffView {
+            text: text.text,
+            cut: text.cut,
+            files: stat.files,
+            insertions: stat.insertions,
+            deletions: stat.deletions,
+        })
+    }
+
+    /// Stops a run truly: its processes end, its work is kept.
+    pub async fn stop(&self, caller: &Caller, id: &RunId) -> Answer<RunView> {
+        caller.person.may_command_board().map_err(problem::forbidden)?;
+        let actor = caller.person.id.as_str();
+        self.store().ask_stop(id, actor, Timestamp::now()).await.map_err(problem::from_store)?;
+        if let Some(stopper) = lock(&self.inner.stoppers).get(id) {
+            stopper.stop(Duration::from_secs(5));
+        }
+        self.run(id, caller).await
+    }
+
+    /// The inbox: open approvals first, newest first.
+    pub async fn approvals(&self, caller: &Caller) -> Answer<Vec<ApprovalView>> {
+        let rows = self.store().inbox(APPROVALS).await.map_err(problem::from_store)?;
+        Ok(rows.into_iter().map(|row| views::approval(row, &caller.person)).collect())
+    }
+
+    /// Sends a person's word to the executor. `key` is the unique part of the approval's id.
+    pub async fn vote(&self, caller: &Caller, key: &str, vote: CastVote) -> Answer<ApprovalView> {
+        let row = self.store().inbox_row(key).await.map_err(problem::from_store)?;
+        let view = views::approval(row, &caller.person);
+        let approval = &view.approval;
+        if !approval.state.is_open() {
+            let ended = view.ended.clone().unwrap_or_else(|| "It is decided already.".into());
+            return Err(problem::refused(ended));
+        }
+        if let Some(refusal) = view.refusal {
+            return Err(problem::forbidden(refusal));
+        }
+        if vote.digest != approval.digest.as_str() {
+            return Err(problem::refused("What is asked has changed since you saw it. Look again."));
+        }
+        let now = Timestamp::now();
+        let vote = Vote {
+            approval: approval.id.clone(),
+            digest: approval.digest.clone(),
+            person: caller.person.clone(),
+            surface: caller.surface.clone(),
+            ballot: vote.ballot,
+            reason: vote.reason.filter(|reason| !reason.trim().is_empty()),
+            at: now,
+        };
+        self.store().cast(vote, now).await.map_err(problem::from_store)?;
+        let row = self.store().inbox_row(key).await.map_err(problem::from_store)?;
+        Ok(views::approval(row, &caller.person))
+    }
+
+    /// Ticks after every change of the board.
+    pub fn changes(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.store().commits()
+    }
+
+    /// Where everything of the team is kept.
+    pub fn state_folder(&self) -> PathBuf {
+        self.options().state.clone()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    match mutex.lock() {
+        Ok(guard) => guard,
+        Err(poisoned) => poisoned.into_inner(),
+    }
+}
+
+fn known(options: &TeamOptions) -> String {
+    let names: Vec<&str> = options.repositories.keys().map(qd_types::RepositoryName::as_str).collect();
+    names.join(", ")
+}

@@ -1,0 +1,91 @@
+//! The port to the bot, and the two relays: reports up, orders down. At least once, in order; an order is applied in
+//! the transaction that notes it as received.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use qd_store::Applied;
+use qd_wire::v1::{Ack, Envelope, Order, Report};
+
+use crate::team::Team;
+
+/// Reports shipped at once.
+const BATCH: usize = 128;
+/// The longest pause between two tries while the bot is away.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// The bot can't be reached now. Everything waits and is tried again.
+#[derive(Debug, thiserror::Error)]
+#[error("the bot can't be reached: {0}")]
+pub struct UplinkError(pub String);
+
+/// The way to the bot.
+#[async_trait]
+pub trait Uplink: Send + Sync {
+    /// Hands reports over. Answers with the highest one that the bot has committed.
+    async fn ship(&self, batch: Vec<Envelope<Report>>) -> Result<Ack, UplinkError>;
+    /// Orders after `after`, which are thereby acknowledged. Waits a while if there are none.
+    async fn orders(&self, after: Ack) -> Result<Vec<Envelope<Order>>, UplinkError>;
+}
+
+/// Ships reports until the task is dropped.
+pub(crate) async fn relay_reports(team: Team, uplink: Arc<dyn Uplink>) {
+    let mut commits = team.store().commits();
+    let mut pause = Duration::from_millis(250);
+    loop {
+        commits.borrow_and_update();
+        match ship(&team, uplink.as_ref()).await {
+            Ok(true) => pause = Duration::from_millis(250),
+            Ok(false) => {
+                if commits.changed().await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, ?pause, "reports wait");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+}
+
+async fn ship(team: &Team, uplink: &dyn Uplink) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
+    if team.store().unshipped().await? == 0 {
+        return Ok(false);
+    }
+    let batch = team.store().ship(BATCH).await?;
+    let ack = uplink.ship(batch).await?;
+    team.store().acknowledged(ack).await?;
+    Ok(true)
+}
+
+/// Applies orders until the task is dropped.
+pub(crate) async fn relay_orders(team: Team, uplink: Arc<dyn Uplink>) {
+    let mut pause = Duration::from_millis(250);
+    loop {
+        match take(&team, uplink.as_ref()).await {
+            Ok(()) => pause = Duration::from_millis(250),
+            Err(error) => {
+                tracing::warn!(%error, ?pause, "orders can't be taken");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+}
+
+async fn take(team: &Team, uplink: &dyn Uplink) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let after = team.store().received().await?;
+    for order in uplink.orders(after).await? {
+        let repository = team.options().only_repository().cloned();
+        let seq = order.seq;
+        match team.store().apply(order, repository, Timestamp::now()).await? {
+            Applied::Yes | Applied::Again => {}
+            Applied::Refused(reason) => tracing::warn!(seq, reason, "an order was refused"),
+            Applied::Gap => return Err(format!("order {seq} came before the one that is next").into()),
+        }
+    }
+    Ok(())
+}
