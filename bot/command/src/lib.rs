@@ -1,1 +1,7 @@
-//! The pure parser of commands: one grammar for chat, comments and the command line.
+#![doc = include_str!("../README.md")]
+
+mod command;
+mod parse;
+
+pub use command::{Command, Which};
+pub use parse::{CommandError, HELP, parse};

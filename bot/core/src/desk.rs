@@ -2,8 +2,8 @@
 //! alone tallies their votes and moves them through their life.
 
 use qd_types::{
-    Action, Approval, ApprovalEvent, ApprovalId, ApprovalState, Ballot, CommitId, FeatureId, InstanceName, Merge,
-    PersonId, RunId, Subject, Vote,
+    Action, Approval, ApprovalEvent, ApprovalId, ApprovalState, Ballot, CommitId, FeatureId, InstanceName,
+    Merge, PersonId, RunId, Subject, Vote,
 };
 use qd_wire::v1::{ApprovalCard, ForgeOutcome, Order};
 
@@ -127,7 +127,10 @@ pub(crate) fn vote(state: &mut FleetState, vote: Vote, moment: Moment) -> (Vec<E
         return (keep(state, desk), reason);
     }
     if vote.digest != approval.digest {
-        return (keep(state, desk), "That vote is for something else than what is asked now. Look again.".into());
+        return (
+            keep(state, desk),
+            "That vote is for something else than what is asked now. Look again.".into(),
+        );
     }
     let reason = vote.reason.clone();
     approval.votes.push(Vote { person, ..vote });
@@ -181,7 +184,8 @@ pub(crate) fn merge(
     base: CommitId,
     checks: Vec<Check>,
 ) -> Vec<Effect> {
-    let refuse = |reason: &str| vec![answer(instance, &request, ForgeOutcome::Refused { reason: reason.to_owned() })];
+    let refuse =
+        |reason: &str| vec![answer(instance, &request, ForgeOutcome::Refused { reason: reason.to_owned() })];
     let Some(mut desk) = state.desk(approval).cloned() else {
         return refuse("There is no such approval.");
     };
@@ -198,12 +202,8 @@ pub(crate) fn merge(
     if let Some(red) = checks.iter().find(|check| check.conclusion != Conclusion::Success) {
         return refuse(&format!("Check {} is red on the tested merge.", red.name));
     }
-    let method = state
-        .rules
-        .merge_methods
-        .get(merge.repository.as_str())
-        .copied()
-        .unwrap_or(MergeMethod::Merge);
+    let method =
+        state.rules.merge_methods.get(merge.repository.as_str()).copied().unwrap_or(MergeMethod::Merge);
     let title = format!("{}: {}", asked.subject.feature, desk.feature_title);
     let order = MergeOrder {
         repository: merge.repository.clone(),
@@ -252,7 +252,7 @@ pub(crate) fn rebuilt(
             let mut checks = merging.checks.clone();
             checks.push(Check { name: OWN_CHECK.into(), conclusion: Conclusion::Success });
             // One key for the approval's one use: resuming it after the base moved is the same row again.
-            let key = format!("{}/merge", approval);
+            let key = format!("{approval}/merge");
             let call =
                 ForgeCall::Merge { approval: approval.clone(), digest, order: merging.order.clone(), checks };
             let mut effects = keep(state, desk);
@@ -264,7 +264,13 @@ pub(crate) fn rebuilt(
     }
 }
 
-fn lapse(state: &mut FleetState, mut desk: Desk, merging: &Merging, reason: &str, moment: Moment) -> Vec<Effect> {
+fn lapse(
+    state: &mut FleetState,
+    mut desk: Desk,
+    merging: &Merging,
+    reason: &str,
+    moment: Moment,
+) -> Vec<Effect> {
     let asked = &mut desk.card.approval;
     let event =
         if asked.state == ApprovalState::Executing { ApprovalEvent::Fail } else { ApprovalEvent::Lapse };

@@ -129,8 +129,7 @@ fn request_from(
                 marker: Marker(key.clone()),
             };
             let checks = as_checks(&checks);
-            let call =
-                ForgeCall::Open { instance: instance.clone(), request: request.id, new, head, checks };
+            let call = ForgeCall::Open { instance: instance.clone(), request: request.id, new, head, checks };
             vec![Effect::Forge { key, call }]
         }
         ForgeAct::AskMerge { merge, requesters, words, facts } => {

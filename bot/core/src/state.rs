@@ -11,6 +11,8 @@ use crate::forge::MergeMethod;
 /// The fleet's people and rules, as configured.
 #[derive(Debug, Clone)]
 pub struct Rules {
+    /// The teams, in the order of the configuration.
+    pub teams: Vec<InstanceName>,
     /// Everybody.
     pub people: Vec<Person>,
     /// One person runs the fleet: requesters may decide.

@@ -77,7 +77,9 @@ pub fn approval(desk: &Desk) -> String {
         ApprovalState::Granted | ApprovalState::Executing => {
             format!("✔ {title} {place}: approved by {}, under way.", names(&tally.approved))
         }
-        ApprovalState::Executed => format!("✔ {title} {place}: {}", desk.card.ended.as_deref().unwrap_or("done.")),
+        ApprovalState::Executed => {
+            format!("✔ {title} {place}: {}", desk.card.ended.as_deref().unwrap_or("done."))
+        }
         ApprovalState::Denied
         | ApprovalState::Expired
         | ApprovalState::Withdrawn

@@ -1,0 +1,167 @@
+//! Commands that people give in chat. The answer is for them alone; what follows is the same as from any surface.
+
+use qd_command::{Command, Which, parse};
+use qd_types::{Ballot, FeatureId, InstanceName, Person, Stage};
+use qd_wire::v1::{BoardCommand, FeatureReport, Order};
+
+use crate::{
+    desk,
+    effect::Effect,
+    event::Moment,
+    handle::Handled,
+    state::{Desk, FleetState},
+    text,
+};
+
+/// Features in one answer.
+const LISTED: usize = 15;
+
+/// Takes one command.
+pub(crate) fn handle(
+    state: &mut FleetState,
+    person: &Person,
+    surface: &str,
+    text: &str,
+    moment: Moment,
+) -> Handled {
+    let command = match parse(text) {
+        Ok(command) => command,
+        Err(error) => return say(error.to_string()),
+    };
+    match command {
+        Command::Help => say(qd_command::HELP),
+        Command::Approvals => say(approvals(state)),
+        Command::Board { team } => say(board(state, team.as_ref())),
+        Command::Approve { which } => ballot(state, person, surface, &which, Ballot::Approve, None, moment),
+        Command::Deny { which, reason } => {
+            ballot(state, person, surface, &which, Ballot::Deny, reason, moment)
+        }
+        Command::FeatureShow { id } => say(match find(state, &id) {
+            Ok((team, report)) => text::feature(&team, report),
+            Err(problem) => problem,
+        }),
+        Command::FeatureAdd { team, ready, title } => {
+            let team = match team.map_or_else(|| only_team(state), Ok) {
+                Ok(team) => team,
+                Err(problem) => return say(problem),
+            };
+            let stage = if ready { Stage::Ready } else { Stage::Backlog };
+            order(person, surface, team, BoardCommand::AddFeature { title, stage })
+        }
+        Command::FeatureMove { id, stage } => match find(state, &id) {
+            Ok((team, _)) => order(person, surface, team, BoardCommand::MoveFeature { feature: id, stage }),
+            Err(problem) => say(problem),
+        },
+        Command::FeatureCancel { id } => match find(state, &id) {
+            Ok((team, _)) => order(person, surface, team, BoardCommand::CancelFeature { feature: id }),
+            Err(problem) => say(problem),
+        },
+    }
+}
+
+fn say(reply: impl Into<String>) -> Handled {
+    Handled { effects: Vec::new(), reply: Some(reply.into()) }
+}
+
+/// Board commands go to the team, which decides again for that person.
+fn order(person: &Person, surface: &str, to: InstanceName, command: BoardCommand) -> Handled {
+    if let Err(problem) = person.may_command_board() {
+        return say(problem);
+    }
+    let reply = Some(format!("Sent to {to}."));
+    let order = Order::Command { person: person.clone(), surface: surface.to_owned(), command };
+    Handled { effects: vec![Effect::Tell { to, living: None, order: Box::new(order) }], reply }
+}
+
+fn find<'a>(state: &'a FleetState, id: &FeatureId) -> Result<(InstanceName, &'a FeatureReport), String> {
+    let mut found = state.features.iter().filter(|((_, feature), _)| feature == id);
+    match (found.next(), found.next()) {
+        (Some(((team, _), report)), None) => Ok((team.clone(), report)),
+        (None, _) => Err(format!("No team has reported a feature {id}.")),
+        (Some(_), Some(_)) => {
+            Err(format!("Several teams have a feature {id}: give them prefixes of their own."))
+        }
+    }
+}
+
+fn only_team(state: &FleetState) -> Result<InstanceName, String> {
+    match state.rules.teams.as_slice() {
+        [one] => Ok(one.clone()),
+        teams => {
+            let names: Vec<&str> = teams.iter().map(InstanceName::as_str).collect();
+            Err(format!(
+                "Say for which team: feature add --team NAME TITLE, with one of {}.",
+                names.join(", ")
+            ))
+        }
+    }
+}
+
+fn pick<'a>(state: &'a FleetState, which: &Which) -> Result<&'a Desk, String> {
+    let fits = |desk: &&Desk| match which {
+        Which::Key(key) => desk.card.approval.id.key().starts_with(key.as_str()),
+        Which::Feature(id) => desk.card.approval.subject.feature == *id,
+    };
+    let mut open = state.approvals.values().filter(fits).filter(|desk| desk.card.approval.state.is_open());
+    match (open.next(), open.next()) {
+        (Some(desk), None) => Ok(desk),
+        (Some(_), Some(_)) => Err(format!("Several approvals fit {which}. Use the id on the card.")),
+        (None, _) => match state.approvals.values().rev().find(fits) {
+            Some(closed) => Err(text::late(closed)),
+            None => Err(format!("Nothing is asked under {which}. Type approvals for what waits.")),
+        },
+    }
+}
+
+fn ballot(
+    state: &mut FleetState,
+    person: &Person,
+    surface: &str,
+    which: &Which,
+    ballot: Ballot,
+    reason: Option<String>,
+    moment: Moment,
+) -> Handled {
+    let vote = match pick(state, which) {
+        Ok(found) => desk::ballot(found, person, surface, ballot, reason, moment),
+        Err(problem) => return say(problem),
+    };
+    let (effects, said) = desk::vote(state, vote, moment);
+    Handled { effects, reply: Some(said) }
+}
+
+fn approvals(state: &FleetState) -> String {
+    let open: Vec<String> = state
+        .approvals
+        .values()
+        .filter(|desk| desk.card.approval.state.is_open())
+        .take(LISTED)
+        .map(|found| {
+            let approval = &found.card.approval;
+            let subject = &approval.subject;
+            format!(
+                "{} {} ({}, {})",
+                approval.id.key(),
+                subject.action.title(),
+                subject.feature,
+                subject.instance
+            )
+        })
+        .collect();
+    if open.is_empty() { "Nothing waits for people.".to_owned() } else { open.join("\n") }
+}
+
+fn board(state: &FleetState, team: Option<&InstanceName>) -> String {
+    let lines: Vec<String> = state
+        .features
+        .iter()
+        .filter(|((name, _), report)| team.is_none_or(|team| team == name) && report.agent.is_some())
+        .rev()
+        .take(LISTED)
+        .map(|((name, id), report)| {
+            let title = text::inert(&report.title, 60);
+            format!("`{}` {id} {title} · {name}: {}", report.line.bars(), report.sentence)
+        })
+        .collect();
+    if lines.is_empty() { "No runs yet.".to_owned() } else { lines.join("\n") }
+}
