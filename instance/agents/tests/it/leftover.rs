@@ -77,7 +77,7 @@ async fn one_that_will_not_go_is_made_to() {
 
 #[tokio::test]
 async fn a_number_that_was_given_to_somebody_else_is_left_alone() {
-    let orphan = Orphan::start("sleep 1000", "A-1.1");
+    let orphan = Orphan::start("exec sleep 1000", "A-1.1");
     let earlier = orphan.stored("started", 1);
     assert_eq!(kill_leftover(&earlier).await.unwrap(), Leftover::NotOurs);
     let before_the_boot = orphan.stored("boot", "another");

@@ -2,7 +2,6 @@
 
 use std::{
     path::PathBuf,
-    process::Command,
     sync::Mutex,
     time::{Duration, Instant},
 };
@@ -105,15 +104,16 @@ pub(super) fn shell(script: &str) -> CommandAgent {
     }
 }
 
-/// The living processes of a group, as `ps` sees them.
+/// The living processes of a group, each as its line in `/proc`.
 pub(super) fn alive(pgid: i32) -> Vec<String> {
-    let out = Command::new("ps").args(["-e", "-o", "pgid=,stat=,args="]).output().unwrap();
-    let text = String::from_utf8_lossy(&out.stdout).into_owned();
-    let of_group = |line: &&str| {
-        let mut words = line.split_whitespace();
-        words.next() == Some(&pgid.to_string()) && words.next().is_some_and(|stat| !stat.starts_with('Z'))
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let lines = processes.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
+    // After the name in brackets: state, parent, group.
+    let of_group = |line: &String| {
+        let fields: Vec<&str> = line.rsplit_once(") ").unwrap().1.split(' ').collect();
+        fields[0] != "Z" && fields[2] == pgid.to_string()
     };
-    text.lines().filter(of_group).map(str::to_owned).collect()
+    lines.filter(of_group).collect()
 }
 
 /// Waits until it holds, for at most ten seconds.

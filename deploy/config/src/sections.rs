@@ -1,0 +1,237 @@
+//! The file, one struct per concern. A default is what a person with one repository on one computer wants.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+
+use qd_types::{InstanceName, PersonId, RepositoryName, Role};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Secret;
+
+/// The whole file.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The fleet as a whole.
+    pub fleet: Fleet,
+    /// Where state is kept.
+    pub state: State,
+    /// Folders below which repositories, attachments and context may be read. Default: the folder of this file.
+    /// The environment variable `ALLOWED_ROOT_DIRECTORY`, if set, is the only one.
+    pub roots: Vec<PathBuf>,
+    /// Everybody who may command or decide.
+    pub people: Vec<Person>,
+    /// The teams.
+    pub teams: Vec<Team>,
+    /// The repositories.
+    pub repositories: Vec<Repository>,
+    /// Coding agents, by name: any command line.
+    pub agents: BTreeMap<String, Agent>,
+    /// How runs work.
+    pub runs: Runs,
+    /// The pages.
+    pub web: Web,
+    /// The log.
+    pub log: Log,
+}
+
+/// The fleet as a whole.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Fleet {
+    /// Its name.
+    pub name: String,
+    /// One person runs this fleet, and may approve what they asked for. Every card says so.
+    pub solo: bool,
+    /// Who the person at this computer is. Default: the only person, if there is one.
+    pub me: Option<PersonId>,
+    /// People needed to approve a merge, from 1.
+    pub merge_quorum: u32,
+}
+
+impl Default for Fleet {
+    fn default() -> Self {
+        Self { name: "fleet".into(), solo: false, me: None, merge_quorum: 1 }
+    }
+}
+
+/// Where state is kept.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct State {
+    /// The folder. Default: `$STATE_DIRECTORY` (systemd), `$XDG_STATE_HOME/quarterdeck`, or
+    /// `~/.local/state/quarterdeck`.
+    pub dir: Option<PathBuf>,
+}
+
+/// A person.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Person {
+    /// The name that everything is recorded under.
+    pub name: PersonId,
+    /// `owner`, `manager`, `operator`, `reviewer`, `viewer`; held side by side.
+    pub roles: Vec<Role>,
+}
+
+/// A team.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Team {
+    /// Its name.
+    pub name: InstanceName,
+    /// Prefix of its features, 1 to 8 capital letters. Default: the first letter of its name.
+    #[serde(default)]
+    pub prefix: Option<String>,
+    /// The agent that works, a key of `agents`. Without one, features wait for a person.
+    #[serde(default)]
+    pub agent: Option<String>,
+    /// Where it works. Default: everywhere.
+    #[serde(default)]
+    pub repositories: Vec<RepositoryName>,
+    /// Runs at once.
+    #[serde(default = "default_slots")]
+    pub slots: u32,
+}
+
+fn default_slots() -> u32 {
+    2
+}
+
+impl Team {
+    /// The prefix of its features.
+    pub fn prefix(&self) -> String {
+        let first = || self.name.as_str().chars().find(char::is_ascii_alphabetic).unwrap_or('Q');
+        self.prefix.clone().unwrap_or_else(|| first().to_ascii_uppercase().to_string())
+    }
+}
+
+/// How a target branch takes a change.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MergeMethod {
+    /// A merge commit with both parents.
+    #[default]
+    Merge,
+    /// One commit on top of the target.
+    Squash,
+}
+
+/// A repository.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Repository {
+    /// Its name.
+    pub name: RepositoryName,
+    /// A check-out of it; relative to this file. The embedded forge starts from it and follows it.
+    pub path: PathBuf,
+    /// The branch that features go to.
+    #[serde(default = "default_target")]
+    pub target: String,
+    /// What decides about a change, in this order. Without any, work is unverified, and cards say so.
+    #[serde(default)]
+    pub checks: Vec<Check>,
+    /// `merge` or `squash`.
+    #[serde(default)]
+    pub merge_method: MergeMethod,
+}
+
+fn default_target() -> String {
+    "main".into()
+}
+
+/// A check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Check {
+    /// Its name: `test`.
+    pub name: String,
+    /// Run by `sh -c` in a fresh check-out of the commit. Exit code 0 is a pass.
+    pub command: String,
+    /// Time limit, in minutes.
+    #[serde(default = "default_check_minutes")]
+    pub minutes: u32,
+}
+
+fn default_check_minutes() -> u32 {
+    15
+}
+
+/// A coding agent: any command line. It runs in the worktree; the prompt comes on standard input.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Agent {
+    /// Program and arguments. `{prompt_file}` becomes the path of a file with the prompt.
+    pub command: Vec<String>,
+    /// Environment variables that it may see, besides PATH, HOME and a few more.
+    #[serde(default)]
+    pub env: Vec<String>,
+    /// Time limit of one turn, in minutes.
+    #[serde(default = "default_agent_minutes")]
+    pub minutes: u32,
+    /// Values that must never appear in a transcript.
+    #[serde(default)]
+    pub redact: Vec<Secret>,
+}
+
+fn default_agent_minutes() -> u32 {
+    30
+}
+
+/// How runs work.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Runs {
+    /// Rounds that an agent gets to repair red checks, before a person is asked.
+    pub repair_rounds: u32,
+    /// Last lines of a red check's log that the agent is given.
+    pub log_lines: u32,
+}
+
+impl Default for Runs {
+    fn default() -> Self {
+        Self { repair_rounds: 3, log_lines: 200 }
+    }
+}
+
+/// The pages.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Web {
+    /// Where they are served. Port 0 takes a free one.
+    #[schemars(with = "String")]
+    pub listen: SocketAddr,
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 7717)) }
+    }
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines, one object a line.
+    Json,
+}
+
+/// The log.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter like `info,qd_team=debug`.
+    pub level: String,
+    /// `text` or `json`.
+    pub format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".into(), format: LogFormat::Text }
+    }
+}

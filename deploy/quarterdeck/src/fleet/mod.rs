@@ -1,0 +1,9 @@
+//! The composition root: which adapter stands behind which port, and what runs in this process. The only place that
+//! sees both the bot and the instances; they still speak to each other in envelopes alone.
+
+mod link;
+mod plan;
+mod start;
+
+pub use plan::{FleetPlan, RepositoryPlan, TeamPlan, team_folder};
+pub use start::{Fleet, FleetError, Roles};

@@ -1,0 +1,279 @@
+//! Starting and ending a fleet.
+
+use std::{collections::BTreeMap, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use axum::Router;
+use qd_console::Console;
+use qd_core::{Rules, chat::Commands};
+use qd_forge_local::{Imported, LocalForge, LocalForgeError};
+use qd_git::Git;
+use qd_hub::{Hub, HubError};
+use qd_team::{RepositoryOptions, Team, TeamError, TeamOptions, Uplink};
+use qd_types::{InstanceName, Person};
+use qd_worktrees::{GitWorktrees, RepositorySpec, WorktreeError};
+use tokio::task::JoinSet;
+
+use super::{FleetPlan, TeamPlan, link::InProcess};
+use crate::http::{self, Guard, TokenError, Tokens};
+
+/// How often the embedded forge looks whether its source check-outs have something new.
+const IMPORT: Duration = Duration::from_secs(2);
+
+/// What of the fleet runs in this process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Roles {
+    /// The bot, with console and embedded forge.
+    pub bot: bool,
+    /// These teams.
+    pub teams: Vec<InstanceName>,
+}
+
+/// Why a fleet does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum FleetError {
+    /// The embedded forge.
+    #[error("the embedded forge can't be started")]
+    Forge(#[from] LocalForgeError),
+    /// The console.
+    #[error("the console can't be started")]
+    Console(#[from] qd_console::ConsoleError),
+    /// The bot.
+    #[error("the bot can't be started")]
+    Hub(#[from] HubError),
+    /// A team.
+    #[error(transparent)]
+    Team(#[from] TeamError),
+    /// Worktrees.
+    #[error("the team's worktrees can't be opened")]
+    Worktrees(#[from] WorktreeError),
+    /// Tokens.
+    #[error(transparent)]
+    Tokens(#[from] TokenError),
+    /// An address or a socket.
+    #[error("{place} can't be served")]
+    Serve {
+        /// Which.
+        place: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// `me` is nobody.
+    #[error("fleet.me is {0}, and there is no such person in [[people]]")]
+    Nobody(String),
+    /// A team that is not configured.
+    #[error("there is no team {name}: the configuration has {known}")]
+    NoTeam {
+        /// Which.
+        name: InstanceName,
+        /// Those there are.
+        known: String,
+    },
+}
+
+/// A running fleet.
+pub struct Fleet {
+    /// Where the pages are.
+    pub address: SocketAddr,
+    /// The teams, in the order of the configuration.
+    pub teams: Vec<Team>,
+    /// The bot's half, if it runs here.
+    pub bot: Option<Bot>,
+    guard: Guard,
+    tasks: JoinSet<()>,
+    sockets: Vec<PathBuf>,
+}
+
+/// The bot's half of a fleet.
+pub struct Bot {
+    /// The hub.
+    pub hub: Hub,
+    /// The embedded chat.
+    pub console: Console,
+    /// The embedded forge.
+    pub forge: LocalForge,
+}
+
+impl Fleet {
+    /// Starts what `roles` names.
+    pub async fn start(plan: &FleetPlan, roles: &Roles) -> Result<Self, FleetError> {
+        let me = plan.people.iter().find(|person| person.id == plan.me).cloned();
+        let me: Person = me.ok_or_else(|| FleetError::Nobody(plan.me.to_string()))?;
+        let tokens = Tokens::open(&plan.state, &plan.people)?;
+        let mut tasks = JoinSet::new();
+        let bot = if roles.bot { Some(start_bot(plan, &mut tasks).await?) } else { None };
+        if bot.is_none() {
+            seed(plan).await?;
+        }
+        let mut teams = Vec::new();
+        for name in &roles.teams {
+            let team_plan = plan.teams.iter().find(|team| team.name == *name).ok_or_else(|| FleetError::NoTeam {
+                name: name.clone(),
+                known: plan.teams.iter().map(|team| team.name.as_str()).collect::<Vec<_>>().join(", "),
+            })?;
+            let uplink = bot.as_ref().map(|bot| {
+                Arc::new(InProcess { hub: bot.hub.clone(), instance: name.clone() }) as Arc<dyn Uplink>
+            });
+            teams.push(start_team(plan, team_plan, uplink).await?);
+        }
+        let place = plan.listen.to_string();
+        let listener =
+            http::bind(plan.listen).await.map_err(|source| FleetError::Serve { place: place.clone(), source })?;
+        let address = listener.local_addr().map_err(|source| FleetError::Serve { place, source })?;
+        let guard = Guard::new(tokens, me, address.port());
+        let router = router(&teams, bot.as_ref());
+        tasks.spawn(http::serve_tcp(listener, router.clone(), guard.clone()));
+        let mut sockets: Vec<PathBuf> =
+            roles.teams.iter().map(|team| plan.team_folder(team).join("api.sock")).collect();
+        if bot.is_some() {
+            sockets.push(plan.bot_folder().join("api.sock"));
+        }
+        for path in &sockets {
+            let socket = http::bind_socket(path)
+                .map_err(|source| FleetError::Serve { place: path.display().to_string(), source })?;
+            tasks.spawn(http::serve_socket(socket, router.clone(), guard.clone()));
+        }
+        Ok(Self { address, teams, bot, guard, tasks, sockets })
+    }
+
+    /// The link by which a person signs in.
+    pub fn sign_in(&self, person: &qd_types::PersonId) -> String {
+        let path = self.guard.sign_in_path(person).unwrap_or_else(|| "/".into());
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Ends everything. What was under way goes on after the next start.
+    pub async fn shut_down(mut self) {
+        self.tasks.shutdown().await;
+        for team in &self.teams {
+            team.shut_down().await;
+        }
+        for path in &self.sockets {
+            if let Err(error) = std::fs::remove_file(path) {
+                tracing::debug!(path = %path.display(), %error, "a socket was gone already");
+            }
+        }
+    }
+}
+
+fn router(teams: &[Team], bot: Option<&Bot>) -> Router {
+    let mut router = qd_web::router(teams.to_vec(), qd_web::RouterOptions { console: bot.is_some() });
+    for team in teams {
+        router = router.nest(&format!("/teams/{}/api/v1", team.name()), qd_team::router(team.clone()));
+    }
+    if let Some(bot) = bot {
+        let commands: Arc<dyn Commands> = Arc::new(bot.hub.clone());
+        router = router.merge(qd_console::router(bot.console.clone(), commands));
+    }
+    let home = teams.first().map_or_else(|| "/console".to_owned(), |team| format!("/teams/{}/", team.name()));
+    router.merge(http::home(&home))
+}
+
+async fn start_bot(plan: &FleetPlan, tasks: &mut JoinSet<()>) -> Result<Bot, FleetError> {
+    let forge = LocalForge::open(&plan.forge_folder()).await?;
+    for repository in &plan.repositories {
+        forge.add_repository(&repository.name, Some(&repository.source), &repository.target).await?;
+    }
+    let console = Console::open(&plan.bot_folder().join("console.db"))?;
+    let hub = Hub::open(
+        &plan.bot_folder().join("bot.db"),
+        rules(plan),
+        Arc::new(forge.clone()),
+        Arc::new(console.clone()),
+    )
+    .await?;
+    tasks.spawn(hub.clone().run());
+    tasks.spawn(import(plan.clone(), forge.clone()));
+    Ok(Bot { hub, console, forge })
+}
+
+/// An instance alone still needs the embedded forge's repositories to be there.
+async fn seed(plan: &FleetPlan) -> Result<(), FleetError> {
+    let missing = |name| !plan.forge_folder().join("repos").join(format!("{name}.git")).exists();
+    if !plan.repositories.iter().any(|repository| missing(&repository.name)) {
+        return Ok(());
+    }
+    let forge = LocalForge::open(&plan.forge_folder()).await?;
+    for repository in &plan.repositories {
+        forge.add_repository(&repository.name, Some(&repository.source), &repository.target).await?;
+    }
+    Ok(())
+}
+
+/// What people commit in their own check-out reaches the embedded forge by itself, as long as it is ahead.
+async fn import(plan: FleetPlan, forge: LocalForge) {
+    let mut told = BTreeMap::new();
+    loop {
+        for repository in &plan.repositories {
+            match forge.import(&repository.name).await {
+                Ok(Imported::Unchanged) => {
+                    told.remove(&repository.name);
+                }
+                Ok(imported) => {
+                    let text = format!("{imported:?}");
+                    if told.insert(repository.name.clone(), text.clone()).as_ref() != Some(&text) {
+                        tracing::info!(repository = %repository.name, imported = text, "looked at the check-out");
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(repository = %repository.name, %error, "the check-out can't be looked at");
+                }
+            }
+        }
+        tokio::time::sleep(IMPORT).await;
+    }
+}
+
+pub(crate) fn rules(plan: &FleetPlan) -> Rules {
+    Rules {
+        teams: plan.teams.iter().map(|team| team.name.clone()).collect(),
+        people: plan.people.clone(),
+        solo: plan.solo,
+        merge_quorum: plan.merge_quorum,
+        merge_methods: plan
+            .repositories
+            .iter()
+            .map(|repository| (repository.name.to_string(), repository.method))
+            .collect(),
+    }
+}
+
+async fn start_team(
+    plan: &FleetPlan,
+    team: &TeamPlan,
+    uplink: Option<Arc<dyn Uplink>>,
+) -> Result<Team, FleetError> {
+    let folder = plan.team_folder(&team.name);
+    let worktrees = GitWorktrees::open(Git::new(), &folder).await?;
+    let running = Team::open(options(plan, team), Arc::new(worktrees))?;
+    running.start(uplink).await;
+    Ok(running)
+}
+
+/// A team's options, from the plan.
+pub(crate) fn options(plan: &FleetPlan, team: &TeamPlan) -> TeamOptions {
+    let repositories = plan
+        .repositories
+        .iter()
+        .filter(|repository| team.repositories.contains(&repository.name))
+        .map(|repository| {
+            let remote = plan.forge_folder().join("repos").join(format!("{}.git", repository.name));
+            let spec = RepositorySpec {
+                name: repository.name.clone(),
+                remote: remote.to_string_lossy().into_owned(),
+                target: repository.target.clone(),
+            };
+            (repository.name.clone(), RepositoryOptions { spec, checks: repository.checks.clone() })
+        })
+        .collect();
+    TeamOptions {
+        name: team.name.clone(),
+        prefix: team.prefix.clone(),
+        state: plan.team_folder(&team.name),
+        slots: team.slots,
+        agent: team.agent.clone().map(|agent| Arc::new(agent) as Arc<dyn qd_agents::Agent>),
+        repositories,
+        repair_rounds: plan.repair_rounds,
+        log_lines: plan.log_lines,
+    }
+}
