@@ -1,3 +1,39 @@
-//! Quarterdeck: one binary, a subcommand per role.
+//! Quarterdeck: one binary, a subcommand per role. This file reads the command line and sets the exit code; what a
+//! subcommand does stands in `verbs`, what runs together in `fleet`, how it is reached in `http`.
 
-fn main() {}
+mod cli;
+mod context;
+mod fleet;
+mod http;
+mod log;
+mod say;
+mod verbs;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; everything else is a wrong call: exit code 2.
+            let wrong = error.use_stderr();
+            if error.print().is_err() {
+                return ExitCode::FAILURE;
+            }
+            return if wrong { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            say::problem(&format!("the runtime can't be started: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(verbs::run(cli));
+    // A read of standard input that nobody answers must not hold the process.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    code
+}

@@ -138,13 +138,24 @@ impl Team {
         }
     }
 
-    /// Puts new options in force for what starts from now on.
-    pub fn set_options(&self, options: TeamOptions) {
-        self.inner.store.set_settings(options.settings());
+    /// Puts new options in force for what starts from now on: agent, slots, checks, rounds. The team's name, prefix,
+    /// state folder and the set of its repositories stay as they were started.
+    pub fn adopt(&self, new: TeamOptions) {
         let mut guard = match self.inner.options.write() {
             Ok(guard) => guard,
             Err(poisoned) => poisoned.into_inner(),
         };
+        let mut options = TeamOptions::clone(&guard);
+        for (name, repository) in &mut options.repositories {
+            if let Some(newer) = new.repositories.get(name) {
+                repository.checks.clone_from(&newer.checks);
+            }
+        }
+        options.slots = new.slots;
+        options.agent = new.agent;
+        options.repair_rounds = new.repair_rounds;
+        options.log_lines = new.log_lines;
+        self.inner.store.set_settings(options.settings());
         *guard = Arc::new(options);
     }
 

@@ -3,7 +3,9 @@
 
 mod link;
 mod plan;
+mod reload;
 mod start;
 
 pub use plan::{FleetPlan, RepositoryPlan, TeamPlan, team_folder};
-pub use start::{Fleet, FleetError, Roles};
+pub use reload::Reloader;
+pub use start::{Fleet, Roles};

@@ -95,8 +95,8 @@ pub struct Bot {
 }
 
 impl Fleet {
-    /// Starts what `roles` names.
-    pub async fn start(plan: &FleetPlan, roles: &Roles) -> Result<Self, FleetError> {
+    /// Starts what `roles` names. `extra` are routes beside the pages and the API.
+    pub async fn start(plan: &FleetPlan, roles: &Roles, extra: Router) -> Result<Self, FleetError> {
         let me = plan.people.iter().find(|person| person.id == plan.me).cloned();
         let me: Person = me.ok_or_else(|| FleetError::Nobody(plan.me.to_string()))?;
         let tokens = Tokens::open(&plan.state, &plan.people)?;
@@ -107,21 +107,24 @@ impl Fleet {
         }
         let mut teams = Vec::new();
         for name in &roles.teams {
-            let team_plan = plan.teams.iter().find(|team| team.name == *name).ok_or_else(|| FleetError::NoTeam {
-                name: name.clone(),
-                known: plan.teams.iter().map(|team| team.name.as_str()).collect::<Vec<_>>().join(", "),
-            })?;
+            let team_plan =
+                plan.teams.iter().find(|team| team.name == *name).ok_or_else(|| FleetError::NoTeam {
+                    name: name.clone(),
+                    known: plan.teams.iter().map(|team| team.name.as_str()).collect::<Vec<_>>().join(", "),
+                })?;
             let uplink = bot.as_ref().map(|bot| {
                 Arc::new(InProcess { hub: bot.hub.clone(), instance: name.clone() }) as Arc<dyn Uplink>
             });
             teams.push(start_team(plan, team_plan, uplink).await?);
         }
         let place = plan.listen.to_string();
-        let listener =
-            http::bind(plan.listen).await.map_err(|source| FleetError::Serve { place: place.clone(), source })?;
+        let listener = http::bind(plan.listen)
+            .await
+            .map_err(|source| FleetError::Serve { place: place.clone(), source })?;
         let address = listener.local_addr().map_err(|source| FleetError::Serve { place, source })?;
         let guard = Guard::new(tokens, me, address.port());
-        let router = router(&teams, bot.as_ref());
+        let router = router(&teams, bot.as_ref()).merge(extra);
+        write_address(plan, address)?;
         tasks.spawn(http::serve_tcp(listener, router.clone(), guard.clone()));
         let mut sockets: Vec<PathBuf> =
             roles.teams.iter().map(|team| plan.team_folder(team).join("api.sock")).collect();
@@ -154,6 +157,13 @@ impl Fleet {
             }
         }
     }
+}
+
+/// For `quarterdeck url`, which may run while the fleet does.
+fn write_address(plan: &FleetPlan, address: SocketAddr) -> Result<(), FleetError> {
+    let path = plan.state.join("address");
+    std::fs::write(&path, address.to_string())
+        .map_err(|source| FleetError::Serve { place: path.display().to_string(), source })
 }
 
 fn router(teams: &[Team], bot: Option<&Bot>) -> Router {

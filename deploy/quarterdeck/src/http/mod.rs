@@ -54,7 +54,10 @@ where
 pub fn bind_socket(path: &Path) -> io::Result<UnixListener> {
     let length = path.as_os_str().len();
     if length > MAX_SOCKET_PATH {
-        let text = format!("{} has {length} bytes, a socket's path has at most {MAX_SOCKET_PATH}: use a shorter state.dir", path.display());
+        let text = format!(
+            "{} has {length} bytes, a socket's path has at most {MAX_SOCKET_PATH}: use a shorter state.dir",
+            path.display()
+        );
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
     if let Some(folder) = path.parent() {

@@ -57,9 +57,10 @@ impl Guard {
 
     fn by_cookie(&self, headers: &HeaderMap) -> Option<&Person> {
         let cookies = headers.get(header::COOKIE)?.to_str().ok()?;
-        let mine = cookies.split(';').map(str::trim).find_map(|pair| {
-            pair.strip_prefix(self.inner.cookie.as_str())?.strip_prefix('=')
-        })?;
+        let mine = cookies
+            .split(';')
+            .map(str::trim)
+            .find_map(|pair| pair.strip_prefix(self.inner.cookie.as_str())?.strip_prefix('='))?;
         self.inner.tokens.person(mine)
     }
 }
@@ -83,14 +84,20 @@ async fn sign_in(State(guard): State<Guard>, Query(Token { token }): Query<Token
         return (StatusCode::FORBIDDEN, "This link is not valid any more. Start again from the terminal.\n")
             .into_response();
     }
-    let cookie = format!("{}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age=2592000", guard.inner.cookie);
+    let cookie =
+        format!("{}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age=2592000", guard.inner.cookie);
     let headers = [(header::SET_COOKIE, cookie), (header::REFERRER_POLICY, "no-referrer".to_owned())];
     // A redirect would be the same navigation that another site began, and a strict cookie would not be sent with it.
     let page = "<!doctype html><meta charset=utf-8><meta http-equiv=refresh content=\"0;url=/\"><title>Quarterdeck</title><p><a href=\"/\">Go on</a>";
     (headers, Html(page)).into_response()
 }
 
-async fn check(State(guard): State<Guard>, Extension(door): Extension<Door>, mut request: Request, next: Next) -> Response {
+async fn check(
+    State(guard): State<Guard>,
+    Extension(door): Extension<Door>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let headers = request.headers();
     let asset = request.uri().path().starts_with("/assets/");
     let person = match (guard.by_header(headers), door) {
@@ -124,9 +131,11 @@ fn same_origin(headers: &HeaderMap) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     match (text("sec-fetch-site"), text("origin"), text("host")) {
         (Some(site), _, _) => site == "same-origin",
-        (None, Some(origin), Some(host)) => {
-            origin.parse::<Uri>().ok().and_then(|uri| uri.authority().map(|a| a.as_str() == host)).unwrap_or(false)
-        }
+        (None, Some(origin), Some(host)) => origin
+            .parse::<Uri>()
+            .ok()
+            .and_then(|uri| uri.authority().map(|a| a.as_str() == host))
+            .unwrap_or(false),
         _ => false,
     }
 }

@@ -1,0 +1,197 @@
+//! From flags and files to what a verb works with: the configuration, the plan of the fleet, a client of a team.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use qd_agents::{CheckSpec, CommandAgent};
+use qd_api::{Client, Target};
+use qd_config::{Loaded, Sources};
+use qd_core::forge::MergeMethod;
+use qd_types::{InstanceName, Person, PersonId};
+
+use crate::{
+    cli::Common,
+    fleet::{FleetPlan, RepositoryPlan, TeamPlan, team_folder},
+    http::Tokens,
+};
+
+/// A message for people: what is wrong, and the way out.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub struct UserError {
+    text: String,
+    /// Exit code: 1 failed, 2 wrong call.
+    pub code: u8,
+}
+
+impl UserError {
+    /// Something that did not work.
+    pub fn failed(text: impl Into<String>) -> Self {
+        Self { text: text.into(), code: 1 }
+    }
+
+    /// Something that was asked for wrongly.
+    pub fn usage(text: impl Into<String>) -> Self {
+        Self { text: text.into(), code: 2 }
+    }
+
+    /// An error of the program, with what caused it.
+    pub fn from_error(error: &dyn std::error::Error) -> Self {
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let more = cause.to_string();
+            if !text.contains(&more) {
+                text.push_str(": ");
+                text.push_str(&more);
+            }
+            source = cause.source();
+        }
+        Self::failed(text)
+    }
+}
+
+/// Where the configuration is looked for.
+pub fn sources(common: &Common) -> Result<Sources, UserError> {
+    let cwd = std::env::current_dir()
+        .map_err(|error| UserError::failed(format!("the current folder can't be read: {error}")))?;
+    let mut flags = Vec::new();
+    for pair in &common.set {
+        let (key, value) = pair
+            .split_once('=')
+            .ok_or_else(|| UserError::usage(format!("--set takes KEY=VALUE, not {pair:?}")))?;
+        flags.push((key.to_owned(), value.to_owned()));
+    }
+    let env: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let system_file = PathBuf::from("/etc/quarterdeck/config.toml");
+    Ok(Sources { cwd, system_file, file: common.config.clone(), env, flags })
+}
+
+/// The configuration, checked.
+pub fn load(sources: &Sources) -> Result<Loaded, UserError> {
+    qd_config::load(sources)
+        .map_err(|error| UserError::failed(format!("the configuration does not hold:\n{error}")))
+}
+
+/// Who the person at this computer is.
+pub fn me(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<PersonId, UserError> {
+    let people = &loaded.config.people;
+    if let Some(me) = &loaded.config.fleet.me {
+        return Ok(me.clone());
+    }
+    if let [only] = people.as_slice() {
+        return Ok(only.name.clone());
+    }
+    let user = env.get("USER").and_then(|user| user.to_ascii_lowercase().parse().ok());
+    if let Some(person) = user.and_then(|user: PersonId| people.iter().find(|person| person.name == user)) {
+        return Ok(person.name.clone());
+    }
+    if people.is_empty() {
+        return Err(UserError::failed("nobody is configured. In your repository, run: quarterdeck init"));
+    }
+    Err(UserError::failed("several people are configured: say who you are with fleet.me"))
+}
+
+/// What is to run.
+pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan, UserError> {
+    let config = &loaded.config;
+    let me = me(loaded, env)?;
+    if config.teams.is_empty() {
+        return Err(UserError::failed("no team is configured. In your repository, run: quarterdeck init"));
+    }
+    let mut agents = BTreeMap::new();
+    for (name, agent) in &config.agents {
+        let mut secrets = Vec::new();
+        for secret in &agent.redact {
+            let secret = secret.resolve(env);
+            secrets
+                .push(secret.map_err(|error| UserError::failed(format!("agents.{name}.redact: {error}")))?);
+        }
+        agents.insert(
+            name.clone(),
+            CommandAgent {
+                name: name.clone(),
+                argv: agent.command.clone(),
+                env_allow: agent.env.clone(),
+                secrets,
+                limit: minutes(agent.minutes),
+            },
+        );
+    }
+    let all: Vec<_> = config.repositories.iter().map(|repository| repository.name.clone()).collect();
+    let teams = config.teams.iter().map(|team| TeamPlan {
+        name: team.name.clone(),
+        prefix: team.prefix(),
+        agent: team.agent.as_ref().and_then(|name| agents.get(name).cloned()),
+        repositories: if team.repositories.is_empty() { all.clone() } else { team.repositories.clone() },
+        slots: team.slots,
+    });
+    let repositories = config.repositories.iter().map(|repository| RepositoryPlan {
+        name: repository.name.clone(),
+        source: repository.path.canonicalize().unwrap_or_else(|_| repository.path.clone()),
+        target: repository.target.clone(),
+        checks: repository
+            .checks
+            .iter()
+            .map(|check| CheckSpec {
+                name: check.name.clone(),
+                command: check.command.clone(),
+                limit: minutes(check.minutes),
+                env_allow: Vec::new(),
+                tail: config.runs.log_lines as usize,
+            })
+            .collect(),
+        method: match repository.merge_method {
+            qd_config::MergeMethod::Merge => MergeMethod::Merge,
+            qd_config::MergeMethod::Squash => MergeMethod::Squash,
+        },
+    });
+    Ok(FleetPlan {
+        state: loaded.state_dir.clone(),
+        listen: config.web.listen,
+        people: config.people.iter().map(|p| Person { id: p.name.clone(), roles: p.roles.clone() }).collect(),
+        me,
+        solo: config.fleet.solo,
+        merge_quorum: config.fleet.merge_quorum,
+        teams: teams.collect(),
+        repositories: repositories.collect(),
+        repair_rounds: config.runs.repair_rounds,
+        log_lines: config.runs.log_lines as usize,
+    })
+}
+
+fn minutes(count: u32) -> Duration {
+    Duration::from_secs(u64::from(count) * 60)
+}
+
+/// The team a verb is about: the one that is named, or the only one.
+pub fn team(common: &Common, loaded: &Loaded) -> Result<InstanceName, UserError> {
+    let teams: Vec<&InstanceName> = loaded.config.teams.iter().map(|team| &team.name).collect();
+    let known = || teams.iter().map(|team| team.as_str()).collect::<Vec<_>>().join(", ");
+    match (&common.team, teams.as_slice()) {
+        (Some(name), _) if teams.contains(&name) => Ok(name.clone()),
+        (Some(name), _) if teams.is_empty() => Ok(name.clone()),
+        (Some(name), _) => Err(UserError::usage(format!("there is no team {name}, there is {}", known()))),
+        (None, [only]) => Ok((*only).clone()),
+        (None, []) => {
+            Err(UserError::failed("no team is configured here. In your repository, run: quarterdeck init"))
+        }
+        (None, _) => Err(UserError::usage(format!("say which team: --team with one of {}", known()))),
+    }
+}
+
+/// A client of the running team, speaking as `person` if one is named.
+pub fn client(common: &Common, loaded: &Loaded, person: Option<&PersonId>) -> Result<Client, UserError> {
+    let team = team(common, loaded)?;
+    let socket = team_folder(&loaded.state_dir, &team).join("api.sock");
+    let token = match person {
+        None => None,
+        Some(person) => {
+            let token =
+                Tokens::read(&loaded.state_dir, person).map_err(|error| UserError::from_error(&error))?;
+            Some(token.ok_or_else(|| UserError::failed(format!("nobody is known as {person} here")))?)
+        }
+    };
+    Ok(Client::new(Target::Socket(socket), team.as_str(), token))
+}

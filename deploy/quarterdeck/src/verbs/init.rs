@@ -1,0 +1,103 @@
+//! `init`: looks at the repository in this folder and writes its configuration. Asks nothing.
+
+use std::path::Path;
+
+use qd_config::{InitFacts, detect, template};
+use qd_types::{PersonId, RepositoryName};
+
+use super::Done;
+use crate::{
+    cli::Common,
+    context::{self, UserError},
+    say,
+};
+
+const FILE: &str = "quarterdeck.toml";
+
+pub(super) fn init(common: &Common, force: bool) -> Done {
+    let sources = context::sources(common)?;
+    let folder = &sources.cwd;
+    if !folder.join(".git").exists() {
+        return Err(UserError::failed(format!(
+            "{} is not the top of a git repository. Run: git init && git add . && git commit",
+            folder.display()
+        )));
+    }
+    let target = branch(folder)?;
+    let path = folder.join(FILE);
+    if path.exists() && !force {
+        return Err(UserError::failed(format!(
+            "{} is there already. quarterdeck init --force replaces it",
+            path.display()
+        )));
+    }
+    let env = |name: &str| sources.env.get(name).map(String::as_str).unwrap_or_default();
+    let facts = InitFacts {
+        repository: name::<RepositoryName>(
+            &folder.file_name().unwrap_or_default().to_string_lossy(),
+            "repository",
+        )?,
+        target,
+        team: name("alpha", "alpha")?,
+        person: name::<PersonId>(env("USER"), "owner")?,
+        checks: detect::checks(folder),
+        agents: detect::agents(env("PATH")),
+    };
+    std::fs::write(&path, template(&facts))
+        .map_err(|error| UserError::failed(format!("{} can't be written: {error}", path.display())))?;
+    if common.json {
+        say::json(&serde_json::json!({
+            "file": path,
+            "checks": facts.checks.iter().map(|check| &check.command).collect::<Vec<_>>(),
+            "agents": facts.agents.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+            "next": "quarterdeck up",
+        }));
+        return Ok(());
+    }
+    say::line(&format!("Wrote {}.", path.display()));
+    match facts.checks.as_slice() {
+        [] => say::line("No checks were found: work will be unverified until one is named there."),
+        checks => {
+            checks.iter().for_each(|check| say::line(&format!("Check {}: {}", check.name, check.command)))
+        }
+    }
+    match facts.agents.as_slice() {
+        [] => say::line("No coding agent was found: name one there, any command line will do."),
+        agents => {
+            let names: Vec<&str> = agents.iter().map(|(name, _)| name.as_str()).collect();
+            say::line(&format!("Agents: {}. The first one works.", names.join(", ")));
+        }
+    }
+    say::line("Next: quarterdeck up");
+    Ok(())
+}
+
+/// A name that holds, made of what there is.
+fn name<T: std::str::FromStr<Err = qd_types::IdError>>(text: &str, fallback: &str) -> Result<T, UserError> {
+    let tidy: String = text
+        .to_ascii_lowercase()
+        .chars()
+        .map(|letter| if letter.is_ascii_alphanumeric() || letter == '_' { letter } else { '-' })
+        .collect();
+    let tidy = tidy.trim_matches(['-', '_']);
+    tidy.parse().or_else(|_| fallback.parse()).map_err(|error: T::Err| UserError::failed(error.to_string()))
+}
+
+/// The branch that is checked out, if it has a commit.
+fn branch(folder: &Path) -> Result<String, UserError> {
+    let run = |args: &[&str]| {
+        let output = std::process::Command::new("git").arg("-C").arg(folder).args(args).output();
+        let output = output.map_err(|error| UserError::failed(format!("git can't be run: {error}")))?;
+        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        Ok::<_, UserError>(Some(text).filter(|text| output.status.success() && !text.is_empty()))
+    };
+    let branch = run(&["symbolic-ref", "--short", "HEAD"])?.ok_or_else(|| {
+        UserError::failed(
+            "no branch is checked out here. Check out the branch that features should go to: git switch main",
+        )
+    })?;
+    if run(&["rev-parse", "--verify", "--quiet", "HEAD"])?.is_none() {
+        return Err(UserError::failed("the repository has no commit yet. Run: git add . && git commit"));
+    }
+    Ok(branch)
+}

@@ -1,0 +1,107 @@
+//! One module per verb or family of verbs. Each says what it did, or what is wrong and the way out.
+
+mod config;
+mod demo;
+mod feature;
+mod init;
+mod run;
+mod up;
+mod vote;
+
+use std::process::ExitCode;
+
+use clap::CommandFactory as _;
+use qd_api::ClientError;
+
+use crate::{
+    cli::{Cli, Verb},
+    context::{self, UserError},
+    say,
+};
+
+type Done = Result<(), UserError>;
+
+/// Does what the command line says.
+pub async fn run(cli: Cli) -> ExitCode {
+    match dispatch(cli).await {
+        Ok(code) => code,
+        Err(error) => {
+            say::problem(&error.to_string());
+            ExitCode::from(error.code)
+        }
+    }
+}
+
+async fn dispatch(cli: Cli) -> Result<ExitCode, UserError> {
+    let Cli { verb, common } = cli;
+    match verb {
+        Verb::Up { listen, console } => up::up(&common, listen, console).await?,
+        Verb::Instance { name } => up::instance(&common, name).await?,
+        Verb::Bot => up::bot(&common).await?,
+        Verb::Demo(demo) => return demo::demo(&common, demo).await,
+        Verb::Init { force } => init::init(&common, force)?,
+        Verb::Feature(verb) => feature::feature(&common, verb).await?,
+        Verb::Run(verb) => run::run(&common, verb).await?,
+        Verb::Approvals => vote::list(&common).await?,
+        Verb::Approve(ballot) => vote::vote(&common, ballot, qd_types::Ballot::Approve).await?,
+        Verb::Deny(ballot) => vote::vote(&common, ballot, qd_types::Ballot::Deny).await?,
+        Verb::Config(verb) => config::config(&common, verb).await?,
+        Verb::Url { person } => up::url(&common, person)?,
+        Verb::Version => version(common.json),
+        Verb::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "quarterdeck", &mut std::io::stdout());
+        }
+        Verb::ScriptedAgent { script } => return scripted(&script).await,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn version(json: bool) {
+    let version = env!("CARGO_PKG_VERSION");
+    if json {
+        say::json(&serde_json::json!({ "version": version, "wire": 1 }));
+    } else {
+        say::line(&format!("quarterdeck {version}, wire v1"));
+    }
+}
+
+async fn scripted(script: &std::path::Path) -> Result<ExitCode, UserError> {
+    use qd_agents::scripted::{Played, Script};
+    let failed = |error: &dyn std::error::Error| UserError::from_error(error);
+    let script = Script::load(script).map_err(|error| failed(&error))?;
+    let mut prompt = String::new();
+    std::io::Read::read_to_string(&mut std::io::stdin(), &mut prompt).map_err(|error| failed(&error))?;
+    let cwd = std::env::current_dir().map_err(|error| failed(&error))?;
+    let played = script.play(&prompt, &cwd, &mut std::io::stdout()).await.map_err(|error| failed(&error))?;
+    Ok(if played == Played::Nothing { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What a client's error means to the person who typed the verb.
+fn explain(error: ClientError) -> UserError {
+    match error {
+        ClientError::NotRunning { place, .. } => UserError::failed(format!(
+            "nothing runs here ({place} does not answer). Start it with: quarterdeck up"
+        )),
+        ClientError::Problem { problem } => match problem.hint {
+            Some(hint) => UserError::failed(format!("{} {hint}", problem.detail)),
+            None => UserError::failed(problem.detail),
+        },
+        other => UserError::from_error(&other),
+    }
+}
+
+/// A text from the command line; `-` reads standard input.
+fn text_or_stdin(text: Option<String>) -> Result<Option<String>, UserError> {
+    match text.as_deref() {
+        Some("-") => std::io::read_to_string(std::io::stdin())
+            .map(Some)
+            .map_err(|error| UserError::failed(format!("standard input can't be read: {error}"))),
+        _ => Ok(text),
+    }
+}
+
+/// The configuration and a client of the team, as the person at this computer.
+fn connect(common: &crate::cli::Common) -> Result<qd_api::Client, UserError> {
+    let loaded = context::load(&context::sources(common)?)?;
+    context::client(common, &loaded, None)
+}
