@@ -1,6 +1,8 @@
 //! Quarterdeck: one binary, a subcommand per role. This file reads the command line and sets the exit code; what a
 //! subcommand does stands in `verbs`, what runs together in `fleet`, how it is reached in `http`.
 
+#![allow(unreachable_pub, reason = "a binary has no outside; pub says what a module offers")]
+
 mod cli;
 mod context;
 mod fleet;

@@ -58,7 +58,7 @@ pub(super) fn init(common: &Common, force: bool) -> Done {
     match facts.checks.as_slice() {
         [] => say::line("No checks were found: work will be unverified until one is named there."),
         checks => {
-            checks.iter().for_each(|check| say::line(&format!("Check {}: {}", check.name, check.command)))
+            checks.iter().for_each(|check| say::line(&format!("Check {}: {}", check.name, check.command)));
         }
     }
     match facts.agents.as_slice() {

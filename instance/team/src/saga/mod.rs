@@ -116,6 +116,7 @@ impl OnStart for Keeper {
     async fn started(&self, group: &ProcessGroup) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let json = serde_json::to_string(group)?;
         self.store.set_process(&self.run, Some(json)).await?;
+        qd_failpoint::reached("agent_started");
         Ok(())
     }
 }

@@ -1,0 +1,52 @@
+//! The demo is an end-to-end test: the whole of the product on one stage.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::binary;
+
+fn demo(args: &[&str]) -> (i32, Value, String) {
+    let output = Command::new(binary()).args(["demo", "--yes", "--json"]).args(args).output().unwrap();
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    let last = out.lines().last().unwrap_or_else(|| panic!("no summary: {err}"));
+    (output.status.code().unwrap(), serde_json::from_str(last).unwrap(), err)
+}
+
+#[test]
+fn three_features_go_from_card_to_main() {
+    let (code, summary, err) = demo(&[]);
+    assert_eq!((code, &summary["merged"]), (0, &Value::from(3)), "{err}");
+    let features = summary["features"].as_array().unwrap();
+    assert_eq!(features.len(), 3);
+    for feature in features {
+        assert_eq!(feature["stage"], "done");
+        assert_eq!(feature["approved_by"], serde_json::json!(["ines"]));
+        assert_eq!(feature["commit"].as_str().unwrap().len(), 40);
+        assert!(feature["pull_request"].as_u64().unwrap() > 0);
+        assert!(feature["branch"].as_str().unwrap().starts_with("qd/"));
+        assert!(feature["seconds"].as_u64().is_some());
+    }
+    let repaired = features.iter().find(|feature| feature["id"] == "B-1").unwrap();
+    let passed: Vec<bool> = repaired["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|check| check["passed"].as_bool().unwrap())
+        .collect();
+    assert_eq!(passed[..2], [false, true], "red first, then repaired");
+    assert!(err.contains("Waits for A-1 to be merged."), "{err}");
+    assert!(err.contains("A-2: Print totals with the currency"), "the history is printed: {err}");
+}
+
+#[test]
+fn without_the_log_the_repair_fails() {
+    let (code, summary, err) = demo(&["--log-lines", "0"]);
+    assert_eq!((code, &summary["merged"]), (1, &Value::from(2)), "{err}");
+    let failed =
+        summary["features"].as_array().unwrap().iter().find(|feature| feature["id"] == "B-1").unwrap();
+    assert_eq!(failed["stage"], "ready");
+    assert!(failed["checks"].as_array().unwrap().iter().all(|check| check["passed"] == false));
+    assert!(err.contains("Check test is red after 2 repair rounds. Needs a person."), "{err}");
+}

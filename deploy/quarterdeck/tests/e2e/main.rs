@@ -1,0 +1,18 @@
+//! End to end, through the front door: the binary, its sockets, its pages, and real git. One test binary, because each
+//! one links everything.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on panics"
+)]
+
+mod cli;
+mod concurrent;
+mod crash;
+mod demo;
+mod stranger;
+mod support;

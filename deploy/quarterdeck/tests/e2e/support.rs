@@ -1,0 +1,235 @@
+//! A project, a running fleet, and waiting for what should come true.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use qd_api::{ApprovalView, CastVote, Client, FeatureView, Target};
+use qd_board::NewFeature;
+use qd_types::{Ballot, Stage};
+
+/// Longest wait for anything; a loaded machine with two cores is slow.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The binary.
+pub fn binary() -> &'static str {
+    env!("CARGO_BIN_EXE_quarterdeck")
+}
+
+/// Runs git in a folder and gives what it printed.
+pub fn git(folder: &Path, args: &[&str]) -> String {
+    let output = Command::new("git")
+        .current_dir(folder)
+        .args(["-c", "user.name=Test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false"])
+        .args(args)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// A repository in a folder of its own, and a state folder beside it. Everything goes with it.
+pub struct Project {
+    dir: tempfile::TempDir,
+}
+
+impl Project {
+    /// With these files, committed on `main`.
+    pub fn new(files: &[(&str, &str)]) -> Self {
+        let dir = tempfile::Builder::new().prefix("qd-").tempdir().unwrap();
+        let project = Self { dir };
+        let folder = project.folder();
+        std::fs::create_dir_all(&folder).unwrap();
+        git(&folder, &["init", "--quiet", "--initial-branch=main"]);
+        for (name, text) in files {
+            let path = folder.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        git(&folder, &["add", "--all"]);
+        git(&folder, &["commit", "--quiet", "--message=First"]);
+        project
+    }
+
+    pub fn folder(&self) -> PathBuf {
+        self.dir.path().join("project")
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.dir.path().join("state")
+    }
+
+    /// The embedded forge's repository.
+    pub fn forge(&self, name: &str) -> PathBuf {
+        self.state().join("bot/forge/repos").join(format!("{name}.git"))
+    }
+
+    /// The binary, in this project's folder, with nothing of this machine's configuration.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        command.current_dir(self.folder()).args(args).env_clear();
+        for name in ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "TMPDIR"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command
+            .env("USER", "ines")
+            .env("XDG_STATE_HOME", self.dir.path().join("unused"))
+            .env("QUARTERDECK__STATE__DIR", self.state())
+            .env("QUARTERDECK__WEB__LISTEN", "127.0.0.1:0");
+        command
+    }
+
+    /// Runs a verb to its end.
+    pub fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    /// Runs a verb that has to work, and gives what it printed.
+    pub fn ok(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{args:?}: {out}{err}");
+        out.into_owned()
+    }
+
+    /// Starts `up` and waits until it serves.
+    pub fn up(&self, env: &[(&str, &str)]) -> Up {
+        let mut command = self.command(&["up"]);
+        command.envs(env.iter().copied()).stdout(Stdio::piped());
+        command.stderr(std::fs::File::create(self.dir.path().join("up.log")).unwrap());
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (mut address, mut sign_in) = (None, None);
+        for line in lines.by_ref().map_while(Result::ok) {
+            if let Some(rest) = line.strip_prefix("Quarterdeck runs at http://") {
+                address = Some(rest.to_owned());
+            }
+            if let Some((_, link)) = line.split_once("Sign in as ines: ") {
+                sign_in = Some(link.to_owned());
+                break;
+            }
+        }
+        // The pipe stays open and is read to its end, or the fleet would stop at a full pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        let log = std::fs::read_to_string(self.dir.path().join("up.log")).unwrap_or_default();
+        let address = address.unwrap_or_else(|| panic!("up did not start: {log}"));
+        Up { child, address, sign_in: sign_in.unwrap_or_default(), state: self.state() }
+    }
+}
+
+/// A running fleet. Killed when it is dropped.
+pub struct Up {
+    child: Child,
+    pub address: String,
+    pub sign_in: String,
+    state: PathBuf,
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _gone = self.child.wait();
+    }
+}
+
+impl Up {
+    /// A client on the team's socket, as `person` if one is named.
+    pub fn client(&self, team: &str, person: Option<&str>) -> Client {
+        let token = person.map(|person| {
+            std::fs::read_to_string(self.state.join("tokens").join(person)).unwrap().trim().to_owned()
+        });
+        Client::new(Target::Socket(self.state.join("instances").join(team).join("api.sock")), team, token)
+    }
+
+    /// Ends it as Ctrl-C does, and gives how long that took.
+    pub fn interrupt(mut self) -> (ExitStatus, Duration) {
+        let begun = Instant::now();
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        (self.child.wait().unwrap(), begun.elapsed())
+    }
+
+    /// Waits until the process is gone by itself.
+    pub fn wait_death(&mut self) -> Option<ExitStatus> {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return Some(status);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        None
+    }
+}
+
+/// Files a feature, released at once.
+pub async fn add(client: &mut Client, title: &str) -> FeatureView {
+    let new = NewFeature { title: title.into(), ready: true, ..NewFeature::default() };
+    client.post("features", &new).await.unwrap()
+}
+
+/// Waits until a feature is as wanted.
+pub async fn until(client: &mut Client, id: &str, wanted: impl Fn(&FeatureView) -> bool) -> FeatureView {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let view: FeatureView = client.get(&format!("features/{id}")).await.unwrap();
+        if wanted(&view) {
+            return view;
+        }
+        assert!(Instant::now() < deadline, "{id} is still {}: {}", view.feature.stage, view.sentence);
+        tokio::time::sleep(Duration::from_millis(40)).await;
+    }
+}
+
+/// Approves whatever is open, as soon as something is; ends early if the feature no longer waits for it.
+pub async fn approve(client: &mut Client, id: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let open = open_approval(client, id).await;
+        if let Some(view) = open {
+            let cast =
+                CastVote { ballot: Ballot::Approve, digest: view.approval.digest.to_string(), reason: None };
+            let path = format!("approvals/{}/vote", view.approval.id.key());
+            let _: ApprovalView = client.post(&path, &cast).await.unwrap();
+            return;
+        }
+        let view: FeatureView = client.get(&format!("features/{id}")).await.unwrap();
+        if view.feature.stage == Stage::Done {
+            return;
+        }
+        assert!(view.feature.held.is_none(), "{id} needs a person: {}", view.sentence);
+        assert!(Instant::now() < deadline, "nobody was asked about {id}: {}", view.sentence);
+        tokio::time::sleep(Duration::from_millis(40)).await;
+    }
+}
+
+/// The open approval of a feature, that nobody has decided on yet.
+pub async fn open_approval(client: &mut Client, id: &str) -> Option<ApprovalView> {
+    let inbox: Vec<ApprovalView> = client.get("approvals").await.unwrap();
+    inbox.into_iter().find(|view| {
+        view.approval.subject.feature.to_string() == id && view.approval.state.is_open() && !view.deciding
+    })
+}
+
+/// Whether the feature is merged and its run cleaned up.
+pub fn finished(view: &FeatureView) -> bool {
+    view.feature.stage == Stage::Done && view.run.as_ref().is_some_and(|run| run.ended_at.is_some())
+}
+
+/// The configuration of a one-person fleet whose agent is a shell command, with one check.
+pub fn config(agent: &str, check: Option<&str>) -> String {
+    let check = check.map_or_else(String::new, |command| {
+        format!("[[repositories.checks]]\nname = \"check\"\ncommand = '''{command}'''\n")
+    });
+    format!(
+        "[fleet]\nsolo = true\n\n[[people]]\nname = \"ines\"\nroles = [\"owner\", \"manager\"]\n\n\
+         [[teams]]\nname = \"alpha\"\nagent = \"shell\"\n\n\
+         [agents.shell]\ncommand = [\"sh\", \"-c\", '''{agent}''']\n\n\
+         [[repositories]]\nname = \"project\"\npath = \".\"\n{check}"
+    )
+}
