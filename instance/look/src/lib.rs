@@ -1,1 +1,8 @@
-//! Tokens, components and assets of every page.
+#![doc = include_str!("../README.md")]
+
+mod assets;
+pub mod parts;
+mod shell;
+
+pub use assets::assets;
+pub use shell::{Nav, Shell};

@@ -1,7 +1,11 @@
-//! Placeholder for compiling the rest; being replaced.
-/// x
-pub struct RouterOptions { 
-/// x
-pub console: bool }
-/// x
-pub fn router(_: Vec<qd_team::Team>, _: RouterOptions) -> axum::Router { axum::Router::new() }
+#![doc = include_str!("../README.md")]
+
+mod actions;
+mod board;
+mod feature;
+mod inbox;
+mod markdown;
+mod router;
+mod runs;
+
+pub use router::{RouterOptions, router};

@@ -1,0 +1,254 @@
+//! Which path shows what. A page fetches its views from the team, as the caller, and renders them.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Router,
+    extract::{Path, Query, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use maud::Markup;
+use qd_api::Problem;
+use qd_look::{Nav, Shell, parts};
+use qd_team::{Caller, Team};
+use qd_types::{FeatureId, RunId};
+use serde::Deserialize;
+
+use crate::{actions, board, feature, inbox, runs};
+
+/// What else is served here.
+#[derive(Debug, Clone, Copy)]
+pub struct RouterOptions {
+    /// The channels, at `/console`.
+    pub console: bool,
+}
+
+/// The pages of all teams, with their assets.
+pub fn router(teams: Vec<Team>, options: RouterOptions) -> Router {
+    let names = teams.iter().map(|team| team.name().to_string()).collect();
+    let web = Web { inner: Arc::new(Inner { teams, names, options }) };
+    Router::new()
+        .route("/teams/{team}/", get(show_board))
+        .route("/teams/{team}/fragment/board", get(board_fragment))
+        .route("/teams/{team}/features/{id}", get(show_feature))
+        .route("/teams/{team}/runs", get(show_runs))
+        .route("/teams/{team}/runs/{id}", get(show_run))
+        .route("/teams/{team}/inbox", get(show_inbox))
+        .route("/teams/{team}/do/add", post(actions::add))
+        .route("/teams/{team}/do/move", post(actions::move_to))
+        .route("/teams/{team}/do/cancel", post(actions::cancel))
+        .route("/teams/{team}/do/edit", post(actions::edit))
+        .route("/teams/{team}/do/stop", post(actions::stop))
+        .route("/teams/{team}/do/vote", post(actions::vote))
+        .fallback(nothing)
+        .with_state(web)
+        .merge(qd_look::assets())
+}
+
+/// What the pages stand on.
+#[derive(Clone)]
+pub(crate) struct Web {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    teams: Vec<Team>,
+    names: Vec<String>,
+    options: RouterOptions,
+}
+
+/// One team, seen by one caller.
+pub(crate) struct Here<'a> {
+    web: &'a Web,
+    pub(crate) team: &'a Team,
+    name: String,
+    caller: &'a Caller,
+}
+
+/// A page that says what went wrong.
+pub(crate) struct Trouble(Response);
+
+impl IntoResponse for Trouble {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+type Page = Result<Response, Trouble>;
+
+impl Web {
+    pub(crate) fn at<'a>(&'a self, name: &str, caller: &'a Caller) -> Result<Here<'a>, Trouble> {
+        let team = self.inner.teams.iter().find(|team| team.name().as_str() == name);
+        let team = team.ok_or_else(|| {
+            let detail = format!("There is no team {name} here.");
+            self.trouble(None, Problem { kind: "not-found".into(), status: 404, detail, hint: None })
+        })?;
+        Ok(Here { web: self, team, name: name.to_owned(), caller })
+    }
+
+    fn trouble(&self, team: Option<&str>, problem: Problem) -> Trouble {
+        let title = match problem.status {
+            404 => "Nothing is here",
+            401 | 403 => "Not for you",
+            409 => "Not now",
+            422 => "That can't be taken",
+            _ => "That did not work",
+        };
+        let shell = Shell {
+            title,
+            current: Nav::Board,
+            teams: &self.inner.names,
+            team,
+            asks: 0,
+            console: self.inner.options.console,
+            you: None,
+            scripts: &[],
+        };
+        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Trouble(shell.page_with(status, parts::trouble(title, &problem.detail, problem.hint.as_deref())))
+    }
+}
+
+impl Here<'_> {
+    pub(crate) fn trouble(&self, problem: Problem) -> Trouble {
+        self.web.trouble(Some(&self.name), problem)
+    }
+
+    pub(crate) fn path(&self, rest: &str) -> String {
+        format!("/teams/{}/{rest}", self.name)
+    }
+
+    async fn view(&self) -> Result<qd_api::TeamView, Trouble> {
+        self.team.view(self.caller).await.map_err(|problem| self.trouble(problem))
+    }
+
+    fn page(
+        &self,
+        view: &qd_api::TeamView,
+        title: &str,
+        current: Nav,
+        scripts: &[&str],
+        body: Markup,
+    ) -> Response {
+        let shell = Shell {
+            title,
+            current,
+            teams: &self.web.inner.names,
+            team: Some(&self.name),
+            asks: view.asks,
+            console: self.web.inner.options.console,
+            you: Some(self.caller.person.id.as_str()),
+            scripts,
+        };
+        shell.page(body)
+    }
+
+    pub(crate) async fn feature(&self, id: &FeatureId, typed: Option<&feature::Typed>) -> Page {
+        let view = self.view().await?;
+        let read = async {
+            let runs = self.team.runs(Some(id));
+            Ok::<_, Problem>((self.team.feature(id).await?, self.team.history(id).await?, runs.await?))
+        };
+        let (found, history, runs) = read.await.map_err(|problem| self.trouble(problem))?;
+        let body = feature::page(&view, &found, &history, &runs, typed);
+        Ok(self.page(&view, &format!("{id} {}", found.feature.title), Nav::Board, &[], body))
+    }
+}
+
+async fn show_board(
+    State(web): State<Web>,
+    Path(team): Path<String>,
+    Extension(caller): Extension<Caller>,
+) -> Page {
+    let here = web.at(&team, &caller)?;
+    let view = here.view().await?;
+    let columns = here.team.columns(board::SHOWN).await.map_err(|problem| here.trouble(problem))?;
+    Ok(here.page(&view, &team, Nav::Board, &["/assets/board.js"], board::page(&view, &columns)))
+}
+
+async fn board_fragment(
+    State(web): State<Web>,
+    Path(team): Path<String>,
+    Extension(caller): Extension<Caller>,
+) -> Page {
+    let here = web.at(&team, &caller)?;
+    let view = here.view().await?;
+    let columns = here.team.columns(board::SHOWN).await.map_err(|problem| here.trouble(problem))?;
+    Ok(board::fragment(&view, &columns).into_response())
+}
+
+async fn show_feature(
+    State(web): State<Web>,
+    Path((team, id)): Path<(String, String)>,
+    Extension(caller): Extension<Caller>,
+) -> Page {
+    let here = web.at(&team, &caller)?;
+    let id = id.parse::<FeatureId>().map_err(|error| here.trouble(invalid(&error)))?;
+    here.feature(&id, None).await
+}
+
+fn invalid(error: &qd_types::IdError) -> Problem {
+    Problem { kind: "not-found".into(), status: 404, detail: format!("{error}."), hint: None }
+}
+
+async fn show_runs(
+    State(web): State<Web>,
+    Path(team): Path<String>,
+    Extension(caller): Extension<Caller>,
+) -> Page {
+    let here = web.at(&team, &caller)?;
+    let view = here.view().await?;
+    let list = here.team.runs(None).await.map_err(|problem| here.trouble(problem))?;
+    Ok(here.page(&view, "Runs", Nav::Runs, &[], runs::list(&view, &list)))
+}
+
+async fn show_run(
+    State(web): State<Web>,
+    Path((team, id)): Path<(String, String)>,
+    Extension(caller): Extension<Caller>,
+) -> Page {
+    let here = web.at(&team, &caller)?;
+    let id = id.parse::<RunId>().map_err(|error| here.trouble(invalid(&error)))?;
+    let view = here.view().await?;
+    let read = async {
+        let run = here.team.run(&id, &caller).await?;
+        let transcript = here.team.transcript(&id, 0).await?;
+        // A worktree that is being made or removed has no diff for a moment; the page is still worth seeing.
+        let diff = here.team.diff(&id).await.unwrap_or(qd_api::DiffView {
+            text: String::new(),
+            cut: false,
+            files: 0,
+            insertions: 0,
+            deletions: 0,
+        });
+        Ok::<_, Problem>((run, transcript, diff))
+    };
+    let (run, transcript, diff) = read.await.map_err(|problem| here.trouble(problem))?;
+    let body = runs::page(&view, &run, &transcript, &diff);
+    Ok(here.page(&view, &format!("Run {id}"), Nav::Runs, &["/assets/run.js"], body))
+}
+
+#[derive(Deserialize)]
+struct Chosen {
+    id: Option<String>,
+}
+
+async fn show_inbox(
+    State(web): State<Web>,
+    Path(team): Path<String>,
+    Query(chosen): Query<Chosen>,
+    Extension(caller): Extension<Caller>,
+) -> Page {
+    let here = web.at(&team, &caller)?;
+    let view = here.view().await?;
+    let approvals = here.team.approvals(&caller).await.map_err(|problem| here.trouble(problem))?;
+    let body = inbox::page(&view, &approvals, chosen.id.as_deref());
+    Ok(here.page(&view, "Inbox", Nav::Inbox, &["/assets/inbox.js"], body))
+}
+
+async fn nothing(State(web): State<Web>, uri: axum::http::Uri) -> Trouble {
+    let detail = format!("There is no page {}.", uri.path());
+    web.trouble(None, Problem { kind: "not-found".into(), status: 404, detail, hint: None })
+}

@@ -1,0 +1,186 @@
+//! Runs: the list, and one run with its steps, transcript, diff and facts.
+
+use maud::{Markup, html};
+use qd_api::{DiffView, RunSummary, RunView, TeamView, TranscriptPage};
+use qd_board::{RunEnd, why::minutes};
+use qd_look::parts;
+
+use crate::inbox;
+
+pub(crate) fn list(team: &TeamView, runs: &[RunSummary]) -> Markup {
+    html! {
+        div.head { h1 { "Runs" } }
+        div.page {
+            section.panel {
+                @if runs.is_empty() { (parts::empty("No runs yet. A feature in ready gets one as soon as a slot is free.")) }
+                @else { (table(team, runs)) }
+            }
+        }
+    }
+}
+
+pub(crate) fn table(team: &TeamView, runs: &[RunSummary]) -> Markup {
+    html! {
+        table.list {
+            thead { tr { th { "Run" } th { "Feature" } th { "Agent" } th { "Took" } th { "How it ended" } } }
+            tbody {
+                @for run in runs {
+                    tr {
+                        td { a.mono href={ "/teams/" (team.name) "/runs/" (run.id) } { (run.id) } (parts::line(&run.line)) }
+                        td { (run.title) }
+                        td { (run.agent) }
+                        td.num { (minutes(run.seconds)) }
+                        td { (end(run)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn end(run: &RunSummary) -> Markup {
+    match &run.end {
+        None => html! { "under way" },
+        Some(RunEnd::Merged { commit }) => html! { "Merged as " span.mono { (commit.short()) } },
+        Some(RunEnd::Failed { reason }) => html! { span.bad { (reason) } },
+        Some(RunEnd::Stopped { reason }) => html! { (reason) },
+    }
+}
+
+pub(crate) fn page(team: &TeamView, run: &RunView, transcript: &TranscriptPage, diff: &DiffView) -> Markup {
+    let base = format!("/teams/{}/", team.name);
+    let summary = &run.summary;
+    html! {
+        div.head {
+            div {
+                h1 { a href={ (base) "features/" (summary.id.feature()) } { (summary.title) } }
+                p {
+                    span.id { (summary.id) } " " (summary.agent) ", started " (parts::ago(summary.started_at)) ". "
+                    span #sentence { (run.sentence) }
+                }
+            }
+            span.grow {}
+            @if summary.end.is_none() {
+                form.acts method="post" action={ (base) "do/stop" } data-confirm={ "Stop run " (summary.id) "? Its work is kept." } {
+                    input type="hidden" name="id" value=(summary.id);
+                    button.btn.no disabled[run.stopping] data-key="s" { @if run.stopping { "Stopping" } @else { "Stop " kbd { "s" } } }
+                }
+            }
+        }
+        div.page.run {
+            aside.panel {
+                h2 { "Steps" }
+                div #steps {
+                    ol.steps {
+                        @for step in &run.steps {
+                            li class=(parts::mark_class(step.mark)) {
+                                (step.step.title())
+                                span.faint.num { @match (&step.note, step.millis) {
+                                    (Some(note), _) => (note),
+                                    (None, Some(millis)) => (duration(millis)),
+                                    (None, None) => "",
+                                } }
+                            }
+                        }
+                    }
+                }
+            }
+            div.stack {
+                div #ask { @if let Some(ask) = &run.approval { (inbox::ask(team, ask)) } }
+                section.panel {
+                    h2 { "Transcript" }
+                    div #transcript .log tabindex="0" aria-label="Transcript" data-base=(base) data-run=(summary.id) data-offset=(transcript.next_offset) {
+                        @for entry in &transcript.entries {
+                            div class=(entry.kind) { (parts::clock(entry.at)) span { (entry.text) } }
+                        }
+                    }
+                }
+                section.panel {
+                    h2 { "Diff" }
+                    @if diff.text.is_empty() { (parts::empty("Nothing has changed yet.")) }
+                    @else {
+                        p.soft { (diff.files) " files, +" (diff.insertions) " −" (diff.deletions) }
+                        (self::diff(&diff.text))
+                        @if diff.cut { p.soft { "The rest is cut; the branch has all of it." } }
+                    }
+                }
+            }
+            aside.panel {
+                h2 { "Facts" }
+                div #facts { (facts(run)) }
+            }
+        }
+    }
+}
+
+fn duration(millis: u64) -> String {
+    match millis {
+        0..60_000 => format!("{}.{} s", millis / 1000, millis % 1000 / 100),
+        _ => minutes(millis / 1000),
+    }
+}
+
+fn facts(run: &RunView) -> Markup {
+    let summary = &run.summary;
+    let text = |text: String| Some(html! { (text) });
+    let mono = |text: &str| Some(html! { span.mono { (text) } });
+    let checks = match summary.checks {
+        0 => None,
+        all => text(format!("{} of {all} passed", summary.checks_passed)),
+    };
+    html! {
+        (parts::facts(&[
+            ("Branch", mono(&summary.branch)),
+            ("Base", run.base.as_ref().and_then(|commit| mono(commit.short()))),
+            ("Commit", summary.commit.as_ref().and_then(|commit| mono(commit.short()))),
+            ("Checks", checks),
+            ("Repair rounds", text(run.round.to_string()).filter(|_| run.round > 0)),
+            ("Pull request", summary.pull_request.and_then(|number| text(format!("#{number}")))),
+            ("Approved by", text(summary.approved_by.join(", ")).filter(|_| !summary.approved_by.is_empty())),
+            ("Took", text(minutes(summary.seconds))),
+        ]))
+        @for check in &run.check_results {
+            div.message {
+                p { "Check " (check.name) " " @if check.passed { "passed" } @else { span.bad { "is red" } } }
+                p.faint { "on " span.mono { (check.commit.short()) } " in " (duration(check.millis)) }
+            }
+        }
+        @if let Some(words) = &run.words {
+            blockquote { "“" (words) "” " span.faint { "(the agent’s words)" } }
+        }
+    }
+}
+
+/// A unified diff, a fold per file.
+fn diff(text: &str) -> Markup {
+    let mut files: Vec<(&str, Vec<&str>)> = Vec::new();
+    for line in text.lines() {
+        if let Some(names) = line.strip_prefix("diff --git ") {
+            let name = names.rsplit_once(" b/").map_or(names, |(_, name)| name);
+            files.push((name, Vec::new()));
+        } else if let Some((_, lines)) = files.last_mut() {
+            let noise =
+                ["index ", "--- ", "+++ ", "new file", "deleted file", "similarity ", "old mode", "new mode"];
+            if !noise.iter().any(|noise| line.starts_with(noise)) {
+                lines.push(line);
+            }
+        }
+    }
+    html! {
+        @for (name, lines) in &files {
+            details.diff open[files.len() <= 8] {
+                summary { (name) }
+                pre { @for line in lines { span class=(tone(line)) { (line) } } }
+            }
+        }
+    }
+}
+
+fn tone(line: &str) -> &'static str {
+    match line.bytes().next() {
+        Some(b'+') => "a",
+        Some(b'-') => "r",
+        Some(b'@') => "h",
+        _ => "",
+    }
+}
