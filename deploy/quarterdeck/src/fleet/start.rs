@@ -173,7 +173,8 @@ fn router(teams: &[Team], bot: Option<&Bot>) -> Router {
     }
     if let Some(bot) = bot {
         let commands: Arc<dyn Commands> = Arc::new(bot.hub.clone());
-        router = router.merge(qd_console::router(bot.console.clone(), commands));
+        let names = teams.iter().map(|team| team.name().to_string()).collect();
+        router = router.merge(qd_console::router(bot.console.clone(), commands, names));
     }
     let home = teams.first().map_or_else(|| "/console".to_owned(), |team| format!("/teams/{}/", team.name()));
     router.merge(http::home(&home))

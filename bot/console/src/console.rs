@@ -1,0 +1,173 @@
+//! Messages as rows. The same key is the same message: putting it again edits it.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use qd_core::chat::{Button, Channel, Chat, ChatError, Delivered, Message};
+use qd_sqlite::{Db, DbError, Migration};
+use rusqlite::params;
+use tokio::sync::watch;
+
+/// Longest message, in characters: Discord's limit for bots, so that what fits here fits there.
+const MAX_TEXT: usize = 2_000;
+/// Most buttons under a message: one row of Discord's components.
+const MAX_BUTTONS: usize = 5;
+
+const MIGRATIONS: &[Migration] = &["
+CREATE TABLE messages (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    channel TEXT NOT NULL,
+    text TEXT NOT NULL,
+    buttons TEXT NOT NULL,
+    posted_at INTEGER NOT NULL,
+    edited_at INTEGER NOT NULL,
+    edits INTEGER NOT NULL DEFAULT 0,
+    change INTEGER NOT NULL
+);
+CREATE INDEX messages_channel ON messages (channel, id);
+CREATE INDEX messages_change ON messages (change);
+"];
+
+/// Why the console did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsoleError {
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// A row that makes no sense.
+    #[error("a message makes no sense: {0}")]
+    Corrupt(String),
+}
+
+impl From<rusqlite::Error> for ConsoleError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Db(error.into())
+    }
+}
+
+/// A message as it stands in its channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Posted {
+    /// The console's id.
+    pub id: i64,
+    /// Its channel.
+    pub channel: Channel,
+    /// Its words.
+    pub text: String,
+    /// The buttons under it.
+    pub buttons: Vec<Button>,
+    /// When it was last edited.
+    pub edited_at: Timestamp,
+    /// How often it was edited.
+    pub edits: u32,
+    /// Raised by every post and edit of any message.
+    pub change: i64,
+}
+
+/// The channels.
+#[derive(Clone)]
+pub struct Console {
+    db: Db,
+}
+
+impl Console {
+    /// Opens or makes `console.db` at `path`.
+    pub fn open(path: &Path) -> Result<Self, ConsoleError> {
+        Ok(Self { db: Db::open(path, MIGRATIONS)? })
+    }
+
+    /// Messages of a channel in the order in which they were first posted, the last `limit`.
+    pub async fn messages(&self, channel: Channel, limit: usize) -> Result<Vec<Posted>, ConsoleError> {
+        self.db
+            .read(move |c| {
+                let filter = "WHERE channel = ?1 ORDER BY id DESC LIMIT ?2";
+                let mut messages = select(c, filter, params![channel.as_str(), limit as i64])?;
+                messages.reverse();
+                Ok(messages)
+            })
+            .await
+    }
+
+    /// Messages that were posted or edited after `change`, oldest change first.
+    pub async fn changed(&self, change: i64) -> Result<Vec<Posted>, ConsoleError> {
+        self.db.read(move |c| select(c, "WHERE change > ?1 ORDER BY change LIMIT 500", params![change])).await
+    }
+
+    /// Ticks when a message was posted or edited.
+    pub fn ticks(&self) -> watch::Receiver<u64> {
+        self.db.commits()
+    }
+}
+
+fn select(
+    c: &rusqlite::Connection,
+    filter: &str,
+    args: impl rusqlite::Params,
+) -> Result<Vec<Posted>, ConsoleError> {
+    let sql = format!("SELECT id, channel, text, buttons, edited_at, edits, change FROM messages {filter}");
+    let mut statement = c.prepare_cached(&sql)?;
+    let mut rows = statement.query(args)?;
+    let mut messages = Vec::new();
+    while let Some(row) = rows.next()? {
+        let channel: String = row.get(1)?;
+        let channel = Channel::ALL.into_iter().find(|known| known.as_str() == channel);
+        let buttons: String = row.get(3)?;
+        messages.push(Posted {
+            id: row.get(0)?,
+            channel: channel.ok_or_else(|| ConsoleError::Corrupt("its channel is unknown".into()))?,
+            text: row.get(2)?,
+            buttons: serde_json::from_str(&buttons)
+                .map_err(|error| ConsoleError::Corrupt(error.to_string()))?,
+            edited_at: Timestamp::from_millisecond(row.get(4)?)
+                .map_err(|error| ConsoleError::Corrupt(error.to_string()))?,
+            edits: row.get(5)?,
+            change: row.get(6)?,
+        });
+    }
+    Ok(messages)
+}
+
+#[async_trait]
+impl Chat for Console {
+    async fn put(&self, message: &Message) -> Result<Delivered, ChatError> {
+        let length = message.text.chars().count();
+        if length > MAX_TEXT {
+            return Err(ChatError::Refused(format!("it has {length} characters, {MAX_TEXT} fit")));
+        }
+        if message.buttons.len() > MAX_BUTTONS {
+            return Err(ChatError::Refused(format!(
+                "it has {} buttons, {MAX_BUTTONS} fit",
+                message.buttons.len()
+            )));
+        }
+        let buttons =
+            serde_json::to_string(&message.buttons).map_err(|error| ChatError::Refused(error.to_string()))?;
+        let (message, at) = (message.clone(), Timestamp::now());
+        let id: Result<i64, DbError> = self
+            .db
+            .write(move |c| {
+                Ok(c.prepare_cached(
+                    "INSERT INTO messages (key, channel, text, buttons, posted_at, edited_at, change)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?5, (SELECT coalesce(max(change), 0) + 1 FROM messages))
+                     ON CONFLICT (key) DO UPDATE SET text = excluded.text, buttons = excluded.buttons,
+                     edited_at = excluded.edited_at, edits = edits + 1, change = excluded.change
+                     RETURNING id",
+                )?
+                .query_row(
+                    params![
+                        message.key.0,
+                        message.channel.as_str(),
+                        message.text,
+                        buttons,
+                        at.as_millisecond()
+                    ],
+                    |row| row.get(0),
+                )?)
+            })
+            .await;
+        let id = id.map_err(|error| ChatError::Unavailable(error.to_string()))?;
+        Ok(Delivered { id: id.to_string(), at })
+    }
+}

@@ -1,0 +1,46 @@
+//! The channels in a terminal: messages as they come and change, and commands, a line each.
+
+use std::{io, sync::Arc};
+
+use qd_core::chat::Commands;
+use qd_types::Person;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+use crate::{Console, Posted, text};
+
+/// Shows and listens until the input ends.
+pub async fn run(
+    console: Console,
+    commands: Arc<dyn Commands>,
+    person: Person,
+    input: impl AsyncBufRead + Unpin,
+    mut output: impl AsyncWrite + Unpin,
+) -> io::Result<()> {
+    let mut lines = input.lines();
+    let mut ticks = console.ticks();
+    let mut seen = 0;
+    loop {
+        ticks.borrow_and_update();
+        for message in console.changed(seen).await.map_err(io::Error::other)? {
+            seen = message.change;
+            output.write_all(block(&message).as_bytes()).await?;
+        }
+        output.flush().await?;
+        tokio::select! {
+            changed = ticks.changed() => changed.map_err(io::Error::other)?,
+            line = lines.next_line() => {
+                let Some(line) = line? else { return Ok(()) };
+                if !line.trim().is_empty() {
+                    let said = commands.command(&person, "terminal", &line).await;
+                    output.write_all(format!("{}\n", text::plain(&said)).as_bytes()).await?;
+                }
+            }
+        }
+    }
+}
+
+fn block(message: &Posted) -> String {
+    let mark = if message.edits > 0 { "~" } else { "" };
+    let name = format!("{mark}#{}", message.channel.as_str());
+    text::plain(&message.text).lines().map(|line| format!("{name:<11} | {line}\n")).collect()
+}
