@@ -1,69 +1,124 @@
-//! What must hold across sections.
+//! What must hold across sections. Not what a single value has to be: `values` has said that already.
 
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
 };
 
-use crate::{Config, Loaded, Problem, Sources, layers::nearest_origin};
+use qd_types::Role;
 
-/// The folders below which may be read.
-pub(crate) fn roots(config: &Config, sources: &Sources, file: Option<&Path>) -> Vec<PathBuf> {
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    if let Some(only) = sources.env.get("ALLOWED_ROOT_DIRECTORY") {
-        return vec![real(&sources.cwd.join(only))];
+use crate::{
+    Agent, Config, ConfigError, Loaded, Origin, Problem, Repository, Sources,
+    origin::{Origins, nearest_origin},
+    state, values,
+};
+
+/// The configuration with its folders resolved, or everything that does not fit together, each with its place.
+pub(crate) fn loaded(
+    config: Config,
+    origins: Origins,
+    file: Option<PathBuf>,
+    sources: &Sources,
+) -> Result<Loaded, ConfigError> {
+    let mut problems = Vec::new();
+    let mut add = |key: String, text: String| {
+        let stop = if text.ends_with('?') { "" } else { "." };
+        problems.push(if key == state::ROOT_VARIABLE {
+            Problem { origin: Some(Origin::Env(key)), text: format!("{text}{stop}") }
+        } else {
+            Problem { origin: nearest_origin(&origins, &key), text: format!("{key}: {text}{stop}") }
+        });
+    };
+    let state_dir = state::folder(&config, sources).unwrap_or_else(|text| {
+        add("state.dir".into(), text);
+        PathBuf::new()
+    });
+    let roots = state::roots(&config, sources, file.as_deref(), &mut add);
+    people(&config, &mut add);
+    teams(&config, &mut add);
+    let by_env = sources.env.contains_key(state::ROOT_VARIABLE);
+    repositories(&config, &roots, by_env, &mut add);
+    for (name, agent) in &config.agents {
+        check_agent(name, agent, &mut add);
     }
-    if config.roots.is_empty() {
-        let folder = file.and_then(Path::parent).unwrap_or(&sources.cwd);
-        return vec![real(folder)];
+    check_level(&config.log.level, &mut add);
+    if problems.is_empty() {
+        Ok(Loaded { config, origins, file, state_dir, roots })
+    } else {
+        Err(ConfigError::new(problems))
     }
-    config.roots.iter().map(|root| real(&sources.cwd.join(root))).collect()
 }
 
-/// Everything that does not hold, each with its place.
-pub(crate) fn problems(loaded: &Loaded, root_by_env: bool) -> Vec<Problem> {
-    let mut found = Vec::new();
-    let mut add = |key: String, text: String| {
-        found.push(Problem { origin: nearest_origin(&loaded.origins, &key), text: format!("{key}: {text}") });
-    };
-    let config = &loaded.config;
-    teams(config, &mut add);
+fn repositories(config: &Config, roots: &[PathBuf], by_env: bool, add: &mut impl FnMut(String, String)) {
     let mut names = BTreeSet::new();
     for (index, repository) in config.repositories.iter().enumerate() {
         let key = |field: &str| format!("repositories.{index}.{field}");
         if !names.insert(&repository.name) {
             add(key("name"), format!("there are two repositories {}", repository.name));
         }
-        match repository.path.canonicalize() {
-            Err(error) => add(key("path"), format!("{} can't be opened: {error}", repository.path.display())),
-            Ok(path) if !loaded.roots.iter().any(|root| path.starts_with(root)) => {
-                let roots: Vec<String> = loaded.roots.iter().map(|root| root.display().to_string()).collect();
-                let way =
-                    if root_by_env { "ALLOWED_ROOT_DIRECTORY says so" } else { "add its folder to roots" };
-                add(key("path"), format!("{} is not below {}: {way}", path.display(), roots.join(", ")));
-            }
-            Ok(_) => {}
+        if let Err(text) = below(&repository.path, roots, by_env) {
+            add(key("path"), text);
         }
-        let mut checks = BTreeSet::new();
-        for (number, check) in repository.checks.iter().enumerate() {
-            if check.name.trim().is_empty() || check.command.trim().is_empty() {
-                add(key(&format!("checks.{number}")), "needs a name and a command".into());
-            }
-            if check.minutes == 0 {
-                add(key(&format!("checks.{number}.minutes")), "is 0, so it could never pass; from 1".into());
-            }
-            if !checks.insert(&check.name) {
-                add(key(&format!("checks.{number}.name")), format!("there are two checks {}", check.name));
-            }
+        let target = repository.target.as_str();
+        if target.is_empty() || target.starts_with('-') || target.contains(char::is_whitespace) {
+            add(key("target"), format!("{target:?} is not the name of a branch, like main"));
+        }
+        checks(repository, index, add);
+    }
+}
+
+fn below(path: &Path, roots: &[PathBuf], by_env: bool) -> Result<(), String> {
+    let real = path.canonicalize().map_err(|error| format!("{} can't be opened: {error}", path.display()))?;
+    // Without any root there is a problem of its own, and this one would only repeat it.
+    if roots.is_empty() || roots.iter().any(|root| real.starts_with(root)) {
+        return Ok(());
+    }
+    let roots: Vec<String> = roots.iter().map(|root| root.display().to_string()).collect();
+    let way = if by_env { "ALLOWED_ROOT_DIRECTORY says so" } else { "add its folder to roots" };
+    Err(format!("{} is not below {}: {way}", real.display(), roots.join(", ")))
+}
+
+fn checks(repository: &Repository, index: usize, add: &mut impl FnMut(String, String)) {
+    let mut names = BTreeSet::new();
+    for (number, check) in repository.checks.iter().enumerate() {
+        let key = format!("repositories.{index}.checks.{number}");
+        if check.name.trim().is_empty() || check.command.trim().is_empty() {
+            add(key.clone(), "needs a name and a command".into());
+        }
+        if !names.insert(&check.name) {
+            add(format!("{key}.name"), format!("there are two checks {}", check.name));
         }
     }
-    people(config, &mut add);
-    for (name, agent) in &config.agents {
-        if agent.command.first().is_none_or(|program| program.trim().is_empty()) {
-            add(format!("agents.{name}.command"), "is empty: give the program and its arguments".into());
+}
+
+fn check_agent(name: &str, agent: &Agent, add: &mut impl FnMut(String, String)) {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    if name.is_empty() || !name.chars().all(plain) {
+        add(format!("agents.{name}"), "an agent's name is lower-case letters, digits, - and _".into());
+    }
+    if agent.command.first().is_none_or(|program| program.trim().is_empty()) {
+        add(format!("agents.{name}.command"), "is empty: give the program and its arguments".into());
+    }
+    for (index, variable) in agent.env.iter().enumerate() {
+        // What follows the sign may be a secret: it is not repeated.
+        if let Some((variable, _)) = variable.split_once('=') {
+            let text =
+                format!("{variable} has a value: give only the name, and set it where quarterdeck starts");
+            add(format!("agents.{name}.env.{index}"), text);
         }
     }
-    found
+}
+
+fn check_level(filter: &str, add: &mut impl FnMut(String, String)) {
+    let levels = ["off", "error", "warn", "info", "debug", "trace"];
+    for part in filter.split(',') {
+        let level = part.rsplit('=').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if !levels.contains(&level.as_str()) {
+            let near = values::nearest(&level, levels.into_iter());
+            let near = near.map_or_else(String::new, |near| format!(". Did you mean {near}?"));
+            add("log.level".into(), format!("{level:?} is none of {}{near}", levels.join(", ")));
+        }
+    }
 }
 
 fn people(config: &Config, add: &mut impl FnMut(String, String)) {
@@ -78,17 +133,16 @@ fn people(config: &Config, add: &mut impl FnMut(String, String)) {
     {
         add("fleet.me".into(), format!("{me} is not among the people: add [[people]] with name = \"{me}\""));
     }
-    let deciders = config.people.iter().filter(|person| {
-        person.roles.iter().any(|role| matches!(role, qd_types::Role::Owner | qd_types::Role::Reviewer))
-    });
+    let deciders = config
+        .people
+        .iter()
+        .filter(|person| person.roles.iter().any(|role| matches!(role, Role::Owner | Role::Reviewer)));
     let deciders = u32::try_from(deciders.count()).unwrap_or(u32::MAX);
     let quorum = config.fleet.merge_quorum;
-    if quorum == 0 {
-        add("fleet.merge_quorum".into(), "is 0, and nothing merges without a person; from 1".into());
-    } else if !config.people.is_empty() && deciders < quorum {
+    if !config.people.is_empty() && deciders < quorum {
         add(
             "fleet.merge_quorum".into(),
-            format!("{quorum} people have to approve a merge, and only {deciders} are owner or reviewer"),
+            format!("approvals needed for a merge: {quorum}; people who are owner or reviewer: {deciders}"),
         );
     }
 }
@@ -100,6 +154,7 @@ fn teams(config: &Config, add: &mut impl FnMut(String, String)) {
         let prefix = team.prefix();
         if !names.insert(&team.name) {
             add(key("name"), format!("there are two teams {}", team.name));
+            continue;
         }
         if !(1..=8).contains(&prefix.len()) || !prefix.bytes().all(|b| b.is_ascii_uppercase()) {
             add(key("prefix"), format!("{prefix:?} is not 1 to 8 capital letters"));
@@ -110,39 +165,26 @@ fn teams(config: &Config, add: &mut impl FnMut(String, String)) {
                 format!("two teams would have {prefix}: give {} a prefix of its own", team.name),
             );
         }
-        if team.slots == 0 {
-            add(key("slots"), "is 0, so nothing would ever run; from 1".into());
-        }
         if let Some(agent) = &team.agent
             && !config.agents.contains_key(agent)
         {
-            add(key("agent"), format!("there is no agent {agent}.{}", nearest(agent, config.agents.keys())));
+            let known: Vec<&str> = config.agents.keys().map(String::as_str).collect();
+            add(key("agent"), format!("there is no agent {agent}. {}", instead(agent, &known)));
         }
-        for name in &team.repositories {
-            if !config.repositories.iter().any(|repository| repository.name == *name) {
-                let known: Vec<String> = config.repositories.iter().map(|r| r.name.to_string()).collect();
-                add(
-                    key("repositories"),
-                    format!("there is no repository {name}.{}", nearest(name.as_str(), known.iter())),
-                );
+        let known: Vec<&str> = config.repositories.iter().map(|each| each.name.as_str()).collect();
+        for (number, name) in team.repositories.iter().enumerate() {
+            if !known.contains(&name.as_str()) {
+                let text = format!("there is no repository {name}. {}", instead(name.as_str(), &known));
+                add(key(&format!("repositories.{number}")), text);
             }
         }
     }
 }
 
-fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a String>) -> String {
-    let known: Vec<&String> = known.collect();
-    let near = known
-        .iter()
-        .map(|known| (strsim::damerau_levenshtein(word, known), known))
-        .filter(|(distance, _)| *distance <= 2)
-        .min();
-    match near {
-        Some((_, known)) => format!(" Did you mean {known}?"),
-        None if known.is_empty() => " None is configured.".to_owned(),
-        None => {
-            let all: Vec<&str> = known.iter().map(|known| known.as_str()).collect();
-            format!(" There is {}.", all.join(", "))
-        }
+fn instead(word: &str, known: &[&str]) -> String {
+    match values::nearest(word, known.iter().copied()) {
+        Some(known) => format!("Did you mean {known}?"),
+        None if known.is_empty() => "None is configured".to_owned(),
+        None => format!("There is {}", known.join(", ")),
     }
 }

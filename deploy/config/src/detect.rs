@@ -1,24 +1,38 @@
-//! What `init` finds: the checks of a project, and the coding agents on this computer.
+//! What `init` finds: the checks of a project, and the coding agents on this computer. It only looks; nothing is run.
 
-use std::path::Path;
+use std::{os::unix::fs::PermissionsExt as _, path::Path};
+
+use serde_json::Value;
 
 use crate::{Agent, Check};
 
-/// Headless command lines of known agents, each taking the prompt on standard input or from a file. From the agents'
-/// own documentation; any of them may be changed in the file.
+/// Headless command lines of known agents, each taking the prompt on standard input or from a file. They may change
+/// files of the worktree without being asked, and no more than that where the agent can tell the difference. From the
+/// agents' own documentation (2026-10); any of them may be changed in the file.
 const AGENTS: [(&str, &[&str], &[&str]); 7] = [
     ("claude", &["claude", "-p", "--permission-mode", "acceptEdits"], &["ANTHROPIC_API_KEY"]),
     ("codex", &["codex", "exec", "--sandbox", "workspace-write", "-"], &["OPENAI_API_KEY"]),
-    ("gemini", &["gemini", "--approval-mode", "auto_edit"], &["GEMINI_API_KEY"]),
+    (
+        "gemini",
+        &["gemini", "--approval-mode", "auto_edit"],
+        &["GEMINI_API_KEY", "GEMINI_CLI_TRUST_WORKSPACE"],
+    ),
     ("qwen", &["qwen", "--approval-mode", "auto-edit"], &["OPENAI_API_KEY", "OPENAI_BASE_URL"]),
-    ("goose", &["goose", "run", "--instructions", "{prompt_file}"], &["GOOSE_PROVIDER", "GOOSE_MODEL"]),
+    (
+        "goose",
+        &["goose", "run", "--no-session", "--instructions", "{prompt_file}"],
+        &["GOOSE_PROVIDER", "GOOSE_MODEL"],
+    ),
     (
         "aider",
-        &["aider", "--yes", "--no-auto-commits", "--message-file", "{prompt_file}"],
+        &["aider", "--yes-always", "--no-auto-commits", "--message-file", "{prompt_file}"],
         &["OPENAI_API_KEY"],
     ),
-    ("opencode", &["sh", "-c", "opencode run \"$(cat)\""], &[]),
+    ("opencode", &["opencode", "run"], &[]),
 ];
+
+/// What npm writes into a new package, and what fails on purpose.
+const NPM_PLACEHOLDER: &str = "no test specified";
 
 /// The checks of the project in `folder`, as far as its files tell.
 pub fn checks(folder: &Path) -> Vec<Check> {
@@ -31,61 +45,78 @@ pub fn checks(folder: &Path) -> Vec<Check> {
     if has("Cargo.toml") {
         add("cargo-test", "cargo test");
     }
-    if has("package.json")
-        && let Ok(package) = serde_json::from_str::<serde_json::Value>(&read("package.json"))
-        && let Some(script) = package.pointer("/scripts/test").and_then(|script| script.as_str())
-        && !script.contains("no test specified")
-    {
-        let depends = ["dependencies", "devDependencies"].iter().any(|key| {
-            package.get(key).and_then(|list| list.as_object()).is_some_and(|list| !list.is_empty())
-        });
-        let install = if has("package-lock.json") { "npm ci" } else { "npm install --no-audit --no-fund" };
-        if depends {
-            add("npm-test", &format!("{install} && npm test"));
-        } else {
-            add("npm-test", "npm test");
-        }
+    let locked = has("package-lock.json") || has("npm-shrinkwrap.json");
+    if let Some(command) = npm(&read("package.json"), locked) {
+        add("npm-test", &command);
     }
-    let python = has("pytest.ini")
-        || read("pyproject.toml").contains("pytest")
-        || read("setup.cfg").contains("pytest");
-    if python {
+    let named = ["pyproject.toml", "setup.cfg", "tox.ini"].iter().any(|name| read(name).contains("pytest"));
+    if has("pytest.ini") || named || has_python_tests(folder) || has_python_tests(&folder.join("tests")) {
         add("pytest", "python3 -m pytest -q");
     }
     if has("go.mod") {
         add("go-test", "go test ./...");
     }
-    if found.is_empty() && has("Makefile") {
-        let makefile = read("Makefile");
-        let target = ["check", "test"].into_iter().find(|target| {
-            makefile
-                .lines()
-                .any(|line| line.strip_prefix(target).is_some_and(|rest| rest.trim_start().starts_with(':')))
-        });
+    // A Makefile beside one of these mostly calls it: the same tests would run twice.
+    if found.is_empty() {
+        let makefile = ["GNUmakefile", "makefile", "Makefile"].map(read).join("\n");
+        let target = ["check", "test"].into_iter().find(|target| has_target(&makefile, target));
         if let Some(target) = target {
-            found.push(Check {
-                name: format!("make-{target}"),
-                command: format!("make {target}"),
-                minutes: 15,
-            });
+            let (name, command) = (format!("make-{target}"), format!("make {target}"));
+            found.push(Check { name, command, minutes: 15 });
         }
     }
     found
 }
 
+/// A check runs in a fresh check-out, so what the tests need is installed first; packages run no scripts while that
+/// happens.
+fn npm(package: &str, locked: bool) -> Option<String> {
+    let package: Value = serde_json::from_str(package).ok()?;
+    let script = package.pointer("/scripts/test")?.as_str()?;
+    if script.trim().is_empty() || script.contains(NPM_PLACEHOLDER) {
+        return None;
+    }
+    let depends = ["dependencies", "devDependencies", "optionalDependencies"]
+        .iter()
+        .any(|key| package.get(key).and_then(Value::as_object).is_some_and(|packages| !packages.is_empty()));
+    Some(match (depends, locked) {
+        (false, _) => "npm test".to_owned(),
+        (true, true) => "npm ci --ignore-scripts && npm test".to_owned(),
+        (true, false) => "npm install --ignore-scripts --no-audit --no-fund && npm test".to_owned(),
+    })
+}
+
+/// By the names that pytest itself looks for.
+fn has_python_tests(folder: &Path) -> bool {
+    std::fs::read_dir(folder).into_iter().flatten().flatten().any(|entry| {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        name.strip_suffix(".py").is_some_and(|stem| stem.starts_with("test_") || stem.ends_with("_test"))
+    })
+}
+
+fn has_target(makefile: &str, target: &str) -> bool {
+    makefile.lines().any(|line| {
+        // `test := x` assigns a variable, and an indented line belongs to a recipe.
+        let rule = line.split_once(':').filter(|(_, rest)| !rest.trim_start_matches(':').starts_with('='));
+        !line.starts_with(char::is_whitespace)
+            && rule.is_some_and(|(targets, _)| targets.split_whitespace().any(|each| each == target))
+    })
+}
+
 /// Known agents whose programs are on `path` (as in `$PATH`).
 pub fn agents(path: &str) -> Vec<(String, Agent)> {
-    let there = |program: &str| path.split(':').any(|folder| Path::new(folder).join(program).is_file());
+    let runs = |program: &Path| {
+        std::fs::metadata(program).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    };
+    let folders: Vec<&str> = path.split(':').filter(|folder| !folder.is_empty()).collect();
+    let there = |program: &str| folders.iter().any(|folder| runs(&Path::new(folder).join(program)));
+    let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
     AGENTS
         .into_iter()
         .filter(|(name, _, _)| there(name))
         .map(|(name, command, env)| {
-            let agent = Agent {
-                command: command.iter().map(|part| (*part).to_owned()).collect(),
-                env: env.iter().map(|name| (*name).to_owned()).collect(),
-                minutes: 30,
-                redact: Vec::new(),
-            };
+            let agent = Agent { command: texts(command), env: texts(env), minutes: 30, redact: Vec::new() };
             (name.to_owned(), agent)
         })
         .collect()

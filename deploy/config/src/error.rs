@@ -39,7 +39,9 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 impl ConfigError {
-    pub(crate) fn one(origin: Option<Origin>, text: impl Into<String>) -> Self {
-        Self { problems: vec![Problem { origin, text: text.into() }] }
+    /// In the order of files and lines, so that a person can go through them.
+    pub(crate) fn new(mut problems: Vec<Problem>) -> Self {
+        problems.sort_by(|one, other| one.origin.cmp(&other.origin));
+        Self { problems }
     }
 }

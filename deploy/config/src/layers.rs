@@ -1,56 +1,26 @@
-//! The layers, and where every value came from.
+//! The layers, one over the other. Not what a value has to be: `values` says that of each, `check` of all together.
 
 use std::{
     collections::BTreeMap,
-    fmt,
     path::{Path, PathBuf},
 };
 
+use config::builder::{ConfigBuilder, DefaultState};
 use toml::Value;
-use toml_edit::{Document, Item};
 
-use crate::{Config, ConfigError, Problem, check, unknown};
+use crate::{
+    Config, ConfigError, Origin, Problem, check, file,
+    origin::{Origins, nearest_origin, note},
+    values,
+};
 
-/// The name that is looked for, upwards from the current folder.
-pub(crate) const FILE: &str = "quarterdeck.toml";
 /// Every variable that begins so is a key.
 const PREFIX: &str = "QUARTERDECK__";
-/// Variables that begin so and are none: they are the tests' own.
-const ROOT_VARIABLE: &str = "ALLOWED_ROOT_DIRECTORY";
-
-/// Where a value came from.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
-    /// Nobody said anything.
-    Default,
-    /// A line of a file.
-    File {
-        /// Which file.
-        path: PathBuf,
-        /// From 1.
-        line: usize,
-    },
-    /// An environment variable.
-    Env(String),
-    /// A flag.
-    Flag(String),
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
-            Self::Env(name) => f.write_str(name),
-            Self::Flag(name) => write!(f, "--{name}"),
-        }
-    }
-}
 
 /// Where to look.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
-    /// The current folder.
+    /// The current folder, absolute.
     pub cwd: PathBuf,
     /// `/etc/quarterdeck/config.toml`.
     pub system_file: PathBuf,
@@ -77,195 +47,152 @@ pub struct Loaded {
     pub roots: Vec<PathBuf>,
 }
 
-/// Reads all layers and checks the result.
+/// Reads all layers and checks the result. What is wrong is told all at once: first what can't be read, and only if
+/// all of it can, what does not fit together.
 pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
-    let mut problems = Vec::new();
-    let mut origins = BTreeMap::new();
-    let mut builder = config::Config::builder();
-    let file = match &sources.file {
+    let found = match &sources.file {
         Some(file) => Some(sources.cwd.join(file)),
-        None => find(&sources.cwd),
+        None => file::find(&sources.cwd),
     };
-    let explicit = sources.file.is_some();
-    for (path, must_exist) in [(Some(sources.system_file.clone()), false), (file.clone(), explicit)] {
-        let Some(path) = path.filter(|path| must_exist || path.is_file()) else { continue };
-        let layer = read(&path, &mut problems, &mut origins)?;
-        builder = add(builder, layer)?;
+    let mut layers = Layers::default();
+    let files = [(Some(&sources.system_file), false), (found.as_ref(), sources.file.is_some())];
+    for (path, must_exist) in files {
+        if let Some(path) = path.filter(|path| must_exist || path.is_file()) {
+            layers.file(path);
+        }
     }
     for (name, text) in &sources.env {
-        let Some(key) = name.strip_prefix(PREFIX) else { continue };
-        let path: Vec<String> = key.split("__").map(str::to_ascii_lowercase).collect();
-        let origin = Origin::Env(name.clone());
-        builder = single(builder, &path, text, origin, &mut problems, &mut origins)?;
+        if let Some(key) = name.strip_prefix(PREFIX) {
+            let path: Vec<String> = key.split("__").map(str::to_ascii_lowercase).collect();
+            layers.single(&path, text, &Origin::Env(name.clone()), &sources.cwd);
+        }
     }
     for (key, text) in &sources.flags {
         let path: Vec<String> = key.split('.').map(str::to_owned).collect();
-        builder = single(builder, &path, text, Origin::Flag(key.clone()), &mut problems, &mut origins)?;
+        layers.single(&path, text, &Origin::Flag(key.clone()), &sources.cwd);
     }
-    if !problems.is_empty() {
-        return Err(ConfigError { problems });
+    let (config, origins) = layers.finish()?;
+    check::loaded(config, origins, found, sources)
+}
+
+/// What has been read so far.
+#[derive(Default)]
+struct Layers {
+    builder: ConfigBuilder<DefaultState>,
+    origins: Origins,
+    problems: Vec<Problem>,
+}
+
+impl Layers {
+    /// A file. What is wrong in it is noted, and the next layer is still read.
+    fn file(&mut self, path: &Path) {
+        let file::File { layer, lines } = match file::read(path) {
+            Ok(file) => file,
+            Err(problem) => return self.problems.push(problem),
+        };
+        let at = |key: &str| lines.get(key).map(|line| Origin::File { path: path.to_owned(), line: *line });
+        let around = Origin::File { path: path.to_owned(), line: 1 };
+        note(&mut self.origins, &mut Vec::new(), &layer, &around, &at);
+        for finding in values::wrong(&layer) {
+            let origin = nearest_origin(&self.origins, &finding.path.join("."));
+            self.problems.push(Problem { origin, text: finding.text });
+        }
+        self.add(&layer);
     }
-    let merged: Value = builder
-        .build()
-        .and_then(config::Config::try_deserialize)
-        .map_err(|error| ConfigError::one(None, error.to_string()))?;
-    let config: Config = serde_path_to_error::deserialize(merged).map_err(|error| {
-        let key = error.path().to_string().replace('[', ".").replace(']', "");
-        let key = key.trim_start_matches('.').to_owned();
-        let origin = nearest_origin(&origins, &key);
-        ConfigError::one(origin, format!("{key}: {}", error.inner().message().trim()))
-    })?;
-    let state_dir = state_dir(&config, sources);
-    let roots = check::roots(&config, sources, file.as_deref());
-    let loaded = Loaded { config, origins, file, state_dir, roots };
-    let problems = check::problems(&loaded, sources.env.contains_key(ROOT_VARIABLE));
-    if problems.is_empty() { Ok(loaded) } else { Err(ConfigError { problems }) }
-}
 
-type Builder = config::builder::ConfigBuilder<config::builder::DefaultState>;
-
-fn add(builder: Builder, layer: Value) -> Result<Builder, ConfigError> {
-    let text = toml::to_string(&layer).map_err(|error| ConfigError::one(None, error.to_string()))?;
-    Ok(builder.add_source(config::File::from_str(&text, config::FileFormat::Toml)))
-}
-
-/// A layer of one key. The text is read as a TOML value, and as a string if it is none.
-fn single(
-    builder: Builder,
-    path: &[String],
-    text: &str,
-    origin: Origin,
-    problems: &mut Vec<Problem>,
-    origins: &mut BTreeMap<String, Origin>,
-) -> Result<Builder, ConfigError> {
-    let value = format!("v = {text}")
-        .parse::<toml::Table>()
-        .ok()
-        .and_then(|mut table| table.remove("v"))
-        .unwrap_or_else(|| Value::String(text.to_owned()));
-    let layer = path
-        .iter()
-        .rev()
-        .fold(value, |inner, key| Value::Table([(key.clone(), inner)].into_iter().collect()));
-    let unknown = unknown::unknown(&layer);
-    if unknown.is_empty() {
-        origins.insert(path.join("."), origin);
-        return add(builder, layer);
+    /// One key, from a variable or a flag.
+    fn single(&mut self, path: &[String], text: &str, origin: &Origin, cwd: &Path) {
+        let value = values::typed(path, text);
+        let (whole_path, whole) = match self.entry(path, value.clone()) {
+            Ok(whole) => whole,
+            Err(text) => return self.problems.push(Problem { origin: Some(origin.clone()), text }),
+        };
+        let mut layer = whole_path
+            .iter()
+            .rev()
+            .fold(whole, |inner, key| Value::Table([(key.clone(), inner)].into_iter().collect()));
+        let mut findings = values::wrong(&layer);
+        // A list that this goes into has been looked at already, where it was written.
+        findings.retain(|found| found.path.starts_with(path) || path.starts_with(&found.path));
+        if findings.is_empty() {
+            note(&mut self.origins, &mut path.to_vec(), &value, origin, &|_| None);
+            file::absolute(&mut layer, cwd);
+            return self.add(&layer);
+        }
+        let problem = |found: values::Finding| Problem { origin: Some(origin.clone()), text: found.text };
+        self.problems.extend(findings.into_iter().map(problem));
     }
-    problems.extend(unknown.into_iter().map(|unknown| refused(unknown, Some(origin.clone()))));
-    Ok(builder)
-}
 
-fn refused(unknown: unknown::Unknown, origin: Option<Origin>) -> Problem {
-    let hint = unknown.nearest.map_or_else(
-        || " `quarterdeck config schema` lists the keys.".to_owned(),
-        |nearest| format!(" Did you mean {nearest}?"),
-    );
-    Problem { origin, text: format!("unknown key {}.{hint}", unknown.path.join(".")) }
-}
-
-fn find(from: &Path) -> Option<PathBuf> {
-    from.ancestors().map(|folder| folder.join(FILE)).find(|path| path.is_file())
-}
-
-/// Reads a file: its values, with paths made absolute, and the line of each.
-fn read(
-    path: &Path,
-    problems: &mut Vec<Problem>,
-    origins: &mut BTreeMap<String, Origin>,
-) -> Result<Value, ConfigError> {
-    let at = |line| Some(Origin::File { path: path.to_owned(), line });
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| ConfigError::one(None, format!("{} can't be read: {error}.", path.display())))?;
-    let document = Document::parse(text.clone()).map_err(|error| {
-        let line = error.span().map_or(1, |span| line_of(&text, span.start));
-        ConfigError::one(at(line), error.message().trim().to_owned())
-    })?;
-    let mut lines = BTreeMap::new();
-    note_lines(document.as_item(), &text, &mut Vec::new(), &mut lines);
-    let mut layer: Value =
-        toml::from_str(&text).map_err(|error| ConfigError::one(at(1), error.message().trim().to_owned()))?;
-    for unknown in unknown::unknown(&layer) {
-        let line = lines.get(&unknown.path.join(".")).copied().unwrap_or(1);
-        problems.push(refused(unknown, at(line)));
+    /// A layer replaces a list as a whole, so a key inside a list is put into the list as it stands.
+    fn entry<'p>(&mut self, path: &'p [String], value: Value) -> Result<(&'p [String], Value), String> {
+        let Some((list, inside)) = values::into_list(path).and_then(|parts| path.split_at_checked(parts))
+        else {
+            return Ok((path, value));
+        };
+        let merged = self.merged()?;
+        let there = list.iter().try_fold(&merged, |value, part| value.get(part));
+        let mut whole = there.cloned().unwrap_or_else(|| Value::Array(Vec::new()));
+        put(&mut whole, list, inside, value)?;
+        Ok((list, whole))
     }
-    for (key, line) in lines {
-        // A list replaces the list of an earlier layer as a whole.
-        origins.insert(key, Origin::File { path: path.to_owned(), line });
-    }
-    absolute(&mut layer, path.parent().unwrap_or(Path::new("/")));
-    Ok(layer)
-}
 
-fn line_of(text: &str, byte: usize) -> usize {
-    text.bytes().take(byte).filter(|byte| *byte == b'\n').count() + 1
-}
-
-fn note_lines(item: &Item, text: &str, path: &mut Vec<String>, lines: &mut BTreeMap<String, usize>) {
-    let span = item.span();
-    if let (Some(span), false) = (span, path.is_empty()) {
-        lines.insert(path.join("."), line_of(text, span.start));
-    }
-    if let Some(table) = item.as_table_like() {
-        for (key, inner) in table.iter() {
-            path.push(key.to_owned());
-            if let Some(span) = table.get_key_value(key).and_then(|(key, _)| key.span()) {
-                lines.insert(path.join("."), line_of(text, span.start));
+    fn add(&mut self, layer: &Value) {
+        match toml::to_string(layer) {
+            Ok(text) => {
+                let source = config::File::from_str(&text, config::FileFormat::Toml);
+                self.builder = std::mem::take(&mut self.builder).add_source(source);
             }
-            note_lines(inner, text, path, lines);
-            path.pop();
+            Err(error) => self.problems.push(Problem { origin: None, text: error.to_string() }),
         }
-    } else if let Some(tables) = item.as_array_of_tables() {
-        for (index, table) in tables.iter().enumerate() {
-            path.push(index.to_string());
-            note_lines(&Item::Table(table.clone()), text, path, lines);
-            path.pop();
+    }
+
+    fn merged(&self) -> Result<Value, String> {
+        let built = self.builder.build_cloned().and_then(config::Config::try_deserialize);
+        built.map_err(|error| error.to_string())
+    }
+
+    fn finish(mut self) -> Result<(Config, Origins), ConfigError> {
+        let merged = self.merged().map_err(|text| ConfigError::new(vec![Problem { origin: None, text }]))?;
+        for finding in values::missing(&merged) {
+            let origin = nearest_origin(&self.origins, &finding.path.join("."));
+            self.problems.push(Problem { origin, text: finding.text });
         }
+        if !self.problems.is_empty() {
+            return Err(ConfigError::new(self.problems));
+        }
+        let config = serde_path_to_error::deserialize(merged).map_err(|error| {
+            let key = error.path().to_string().replace('[', ".").replace(']', "");
+            let origin = nearest_origin(&self.origins, &key);
+            let text = format!("{key}: {}", error.inner().message().trim());
+            ConfigError::new(vec![Problem { origin, text }])
+        })?;
+        Ok((config, self.origins))
     }
 }
 
-/// Paths of a file are relative to that file.
-fn absolute(layer: &mut Value, folder: &Path) {
-    let fix = |value: &mut Value| {
-        if let Value::String(text) = value {
-            *text = folder.join(&*text).to_string_lossy().into_owned();
-        }
+/// Puts a value where `inside` leads from `place`, which is called `name`.
+fn put(place: &mut Value, name: &[String], inside: &[String], value: Value) -> Result<(), String> {
+    let Some((part, rest)) = inside.split_first() else {
+        *place = value;
+        return Ok(());
     };
-    if let Some(roots) = layer.get_mut("roots").and_then(Value::as_array_mut) {
-        roots.iter_mut().for_each(fix);
-    }
-    if let Some(dir) = layer.get_mut("state").and_then(|state| state.get_mut("dir")) {
-        fix(dir);
-    }
-    for repository in layer.get_mut("repositories").and_then(Value::as_array_mut).into_iter().flatten() {
-        if let Some(path) = repository.get_mut("path") {
-            fix(path);
+    let below: Vec<String> = name.iter().chain([part]).cloned().collect();
+    match place {
+        Value::Array(items) => {
+            let last = items.len().checked_sub(1);
+            let item =
+                part.parse::<usize>().ok().and_then(|index| items.get_mut(index)).ok_or_else(|| {
+                    let name = name.join(".");
+                    let last = last
+                        .map_or("it is empty".to_owned(), |last| format!("its last entry is {name}.{last}"));
+                    format!("{name} has no entry {part}: {last}.")
+                })?;
+            put(item, &below, rest, value)
         }
-    }
-}
-
-/// The origin of a key, or of the nearest thing around it.
-pub(crate) fn nearest_origin(origins: &BTreeMap<String, Origin>, key: &str) -> Option<Origin> {
-    let mut key = key;
-    loop {
-        if let Some(origin) = origins.get(key) {
-            return Some(origin.clone());
+        Value::Table(table) => {
+            let item = table.entry(part.clone()).or_insert_with(|| Value::Table(toml::Table::new()));
+            put(item, &below, rest, value)
         }
-        key = key.rsplit_once('.')?.0;
+        _ => Err(format!("{} has no keys.", name.join("."))),
     }
-}
-
-fn state_dir(config: &Config, sources: &Sources) -> PathBuf {
-    let env = |name: &str| sources.env.get(name).filter(|text| !text.is_empty());
-    if let Some(dir) = &config.state.dir {
-        return sources.cwd.join(dir);
-    }
-    if let Some(first) = env("STATE_DIRECTORY").and_then(|list| list.split(':').next()) {
-        return PathBuf::from(first);
-    }
-    if let Some(base) = env("XDG_STATE_HOME") {
-        return Path::new(base).join("quarterdeck");
-    }
-    let home = env("HOME").map_or_else(|| sources.cwd.clone(), PathBuf::from);
-    home.join(".local/state/quarterdeck")
 }

@@ -3,19 +3,23 @@
 mod check;
 pub mod detect;
 mod error;
+mod file;
 mod layers;
+mod origin;
 mod reload;
 mod secret;
 mod sections;
 mod show;
+mod state;
 mod template;
-mod unknown;
+mod values;
 
 pub use error::{ConfigError, Problem};
-pub use layers::{Loaded, Origin, Sources, load};
+pub use layers::{Loaded, Sources, load};
+pub use origin::Origin;
 pub use reload::{Reload, reload};
 pub use secret::{Secret, SecretError};
 pub use sections::*;
 pub use show::{ShowRow, show};
 pub use template::{InitFacts, template};
-pub use unknown::schema;
+pub use values::schema;

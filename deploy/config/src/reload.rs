@@ -1,14 +1,26 @@
-//! What a changed file changes in a running fleet.
+//! What a changed file changes in a running fleet. Not the change itself: whoever runs the fleet makes it.
 
-use crate::{Loaded, show};
+use std::collections::BTreeMap;
 
-/// Keys that take effect at once, by their beginning. All others need a restart.
-const HOT: [&str; 5] = ["runs.", "agents.", "fleet.merge_quorum", "fleet.solo", "people."];
-/// The same for fields of a list's entries.
-const HOT_FIELDS: [(&str, &str); 3] =
-    [("teams", "slots"), ("teams", "agent"), ("repositories", "merge_method")];
+use serde_json::Value;
 
-/// Keys whose values differ.
+use crate::Loaded;
+
+/// Keys that take effect at once; `*` is any name. Everything below such a key does, too. All others need a restart,
+/// and so do teams and repositories that come or go.
+const HOT: [&[&str]; 9] = [
+    &["agents"],
+    &["fleet", "merge_quorum"],
+    &["fleet", "solo"],
+    &["people"],
+    &["repositories", "*", "checks"],
+    &["repositories", "*", "merge_method"],
+    &["runs"],
+    &["teams", "*", "agent"],
+    &["teams", "*", "slots"],
+];
+
+/// Keys whose values differ. Teams and repositories are called by their names here, not by their place in the list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reload {
     /// In force from now on.
@@ -17,35 +29,85 @@ pub struct Reload {
     pub needs_restart: Vec<String>,
 }
 
+type Leaves = BTreeMap<Vec<String>, Value>;
+
 /// Compares two configurations.
 pub fn reload(old: &Loaded, new: &Loaded) -> Reload {
-    let (old, new) = (show(old), show(new));
-    let value = |rows: &[crate::ShowRow], key: &str| {
-        rows.iter().find(|row| row.key == key).map(|row| row.value.clone())
-    };
-    let mut keys: Vec<&str> = old.iter().chain(&new).map(|row| row.key.as_str()).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    let mut reload = Reload::default();
-    for key in keys {
-        let (before, after) = (value(&old, key), value(&new, key));
-        if before != after {
-            // An entry that came or went as a whole needs a restart, whatever is in it.
-            let same_entry = !key.starts_with("teams.") || (before.is_some() && after.is_some());
-            let list =
-                if is_hot(key) && same_entry { &mut reload.took_effect } else { &mut reload.needs_restart };
-            list.push(key.to_owned());
+    let (before, after) = (leaves(old), leaves(new));
+    let mut changed: Vec<Vec<String>> = Vec::new();
+    for key in before.keys().chain(after.keys()) {
+        if before.get(key) != after.get(key) {
+            changed.push(whole(key, &before, &after));
         }
+    }
+    // Secrets look alike when they are shown, so they are compared as they are.
+    for (name, agent) in &new.config.agents {
+        let secrets = old.config.agents.get(name).map(|old| &old.redact);
+        let same = |old: &Vec<crate::Secret>| {
+            old.len() == agent.redact.len() && old.iter().zip(&agent.redact).all(|(old, new)| old.same(new))
+        };
+        if secrets.is_some_and(|old| !same(old)) {
+            changed.push(vec!["agents".into(), name.clone(), "redact".into()]);
+        }
+    }
+    changed.sort();
+    changed.dedup();
+    let mut reload = Reload::default();
+    for key in changed {
+        let list = if is_hot(&key) { &mut reload.took_effect } else { &mut reload.needs_restart };
+        list.push(key.join("."));
     }
     reload
 }
 
-fn is_hot(key: &str) -> bool {
-    let parts: Vec<&str> = key.split('.').collect();
-    if let [list, _, field, ..] = parts.as_slice()
-        && (HOT_FIELDS.contains(&(list, field)) || (*list == "repositories" && *field == "checks"))
+/// The key, or the team, repository or agent that came or went with it.
+fn whole(key: &[String], before: &Leaves, after: &Leaves) -> Vec<String> {
+    let named = |section: &String| matches!(section.as_str(), "teams" | "repositories" | "agents");
+    if let [section, name, _, ..] = key
+        && named(section)
     {
-        return true;
+        let entry = [section.clone(), name.clone()];
+        let there = |leaves: &Leaves| leaves.keys().any(|key| key.starts_with(&entry));
+        if there(before) != there(after) {
+            return entry.to_vec();
+        }
     }
-    HOT.iter().any(|hot| key == hot.trim_end_matches('.') || key.starts_with(hot))
+    key.to_vec()
+}
+
+fn is_hot(key: &[String]) -> bool {
+    HOT.iter().any(|hot| {
+        key.len() >= hot.len() && hot.iter().zip(key).all(|(hot, part)| *hot == "*" || hot == part)
+    })
+}
+
+fn leaves(loaded: &Loaded) -> Leaves {
+    let mut leaves = Leaves::new();
+    let value = serde_json::to_value(&loaded.config).unwrap_or_default();
+    flatten(value, &mut Vec::new(), &mut leaves);
+    leaves
+}
+
+fn flatten(value: Value, path: &mut Vec<String>, leaves: &mut Leaves) {
+    let named = matches!(path.as_slice(), [list] if list == "teams" || list == "repositories");
+    match value {
+        Value::Object(fields) => {
+            for (name, inner) in fields {
+                path.push(name);
+                flatten(inner, path, leaves);
+                path.pop();
+            }
+        }
+        Value::Array(items) if named => {
+            for item in items {
+                let name = item.get("name").and_then(Value::as_str).unwrap_or_default();
+                path.push(name.to_owned());
+                flatten(item, path, leaves);
+                path.pop();
+            }
+        }
+        leaf => {
+            leaves.insert(path.clone(), leaf);
+        }
+    }
 }

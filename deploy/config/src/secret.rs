@@ -19,7 +19,7 @@ pub enum Secret {
     },
     /// `{ file = "…" }`
     File {
-        /// The file; its first line counts.
+        /// The file, relative to the one that names it; its first line counts.
         file: PathBuf,
     },
 }
@@ -63,8 +63,11 @@ pub enum SecretError {
     /// The variable is not set.
     #[error("the environment variable {0} is not set")]
     Env(String),
+    /// There is nothing in it.
+    #[error("{0:?} is empty")]
+    Empty(Secret),
     /// The file can't be read.
-    #[error("{} can't be read", file.display())]
+    #[error("{} can't be read: {source}", file.display())]
     File {
         /// Which.
         file: PathBuf,
@@ -75,8 +78,23 @@ pub enum SecretError {
 }
 
 impl Secret {
-    /// The value.
+    /// Whether both say the same. For what a changed file changes; nothing is shown.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Value(one), Self::Value(other)) => one.expose_secret() == other.expose_secret(),
+            (Self::Env { env: one }, Self::Env { env: other }) => one == other,
+            (Self::File { file: one }, Self::File { file: other }) => one == other,
+            _ => false,
+        }
+    }
+
+    /// The value. An empty one is refused: it protects nothing, and redacting it would match everywhere.
     pub fn resolve(&self, env: &BTreeMap<String, String>) -> Result<SecretString, SecretError> {
+        let value = self.read(env)?;
+        if value.expose_secret().is_empty() { Err(SecretError::Empty(self.clone())) } else { Ok(value) }
+    }
+
+    fn read(&self, env: &BTreeMap<String, String>) -> Result<SecretString, SecretError> {
         match self {
             Self::Value(value) => Ok(SecretString::from(value.expose_secret().to_owned())),
             Self::Env { env: name } => {

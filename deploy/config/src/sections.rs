@@ -39,13 +39,14 @@ pub struct Config {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Fleet {
-    /// Its name.
+    /// The fleet's name. Default: `fleet`.
     pub name: String,
-    /// One person runs this fleet, and may approve what they asked for. Every card says so.
+    /// One person runs this fleet, and may approve what they asked for. Every card says so. Default: false.
     pub solo: bool,
     /// Who the person at this computer is. Default: the only person, if there is one.
     pub me: Option<PersonId>,
-    /// People needed to approve a merge, from 1.
+    /// Approvals that a merge needs, from 1: nothing merges without a person. Default: 1.
+    #[schemars(range(min = 1))]
     pub merge_quorum: u32,
 }
 
@@ -68,7 +69,7 @@ pub struct State {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Person {
-    /// The name that everything is recorded under.
+    /// The name that everything this person does is recorded under.
     pub name: PersonId,
     /// `owner`, `manager`, `operator`, `reviewer`, `viewer`; held side by side.
     pub roles: Vec<Role>,
@@ -78,9 +79,9 @@ pub struct Person {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Team {
-    /// Its name.
+    /// The team's name.
     pub name: InstanceName,
-    /// Prefix of its features, 1 to 8 capital letters. Default: the first letter of its name.
+    /// Prefix of its features, 1 to 8 capital letters; no two teams have the same. Default: the first letter of its name.
     #[serde(default)]
     pub prefix: Option<String>,
     /// The agent that works, a key of `agents`. Without one, features wait for a person.
@@ -89,8 +90,9 @@ pub struct Team {
     /// Where it works. Default: everywhere.
     #[serde(default)]
     pub repositories: Vec<RepositoryName>,
-    /// Runs at once.
+    /// Runs at once, from 1. Default: 2.
     #[serde(default = "default_slots")]
+    #[schemars(range(min = 1))]
     pub slots: u32,
 }
 
@@ -121,17 +123,17 @@ pub enum MergeMethod {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Repository {
-    /// Its name.
+    /// The repository's name.
     pub name: RepositoryName,
     /// A check-out of it; relative to this file. The embedded forge starts from it and follows it.
     pub path: PathBuf,
-    /// The branch that features go to.
+    /// The branch that features go to. Default: `main`.
     #[serde(default = "default_target")]
     pub target: String,
     /// What decides about a change, in this order. Without any, work is unverified, and cards say so.
     #[serde(default)]
     pub checks: Vec<Check>,
-    /// `merge` or `squash`.
+    /// `merge` or `squash`. Default: `merge`.
     #[serde(default)]
     pub merge_method: MergeMethod,
 }
@@ -144,12 +146,13 @@ fn default_target() -> String {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Check {
-    /// Its name: `test`.
+    /// The check's name: `test`.
     pub name: String,
     /// Run by `sh -c` in a fresh check-out of the commit. Exit code 0 is a pass.
     pub command: String,
-    /// Time limit, in minutes.
+    /// Time limit, in minutes, from 1. Default: 15.
     #[serde(default = "default_check_minutes")]
+    #[schemars(range(min = 1))]
     pub minutes: u32,
 }
 
@@ -163,11 +166,12 @@ fn default_check_minutes() -> u32 {
 pub struct Agent {
     /// Program and arguments. `{prompt_file}` becomes the path of a file with the prompt.
     pub command: Vec<String>,
-    /// Environment variables that it may see, besides PATH, HOME and a few more.
+    /// Names of the environment variables that it may see, besides PATH, HOME and a few more.
     #[serde(default)]
     pub env: Vec<String>,
-    /// Time limit of one turn, in minutes.
+    /// Time limit of one turn, in minutes, from 1. Default: 30.
     #[serde(default = "default_agent_minutes")]
+    #[schemars(range(min = 1))]
     pub minutes: u32,
     /// Values that must never appear in a transcript.
     #[serde(default)]
@@ -182,9 +186,9 @@ fn default_agent_minutes() -> u32 {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Runs {
-    /// Rounds that an agent gets to repair red checks, before a person is asked.
+    /// Rounds that an agent gets to repair red checks, before a person is asked. Default: 3.
     pub repair_rounds: u32,
-    /// Last lines of a red check's log that the agent is given.
+    /// Last lines of a red check's log that the agent is given. Default: 200.
     pub log_lines: u32,
 }
 
@@ -198,8 +202,8 @@ impl Default for Runs {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Web {
-    /// Where they are served. Port 0 takes a free one.
-    #[schemars(with = "String")]
+    /// Address and port where they are served. Port 0 takes a free one. Default: `127.0.0.1:7717`.
+    #[schemars(with = "String", extend("format" = "socket-address"))]
     pub listen: SocketAddr,
 }
 
@@ -224,9 +228,9 @@ pub enum LogFormat {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
-    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter like `info,qd_team=debug`.
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter like `info,qd_team=debug`. Default: `info`.
     pub level: String,
-    /// `text` or `json`.
+    /// `text` or `json`. Default: `text`.
     pub format: LogFormat,
 }
 

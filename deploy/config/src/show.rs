@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{Loaded, Origin, layers::nearest_origin};
+use crate::{Loaded, Origin};
 
 /// One key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub fn show(loaded: &Loaded) -> Vec<ShowRow> {
     let mut rows = Vec::new();
     let value = serde_json::to_value(&loaded.config).unwrap_or_default();
     flatten(&value, String::new(), &mut |key, value| {
-        let origin = nearest_origin(&loaded.origins, &key).unwrap_or(Origin::Default);
+        let origin = loaded.origins.get(&key).cloned().unwrap_or(Origin::Default);
         rows.push(ShowRow { key, value: value.to_string(), origin });
     });
     rows

@@ -1,10 +1,9 @@
-//! The file that `init` writes: what was found, and comments that a person needs to change it.
-
-use std::fmt::Write as _;
+//! The file that `init` writes: what was found, and comments that a person needs to change it. Not a reference of all
+//! keys: the schema is.
 
 use qd_types::{InstanceName, PersonId, RepositoryName};
 
-use crate::{Agent, Check};
+use crate::{Agent, Check, Config};
 
 /// What `init` found.
 #[derive(Debug, Clone)]
@@ -23,6 +22,27 @@ pub struct InitFacts {
     pub agents: Vec<(String, Agent)>,
 }
 
+/// The file's text.
+pub fn template(facts: &InitFacts) -> String {
+    let parts = [
+        HEAD.to_owned(),
+        fleet(&facts.person),
+        team(facts),
+        repository(facts),
+        checks(&facts.checks),
+        agents(&facts.agents),
+        rest(&Config::default()),
+    ];
+    parts.join("\n\n") + "\n"
+}
+
+const HEAD: &str = "\
+# Quarterdeck. `quarterdeck config check` reads this, `quarterdeck config show` says what holds and why,
+# `quarterdeck config schema` describes every key.
+
+# Repositories are read only below this folder. To read others, name the folders that they may be in:
+# roots = [\".\", \"../elsewhere\"]";
+
 fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
@@ -32,83 +52,110 @@ fn list(items: &[String]) -> String {
     format!("[{}]", items.join(", "))
 }
 
-/// The file's text.
-pub fn template(facts: &InitFacts) -> String {
-    let InitFacts { repository, target, team, person, checks, agents } = facts;
-    let mut text = format!(
-        "# Quarterdeck. `quarterdeck config check` reads this, `quarterdeck config show` says what holds.\n\
-         # Every key: docs/src/reference/configuration.md\n\
-         \n\
-         [fleet]\n\
-         # You work alone: you may approve what you asked for. Every card says so.\n\
-         # With a second person, set this to false and add them below.\n\
-         solo = true\n\
-         \n\
-         # Who may command and decide: owner, manager, operator, reviewer, viewer.\n\
-         [[people]]\n\
-         name = {}\n\
-         roles = [\"owner\", \"manager\", \"operator\"]\n\
-         \n\
-         # A team works on its own board.\n\
-         [[teams]]\n\
-         name = {}\n",
-        quoted(person.as_str()),
-        quoted(team.as_str()),
+fn fleet(person: &PersonId) -> String {
+    format!(
+        "\
+[fleet]
+# You work alone: you may approve what you asked for. Every card says so.
+# With a second person, set this to false and add them below.
+solo = true
+
+# Who may command and decide: owner, manager, operator, reviewer, viewer.
+[[people]]
+name = {}
+roles = [\"owner\", \"manager\", \"operator\"]",
+        quoted(person.as_str())
+    )
+}
+
+fn team(facts: &InitFacts) -> String {
+    let agent = facts.agents.first().map_or_else(
+        || "# agent = \"claude\"   # none was found: features wait until one is named".to_owned(),
+        |(name, _)| format!("agent = {}", quoted(name)),
     );
-    match agents.first() {
-        Some((name, _)) => {
-            let _ = writeln!(text, "agent = {}", quoted(name));
-        }
-        None => text.push_str("# agent = \"claude\"   # none was found: features wait until one is named\n"),
-    }
-    let _ = write!(
-        text,
-        "slots = 2          # runs at once\n\
-         \n\
-         [[repositories]]\n\
-         name = {}\n\
-         path = \".\"         # the embedded forge starts from here and follows it\n\
-         target = {}\n\
-         \n",
-        quoted(repository.as_str()),
-        quoted(target),
-    );
+    let name = quoted(facts.team.as_str());
+    format!(
+        "\
+# A team works on its own board.
+[[teams]]
+name = {name}
+{agent}
+slots = 2          # runs at once"
+    )
+}
+
+fn repository(facts: &InitFacts) -> String {
+    format!(
+        "\
+# What the teams work on.
+[[repositories]]
+name = {}
+path = \".\"         # the embedded forge starts from here and follows it
+target = {}",
+        quoted(facts.repository.as_str()),
+        quoted(&facts.target)
+    )
+}
+
+fn checks(checks: &[Check]) -> String {
     if checks.is_empty() {
-        text.push_str(
-            "# No check was found. Without one, work is unverified, and every card says so.\n\
-             # [[repositories.checks]]\n\
-             # name = \"test\"\n\
-             # command = \"make test\"\n",
-        );
-    } else {
-        text.push_str("# What decides about a change, in a fresh check-out of exactly that commit.\n");
+        return "\
+# No check was found. Without one, work is unverified, and every card says so.
+# [[repositories.checks]]
+# name = \"test\"
+# command = \"make test\"
+# minutes = 15"
+            .to_owned();
     }
-    for check in checks {
-        let _ = write!(
-            text,
-            "[[repositories.checks]]\nname = {}\ncommand = {}\nminutes = {}\n\n",
-            quoted(&check.name),
-            quoted(&check.command),
-            check.minutes
-        );
+    let each = checks.iter().map(|check| {
+        let (name, command) = (quoted(&check.name), quoted(&check.command));
+        format!("[[repositories.checks]]\nname = {name}\ncommand = {command}\nminutes = {}", check.minutes)
+    });
+    let each: Vec<String> = each.collect();
+    format!(
+        "# What decides about a change, in a fresh check-out of exactly that commit.\n{}",
+        each.join("\n\n")
+    )
+}
+
+fn agents(agents: &[(String, Agent)]) -> String {
+    let each = agents.iter().map(|(name, agent)| {
+        let (command, env) = (list(&agent.command), list(&agent.env));
+        format!("[agents.{name}]\ncommand = {command}\nenv = {env}\nminutes = {}", agent.minutes)
+    });
+    let mut each: Vec<String> = each.collect();
+    if each.is_empty() {
+        let example = "\
+# [agents.claude]
+# command = [\"claude\", \"-p\", \"--permission-mode\", \"acceptEdits\"]
+# env = [\"ANTHROPIC_API_KEY\"]
+# minutes = 30";
+        each.push(example.to_owned());
     }
-    text.push_str(
-        "\n# A coding agent is any command line. It runs in a worktree; the prompt comes on standard input,\n\
-         # or as a file: {prompt_file}. It sees only the environment variables that are named.\n",
-    );
-    if agents.is_empty() {
-        text.push_str("# [agents.claude]\n# command = [\"claude\", \"-p\", \"--permission-mode\", \"acceptEdits\"]\n# env = [\"ANTHROPIC_API_KEY\"]\n# minutes = 30\n");
-    }
-    for (name, agent) in agents {
-        let _ = write!(
-            text,
-            "[agents.{name}]\ncommand = {}\nenv = {}\nminutes = {}\n\n",
-            list(&agent.command),
-            list(&agent.env),
-            agent.minutes
-        );
-    }
-    let mut text = text.trim_end().to_owned();
-    text.push('\n');
-    text
+    format!(
+        "\
+# A coding agent is any command line. It runs in a worktree; the prompt comes on standard input,
+# or as a file: {{prompt_file}}. It sees only the environment variables that are named.
+{}",
+        each.join("\n\n")
+    )
+}
+
+/// What most people leave as it is, with the defaults as they are in the code.
+fn rest(defaults: &Config) -> String {
+    let Config { runs, web, log, .. } = defaults;
+    format!(
+        "\
+# What most people leave as it is:
+# [runs]
+# repair_rounds = {}   # rounds that an agent gets to repair red checks, before a person is asked
+# log_lines = {}     # last lines of a red check's log that the agent is given
+#
+# [web]
+# listen = \"{}\"   # where the pages are; port 0 takes a free one
+#
+# [log]
+# level = \"{}\"",
+        runs.repair_rounds, runs.log_lines, web.listen, log.level
+    )
 }

@@ -9,7 +9,9 @@
     clippy::disallowed_methods,
     reason = "a test that cannot go on panics"
 )]
+#![allow(unreachable_pub, reason = "a test binary has no outside")]
 
+mod browser;
 mod cli;
 mod concurrent;
 mod crash;
