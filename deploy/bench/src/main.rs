@@ -1,3 +1,87 @@
-//! The benchmarks behind cargo xtask bench.
+#![doc = include_str!("../README.md")]
+#![allow(
+    unreachable_pub,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program of its own: its table goes to the terminal"
+)]
 
-fn main() {}
+mod board;
+mod figures;
+mod site;
+mod start;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use figures::Figures;
+
+/// Why a figure could not be taken.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+const KNOWN: [&str; 8] = [
+    "instance_cold_start_ms",
+    "instance_idle_rss_mib",
+    "up_idle_rss_mib",
+    "feature_create_per_s_1_client",
+    "feature_create_per_s_32_clients",
+    "feature_list_1000_p99_ms",
+    "feature_create_growth",
+    "fsync_per_s",
+];
+
+struct Asked {
+    binary: PathBuf,
+    json: Option<PathBuf>,
+    names: Vec<String>,
+}
+
+fn read(mut args: impl Iterator<Item = String>) -> Result<Asked, String> {
+    let mut asked = Asked { binary: PathBuf::new(), json: None, names: Vec::new() };
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--binary" => asked.binary = args.next().ok_or("--binary needs a path")?.into(),
+            "--json" => asked.json = Some(args.next().ok_or("--json needs a file")?.into()),
+            name if KNOWN.contains(&name) => asked.names.push(name.to_owned()),
+            other => return Err(format!("there is no figure {other}; there is {}", KNOWN.join(", "))),
+        }
+    }
+    Ok(asked)
+}
+
+fn main() -> ExitCode {
+    let asked = match read(std::env::args().skip(1)) {
+        Ok(asked) => asked,
+        Err(error) => {
+            eprintln!("qd-bench: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    match measure(&asked) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("qd-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(asked: &Asked) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let wanted = |name: &str| asked.names.is_empty() || asked.names.iter().any(|asked| asked == name);
+    let mut figures = Figures::default();
+    runtime.block_on(async {
+        if wanted("instance_cold_start_ms") {
+            start::cold(&asked.binary, &mut figures).await?;
+        }
+        board::measure(&asked.binary, &mut figures, &wanted).await?;
+        if wanted("instance_idle_rss_mib") || wanted("up_idle_rss_mib") {
+            start::idle(&asked.binary, &mut figures).await?;
+        }
+        Ok::<_, Failure>(())
+    })?;
+    figures.print();
+    if let Some(path) = &asked.json {
+        figures.write(path)?;
+    }
+    Ok(())
+}

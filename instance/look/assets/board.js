@@ -14,6 +14,7 @@
       if (!answer.ok) throw new Error(answer.status);
       const before = places(), focus = document.activeElement?.closest?.(".card")?.dataset.id, left = board.scrollLeft;
       board.innerHTML = await answer.text();
+      asks(Number(answer.headers.get("x-asks")));
       board.scrollLeft = left;
       for (const card of cards()) {
         if (before.get(card.dataset.id) !== card.dataset.stage + card.textContent) card.classList.add("moved");
@@ -25,6 +26,10 @@
       if (again) { again = false; refresh(); }
     }
   };
+  const asks = (count) => document.querySelectorAll("a[href$='/inbox']").forEach((link) => {
+    link.querySelector(".badge")?.remove();
+    if (count) link.append(Object.assign(document.createElement("span"), { className: "badge", textContent: count }));
+  });
   const soon = () => { clearTimeout(timer); timer = setTimeout(refresh, 120); };
 
   const stale = (is) => {

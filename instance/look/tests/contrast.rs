@@ -1,6 +1,11 @@
 //! Text can be read on its ground, in both themes: at least 4.5 to 1 (WCAG 2.2, 1.4.3).
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that cannot go on panics")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on panics"
+)]
 
 const CSS: &str = include_str!("../assets/look.css");
 

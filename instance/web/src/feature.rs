@@ -113,7 +113,7 @@ fn edit(base: &str, view: &FeatureView, typed: Option<&Typed>) -> Markup {
     let depends_on = typed.map_or_else(|| ids.join(", "), |typed| typed.depends_on.clone());
     html! {
         details.panel open[typed.is_some()] {
-            summary { "Edit " kbd { "e" } }
+            summary data-key="e" { "Edit " kbd { "e" } }
             @if let Some(typed) = typed {
                 p.bad role="alert" { (typed.problem) " What you typed is still here; the page above shows what holds now." }
             }

@@ -68,11 +68,11 @@ pub(crate) struct Here<'a> {
 }
 
 /// A page that says what went wrong.
-pub(crate) struct Trouble(Response);
+pub(crate) struct Trouble(Box<Response>);
 
 impl IntoResponse for Trouble {
     fn into_response(self) -> Response {
-        self.0
+        *self.0
     }
 }
 
@@ -107,7 +107,8 @@ impl Web {
             scripts: &[],
         };
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Trouble(shell.page_with(status, parts::trouble(title, &problem.detail, problem.hint.as_deref())))
+        let body = parts::trouble(title, &problem.detail, problem.hint.as_deref());
+        Trouble(Box::new(shell.page_with(status, body)))
     }
 }
 
@@ -176,7 +177,7 @@ async fn board_fragment(
     let here = web.at(&team, &caller)?;
     let view = here.view().await?;
     let columns = here.team.columns(board::SHOWN).await.map_err(|problem| here.trouble(problem))?;
-    Ok(board::fragment(&view, &columns).into_response())
+    Ok(([("x-asks", view.asks.to_string())], board::fragment(&view, &columns)).into_response())
 }
 
 async fn show_feature(

@@ -115,7 +115,8 @@ pub(crate) fn page(team: &TeamView, run: &RunView, transcript: &TranscriptPage, 
 
 fn duration(millis: u64) -> String {
     match millis {
-        0..60_000 => format!("{}.{} s", millis / 1000, millis % 1000 / 100),
+        0..1_000 => format!("{millis} ms"),
+        1_000..60_000 => format!("{}.{} s", millis / 1000, millis % 1000 / 100),
         _ => minutes(millis / 1000),
     }
 }

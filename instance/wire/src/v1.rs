@@ -2,8 +2,7 @@
 
 use jiff::Timestamp;
 use qd_types::{
-    Approval, ApprovalId, CommitId, FeatureId, Line, PersonId, RepositoryName, RunId, Stage,
-    Vote,
+    Approval, ApprovalId, CommitId, FeatureId, Line, PersonId, RepositoryName, RunId, Stage, Vote,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,119 @@
+//! A project with a configuration, and a process to measure. Both go when they are dropped.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use hyper::Method;
+use qd_api::{Client, Target};
+
+use crate::Failure;
+
+const CONFIG: &str = "[fleet]\nsolo = true\n\n[[people]]\nname = \"bench\"\nroles = [\"owner\"]\n\n[[teams]]\nname = \"alpha\"\n\n[[repositories]]\nname = \"project\"\npath = \".\"\n";
+/// Longest wait for a process to serve.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A folder with a repository.
+pub struct Site {
+    dir: tempfile::TempDir,
+}
+
+impl Site {
+    /// Made anew.
+    pub fn new() -> Result<Self, Failure> {
+        let dir = tempfile::Builder::new().prefix("qd-bench-").tempdir()?;
+        let folder = dir.path();
+        std::fs::write(folder.join("quarterdeck.toml"), CONFIG)?;
+        for args in [
+            &["init", "--quiet", "--initial-branch=main"][..],
+            &["add", "--all"],
+            &[
+                "-c",
+                "user.name=Bench",
+                "-c",
+                "user.email=bench@localhost",
+                "commit",
+                "--quiet",
+                "--message=First",
+            ],
+        ] {
+            if !Command::new("git").current_dir(folder).args(args).status()?.success() {
+                return Err(format!("git {args:?} failed").into());
+            }
+        }
+        Ok(Self { dir })
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Starts the binary and waits until it answers.
+    pub async fn start(&self, binary: &Path, args: &[&str]) -> Result<Running, Failure> {
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let state = self.folder().join("state");
+        let begun = Instant::now();
+        let child = Command::new(binary)
+            .current_dir(self.folder())
+            .args(args)
+            .env("QUARTERDECK__STATE__DIR", &state)
+            .env("QUARTERDECK__WEB__LISTEN", address.to_string())
+            .env("QUARTERDECK__LOG__LEVEL", "error")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let mut running = Running { child, address, state, ready: Duration::ZERO };
+        while begun.elapsed() < PATIENCE {
+            if healthy(address).await {
+                running.ready = begun.elapsed();
+                return Ok(running);
+            }
+            if let Some(status) = running.child.try_wait()? {
+                return Err(format!("{args:?} ended: {status}").into());
+            }
+            tokio::time::sleep(Duration::from_micros(500)).await;
+        }
+        Err(format!("{args:?} did not answer within {PATIENCE:?}").into())
+    }
+}
+
+async fn healthy(address: SocketAddr) -> bool {
+    let mut client = Client::new(Target::Tcp(address), "alpha", None);
+    client.send(Method::GET, "/health", Vec::new()).await.is_ok_and(|(status, _)| status.is_success())
+}
+
+/// A process under measurement, killed when dropped.
+pub struct Running {
+    child: Child,
+    address: SocketAddr,
+    state: PathBuf,
+    /// From exec to the first good answer.
+    pub ready: Duration,
+}
+
+impl Running {
+    /// A client over TCP, kept alive, with the person's token.
+    pub fn client(&self) -> Result<Client, Failure> {
+        let token = std::fs::read_to_string(self.state.join("tokens/bench"))?.trim().to_owned();
+        Ok(Client::new(Target::Tcp(self.address), "alpha", Some(token)))
+    }
+
+    /// What it keeps in memory, in MiB (`VmRSS`).
+    pub fn rss_mib(&self) -> Result<f64, Failure> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+        let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
+        Ok(kib / 1024.0)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _gone = self.child.wait();
+    }
+}
