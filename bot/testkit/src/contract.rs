@@ -78,11 +78,11 @@ macro_rules! forge_contract {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! forge_contract_tests {
-    (($($harness:tt)*) $($name:ident)*) => {
+    (($harness:expr) $($name:ident)*) => {
         $(
             #[tokio::test]
             async fn $name() {
-                let harness = $($harness)*;
+                let harness = $harness;
                 $crate::contract::$name(&harness).await;
             }
         )*

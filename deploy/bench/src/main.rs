@@ -39,7 +39,12 @@ fn read(mut args: impl Iterator<Item = String>) -> Result<Asked, String> {
     let mut asked = Asked { binary: PathBuf::new(), json: None, names: Vec::new() };
     while let Some(arg) = args.next() {
         match arg.as_str() {
-            "--binary" => asked.binary = args.next().ok_or("--binary needs a path")?.into(),
+            "--binary" => {
+                let path = args.next().ok_or("--binary needs a path")?;
+                // Each measured process starts in a folder of its own.
+                asked.binary =
+                    PathBuf::from(&path).canonicalize().map_err(|error| format!("{path}: {error}"))?;
+            }
             "--json" => asked.json = Some(args.next().ok_or("--json needs a file")?.into()),
             name if KNOWN.contains(&name) => asked.names.push(name.to_owned()),
             other => return Err(format!("there is no figure {other}; there is {}", KNOWN.join(", "))),

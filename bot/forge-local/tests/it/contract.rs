@@ -54,7 +54,7 @@ async fn a_merged_branch_goes_unless_it_is_needed() {
 
     on_two.marker = Marker("again".into());
     let reason = world.forge.open_pull_request(&on_two).await.unwrap_err().to_string();
-    insta::assert_snapshot!(reason, @"");
+    insta::assert_snapshot!(reason, @"pull request 3 from qd/three to qd/two is open: push to its branch, or close it first");
 }
 
 #[tokio::test]
@@ -64,7 +64,14 @@ async fn the_commit_says_who_made_it_and_why() {
     let base = world.main().await;
     let merged = world.merge(&opened, &base).await.unwrap();
     let shown = git(&world.bare(), &["log", "-1", "--format=%an <%ae>%n%cn <%ce>%n%B", merged.as_str()]);
-    insta::assert_snapshot!(shown, @"");
+    insta::assert_snapshot!(shown, @r"
+    Quarterdeck <quarterdeck@localhost>
+    Quarterdeck <quarterdeck@localhost>
+    Write one.txt
+
+    Pull-Request: 1
+    Approval: bot/01ARZ3NDEKTSV4RRFFQ69G5FAV
+    ");
 }
 
 #[tokio::test]
@@ -93,7 +100,15 @@ async fn refusals_name_the_thing_and_the_way_out() {
         propose("qd/one", "main", &"t".repeat(300)).await,
         propose("qd/one", "main", "Title").await,
     ];
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @r"
+    sample has no branch qd/gone: push it first
+    sample has no branch release: name a target that is there
+    main can't be merged into itself: name another target
+    main holds all of qd/even: commit something to it first
+    the title of a pull request is empty: say in one line what it is about
+    the title of a pull request has 300 characters, more than the 256 that fit: shorten it
+    pull request 1 from qd/one to main is open: push to its branch, or close it first
+    ");
 
     let later = qd_testkit::ForgeHarness::push(&world, "qd/one", &opened.head, &[("two.txt", "")]).await;
     let mut pushed = world.reread(&opened).await;
@@ -105,7 +120,11 @@ async fn refusals_name_the_thing_and_the_way_out() {
     told.push(anonymous(world.merge(&pushed, &base).await.unwrap_err().to_string()));
     world.forge.close_pull_request(&world.repository, opened.number).await.unwrap();
     told.push(world.merge(&pushed, &base).await.unwrap_err().to_string());
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @r"
+    the head of the branch is <later>
+    pull request 1 has no checks on <later>: run them and report how they end
+    pull request 1 is closed: open another one
+    ");
 }
 
 #[tokio::test]
@@ -117,7 +136,7 @@ async fn everything_is_there_after_a_restart() {
     let World { folder, forge, repository } = world;
     drop(forge);
     let forge = qd_forge_local::LocalForge::open(&folder.path().join("state")).await.unwrap();
-    assert_eq!(forge.pull_requests(&repository).await.unwrap(), [opened.clone()]);
+    assert_eq!(forge.pull_requests(&repository).await.unwrap(), std::slice::from_ref(&opened));
     assert_eq!(forge.comments(&repository, opened.number).await.unwrap(), [comment.unwrap()]);
     assert_eq!(forge.checks(&repository, &opened.head).await.unwrap().len(), 1);
 }

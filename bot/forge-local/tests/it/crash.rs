@@ -17,7 +17,7 @@ async fn interrupted(mut world: World, opened: &PullRequest, ref_moved: bool) ->
     drop(forge);
     #[allow(clippy::disallowed_methods, reason = "plays the process that died: no lock, no generation")]
     let database = rusqlite::Connection::open(state.join("forge.db")).unwrap();
-    let row = (repository.as_str(), opened.number, head, &made);
+    let row = (repository.as_str(), opened.number as i64, head, &made);
     database.execute("INSERT INTO merge_intent VALUES (?1, ?2, ?3, ?4)", row).unwrap();
     drop(database);
     if ref_moved {

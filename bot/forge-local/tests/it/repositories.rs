@@ -23,7 +23,11 @@ async fn only_branches_and_tags_are_taken_over() {
     forge.add_repository(&name, Some(&source), "main").await.unwrap();
     let bare = forge.git_dir(&name);
     let refs = git(&bare, &["for-each-ref", "--format=%(refname)"]);
-    insta::assert_snapshot!(refs, @"");
+    insta::assert_snapshot!(refs, @r"
+    refs/heads/idea
+    refs/heads/main
+    refs/tags/v1
+    ");
     assert_eq!(git(&bare, &["symbolic-ref", "HEAD"]), "refs/heads/main");
     assert_eq!(git(&bare, &["rev-parse", "--is-bare-repository"]), "true");
     assert_eq!(forge.branch_head(&name, "main").await, Ok(first));
@@ -50,7 +54,7 @@ async fn a_checkout_without_the_target_is_refused_and_leaves_nothing() {
     let name = "sample".parse().unwrap();
     let error = forge.add_repository(&name, Some(&source), "trunk").await.unwrap_err().to_string();
     let error = error.replace(&source.display().to_string(), "<checkout>");
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @"<checkout> has no branch trunk: make a first commit on it, or set the repository's target to a branch that is there");
     assert!(!forge.git_dir(&name).exists());
     forge.add_repository(&name, Some(&source), "main").await.unwrap();
 }
@@ -92,7 +96,7 @@ async fn what_has_diverged_is_told_with_a_command_that_mends_it() {
     let folder = world.folder.path().display().to_string();
     let text =
         text.replace(&folder, "<folder>").replace(forge.short(), "<forge>").replace(mine.short(), "<mine>");
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @"the forge stands at <forge> and the checkout at <mine>, and neither holds the other. To put the checkout's commits on top: git -C <folder>/checkout fetch <folder>/state/repos/sample.git main && git -C <folder>/checkout rebase FETCH_HEAD main");
 
     let mended = std::process::Command::new("sh")
         .args(["-c", &mend])
@@ -113,9 +117,9 @@ async fn a_repository_without_a_checkout_starts_empty() {
     world.forge.add_repository(&name, None, "main").await.unwrap();
     assert_eq!(world.forge.import(&name).await.unwrap(), Imported::Unchanged);
     let told = world.forge.branch_head(&name, "main").await.unwrap_err().to_string();
-    insta::assert_snapshot!(told, @"");
+    insta::assert_snapshot!(told, @"branch main of fresh is not there");
     let told = world.forge.import(&"gone".parse().unwrap()).await.unwrap_err().to_string();
-    insta::assert_snapshot!(told, @"");
+    insta::assert_snapshot!(told, @r"the forge has no repository gone: add it to the configuration");
 }
 
 #[tokio::test]

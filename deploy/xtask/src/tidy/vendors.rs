@@ -29,7 +29,7 @@ const VENDORS: &[Vendor] = &[
     only("cedar-policy", &["policies/engine"]),
     only("rmcp", &["mcp-servers/"]),
     only("indicatif", &["deploy/quarterdeck"]),
-    only("config", &["deploy/quarterdeck"]),
+    only("config", &["deploy/config"]),
     Vendor { name: "fantoccini", crates: &["deploy/quarterdeck"], tests_only: true },
 ];
 
