@@ -7,6 +7,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
+    clippy::print_stderr,
     reason = "a test that cannot go on panics"
 )]
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
@@ -16,5 +17,6 @@ mod cli;
 mod concurrent;
 mod crash;
 mod demo;
+mod door;
 mod stranger;
 mod support;
