@@ -1,0 +1,91 @@
+//! The board's rows: an old file is upgraded, an order is applied once, a circle is refused with its path.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use jiff::Timestamp;
+use qd_board::{EditFeature, NewFeature};
+use qd_store::{Applied, Settings, Store};
+use qd_types::{FeatureId, Person, Role, Stage};
+use qd_wire::v1::{BoardCommand, Envelope, Order, Report};
+
+fn settings() -> Settings {
+    Settings { prefix: "A".into(), slots: 2, has_agent: true, repair_rounds: 3 }
+}
+
+async fn add(store: &Store, title: &str, needs: &[&str]) -> FeatureId {
+    let depends_on = needs.iter().map(|id| id.parse().unwrap()).collect();
+    let new = NewFeature { title: title.into(), depends_on, ready: true, ..NewFeature::default() };
+    let snapshot =
+        store.add(&"ines".parse().unwrap(), new, "sample".parse().unwrap(), Timestamp::now()).await.unwrap();
+    snapshot.feature.id
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_version_is_upgraded() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("board.db");
+    std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/board-v1.db"), &path).unwrap();
+    let store = Store::open(&path, settings()).unwrap();
+    let old = store.snapshot(&"A-1".parse().unwrap(), Timestamp::now()).await.unwrap();
+    assert_eq!((old.feature.title.as_str(), old.feature.version), ("From the first version", 3));
+    assert_eq!(add(&store, "New", &["A-1"]).await.to_string(), "A-2");
+    assert_eq!(store.ship(10).await.unwrap().len(), 1, "what came later has its tables");
+}
+
+#[tokio::test]
+async fn a_circle_is_refused_with_its_path() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("board.db"), settings()).unwrap();
+    let first = add(&store, "One", &[]).await;
+    let second = add(&store, "Two", &["A-1"]).await;
+    let third = add(&store, "Three", &["A-2"]).await;
+    let edit = EditFeature { depends_on: Some(vec![third]), ..EditFeature::default() };
+    let refused = store.edit(&"ines".parse().unwrap(), &first, edit, Timestamp::now()).await.unwrap_err();
+    assert_eq!(refused.to_string(), "depends_on: would make a circle: A-1 waits for A-3 waits for A-2 waits for A-1");
+    let after = store.snapshot(&first, Timestamp::now()).await.unwrap().feature;
+    assert!(after.depends_on.is_empty() && after.version == 1, "nothing is half-done");
+    let waits = store.snapshot(&second, Timestamp::now()).await.unwrap().why.sentence;
+    assert_eq!(waits, "Waits for A-1 to be merged.");
+}
+
+#[tokio::test]
+async fn an_order_is_applied_once_and_a_refused_one_blocks_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("board.db"), settings()).unwrap();
+    let order = |seq, role, title: &str| Envelope {
+        epoch: 1,
+        seq,
+        at: Timestamp::now(),
+        body: Order::Command {
+            person: Person { id: "ines".parse().unwrap(), roles: vec![role] },
+            surface: "console".into(),
+            command: BoardCommand::AddFeature { title: title.into(), stage: Stage::Backlog },
+        },
+    };
+    let repository = || Some("sample".parse().unwrap());
+    let apply = |order| store.apply(order, repository(), Timestamp::now());
+    assert_eq!(apply(order(1, Role::Manager, "One")).await.unwrap(), Applied::Yes);
+    assert_eq!(apply(order(1, Role::Manager, "One")).await.unwrap(), Applied::Again);
+    assert_eq!(apply(order(3, Role::Manager, "Three")).await.unwrap(), Applied::Gap);
+    let refused = apply(order(2, Role::Viewer, "Two")).await.unwrap();
+    assert!(matches!(&refused, Applied::Refused(why) if why.contains("You have: viewer")), "{refused:?}");
+    assert_eq!(apply(order(3, Role::Manager, "")).await.unwrap(), Applied::Refused("title: is empty: say in one line what is wanted".into()));
+    assert_eq!(apply(order(4, Role::Manager, "Four")).await.unwrap(), Applied::Yes);
+    let titles: Vec<String> =
+        store.snapshots(None, 10, Timestamp::now()).await.unwrap().into_iter().map(|s| s.feature.title).collect();
+    assert_eq!(titles, ["Four", "One"]);
+}
+
+#[tokio::test]
+async fn reports_of_one_feature_are_merged_until_they_are_shipped() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("board.db"), settings()).unwrap();
+    let id = add(&store, "One", &[]).await;
+    for priority in 0..4 {
+        let edit = EditFeature { priority: Some(priority), ..EditFeature::default() };
+        store.edit(&"ines".parse().unwrap(), &id, edit, Timestamp::now()).await.unwrap();
+    }
+    let shipped = store.ship(10).await.unwrap();
+    assert_eq!(shipped.len(), 1);
+    assert!(shipped.iter().all(|envelope| envelope.seq == 1 && matches!(envelope.body, Report::Feature(_))));
+}
