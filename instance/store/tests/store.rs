@@ -41,7 +41,10 @@ async fn a_circle_is_refused_with_its_path() {
     let third = add(&store, "Three", &["A-2"]).await;
     let edit = EditFeature { depends_on: Some(vec![third]), ..EditFeature::default() };
     let refused = store.edit(&"ines".parse().unwrap(), &first, edit, Timestamp::now()).await.unwrap_err();
-    assert_eq!(refused.to_string(), "depends_on: would make a circle: A-1 waits for A-3 waits for A-2 waits for A-1");
+    assert_eq!(
+        refused.to_string(),
+        "depends_on: would make a circle: A-1 waits for A-3 waits for A-2 waits for A-1"
+    );
     let after = store.snapshot(&first, Timestamp::now()).await.unwrap().feature;
     assert!(after.depends_on.is_empty() && after.version == 1, "nothing is half-done");
     let waits = store.snapshot(&second, Timestamp::now()).await.unwrap().why.sentence;
@@ -69,10 +72,18 @@ async fn an_order_is_applied_once_and_a_refused_one_blocks_nothing() {
     assert_eq!(apply(order(3, Role::Manager, "Three")).await.unwrap(), Applied::Gap);
     let refused = apply(order(2, Role::Viewer, "Two")).await.unwrap();
     assert!(matches!(&refused, Applied::Refused(why) if why.contains("You have: viewer")), "{refused:?}");
-    assert_eq!(apply(order(3, Role::Manager, "")).await.unwrap(), Applied::Refused("title: is empty: say in one line what is wanted".into()));
+    assert_eq!(
+        apply(order(3, Role::Manager, "")).await.unwrap(),
+        Applied::Refused("title: is empty: say in one line what is wanted".into())
+    );
     assert_eq!(apply(order(4, Role::Manager, "Four")).await.unwrap(), Applied::Yes);
-    let titles: Vec<String> =
-        store.snapshots(None, 10, Timestamp::now()).await.unwrap().into_iter().map(|s| s.feature.title).collect();
+    let titles: Vec<String> = store
+        .snapshots(None, 10, Timestamp::now())
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|s| s.feature.title)
+        .collect();
     assert_eq!(titles, ["Four", "One"]);
 }
 
