@@ -14,7 +14,7 @@ pub(crate) fn run(args: &[String]) -> Outcome {
         "Quarterdeck's demo: two teams and a throw-away repository; three features go from a card to a merge."
     );
     let binary = Workspace::load()?.target.join("debug/quarterdeck");
-    let time = if binary.exists() { "seconds to a minute" } else { "about five minutes on two cores, once" };
+    let time = if binary.exists() { "seconds to a minute" } else { "about two minutes on two cores, once" };
     eprintln!("First the build ({time}), then the demo (about a minute). Ctrl-C ends it cleanly.");
     build(&binary)?;
     let mut demo = process::program(binary);

@@ -25,12 +25,19 @@ pub(super) enum Source {
     Cargo(&'static str),
 }
 
-const NEEDS: [Need; 2] = [
+const NEEDS: [Need; 3] = [
     Need {
         suite: "browser",
         reason: "no chromium",
         programs: &[&["chromium", "chromium-browser", "google-chrome"], &["chromedriver"]],
         source: Source::Debian(&["chromium", "chromium-driver"]),
+        minutes: 2,
+    },
+    Need {
+        suite: "npm",
+        reason: "no npm",
+        programs: &[&["npm"], &["node"]],
+        source: Source::Debian(&["nodejs", "npm"]),
         minutes: 2,
     },
     Need {
@@ -74,9 +81,12 @@ mod tests {
 
     #[test]
     fn a_suite_needs_one_program_of_each_choice() {
-        assert_eq!(suites(&[]), ["browser", "deny"]);
-        assert_eq!(suites(&["cargo-deny", "chromium"]), ["browser"]);
-        assert_eq!(suites(&["google-chrome", "chromedriver"]), ["deny"]);
-        assert_eq!(suites(&["google-chrome", "chromedriver", "cargo-deny"]), Vec::<&str>::new());
+        assert_eq!(suites(&[]), ["browser", "npm", "deny"]);
+        assert_eq!(suites(&["cargo-deny", "chromium", "npm", "node"]), ["browser"]);
+        assert_eq!(suites(&["google-chrome", "chromedriver", "npm", "node"]), ["deny"]);
+        assert_eq!(
+            suites(&["google-chrome", "chromedriver", "cargo-deny", "npm", "node"]),
+            Vec::<&str>::new()
+        );
     }
 }
