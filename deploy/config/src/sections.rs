@@ -60,8 +60,8 @@ impl Default for Fleet {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct State {
-    /// The folder. Default: `$STATE_DIRECTORY` (systemd), `$XDG_STATE_HOME/quarterdeck`, or
-    /// `~/.local/state/quarterdeck`.
+    /// The folder. Default: `$STATE_DIRECTORY` (systemd), `$XDG_STATE_HOME/quarterdeck/FLEET`, or
+    /// `~/.local/state/quarterdeck/FLEET`, with the fleet's name.
     pub dir: Option<PathBuf>,
 }
 

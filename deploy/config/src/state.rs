@@ -22,11 +22,20 @@ pub(crate) fn folder(config: &Config, sources: &Sources) -> Result<PathBuf, Stri
     }
     // The XDG base directory specification: a relative path is ignored.
     if let Some(base) = set(sources, "XDG_STATE_HOME").map(Path::new).filter(|base| base.is_absolute()) {
-        return Ok(base.join("quarterdeck"));
+        return Ok(base.join("quarterdeck").join(slug(&config.fleet.name)));
     }
-    set(sources, "HOME").map(|home| Path::new(home).join(".local/state/quarterdeck")).ok_or_else(|| {
+    let home = set(sources, "HOME").map(|home| Path::new(home).join(".local/state/quarterdeck"));
+    home.map(|home| home.join(slug(&config.fleet.name))).ok_or_else(|| {
         "is not set, and neither HOME nor STATE_DIRECTORY says where state goes: set it".to_owned()
     })
+}
+
+/// A fleet's name as a folder's: two fleets of one person keep apart what they keep.
+fn slug(name: &str) -> String {
+    let keep =
+        |letter: char| if letter.is_ascii_alphanumeric() || "-_".contains(letter) { letter } else { '-' };
+    let slug: String = name.chars().map(keep).take(64).collect();
+    if slug.is_empty() { "fleet".to_owned() } else { slug }
 }
 
 /// The folders below which may be read. What can't be opened is told with the key, or the variable, that names it.

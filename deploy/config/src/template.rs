@@ -26,7 +26,7 @@ pub struct InitFacts {
 pub fn template(facts: &InitFacts) -> String {
     let parts = [
         HEAD.to_owned(),
-        fleet(&facts.person),
+        fleet(facts),
         team(facts),
         repository(facts),
         checks(&facts.checks),
@@ -52,10 +52,12 @@ fn list(items: &[String]) -> String {
     format!("[{}]", items.join(", "))
 }
 
-fn fleet(person: &PersonId) -> String {
+fn fleet(facts: &InitFacts) -> String {
     format!(
         "\
 [fleet]
+# Its state is kept in a folder of this name; `quarterdeck config check` says where.
+name = {}
 # You work alone: you may approve what you asked for. Every card says so.
 # With a second person, set this to false and add them below.
 solo = true
@@ -64,7 +66,8 @@ solo = true
 [[people]]
 name = {}
 roles = [\"owner\", \"manager\", \"operator\"]",
-        quoted(person.as_str())
+        quoted(facts.repository.as_str()),
+        quoted(facts.person.as_str())
     )
 }
 

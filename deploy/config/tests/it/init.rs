@@ -33,6 +33,8 @@ fn it_is_readable_and_loads() {
     # roots = [".", "../elsewhere"]
 
     [fleet]
+    # Its state is kept in a folder of this name; `quarterdeck config check` says where.
+    name = "billing"
     # You work alone: you may approve what you asked for. Every card says so.
     # With a second person, set this to false and add them below.
     solo = true
@@ -94,6 +96,8 @@ fn it_loads_when_nothing_was_found_and_when_its_examples_are_taken() {
     # roots = [".", "../elsewhere"]
 
     [fleet]
+    # Its state is kept in a folder of this name; `quarterdeck config check` says where.
+    name = "billing"
     # You work alone: you may approve what you asked for. Every card says so.
     # With a second person, set this to false and add them below.
     solo = true

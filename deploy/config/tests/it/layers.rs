@@ -100,9 +100,9 @@ fn state_goes_where_systemd_or_xdg_say() {
         assert_eq!(place.load().state_dir.display().to_string(), expect, "{env:?}");
     };
     let xdg = ("XDG_STATE_HOME", "/xdg");
-    check(&[], "/home/ines/.local/state/quarterdeck");
-    check(&[xdg], "/xdg/quarterdeck");
-    check(&[("XDG_STATE_HOME", "relative")], "/home/ines/.local/state/quarterdeck");
+    check(&[], "/home/ines/.local/state/quarterdeck/fleet");
+    check(&[xdg], "/xdg/quarterdeck/fleet");
+    check(&[("XDG_STATE_HOME", "relative")], "/home/ines/.local/state/quarterdeck/fleet");
     check(&[xdg, ("STATE_DIRECTORY", "/var/lib/a:/var/lib/b")], "/var/lib/a");
     check(&[xdg, ("QUARTERDECK__STATE__DIR", "/set")], "/set");
 }

@@ -21,7 +21,7 @@ const END: Duration = Duration::from_secs(4);
 pub(super) async fn up(common: &Common, listen: Option<String>, console: bool) -> Done {
     let mut common = common.clone();
     if let Some(listen) = listen {
-        common.set.push(format!("web.listen=\"{listen}\""));
+        common.set.push(format!("web.listen={listen}"));
     }
     serve(&common, console, |plan| Roles {
         bot: true,
