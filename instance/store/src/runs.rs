@@ -107,7 +107,7 @@ impl Store {
                  ON CONFLICT DO UPDATE SET state = 'started', ended_at = NULL WHERE state <> 'done'",
             )?
             .execute(params![run.to_string(), step.as_str(), now.as_millisecond()])?;
-            told(c, &settings, &run, "step", format!("{} begins.", step.title()), now)
+            told(c, &settings, &run, "step", format!("{}: begun.", step.title()), now)
         })
         .await
     }
@@ -129,7 +129,7 @@ impl Store {
             if step == Step::PullRequest {
                 features::happen(c, &settings, "team", run.feature(), &Happened::PullRequestOpened, now)?;
             }
-            told(c, &settings, &run, "step", format!("{} is done.", step.title()), now)
+            told(c, &settings, &run, "step", format!("{}: done.", step.title()), now)
         })
         .await
     }
