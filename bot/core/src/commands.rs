@@ -5,10 +5,10 @@ use qd_types::{Ballot, FeatureId, InstanceName, Person, Stage};
 use qd_wire::v1::{BoardCommand, FeatureReport, Order};
 
 use crate::{
+    answer::Handled,
     desk,
     effect::Effect,
     event::Moment,
-    handle::Handled,
     state::{Desk, FleetState},
     text,
 };

@@ -8,11 +8,11 @@ use qd_types::{
 use qd_wire::v1::{ApprovalCard, ForgeOutcome, Order};
 
 use crate::{
+    answer::{answer, failed},
     chat::{Button, Channel, Message, MessageKey},
     effect::{Effect, ForgeCall, Save},
     event::Moment,
     forge::{Check, Conclusion, ForgeError, MergeMethod, MergeOrder},
-    handle::{answer, failed},
     state::{Desk, FleetState, Merging},
     text,
 };

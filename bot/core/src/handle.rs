@@ -2,32 +2,18 @@
 //! to be kept, said or done. No I/O, no clock, no randomness: the same event in the same state gives the same effects.
 
 use qd_types::InstanceName;
-use qd_wire::v1::{Alert, FeatureReport, ForgeAct, ForgeOutcome, ForgeRequest, Order, Report};
+use qd_wire::v1::{Alert, FeatureReport, ForgeAct, ForgeOutcome, ForgeRequest, Report};
 
 use crate::{
+    answer::{Handled, answer, failed},
     chat::{Channel, Message, MessageKey},
     commands, desk,
     effect::{Effect, ForgeCall, Save},
     event::{Event, Moment},
-    forge::{Check, Conclusion, ForgeError, Marker, NewPullRequest},
+    forge::{Check, Conclusion, Marker, NewPullRequest},
     state::{AlertState, FleetState},
     text,
 };
-
-/// What follows from an event.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Handled {
-    /// To be kept, said and done.
-    pub effects: Vec<Effect>,
-    /// The answer to a command, for the person who gave it.
-    pub reply: Option<String>,
-}
-
-impl From<Vec<Effect>> for Handled {
-    fn from(effects: Vec<Effect>) -> Self {
-        Self { effects, reply: None }
-    }
-}
 
 /// Takes an event.
 pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
@@ -55,21 +41,6 @@ pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
             };
             vec![answer(&instance, &request, outcome)].into()
         }
-    }
-}
-
-/// The answer to a forge request.
-pub(crate) fn answer(to: &InstanceName, request: &str, outcome: ForgeOutcome) -> Effect {
-    let order = Order::ForgeOutcome { request: request.to_owned(), outcome };
-    Effect::Tell { to: to.clone(), living: None, order: Box::new(order) }
-}
-
-/// An error of the forge as an outcome: what can't be told is unknown, all else did not happen.
-pub(crate) fn failed(error: &ForgeError) -> ForgeOutcome {
-    match error {
-        ForgeError::BaseMoved { actual } => ForgeOutcome::BaseMoved { base: actual.clone() },
-        ForgeError::Unavailable { .. } => ForgeOutcome::Unknown { reason: text::sentence(error) },
-        _ => ForgeOutcome::Refused { reason: text::sentence(error) },
     }
 }
 

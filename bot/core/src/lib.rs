@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod answer;
 pub mod chat;
 mod commands;
 mod desk;
@@ -10,7 +11,8 @@ mod handle;
 pub mod state;
 pub mod text;
 
+pub use answer::Handled;
 pub use effect::{Effect, ForgeCall, Save};
 pub use event::{Event, Moment};
-pub use handle::{Handled, handle};
+pub use handle::handle;
 pub use state::{AlertState, Desk, FleetState, Merging, Rules};

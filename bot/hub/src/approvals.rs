@@ -4,7 +4,7 @@ use qd_core::Desk;
 use qd_types::{ApprovalId, Digest, Grant, SpentGrant};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::{HubError, keep};
+use crate::{HubError, json};
 
 /// The approval has one item: the merge.
 const ITEM: &str = "merge";
@@ -48,6 +48,6 @@ pub(crate) fn spent(
         .query_row([approval.key()], |row| row.get(0))
         .optional()?;
     let Some(desk) = desk else { return Ok(None) };
-    let desk: Desk = keep::from_json("approvals", &desk)?;
+    let desk: Desk = json::from_json("approvals", &desk)?;
     Ok(Grant::of(&desk.card.approval, digest).map(SpentGrant::committed))
 }

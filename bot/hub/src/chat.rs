@@ -6,7 +6,7 @@ use std::time::Duration;
 use qd_core::chat::{ChatError, Message};
 use rusqlite::{OptionalExtension as _, params};
 
-use crate::{Hub, HubError, keep};
+use crate::{Hub, HubError, json};
 
 struct Due {
     key: String,
@@ -52,7 +52,7 @@ async fn next(hub: &Hub) -> Result<Option<Due>, HubError> {
                 .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
                 .optional()?;
             row.map(|(key, changed, attempts, message)| {
-                Ok(Due { key, changed, attempts, message: keep::from_json("messages", &message)? })
+                Ok(Due { key, changed, attempts, message: json::from_json("messages", &message)? })
             })
             .transpose()
         })
@@ -70,7 +70,7 @@ async fn deliver(hub: &Hub, due: Due) -> Result<(), HubError> {
                     c.prepare_cached(
                         "UPDATE messages SET delivered = ?2, pending = (changed <> ?3 OR message <> ?4) WHERE key = ?1",
                     )?
-                    .execute(params![key, delivered.id, changed, keep::to_json("messages", &message)?])?;
+                    .execute(params![key, delivered.id, changed, json::to_json("messages", &message)?])?;
                     Ok(())
                 })
                 .await

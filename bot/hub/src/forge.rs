@@ -10,7 +10,7 @@ use qd_core::{
 use qd_types::{ApprovalId, CommitId, Digest};
 use rusqlite::{OptionalExtension as _, params};
 
-use crate::{Hub, HubError, approvals, keep};
+use crate::{Hub, HubError, approvals, json};
 
 /// Tries while the forge does not answer, before a person is asked.
 const TRIES: u32 = 6;
@@ -68,7 +68,7 @@ async fn next(hub: &Hub) -> Result<Option<Act>, HubError> {
             let (key, call, attempts): (String, String, u32) = c
                 .prepare_cached("SELECT key, call, attempts FROM acts WHERE id = ?1")?
                 .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-            Ok(Some(Act { id, key, attempts, call: keep::from_json("acts", &call)? }))
+            Ok(Some(Act { id, key, attempts, call: json::from_json("acts", &call)? }))
         })
         .await
 }

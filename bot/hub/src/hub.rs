@@ -20,7 +20,7 @@ use qd_wire::v1::{Ack, Envelope, Order, Report};
 use rusqlite::Connection;
 use tokio::sync::Mutex;
 
-use crate::{HubError, keep, schema};
+use crate::{HubError, json, keep, schema};
 
 /// Orders handed out at once.
 const ORDERS: usize = 64;
@@ -164,7 +164,7 @@ impl Hub {
                     .map(|row| {
                         let at = Timestamp::from_millisecond(row.at)
                             .map_err(|error| HubError::corrupt("outbox", error))?;
-                        let body = keep::from_json("outbox", &row.body)?;
+                        let body = json::from_json("outbox", &row.body)?;
                         Ok(Envelope { epoch: row.epoch, seq: row.seq, at, body })
                     })
                     .collect()

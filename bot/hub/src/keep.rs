@@ -4,17 +4,11 @@ use jiff::Timestamp;
 use qd_core::{Effect, FleetState, ForgeCall, Rules, Save};
 use qd_sqlite::outbox;
 use rusqlite::{Connection, params};
-use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{HubError, approvals};
-
-pub(crate) fn to_json<T: Serialize>(table: &'static str, value: &T) -> Result<String, HubError> {
-    serde_json::to_string(value).map_err(|error| HubError::corrupt(table, error))
-}
-
-pub(crate) fn from_json<T: DeserializeOwned>(table: &'static str, text: &str) -> Result<T, HubError> {
-    serde_json::from_str(text).map_err(|error| HubError::corrupt(table, error))
-}
+use crate::{
+    HubError, approvals,
+    json::{from_json, to_json},
+};
 
 /// Writes all effects of one event.
 pub(crate) fn keep(c: &Connection, effects: &[Effect], now: Timestamp) -> Result<(), HubError> {

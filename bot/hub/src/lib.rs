@@ -5,6 +5,7 @@ mod chat;
 mod error;
 mod forge;
 mod hub;
+mod json;
 mod keep;
 mod schema;
 

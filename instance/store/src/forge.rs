@@ -67,7 +67,7 @@ impl Store {
     /// Up to where orders were received.
     pub async fn received(&self) -> Result<Ack, StoreError> {
         self.read(|c| {
-            let (epoch, seq) = outbox::received(c, report::BOT)?;
+            let (epoch, seq) = outbox::received(c, rows::BOT)?;
             Ok(Ack { epoch, seq })
         })
         .await
@@ -82,7 +82,7 @@ impl Store {
     ) -> Result<Applied, StoreError> {
         let settings = self.settings();
         self.write(move |c| {
-            match outbox::receive(c, report::BOT, order.epoch, order.seq)? {
+            match outbox::receive(c, rows::BOT, order.epoch, order.seq)? {
                 Receipt::Seen => return Ok(Applied::Again),
                 Receipt::Gap => return Ok(Applied::Gap),
                 Receipt::New => {}

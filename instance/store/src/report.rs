@@ -9,9 +9,6 @@ use rusqlite::Connection;
 
 use crate::{Settings, Store, StoreError, rows, store};
 
-/// The one peer of an instance.
-pub(crate) const BOT: &str = "bot";
-
 /// Puts a report into the outbox. With a living key, the newest unshipped state wins.
 pub(crate) fn push(
     c: &Connection,
@@ -19,7 +16,7 @@ pub(crate) fn push(
     now: Timestamp,
     report: &Report,
 ) -> Result<(), StoreError> {
-    Ok(outbox::push(c, BOT, living, now.as_millisecond(), &rows::to_json("outbox", report)?)?)
+    Ok(outbox::push(c, rows::BOT, living, now.as_millisecond(), &rows::to_json("outbox", report)?)?)
 }
 
 /// The living report of a feature, as it stands in this transaction.
@@ -81,7 +78,7 @@ impl Store {
     /// Reports to be shipped now, numbered, oldest first; the same again until they are acknowledged.
     pub async fn ship(&self, limit: usize) -> Result<Vec<Envelope<Report>>, StoreError> {
         self.write(move |c| {
-            outbox::ship(c, BOT, limit)?
+            outbox::ship(c, rows::BOT, limit)?
                 .into_iter()
                 .map(|row| {
                     Ok(Envelope {
@@ -98,6 +95,6 @@ impl Store {
 
     /// The bot has kept everything up to here.
     pub async fn acknowledged(&self, ack: qd_wire::v1::Ack) -> Result<(), StoreError> {
-        self.write(move |c| Ok(outbox::acknowledge(c, BOT, ack.epoch, ack.seq)?)).await
+        self.write(move |c| Ok(outbox::acknowledge(c, rows::BOT, ack.epoch, ack.seq)?)).await
     }
 }

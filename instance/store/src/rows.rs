@@ -10,6 +10,9 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::StoreError;
 
+/// The one peer of an instance, in outbox and inbox.
+pub(crate) const BOT: &str = "bot";
+
 type Result<T> = std::result::Result<T, StoreError>;
 
 pub(crate) fn parse<T: FromStr<Err: Display>>(table: &'static str, text: &str) -> Result<T> {

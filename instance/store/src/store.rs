@@ -145,7 +145,7 @@ impl Store {
 
     /// Rows that the bot has not acknowledged.
     pub async fn unshipped(&self) -> Result<u64, StoreError> {
-        self.read(|c| Ok(qd_sqlite::outbox::waiting(c, crate::report::BOT)?)).await
+        self.read(|c| Ok(qd_sqlite::outbox::waiting(c, rows::BOT)?)).await
     }
 
     /// Waits until a commit happens; an error when the database is closed.

@@ -1,0 +1,36 @@
+//! What the core gives back: effects, the answer to a command, the outcome of a forge request.
+
+use qd_types::InstanceName;
+use qd_wire::v1::{ForgeOutcome, Order};
+
+use crate::{effect::Effect, forge::ForgeError, text};
+
+/// What follows from an event.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Handled {
+    /// To be kept, said and done.
+    pub effects: Vec<Effect>,
+    /// The answer to a command, for the person who gave it.
+    pub reply: Option<String>,
+}
+
+impl From<Vec<Effect>> for Handled {
+    fn from(effects: Vec<Effect>) -> Self {
+        Self { effects, reply: None }
+    }
+}
+
+/// The answer to a forge request.
+pub(crate) fn answer(to: &InstanceName, request: &str, outcome: ForgeOutcome) -> Effect {
+    let order = Order::ForgeOutcome { request: request.to_owned(), outcome };
+    Effect::Tell { to: to.clone(), living: None, order: Box::new(order) }
+}
+
+/// An error of the forge as an outcome: what can't be told is unknown, all else did not happen.
+pub(crate) fn failed(error: &ForgeError) -> ForgeOutcome {
+    match error {
+        ForgeError::BaseMoved { actual } => ForgeOutcome::BaseMoved { base: actual.clone() },
+        ForgeError::Unavailable { .. } => ForgeOutcome::Unknown { reason: text::sentence(error) },
+        _ => ForgeOutcome::Refused { reason: text::sentence(error) },
+    }
+}
