@@ -6,7 +6,7 @@ use qd_types::{ApprovalState, Vote};
 use qd_wire::v1::{ApprovalCard, Report};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::{Settings, Store, StoreError, events, events::Draft, report, rows};
+use crate::{Store, StoreError, events, events::Draft, report, rows, store::Lens};
 
 /// An approval in the inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl Store {
 /// Takes over the executor's state of an approval.
 pub(crate) fn put(
     c: &Connection,
-    settings: &Settings,
+    lens: &Lens,
     card: &ApprovalCard,
     now: Timestamp,
 ) -> Result<(), StoreError> {
@@ -89,7 +89,7 @@ pub(crate) fn put(
     event.feature = Some(approval.subject.feature.clone());
     event.run = Some(approval.subject.run.clone());
     events::write(c, &event, now)?;
-    report::feature(c, settings, &approval.subject.feature, now)
+    report::feature(c, lens, &approval.subject.feature, now)
 }
 
 fn select(c: &Connection, filter: &str, args: impl rusqlite::Params) -> Result<Vec<InboxRow>, StoreError> {
@@ -100,7 +100,7 @@ fn select(c: &Connection, filter: &str, args: impl rusqlite::Params) -> Result<V
     while let Some(row) = rows.next()? {
         let card: ApprovalCard = rows::json("approvals", &row.get::<_, String>(0)?)?;
         let feature = rows::feature_by_id(c, &card.approval.subject.feature)?;
-        inbox.push(InboxRow { card, feature_title: feature.title, deciding: row.get(1)? });
+        inbox.push(InboxRow { card, feature_title: feature.wanted.title, deciding: row.get(1)? });
     }
     Ok(inbox)
 }
