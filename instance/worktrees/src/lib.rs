@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod adapter;
+mod bring;
 mod checkout;
 mod create;
 pub mod error;
@@ -15,5 +16,5 @@ mod work;
 pub use adapter::GitWorktrees;
 pub use error::WorktreeError;
 pub use layout::{Layout, Purpose};
-pub use port::{Found, Merged, RepositorySpec, Stamp, Worktree, Worktrees};
+pub use port::{Brought, Found, Merged, RepositorySpec, Stamp, Worktree, Worktrees};
 pub use qd_git::{DiffStat, DiffText, Identity};
