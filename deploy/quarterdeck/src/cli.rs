@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use qd_board::Dependency;
 use qd_types::{FeatureId, InstanceName, PersonId, RepositoryName, RunId, Stage};
 
 /// Coordinates autonomous software teams: boards, coding agents in git worktrees, approvals by people.
@@ -139,7 +140,7 @@ pub enum FeatureVerb {
         labels: Vec<String>,
         /// A feature that has to be merged first; may be repeated
         #[arg(long = "depends-on", value_name = "ID")]
-        depends_on: Vec<FeatureId>,
+        depends_on: Vec<Dependency>,
         /// Where, if the team has several repositories
         #[arg(long)]
         repository: Option<RepositoryName>,
@@ -181,7 +182,7 @@ pub enum FeatureVerb {
         labels: Vec<String>,
         /// Dependencies, all of them; repeat for several
         #[arg(long = "depends-on", value_name = "ID")]
-        depends_on: Vec<FeatureId>,
+        depends_on: Vec<Dependency>,
         /// The version that you saw; the edit is refused if somebody changed the same since
         #[arg(long)]
         version_seen: Option<u64>,

@@ -14,8 +14,8 @@ use axum::{
 };
 use futures_util::{Stream, stream};
 use qd_api::{
-    ApprovalView, CastVote, DiffView, EventView, FeatureView, MoveFeature, Problem, RunSummary, RunView,
-    TeamView, TranscriptPage,
+    ApprovalView, Because, CastVote, DiffView, EventView, FeatureView, MoveFeature, Problem, RunSummary,
+    RunView, TeamView, TranscriptPage,
 };
 use qd_board::{EditFeature, NewFeature};
 use qd_types::{FeatureId, RunId, Stage};
@@ -100,8 +100,9 @@ async fn features(State(team): State<Team>, Query(filter): Query<FeatureFilter>)
 async fn add(
     State(team): State<Team>,
     Extension(caller): Extension<Caller>,
-    Body(new): Body<NewFeature>,
+    Body(new): Body<serde_json::Value>,
 ) -> Result<Response, ProblemResponse> {
+    let new = NewFeature::from_json(new).map_err(|error| invalid(format!("{error}.")))?;
     Ok((StatusCode::CREATED, Json(team.add(&caller, new).await?)).into_response())
 }
 
@@ -117,9 +118,10 @@ async fn edit(
     State(team): State<Team>,
     Extension(caller): Extension<Caller>,
     Id(id): Id<FeatureId>,
+    Query(because): Query<Because>,
     Body(edit): Body<EditFeature>,
 ) -> Answer<FeatureView> {
-    Ok(Json(team.edit(&caller, &id, edit).await?))
+    Ok(Json(team.edit(&caller, &id, edit, because.reason).await?))
 }
 
 async fn move_to(
@@ -135,8 +137,9 @@ async fn cancel(
     State(team): State<Team>,
     Extension(caller): Extension<Caller>,
     Id(id): Id<FeatureId>,
+    Query(because): Query<Because>,
 ) -> Answer<FeatureView> {
-    Ok(Json(team.cancel(&caller, &id).await?))
+    Ok(Json(team.cancel(&caller, &id, because.reason).await?))
 }
 
 #[derive(Deserialize)]

@@ -113,13 +113,13 @@ fn card(team: &TeamView, view: &FeatureView) -> Markup {
     let feature = &view.feature;
     html! {
         article class={ "card " (tone(view)) } data-id=(feature.id) data-stage=(feature.stage) {
-            h3 { a href={ "/teams/" (team.name) "/features/" (feature.id) } { (feature.title) } }
+            h3 { a href={ "/teams/" (team.name) "/features/" (feature.id) } { (feature.wanted.title) } }
             @if let Some(run) = &view.run { (parts::line(&run.line)) }
             div.row {
                 span.id { (feature.id) }
                 @if let Some(run) = &view.run { span.tag { (run.agent) } }
-                @if feature.priority < 2 { span.tag { "priority " (feature.priority) } }
-                @for label in &feature.labels { span.tag { (label) } }
+                @if feature.wanted.priority < 2 { span.tag { "priority " (feature.wanted.priority) } }
+                @for label in &feature.wanted.labels { span.tag { (label) } }
             }
             @if feature.stage != Stage::Backlog { div.says { (view.sentence) } }
         }

@@ -1,7 +1,7 @@
 //! `feature`: file, list, show, move, edit, cancel.
 
 use qd_api::{EventView, FeatureView, MoveFeature};
-use qd_board::{EditFeature, NewFeature};
+use qd_board::{EditFeature, NewFeature, Wanted, wanted::DEFAULT_PRIORITY};
 use qd_types::FeatureId;
 
 use super::{Done, connect, explain, text_or_stdin};
@@ -15,7 +15,15 @@ pub(super) async fn feature(common: &Common, verb: FeatureVerb) -> Done {
     let view: FeatureView = match verb {
         FeatureVerb::Add { title, description, ready, priority, labels, depends_on, repository } => {
             let description = text_or_stdin(description)?.unwrap_or_default();
-            let new = NewFeature { title, description, repository, priority, labels, depends_on, ready };
+            let wanted = Wanted {
+                title,
+                description,
+                priority: priority.unwrap_or(DEFAULT_PRIORITY),
+                labels,
+                depends_on,
+                ..Wanted::default()
+            };
+            let new = NewFeature { wanted, repository, ready };
             client.post("features", &new).await.map_err(explain)?
         }
         FeatureVerb::List { stage } => {
@@ -39,18 +47,16 @@ pub(super) async fn feature(common: &Common, verb: FeatureVerb) -> Done {
         }
         FeatureVerb::Show { id } => return show(common, &mut client, &id).await,
         FeatureVerb::Move { id, stage } => {
-            let to = MoveFeature { stage: stage.into(), version: None };
+            let to = MoveFeature { stage: stage.into(), version: None, reason: None };
             client.post(&format!("features/{id}/move"), &to).await.map_err(explain)?
         }
         FeatureVerb::Edit { id, title, description, priority, labels, depends_on, version_seen } => {
-            let edit = EditFeature {
-                version: version_seen,
-                title,
-                description: text_or_stdin(description)?,
-                priority,
-                labels: Some(labels).filter(|labels| !labels.is_empty()),
-                depends_on: Some(depends_on).filter(|depends_on| !depends_on.is_empty()),
-            };
+            let edit = EditFeature::of(version_seen)
+                .maybe("title", title)
+                .maybe("description", text_or_stdin(description)?)
+                .maybe("priority", priority)
+                .maybe("labels", Some(labels).filter(|labels| !labels.is_empty()))
+                .maybe("depends_on", Some(depends_on).filter(|depends_on| !depends_on.is_empty()));
             client.patch(&format!("features/{id}"), &edit).await.map_err(explain)?
         }
         FeatureVerb::Cancel { id } => {
@@ -72,7 +78,7 @@ fn row(view: &FeatureView) -> String {
         "{:<7} {:<9} {bars}  {}. {}",
         feature.id.to_string(),
         feature.stage.as_str(),
-        feature.title,
+        feature.wanted.title,
         view.sentence
     )
 }
@@ -85,22 +91,22 @@ async fn show(common: &Common, client: &mut qd_api::Client, id: &FeatureId) -> D
     }
     let history: Vec<EventView> = client.get(&format!("features/{id}/history")).await.map_err(explain)?;
     let feature = &view.feature;
-    say::line(&format!("{} {}\n{}\n", feature.id, feature.title, view.sentence));
-    if !feature.description.is_empty() {
-        say::line(&format!("{}\n", feature.description));
+    say::line(&format!("{} {}\n{}\n", feature.id, feature.wanted.title, view.sentence));
+    if !feature.wanted.description.is_empty() {
+        say::line(&format!("{}\n", feature.wanted.description));
     }
     let mut facts = vec![
         ("stage", feature.stage.to_string()),
         ("repository", feature.repository.to_string()),
-        ("priority", feature.priority.to_string()),
+        ("priority", feature.wanted.priority.to_string()),
         ("filed by", feature.author.to_string()),
         ("version", feature.version.to_string()),
     ];
-    if !feature.labels.is_empty() {
-        facts.push(("labels", feature.labels.join(", ")));
+    if !feature.wanted.labels.is_empty() {
+        facts.push(("labels", feature.wanted.labels.join(", ")));
     }
-    if !feature.depends_on.is_empty() {
-        let ids: Vec<String> = feature.depends_on.iter().map(ToString::to_string).collect();
+    if !feature.wanted.depends_on.is_empty() {
+        let ids: Vec<String> = feature.wanted.depends_on.iter().map(ToString::to_string).collect();
         facts.push(("depends on", ids.join(", ")));
     }
     if let Some(run) = &view.run {

@@ -45,7 +45,7 @@ fn row(run: &RunSummary) -> String {
     let end = match &run.end {
         None => "under way".to_owned(),
         Some(RunEnd::Merged { commit }) => format!("merged as {}", commit.short()),
-        Some(RunEnd::Failed { reason } | RunEnd::Stopped { reason }) => reason.clone(),
+        Some(RunEnd::Failed { reason, .. } | RunEnd::Stopped { reason }) => reason.clone(),
     };
     let time = qd_board::why::minutes(run.seconds);
     format!(

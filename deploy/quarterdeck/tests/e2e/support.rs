@@ -169,7 +169,7 @@ impl Up {
 
 /// Files a feature, released at once.
 pub async fn add(client: &mut Client, title: &str) -> FeatureView {
-    let new = NewFeature { title: title.into(), ready: true, ..NewFeature::default() };
+    let new = NewFeature { ready: true, ..NewFeature::titled(title) };
     client.post("features", &new).await.unwrap()
 }
 

@@ -41,7 +41,7 @@ pub(super) async fn clean_up(here: &Here<'_>) -> Result<(), StepError> {
         );
         here.transcript()?.append(Kind::System, &text)?;
     }
-    if let (Some(RunEnd::Failed { reason } | RunEnd::Stopped { reason }), Some(number)) =
+    if let (Some(RunEnd::Failed { reason, .. } | RunEnd::Stopped { reason }), Some(number)) =
         (&here.run.end, here.run.pull_request)
     {
         let request = ForgeRequest {
