@@ -264,6 +264,9 @@ pub struct TeamView {
     pub running: u32,
     /// Runs at once.
     pub slots: u32,
+    /// The number of the newest entry of the log when this was read: what a page follows from.
+    #[serde(default)]
+    pub seq: u64,
     /// Who paused it and why; none while it works.
     #[serde(default)]
     pub paused: Option<String>,
@@ -299,6 +302,17 @@ pub struct EventView {
     /// What changed: each field with its value before and after.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<serde_json::Value>,
+}
+
+/// What holds when an event stream begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BoardSnapshot {
+    /// The number of the newest entry of the log that is in it.
+    pub seq: u64,
+    /// The team.
+    pub team: TeamView,
+    /// All features, newest first.
+    pub features: Vec<FeatureView>,
 }
 
 /// An error, as RFC 9457 has it, with a hint on what to do.

@@ -208,6 +208,7 @@ impl Team {
     pub async fn view(&self, caller: &Caller) -> Answer<TeamView> {
         let options = self.options();
         let store = self.store();
+        let seq = store.last_event().await.map_err(problem::from_store)?;
         let read = async {
             Ok::<_, StoreError>((store.running().await?, store.asks().await?, store.unshipped().await?))
         };
@@ -217,6 +218,7 @@ impl Team {
             you: caller.person.id.clone(),
             running,
             slots: options.limits.slots,
+            seq,
             paused: self.paused().await?.map(|pause| pause.sentence()),
             asks,
             unshipped,
@@ -332,6 +334,15 @@ impl Team {
         let actor = caller.person.id.as_str();
         self.store().ask_stop(id, actor, Timestamp::now()).await.map_err(problem::from_store)?;
         self.signal_stop(id);
+        self.run(id, caller).await
+    }
+
+    /// Accepts the plan of a run, as it is or as the person changed it.
+    pub async fn accept_plan(&self, caller: &Caller, id: &RunId, text: Option<String>) -> Answer<RunView> {
+        caller.person.may_command_board().map_err(problem::forbidden)?;
+        let actor = caller.person.id.as_str();
+        let accepted = self.store().accept_plan(id, actor, text, Timestamp::now()).await;
+        accepted.map_err(problem::from_store)?;
         self.run(id, caller).await
     }
 

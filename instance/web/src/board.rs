@@ -20,7 +20,7 @@ pub(crate) fn page(team: &TeamView, columns: &[Column]) -> Markup {
             button.btn.go type="button" data-open="add" data-key="n" { "New feature " kbd { "n" } }
             button.btn type="button" data-open="keys" data-key="?" { "Keys " kbd { "?" } }
         }
-        div #board .cols data-base=(base) { (fragment(team, columns)) }
+        div #board .cols data-base=(base) data-seq=(team.seq) { (fragment(team, columns)) }
         dialog #add {
             h2 { "New feature" }
             (add_form(&base))

@@ -89,7 +89,7 @@ pub(crate) fn page(team: &TeamView, run: &RunView, transcript: &TranscriptPage, 
                 div #ask { @if let Some(ask) = &run.approval { (inbox::ask(team, ask)) } }
                 section.panel {
                     h2 { "Transcript" }
-                    div #transcript .log tabindex="0" aria-label="Transcript" data-base=(base) data-run=(summary.id) data-offset=(transcript.next_offset) {
+                    div #transcript .log tabindex="0" aria-label="Transcript" data-base=(base) data-seq=(team.seq) data-run=(summary.id) data-offset=(transcript.next_offset) {
                         @for entry in &transcript.entries {
                             div class=(entry.kind) { (parts::clock(entry.at)) span { (entry.text) } }
                         }

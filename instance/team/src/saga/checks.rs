@@ -31,7 +31,8 @@ pub(super) async fn verify(here: &Here<'_>) -> Result<(), StepError> {
             .iter()
             .any(|fact| !fact.passed && fact.commit == candidate && fact.round < here.run.round)
     {
-        let reason = format!("{} changed nothing in repair round {}.", capital(&here.run.agent), here.run.repairs());
+        let reason =
+            format!("{} changed nothing in repair round {}.", capital(&here.run.agent), here.run.repairs());
         return Err(StepError::failed(FailureClass::GaveUp, reason));
     }
     let results = run(here, &candidate, here.run.round, "checks").await?;
