@@ -74,14 +74,22 @@ pub(crate) fn ask(state: &mut FleetState, ask: Ask, moment: Moment) -> Vec<Effec
     };
     let card = ApprovalCard { approval, facts: ask.facts, words: ask.words, ended: None };
     let desk = Desk { card, feature_title, request: ask.request.clone(), merging: None };
-    let mut effects = supersede(state, &ask.instance, &desk.card.approval.subject.run, moment);
+    // A run asks anew because its change is another one: what was approved before stands no more.
+    let run = desk.card.approval.subject.run.clone();
+    let mut effects = withdraw(state, &ask.instance, &run, "the change is another one now", moment);
     effects.push(answer(&ask.instance, &ask.request, ForgeOutcome::Asked { approval: id }));
     effects.extend(keep(state, desk));
     effects
 }
 
-/// A run asks anew because its change is another one: what was approved before stands no more.
-fn supersede(state: &mut FleetState, instance: &InstanceName, run: &RunId, moment: Moment) -> Vec<Effect> {
+/// What a run asked for, or what was granted to it, stands no more.
+pub(crate) fn withdraw(
+    state: &mut FleetState,
+    instance: &InstanceName,
+    run: &RunId,
+    why: &str,
+    moment: Moment,
+) -> Vec<Effect> {
     let older: Vec<Desk> = state
         .approvals
         .values()
@@ -104,7 +112,7 @@ fn supersede(state: &mut FleetState, instance: &InstanceName, run: &RunId, momen
             asked.state = next;
             asked.decided_at = Some(moment.at);
         }
-        desk.card.ended = Some("The approval lapsed: the change is another one now.".to_owned());
+        desk.card.ended = Some(format!("The approval lapsed: {why}."));
         desk.merging = None;
         effects.extend(keep(state, desk));
     }

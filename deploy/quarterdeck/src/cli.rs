@@ -307,6 +307,14 @@ pub enum FeatureVerb {
         /// Markdown; - reads it from standard input; left out, the comments are listed
         text: Option<String>,
     },
+    /// File a feature that takes a merged one back, as a pull request of its own
+    Revert {
+        /// Which
+        id: FeatureId,
+        /// Why
+        #[arg(long)]
+        reason: Option<String>,
+    },
     /// Give a feature up
     Cancel {
         /// Which

@@ -135,7 +135,29 @@ impl Repo {
 
     /// Merges two commits by their merge base, files only.
     pub async fn merge_tree(&self, ours: &CommitId, theirs: &CommitId) -> Result<Merge, GitError> {
-        let call = self.call(["merge-tree", "--write-tree", "--name-only", "--no-messages", "-z"]);
+        self.merge_by(None, ours, theirs).await
+    }
+
+    /// The files of `ours` without what `commit` brought to its first parent.
+    pub async fn revert_tree(&self, ours: &CommitId, commit: &CommitId) -> Result<Merge, GitError> {
+        let parents = self.commit(commit).await?.map(|commit| commit.parents).unwrap_or_default();
+        let parent = parents.first().ok_or_else(|| GitError::Parse {
+            what: "a commit that can be taken back",
+            text: commit.to_string(),
+        })?;
+        self.merge_by(Some(commit), ours, parent).await
+    }
+
+    async fn merge_by(
+        &self,
+        base: Option<&CommitId>,
+        ours: &CommitId,
+        theirs: &CommitId,
+    ) -> Result<Merge, GitError> {
+        let mut call = self.call(["merge-tree", "--write-tree", "--name-only", "--no-messages", "-z"]);
+        if let Some(base) = base {
+            call = call.arg(format!("--merge-base={base}"));
+        }
         let done = self.git.run(call.args([ours.as_str(), theirs.as_str()])).await?;
         if !matches!(done.code, Some(0 | 1)) {
             return Err(done.failed());

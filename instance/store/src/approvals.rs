@@ -73,7 +73,8 @@ pub(crate) fn put(
 ) -> Result<(), StoreError> {
     let approval = &card.approval;
     c.prepare_cached(
-        "INSERT INTO approvals (key, feature, run, open, deciding, at, card) VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6)
+        "INSERT INTO approvals (key, feature, run, open, deciding, at, card)
+         VALUES (?1, ?2, ?3, ?4 AND NOT EXISTS (SELECT 1 FROM runs WHERE id = ?3 AND ending IS NOT NULL), 0, ?5, ?6)
          ON CONFLICT DO UPDATE SET open = excluded.open, deciding = 0, card = excluded.card",
     )?
     .execute(params![
@@ -94,11 +95,16 @@ pub(crate) fn put(
 
 fn select(c: &Connection, filter: &str, args: impl rusqlite::Params) -> Result<Vec<InboxRow>, StoreError> {
     let mut statement =
-        c.prepare_cached(&format!("SELECT card, deciding, feature FROM approvals {filter}"))?;
+        c.prepare_cached(&format!("SELECT card, deciding, open FROM approvals {filter}"))?;
     let mut rows = statement.query(args)?;
     let mut inbox = Vec::new();
     while let Some(row) = rows.next()? {
-        let card: ApprovalCard = rows::json("approvals", &row.get::<_, String>(0)?)?;
+        let mut card: ApprovalCard = rows::json("approvals", &row.get::<_, String>(0)?)?;
+        // Its run has ended or went back to its agent: the executor hears of it, and nobody is asked meanwhile.
+        if !row.get::<_, bool>(2)? && card.approval.state.is_open() {
+            card.approval.state = ApprovalState::Lapsed;
+            card.ended = Some("Its run does not ask for it any more.".to_owned());
+        }
         let feature = rows::feature_by_id(c, &card.approval.subject.feature)?;
         inbox.push(InboxRow { card, feature_title: feature.wanted.title, deciding: row.get(1)? });
     }

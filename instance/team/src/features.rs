@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 use qd_api::{EventView, FeatureView, MoveFeature, Place, WhyView};
-use qd_board::{Comment, EditFeature, Happened, NewFeature};
+use qd_board::{
+    Comment, EditFeature, Happened, NewFeature, RunEnd, Source, SourceKind, Wanted, wanted::MAX_TITLE,
+};
 use qd_types::{FeatureId, Stage};
 
 use crate::{
@@ -148,6 +150,28 @@ impl Team {
         let now = Timestamp::now();
         let done = self.store().pause(&caller.person.id, id, paused, now).await;
         done.map(|snapshot| views::feature(snapshot, now)).map_err(problem::from_store)
+    }
+
+    /// Files a feature that takes a merged one back: its pull request undoes that merge, and is checked and approved
+    /// like any other.
+    pub async fn revert(&self, caller: &Caller, id: &FeatureId, why: Option<String>) -> Answer<FeatureView> {
+        let view = self.feature(id).await?;
+        let merged = view.run.as_ref().and_then(|run| run.end.clone());
+        let Some(RunEnd::Merged { commit }) = merged else {
+            return Err(problem::refused(format!("{id} is not merged: there is nothing to take back.")));
+        };
+        let title: String =
+            format!("Take back {id}: {}", view.feature.wanted.title).chars().take(MAX_TITLE).collect();
+        let why = why.map_or_else(String::new, |why| format!("\n\n{why}"));
+        let wanted = Wanted {
+            title,
+            description: format!("Undo merge {commit} of {id}.{why}"),
+            priority: 1,
+            source: Some(Source { kind: SourceKind::Revert, reference: id.to_string() }),
+            ..Wanted::default()
+        };
+        let new = NewFeature { wanted, repository: Some(view.feature.repository), ready: true };
+        self.add(caller, new).await
     }
 
     /// The parts of an epic, by number.

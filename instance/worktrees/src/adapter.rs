@@ -134,6 +134,15 @@ impl Worktrees for GitWorktrees {
         self.bring_worktree(repository, run, head, onto).await
     }
 
+    async fn revert(
+        &self,
+        repository: &RepositoryName,
+        run: &RunId,
+        commit: &CommitId,
+    ) -> Result<Brought, WorktreeError> {
+        self.revert_in_worktree(repository, run, commit).await
+    }
+
     async fn diff(
         &self,
         repository: &RepositoryName,

@@ -164,6 +164,15 @@ pub trait Worktrees: Send + Sync {
         onto: &CommitId,
     ) -> Result<Brought, WorktreeError>;
 
+    /// Takes back in the worktree what a commit brought to its first parent, with conflict markers where later work
+    /// builds on it. What the worktree held is overwritten.
+    async fn revert(
+        &self,
+        repository: &RepositoryName,
+        run: &RunId,
+        commit: &CommitId,
+    ) -> Result<Brought, WorktreeError>;
+
     /// What the worktree has changed since its base, committed or not, at most `max` bytes of it.
     async fn diff(
         &self,

@@ -40,6 +40,9 @@ pub(super) async fn feature(common: &Common, verb: FeatureVerb) -> Done {
         FeatureVerb::Resume { id } => {
             client.post(&format!("features/{id}/resume"), &()).await.map_err(explain)?
         }
+        FeatureVerb::Revert { id, reason } => {
+            client.post(&format!("features/{id}/revert"), &Because { reason }).await.map_err(explain)?
+        }
         FeatureVerb::Cancel { id, reason } => {
             client.post(&format!("features/{id}/cancel{}", because(reason)), &()).await.map_err(explain)?
         }

@@ -18,5 +18,6 @@ mod concurrent;
 mod crash;
 mod demo;
 mod door;
+mod engine;
 mod stranger;
 mod support;

@@ -33,6 +33,7 @@ pub(super) fn router() -> Router<Team> {
         .route("/features/{id}/cancel", post(cancel))
         .route("/features/{id}/pause", post(pause))
         .route("/features/{id}/resume", post(resume))
+        .route("/features/{id}/revert", post(revert))
 }
 
 #[derive(Deserialize)]
@@ -126,4 +127,13 @@ async fn resume(
     Id(id): Id<FeatureId>,
 ) -> Answer<FeatureView> {
     Ok(Json(team.resume_feature(&caller, &id).await?))
+}
+
+async fn revert(
+    State(team): State<Team>,
+    Extension(caller): Extension<Caller>,
+    Id(id): Id<FeatureId>,
+    Body(because): Body<Because>,
+) -> Answer<FeatureView> {
+    Ok(Json(team.revert(&caller, &id, because.reason).await?))
 }

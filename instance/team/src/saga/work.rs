@@ -7,9 +7,9 @@ use qd_agents::{
     prompt::{self, FailingCheck, Turn},
     transcript::Kind,
 };
-use qd_board::{FailureClass, PlanMode};
+use qd_board::{FailureClass, PlanMode, RunEnd, SourceKind};
 use qd_store::RunFact;
-use qd_types::Step;
+use qd_types::{CommitId, FeatureId, Step};
 
 use super::{Here, StepError, chain};
 
@@ -30,6 +30,9 @@ pub(super) async fn worktree(here: &Here<'_>) -> Result<(), StepError> {
 /// The agent's turn: a plan first where one is wanted, then the work; in a repair round with the failing check's log,
 /// after a conflict with the conflicting parts.
 pub(super) async fn agent(here: &Here<'_>) -> Result<(), StepError> {
+    if let Some(merged) = reverts(here).await? {
+        return take_back(here, &merged).await;
+    }
     if here.feature.wanted.plan != PlanMode::None && here.run.plan.is_none() {
         return plan(here).await;
     }
@@ -52,6 +55,35 @@ pub(super) async fn agent(here: &Here<'_>) -> Result<(), StepError> {
     let note = qd_board::why::minutes(end.took.as_secs());
     let worked = RunFact::Worked(u64::try_from(end.took.as_millis()).unwrap_or(u64::MAX));
     here.done(Step::Agent, Some(note), vec![RunFact::Words(words), worked]).await
+}
+
+/// The merge that this feature takes back, if that is what it is for and it was not done yet.
+async fn reverts(here: &Here<'_>) -> Result<Option<CommitId>, StepError> {
+    let source = here.feature.wanted.source.as_ref().filter(|source| source.kind == SourceKind::Revert);
+    let Some(source) = source.filter(|_| here.run.round == 0) else { return Ok(None) };
+    let gone = || StepError::failed(FailureClass::Validation, format!("{} is not merged.", source.reference));
+    let id: FeatureId = source.reference.parse().map_err(|_| gone())?;
+    let run = here.store().snapshot(&id, jiff::Timestamp::now()).await?.run.ok_or_else(gone)?;
+    match run.end {
+        Some(RunEnd::Merged { commit }) => Ok(Some(commit)),
+        _ => Err(gone()),
+    }
+}
+
+/// Takes a merge back. The agent works only where later work builds on it.
+async fn take_back(here: &Here<'_>, merged: &CommitId) -> Result<(), StepError> {
+    let name = &here.repository.spec.name;
+    let brought = here.team.worktrees().revert(name, &here.run.id, merged).await?;
+    if brought.files.is_empty() {
+        let text = format!("Took back {merged}.");
+        here.transcript()?.append(Kind::System, &text)?;
+        return here.done(Step::Agent, Some("taken back".into()), vec![RunFact::Words(None)]).await;
+    }
+    let about = format!("the conflict with later work in {}", brought.files.join(", "));
+    let feedback = prompt::Feedback { about, text: brought.hunks };
+    let end = take_turn(here, Turn::Return(&feedback)).await?;
+    let worked = RunFact::Worked(u64::try_from(end.took.as_millis()).unwrap_or(u64::MAX));
+    here.done(Step::Agent, Some("taken back".into()), vec![RunFact::Words(Some(end.words)), worked]).await
 }
 
 /// The agent writes a plan. The step goes on after it.
