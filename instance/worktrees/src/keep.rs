@@ -57,6 +57,8 @@ impl GitWorktrees {
                 mirror.commit_tree(&new).await.map_err(git("preserving work"))?
             }
         };
+        let base = record(mirror, run).await?.base;
+        self.note_preserved(mirror, run, &commit, base.as_ref().or(origin), reason).await?;
         swap(mirror, &reference, &commit, kept.as_ref()).await?;
         Ok(Some(commit))
     }

@@ -101,6 +101,7 @@ impl Layout {
 pub(crate) const BASES: &str = "refs/quarterdeck/base/";
 pub(crate) const BRANCHES: &str = "refs/quarterdeck/branch/";
 pub(crate) const FORGE: &str = "refs/remotes/origin/";
+pub(crate) const PRESERVED: &str = "refs/quarterdeck/preserved/";
 
 pub(crate) fn base_ref(run: &RunId) -> String {
     format!("{BASES}{run}")
@@ -111,5 +112,10 @@ pub(crate) fn branch_ref(run: &RunId) -> String {
 }
 
 pub(crate) fn preserved_ref(run: &RunId) -> String {
-    format!("refs/quarterdeck/preserved/{run}")
+    format!("{PRESERVED}{run}")
+}
+
+/// What is noted about preserved work.
+pub(crate) fn note_ref(run: &RunId) -> String {
+    format!("refs/quarterdeck/note/{run}")
 }

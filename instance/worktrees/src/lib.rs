@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod adapter;
+pub mod care;
 mod checkout;
 mod create;
 pub mod error;
@@ -13,6 +14,7 @@ pub mod port;
 mod work;
 
 pub use adapter::GitWorktrees;
+pub use care::{Care, Preserved, Restored};
 pub use error::WorktreeError;
 pub use layout::{Layout, Purpose};
 pub use port::{Found, Merged, RepositorySpec, Stamp, Worktree, Worktrees};

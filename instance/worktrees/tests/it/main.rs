@@ -4,5 +4,6 @@
 
 mod create;
 mod keep;
+mod preserved;
 mod site;
 mod work;
