@@ -1,8 +1,8 @@
-//! What a change weighs, and every reference as it is. Read with libgit2; nothing is written.
+//! What a change weighs, and every reference as it is, to be taken down and put back.
 
 use qd_types::CommitId;
 
-use crate::{GitError, Repo};
+use crate::{GitError, Repo, names::full_name};
 
 /// What a change brings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -58,5 +58,35 @@ impl Repo {
             Ok(found)
         };
         self.read("listing references", list).await
+    }
+
+    /// Puts a reference back to what it held (none: is not there), if it still holds what it was found with.
+    /// Of one that names another, the latter can't be checked.
+    pub async fn put_reference(
+        &self,
+        name: &str,
+        back: Option<&str>,
+        from: Option<&str>,
+    ) -> Result<(), GitError> {
+        let name = full_name(name)?;
+        if let Some(target) = back.and_then(|back| back.strip_prefix("ref: ")) {
+            return self.point(&name, target).await;
+        }
+        let known = |held: &str| held.parse::<CommitId>().is_ok();
+        if from.is_some_and(|from| from.starts_with("ref: ")) {
+            self.unpoint(&name).await?;
+        }
+        let call = self.call(["update-ref", "--no-deref"]);
+        let call = match back {
+            Some(back) => call.args(["--", &name, back]),
+            None => call.args(["-d", "--", &name]),
+        };
+        // Git checks what it stands at, if that is an object.
+        let call = match from {
+            Some(from) if known(from) => call.arg(from),
+            _ => call,
+        };
+        self.git.ok(call).await?;
+        Ok(())
     }
 }

@@ -110,6 +110,12 @@ pub enum WorktreeError {
         /// Whose.
         run: RunId,
     },
+    /// What was before the run's agent is not known.
+    #[error("the run {run} has no guard: what was before its agent is not known, so nothing can be compared")]
+    NoGuard {
+        /// Whose.
+        run: RunId,
+    },
     /// Something is where a new folder was to be.
     #[error("{} exists already: name a folder that does not", path.display())]
     FolderTaken {

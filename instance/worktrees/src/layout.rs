@@ -65,6 +65,16 @@ impl Layout {
         self.state.join("trash")
     }
 
+    /// What is known about runs whose agents work.
+    pub fn guards(&self) -> PathBuf {
+        self.state.join("guards")
+    }
+
+    /// Whether a path is somewhere in the instance's state folder.
+    pub fn holds(&self, path: &Path) -> bool {
+        path.starts_with(&self.state)
+    }
+
     /// A repository's mirror.
     pub fn mirror(&self, repository: &RepositoryName) -> PathBuf {
         self.repositories().join(format!("{repository}.git"))

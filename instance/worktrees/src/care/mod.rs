@@ -10,8 +10,10 @@ use qd_types::{RepositoryName, RunId};
 
 use crate::{GitWorktrees, WorktreeError};
 
+pub mod guard;
 pub mod preserved;
 
+pub use guard::Violation;
 pub use preserved::{Preserved, Restored};
 
 /// Looking after worktrees. Every operation may be repeated after a crash.
@@ -44,6 +46,21 @@ pub trait Care: Send + Sync {
         older_than: SignedDuration,
         active: &[RunId],
     ) -> Result<Vec<Preserved>, WorktreeError>;
+
+    /// Takes down what the run's agent must not touch, before it starts. A guard that is open already stays
+    /// as it is: what was done since a crash is still to be found.
+    async fn guard_before(&self, repository: &RepositoryName, run: &RunId) -> Result<(), WorktreeError>;
+
+    /// Compares, after the agent and all that it started has ended. What can be put back safely is put back.
+    /// Gives everything found since the guard was last forgotten, so it may be repeated.
+    async fn guard_after(
+        &self,
+        repository: &RepositoryName,
+        run: &RunId,
+    ) -> Result<Vec<Violation>, WorktreeError>;
+
+    /// Forgets what was found, once the caller has it on record. Not having a guard is fine.
+    async fn guard_forget(&self, run: &RunId) -> Result<(), WorktreeError>;
 }
 
 #[async_trait]
@@ -77,5 +94,21 @@ impl Care for GitWorktrees {
         active: &[RunId],
     ) -> Result<Vec<Preserved>, WorktreeError> {
         self.let_go(now, older_than, active).await
+    }
+
+    async fn guard_before(&self, repository: &RepositoryName, run: &RunId) -> Result<(), WorktreeError> {
+        self.open_guard(repository, run).await
+    }
+
+    async fn guard_after(
+        &self,
+        repository: &RepositoryName,
+        run: &RunId,
+    ) -> Result<Vec<Violation>, WorktreeError> {
+        self.close_guard(repository, run).await
+    }
+
+    async fn guard_forget(&self, run: &RunId) -> Result<(), WorktreeError> {
+        self.drop_guard(run).await
     }
 }

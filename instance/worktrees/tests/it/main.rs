@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail this way")]
 
 mod create;
+mod guard;
 mod keep;
 mod preserved;
 mod site;
