@@ -8,7 +8,9 @@ pub mod names;
 pub mod objects;
 pub mod refs;
 pub mod repo;
+pub mod spread;
 pub mod turns;
+pub mod weigh;
 pub mod worktree;
 
 pub use command::Git;
@@ -19,4 +21,5 @@ pub use objects::{Commit, Merge, NewCommit};
 pub use refs::Swap;
 pub use repo::{Push, Repo};
 pub use turns::Turns;
+pub use weigh::Weight;
 pub use worktree::{At, Head, WorktreeEntry, WorktreeState};

@@ -94,8 +94,7 @@ pub(crate) fn put(
 }
 
 fn select(c: &Connection, filter: &str, args: impl rusqlite::Params) -> Result<Vec<InboxRow>, StoreError> {
-    let mut statement =
-        c.prepare_cached(&format!("SELECT card, deciding, open FROM approvals {filter}"))?;
+    let mut statement = c.prepare_cached(&format!("SELECT card, deciding, open FROM approvals {filter}"))?;
     let mut rows = statement.query(args)?;
     let mut inbox = Vec::new();
     while let Some(row) = rows.next()? {

@@ -102,6 +102,26 @@ pub enum WorktreeError {
         /// Its name.
         command: String,
     },
+    /// Nothing of the run is preserved.
+    #[error("nothing of the run {run} is preserved in {repository}: `preserved list` names what is")]
+    NothingPreserved {
+        /// Which.
+        repository: RepositoryName,
+        /// Whose.
+        run: RunId,
+    },
+    /// What was before the run's agent is not known.
+    #[error("the run {run} has no guard: what was before its agent is not known, so nothing can be compared")]
+    NoGuard {
+        /// Whose.
+        run: RunId,
+    },
+    /// Something is where a new folder was to be.
+    #[error("{} exists already: name a folder that does not", path.display())]
+    FolderTaken {
+        /// Where.
+        path: PathBuf,
+    },
     /// A text is no branch's name, or no purpose.
     #[error("{text:?} is not {what}")]
     Name {

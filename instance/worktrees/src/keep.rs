@@ -7,6 +7,7 @@ use qd_types::{CommitId, RepositoryName, RunId};
 
 use crate::{
     GitWorktrees, Purpose, Stamp, WorktreeError,
+    care::guard::moves::{GONE, note_reference},
     error::{git, io},
     layout::{FORGE, base_ref, branch_ref, preserved_ref},
     mirror::{record, swap},
@@ -57,6 +58,8 @@ impl GitWorktrees {
                 mirror.commit_tree(&new).await.map_err(git("preserving work"))?
             }
         };
+        let base = record(mirror, run).await?.base;
+        self.note_preserved(mirror, run, &commit, base.as_ref().or(origin), reason).await?;
         swap(mirror, &reference, &commit, kept.as_ref()).await?;
         Ok(Some(commit))
     }
@@ -132,6 +135,7 @@ impl GitWorktrees {
             other => other?,
         };
         self.refuse_occupied(&folders).await?;
+        self.note_work(run).await?;
         let kept = self.preserve_in(&mirror, run, None, "The worktree was removed.", stamp).await?;
         for purpose in &checkouts {
             self.remove_checkout(repository, run, purpose).await?;
@@ -139,6 +143,7 @@ impl GitWorktrees {
         self.discard(&path).await?;
         mirror.worktree_remove(&path).await.map_err(git("removing a worktree's registration"))?;
         self.forget(&mirror, run, kept.as_ref()).await?;
+        self.drop_guard(run).await?;
         Ok(kept)
     }
 
@@ -155,14 +160,17 @@ impl GitWorktrees {
                 let tips = std::slice::from_ref(&at);
                 let more =
                     mirror.has_more_than(tips, &[&format!("{FORGE}*")], &safe).await.map_err(git(what))?;
+                note_reference(mirror, &reference, GONE).await?;
                 if more || mirror.delete_ref(&reference, &at).await.map_err(git(what))? != Swap::Done {
                     return Err(WorktreeError::Raced { reference });
                 }
             }
+            note_reference(mirror, &branch_ref(run), GONE).await?;
             mirror.unpoint(&branch_ref(run)).await.map_err(git(what))?;
         }
         if let Some(base) = known.base {
             let reference = base_ref(run);
+            note_reference(mirror, &reference, GONE).await?;
             if mirror.delete_ref(&reference, &base).await.map_err(git(what))? != Swap::Done {
                 return Err(WorktreeError::Raced { reference });
             }

@@ -65,6 +65,16 @@ impl Layout {
         self.state.join("trash")
     }
 
+    /// What is known about runs whose agents work.
+    pub fn guards(&self) -> PathBuf {
+        self.state.join("guards")
+    }
+
+    /// Whether a path is somewhere in the instance's state folder.
+    pub fn holds(&self, path: &Path) -> bool {
+        path.starts_with(&self.state)
+    }
+
     /// A repository's mirror.
     pub fn mirror(&self, repository: &RepositoryName) -> PathBuf {
         self.repositories().join(format!("{repository}.git"))
@@ -101,6 +111,7 @@ impl Layout {
 pub(crate) const BASES: &str = "refs/quarterdeck/base/";
 pub(crate) const BRANCHES: &str = "refs/quarterdeck/branch/";
 pub(crate) const FORGE: &str = "refs/remotes/origin/";
+pub(crate) const PRESERVED: &str = "refs/quarterdeck/preserved/";
 
 pub(crate) fn base_ref(run: &RunId) -> String {
     format!("{BASES}{run}")
@@ -111,5 +122,10 @@ pub(crate) fn branch_ref(run: &RunId) -> String {
 }
 
 pub(crate) fn preserved_ref(run: &RunId) -> String {
-    format!("refs/quarterdeck/preserved/{run}")
+    format!("{PRESERVED}{run}")
+}
+
+/// What is noted about preserved work.
+pub(crate) fn note_ref(run: &RunId) -> String {
+    format!("refs/quarterdeck/note/{run}")
 }

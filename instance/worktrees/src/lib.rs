@@ -2,6 +2,7 @@
 
 pub mod adapter;
 mod bring;
+pub mod care;
 mod checkout;
 mod create;
 pub mod error;
@@ -14,6 +15,7 @@ pub mod port;
 mod work;
 
 pub use adapter::GitWorktrees;
+pub use care::{Care, Preserved, Restored, Violation};
 pub use error::WorktreeError;
 pub use layout::{Layout, Purpose};
 pub use port::{Brought, Found, Merged, RepositorySpec, Stamp, Worktree, Worktrees};

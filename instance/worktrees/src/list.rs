@@ -12,6 +12,15 @@ use crate::{
 };
 
 impl GitWorktrees {
+    /// The repositories that have a mirror, or one that is being made, by name.
+    pub(crate) async fn mirrors(&self) -> Result<Vec<RepositoryName>, WorktreeError> {
+        let paths = entries(self.layout.repositories()).await?;
+        let names = paths.iter().filter_map(|path| path.file_name()?.to_str()?.strip_suffix(".git"));
+        let mut names: Vec<RepositoryName> = names.filter_map(|name| name.parse().ok()).collect();
+        names.sort();
+        Ok(names)
+    }
+
     pub(crate) async fn list_all(&self) -> Result<Vec<Found>, WorktreeError> {
         let mut paths: BTreeMap<PathBuf, Option<RepositoryName>> = BTreeMap::new();
         for folder in [self.layout.worktrees(), self.layout.checkouts()] {
@@ -19,10 +28,7 @@ impl GitWorktrees {
                 paths.insert(path, None);
             }
         }
-        for path in entries(self.layout.repositories()).await? {
-            let name =
-                path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".git"));
-            let Some(name) = name.and_then(|name| name.parse::<RepositoryName>().ok()) else { continue };
+        for name in self.mirrors().await? {
             let Ok(mirror) = self.mirror(&name).await else {
                 // Being made; a refresh finishes it.
                 continue;
@@ -54,7 +60,7 @@ impl GitWorktrees {
     }
 }
 
-async fn entries(folder: PathBuf) -> Result<Vec<PathBuf>, WorktreeError> {
+pub(crate) async fn entries(folder: PathBuf) -> Result<Vec<PathBuf>, WorktreeError> {
     let mut found = Vec::new();
     let mut entries = tokio::fs::read_dir(&folder).await.map_err(io("listing a folder", &folder))?;
     while let Some(entry) = entries.next_entry().await.map_err(io("listing a folder", &folder))? {

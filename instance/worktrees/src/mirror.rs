@@ -6,6 +6,7 @@ use qd_types::{CommitId, RepositoryName, RunId};
 
 use crate::{
     GitWorktrees, RepositorySpec, WorktreeError,
+    care::guard::{fetch_turn, moves::note_reference},
     error::git,
     layout::{FORGE, base_ref, branch_ref},
 };
@@ -37,6 +38,7 @@ pub(crate) async fn swap(
     if expected == Some(new) {
         return Ok(());
     }
+    note_reference(mirror, reference, new.as_str()).await?;
     match mirror.update_ref(reference, new, expected).await.map_err(git("moving a reference"))? {
         Swap::Done => Ok(()),
         Swap::Lost { actual } if actual.as_ref() == Some(new) => Ok(()),
@@ -81,7 +83,13 @@ impl GitWorktrees {
             }
         };
         let all = format!("+refs/heads/*:{FORGE}*");
-        mirror.fetch(&repository.remote, &[&all], true).await.map_err(git("fetching from the forge"))?;
+        {
+            let _fetch = self.turns.take(fetch_turn(&mirror)).await;
+            let before = self.before_fetch(&mirror).await?;
+            let fetched = mirror.fetch(&repository.remote, &[&all], true).await;
+            self.after_fetch(&mirror, before).await?;
+            fetched.map_err(git("fetching from the forge"))?;
+        }
         let target = format!("{FORGE}{}", repository.target);
         let head = mirror.resolve(&target).await.map_err(git("reading the target branch"))?;
         head.ok_or_else(|| WorktreeError::NoTarget {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use qd_git::{DiffStat, DiffText, Identity};
 use qd_types::{CommitId, RepositoryName, RunId};
 
-use crate::{Purpose, WorktreeError};
+use crate::{Care, Purpose, WorktreeError};
 
 /// A repository, as the configuration describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +80,7 @@ pub struct Found {
 
 /// Worktrees for runs. Every operation may be repeated after a crash, by another process too.
 #[async_trait]
-pub trait Worktrees: Send + Sync {
+pub trait Worktrees: Care + Send + Sync {
     /// Fetches the forge's branches and gives the head of the target branch.
     async fn refresh(&self, repository: &RepositorySpec) -> Result<CommitId, WorktreeError>;
 

@@ -198,3 +198,19 @@ async fn what_is_paused_does_not_start_and_says_so() {
     let error = client.patch::<_, FeatureView>("features/A-1", &edit).await.unwrap_err();
     insta::assert_snapshot!(error, @"epic: would make a circle: A-1 is a part of A-2 is a part of A-1.");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_writes_outside_of_its_worktree_fails_and_it_is_put_back() {
+    let agent = "d=$(git rev-parse --git-common-dir); echo 'exit 1' > $d/hooks/post-checkout; \
+                 git config core.fsmonitor ./evil; git update-ref refs/heads/stolen HEAD; echo yes > out.txt";
+    let (project, up) = fleet(&[("README.md", "x\n")], agent, None, "");
+    let mut client = up.client("alpha", None);
+    add(&mut client, "Reach out").await;
+    let held = until(&mut client, "A-1", |view| view.feature.held.is_some()).await;
+    assert!(held.sentence.starts_with("Shell wrote outside of its worktree: "), "{}", held.sentence);
+    let mirror = project.state().join("instances/alpha/repos/project.git");
+    assert!(!mirror.join("hooks/post-checkout").exists(), "{}", held.sentence);
+    assert!(!std::fs::read_to_string(mirror.join("config")).unwrap().contains("fsmonitor"));
+    let said = said(&mut client, "A-1.1").await;
+    assert!(said.contains("stolen") && said.contains("config"), "{said}");
+}

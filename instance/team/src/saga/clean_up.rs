@@ -18,6 +18,8 @@ const TRIES: u32 = 10;
 pub(super) async fn clean_up(here: &Here<'_>) -> Result<(), StepError> {
     reconcile::end_leftover(here.team, &here.run.id).await.map_err(StepError::Again)?;
     let name = &here.repository.spec.name;
+    // What was found is in the run's facts and transcript.
+    here.team.worktrees().guard_forget(&here.run.id).await?;
     let mut tries = 0;
     let preserved = loop {
         match here.team.worktrees().remove(name, &here.run.id, &here.stamp()).await {

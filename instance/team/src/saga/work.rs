@@ -143,7 +143,10 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
     };
     let mut transcript = here.transcript()?;
     let keeper = here.keeper();
+    here.team.worktrees().guard_before(name, &here.run.id).await?;
     let worked = agent.work(task, &mut transcript, &keeper, here.stop.clone()).await;
+    drop(transcript);
+    guarded(here).await?;
     let end = worked.map_err(|error| {
         StepError::failed(FailureClass::Tool, format!("{}.", crate::problem::capital(&chain(&error))))
     })?;
@@ -154,6 +157,36 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
         // An exit code proves nothing: the diff and the checks decide.
         Ended::Exited(_) | Ended::Signalled(_) => Ok(end),
     }
+}
+
+/// Looks for what the agent touched outside of its worktree. What can be put back is; any of it fails the run.
+async fn guarded(here: &Here<'_>) -> Result<(), StepError> {
+    let name = &here.repository.spec.name;
+    let violations = here.team.worktrees().guard_after(name, &here.run.id).await?;
+    if violations.is_empty() {
+        return Ok(here.team.worktrees().guard_forget(&here.run.id).await?);
+    }
+    let mut transcript = here.transcript()?;
+    for violation in &violations {
+        let back = if violation.put_back { " It is put back." } else { "" };
+        transcript.append(Kind::System, &format!("Outside of the worktree: {}.{back}", violation.what))?;
+    }
+    let grave: Vec<_> = violations.iter().filter(|violation| violation.grave).collect();
+    let Some(first) = grave.first() else {
+        return Ok(here.team.worktrees().guard_forget(&here.run.id).await?);
+    };
+    let more = match grave.len() - 1 {
+        0 => String::new(),
+        more => format!(" And {more} more, see the transcript."),
+    };
+    let beside: Vec<String> = first.beside.iter().map(ToString::to_string).collect();
+    let beside = match beside.as_slice() {
+        [] => String::new(),
+        runs => format!(" It may have been {}, which worked at the same time.", runs.join(" or ")),
+    };
+    let agent = crate::problem::capital(&here.run.agent);
+    let reason = format!("{agent} wrote outside of its worktree: {}.{beside}{more}", first.what);
+    Err(StepError::failed(FailureClass::Violation, reason))
 }
 
 async fn facts(here: &Here<'_>) -> Result<prompt::Facts, StepError> {

@@ -4,6 +4,8 @@
 
 mod bring;
 mod create;
+mod guard;
 mod keep;
+mod preserved;
 mod site;
 mod work;

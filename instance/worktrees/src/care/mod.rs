@@ -1,0 +1,114 @@
+//! The port's other half: looking after what is there. Preserved work, guards around runs, set-up,
+//! maintenance, room on the disk. Not a run's own steps: those are `port`.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use qd_git::DiffText;
+use qd_types::{RepositoryName, RunId};
+
+use crate::{GitWorktrees, WorktreeError};
+
+pub mod guard;
+pub mod preserved;
+
+pub use guard::Violation;
+pub use preserved::{Preserved, Restored};
+
+/// Looking after worktrees. Every operation may be repeated after a crash.
+#[async_trait]
+pub trait Care: Send + Sync {
+    /// All preserved work, by repository and run.
+    async fn preserved(&self) -> Result<Vec<Preserved>, WorktreeError>;
+
+    /// What preserved work has that the run did not start with, at most `max` bytes of it.
+    async fn preserved_diff(
+        &self,
+        repository: &RepositoryName,
+        run: &RunId,
+        max: usize,
+    ) -> Result<DiffText, WorktreeError>;
+
+    /// Puts preserved work at the mirror's branch `restored/<run>`, and if a folder is named, as a clone of
+    /// its own there. The folder must not exist. What is preserved stays preserved.
+    async fn restore_preserved(
+        &self,
+        repository: &RepositoryName,
+        run: &RunId,
+        folder: Option<&Path>,
+    ) -> Result<Restored, WorktreeError>;
+
+    /// Lets go of what was preserved longer ago than this, and says what it was. Never of an active run's.
+    async fn prune_preserved(
+        &self,
+        now: Timestamp,
+        older_than: SignedDuration,
+        active: &[RunId],
+    ) -> Result<Vec<Preserved>, WorktreeError>;
+
+    /// Takes down what the run's agent must not touch, before it starts. A guard that is open already stays
+    /// as it is: what was done since a crash is still to be found.
+    async fn guard_before(&self, repository: &RepositoryName, run: &RunId) -> Result<(), WorktreeError>;
+
+    /// Compares, after the agent and all that it started has ended. What can be put back safely is put back.
+    /// Gives everything found since the guard was last forgotten, so it may be repeated.
+    async fn guard_after(
+        &self,
+        repository: &RepositoryName,
+        run: &RunId,
+    ) -> Result<Vec<Violation>, WorktreeError>;
+
+    /// Forgets what was found, once the caller has it on record. Not having a guard is fine.
+    async fn guard_forget(&self, run: &RunId) -> Result<(), WorktreeError>;
+}
+
+#[async_trait]
+impl Care for GitWorktrees {
+    async fn preserved(&self) -> Result<Vec<Preserved>, WorktreeError> {
+        self.preserved_all().await
+    }
+
+    async fn preserved_diff(
+        &self,
+        repository: &RepositoryName,
+        run: &RunId,
+        max: usize,
+    ) -> Result<DiffText, WorktreeError> {
+        self.show_preserved(repository, run, max).await
+    }
+
+    async fn restore_preserved(
+        &self,
+        repository: &RepositoryName,
+        run: &RunId,
+        folder: Option<&Path>,
+    ) -> Result<Restored, WorktreeError> {
+        self.put_back(repository, run, folder).await
+    }
+
+    async fn prune_preserved(
+        &self,
+        now: Timestamp,
+        older_than: SignedDuration,
+        active: &[RunId],
+    ) -> Result<Vec<Preserved>, WorktreeError> {
+        self.let_go(now, older_than, active).await
+    }
+
+    async fn guard_before(&self, repository: &RepositoryName, run: &RunId) -> Result<(), WorktreeError> {
+        self.open_guard(repository, run).await
+    }
+
+    async fn guard_after(
+        &self,
+        repository: &RepositoryName,
+        run: &RunId,
+    ) -> Result<Vec<Violation>, WorktreeError> {
+        self.close_guard(repository, run).await
+    }
+
+    async fn guard_forget(&self, run: &RunId) -> Result<(), WorktreeError> {
+        self.drop_guard(run).await
+    }
+}
