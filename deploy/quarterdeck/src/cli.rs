@@ -71,6 +71,9 @@ pub enum Verb {
     /// Long operations: what is under way, what gave up
     #[command(subcommand)]
     Operation(OperationVerb),
+    /// Work that was kept when its worktree went
+    #[command(subcommand)]
+    Preserved(PreservedVerb),
     /// Let nothing start in the team; what runs goes on
     Pause {
         /// Why
@@ -141,6 +144,32 @@ pub enum OperationVerb {
     Stop {
         /// Its number
         id: u64,
+    },
+}
+
+/// What to do with preserved work.
+#[derive(Debug, Subcommand)]
+pub enum PreservedVerb {
+    /// List it, newest first
+    List,
+    /// What it changes
+    Show {
+        /// The run it is of, like
+        id: RunId,
+    },
+    /// Put it at a branch of the team's mirror, and with --into as a clone in a new folder
+    Restore {
+        /// The run it is of, like
+        id: RunId,
+        /// A folder that does not exist yet
+        #[arg(long, value_name = "DIR")]
+        into: Option<PathBuf>,
+    },
+    /// Let go of what is older than configured
+    Prune {
+        /// Than so many days instead
+        #[arg(long)]
+        days: Option<u32>,
     },
 }
 

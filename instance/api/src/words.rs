@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 use qd_board::{Assignment, CheckFact, Clash, Feature, Feedback, RunEnd, Waits};
-use qd_types::{Approval, Ballot, CommitId, FeatureId, InstanceName, Line, PersonId, RunId, Stage, Step};
+use qd_types::{
+    Approval, Ballot, CommitId, FeatureId, InstanceName, Line, PersonId, RepositoryName, RunId, Stage, Step,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -251,6 +253,58 @@ pub struct AcceptPlan {
     /// The plan as the person changed it; left out, it is accepted as it is.
     #[serde(default)]
     pub text: Option<String>,
+}
+
+/// Work that was kept when its worktree went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PreservedView {
+    /// Whose.
+    pub run: RunId,
+    /// Which repository's.
+    pub repository: RepositoryName,
+    /// The commit that has it all.
+    pub commit: CommitId,
+    /// When it was preserved.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// When it goes.
+    #[schemars(with = "String")]
+    pub until: Timestamp,
+    /// Why it was preserved.
+    pub note: String,
+    /// Files that differ from what the run started from.
+    pub files: u64,
+    /// Bytes of those files.
+    pub bytes: u64,
+}
+
+/// Where preserved work is to go.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RestorePreserved {
+    /// A folder that does not exist yet, as an absolute path: a clone is put there.
+    #[serde(default)]
+    pub folder: Option<std::path::PathBuf>,
+}
+
+/// Where preserved work was put.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RestoredView {
+    /// The branch in the team's mirror.
+    pub branch: String,
+    /// What has it.
+    pub commit: CommitId,
+    /// The clone, if one was asked for.
+    pub folder: Option<std::path::PathBuf>,
+}
+
+/// Which preserved work to let go of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PrunePreserved {
+    /// What was preserved more days ago than this; left out, as configured.
+    #[serde(default)]
+    pub days: Option<u32>,
 }
 
 /// What the instance is.

@@ -4,6 +4,7 @@ mod api;
 mod control;
 mod features;
 mod options;
+mod preserved;
 mod problem;
 mod reconcile;
 mod saga;

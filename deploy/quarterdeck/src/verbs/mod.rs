@@ -5,6 +5,7 @@ mod demo;
 mod feature;
 mod init;
 mod operation;
+mod preserved;
 mod run;
 mod up;
 mod vote;
@@ -44,6 +45,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, UserError> {
         Verb::Feature(verb) => feature::feature(&common, verb).await?,
         Verb::Run(verb) => run::run(&common, verb).await?,
         Verb::Operation(verb) => operation::operation(&common, verb).await?,
+        Verb::Preserved(verb) => preserved::preserved(&common, verb).await?,
         Verb::Pause { reason } => operation::pause(&common, reason).await?,
         Verb::Resume => operation::resume(&common).await?,
         Verb::Approvals => vote::list(&common).await?,

@@ -214,3 +214,26 @@ async fn an_agent_that_writes_outside_of_its_worktree_fails_and_it_is_put_back()
     let said = said(&mut client, "A-1.1").await;
     assert!(said.contains("stolen") && said.contains("config"), "{said}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_of_a_stopped_run_is_preserved_shown_restored_and_let_go() {
+    let agent = "echo precious > out.txt; sleep 60";
+    let (project, up) = fleet(&[("README.md", "x\n")], agent, None, "");
+    let mut client = up.client("alpha", None);
+    add(&mut client, "Precious").await;
+    let out = project.state().join("instances/alpha/worktrees/A-1.1/out.txt");
+    until(&mut client, "A-1", |_| out.exists()).await;
+    project.ok(&["run", "stop", "A-1.1"]);
+    until(&mut client, "A-1", |view| view.run.as_ref().is_some_and(|run| run.ended_at.is_some())).await;
+    let listed = project.ok(&["preserved", "list"]);
+    assert!(listed.starts_with("A-1.1 ") && listed.contains("1 file, 9 bytes"), "{listed}");
+    assert!(project.ok(&["preserved", "show", "A-1.1"]).contains("+precious"));
+    project.ok(&["preserved", "restore", "A-1.1", "--into", "../restored"]);
+    let restored = project.folder().join("../restored/out.txt");
+    assert_eq!(std::fs::read_to_string(restored).unwrap(), "precious\n");
+    assert_eq!(project.ok(&["preserved", "prune"]), "Nothing is old enough to go.\n");
+    assert!(project.ok(&["preserved", "prune", "--days", "0"]).starts_with("A-1.1 "));
+    assert_eq!(project.ok(&["preserved", "list"]), "Nothing is preserved: all work is on the forge.\n");
+    let refused = String::from_utf8(project.run(&["preserved", "show", "A-1.1"]).stderr).unwrap();
+    insta::assert_snapshot!(refused, @"quarterdeck: Nothing of run A-1.1 is preserved. quarterdeck preserved list shows what is.");
+}

@@ -4,6 +4,7 @@ mod approvals;
 mod events;
 mod features;
 mod operations;
+mod preserved;
 mod request;
 mod runs;
 
@@ -25,6 +26,7 @@ pub fn router(team: Team) -> Router {
         .merge(runs::router())
         .merge(approvals::router())
         .merge(operations::router())
+        .merge(preserved::router())
         .merge(events::router())
         .with_state(team)
 }
