@@ -186,9 +186,9 @@ fn pauses_quiet_hours_and_broken_causes_hold_everything_they_concern() {
     scene.broken = BTreeMap::from([("agent claude".into(), later)]);
     assert_eq!(scene.hold(&[plain("A-1")], "A-1"), Some(Hold::Broken("agent claude".into(), later)));
     let other = candidate("A-2", Wanted { agent: Some("codex".into()), ..Wanted::default() });
-    assert_eq!(scene.starts(&[other.clone()]), ["A-2"]);
+    assert_eq!(scene.starts(std::slice::from_ref(&other)), ["A-2"]);
     scene.quiet_until = Some(later);
-    assert_eq!(scene.hold(&[other.clone()], "A-2"), Some(Hold::Quiet(later)));
+    assert_eq!(scene.hold(std::slice::from_ref(&other), "A-2"), Some(Hold::Quiet(later)));
     scene.paused = Some("mira".into());
     assert_eq!(scene.hold(&[other], "A-2"), Some(Hold::TeamPaused("mira".into())));
 }

@@ -344,7 +344,7 @@ fn refuse_unknown(c: &Connection, id: &FeatureId, wanted: &Wanted) -> Result<(),
 /// Walks up the epics; an error names the way round if it comes back.
 fn refuse_epic_cycle(c: &Connection, start: &FeatureId) -> Result<(), StoreError> {
     let start = start.to_string();
-    let mut path = vec![start.clone()];
+    let mut path = vec![start];
     loop {
         let at = path.last().cloned().unwrap_or_default();
         let above: Option<String> = c

@@ -19,5 +19,6 @@ mod crash;
 mod demo;
 mod door;
 mod engine;
+mod matrix;
 mod stranger;
 mod support;

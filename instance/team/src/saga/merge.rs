@@ -47,6 +47,9 @@ pub(super) async fn merge(here: &Here<'_>) -> Result<(), StepError> {
         match outcome {
             ForgeOutcome::Merged { commit } => {
                 qd_failpoint::reached("merge");
+                if qd_failpoint::repeats("merge") {
+                    return Ok(());
+                }
                 let end = RunEnd::Merged { commit };
                 here.store().end_run(&here.run.id, Some(Step::Merge), end, Timestamp::now()).await?;
                 return Ok(());

@@ -124,6 +124,9 @@ impl Here<'_> {
         facts: Vec<RunFact>,
     ) -> Result<(), StepError> {
         qd_failpoint::reached(step.as_str());
+        if qd_failpoint::repeats(step.as_str()) {
+            return Ok(());
+        }
         Ok(self.store().end_step(&self.run.id, step, note, facts, Timestamp::now()).await?)
     }
 }
@@ -215,6 +218,9 @@ async fn drive(
 }
 
 async fn take(here: &Here<'_>, step: Step) -> Result<(), StepError> {
+    if qd_failpoint::fails(step.as_str()) {
+        return Err(StepError::Again("this failure was asked for".into()));
+    }
     match step {
         Step::Worktree => work::worktree(here).await,
         Step::Agent => work::agent(here).await,
