@@ -6,15 +6,17 @@ use std::path::Path;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use qd_git::DiffText;
-use qd_types::{RepositoryName, RunId};
+use qd_types::{CommitId, RepositoryName, RunId};
 
 use crate::{GitWorktrees, WorktreeError};
 
 pub mod guard;
 pub mod preserved;
+pub mod sensitive;
 
 pub use guard::Violation;
 pub use preserved::{Preserved, Restored};
+pub use sensitive::{sensitive, why_sensitive};
 
 /// Looking after worktrees. Every operation may be repeated after a crash.
 #[async_trait]
@@ -61,6 +63,14 @@ pub trait Care: Send + Sync {
 
     /// Forgets what was found, once the caller has it on record. Not having a guard is fine.
     async fn guard_forget(&self, run: &RunId) -> Result<(), WorktreeError>;
+
+    /// All paths that differ between two commits, sorted; of a moved file both.
+    async fn touches(
+        &self,
+        repository: &RepositoryName,
+        base: &CommitId,
+        head: &CommitId,
+    ) -> Result<Vec<String>, WorktreeError>;
 }
 
 #[async_trait]
@@ -110,5 +120,14 @@ impl Care for GitWorktrees {
 
     async fn guard_forget(&self, run: &RunId) -> Result<(), WorktreeError> {
         self.drop_guard(run).await
+    }
+
+    async fn touches(
+        &self,
+        repository: &RepositoryName,
+        base: &CommitId,
+        head: &CommitId,
+    ) -> Result<Vec<String>, WorktreeError> {
+        self.touched(repository, base, head).await
     }
 }

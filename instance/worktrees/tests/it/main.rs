@@ -6,5 +6,6 @@ mod create;
 mod guard;
 mod keep;
 mod preserved;
+mod sensitive;
 mod site;
 mod work;
