@@ -4,6 +4,7 @@ pub mod command;
 pub mod diff;
 pub mod error;
 pub mod folder;
+pub mod ignored;
 pub mod names;
 pub mod objects;
 pub mod refs;

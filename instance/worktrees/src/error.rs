@@ -116,6 +116,19 @@ pub enum WorktreeError {
         /// Whose.
         run: RunId,
     },
+    /// The ignored files to be copied are too large.
+    #[error(
+        "the ignored files that {patterns:?} names have {bytes} bytes, and {most} are copied at most: \
+         name fewer, or share a folder in place of copying it"
+    )]
+    TooMuchToCopy {
+        /// What they have together.
+        bytes: u64,
+        /// The limit.
+        most: u64,
+        /// What names them.
+        patterns: String,
+    },
     /// Something is where a new folder was to be.
     #[error("{} exists already: name a folder that does not", path.display())]
     FolderTaken {

@@ -14,7 +14,9 @@ pub mod port;
 mod work;
 
 pub use adapter::GitWorktrees;
-pub use care::{Care, Preserved, Restored, Violation, sensitive, why_sensitive};
+pub use care::{
+    Care, Due, Prepared, Preserved, Refused, Restored, Setup, Shared, Violation, sensitive, why_sensitive,
+};
 pub use error::WorktreeError;
 pub use layout::{Layout, Purpose};
 pub use port::{Found, Merged, RepositorySpec, Stamp, Worktree, Worktrees};

@@ -1,22 +1,24 @@
 //! The port's other half: looking after what is there. Preserved work, guards around runs, set-up,
 //! maintenance, room on the disk. Not a run's own steps: those are `port`.
 
-use std::path::Path;
+use std::{io::Write, path::Path};
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use qd_git::DiffText;
 use qd_types::{CommitId, RepositoryName, RunId};
 
-use crate::{GitWorktrees, WorktreeError};
+use crate::{GitWorktrees, WorktreeError, error::io};
 
 pub mod guard;
 pub mod preserved;
 pub mod sensitive;
+pub mod setup;
 
 pub use guard::Violation;
 pub use preserved::{Preserved, Restored};
 pub use sensitive::{sensitive, why_sensitive};
+pub use setup::{Due, Prepared, Refused, Setup, Shared};
 
 /// Looking after worktrees. Every operation may be repeated after a crash.
 #[async_trait]
@@ -71,6 +73,19 @@ pub trait Care: Send + Sync {
         base: &CommitId,
         head: &CommitId,
     ) -> Result<Vec<String>, WorktreeError>;
+
+    /// Brings in what a fresh worktree lacks, and says whether the set-up script is due. `source` is a
+    /// check-out of the same repository that has the ignored files; one that is in a worktree already stays.
+    async fn prepare(
+        &self,
+        repository: &RepositoryName,
+        run: &RunId,
+        setup: &Setup,
+        source: Option<&Path>,
+    ) -> Result<Prepared, WorktreeError>;
+
+    /// Records that the script succeeded in the run's worktree, by the key that it was due with.
+    async fn set_up(&self, repository: &RepositoryName, run: &RunId, key: &str) -> Result<(), WorktreeError>;
 }
 
 #[async_trait]
@@ -130,4 +145,34 @@ impl Care for GitWorktrees {
     ) -> Result<Vec<String>, WorktreeError> {
         self.touched(repository, base, head).await
     }
+
+    async fn prepare(
+        &self,
+        repository: &RepositoryName,
+        run: &RunId,
+        setup: &Setup,
+        source: Option<&Path>,
+    ) -> Result<Prepared, WorktreeError> {
+        self.prepare_worktree(repository, run, setup, source).await
+    }
+
+    async fn set_up(&self, repository: &RepositoryName, run: &RunId, key: &str) -> Result<(), WorktreeError> {
+        self.record_set_up(repository, run, key).await
+    }
+}
+
+/// Writes a file of the state folder by rename, so that nobody ever reads half of it.
+pub(crate) async fn write_whole(path: &Path, bytes: Vec<u8>) -> Result<(), WorktreeError> {
+    let to = path.to_owned();
+    let write = move || {
+        let folder = to.parent().unwrap_or(&to);
+        std::fs::create_dir_all(folder)?;
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(&bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(&to)?;
+        Ok(())
+    };
+    let written = tokio::task::spawn_blocking(write).await;
+    written.unwrap_or_else(|lost| Err(std::io::Error::other(lost))).map_err(io("writing a file", path))
 }

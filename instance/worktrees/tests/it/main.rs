@@ -7,5 +7,6 @@ mod guard;
 mod keep;
 mod preserved;
 mod sensitive;
+mod setup;
 mod site;
 mod work;
