@@ -20,4 +20,4 @@ pub use care::{
 pub use error::WorktreeError;
 pub use layout::{Layout, Purpose};
 pub use port::{Found, Merged, RepositorySpec, Stamp, Worktree, Worktrees};
-pub use qd_git::{DiffStat, DiffText, Identity};
+pub use qd_git::{DiffStat, DiffText, Effort, Identity, Objects};

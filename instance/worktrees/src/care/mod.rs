@@ -5,10 +5,13 @@ use std::{io::Write, path::Path};
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use qd_git::DiffText;
+use qd_git::{DiffText, Effort, Objects};
 use qd_types::{CommitId, RepositoryName, RunId};
 
-use crate::{GitWorktrees, WorktreeError, error::io};
+use crate::{
+    GitWorktrees, WorktreeError,
+    error::{git, io},
+};
 
 pub mod guard;
 pub mod preserved;
@@ -86,6 +89,14 @@ pub trait Care: Send + Sync {
 
     /// Records that the script succeeded in the run's worktree, by the key that it was due with.
     async fn set_up(&self, repository: &RepositoryName, run: &RunId, key: &str) -> Result<(), WorktreeError>;
+
+    /// Packs a mirror's objects and references and lets go of objects that nothing names and that are older
+    /// than 14 days. Safe beside runs at work. Gives what the objects take, before and after.
+    async fn maintain(
+        &self,
+        repository: &RepositoryName,
+        effort: Effort,
+    ) -> Result<(Objects, Objects), WorktreeError>;
 }
 
 #[async_trait]
@@ -158,6 +169,18 @@ impl Care for GitWorktrees {
 
     async fn set_up(&self, repository: &RepositoryName, run: &RunId, key: &str) -> Result<(), WorktreeError> {
         self.record_set_up(repository, run, key).await
+    }
+
+    async fn maintain(
+        &self,
+        repository: &RepositoryName,
+        effort: Effort,
+    ) -> Result<(Objects, Objects), WorktreeError> {
+        let what = "maintaining a mirror";
+        let mirror = self.mirror(repository).await?;
+        let before = mirror.count_objects().await.map_err(git(what))?;
+        mirror.maintain(effort).await.map_err(git(what))?;
+        Ok((before, mirror.count_objects().await.map_err(git(what))?))
     }
 }
 

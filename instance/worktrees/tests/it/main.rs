@@ -5,6 +5,7 @@
 mod create;
 mod guard;
 mod keep;
+mod maintain;
 mod preserved;
 mod sensitive;
 mod setup;
