@@ -70,6 +70,11 @@ impl Layout {
         self.state.join("guards")
     }
 
+    /// Worktrees that are kept ready.
+    pub fn pool(&self) -> PathBuf {
+        self.state.join("pool")
+    }
+
     /// Where set-up scripts ran.
     pub fn setups(&self) -> PathBuf {
         self.state.join("setups")

@@ -15,11 +15,13 @@ use crate::{
 
 pub mod guard;
 pub mod preserved;
+pub mod room;
 pub mod sensitive;
 pub mod setup;
 
 pub use guard::Violation;
 pub use preserved::{Preserved, Restored};
+pub use room::{Freed, Gone, Usage};
 pub use sensitive::{sensitive, why_sensitive};
 pub use setup::{Due, Prepared, Refused, Setup, Shared};
 
@@ -97,6 +99,13 @@ pub trait Care: Send + Sync {
         repository: &RepositoryName,
         effort: Effort,
     ) -> Result<(Objects, Objects), WorktreeError>;
+
+    /// What is used on the disk. Walks over every file.
+    async fn usage(&self) -> Result<Usage, WorktreeError>;
+
+    /// Comes back under a quota in bytes: trash, then worktrees that are kept ready, then check-outs and last
+    /// worktrees of runs that are not active, the oldest first. What is not on the forge is preserved.
+    async fn make_room(&self, quota: u64, active: &[RunId]) -> Result<Freed, WorktreeError>;
 }
 
 #[async_trait]
@@ -181,6 +190,14 @@ impl Care for GitWorktrees {
         let before = mirror.count_objects().await.map_err(git(what))?;
         mirror.maintain(effort).await.map_err(git(what))?;
         Ok((before, mirror.count_objects().await.map_err(git(what))?))
+    }
+
+    async fn usage(&self) -> Result<Usage, WorktreeError> {
+        self.used().await
+    }
+
+    async fn make_room(&self, quota: u64, active: &[RunId]) -> Result<Freed, WorktreeError> {
+        self.free(quota, active).await
     }
 }
 

@@ -7,6 +7,7 @@ mod guard;
 mod keep;
 mod maintain;
 mod preserved;
+mod room;
 mod sensitive;
 mod setup;
 mod site;
