@@ -8,7 +8,7 @@ use crate::Loaded;
 
 /// Keys that take effect at once; `*` is any name. Everything below such a key does, too. All others need a restart,
 /// and so do teams and repositories that come or go.
-const HOT: [&[&str]; 18] = [
+const HOT: [&[&str]; 19] = [
     &["agents"],
     &["fleet", "time_zone"],
     &["fleet", "merge_quorum"],
@@ -18,6 +18,7 @@ const HOT: [&[&str]; 18] = [
     &["repositories", "*", "copies"],
     &["repositories", "*", "merge_method"],
     &["repositories", "*", "setup"],
+    &["repositories", "*", "shared"],
     &["repositories", "*", "slots"],
     &["rules"],
     &["runs"],

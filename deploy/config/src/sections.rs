@@ -172,6 +172,20 @@ pub struct Repository {
     /// Ignored files of the check-out that every worktree gets a copy of, as patterns like `.env`.
     #[serde(default)]
     pub copies: Vec<String>,
+    /// Ignored folders that all worktrees share, like a cache of dependencies. Agents can write them; checks that decide
+    /// a merge do not see them.
+    #[serde(default)]
+    pub shared: Vec<SharedFolder>,
+}
+
+/// An ignored folder that all worktrees share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SharedFolder {
+    /// Its name: letters, digits, `-` and `_`.
+    pub name: String,
+    /// Where a worktree has it, from its root, like `node_modules`.
+    pub path: String,
 }
 
 fn default_target() -> String {

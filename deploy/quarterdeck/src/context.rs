@@ -151,8 +151,15 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
             qd_config::MergeMethod::Squash => MergeMethod::Squash,
         },
         slots: repository.slots,
-        setup: repository.setup.clone(),
-        copies: repository.copies.clone(),
+        setup: qd_worktrees::Setup {
+            script: repository.setup.clone(),
+            copies: repository.copies.clone(),
+            shared: repository
+                .shared
+                .iter()
+                .map(|folder| qd_worktrees::Shared { name: folder.name.clone(), path: folder.path.clone() })
+                .collect(),
+        },
     });
     Ok(FleetPlan {
         state: loaded.state_dir.clone(),

@@ -7,7 +7,7 @@ use qd_agents::{Agent, CheckSpec};
 use qd_board::{Rules, schedule::Limits};
 use qd_store::Settings;
 use qd_types::{InstanceName, RepositoryName};
-use qd_worktrees::RepositorySpec;
+use qd_worktrees::{RepositorySpec, Setup};
 
 /// A repository and the checks that decide about its changes.
 #[derive(Debug, Clone)]
@@ -18,10 +18,8 @@ pub struct RepositoryOptions {
     pub checks: Vec<CheckSpec>,
     /// A check-out of it, where ignored files are copied from.
     pub source: PathBuf,
-    /// Run in a new worktree before the agent works.
-    pub setup: Option<String>,
-    /// Ignored files that every worktree gets, as patterns.
-    pub copies: Vec<String>,
+    /// What a new worktree gets before the agent works.
+    pub setup: Setup,
 }
 
 /// How runs work.

@@ -1,10 +1,15 @@
 //! Brings disk and processes in line with the rows. Takes no hints, may run at any time, twice.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use qd_agents::{ProcessGroup, kill_leftover};
+use qd_board::{Observed, OperationKind};
 use qd_types::RunId;
+use qd_worktrees::Effort;
 
 use crate::{saga, team::Team};
 
@@ -32,6 +37,9 @@ pub(crate) async fn run(team: Team) {
             tidied = Some(std::time::Instant::now());
             if let Err(error) = let_go(&team).await {
                 tracing::error!(%error, "old things could not be let go, it is tried again");
+            }
+            if let Err(error) = maintain(&team).await {
+                tracing::error!(%error, "repositories could not be maintained, it is tried again");
             }
         }
         tokio::time::sleep(PULSE).await;
@@ -71,6 +79,42 @@ async fn look(team: &Team) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Each repository is repacked once a day, thoroughly once a week.
+async fn maintain(team: &Team) -> Result<(), Failure> {
+    let now = Timestamp::now();
+    let mut last: BTreeMap<String, (Timestamp, Timestamp)> =
+        team.store().switch("maintained").await?.unwrap_or_default();
+    let older = |at: Timestamp, hours: i64| now.duration_since(at) > SignedDuration::from_hours(hours);
+    for name in team.options().repositories.keys() {
+        let known = last.get(name.as_str()).copied();
+        // A repository that was never maintained was just fetched: its day begins now.
+        let Some((light, thorough)) = known else {
+            last.insert(name.to_string(), (now, now));
+            continue;
+        };
+        if !older(light, 24) {
+            continue;
+        }
+        let effort = if older(thorough, 24 * 7) { Effort::Thorough } else { Effort::Light };
+        let store = team.store();
+        let subject = format!("{name}/{now}");
+        store
+            .begin_operation(OperationKind::Maintenance, &subject, &format!("Maintenance of {name}"), now)
+            .await?;
+        let (observed, text) = match team.worktrees().maintain(name, effort).await {
+            Ok((before, after)) => (
+                Observed::Done,
+                format!("{} MiB before, {} MiB after.", before.bytes >> 20, after.bytes >> 20),
+            ),
+            Err(error) => (Observed::Failed, format!("{error}.")),
+        };
+        store.end_operation(OperationKind::Maintenance, &subject, observed, &text, Timestamp::now()).await?;
+        let thorough = if matches!(effort, Effort::Thorough) { now } else { thorough };
+        last.insert(name.to_string(), (now, thorough));
+    }
+    Ok(team.store().set_switch("maintained", Some(&last), None, now).await?)
 }
 
 /// Preserved work goes when its time is over.

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     path::PathBuf,
     sync::{Arc, Mutex, RwLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
@@ -25,6 +25,8 @@ use crate::{
     views,
 };
 
+/// How long a look at the disk counts.
+const WEIGHED: Duration = Duration::from_secs(30);
 /// Runs in one answer.
 const RUNS: usize = 200;
 /// Approvals in one answer.
@@ -70,6 +72,7 @@ struct Inner {
     stoppers: Mutex<HashMap<RunId, Arc<Stopper>>>,
     trains: Mutex<HashMap<RepositoryName, Arc<tokio::sync::Mutex<()>>>>,
     tasks: tokio::sync::Mutex<JoinSet<()>>,
+    weighed: Mutex<Option<Instant>>,
     runs: Mutex<JoinSet<()>>,
 }
 
@@ -89,6 +92,7 @@ impl Team {
                 stoppers: Mutex::new(HashMap::new()),
                 trains: Mutex::default(),
                 tasks: tokio::sync::Mutex::new(JoinSet::new()),
+                weighed: Mutex::new(None),
                 runs: Mutex::new(JoinSet::new()),
             }),
         })
@@ -148,7 +152,6 @@ impl Team {
             if let Some(newer) = new.repositories.get(name) {
                 repository.checks.clone_from(&newer.checks);
                 repository.setup.clone_from(&newer.setup);
-                repository.copies.clone_from(&newer.copies);
             }
         }
         options.limits = new.limits;
@@ -188,6 +191,16 @@ impl Team {
 
     pub(crate) fn folder(&self, run: &RunId) -> RunFolder {
         RunFolder::new(&self.options().state, run)
+    }
+
+    /// Whether it is time to look at the disk again; whoever is told so looks.
+    pub(crate) fn weighs_now(&self) -> bool {
+        let mut weighed = lock(&self.inner.weighed);
+        let now = weighed.is_none_or(|at| at.elapsed() > WEIGHED);
+        if now {
+            *weighed = Some(Instant::now());
+        }
+        now
     }
 
     /// Where an attachment is kept: by its content, under its own name.

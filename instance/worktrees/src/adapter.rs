@@ -189,17 +189,6 @@ impl Worktrees for GitWorktrees {
         mirror.diff_stat(base, head).await.map_err(git("counting a change"))
     }
 
-    async fn changed_paths(
-        &self,
-        repository: &RepositoryName,
-        base: &CommitId,
-        head: &CommitId,
-    ) -> Result<Vec<String>, WorktreeError> {
-        let mirror = self.mirror(repository).await?;
-        let files = mirror.changed_files(base, head).await.map_err(git("listing a change's files"))?;
-        Ok(files.into_iter().map(|file| file.path).collect())
-    }
-
     async fn tree_id(&self, repository: &RepositoryName, commit: &CommitId) -> Result<String, WorktreeError> {
         let mirror = self.mirror(repository).await?;
         let missing = || WorktreeError::NoCommit { repository: repository.clone(), commit: commit.clone() };

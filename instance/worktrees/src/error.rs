@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use qd_git::GitError;
 use qd_types::{CommitId, RepositoryName, RunId};
 
+use crate::care::room::{Size, Usage};
+
 /// Why not.
 #[derive(Debug, thiserror::Error)]
 pub enum WorktreeError {
@@ -115,6 +117,34 @@ pub enum WorktreeError {
     NoGuard {
         /// Whose.
         run: RunId,
+    },
+    /// The ignored files to be copied are too large.
+    #[error(
+        "the ignored files that {patterns:?} names have {bytes} bytes, and {most} are copied at most: \
+         name fewer, or share a folder in place of copying it"
+    )]
+    TooMuchToCopy {
+        /// What they have together.
+        bytes: u64,
+        /// The limit.
+        most: u64,
+        /// What names them.
+        patterns: String,
+    },
+    /// Nothing more can go, and it is still too much.
+    #[error(
+        "{} are used of {} (mirrors {}, worktrees {}, check-outs {}, shared folders {}), and nothing more can go: \
+         raise the quota, stop or finish a run, empty a shared folder, or maintain the mirrors",
+        Size(usage.total()), Size(*quota), Size(usage.repositories), Size(usage.worktrees), Size(usage.checkouts),
+        Size(usage.caches)
+    )]
+    OverQuota {
+        /// As it is now.
+        usage: Usage,
+        /// The limit in bytes.
+        quota: u64,
+        /// How much went all the same, in folders.
+        gone: usize,
     },
     /// Something is where a new folder was to be.
     #[error("{} exists already: name a folder that does not", path.display())]

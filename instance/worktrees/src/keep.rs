@@ -140,6 +140,7 @@ impl GitWorktrees {
         for purpose in &checkouts {
             self.remove_checkout(repository, run, purpose).await?;
         }
+        self.forget_set_up(&path).await?;
         self.discard(&path).await?;
         mirror.worktree_remove(&path).await.map_err(git("removing a worktree's registration"))?;
         self.forget(&mirror, run, kept.as_ref()).await?;

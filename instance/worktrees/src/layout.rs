@@ -70,6 +70,21 @@ impl Layout {
         self.state.join("guards")
     }
 
+    /// Worktrees that are kept ready.
+    pub fn pool(&self) -> PathBuf {
+        self.state.join("pool")
+    }
+
+    /// Where set-up scripts ran.
+    pub fn setups(&self) -> PathBuf {
+        self.state.join("setups")
+    }
+
+    /// Folders that runs share, by repository and name.
+    pub fn caches(&self) -> PathBuf {
+        self.state.join("caches")
+    }
+
     /// Whether a path is somewhere in the instance's state folder.
     pub fn holds(&self, path: &Path) -> bool {
         path.starts_with(&self.state)

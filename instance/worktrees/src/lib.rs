@@ -15,8 +15,11 @@ pub mod port;
 mod work;
 
 pub use adapter::GitWorktrees;
-pub use care::{Care, Preserved, Restored, Violation};
+pub use care::{
+    Care, Due, Freed, Gone, Prepared, Preserved, Refused, Restored, Setup, Shared, Usage, Violation,
+    sensitive, why_sensitive,
+};
 pub use error::WorktreeError;
 pub use layout::{Layout, Purpose};
 pub use port::{Brought, Found, Merged, RepositorySpec, Stamp, Worktree, Worktrees};
-pub use qd_git::{DiffStat, DiffText, Identity};
+pub use qd_git::{DiffStat, DiffText, Effort, Identity, Objects};

@@ -79,7 +79,11 @@ impl GitWorktrees {
             let _turn = self.turns.take(path.clone()).await;
             match self.git.open(&path).await {
                 Ok(mirror) => mirror,
-                Err(_) => self.git.init_bare(&path, "main").await.map_err(git("making a mirror"))?,
+                Err(_) => {
+                    let made = self.git.init_bare(&path, "main").await.map_err(git("making a mirror"))?;
+                    made.leave_maintenance().await.map_err(git("setting a mirror up"))?;
+                    made
+                }
             }
         };
         let all = format!("+refs/heads/*:{FORGE}*");

@@ -209,14 +209,6 @@ pub trait Worktrees: Care + Send + Sync {
         head: &CommitId,
     ) -> Result<DiffStat, WorktreeError>;
 
-    /// The paths that differ between two commits, sorted.
-    async fn changed_paths(
-        &self,
-        repository: &RepositoryName,
-        base: &CommitId,
-        head: &CommitId,
-    ) -> Result<Vec<String>, WorktreeError>;
-
     /// The id of a commit's tree, in hex: the same files, the same id.
     async fn tree_id(&self, repository: &RepositoryName, commit: &CommitId) -> Result<String, WorktreeError>;
 

@@ -8,6 +8,7 @@ use qd_board::{Rule, Rung};
 use qd_core::forge::MergeMethod;
 use qd_team::RunPolicy;
 use qd_types::{InstanceName, Person, PersonId, RepositoryName};
+use qd_worktrees::Setup;
 
 /// A fleet.
 #[derive(Debug, Clone)]
@@ -78,10 +79,8 @@ pub struct RepositoryPlan {
     pub method: MergeMethod,
     /// Runs in it at once.
     pub slots: Option<u32>,
-    /// Run in a new worktree before the agent works.
-    pub setup: Option<String>,
-    /// Ignored files that every worktree gets.
-    pub copies: Vec<String>,
+    /// What a new worktree gets before the agent works.
+    pub setup: Setup,
 }
 
 impl FleetPlan {

@@ -280,7 +280,6 @@ pub(crate) fn options(plan: &FleetPlan, team: &TeamPlan) -> TeamOptions {
                 checks: repository.checks.clone(),
                 source: repository.source.clone(),
                 setup: repository.setup.clone(),
-                copies: repository.copies.clone(),
             };
             (repository.name.clone(), options)
         })

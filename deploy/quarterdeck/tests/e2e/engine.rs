@@ -237,3 +237,22 @@ async fn work_of_a_stopped_run_is_preserved_shown_restored_and_let_go() {
     let refused = String::from_utf8(project.run(&["preserved", "show", "A-1.1"]).stderr).unwrap();
     insta::assert_snapshot!(refused, @"quarterdeck: Nothing of run A-1.1 is preserved. quarterdeck preserved list shows what is.");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worktree_gets_what_the_repository_declares_before_the_agent_works() {
+    let more = "copies = [\".env\"]\nsetup = \"echo installed > deps.txt\"\n";
+    let project = Project::new(&[("README.md", "x\n"), (".gitignore", ".env\ndeps.txt\n")]);
+    std::fs::write(project.folder().join(".env"), "SECRET=1\n").unwrap();
+    let text = config("cat .env deps.txt > out.txt", None) + more;
+    std::fs::write(project.folder().join("quarterdeck.toml"), text).unwrap();
+    let up = project.up(&[]);
+    let mut client = up.client("alpha", None);
+    add(&mut client, "Use them").await;
+    approve(&mut client, "A-1").await;
+    until(&mut client, "A-1", finished).await;
+    assert_eq!(main_holds(&project, "out.txt"), "SECRET=1\ninstalled");
+    assert_eq!(
+        git(&project.forge("project"), &["ls-tree", "--name-only", "main"]),
+        ".gitignore\nREADME.md\nout.txt"
+    );
+}

@@ -43,7 +43,7 @@ pub(super) async fn verify(here: &Here<'_>) -> Result<(), StepError> {
             count => format!("{count} of {count} passed"),
         };
         let name = &here.repository.spec.name;
-        let touched = here.team.worktrees().changed_paths(name, base(here)?, &candidate).await?;
+        let touched = here.team.worktrees().touches(name, base(here)?, &candidate).await?;
         let facts = vec![RunFact::Commit(candidate), RunFact::Touched(touched)];
         return here.done(Step::Checks, Some(note), facts).await;
     }
@@ -109,7 +109,7 @@ pub(super) async fn run(
     Ok(facts)
 }
 
-async fn run_one(
+pub(super) async fn run_one(
     here: &Here<'_>,
     check: &CheckSpec,
     cwd: &std::path::Path,

@@ -1,30 +1,82 @@
 //! The steps on the instance's own disk: worktree, agent, commit.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use qd_agents::{
-    AgentEnd, Ended, Task,
+    AgentEnd, CheckSpec, Ended, Task,
     prompt::{self, FailingCheck, Turn},
     transcript::Kind,
 };
 use qd_board::{FailureClass, PlanMode, RunEnd, SourceKind};
 use qd_store::RunFact;
 use qd_types::{CommitId, FeatureId, Step};
+use qd_worktrees::{Setup, WorktreeError};
 
 use super::{Here, StepError, chain};
 
 /// Bytes of a failing check's log that go into a prompt, however many lines they are.
 const LOG_BYTES: usize = 16 * 1024;
+/// How long a repository's set-up script may take.
+const SETUP_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// Bytes of a transcript that are looked through for a plan.
 const PLAN_BYTES: usize = 1024 * 1024;
 
-/// A checkout on a branch of its own, from the freshest base.
+/// A checkout on a branch of its own, from the freshest base, with what the repository wants in it.
 pub(super) async fn worktree(here: &Here<'_>) -> Result<(), StepError> {
     let worktrees = here.team.worktrees();
+    room(here).await?;
     let base = worktrees.refresh(&here.repository.spec).await?;
     let name = &here.repository.spec.name;
     let made = worktrees.create(name, &here.run.id, &here.run.branch, &base).await?;
+    set_up(here, &made.path).await?;
     here.done(Step::Worktree, None, vec![RunFact::Base(made.base)]).await
+}
+
+/// Makes room within the team's quota, or says clearly that there is none.
+async fn room(here: &Here<'_>) -> Result<(), StepError> {
+    if !here.team.weighs_now() {
+        return Ok(());
+    }
+    let active: Vec<_> = here.store().active_runs().await?.into_iter().map(|run| run.id).collect();
+    match here.team.worktrees().make_room(here.team.options().disk, &active).await {
+        Ok(_) => Ok(()),
+        Err(error @ WorktreeError::OverQuota { .. }) => Err(StepError::failed(
+            FailureClass::Budget,
+            format!("{}.", crate::problem::capital(&error.to_string())),
+        )),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Copies what the repository declares, and runs its set-up script where it is due.
+async fn set_up(here: &Here<'_>, cwd: &std::path::Path) -> Result<(), StepError> {
+    let setup = &here.repository.setup;
+    if *setup == Setup::default() {
+        return Ok(());
+    }
+    let name = &here.repository.spec.name;
+    let prepared =
+        here.team.worktrees().prepare(name, &here.run.id, setup, Some(&here.repository.source)).await?;
+    for refused in &prepared.refused {
+        let text = format!("{} is not brought into the worktree: {}.", refused.path, refused.why);
+        here.transcript()?.append(Kind::System, &text)?;
+    }
+    let Some(due) = prepared.due else { return Ok(()) };
+    let script = CheckSpec {
+        name: "set-up".into(),
+        command: due.script,
+        limit: SETUP_LIMIT,
+        env_allow: Vec::new(),
+        tail: here.team.options().runs.log_lines,
+    };
+    let result = super::checks::run_one(here, &script, cwd, 0).await?;
+    if !result.passed() {
+        return Err(StepError::failed(
+            FailureClass::Tool,
+            format!("{}.", result.to_string().trim_end_matches('.')),
+        ));
+    }
+    Ok(here.team.worktrees().set_up(name, &here.run.id, &due.key).await?)
 }
 
 /// The agent's turn: a plan first where one is wanted, then the work; in a repair round with the failing check's log,

@@ -1,20 +1,29 @@
 //! The port's other half: looking after what is there. Preserved work, guards around runs, set-up,
 //! maintenance, room on the disk. Not a run's own steps: those are `port`.
 
-use std::path::Path;
+use std::{io::Write, path::Path};
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use qd_git::DiffText;
-use qd_types::{RepositoryName, RunId};
+use qd_git::{DiffText, Effort, Objects};
+use qd_types::{CommitId, RepositoryName, RunId};
 
-use crate::{GitWorktrees, WorktreeError};
+use crate::{
+    GitWorktrees, WorktreeError,
+    error::{git, io},
+};
 
 pub mod guard;
 pub mod preserved;
+pub mod room;
+pub mod sensitive;
+pub mod setup;
 
 pub use guard::Violation;
 pub use preserved::{Preserved, Restored};
+pub use room::{Freed, Gone, Usage};
+pub use sensitive::{sensitive, why_sensitive};
+pub use setup::{Due, Prepared, Refused, Setup, Shared};
 
 /// Looking after worktrees. Every operation may be repeated after a crash.
 #[async_trait]
@@ -61,6 +70,42 @@ pub trait Care: Send + Sync {
 
     /// Forgets what was found, once the caller has it on record. Not having a guard is fine.
     async fn guard_forget(&self, run: &RunId) -> Result<(), WorktreeError>;
+
+    /// All paths that differ between two commits, sorted; of a moved file both.
+    async fn touches(
+        &self,
+        repository: &RepositoryName,
+        base: &CommitId,
+        head: &CommitId,
+    ) -> Result<Vec<String>, WorktreeError>;
+
+    /// Brings in what a fresh worktree lacks, and says whether the set-up script is due. `source` is a
+    /// check-out of the same repository that has the ignored files; one that is in a worktree already stays.
+    async fn prepare(
+        &self,
+        repository: &RepositoryName,
+        run: &RunId,
+        setup: &Setup,
+        source: Option<&Path>,
+    ) -> Result<Prepared, WorktreeError>;
+
+    /// Records that the script succeeded in the run's worktree, by the key that it was due with.
+    async fn set_up(&self, repository: &RepositoryName, run: &RunId, key: &str) -> Result<(), WorktreeError>;
+
+    /// Packs a mirror's objects and references and lets go of objects that nothing names and that are older
+    /// than 14 days. Safe beside runs at work. Gives what the objects take, before and after.
+    async fn maintain(
+        &self,
+        repository: &RepositoryName,
+        effort: Effort,
+    ) -> Result<(Objects, Objects), WorktreeError>;
+
+    /// What is used on the disk. Walks over every file.
+    async fn usage(&self) -> Result<Usage, WorktreeError>;
+
+    /// Comes back under a quota in bytes: trash, then worktrees that are kept ready, then check-outs and last
+    /// worktrees of runs that are not active, the oldest first. What is not on the forge is preserved.
+    async fn make_room(&self, quota: u64, active: &[RunId]) -> Result<Freed, WorktreeError>;
 }
 
 #[async_trait]
@@ -111,4 +156,63 @@ impl Care for GitWorktrees {
     async fn guard_forget(&self, run: &RunId) -> Result<(), WorktreeError> {
         self.drop_guard(run).await
     }
+
+    async fn touches(
+        &self,
+        repository: &RepositoryName,
+        base: &CommitId,
+        head: &CommitId,
+    ) -> Result<Vec<String>, WorktreeError> {
+        self.touched(repository, base, head).await
+    }
+
+    async fn prepare(
+        &self,
+        repository: &RepositoryName,
+        run: &RunId,
+        setup: &Setup,
+        source: Option<&Path>,
+    ) -> Result<Prepared, WorktreeError> {
+        self.prepare_worktree(repository, run, setup, source).await
+    }
+
+    async fn set_up(&self, repository: &RepositoryName, run: &RunId, key: &str) -> Result<(), WorktreeError> {
+        self.record_set_up(repository, run, key).await
+    }
+
+    async fn maintain(
+        &self,
+        repository: &RepositoryName,
+        effort: Effort,
+    ) -> Result<(Objects, Objects), WorktreeError> {
+        let what = "maintaining a mirror";
+        let mirror = self.mirror(repository).await?;
+        let before = mirror.count_objects().await.map_err(git(what))?;
+        mirror.maintain(effort).await.map_err(git(what))?;
+        Ok((before, mirror.count_objects().await.map_err(git(what))?))
+    }
+
+    async fn usage(&self) -> Result<Usage, WorktreeError> {
+        self.used().await
+    }
+
+    async fn make_room(&self, quota: u64, active: &[RunId]) -> Result<Freed, WorktreeError> {
+        self.free(quota, active).await
+    }
+}
+
+/// Writes a file of the state folder by rename, so that nobody ever reads half of it.
+pub(crate) async fn write_whole(path: &Path, bytes: Vec<u8>) -> Result<(), WorktreeError> {
+    let to = path.to_owned();
+    let write = move || {
+        let folder = to.parent().unwrap_or(&to);
+        std::fs::create_dir_all(folder)?;
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(&bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(&to)?;
+        Ok(())
+    };
+    let written = tokio::task::spawn_blocking(write).await;
+    written.unwrap_or_else(|lost| Err(std::io::Error::other(lost))).map_err(io("writing a file", path))
 }

@@ -130,6 +130,7 @@ pub(crate) fn git(folder: &Path, args: &[&str]) -> String {
     let mut command = std::process::Command::new("git");
     command.current_dir(folder).env("GIT_CONFIG_GLOBAL", "/dev/null").env_remove("GIT_DIR");
     let done = command.args(identity).args(args).output().unwrap();
-    assert!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(done.status.success(), "{args:?}: {}{}", said(&done.stderr), said(&done.stdout));
     String::from_utf8(done.stdout).unwrap()
 }

@@ -121,8 +121,7 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
             }],
             method: MergeMethod::Merge,
             slots: None,
-            setup: None,
-            copies: Vec::new(),
+            setup: qd_worktrees::Setup::default(),
         }],
         runs: RunPolicy {
             repair_rounds: 2,

@@ -60,20 +60,10 @@ impl GitWorktrees {
     }
 
     async fn keep_guard(&self, run: &RunId, guard: &Guard) -> Result<(), WorktreeError> {
-        let (path, folder) = (self.guard_file(run), self.layout.guards());
+        let path = self.guard_file(run);
         let text = serde_json::to_vec(guard).map_err(std::io::Error::other);
         let text = text.map_err(io("writing a guard", &path))?;
-        let to = path.clone();
-        let write = move || {
-            std::fs::create_dir_all(&folder)?;
-            let mut file = tempfile::NamedTempFile::new_in(&folder)?;
-            file.write_all(&text)?;
-            file.as_file().sync_all()?;
-            file.persist(to)?;
-            Ok(())
-        };
-        let written = tokio::task::spawn_blocking(write).await;
-        written.unwrap_or_else(|lost| Err(std::io::Error::other(lost))).map_err(io("writing a guard", path))
+        crate::care::write_whole(&path, text).await
     }
 
     async fn shot(&self, mirror: &Repo, admin: &str) -> Result<Shot, WorktreeError> {
