@@ -21,13 +21,13 @@ use crate::{
 /// unverified. A forge's branch protection requires this one.
 pub(crate) const OWN_CHECK: &str = "quarterdeck";
 
-/// An instance asks whether a head may be merged.
+/// An instance asks whether a head may be merged, or pushed.
 pub(crate) struct Ask {
     pub(crate) instance: InstanceName,
     pub(crate) request: String,
     pub(crate) feature: FeatureId,
     pub(crate) run: RunId,
-    pub(crate) merge: Merge,
+    pub(crate) action: Action,
     pub(crate) requesters: Vec<PersonId>,
     pub(crate) words: Option<String>,
     pub(crate) facts: String,
@@ -36,7 +36,7 @@ pub(crate) struct Ask {
 /// Opens an approval, or gives back the open one for the same digest.
 pub(crate) fn ask(state: &mut FleetState, ask: Ask, moment: Moment) -> Vec<Effect> {
     let subject = Subject {
-        action: Action::Merge(ask.merge),
+        action: ask.action,
         instance: ask.instance.clone(),
         feature: ask.feature.clone(),
         run: ask.run,
@@ -76,9 +76,41 @@ pub(crate) fn ask(state: &mut FleetState, ask: Ask, moment: Moment) -> Vec<Effec
     let desk = Desk { card, feature_title, request: ask.request.clone(), merging: None };
     // A run asks anew because its change is another one: what was approved before stands no more.
     let run = desk.card.approval.subject.run.clone();
-    let mut effects = withdraw(state, &ask.instance, &run, "the change is another one now", moment);
+    let mut effects = pushed(state, &ask.instance, &run, moment);
+    effects.extend(withdraw(state, &ask.instance, &run, "the change is another one now", moment));
     effects.push(answer(&ask.instance, &ask.request, ForgeOutcome::Asked { approval: id }));
     effects.extend(keep(state, desk));
+    effects
+}
+
+/// The run goes on past its push: what was granted for that is done.
+pub(crate) fn pushed(
+    state: &mut FleetState,
+    instance: &InstanceName,
+    run: &RunId,
+    moment: Moment,
+) -> Vec<Effect> {
+    let done: Vec<Desk> = state
+        .approvals
+        .values()
+        .filter(|desk| {
+            let approval = &desk.card.approval;
+            let push = matches!(approval.subject.action, Action::Push(_));
+            let ours = approval.subject.instance == *instance && approval.subject.run == *run;
+            push && ours && approval.state == ApprovalState::Granted
+        })
+        .cloned()
+        .collect();
+    let mut effects = Vec::new();
+    for mut desk in done {
+        let asked = &mut desk.card.approval;
+        for event in [ApprovalEvent::Spend, ApprovalEvent::Succeed] {
+            decide(asked, event, moment);
+        }
+        let names: Vec<String> = asked.tally().approved.iter().map(ToString::to_string).collect();
+        desk.card.ended = Some(format!("Approved by {}. Pushed.", names.join(", ")));
+        effects.extend(keep(state, desk));
+    }
     effects
 }
 
@@ -194,7 +226,7 @@ pub(crate) fn vote(state: &mut FleetState, vote: Vote, moment: Moment) -> (Vec<E
         ApprovalState::Denied => {
             let by = tally.denied.first().map_or_else(String::new, ToString::to_string);
             let why = reason.map_or_else(String::new, |reason| format!(" Reason: {reason}"));
-            let reason = format!("Merge denied by {by}.{why}");
+            let reason = format!("{} denied by {by}.{why}", approval_word(&approval.subject.action));
             desk.card.ended = Some(reason.clone());
             effects.push(answer(&instance, &request, ForgeOutcome::NotApproved { reason }));
         }
@@ -202,6 +234,13 @@ pub(crate) fn vote(state: &mut FleetState, vote: Vote, moment: Moment) -> (Vec<E
     }
     effects.extend(keep(state, desk));
     (effects, said)
+}
+
+fn approval_word(action: &Action) -> &'static str {
+    match action {
+        Action::Merge(_) => "Merge",
+        Action::Push(_) => "Push",
+    }
 }
 
 fn decide(approval: &mut Approval, event: ApprovalEvent, moment: Moment) {
@@ -280,7 +319,7 @@ pub(crate) fn rebuilt(
         Err(error) => return lapse(state, desk, &merging, &text::sentence(&error), moment),
     };
     let mut subject = asked.subject.clone();
-    let Action::Merge(merge) = &mut subject.action;
+    let Action::Merge(merge) = &mut subject.action else { return Vec::new() };
     merge.diff = diff;
     match subject.digest() {
         Ok(digest) if digest == asked.digest => {

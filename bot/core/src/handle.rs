@@ -1,7 +1,7 @@
 //! The one function: `(state, event) -> effects`. It changes the state it is given and returns everything that has
 //! to be kept, said or done. No I/O, no clock, no randomness: the same event in the same state gives the same effects.
 
-use qd_types::InstanceName;
+use qd_types::{Action, InstanceName};
 use qd_wire::v1::{Alert, FeatureReport, ForgeAct, ForgeOutcome, ForgeRequest, Report};
 
 use crate::{
@@ -101,7 +101,9 @@ fn request_from(
             };
             let checks = as_checks(&checks);
             let call = ForgeCall::Open { instance: instance.clone(), request: request.id, new, head, checks };
-            vec![Effect::Forge { key, call }]
+            let mut effects = desk::pushed(state, instance, &request.run, moment);
+            effects.push(Effect::Forge { key, call });
+            effects
         }
         ForgeAct::AskMerge { merge, requesters, words, facts } => {
             let ask = desk::Ask {
@@ -109,7 +111,20 @@ fn request_from(
                 request: request.id,
                 feature: request.feature,
                 run: request.run,
-                merge,
+                action: Action::Merge(merge),
+                requesters,
+                words,
+                facts,
+            };
+            desk::ask(state, ask, moment)
+        }
+        ForgeAct::AskPush { push, requesters, words, facts } => {
+            let ask = desk::Ask {
+                instance: instance.clone(),
+                request: request.id,
+                feature: request.feature,
+                run: request.run,
+                action: Action::Push(push),
                 requesters,
                 words,
                 facts,

@@ -124,6 +124,7 @@ impl Situation<'_> {
             Step::Agent => why(None, format!("{} works.", capital(&run.agent))),
             Step::Checks => why(Waits::Checks, "Runs the checks."),
             Step::Commit => why(None, "Commits."),
+            Step::Push if self.approval.is_some() => self.review(run, started),
             Step::Push => why(Waits::Forge, "Pushes its branch."),
             Step::PullRequest => why(Waits::Forge, "Waits for the pull request to be opened."),
             Step::Review => self.review(run, started),

@@ -205,7 +205,10 @@ pub(crate) fn snapshot(
     // Most features of a big board never ran and wait for nothing: they cost no further query.
     let rests = feature.stage == Stage::Backlog && feature.version == 1;
     let run = if rests { None } else { rows::newest_run(c, &feature.id)? };
-    let card = if feature.stage == Stage::Review { rows::open_approval(c, &feature.id)? } else { None };
+    let card = match feature.stage {
+        Stage::Running | Stage::Review => rows::open_approval(c, &feature.id)?,
+        _ => None,
+    };
     let clashes = match feature.stage {
         Stage::Running | Stage::Review => clashes::of(c, &feature.id)?,
         _ => Vec::new(),

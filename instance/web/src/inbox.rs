@@ -63,7 +63,6 @@ fn item(team: &TeamView, view: &ApprovalView, current: bool) -> Markup {
 fn detail(team: &TeamView, view: &ApprovalView) -> Markup {
     let approval = &view.approval;
     let subject = &approval.subject;
-    let Action::Merge(merge) = &subject.action;
     let requesters: Vec<&str> = subject.requesters.iter().map(qd_types::PersonId::as_str).collect();
     let votes: Vec<String> = approval
         .votes
@@ -80,8 +79,17 @@ fn detail(team: &TeamView, view: &ApprovalView) -> Markup {
             }
             br;
             dl.wide {
-                dt { "What happens" } dd { (merge.target) " of " (merge.repository) " takes pull request #" (merge.pull_request) }
-                dt { "Bound to" } dd { "head " span.mono { (merge.head.short()) } ", diff " span.mono { (merge.diff.get(..12).unwrap_or_default()) } ". A new push makes it lapse." }
+                @match &subject.action {
+                    Action::Merge(merge) => {
+                        dt { "What happens" } dd { (merge.target) " of " (merge.repository) " takes pull request #" (merge.pull_request) }
+                        (bound(&merge.head, &merge.diff))
+                    }
+                    Action::Push(push) => {
+                        dt { "What happens" } dd { "The branch " (push.branch) " of " (push.repository) " is pushed, and a pull request opened" }
+                        dt { "Because of" } dd { @for path in &push.paths { span.mono { (path) } " " } }
+                        (bound(&push.head, &push.diff))
+                    }
+                }
                 dt { "Facts" } dd { (view.facts) }
                 dt { "Digest" } dd.mono { (approval.digest.short()) }
                 dt { "Decide" } dd { (subject.requirement.describe()) ". " (standing(view)) "." }
@@ -93,6 +101,14 @@ fn detail(team: &TeamView, view: &ApprovalView) -> Markup {
             }
             (buttons(team, view))
         }
+    }
+}
+
+/// What exactly is approved.
+fn bound(head: &qd_types::CommitId, diff: &str) -> Markup {
+    html! {
+        dt { "Bound to" }
+        dd { "head " span.mono { (head.short()) } ", diff " span.mono { (diff.get(..12).unwrap_or_default()) } ". A new push makes it lapse." }
     }
 }
 

@@ -125,6 +125,17 @@ pub enum ForgeAct {
         /// What the checks said about the head, and the size of the change: facts for the card.
         facts: String,
     },
+    /// Ask people whether a change of paths that hold more than code may be pushed.
+    AskPush {
+        /// What exactly.
+        push: qd_types::Push,
+        /// On whose behalf.
+        requesters: Vec<PersonId>,
+        /// The agent's words, quoted on the card.
+        words: Option<String>,
+        /// Facts for the card.
+        facts: String,
+    },
     /// Merge, now: the tested commit is a conflict-free merge of the approved head onto `base`.
     Merge {
         /// Which approval pays for it.

@@ -9,7 +9,7 @@ pub mod person;
 pub mod stage;
 pub mod subject;
 
-pub use action::{Action, Merge};
+pub use action::{Action, Merge, Push};
 pub use approval::{Approval, ApprovalEvent, ApprovalState, Ballot, Requirement, Tally, Vote};
 pub use grant::{Grant, SpentGrant};
 pub use id::{ApprovalId, CommitId, FeatureId, IdError, InstanceName, PersonId, RepositoryName, RunId};

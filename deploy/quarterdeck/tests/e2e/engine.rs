@@ -256,3 +256,24 @@ async fn a_worktree_gets_what_the_repository_declares_before_the_agent_works() {
         ".gitignore\nREADME.md\nout.txt"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workflow_leaves_the_team_only_after_people_saw_it() {
+    let agent = "mkdir -p .github/workflows && echo 'on: push' > .github/workflows/ci.yml";
+    let (project, up) = fleet(&[("README.md", "x\n")], agent, None, "");
+    let mut client = up.client("alpha", None);
+    add(&mut client, "Add a workflow").await;
+    let asks = until(&mut client, "A-1", |view| view.sentence.starts_with("Asks to push")).await;
+    assert!(asks.sentence.contains(", which changes .github/workflows/ci.yml"), "{}", asks.sentence);
+    let branches = git(&project.forge("project"), &["for-each-ref", "--format=%(refname)", "refs/heads"]);
+    assert_eq!(branches, "refs/heads/main", "nothing was pushed");
+    let open = open_approval(&mut client, "A-1").await.unwrap();
+    assert!(open.facts.contains("repository's secrets"), "{}", open.facts);
+    approve(&mut client, "A-1").await;
+    until(&mut client, "A-1", |view| view.feature.stage == Stage::Review).await;
+    approve(&mut client, "A-1").await;
+    until(&mut client, "A-1", finished).await;
+    assert_eq!(main_holds(&project, ".github/workflows/ci.yml"), "on: push");
+    let listed = project.ok(&["approvals"]);
+    assert!(listed.contains("Approved by ines. Pushed."), "{listed}");
+}

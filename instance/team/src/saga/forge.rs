@@ -4,18 +4,45 @@
 use jiff::Timestamp;
 use qd_board::FailureClass;
 use qd_store::RunFact;
-use qd_types::{Merge, Step};
+use qd_types::{CommitId, Merge, Push, Step};
 use qd_wire::v1::{CheckReport, ForgeAct, ForgeOutcome, ForgeRequest};
+use qd_worktrees::{sensitive, why_sensitive};
 
 use super::{Here, StepError, checks::base, work::checked};
 
 /// The branch goes to the forge.
 pub(super) async fn push(here: &Here<'_>) -> Result<(), StepError> {
     let commit = checked(here)?;
+    allowed(here, commit).await?;
     let before = here.store().pushed(&here.run.id).await?;
     let worktrees = here.team.worktrees();
     worktrees.push(&here.repository.spec, &here.run.branch, commit, before.as_ref()).await?;
     here.done(Step::Push, None, vec![RunFact::Pushed(commit.clone())]).await
+}
+
+/// A change of paths that hold more than code leaves the team only after people saw it. The request's id names the
+/// commit: what they approved is what is pushed, and another commit asks anew.
+async fn allowed(here: &Here<'_>, commit: &CommitId) -> Result<(), StepError> {
+    let (name, base) = (&here.repository.spec.name, base(here)?);
+    let touched = here.team.worktrees().touches(name, base, commit).await?;
+    let paths: Vec<String> = sensitive(&touched).into_iter().map(str::to_owned).collect();
+    let Some(first) = paths.first() else { return Ok(()) };
+    let why = why_sensitive(first).map_or("it holds more than code", |rule| rule.reason);
+    let facts = format!("{first} is not only code: {why}. {}", facts(here).await?);
+    let push = Push {
+        repository: name.clone(),
+        branch: here.run.branch.clone(),
+        head: commit.clone(),
+        diff: here.team.worktrees().diff_digest(name, base, commit).await?,
+        paths,
+    };
+    let requesters = here.feature.requesters();
+    let act = ForgeAct::AskPush { push, requesters, words: here.run.words.clone(), facts };
+    match ask(here, &format!("ask_push/{commit}"), act).await? {
+        ForgeOutcome::Approved { .. } => Ok(()),
+        ForgeOutcome::NotApproved { reason } => Err(StepError::failed(FailureClass::Denied, reason)),
+        other => Err(unexpected(&other)),
+    }
 }
 
 /// The pull request is opened.
