@@ -5,6 +5,7 @@
 mod create;
 mod guard;
 mod keep;
+mod kinds;
 mod maintain;
 mod preserved;
 mod room;
