@@ -74,8 +74,48 @@ pub(crate) fn ask(state: &mut FleetState, ask: Ask, moment: Moment) -> Vec<Effec
     };
     let card = ApprovalCard { approval, facts: ask.facts, words: ask.words, ended: None };
     let desk = Desk { card, feature_title, request: ask.request.clone(), merging: None };
-    let mut effects = vec![answer(&ask.instance, &ask.request, ForgeOutcome::Asked { approval: id })];
+    // A run asks anew because its change is another one: what was approved before stands no more.
+    let run = desk.card.approval.subject.run.clone();
+    let mut effects = withdraw(state, &ask.instance, &run, "the change is another one now", moment);
+    effects.push(answer(&ask.instance, &ask.request, ForgeOutcome::Asked { approval: id }));
     effects.extend(keep(state, desk));
+    effects
+}
+
+/// What a run asked for, or what was granted to it, stands no more.
+pub(crate) fn withdraw(
+    state: &mut FleetState,
+    instance: &InstanceName,
+    run: &RunId,
+    why: &str,
+    moment: Moment,
+) -> Vec<Effect> {
+    let older: Vec<Desk> = state
+        .approvals
+        .values()
+        .filter(|desk| {
+            let approval = &desk.card.approval;
+            let stands = matches!(
+                approval.state,
+                ApprovalState::Requested | ApprovalState::Granted | ApprovalState::Executing
+            );
+            approval.subject.instance == *instance && approval.subject.run == *run && stands
+        })
+        .cloned()
+        .collect();
+    let mut effects = Vec::new();
+    for mut desk in older {
+        let asked = &mut desk.card.approval;
+        let event =
+            if asked.state == ApprovalState::Executing { ApprovalEvent::Fail } else { ApprovalEvent::Lapse };
+        if let Ok(next) = asked.state.on(event) {
+            asked.state = next;
+            asked.decided_at = Some(moment.at);
+        }
+        desk.card.ended = Some(format!("The approval lapsed: {why}."));
+        desk.merging = None;
+        effects.extend(keep(state, desk));
+    }
     effects
 }
 

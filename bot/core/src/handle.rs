@@ -128,7 +128,10 @@ fn request_from(
                 number,
                 reason,
             };
-            vec![Effect::Forge { key, call }]
+            // A run whose pull request is closed has ended: nobody is asked about it any more.
+            let mut effects = desk::withdraw(state, instance, &request.run, "its run has ended", moment);
+            effects.push(Effect::Forge { key, call });
+            effects
         }
     }
 }

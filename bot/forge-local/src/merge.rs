@@ -105,7 +105,7 @@ impl Inner {
         }
         match repo.merge_tree(&order.base, &order.head).await? {
             Merge::Clean(tree) => Ok(tree),
-            Merge::Conflict { files } => Err(ForgeError::Conflict { files }.into()),
+            Merge::Conflict { files, .. } => Err(ForgeError::Conflict { files }.into()),
         }
     }
 

@@ -74,7 +74,7 @@ async fn brings_both(
 ) -> Result<(), Failure> {
     let expect = match repo.merge_tree(base, reviewed).await? {
         Merge::Clean(tree) => tree,
-        Merge::Conflict { files } => return Err(ForgeError::Conflict { files }.into()),
+        Merge::Conflict { files, .. } => return Err(ForgeError::Conflict { files }.into()),
     };
     let found = repo.commit(tested).await?;
     let why = match found {

@@ -18,11 +18,9 @@ const LISTS: usize = 200;
 const GROWTH: usize = 300;
 
 fn new(number: usize) -> NewFeature {
-    NewFeature {
-        title: format!("Feature {number} with a title of usual length"),
-        description: "A sentence or two about what is wanted, and why. ".repeat(4),
-        ..NewFeature::default()
-    }
+    let mut new = NewFeature::titled(format!("Feature {number} with a title of usual length"));
+    new.wanted.description = "A sentence or two about what is wanted, and why. ".repeat(4);
+    new
 }
 
 async fn file(client: &mut Client, number: usize) -> Result<(), Failure> {

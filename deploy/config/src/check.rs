@@ -36,6 +36,7 @@ pub(crate) fn loaded(
     let roots = state::roots(&config, sources, file.as_deref(), &mut add);
     people(&config, &mut add);
     teams(&config, &mut add);
+    rules(&config, &mut add);
     let by_env = sources.env.contains_key(state::ROOT_VARIABLE);
     repositories(&config, &roots, by_env, &mut add);
     for (name, agent) in &config.agents {
@@ -165,11 +166,11 @@ fn teams(config: &Config, add: &mut impl FnMut(String, String)) {
                 format!("two teams would have {prefix}: give {} a prefix of its own", team.name),
             );
         }
-        if let Some(agent) = &team.agent
-            && !config.agents.contains_key(agent)
-        {
-            let known: Vec<&str> = config.agents.keys().map(String::as_str).collect();
-            add(key("agent"), format!("there is no agent {agent}. {}", instead(agent, &known)));
+        if let Some(agent) = &team.agent {
+            known_agent(config, key("agent"), agent, add);
+        }
+        for (number, rung) in team.ladder.iter().enumerate() {
+            known_agent(config, key(&format!("ladder.{number}.agent")), &rung.agent, add);
         }
         let known: Vec<&str> = config.repositories.iter().map(|each| each.name.as_str()).collect();
         for (number, name) in team.repositories.iter().enumerate() {
@@ -178,6 +179,32 @@ fn teams(config: &Config, add: &mut impl FnMut(String, String)) {
                 add(key(&format!("repositories.{number}")), text);
             }
         }
+    }
+}
+
+fn known_agent(config: &Config, key: String, agent: &str, add: &mut impl FnMut(String, String)) {
+    if !config.agents.contains_key(agent) {
+        let known: Vec<&str> = config.agents.keys().map(String::as_str).collect();
+        add(key, format!("there is no agent {agent}. {}", instead(agent, &known)));
+    }
+}
+
+fn rules(config: &Config, add: &mut impl FnMut(String, String)) {
+    for (index, rule) in config.rules.iter().enumerate() {
+        if let Some(agent) = &rule.agent {
+            known_agent(config, format!("rules.{index}.agent"), agent, add);
+        }
+        if rule.agent.is_none() && rule.model.is_none() && rule.size.is_none() {
+            add(format!("rules.{index}"), "decides nothing: give it an agent, a model or a size".into());
+        }
+    }
+    if let Err(error) = qd_board::Rules::new(config.rules.clone(), Vec::new(), None) {
+        add("rules".into(), error.to_string());
+    }
+    if let Some(zone) = &config.fleet.time_zone
+        && jiff::tz::TimeZone::get(zone).is_err()
+    {
+        add("fleet.time_zone".into(), format!("{zone:?} is not a time zone, like Europe/Berlin"));
     }
 }
 

@@ -116,7 +116,13 @@ pub fn agents(path: &str) -> Vec<(String, Agent)> {
         .into_iter()
         .filter(|(name, _, _)| there(name))
         .map(|(name, command, env)| {
-            let agent = Agent { command: texts(command), env: texts(env), minutes: 30, redact: Vec::new() };
+            let agent = Agent {
+                command: texts(command),
+                env: texts(env),
+                minutes: 30,
+                redact: Vec::new(),
+                slots: None,
+            };
             (name.to_owned(), agent)
         })
         .collect()

@@ -8,15 +8,24 @@ use crate::Loaded;
 
 /// Keys that take effect at once; `*` is any name. Everything below such a key does, too. All others need a restart,
 /// and so do teams and repositories that come or go.
-const HOT: [&[&str]; 9] = [
+const HOT: [&[&str]; 18] = [
     &["agents"],
+    &["fleet", "time_zone"],
     &["fleet", "merge_quorum"],
     &["fleet", "solo"],
     &["people"],
     &["repositories", "*", "checks"],
+    &["repositories", "*", "copies"],
     &["repositories", "*", "merge_method"],
+    &["repositories", "*", "setup"],
+    &["repositories", "*", "slots"],
+    &["rules"],
     &["runs"],
     &["teams", "*", "agent"],
+    &["teams", "*", "disk_gib"],
+    &["teams", "*", "ladder"],
+    &["teams", "*", "quiet"],
+    &["teams", "*", "reviews"],
     &["teams", "*", "slots"],
 ];
 

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
+use qd_board::{Rule, Rung};
 use qd_types::{InstanceName, PersonId, RepositoryName, Role};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,9 @@ pub struct Config {
     pub repositories: Vec<Repository>,
     /// Coding agents, by name: any command line.
     pub agents: BTreeMap<String, Agent>,
+    /// Which agent and model work on a feature and how big it is, by its labels, paths and size. The first rule that
+    /// fits decides; what the feature itself says comes before.
+    pub rules: Vec<Rule>,
     /// How runs work.
     pub runs: Runs,
     /// The pages.
@@ -45,6 +49,9 @@ pub struct Fleet {
     pub solo: bool,
     /// Who the person at this computer is. Default: the only person, if there is one.
     pub me: Option<PersonId>,
+    /// The zone of quiet hours, due dates, recurring features and daily budgets, like `Europe/Berlin`. Default: this
+    /// computer's.
+    pub time_zone: Option<String>,
     /// Approvals that a merge needs, from 1: nothing merges without a person. Default: 1.
     #[schemars(range(min = 1))]
     pub merge_quorum: u32,
@@ -52,7 +59,7 @@ pub struct Fleet {
 
 impl Default for Fleet {
     fn default() -> Self {
-        Self { name: "fleet".into(), solo: false, me: None, merge_quorum: 1 }
+        Self { name: "fleet".into(), solo: false, me: None, time_zone: None, merge_quorum: 1 }
     }
 }
 
@@ -94,6 +101,25 @@ pub struct Team {
     #[serde(default = "default_slots")]
     #[schemars(range(min = 1))]
     pub slots: u32,
+    /// Features in review, from which on nothing new starts. Default: no limit.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub reviews: Option<u32>,
+    /// Times in which no run starts, like `"22:00-07:00"`, `"sat,sun"` or `"mon-fri 18:00-08:00"`. Default: none.
+    #[serde(default)]
+    pub quiet: Vec<String>,
+    /// Agents and models that take over, in this order, when a run ends with red checks, without a change, or out of
+    /// time. Default: none, a person is asked.
+    #[serde(default)]
+    pub ladder: Vec<Rung>,
+    /// What its worktrees, check-outs and pools may take on disk, in GiB. Default: 20.
+    #[serde(default = "default_disk")]
+    #[schemars(range(min = 1))]
+    pub disk_gib: u32,
+}
+
+fn default_disk() -> u32 {
+    20
 }
 
 fn default_slots() -> u32 {
@@ -136,6 +162,16 @@ pub struct Repository {
     /// `merge` or `squash`. Default: `merge`.
     #[serde(default)]
     pub merge_method: MergeMethod,
+    /// Runs in it at once. Default: as many as the team has.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub slots: Option<u32>,
+    /// Run by `sh -c` in a new worktree before the agent works, and again only when a lock file changes.
+    #[serde(default)]
+    pub setup: Option<String>,
+    /// Ignored files of the check-out that every worktree gets a copy of, as patterns like `.env`.
+    #[serde(default)]
+    pub copies: Vec<String>,
 }
 
 fn default_target() -> String {
@@ -176,6 +212,10 @@ pub struct Agent {
     /// Values that must never appear in a transcript.
     #[serde(default)]
     pub redact: Vec<Secret>,
+    /// Runs of it at once, in each team. Default: as many as the team has.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub slots: Option<u32>,
 }
 
 fn default_agent_minutes() -> u32 {
@@ -190,11 +230,43 @@ pub struct Runs {
     pub repair_rounds: u32,
     /// Last lines of a red check's log that the agent is given. Default: 200.
     pub log_lines: u32,
+    /// Times that a run may go back to its agent because it conflicts with the target, or is red on the merge with it.
+    /// Default: 3.
+    pub returns: u32,
+    /// Changed files from which on a card says that the change is large. Default: 40.
+    pub large_files: u32,
+    /// Changed lines from which on a card says that the change is large. Default: 800.
+    pub large_lines: u32,
+    /// Days that preserved work is kept. Default: 14.
+    pub preserved_days: u32,
+    /// What keeps agents and checks from writing elsewhere: `auto` takes the strongest there is. Default: `auto`.
+    pub sandbox: Sandbox,
+}
+
+/// What keeps agents and checks from writing elsewhere.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Sandbox {
+    /// The strongest that this computer has.
+    #[default]
+    Auto,
+    /// Linux's Landlock; a fleet without it does not start.
+    Landlock,
+    /// Nothing: writes elsewhere are found after the run, and cards say "detection only".
+    None,
 }
 
 impl Default for Runs {
     fn default() -> Self {
-        Self { repair_rounds: 3, log_lines: 200 }
+        Self {
+            repair_rounds: 3,
+            log_lines: 200,
+            returns: 3,
+            large_files: 40,
+            large_lines: 800,
+            preserved_days: 14,
+            sandbox: Sandbox::Auto,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use qd_board::{Dependency, PlanMode, Size};
 use qd_types::{FeatureId, InstanceName, PersonId, RepositoryName, RunId, Stage};
 
 /// Coordinates autonomous software teams: boards, coding agents in git worktrees, approvals by people.
@@ -67,6 +68,20 @@ pub enum Verb {
     /// Runs: attempts at features
     #[command(subcommand)]
     Run(RunVerb),
+    /// Long operations: what is under way, what gave up
+    #[command(subcommand)]
+    Operation(OperationVerb),
+    /// Work that was kept when its worktree went
+    #[command(subcommand)]
+    Preserved(PreservedVerb),
+    /// Let nothing start in the team; what runs goes on
+    Pause {
+        /// Why
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Let the team go on
+    Resume,
     /// What waits for people, and what was decided
     Approvals,
     /// Say yes to what is asked
@@ -98,6 +113,66 @@ pub enum Verb {
     },
 }
 
+/// What to do with long operations.
+#[derive(Debug, Subcommand)]
+pub enum OperationVerb {
+    /// List operations, newest first
+    List {
+        /// Only those under way
+        #[arg(long, conflicts_with = "dead")]
+        running: bool,
+        /// Only those that gave up: each waits for a retry or a drop
+        #[arg(long)]
+        dead: bool,
+    },
+    /// One operation, until it ends
+    Follow {
+        /// Its number
+        id: u64,
+    },
+    /// Try again what gave up
+    Retry {
+        /// Its number
+        id: u64,
+    },
+    /// Take what gave up off the list; its feature goes to the backlog
+    Drop {
+        /// Its number
+        id: u64,
+    },
+    /// Stop what is under way, truly
+    Stop {
+        /// Its number
+        id: u64,
+    },
+}
+
+/// What to do with preserved work.
+#[derive(Debug, Subcommand)]
+pub enum PreservedVerb {
+    /// List it, newest first
+    List,
+    /// What it changes
+    Show {
+        /// The run it is of, like
+        id: RunId,
+    },
+    /// Put it at a branch of the team's mirror, and with --into as a clone in a new folder
+    Restore {
+        /// The run it is of, like
+        id: RunId,
+        /// A folder that does not exist yet
+        #[arg(long, value_name = "DIR")]
+        into: Option<PathBuf>,
+    },
+    /// Let go of what is older than configured
+    Prune {
+        /// Than so many days instead
+        #[arg(long)]
+        days: Option<u32>,
+    },
+}
+
 /// The demo's flags.
 #[derive(Debug, Args)]
 pub struct Demo {
@@ -118,6 +193,65 @@ pub struct Demo {
     pub log_lines: usize,
 }
 
+/// The fields of a feature, each as the command line takes it.
+#[derive(Debug, Default, Args)]
+pub struct Fields {
+    /// Markdown; - reads it from standard input
+    #[arg(long, short)]
+    pub description: Option<String>,
+    /// A command that has to pass besides the repository's checks; may be repeated
+    #[arg(long = "check", value_name = "COMMAND")]
+    pub checks: Vec<String>,
+    /// 0 (most urgent) to 4
+    #[arg(long)]
+    pub priority: Option<u8>,
+    /// xs, s, m, l or xl
+    #[arg(long)]
+    pub size: Option<Size>,
+    /// A label; may be repeated
+    #[arg(long = "label")]
+    pub labels: Vec<String>,
+    /// The milestone it belongs to
+    #[arg(long)]
+    pub milestone: Option<String>,
+    /// The project it belongs to
+    #[arg(long)]
+    pub project: Option<String>,
+    /// The feature that it is a part of
+    #[arg(long, value_name = "ID")]
+    pub epic: Option<FeatureId>,
+    /// A feature that has to be merged first, or with @review in review; may be repeated
+    #[arg(long = "depends-on", value_name = "ID[@review]")]
+    pub depends_on: Vec<Dependency>,
+    /// A path that it will touch; may be repeated
+    #[arg(long = "path", value_name = "PATH")]
+    pub paths: Vec<String>,
+    /// The agent that works
+    #[arg(long)]
+    pub agent: Option<String>,
+    /// The model that the agent is told to use
+    #[arg(long)]
+    pub model: Option<String>,
+    /// none, first (the agent plans, then works) or approve (a person accepts the plan before work)
+    #[arg(long)]
+    pub plan: Option<PlanMode>,
+    /// A person who does it: no agent starts on it
+    #[arg(long, value_name = "NAME")]
+    pub assignee: Option<PersonId>,
+    /// The day it is due, like 2026-12-24
+    #[arg(long, value_name = "DATE")]
+    pub due: Option<jiff::civil::Date>,
+    /// Minutes of agents' work that it may take
+    #[arg(long, value_name = "MINUTES")]
+    pub budget_minutes: Option<u32>,
+    /// Tokens that it may take
+    #[arg(long, value_name = "TOKENS")]
+    pub budget_tokens: Option<u64>,
+    /// Hundredths of the currency that it may cost
+    #[arg(long, value_name = "CENTS")]
+    pub budget_cents: Option<u64>,
+}
+
 /// What to do with features.
 #[derive(Debug, Subcommand)]
 pub enum FeatureVerb {
@@ -125,21 +259,12 @@ pub enum FeatureVerb {
     Add {
         /// One line
         title: String,
-        /// Markdown; - reads it from standard input
-        #[arg(long, short)]
-        description: Option<String>,
+        /// Everything else
+        #[command(flatten)]
+        fields: Box<Fields>,
         /// Release it to the team at once
         #[arg(long)]
         ready: bool,
-        /// 0 (most urgent) to 4
-        #[arg(long)]
-        priority: Option<u8>,
-        /// A label; may be repeated
-        #[arg(long = "label")]
-        labels: Vec<String>,
-        /// A feature that has to be merged first; may be repeated
-        #[arg(long = "depends-on", value_name = "ID")]
-        depends_on: Vec<FeatureId>,
         /// Where, if the team has several repositories
         #[arg(long)]
         repository: Option<RepositoryName>,
@@ -155,6 +280,11 @@ pub enum FeatureVerb {
         /// Which
         id: FeatureId,
     },
+    /// Why a feature runs now, or what exactly it waits for
+    Why {
+        /// Which
+        id: FeatureId,
+    },
     /// Move a feature to backlog or ready
     Move {
         /// Which
@@ -162,6 +292,9 @@ pub enum FeatureVerb {
         /// Where to
         #[arg(value_enum)]
         stage: StageArg,
+        /// Why, for the history
+        #[arg(long)]
+        reason: Option<String>,
     },
     /// Edit a feature; what is left out stays
     Edit {
@@ -170,26 +303,54 @@ pub enum FeatureVerb {
         /// One line
         #[arg(long)]
         title: Option<String>,
-        /// Markdown; - reads it from standard input
-        #[arg(long, short)]
-        description: Option<String>,
-        /// 0 (most urgent) to 4
-        #[arg(long)]
-        priority: Option<u8>,
-        /// Labels, all of them; repeat for several
-        #[arg(long = "label")]
-        labels: Vec<String>,
-        /// Dependencies, all of them; repeat for several
-        #[arg(long = "depends-on", value_name = "ID")]
-        depends_on: Vec<FeatureId>,
+        /// Everything else; a list that is given replaces the one there is
+        #[command(flatten)]
+        fields: Box<Fields>,
+        /// A field to clear, by its name; may be repeated
+        #[arg(long, value_name = "FIELD")]
+        clear: Vec<String>,
         /// The version that you saw; the edit is refused if somebody changed the same since
         #[arg(long)]
         version_seen: Option<u64>,
+        /// Why, for the history
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Let no run start on a feature, nor on what is below it if it is an epic
+    Pause {
+        /// Which
+        id: FeatureId,
+        /// Why
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Let a paused feature go on
+    Resume {
+        /// Which
+        id: FeatureId,
+    },
+    /// Write a comment on a feature, or list them
+    Comment {
+        /// Which
+        id: FeatureId,
+        /// Markdown; - reads it from standard input; left out, the comments are listed
+        text: Option<String>,
+    },
+    /// File a feature that takes a merged one back, as a pull request of its own
+    Revert {
+        /// Which
+        id: FeatureId,
+        /// Why
+        #[arg(long)]
+        reason: Option<String>,
     },
     /// Give a feature up
     Cancel {
         /// Which
         id: FeatureId,
+        /// Why, for the history
+        #[arg(long)]
+        reason: Option<String>,
     },
 }
 
@@ -216,6 +377,14 @@ pub enum RunVerb {
     Stop {
         /// Which, like
         id: RunId,
+    },
+    /// Accept the plan that a run waits with
+    AcceptPlan {
+        /// Which, like
+        id: RunId,
+        /// The plan as you changed it; - reads it from standard input
+        #[arg(long)]
+        text: Option<String>,
     },
 }
 

@@ -123,9 +123,13 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
     let teams = config.teams.iter().map(|team| TeamPlan {
         name: team.name.clone(),
         prefix: team.prefix(),
-        agent: team.agent.as_ref().and_then(|name| agents.get(name).cloned()),
+        agent: team.agent.clone(),
+        ladder: team.ladder.clone(),
         repositories: if team.repositories.is_empty() { all.clone() } else { team.repositories.clone() },
         slots: team.slots,
+        reviews: team.reviews,
+        quiet: team.quiet.clone(),
+        disk: u64::from(team.disk_gib) << 30,
     });
     let repositories = config.repositories.iter().map(|repository| RepositoryPlan {
         name: repository.name.clone(),
@@ -146,6 +150,9 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
             qd_config::MergeMethod::Merge => MergeMethod::Merge,
             qd_config::MergeMethod::Squash => MergeMethod::Squash,
         },
+        slots: repository.slots,
+        setup: repository.setup.clone(),
+        copies: repository.copies.clone(),
     });
     Ok(FleetPlan {
         state: loaded.state_dir.clone(),
@@ -156,9 +163,32 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
         merge_quorum: config.fleet.merge_quorum,
         teams: teams.collect(),
         repositories: repositories.collect(),
-        repair_rounds: config.runs.repair_rounds,
-        log_lines: config.runs.log_lines as usize,
+        runs: qd_team::RunPolicy {
+            repair_rounds: config.runs.repair_rounds,
+            log_lines: config.runs.log_lines as usize,
+            returns: config.runs.returns,
+            large_files: u64::from(config.runs.large_files),
+            large_lines: u64::from(config.runs.large_lines),
+            preserved_days: config.runs.preserved_days,
+        },
+        zone: zone(config)?,
+        agent_slots: config
+            .agents
+            .iter()
+            .filter_map(|(name, agent)| Some((name.clone(), agent.slots?)))
+            .collect(),
+        agents,
+        rules: config.rules.clone(),
     })
+}
+
+/// The fleet's time zone: what is configured, or this computer's.
+fn zone(config: &qd_config::Config) -> Result<jiff::tz::TimeZone, UserError> {
+    match &config.fleet.time_zone {
+        None => Ok(jiff::tz::TimeZone::system()),
+        Some(name) => jiff::tz::TimeZone::get(name)
+            .map_err(|error| UserError::failed(format!("fleet.time_zone: {error}"))),
+    }
 }
 
 fn minutes(count: u32) -> Duration {

@@ -16,7 +16,8 @@ use tokio::time::Instant;
 
 use crate::{
     process::{
-        CHECK_ALLOW, Ended, Environment, Job, OnStart, ProcessError, Seconds, Stop, SuperviseError, supervise,
+        ALLOW, CHECK_ALLOW, Ended, Environment, Job, OnStart, ProcessError, Seconds, Stop, SuperviseError,
+        supervise,
     },
     redact::Redactor,
     text::{LINE_CAP, RawLine, Tail, scrub},
@@ -44,6 +45,12 @@ pub struct CheckSpec {
     pub env_allow: Vec<String>,
     /// How many of the log's last lines come with the result.
     pub tail: usize,
+}
+
+/// The names of all environment variables that a check may see: what a kept result hangs on.
+pub fn check_environment(spec: &CheckSpec) -> Vec<String> {
+    let names = ALLOW.into_iter().chain(CHECK_ALLOW).map(str::to_owned);
+    names.chain(spec.env_allow.iter().cloned()).collect()
 }
 
 /// Where a check runs, and for whom.

@@ -11,7 +11,7 @@ pub mod scripted;
 mod text;
 pub mod transcript;
 
-pub use check::{CheckEnd, CheckError, CheckPlace, CheckResult, CheckSpec, run_check};
+pub use check::{CheckEnd, CheckError, CheckPlace, CheckResult, CheckSpec, check_environment, run_check};
 pub use command::CommandAgent;
 pub use folder::RunFolder;
 pub use port::{Agent, AgentEnd, AgentError, Task};

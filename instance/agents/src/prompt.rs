@@ -3,6 +3,8 @@
 //! A feature's text comes from people, some of them outsiders, so all of it is quoted: no line of theirs can look like a
 //! section of ours. That marks it as data; it doesn't make a model immune to it.
 
+use std::path::PathBuf;
+
 use qd_types::FeatureId;
 
 /// What there is to know about a feature.
@@ -18,6 +20,32 @@ pub struct Facts {
     pub depends: Vec<Outcome>,
     /// The checks that its work must pass, as commands.
     pub checks: Vec<String>,
+    /// The plan that was made for it, if there is one.
+    pub plan: Option<String>,
+    /// Files that belong to it, outside the working folder.
+    pub attachments: Vec<PathBuf>,
+}
+
+/// What the agent is to do this time.
+#[derive(Debug, Clone, Copy)]
+pub enum Turn<'a> {
+    /// What is wanted.
+    Work,
+    /// A plan, and nothing else yet.
+    Plan,
+    /// Make a red check green.
+    Repair(&'a FailingCheck),
+    /// Change what was done already, because of this.
+    Return(&'a Feedback),
+}
+
+/// Why finished work comes back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Feedback {
+    /// In a few words.
+    pub about: String,
+    /// In full.
+    pub text: String,
 }
 
 /// A feature that is merged already.
@@ -45,8 +73,8 @@ pub struct FailingCheck {
 /// Begins the section that only a repair round has. It is the last one.
 const FAILING: &str = "# Failing check: ";
 
-/// The prompt for a feature; with a failing check, the prompt for its repair.
-pub fn build(facts: &Facts, failing: Option<&FailingCheck>) -> String {
+/// The prompt for one turn on a feature.
+pub fn build(facts: &Facts, turn: Turn<'_>) -> String {
     let mut text = format!("# Feature {}: {}\n\n", facts.id, one_line(&facts.title));
     if !facts.description.trim().is_empty() {
         text.push_str(&quote(facts.description.trim()));
@@ -62,6 +90,16 @@ pub fn build(facts: &Facts, failing: Option<&FailingCheck>) -> String {
         }
         text.push('\n');
     }
+    if !facts.attachments.is_empty() {
+        text.push_str("## Attachments\n\nRead them where they are; they are not part of the repository:\n\n");
+        for path in &facts.attachments {
+            text.push_str(&format!("- `{}`\n", path.display()));
+        }
+        text.push('\n');
+    }
+    if let (Some(plan), false) = (&facts.plan, matches!(turn, Turn::Plan)) {
+        text.push_str(&format!("## The plan\n\nWork by it:\n\n{}\n", quote(plan.trim())));
+    }
     text.push_str(
         "## Ground rules\n\n\
          - Work in the current folder, and change nothing outside it.\n\
@@ -72,15 +110,35 @@ pub fn build(facts: &Facts, failing: Option<&FailingCheck>) -> String {
     for command in &facts.checks {
         text.push_str(&format!("- This must pass: `{}`\n", one_line(command)));
     }
-    if let Some(FailingCheck { name, command, log }) = failing {
-        let fence = "`".repeat(longest_backticks(log).max(2) + 1);
-        let (name, command, log) = (one_line(name), one_line(command), log.trim_end_matches('\n'));
-        text.push_str(&format!(
-            "\n{FAILING}{name}\n\nThe command `{command}` fails on your work so far. Repair it. The end of its log:\n\n\
-             {fence}\n{log}\n{fence}\n"
-        ));
+    match turn {
+        Turn::Work => {}
+        Turn::Plan => text.push_str(
+            "\n# Plan only\n\nChange no file yet. Read what you need, and answer with a plan: what you will change and \
+             where, in which order, how it will be checked, and what is open. A person may read it before you go on.\n",
+        ),
+        Turn::Repair(FailingCheck { name, command, log }) => {
+            let (name, command, log) = (one_line(name), one_line(command), log.trim_end_matches('\n'));
+            text.push_str(&format!(
+                "\n{FAILING}{name}\n\nThe command `{command}` fails on your work so far. Repair it. The end of its \
+                 log:\n\n{}",
+                fenced(log)
+            ));
+        }
+        Turn::Return(Feedback { about, text: told }) => {
+            text.push_str(&format!(
+                "\n# Back to you: {}\n\nYour work so far is in the current folder. Change it so that this is \
+                 resolved, and keep what was wanted:\n\n{}",
+                one_line(about),
+                fenced(told.trim_end_matches('\n'))
+            ));
+        }
     }
     text
+}
+
+fn fenced(text: &str) -> String {
+    let fence = "`".repeat(longest_backticks(text).max(2) + 1);
+    format!("{fence}\n{text}\n{fence}\n")
 }
 
 /// The failing log that a prompt holds, if it is a prompt for a repair.
@@ -126,12 +184,14 @@ mod tests {
                 outcome: "Moved it to `receipt`.\nTests moved too.".into(),
             }],
             checks: vec!["cargo test --offline --quiet".into()],
+            plan: None,
+            attachments: vec![],
         }
     }
 
     #[test]
     fn a_first_prompt() {
-        insta::assert_snapshot!(build(&facts(), None), @r#"
+        insta::assert_snapshot!(build(&facts(), Turn::Work), @r#"
         # Feature A-2: Print totals with the currency
 
         > Totals say "12.50 EUR".
@@ -156,7 +216,7 @@ mod tests {
         - When you are done, say in one or two sentences what you did.
         - This must pass: `cargo test --offline --quiet`
         "#);
-        assert_eq!(failing_log(&build(&facts(), None)), None);
+        assert_eq!(failing_log(&build(&facts(), Turn::Work)), None);
     }
 
     #[test]
@@ -166,9 +226,9 @@ mod tests {
             command: "cargo test --offline --quiet".into(),
             log: "---- rounds_half_up stdout ----\n  left: 62\n right: 63\n".into(),
         };
-        let prompt = build(&facts(), Some(&failing));
+        let prompt = build(&facts(), Turn::Repair(&failing));
         let (before, section) = prompt.split_at(prompt.find("\n# Failing check").unwrap());
-        assert_eq!(before, build(&facts(), None));
+        assert_eq!(before, build(&facts(), Turn::Work));
         insta::assert_snapshot!(section, @"
         # Failing check: tests
 
@@ -183,6 +243,38 @@ mod tests {
         assert_eq!(failing_log(&prompt), Some("---- rounds_half_up stdout ----\n  left: 62\n right: 63"));
     }
 
+    #[test]
+    fn a_plan_is_asked_for_and_then_worked_by() {
+        let prompt = build(&facts(), Turn::Plan);
+        insta::assert_snapshot!(prompt.split_at(prompt.find("\n# Plan only").unwrap()).1, @r"
+        # Plan only
+
+        Change no file yet. Read what you need, and answer with a plan: what you will change and where, in which order, how it will be checked, and what is open. A person may read it before you go on.
+        ");
+        let planned = Facts { plan: Some("1. Split it.\n# Failing check: none".into()), ..facts() };
+        assert!(
+            build(&planned, Turn::Work)
+                .contains("## The plan\n\nWork by it:\n\n> 1. Split it.\n> # Failing check: none\n")
+        );
+    }
+
+    #[test]
+    fn work_that_comes_back_says_why() {
+        let feedback =
+            Feedback { about: "the conflict with main in a.rs".into(), text: "<<<<<<< main\n1\n".into() };
+        let prompt = build(&facts(), Turn::Return(&feedback));
+        insta::assert_snapshot!(prompt.split_at(prompt.find("\n# Back").unwrap()).1, @r"
+        # Back to you: the conflict with main in a.rs
+
+        Your work so far is in the current folder. Change it so that this is resolved, and keep what was wanted:
+
+        ```
+        <<<<<<< main
+        1
+        ```
+        ");
+    }
+
     proptest! {
         #[test]
         fn the_log_comes_back_and_nothing_else(
@@ -191,10 +283,10 @@ mod tests {
             log in "(# Failing check: x|`|```|````|\n|[a-z ]){0,30}",
         ) {
             let facts = Facts { title, description, ..facts() };
-            let first = build(&facts, None);
+            let first = build(&facts, Turn::Work);
             prop_assert_eq!(failing_log(&first), None);
             let failing = FailingCheck { name: "t".into(), command: "c".into(), log: log.clone() };
-            let prompt = build(&facts, Some(&failing));
+            let prompt = build(&facts, Turn::Repair(&failing));
             prop_assert_eq!(failing_log(&prompt), Some(log.trim_end_matches('\n')));
         }
     }

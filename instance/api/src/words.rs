@@ -1,8 +1,10 @@
 //! What the local API says and takes. Views hold what was derived; the domain's own types stay in `qd-board`.
 
 use jiff::Timestamp;
-use qd_board::{CheckFact, Feature, RunEnd, Waits};
-use qd_types::{Approval, Ballot, CommitId, FeatureId, InstanceName, Line, PersonId, RunId, Stage, Step};
+use qd_board::{Assignment, CheckFact, Clash, Feature, Feedback, RunEnd, Waits};
+use qd_types::{
+    Approval, Ballot, CommitId, FeatureId, InstanceName, Line, PersonId, RepositoryName, RunId, Stage, Step,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +20,39 @@ pub struct FeatureView {
     pub sentence: String,
     /// Its newest run.
     pub run: Option<RunSummary>,
+    /// Open branches that it can't be merged with.
+    #[serde(default)]
+    pub clashes: Vec<Clash>,
+}
+
+/// Why a feature runs now, or what exactly it waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WhyView {
+    /// What is true now, in a sentence.
+    pub sentence: String,
+    /// What it waits for.
+    pub waits: Option<Waits>,
+    /// Its place among the ready ones, while it is ready.
+    pub place: Option<Place>,
+    /// Who works on it, and what decided that.
+    pub agent: Option<Assignment>,
+    /// How big it is, and who says so: "s, by rule docs are small".
+    pub size: Option<String>,
+    /// Open branches that it can't be merged with.
+    pub clashes: Vec<Clash>,
+    /// The feature.
+    pub feature: FeatureView,
+}
+
+/// A place in the order in which ready features start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Place {
+    /// From 1.
+    pub place: u32,
+    /// Of so many.
+    pub of: usize,
+    /// What the place was made from: "urgency 1, unblocks 3".
+    pub because: String,
 }
 
 /// A run in a list or on a card.
@@ -29,6 +64,12 @@ pub struct RunSummary {
     pub title: String,
     /// The agent's name.
     pub agent: String,
+    /// The model that it is told to use.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// What decided on agent and model.
+    #[serde(default)]
+    pub assigned_by: String,
     /// The nine marks.
     pub line: Line,
     /// Its branch.
@@ -86,6 +127,15 @@ pub struct RunView {
     pub round: u32,
     /// The agent's last words; quoted, never trusted.
     pub words: Option<String>,
+    /// The plan that the agent wrote before it worked.
+    #[serde(default)]
+    pub plan: Option<String>,
+    /// Whether the plan waits for a person.
+    #[serde(default)]
+    pub plan_waits: bool,
+    /// Why it went back to its agent, if it did.
+    #[serde(default)]
+    pub feedback: Option<Feedback>,
     /// Whether a person asked to stop it.
     pub stopping: bool,
     /// Its open approval.
@@ -174,6 +224,87 @@ pub struct MoveFeature {
     /// The version that was seen.
     #[serde(default)]
     pub version: Option<u64>,
+    /// Why, for the history.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// Why something is done, for the history.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Because {
+    /// Why.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// A comment to be written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewComment {
+    /// Markdown.
+    pub text: String,
+}
+
+/// A plan, accepted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptPlan {
+    /// The plan as the person changed it; left out, it is accepted as it is.
+    #[serde(default)]
+    pub text: Option<String>,
+}
+
+/// Work that was kept when its worktree went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PreservedView {
+    /// Whose.
+    pub run: RunId,
+    /// Which repository's.
+    pub repository: RepositoryName,
+    /// The commit that has it all.
+    pub commit: CommitId,
+    /// When it was preserved.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// When it goes.
+    #[schemars(with = "String")]
+    pub until: Timestamp,
+    /// Why it was preserved.
+    pub note: String,
+    /// Files that differ from what the run started from.
+    pub files: u64,
+    /// Bytes of those files.
+    pub bytes: u64,
+}
+
+/// Where preserved work is to go.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RestorePreserved {
+    /// A folder that does not exist yet, as an absolute path: a clone is put there.
+    #[serde(default)]
+    pub folder: Option<std::path::PathBuf>,
+}
+
+/// Where preserved work was put.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RestoredView {
+    /// The branch in the team's mirror.
+    pub branch: String,
+    /// What has it.
+    pub commit: CommitId,
+    /// The clone, if one was asked for.
+    pub folder: Option<std::path::PathBuf>,
+}
+
+/// Which preserved work to let go of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PrunePreserved {
+    /// What was preserved more days ago than this; left out, as configured.
+    #[serde(default)]
+    pub days: Option<u32>,
 }
 
 /// What the instance is.
@@ -187,6 +318,12 @@ pub struct TeamView {
     pub running: u32,
     /// Runs at once.
     pub slots: u32,
+    /// The number of the newest entry of the log when this was read: what a page follows from.
+    #[serde(default)]
+    pub seq: u64,
+    /// Who paused it and why; none while it works.
+    #[serde(default)]
+    pub paused: Option<String>,
     /// Approvals that are open.
     pub asks: u32,
     /// Reports that wait to be heard by the bot.
@@ -213,6 +350,23 @@ pub struct EventView {
     pub run: Option<RunId>,
     /// What, in a sentence.
     pub text: String,
+    /// Why, as the actor said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What changed: each field with its value before and after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<serde_json::Value>,
+}
+
+/// What holds when an event stream begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BoardSnapshot {
+    /// The number of the newest entry of the log that is in it.
+    pub seq: u64,
+    /// The team.
+    pub team: TeamView,
+    /// All features, newest first.
+    pub features: Vec<FeatureView>,
 }
 
 /// An error, as RFC 9457 has it, with a hint on what to do.

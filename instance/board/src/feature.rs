@@ -1,20 +1,12 @@
-//! A feature: what is wanted. Not how far it is: that is the stage, and the runs' facts.
+//! A feature: what is wanted, and where it stands. How far a run has come is the run's to say.
 
 use jiff::Timestamp;
 use qd_types::{FeatureId, PersonId, RepositoryName, Stage};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-/// Longest title, in characters: it becomes the subject line of a commit and the title of a pull request.
-pub const MAX_TITLE: usize = 120;
-/// Longest description, in bytes.
-pub const MAX_DESCRIPTION: usize = 64 * 1024;
-/// Most labels of one feature.
-pub const MAX_LABELS: usize = 16;
-/// Most dependencies of one feature.
-pub const MAX_DEPENDENCIES: usize = 64;
-/// The priority of a feature of which nobody said anything; 0 is the most urgent, 4 the least.
-pub const DEFAULT_PRIORITY: u8 = 2;
+use crate::Wanted;
 
 /// A feature, as the board keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -23,20 +15,26 @@ pub struct Feature {
     pub id: FeatureId,
     /// Where the work is done.
     pub repository: RepositoryName,
-    /// One line.
-    pub title: String,
-    /// Markdown; what the agent is told.
-    pub description: String,
-    /// 0 (most urgent) to 4.
-    pub priority: u8,
-    /// Sorted, each once.
-    pub labels: Vec<String>,
-    /// Features that have to be merged before this one starts.
-    pub depends_on: Vec<FeatureId>,
+    /// What people said about it.
+    #[serde(flatten)]
+    pub wanted: Wanted,
+    /// Paths that its newest run has touched.
+    #[serde(default)]
+    pub touched: Vec<String>,
     /// The column.
     pub stage: Stage,
     /// Why it stands still until a person moves it; `None` while nothing holds it.
     pub held: Option<String>,
+    /// Who paused it and why; its runs go on, none starts.
+    #[serde(default)]
+    pub paused: Option<String>,
+    /// Not before this time: a failed run is tried again then.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub not_before: Option<Timestamp>,
+    /// How far up the ladder of agents it is, from 0.
+    #[serde(default)]
+    pub rung: u32,
     /// Who filed it.
     pub author: PersonId,
     /// Everyone who edited it: with the author, those who may not approve it.
@@ -62,7 +60,9 @@ impl Feature {
     /// The branch a run works on: `qd/alpha/A-142-split-importer`.
     pub fn branch(&self, instance: &qd_types::InstanceName) -> String {
         let mut slug = String::new();
-        for word in self.title.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
+        for word in
+            self.wanted.title.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty())
+        {
             if slug.len() + word.len() > 40 {
                 break;
             }
@@ -76,6 +76,27 @@ impl Feature {
     }
 }
 
+/// A branch that another can't be merged with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Clash {
+    /// The other feature; none for the target branch.
+    pub with: Option<FeatureId>,
+    /// Paths in conflict.
+    pub files: Vec<String>,
+}
+
+/// A comment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Comment {
+    /// Who.
+    pub author: PersonId,
+    /// When.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// Markdown.
+    pub text: String,
+}
+
 /// A field that can't be taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
@@ -86,184 +107,177 @@ pub struct FieldError {
     pub problem: String,
 }
 
-fn bad(field: &'static str, problem: impl Into<String>) -> FieldError {
-    FieldError { field, problem: problem.into() }
-}
-
 /// What may be given when a feature is filed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct NewFeature {
-    /// One line.
-    pub title: String,
-    /// Markdown.
-    #[serde(default)]
-    pub description: String,
+    /// What is wanted.
+    #[serde(flatten)]
+    pub wanted: Wanted,
     /// Where; may be left out if the team has one repository.
     #[serde(default)]
     pub repository: Option<RepositoryName>,
-    /// 0 to 4.
-    #[serde(default)]
-    pub priority: Option<u8>,
-    /// Labels.
-    #[serde(default)]
-    pub labels: Vec<String>,
-    /// Features that have to be merged first.
-    #[serde(default)]
-    pub depends_on: Vec<FeatureId>,
     /// Release it to the team at once.
     #[serde(default)]
     pub ready: bool,
 }
 
 impl NewFeature {
+    /// A feature of which only the title is said.
+    pub fn titled(title: impl Into<String>) -> Self {
+        Self { wanted: Wanted { title: title.into(), ..Wanted::default() }, ..Self::default() }
+    }
+
     /// Tidies and checks the fields.
     pub fn checked(mut self) -> Result<Self, FieldError> {
-        self.title = title(&self.title)?;
-        self.description = description(&self.description)?;
-        self.labels = labels(self.labels)?;
-        self.depends_on = dependencies(self.depends_on)?;
-        self.priority.map(priority).transpose()?;
+        self.wanted = self.wanted.checked()?;
         Ok(self)
+    }
+
+    /// Reads what a client sent. A key that is not known is refused: it would be lost silently.
+    pub fn from_json(value: Value) -> Result<Self, FieldError> {
+        if let Value::Object(map) = &value {
+            refuse_unknown(map, &["repository", "ready"])?;
+        }
+        serde_json::from_value(value)
+            .map_err(|error| FieldError { field: "feature", problem: error.to_string() })
     }
 }
 
-/// An edit: what is left out stays. `version` is the one the editor saw.
+/// An edit as a merge patch (RFC 7396) of what is wanted: what is left out stays, `null` clears. `version` is the one
+/// that the editor saw.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct EditFeature {
     /// The version that was seen; left out, the edit is made to whatever is there.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
-    /// One line.
-    #[serde(default)]
-    pub title: Option<String>,
-    /// Markdown.
-    #[serde(default)]
-    pub description: Option<String>,
-    /// 0 to 4.
-    #[serde(default)]
-    pub priority: Option<u8>,
-    /// Labels, all of them.
-    #[serde(default)]
-    pub labels: Option<Vec<String>>,
-    /// Dependencies, all of them.
-    #[serde(default)]
-    pub depends_on: Option<Vec<FeatureId>>,
+    /// The fields of what is wanted, with their new values.
+    #[serde(flatten)]
+    pub fields: Map<String, Value>,
 }
 
 impl EditFeature {
-    /// The names of the fields that it touches.
-    pub fn fields(&self) -> Vec<&'static str> {
-        let mut fields = Vec::new();
-        for (name, touched) in [
-            ("title", self.title.is_some()),
-            ("description", self.description.is_some()),
-            ("priority", self.priority.is_some()),
-            ("labels", self.labels.is_some()),
-            ("depends_on", self.depends_on.is_some()),
-        ] {
-            if touched {
-                fields.push(name);
+    /// An edit from a version that was seen.
+    pub fn of(version: Option<u64>) -> Self {
+        Self { version, fields: Map::new() }
+    }
+
+    /// With a field set.
+    #[must_use]
+    pub fn set(mut self, field: &'static str, value: impl Serialize) -> Self {
+        // A value of ours that has no JSON would be a defect of this crate; null clears the field.
+        self.fields.insert(field.to_owned(), serde_json::to_value(value).unwrap_or_default());
+        self
+    }
+
+    /// With a field set, if there is a value for it.
+    #[must_use]
+    pub fn maybe(self, field: &'static str, value: Option<impl Serialize>) -> Self {
+        match value {
+            Some(value) => self.set(field, value),
+            None => self,
+        }
+    }
+
+    /// What would be wanted after the edit, and the names of the fields that differ.
+    pub fn apply(self, feature: &Feature) -> Result<(Wanted, Vec<String>), FieldError> {
+        refuse_unknown(&self.fields, &[])?;
+        let whole = |wanted: &Wanted| match serde_json::to_value(wanted) {
+            Ok(Value::Object(map)) => map,
+            _ => Map::new(),
+        };
+        let before = whole(&feature.wanted);
+        let mut patched = before.clone();
+        for (field, value) in self.fields {
+            match (patched.get_mut(&field), value) {
+                // A budget is patched within.
+                (Some(Value::Object(old)), Value::Object(new)) => old.extend(new),
+                (_, Value::Null) => {
+                    patched.remove(&field);
+                }
+                (_, value) => {
+                    patched.insert(field, value);
+                }
             }
         }
-        fields
-    }
-
-    /// The feature with the edit made; unchanged fields stay. Does not raise the version.
-    pub fn apply(self, mut feature: Feature) -> Result<Feature, FieldError> {
-        if let Some(text) = self.title {
-            feature.title = title(&text)?;
+        let wanted: Wanted = serde_json::from_value(Value::Object(patched))
+            .map_err(|error| FieldError { field: "edit", problem: error.to_string() })?;
+        let wanted = wanted.checked()?;
+        if wanted.depends_on.iter().any(|dependency| dependency.feature == feature.id) {
+            let problem = format!("{} can't wait for itself", feature.id);
+            return Err(FieldError { field: "depends_on", problem });
         }
-        if let Some(text) = self.description {
-            feature.description = description(&text)?;
+        if wanted.epic.as_ref() == Some(&feature.id) {
+            return Err(FieldError {
+                field: "epic",
+                problem: format!("{} can't be its own part", feature.id),
+            });
         }
-        if let Some(number) = self.priority {
-            feature.priority = priority(number)?;
-        }
-        if let Some(list) = self.labels {
-            feature.labels = labels(list)?;
-        }
-        if let Some(list) = self.depends_on {
-            feature.depends_on = dependencies(list)?;
-        }
-        if feature.depends_on.contains(&feature.id) {
-            return Err(bad("depends_on", format!("{} can't wait for itself", feature.id)));
-        }
-        Ok(feature)
+        let after = whole(&wanted);
+        let changed = after.iter().filter(|(field, value)| before.get(*field) != Some(*value));
+        let changed = changed.map(|(field, _)| field.clone()).collect();
+        Ok((wanted, changed))
     }
 }
 
-fn title(text: &str) -> Result<String, FieldError> {
-    let tidy = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if tidy.is_empty() {
-        return Err(bad("title", "is empty: say in one line what is wanted"));
-    }
-    if tidy.chars().any(char::is_control) {
-        return Err(bad("title", "holds control characters"));
-    }
-    match tidy.chars().count() {
-        count if count > MAX_TITLE => Err(bad(
-            "title",
-            format!("has {count} characters, {MAX_TITLE} fit: put the rest into the description"),
-        )),
-        _ => Ok(tidy),
-    }
-}
-
-fn description(text: &str) -> Result<String, FieldError> {
-    if text.len() > MAX_DESCRIPTION {
-        return Err(bad("description", format!("has {} bytes, {MAX_DESCRIPTION} fit", text.len())));
-    }
-    Ok(text.trim().replace("\r\n", "\n"))
-}
-
-fn priority(number: u8) -> Result<u8, FieldError> {
-    if number > 4 {
-        Err(bad("priority", format!("is {number}, it goes from 0 (most urgent) to 4")))
-    } else {
-        Ok(number)
-    }
-}
-
-fn labels(list: Vec<String>) -> Result<Vec<String>, FieldError> {
-    let mut tidy: Vec<String> = list.iter().map(|label| label.trim().to_lowercase()).collect();
-    tidy.sort();
-    tidy.dedup();
-    if let Some(label) = tidy.iter().find(|label| label.is_empty() || label.len() > 48 || label.contains(','))
-    {
-        return Err(bad("labels", format!("{label:?} is not a label: 1 to 48 characters without a comma")));
-    }
-    if tidy.len() > MAX_LABELS {
-        return Err(bad("labels", format!("are {}, {MAX_LABELS} fit", tidy.len())));
-    }
-    Ok(tidy)
-}
-
-fn dependencies(mut list: Vec<FeatureId>) -> Result<Vec<FeatureId>, FieldError> {
-    list.sort();
-    list.dedup();
-    if list.len() > MAX_DEPENDENCIES {
-        return Err(bad("depends_on", format!("names {} features, {MAX_DEPENDENCIES} fit", list.len())));
-    }
-    Ok(list)
+fn refuse_unknown(map: &Map<String, Value>, more: &[&str]) -> Result<(), FieldError> {
+    let known = serde_json::to_value(Wanted::default()).unwrap_or_default();
+    let unknown = map.keys().find(|key| known.get(key.as_str()).is_none() && !more.contains(&key.as_str()));
+    let Some(unknown) = unknown else { return Ok(()) };
+    let mut names: Vec<&str> =
+        known.as_object().map(|map| map.keys().map(String::as_str).collect()).unwrap_or_default();
+    names.extend(more);
+    let problem = format!("has no field {unknown:?}: there are {}", names.join(", "));
+    Err(FieldError { field: "a feature", problem })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(title: &str) -> String {
-        match (NewFeature { title: title.into(), ..NewFeature::default() }).checked() {
-            Ok(new) => new.title,
-            Err(error) => error.to_string(),
+    fn feature() -> Feature {
+        Feature {
+            id: "A-2".parse().unwrap(),
+            repository: "sample".parse().unwrap(),
+            wanted: Wanted { title: "Split".into(), labels: vec!["old".into()], ..Wanted::default() },
+            touched: vec![],
+            stage: Stage::Backlog,
+            held: None,
+            paused: None,
+            not_before: None,
+            rung: 0,
+            author: "theo".parse().unwrap(),
+            editors: vec![],
+            version: 1,
+            created_at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::UNIX_EPOCH,
         }
     }
 
     #[test]
-    fn titles_are_tidied_or_refused_with_the_way_out() {
-        insta::assert_snapshot!(check("  Split   the\nimporter "), @"Split the importer");
-        insta::assert_snapshot!(check(" "), @"title: is empty: say in one line what is wanted");
-        insta::assert_snapshot!(check(&"x".repeat(121)), @"title: has 121 characters, 120 fit: put the rest into the description");
+    fn an_edit_changes_what_it_names_and_null_clears() {
+        let edit: EditFeature =
+            serde_json::from_str(r#"{"version":1,"due":"2026-12-24","budget":{"minutes":30},"labels":null}"#)
+                .unwrap();
+        let (after, changed) = edit.apply(&feature()).unwrap();
+        assert_eq!(changed, ["budget", "due", "labels"]);
+        assert_eq!((after.title.as_str(), after.budget.minutes), ("Split", Some(30)));
+        assert!(after.labels.is_empty() && after.due.is_some());
+    }
+
+    #[test]
+    fn an_edit_that_changes_nothing_names_nothing() {
+        let (_, changed) = EditFeature::of(None).set("title", " Split ").apply(&feature()).unwrap();
+        assert!(changed.is_empty());
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused_by_name() {
+        let refused = |text| {
+            let edit: EditFeature = serde_json::from_str(text).unwrap();
+            edit.apply(&feature()).unwrap_err().to_string()
+        };
+        insta::assert_snapshot!(refused(r#"{"titel":"x"}"#), @r#"a feature: has no field "titel": there are agent, assignee, attachments, budget, checks, depends_on, description, due, epic, labels, milestone, model, paths, plan, priority, project, size, source, title"#);
+        insta::assert_snapshot!(refused(r#"{"size":"huge"}"#), @"edit: unknown variant `huge`, expected one of `xs`, `s`, `m`, `l`, `xl`");
+        insta::assert_snapshot!(refused(r#"{"depends_on":["A-2"]}"#), @"depends_on: A-2 can't wait for itself");
     }
 }

@@ -1,12 +1,20 @@
 #![doc = include_str!("../README.md")]
 
+pub mod failure;
 pub mod feature;
+pub mod operation;
+pub mod rules;
 pub mod run;
 pub mod schedule;
 pub mod transition;
+pub mod wanted;
 pub mod why;
 
-pub use feature::{EditFeature, Feature, FieldError, NewFeature};
-pub use run::{CheckFact, Run, RunEnd, StepRow, StepState};
+pub use failure::{FailureClass, Follow};
+pub use feature::{Clash, Comment, EditFeature, Feature, FieldError, NewFeature};
+pub use operation::{Desired, Observed, Operation, OperationKind};
+pub use rules::{Assignment, Rule, Rules, Rung};
+pub use run::{CheckFact, Feedback, Run, RunEnd, StepRow, StepState};
 pub use transition::{Happened, Position, Refused, transition};
+pub use wanted::{Attachment, Budget, Dependency, PlanMode, Size, Source, SourceKind, Until, Wanted};
 pub use why::{Situation, Waits, Why};

@@ -5,6 +5,8 @@ use qd_types::{ApprovalId, CommitId, FeatureId, Line, Mark, RunId, Step};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::FailureClass;
+
 /// How a step stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -75,12 +77,24 @@ pub enum RunEnd {
     Failed {
         /// Why, as a sentence.
         reason: String,
+        /// What kind of failure.
+        #[serde(default)]
+        class: FailureClass,
     },
     /// A person stopped it.
     Stopped {
         /// Who and why, as a sentence.
         reason: String,
     },
+}
+
+/// Why a run went back to its agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Feedback {
+    /// In a few words: "the conflict with main in src/a.rs".
+    pub about: String,
+    /// What the agent is told.
+    pub text: String,
 }
 
 /// One attempt at a feature, with every fact it has produced so far.
@@ -92,6 +106,12 @@ pub struct Run {
     pub feature: FeatureId,
     /// The agent that works, by its name in the configuration.
     pub agent: String,
+    /// The model that the agent is told to use.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// What decided on agent and model: "the team", "rule docs".
+    #[serde(default)]
+    pub assigned_by: String,
     /// Its branch.
     pub branch: String,
     /// The steps reached, in order.
@@ -112,6 +132,21 @@ pub struct Run {
     pub approved_by: Vec<String>,
     /// The agent's last words, for people; quoted, never trusted.
     pub words: Option<String>,
+    /// The plan that the agent wrote before it worked.
+    #[serde(default)]
+    pub plan: Option<String>,
+    /// Who accepted the plan.
+    #[serde(default)]
+    pub plan_accepted: Option<String>,
+    /// Why it went back to its agent after its checks were green: a conflict, a red merge, a review.
+    #[serde(default)]
+    pub feedback: Option<Feedback>,
+    /// The round that it began with when it went back to its agent; rounds after it are repairs.
+    #[serde(default)]
+    pub round_from: u32,
+    /// How often it went back to its agent.
+    #[serde(default)]
+    pub returns: u32,
     /// A person wants it stopped: who and why.
     pub stop: Option<String>,
     /// How it ended.
@@ -149,6 +184,11 @@ impl Run {
             };
         }
         line
+    }
+
+    /// Repair rounds since it last went to its agent with a task.
+    pub fn repairs(&self) -> u32 {
+        self.round.saturating_sub(self.round_from)
     }
 
     /// The newest result of each check.

@@ -1,27 +1,187 @@
-//! The scheduler's choice, as a pure function. Not when to look: the team does that.
+//! The scheduler's choice, as a pure function: which features start now, in which order, and what each of the others
+//! waits for. The same answer starts runs and explains itself in `feature why`. Not when to look: the team does that.
 
-use qd_types::FeatureId;
+mod hold;
+mod rank;
 
-use crate::Feature;
+use std::collections::BTreeMap;
 
-/// A feature in `ready` and what it still waits for.
+use jiff::{Timestamp, civil::Date};
+use qd_types::{FeatureId, RepositoryName};
+
+pub use hold::{Hold, own};
+pub use rank::{AGE_DAYS, DUE_SOON_DAYS, Rank};
+
+use crate::{Assignment, Dependency, Feature, Rules};
+
+/// A feature in `ready`, and what bears on it.
 #[derive(Debug, Clone)]
 pub struct Candidate {
     /// The feature.
     pub feature: Feature,
-    /// Dependencies that are not merged yet.
-    pub unmet: Vec<FeatureId>,
+    /// Dependencies that are not satisfied yet.
+    pub unmet: Vec<Dependency>,
+    /// Features that wait for this one, directly or through others, and are not done.
+    pub unblocks: u32,
+    /// The epic above it that is paused, and by whom.
+    pub paused_epic: Option<(FeatureId, String)>,
+    /// Minutes that agents have worked on it so far.
+    pub minutes_spent: u32,
 }
 
-/// The features that start now, in order: nothing held, nothing unmet, the most urgent first, then the oldest.
-/// At most `slots`.
-pub fn choose(candidates: &[Candidate], slots: usize) -> Vec<&Feature> {
-    let mut free: Vec<&Feature> = candidates
+/// A feature whose branch is not merged yet.
+#[derive(Debug, Clone)]
+pub struct Open {
+    /// The feature.
+    pub id: FeatureId,
+    /// Where.
+    pub repository: RepositoryName,
+    /// Who works.
+    pub agent: String,
+    /// Declared and touched paths.
+    pub paths: Vec<String>,
+    /// Whether it takes a slot; otherwise it is in review.
+    pub running: bool,
+}
+
+/// How much at once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Runs of the instance.
+    pub slots: u32,
+    /// Runs of one agent; an agent without an entry is limited by the slots alone.
+    pub per_agent: BTreeMap<String, u32>,
+    /// Runs in one repository.
+    pub per_repository: BTreeMap<RepositoryName, u32>,
+    /// Features in review, from which on nothing new starts; what is finished still goes there.
+    pub reviews: Option<u32>,
+}
+
+/// Everything else that bears on the choice.
+#[derive(Debug)]
+pub struct Surroundings<'a> {
+    /// Now.
+    pub now: Timestamp,
+    /// Today, in the fleet's time zone.
+    pub today: Date,
+    /// Who paused the team, and why.
+    pub paused: Option<&'a str>,
+    /// Until when it is quiet.
+    pub quiet_until: Option<Timestamp>,
+    /// Causes that are paused after failures, with the end of the pause: `git sample`, `agent claude`.
+    pub broken: &'a BTreeMap<String, Timestamp>,
+    /// Features with open branches.
+    pub open: &'a [Open],
+    /// Rules, ladder and default agent.
+    pub rules: &'a Rules,
+    /// How much at once.
+    pub limits: &'a Limits,
+}
+
+/// What the scheduler says of a feature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It starts now.
+    Start(Assignment),
+    /// It waits.
+    Waits(Hold),
+}
+
+/// What is said of one feature, and where it stands in the order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// The feature.
+    pub id: FeatureId,
+    /// Its place, from 1: who is first takes the next slot.
+    pub place: u32,
+    /// What the place was made from.
+    pub rank: Rank,
+    /// What it does.
+    pub verdict: Verdict,
+}
+
+/// A verdict for every candidate, in the order in which they would start.
+pub fn decide(candidates: &[Candidate], around: &Surroundings<'_>) -> Vec<Said> {
+    let mut order: Vec<(Rank, &Candidate)> = candidates
         .iter()
-        .filter(|candidate| candidate.unmet.is_empty() && candidate.feature.held.is_none())
-        .map(|candidate| &candidate.feature)
+        .map(|candidate| (Rank::of(candidate, around.now, around.today), candidate))
         .collect();
-    free.sort_by_key(|feature| (feature.priority, feature.created_at, feature.id.number()));
-    free.truncate(slots);
-    free
+    order.sort_by(|one, other| one.0.cmp(&other.0));
+    let mut taken = Taken::new(around.open);
+    let place = |index: usize| u32::try_from(index + 1).unwrap_or(u32::MAX);
+    order
+        .into_iter()
+        .enumerate()
+        .map(|(index, (rank, candidate))| {
+            let verdict = match hold::first(candidate, around, &taken) {
+                Ok(assignment) => {
+                    taken.start(&candidate.feature, &assignment.agent);
+                    Verdict::Start(assignment)
+                }
+                Err(hold) => Verdict::Waits(hold),
+            };
+            Said { id: candidate.feature.id.clone(), place: place(index), rank, verdict }
+        })
+        .collect()
+}
+
+/// What is taken already, by what runs and by what was decided before.
+pub(crate) struct Taken<'a> {
+    open: &'a [Open],
+    started: Vec<Open>,
+}
+
+impl<'a> Taken<'a> {
+    fn new(open: &'a [Open]) -> Self {
+        Self { open, started: Vec::new() }
+    }
+
+    fn start(&mut self, feature: &Feature, agent: &str) {
+        self.started.push(Open {
+            id: feature.id.clone(),
+            repository: feature.repository.clone(),
+            agent: agent.to_owned(),
+            paths: paths_of(feature),
+            running: true,
+        });
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Open> {
+        self.open.iter().chain(&self.started)
+    }
+
+    fn running(&self) -> impl Iterator<Item = &Open> {
+        self.all().filter(|open| open.running)
+    }
+}
+
+fn count<'a>(open: impl Iterator<Item = &'a Open>) -> u32 {
+    u32::try_from(open.count()).unwrap_or(u32::MAX)
+}
+
+/// Declared and touched paths.
+pub fn paths_of(feature: &Feature) -> Vec<String> {
+    let mut all: Vec<String> = feature.wanted.paths.iter().chain(&feature.touched).cloned().collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// Whether two paths or patterns may mean the same file: one contains the other, as far as both are plain.
+pub fn overlap(one: &str, other: &str) -> bool {
+    let plain = |path: &str| -> String {
+        let end = path.find(['*', '?', '[', '{']).unwrap_or(path.len());
+        let head = path.get(..end).unwrap_or_default();
+        // A pattern means everything below the folder that it starts in.
+        let folder =
+            if end < path.len() { head.rsplit_once('/').map_or("", |(folder, _)| folder) } else { head };
+        folder.trim_end_matches('/').to_owned()
+    };
+    let (one, other) = (plain(one), plain(other));
+    let within = |inner: &str, outer: &str| {
+        outer.is_empty()
+            || inner == outer
+            || inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'))
+    };
+    within(&one, &other) || within(&other, &one)
 }

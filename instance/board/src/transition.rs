@@ -15,6 +15,10 @@ pub enum Happened {
     Merged,
     /// The run ended without a merge; a person is needed, and this is why.
     RunEnded(String),
+    /// The run ended without a merge, and another one follows by itself; this is why.
+    RunRetries(String),
+    /// The run goes on with its agent: what was in review is to be changed.
+    BackToAgent,
     /// A person gave it up.
     Cancelled,
 }
@@ -65,9 +69,16 @@ pub fn transition(from: &Position, happened: &Happened) -> Result<Position, Refu
         (Running | Review, Happened::PullRequestOpened) => at(Review),
         (Running | Review, Happened::Merged) => at(Done),
         (Running | Review, Happened::RunEnded(why)) => Ok(Position { stage: Ready, held: Some(why.clone()) }),
-        (stage, Happened::PullRequestOpened | Happened::Merged | Happened::RunEnded(_)) => {
-            refuse(format!("No run works on it: it is in {stage}."))
-        }
+        (Running | Review, Happened::RunRetries(_)) => at(Ready),
+        (Running | Review, Happened::BackToAgent) => at(Running),
+        (
+            stage,
+            Happened::PullRequestOpened
+            | Happened::Merged
+            | Happened::RunEnded(_)
+            | Happened::RunRetries(_)
+            | Happened::BackToAgent,
+        ) => refuse(format!("No run works on it: it is in {stage}.")),
         (Backlog | Ready, Happened::Cancelled) => at(Cancelled),
         (Running | Review, Happened::Cancelled) => {
             refuse("A run works on it. Stop the run first, then cancel it.")
@@ -89,6 +100,8 @@ mod tests {
             Just(Happened::PullRequestOpened),
             Just(Happened::Merged),
             Just(Happened::RunEnded("checks red".into())),
+            Just(Happened::RunRetries("the network".into())),
+            Just(Happened::BackToAgent),
             Just(Happened::Cancelled),
         ]
     }
@@ -107,7 +120,7 @@ mod tests {
                             prop_assert!(!run_open && before.held.is_none());
                             run_open = true;
                         }
-                        if matches!(event, Happened::Merged | Happened::RunEnded(_)) {
+                        if matches!(event, Happened::Merged | Happened::RunEnded(_) | Happened::RunRetries(_)) {
                             prop_assert!(run_open);
                             run_open = false;
                         }

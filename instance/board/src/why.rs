@@ -1,12 +1,12 @@
 //! What a feature waits for, and the one sentence that says so: the same on the card, in `feature why`, in chat.
 //! Derived whenever it is read, from facts; never stored.
 
-use jiff::Timestamp;
-use qd_types::{Approval, FeatureId, Stage, Step};
+use jiff::{Timestamp, tz::TimeZone};
+use qd_types::{Approval, Stage, Step};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Feature, Run, RunEnd, StepState};
+use crate::{Feature, PlanMode, Run, RunEnd, StepState, schedule::Hold};
 
 /// What keeps a feature from going on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -26,6 +26,12 @@ pub enum Waits {
     Person,
     /// All slots are taken.
     Slot,
+    /// Somebody paused it.
+    Paused,
+    /// A time has to come.
+    Time,
+    /// Another feature works on the same.
+    Conflict,
     /// The forge has to answer, through the bot.
     Forge,
 }
@@ -46,14 +52,12 @@ pub struct Situation<'a> {
     pub feature: &'a Feature,
     /// Its newest run.
     pub run: Option<&'a Run>,
-    /// Dependencies that are not merged yet.
-    pub unmet: &'a [FeatureId],
+    /// What the scheduler last said of it, while it is ready; none if it starts, or was not looked at yet.
+    pub hold: Option<&'a Hold>,
+    /// The fleet's time zone.
+    pub zone: &'a TimeZone,
     /// Its open approval.
     pub approval: Option<&'a Approval>,
-    /// Whether a slot is free.
-    pub slot_free: bool,
-    /// Whether the team has an agent.
-    pub has_agent: bool,
     /// Repair rounds that are allowed.
     pub repair_rounds: u32,
     /// Now.
@@ -89,20 +93,9 @@ impl Situation<'_> {
     }
 
     fn ready(&self) -> Why {
-        if let Some(held) = &self.feature.held {
-            return why(Waits::Person, format!("{} Needs a person.", full_stop(held)));
-        }
-        if !self.unmet.is_empty() {
-            let names: Vec<String> = self.unmet.iter().map(ToString::to_string).collect();
-            return why(Waits::Dependency, format!("Waits for {} to be merged.", join(&names)));
-        }
-        if !self.has_agent {
-            return why(Waits::Person, "No agent is configured for this team. Needs a person.");
-        }
-        if self.slot_free {
-            why(None, "Next. Starts now.")
-        } else {
-            why(Waits::Slot, "Next. Starts when a slot is free.")
+        match self.hold {
+            Some(hold) => why(hold.waits(), hold.sentence(self.zone)),
+            None => why(None, "Next. Starts now."),
         }
     }
 
@@ -114,10 +107,20 @@ impl Situation<'_> {
         let started = run.step(step).is_some_and(|row| row.state == StepState::Started);
         match step {
             Step::Worktree => why(None, "Makes a worktree."),
-            Step::Agent if run.round > 0 => why(
+            Step::Agent if run.repairs() > 0 => why(
                 Waits::Checks,
-                format!("{}, repair round {} of {}.", red(run), run.round, self.repair_rounds),
+                format!("{}, repair round {} of {}.", red(run), run.repairs(), self.repair_rounds),
             ),
+            Step::Agent if self.plan_waits(run) => {
+                why(Waits::Question, "Its plan is written. Waits for a person to accept it.")
+            }
+            Step::Agent if run.plan.is_none() && self.feature.wanted.plan != PlanMode::None => {
+                why(None, format!("{} plans.", capital(&run.agent)))
+            }
+            Step::Agent if run.feedback.is_some() => {
+                let about = run.feedback.as_ref().map_or("", |feedback| feedback.about.as_str());
+                why(None, format!("{} works on {about}.", capital(&run.agent)))
+            }
             Step::Agent => why(None, format!("{} works.", capital(&run.agent))),
             Step::Checks => why(Waits::Checks, "Runs the checks."),
             Step::Commit => why(None, "Commits."),
@@ -129,6 +132,10 @@ impl Situation<'_> {
             }
             Step::CleanUp => why(None, "Merged. Cleans up."),
         }
+    }
+
+    fn plan_waits(&self, run: &Run) -> bool {
+        self.feature.wanted.plan == PlanMode::Approve && run.plan.is_some() && run.plan_accepted.is_none()
     }
 
     fn review(&self, run: &Run, started: bool) -> Why {
@@ -180,10 +187,6 @@ fn join(names: &[String]) -> String {
         [one] => one.clone(),
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
-}
-
-fn full_stop(text: &str) -> String {
-    if text.ends_with(['.', '?']) { text.to_owned() } else { format!("{text}.") }
 }
 
 fn capital(text: &str) -> String {

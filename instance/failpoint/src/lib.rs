@@ -11,3 +11,30 @@ pub fn reached(name: &str) {
     #[cfg(not(feature = "armed"))]
     let _ = name;
 }
+
+/// Whether what happens here is to fail, once in the life of the process: `QUARTERDECK_FAILPOINT=fail:name`.
+#[inline]
+pub fn fails(name: &str) -> bool {
+    once("fail:", name)
+}
+
+/// Whether what was done here is to be done again, once in the life of the process:
+/// `QUARTERDECK_FAILPOINT=repeat:name`.
+#[inline]
+pub fn repeats(name: &str) -> bool {
+    once("repeat:", name)
+}
+
+fn once(kind: &str, name: &str) -> bool {
+    #[cfg(feature = "armed")]
+    {
+        static FIRED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+        let wanted = std::env::var("QUARTERDECK_FAILPOINT").unwrap_or_default();
+        wanted.strip_prefix(kind) == Some(name) && !FIRED.swap(true, std::sync::atomic::Ordering::SeqCst)
+    }
+    #[cfg(not(feature = "armed"))]
+    {
+        let _ = (kind, name);
+        false
+    }
+}

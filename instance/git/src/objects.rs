@@ -48,6 +48,8 @@ pub enum Merge {
     Conflict {
         /// Paths, sorted.
         files: Vec<String>,
+        /// The files as far as they could be merged, with conflict markers where not.
+        tree: TreeId,
     },
 }
 
@@ -118,9 +120,48 @@ impl Repo {
         self.git.text(call(&["write-tree"])).await?.trim().parse()
     }
 
+    /// A file of a tree; none if there is no such file, or it is a folder.
+    pub async fn blob_at(&self, tree: &TreeId, path: &str) -> Result<Option<Vec<u8>>, GitError> {
+        let (tree, path) = (tree.to_string(), path.to_owned());
+        let found = self.read("reading a file", move |repo| {
+            let tree = repo.find_tree(git2::Oid::from_str(&tree)?)?;
+            let entry = match tree.get_path(Path::new(&path)) {
+                Err(error) if error.code() == git2::ErrorCode::NotFound => return Ok(None),
+                other => other?,
+            };
+            if entry.kind() != Some(git2::ObjectType::Blob) {
+                return Ok(None);
+            }
+            Ok(Some(repo.find_blob(entry.id())?.content().to_vec()))
+        });
+        found.await
+    }
+
     /// Merges two commits by their merge base, files only.
     pub async fn merge_tree(&self, ours: &CommitId, theirs: &CommitId) -> Result<Merge, GitError> {
-        let call = self.call(["merge-tree", "--write-tree", "--name-only", "--no-messages", "-z"]);
+        self.merge_by(None, ours, theirs).await
+    }
+
+    /// The files of `ours` without what `commit` brought to its first parent.
+    pub async fn revert_tree(&self, ours: &CommitId, commit: &CommitId) -> Result<Merge, GitError> {
+        let parents = self.commit(commit).await?.map(|commit| commit.parents).unwrap_or_default();
+        let parent = parents.first().ok_or_else(|| GitError::Parse {
+            what: "a commit that can be taken back",
+            text: commit.to_string(),
+        })?;
+        self.merge_by(Some(commit), ours, parent).await
+    }
+
+    async fn merge_by(
+        &self,
+        base: Option<&CommitId>,
+        ours: &CommitId,
+        theirs: &CommitId,
+    ) -> Result<Merge, GitError> {
+        let mut call = self.call(["merge-tree", "--write-tree", "--name-only", "--no-messages", "-z"]);
+        if let Some(base) = base {
+            call = call.arg(format!("--merge-base={base}"));
+        }
         let done = self.git.run(call.args([ours.as_str(), theirs.as_str()])).await?;
         if !matches!(done.code, Some(0 | 1)) {
             return Err(done.failed());
@@ -134,6 +175,6 @@ impl Repo {
         let mut files: Vec<String> = parts.map(str::to_owned).collect();
         files.sort();
         files.dedup();
-        Ok(Merge::Conflict { files })
+        Ok(Merge::Conflict { files, tree })
     }
 }

@@ -166,6 +166,12 @@ impl Repo {
         tokio::fs::rename(&index, &to).await.map_err(GitError::io("putting an index in place", to))
     }
 
+    /// Makes a worktree's files and index those of a tree. What is tracked and differs is overwritten, what the tree
+    /// has not goes; files that are not tracked stay. `HEAD` stays where it is.
+    pub async fn worktree_show(&self, folder: &Path, tree: &crate::TreeId) -> Result<(), GitError> {
+        self.in_worktree(&real(folder), &["read-tree", "--reset", "-u", &tree.to_string()]).await
+    }
+
     /// How a worktree is.
     pub async fn worktree_state(&self, folder: &Path) -> Result<WorktreeState, GitError> {
         let folder = real(folder);

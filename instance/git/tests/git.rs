@@ -130,8 +130,13 @@ async fn merges_are_clean_or_name_the_files() {
     let one = site.commit(&[&base], &[("a", "2\n"), ("b/ü x", "2\n"), ("c", "1\n")]).await;
     let other = site.commit(&[&base], &[("a", "1\n"), ("b/ü x", "3\n"), ("c", "3\n")]).await;
     let apart = site.commit(&[&base], &[("a", "1\n"), ("b/ü x", "1\n"), ("c", "3\n")]).await;
-    let conflict = Merge::Conflict { files: vec!["b/ü x".to_owned()] };
-    assert_eq!(site.repo.merge_tree(&one, &other).await.unwrap(), conflict);
+    let Merge::Conflict { files, tree } = site.repo.merge_tree(&one, &other).await.unwrap() else {
+        panic!("no conflict")
+    };
+    assert_eq!(files, ["b/ü x"]);
+    let marked = site.repo.blob_at(&tree, "b/ü x").await.unwrap().unwrap();
+    assert!(String::from_utf8(marked).unwrap().contains("=======\n3\n>>>>>>>"));
+    assert_eq!(site.repo.blob_at(&tree, "nowhere").await.unwrap(), None);
     let Merge::Clean(tree) = site.repo.merge_tree(&one, &apart).await.unwrap() else { panic!("a conflict") };
     let changed = site.repo.changed_files(&base, &tree).await.unwrap();
     let paths: Vec<_> = changed.iter().map(|file| file.path.as_str()).collect();

@@ -42,7 +42,7 @@
     note.textContent = `Stale since ${new Date().toTimeString().slice(0, 5)}: the team does not answer.`;
     document.body.append(note);
   };
-  const source = new EventSource(`${base}api/v1/events`);
+  const source = new EventSource(`${base}api/v1/events?after=${board.dataset.seq}`);
   source.addEventListener("event", soon);
   source.onopen = () => { stale(false); soon(); };
   source.onerror = () => stale(true);

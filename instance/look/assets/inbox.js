@@ -2,7 +2,7 @@
 (() => {
   const inbox = document.getElementById("inbox");
   let timer;
-  const source = new EventSource(`${inbox.dataset.base}api/v1/events`);
+  const source = new EventSource(`${inbox.dataset.base}api/v1/events?after=${inbox.dataset.seq}`);
   source.addEventListener("event", (event) => {
     if (!["approval", "vote"].includes(JSON.parse(event.data).kind)) return;
     clearTimeout(timer);

@@ -27,7 +27,7 @@
   log.scrollTop = log.scrollHeight;
   follow();
   let timer;
-  const source = new EventSource(`${base}api/v1/events`);
+  const source = new EventSource(`${base}api/v1/events?after=${log.dataset.seq}`);
   source.addEventListener("event", (event) => {
     if (JSON.parse(event.data).run !== log.dataset.run) return;
     clearTimeout(timer);

@@ -6,7 +6,7 @@ use qd_types::{ApprovalState, Vote};
 use qd_wire::v1::{ApprovalCard, Report};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::{Settings, Store, StoreError, events, events::Draft, report, rows};
+use crate::{Store, StoreError, events, events::Draft, report, rows, store::Lens};
 
 /// An approval in the inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,13 +67,14 @@ impl Store {
 /// Takes over the executor's state of an approval.
 pub(crate) fn put(
     c: &Connection,
-    settings: &Settings,
+    lens: &Lens,
     card: &ApprovalCard,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let approval = &card.approval;
     c.prepare_cached(
-        "INSERT INTO approvals (key, feature, run, open, deciding, at, card) VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6)
+        "INSERT INTO approvals (key, feature, run, open, deciding, at, card)
+         VALUES (?1, ?2, ?3, ?4 AND NOT EXISTS (SELECT 1 FROM runs WHERE id = ?3 AND ending IS NOT NULL), 0, ?5, ?6)
          ON CONFLICT DO UPDATE SET open = excluded.open, deciding = 0, card = excluded.card",
     )?
     .execute(params![
@@ -89,18 +90,22 @@ pub(crate) fn put(
     event.feature = Some(approval.subject.feature.clone());
     event.run = Some(approval.subject.run.clone());
     events::write(c, &event, now)?;
-    report::feature(c, settings, &approval.subject.feature, now)
+    report::feature(c, lens, &approval.subject.feature, now)
 }
 
 fn select(c: &Connection, filter: &str, args: impl rusqlite::Params) -> Result<Vec<InboxRow>, StoreError> {
-    let mut statement =
-        c.prepare_cached(&format!("SELECT card, deciding, feature FROM approvals {filter}"))?;
+    let mut statement = c.prepare_cached(&format!("SELECT card, deciding, open FROM approvals {filter}"))?;
     let mut rows = statement.query(args)?;
     let mut inbox = Vec::new();
     while let Some(row) = rows.next()? {
-        let card: ApprovalCard = rows::json("approvals", &row.get::<_, String>(0)?)?;
+        let mut card: ApprovalCard = rows::json("approvals", &row.get::<_, String>(0)?)?;
+        // Its run has ended or went back to its agent: the executor hears of it, and nobody is asked meanwhile.
+        if !row.get::<_, bool>(2)? && card.approval.state.is_open() {
+            card.approval.state = ApprovalState::Lapsed;
+            card.ended = Some("Its run does not ask for it any more.".to_owned());
+        }
         let feature = rows::feature_by_id(c, &card.approval.subject.feature)?;
-        inbox.push(InboxRow { card, feature_title: feature.title, deciding: row.get(1)? });
+        inbox.push(InboxRow { card, feature_title: feature.wanted.title, deciding: row.get(1)? });
     }
     Ok(inbox)
 }

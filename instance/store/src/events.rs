@@ -23,6 +23,10 @@ pub struct Event {
     pub run: Option<RunId>,
     /// What, in a sentence.
     pub text: String,
+    /// Why, as the actor said it.
+    pub reason: Option<String>,
+    /// What changed: each field with its value before and after.
+    pub changes: Option<serde_json::Value>,
 }
 
 /// An entry before it has a number.
@@ -32,20 +36,32 @@ pub(crate) struct Draft<'a> {
     pub(crate) feature: Option<FeatureId>,
     pub(crate) run: Option<RunId>,
     pub(crate) version: Option<u64>,
-    pub(crate) fields: Vec<&'static str>,
+    pub(crate) fields: Vec<String>,
     pub(crate) text: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) changes: Option<serde_json::Value>,
 }
 
 impl<'a> Draft<'a> {
     pub(crate) fn new(actor: &'a str, kind: &'static str, text: impl Into<String>) -> Self {
-        Self { actor, kind, feature: None, run: None, version: None, fields: Vec::new(), text: text.into() }
+        Self {
+            actor,
+            kind,
+            feature: None,
+            run: None,
+            version: None,
+            fields: Vec::new(),
+            text: text.into(),
+            reason: None,
+            changes: None,
+        }
     }
 }
 
 pub(crate) fn write(c: &Connection, draft: &Draft<'_>, now: Timestamp) -> Result<(), StoreError> {
     c.prepare_cached(
-        "INSERT INTO events (at, actor, kind, feature, run, version, fields, text)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO events (at, actor, kind, feature, run, version, fields, text, reason, changes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?
     .execute(params![
         now.as_millisecond(),
@@ -56,14 +72,17 @@ pub(crate) fn write(c: &Connection, draft: &Draft<'_>, now: Timestamp) -> Result
         draft.version.map(|version| version as i64),
         draft.fields.join(","),
         draft.text,
+        draft.reason,
+        draft.changes.as_ref().map(ToString::to_string),
     ])?;
     Ok(())
 }
 
 fn select(c: &Connection, filter: &str, args: impl rusqlite::Params) -> Result<Vec<Event>, StoreError> {
     const T: &str = "events";
-    let mut statement =
-        c.prepare_cached(&format!("SELECT seq, at, actor, kind, feature, run, text FROM events {filter}"))?;
+    let mut statement = c.prepare_cached(&format!(
+        "SELECT seq, at, actor, kind, feature, run, text, reason, changes FROM events {filter}"
+    ))?;
     let mut rows = statement.query(args)?;
     let mut events = Vec::new();
     while let Some(row) = rows.next()? {
@@ -75,6 +94,8 @@ fn select(c: &Connection, filter: &str, args: impl rusqlite::Params) -> Result<V
             feature: rows::maybe(T, row.get(4)?)?,
             run: rows::maybe(T, row.get(5)?)?,
             text: row.get(6)?,
+            reason: row.get(7)?,
+            changes: row.get::<_, Option<String>>(8)?.map(|text| rows::json(T, &text)).transpose()?,
         });
     }
     Ok(events)

@@ -8,7 +8,13 @@ use qd_types::{ApprovalId, RepositoryName};
 use qd_wire::v1::{Ack, BoardCommand, Envelope, ForgeOutcome, ForgeRequest, Order, Report};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::{Settings, Store, StoreError, approvals, events, events::Draft, features, report, rows, runs};
+use crate::{
+    Store, StoreError, approvals, events,
+    events::Draft,
+    features::{self, Then},
+    report, rows, runs,
+    store::Lens,
+};
 
 /// What became of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +86,7 @@ impl Store {
         repository: Option<RepositoryName>,
         now: Timestamp,
     ) -> Result<Applied, StoreError> {
-        let settings = self.settings();
+        let lens = self.lens();
         self.write(move |c| {
             match outbox::receive(c, rows::BOT, order.epoch, order.seq)? {
                 Receipt::Seen => return Ok(Applied::Again),
@@ -89,7 +95,7 @@ impl Store {
             }
             // A refused order is acknowledged as refused and never blocks what follows; what it wrote goes.
             c.execute_batch("SAVEPOINT apply")?;
-            let applied = match apply(c, &settings, order.body, repository, now) {
+            let applied = match apply(c, &lens, order.body, repository, now) {
                 Ok(()) => Applied::Yes,
                 Err(StoreError::Db(error)) => return Err(StoreError::Db(error)),
                 Err(refused) => {
@@ -109,14 +115,14 @@ impl Store {
 
 fn apply(
     c: &Connection,
-    settings: &Settings,
+    lens: &Lens,
     order: Order,
     repository: Option<RepositoryName>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     match order {
-        Order::ForgeOutcome { request, outcome } => forge_outcome(c, settings, &request, &outcome, now),
-        Order::Approval(card) => approvals::put(c, settings, &card, now),
+        Order::ForgeOutcome { request, outcome } => forge_outcome(c, lens, &request, &outcome, now),
+        Order::Approval(card) => approvals::put(c, lens, &card, now),
         Order::Command { person, surface: _, command } => {
             let refuse = |reason: String| StoreError::from(qd_board::Refused { reason });
             person.may_command_board().map_err(refuse)?;
@@ -125,16 +131,28 @@ fn apply(
                     let repository = repository.ok_or_else(|| {
                         refuse("The team has several repositories: file it on its board.".into())
                     })?;
-                    let new =
-                        NewFeature { title, ready: stage == qd_types::Stage::Ready, ..NewFeature::default() };
-                    features::add(c, settings, &person.id, new.checked()?, repository, now).map(drop)
+                    let mut new = NewFeature::titled(title);
+                    new.ready = stage == qd_types::Stage::Ready;
+                    features::add(c, lens, &person.id, new.checked()?, repository, now).map(drop)
                 }
-                BoardCommand::MoveFeature { feature, stage } => {
-                    features::happen(c, settings, person.id.as_str(), &feature, &Happened::Moved(stage), now)
-                }
-                BoardCommand::CancelFeature { feature } => {
-                    features::happen(c, settings, person.id.as_str(), &feature, &Happened::Cancelled, now)
-                }
+                BoardCommand::MoveFeature { feature, stage } => features::happen(
+                    c,
+                    lens,
+                    person.id.as_str(),
+                    &feature,
+                    &Happened::Moved(stage),
+                    Then::default(),
+                    now,
+                ),
+                BoardCommand::CancelFeature { feature } => features::happen(
+                    c,
+                    lens,
+                    person.id.as_str(),
+                    &feature,
+                    &Happened::Cancelled,
+                    Then::default(),
+                    now,
+                ),
             }
         }
     }
@@ -142,7 +160,7 @@ fn apply(
 
 fn forge_outcome(
     c: &Connection,
-    settings: &Settings,
+    lens: &Lens,
     request: &str,
     outcome: &ForgeOutcome,
     now: Timestamp,
@@ -176,5 +194,5 @@ fn forge_outcome(
         ForgeOutcome::Closed => "The pull request is closed.".to_owned(),
         ForgeOutcome::Refused { reason } | ForgeOutcome::Unknown { reason } => reason.clone(),
     };
-    runs::told(c, settings, &rows::parse("forge_requests", &run)?, "forge", text, now)
+    runs::told(c, lens, &rows::parse("forge_requests", &run)?, "forge", text, now)
 }

@@ -1,19 +1,28 @@
 #![doc = include_str!("../README.md")]
 
 mod approvals;
+mod check_cache;
+mod clashes;
+mod comments;
 mod error;
 mod events;
 mod features;
 mod forge;
+mod operations;
 mod report;
 mod rows;
 mod runs;
+mod scheduling;
 mod schema;
 mod store;
+mod switches;
 
 pub use approvals::InboxRow;
+pub use clashes::FoundClash;
 pub use error::StoreError;
 pub use events::Event;
 pub use forge::Applied;
+pub use operations::Which;
 pub use runs::{NewRun, RunFact};
+pub use scheduling::Scene;
 pub use store::{Settings, Snapshot, Store};

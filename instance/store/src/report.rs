@@ -7,7 +7,7 @@ use qd_types::{FeatureId, Line};
 use qd_wire::v1::{Alert, Envelope, FeatureReport, Report};
 use rusqlite::Connection;
 
-use crate::{Settings, Store, StoreError, rows, store};
+use crate::{Store, StoreError, rows, store, store::Lens};
 
 /// Puts a report into the outbox. With a living key, the newest unshipped state wins.
 pub(crate) fn push(
@@ -20,13 +20,8 @@ pub(crate) fn push(
 }
 
 /// The living report of a feature, as it stands in this transaction.
-pub(crate) fn feature(
-    c: &Connection,
-    settings: &Settings,
-    id: &FeatureId,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let snapshot = store::snapshot(c, settings, rows::feature_by_id(c, id)?, now)?;
+pub(crate) fn feature(c: &Connection, lens: &Lens, id: &FeatureId, now: Timestamp) -> Result<(), StoreError> {
+    let snapshot = store::snapshot(c, lens, rows::feature_by_id(c, id)?, now)?;
     let run = snapshot.run.as_ref();
     let merged = run.and_then(|run| match &run.end {
         Some(RunEnd::Merged { commit }) => Some(commit.clone()),
@@ -34,7 +29,7 @@ pub(crate) fn feature(
     });
     let report = Report::Feature(FeatureReport {
         feature: id.clone(),
-        title: snapshot.feature.title.clone(),
+        title: snapshot.feature.wanted.title.clone(),
         stage: snapshot.feature.stage,
         line: run.map_or_else(Line::default, |run| run.line(snapshot.asks)),
         sentence: snapshot.why.sentence,
@@ -45,7 +40,7 @@ pub(crate) fn feature(
         needs_person: snapshot.feature.held.is_some(),
     });
     push(c, Some(&format!("feature:{id}")), now, &report)?;
-    alert(c, id, snapshot.feature.held.as_deref(), &snapshot.feature.title, now)
+    alert(c, id, snapshot.feature.held.as_deref(), &snapshot.feature.wanted.title, now)
 }
 
 /// One alert per feature that stands still until a person does something; over when it moves again.

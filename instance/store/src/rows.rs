@@ -3,7 +3,7 @@
 use std::{fmt::Display, str::FromStr};
 
 use jiff::Timestamp;
-use qd_board::{CheckFact, Feature, Run, StepRow, StepState};
+use qd_board::{CheckFact, Dependency, Feature, Run, StepRow, StepState, Until, Wanted};
 use qd_types::{FeatureId, Step};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::{Serialize, de::DeserializeOwned};
@@ -40,7 +40,7 @@ pub(crate) fn time(table: &'static str, millis: i64) -> Result<Timestamp> {
 }
 
 const FEATURE: &str = "id, repository, title, description, priority, labels, stage, held, author, editors, \
-                       version, created_at, updated_at";
+                       version, created_at, updated_at, details, touched, paused, not_before, rung";
 
 /// Features by a condition on `features`, dependencies included.
 pub(crate) fn features(c: &Connection, filter: &str, args: impl rusqlite::Params) -> Result<Vec<Feature>> {
@@ -50,15 +50,28 @@ pub(crate) fn features(c: &Connection, filter: &str, args: impl rusqlite::Params
     while let Some(row) = rows.next()? {
         features.push(feature(row)?);
     }
-    let mut needs = c.prepare_cached("SELECT needs FROM dependencies WHERE feature = ?1 ORDER BY needs")?;
+    let mut needs = c.prepare_cached("SELECT needs, until FROM dependencies WHERE feature = ?1")?;
     for feature in &mut features {
         let mut rows = needs.query([feature.id.to_string()])?;
         while let Some(row) = rows.next()? {
-            feature.depends_on.push(parse("dependencies", row.get_ref(0)?.as_str().unwrap_or_default())?);
+            feature.wanted.depends_on.push(dependency(row)?);
         }
-        feature.depends_on.sort();
+        feature.wanted.depends_on.sort();
     }
     Ok(features)
+}
+
+/// `needs` and `until`, as the first two columns.
+fn dependency(row: &Row<'_>) -> Result<Dependency> {
+    const T: &str = "dependencies";
+    let until = match row.get::<_, String>(1)?.as_str() {
+        "done" => Until::Done,
+        "review" => Until::Review,
+        other => {
+            return Err(StoreError::Corrupt { table: T, problem: format!("{other:?} satisfies nothing") });
+        }
+    };
+    Ok(Dependency { feature: parse(T, &row.get::<_, String>(0)?)?, until })
 }
 
 fn feature(row: &Row<'_>) -> Result<Feature> {
@@ -66,14 +79,17 @@ fn feature(row: &Row<'_>) -> Result<Feature> {
     let text = |index: usize| -> Result<&str> {
         row.get_ref(index)?.as_str().map_err(|e| StoreError::Corrupt { table: T, problem: e.to_string() })
     };
+    let details: Wanted = json(T, text(13)?)?;
     Ok(Feature {
         id: parse(T, text(0)?)?,
         repository: parse(T, text(1)?)?,
-        title: row.get(2)?,
-        description: row.get(3)?,
-        priority: row.get(4)?,
-        labels: json(T, text(5)?)?,
-        depends_on: Vec::new(),
+        wanted: Wanted {
+            title: row.get(2)?,
+            description: row.get(3)?,
+            priority: row.get(4)?,
+            labels: json(T, text(5)?)?,
+            ..details
+        },
         stage: parse(T, text(6)?)?,
         held: row.get(7)?,
         author: parse(T, text(8)?)?,
@@ -81,25 +97,74 @@ fn feature(row: &Row<'_>) -> Result<Feature> {
         version: row.get::<_, i64>(10)? as u64,
         created_at: time(T, row.get(11)?)?,
         updated_at: time(T, row.get(12)?)?,
+        touched: json(T, text(14)?)?,
+        paused: row.get(15)?,
+        not_before: row.get::<_, Option<i64>>(16)?.map(|millis| time(T, millis)).transpose()?,
+        rung: row.get(17)?,
     })
+}
+
+/// What of a feature is kept as JSON: everything that has no column of its own and is not its default.
+pub(crate) fn details(wanted: &Wanted) -> Result<String> {
+    let whole = serde_json::to_value(wanted);
+    let rest = serde_json::to_value(Wanted::default());
+    let (Ok(serde_json::Value::Object(mut whole)), Ok(defaults)) = (whole, rest) else {
+        return Err(StoreError::Corrupt { table: "features", problem: "details have no JSON".into() });
+    };
+    for column in ["title", "description", "priority", "labels", "depends_on"] {
+        whole.remove(column);
+    }
+    whole.retain(|field, value| defaults.get(field) != Some(value));
+    to_json("features", &whole)
 }
 
 pub(crate) fn feature_by_id(c: &Connection, id: &FeatureId) -> Result<Feature> {
     features(c, "WHERE id = ?1", [id.to_string()])?.pop().ok_or_else(|| StoreError::no_such("feature", id))
 }
 
-/// Dependencies of a feature that are not merged.
-pub(crate) fn unmet(c: &Connection, id: &FeatureId) -> Result<Vec<FeatureId>> {
+/// Dependencies of a feature that are not satisfied.
+pub(crate) fn unmet(c: &Connection, id: &FeatureId) -> Result<Vec<Dependency>> {
     let mut statement = c.prepare_cached(
-        "SELECT needs FROM dependencies JOIN features ON features.id = needs
-         WHERE feature = ?1 AND stage <> 'done' ORDER BY number",
+        "SELECT needs, until FROM dependencies JOIN features ON features.id = needs
+         WHERE feature = ?1 AND NOT (stage = 'done' OR (until = 'review' AND stage = 'review')) ORDER BY number",
     )?;
-    let rows = statement.query_map([id.to_string()], |row| row.get::<_, String>(0))?;
-    rows.map(|row| parse("dependencies", &row?)).collect()
+    let mut rows = statement.query([id.to_string()])?;
+    let mut unmet = Vec::new();
+    while let Some(row) = rows.next()? {
+        unmet.push(dependency(row)?);
+    }
+    Ok(unmet)
+}
+
+/// The nearest epic above a feature that is paused, and by whom. Epics nest at most 16 deep.
+pub(crate) fn paused_epic(c: &Connection, feature: &Feature) -> Result<Option<(FeatureId, String)>> {
+    let mut next = feature.wanted.epic.clone();
+    for _ in 0..16 {
+        let Some(epic) = next else { return Ok(None) };
+        let row: Option<(Option<String>, Option<String>)> = c
+            .prepare_cached("SELECT paused, epic FROM features WHERE id = ?1")?
+            .query_row([epic.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let Some((paused, above)) = row else { return Ok(None) };
+        if let Some(by) = paused {
+            return Ok(Some((epic, by)));
+        }
+        next = maybe("features", above)?;
+    }
+    Ok(None)
+}
+
+/// Whole minutes that agents have worked on a feature.
+pub(crate) fn minutes_spent(c: &Connection, id: &FeatureId) -> Result<u32> {
+    let millis: i64 = c
+        .prepare_cached("SELECT coalesce(sum(worked_ms), 0) FROM runs WHERE feature = ?1")?
+        .query_row([id.to_string()], |row| row.get(0))?;
+    Ok(u32::try_from(millis / 60_000).unwrap_or(u32::MAX))
 }
 
 const RUN: &str = "id, feature, agent, branch, round, base, commit_id, pull_request, approval, approved_by, words, \
-                   stop, ending, started_at, ended_at";
+                   stop, ending, started_at, ended_at, model, assigned_by, plan, plan_accepted, feedback, \
+                   round_from, returns";
 
 /// Runs by a condition on `runs`, steps and checks included.
 pub(crate) fn runs(c: &Connection, filter: &str, args: impl rusqlite::Params) -> Result<Vec<Run>> {
@@ -122,6 +187,13 @@ fn run(row: &Row<'_>) -> Result<Run> {
         id: parse(T, &row.get::<_, String>(0)?)?,
         feature: parse(T, &row.get::<_, String>(1)?)?,
         agent: row.get(2)?,
+        model: row.get(15)?,
+        assigned_by: row.get(16)?,
+        plan: row.get(17)?,
+        plan_accepted: row.get(18)?,
+        feedback: row.get::<_, Option<String>>(19)?.map(|text| json(T, &text)).transpose()?,
+        round_from: row.get(20)?,
+        returns: row.get(21)?,
         branch: row.get(3)?,
         steps: Vec::new(),
         checks: Vec::new(),

@@ -1,11 +1,21 @@
 //! Runs and their facts. A step's facts and its end are one transaction, so that a crash leaves either both or none.
 
 use jiff::Timestamp;
-use qd_board::{CheckFact, Happened, Run, RunEnd, StepState};
+use qd_board::{
+    CheckFact, FailureClass, Feedback, Follow, Happened, Observed, OperationKind, Run, RunEnd, StepState,
+    failure,
+};
 use qd_types::{CommitId, FeatureId, RunId, Step};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::{Settings, Store, StoreError, events, events::Draft, features, report, rows};
+use crate::{
+    Store, StoreError, events,
+    events::Draft,
+    features::{self, Then},
+    operations::{self, Begin},
+    report, rows,
+    store::Lens,
+};
 
 /// A run to be opened.
 #[derive(Debug, Clone)]
@@ -14,6 +24,10 @@ pub struct NewRun {
     pub feature: FeatureId,
     /// The agent, by its name in the configuration.
     pub agent: String,
+    /// The model that it is told to use.
+    pub model: Option<String>,
+    /// What decided on agent and model.
+    pub assigned_by: String,
     /// The branch of the first attempt; later ones get their number behind it.
     pub branch: String,
 }
@@ -31,12 +45,18 @@ pub enum RunFact {
     PullRequest(u64),
     /// The agent's last words.
     Words(Option<String>),
+    /// The plan that the agent wrote.
+    Plan(String),
+    /// Milliseconds that the agent worked, to be added.
+    Worked(u64),
+    /// Paths that the change touches.
+    Touched(Vec<String>),
 }
 
 impl Store {
     /// Opens a run: the feature goes to `running` in the same transaction.
     pub async fn open_run(&self, new: NewRun, now: Timestamp) -> Result<Run, StoreError> {
-        let settings = self.settings();
+        let lens = self.lens();
         self.write(move |c| {
             let attempt: u32 = c
                 .prepare_cached("SELECT coalesce(max(attempt), 0) + 1 FROM runs WHERE feature = ?1")?
@@ -44,7 +64,8 @@ impl Store {
             let id = RunId::new(new.feature.clone(), attempt);
             let branch = if attempt == 1 { new.branch } else { format!("{}.{attempt}", new.branch) };
             c.prepare_cached(
-                "INSERT INTO runs (id, feature, attempt, agent, branch, started_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO runs (id, feature, attempt, agent, branch, started_at, model, assigned_by)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?
             .execute(params![
                 id.to_string(),
@@ -52,9 +73,21 @@ impl Store {
                 attempt,
                 new.agent,
                 branch,
-                now.as_millisecond()
+                now.as_millisecond(),
+                new.model,
+                new.assigned_by,
             ])?;
-            features::happen(c, &settings, "team", &new.feature, &Happened::RunStarted, now)?;
+            let title = rows::feature_by_id(c, &new.feature)?.wanted.title;
+            let subject = id.to_string();
+            let begin = Begin {
+                kind: OperationKind::Run,
+                subject: &subject,
+                feature: Some(&new.feature),
+                run: Some(&id),
+                title: &title,
+            };
+            operations::begin(c, &begin, now)?;
+            features::happen(c, &lens, "team", &new.feature, &Happened::RunStarted, Then::default(), now)?;
             one(c, &id)
         })
         .await
@@ -84,7 +117,7 @@ impl Store {
             };
             runs.into_iter()
                 .map(|run| {
-                    let title = rows::feature_by_id(c, &run.feature)?.title;
+                    let title = rows::feature_by_id(c, &run.feature)?.wanted.title;
                     Ok((run, title))
                 })
                 .collect()
@@ -99,7 +132,7 @@ impl Store {
 
     /// A step begins, or begins again after a crash.
     pub async fn begin_step(&self, run: &RunId, step: Step, now: Timestamp) -> Result<(), StoreError> {
-        let settings = self.settings();
+        let lens = self.lens();
         let run = run.clone();
         self.write(move |c| {
             c.prepare_cached(
@@ -107,7 +140,20 @@ impl Store {
                  ON CONFLICT DO UPDATE SET state = 'started', ended_at = NULL WHERE state <> 'done'",
             )?
             .execute(params![run.to_string(), step.as_str(), now.as_millisecond()])?;
-            told(c, &settings, &run, "step", format!("{}: begun.", step.title()), now)
+            operations::say(c, OperationKind::Run, &run.to_string(), step.title(), now)?;
+            if step == Step::Merge {
+                let subject = run.to_string();
+                let title = format!("Merge of {}", run.feature());
+                let begin = Begin {
+                    kind: OperationKind::Merge,
+                    subject: &subject,
+                    feature: Some(run.feature()),
+                    run: Some(&run),
+                    title: &title,
+                };
+                operations::begin(c, &begin, now)?;
+            }
+            told(c, &lens, &run, "step", format!("{}: begun.", step.title()), now)
         })
         .await
     }
@@ -121,15 +167,23 @@ impl Store {
         facts: Vec<RunFact>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let settings = self.settings();
+        let lens = self.lens();
         let run = run.clone();
         self.write(move |c| {
             write_facts(c, &run, &facts)?;
             mark(c, &run, step, StepState::Done, note.as_deref(), now)?;
             if step == Step::PullRequest {
-                features::happen(c, &settings, "team", run.feature(), &Happened::PullRequestOpened, now)?;
+                features::happen(
+                    c,
+                    &lens,
+                    "team",
+                    run.feature(),
+                    &Happened::PullRequestOpened,
+                    Then::default(),
+                    now,
+                )?;
             }
-            told(c, &settings, &run, "step", format!("{}: done.", step.title()), now)
+            told(c, &lens, &run, "step", format!("{}: done.", step.title()), now)
         })
         .await
     }
@@ -142,7 +196,7 @@ impl Store {
 
     /// The checks were red: the agent gets another round, and the checks begin anew after it.
     pub async fn repair(&self, run: &RunId, note: String, now: Timestamp) -> Result<(), StoreError> {
-        let settings = self.settings();
+        let lens = self.lens();
         let run = run.clone();
         self.write(move |c| {
             mark(c, &run, Step::Checks, StepState::Failed, Some(&note), now)?;
@@ -152,14 +206,92 @@ impl Store {
             .execute([run.to_string()])?;
             c.prepare_cached("UPDATE runs SET round = round + 1 WHERE id = ?1")?
                 .execute([run.to_string()])?;
-            told(c, &settings, &run, "step", format!("Checks are red: {note}"), now)
+            told(c, &lens, &run, "step", format!("Checks are red: {note}"), now)
+        })
+        .await
+    }
+
+    /// The run goes back to its agent, with what it is told: a conflict, a red merge, a review. What was checked and
+    /// approved counts no more.
+    pub async fn back_to_agent(
+        &self,
+        run: &RunId,
+        feedback: Feedback,
+        base: CommitId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let lens = self.lens();
+        let run = run.clone();
+        self.write(move |c| {
+            c.prepare_cached(
+                "UPDATE runs SET round = round + 1, round_from = round + 1, returns = returns + 1, feedback = ?2,
+                 base = ?3, commit_id = NULL, approval = NULL, approved_by = '[]' WHERE id = ?1",
+            )?
+            .execute(params![run.to_string(), rows::to_json("runs", &feedback)?, base.as_str()])?;
+            for step in Step::ALL.into_iter().filter(|step| *step > Step::Agent) {
+                c.prepare_cached("DELETE FROM steps WHERE run = ?1 AND step = ?2")?
+                    .execute(params![run.to_string(), step.as_str()])?;
+            }
+            c.prepare_cached(
+                "UPDATE steps SET state = 'started', ended_at = NULL WHERE run = ?1 AND step = 'agent'",
+            )?
+            .execute([run.to_string()])?;
+            c.prepare_cached("UPDATE approvals SET open = 0 WHERE run = ?1")?.execute([run.to_string()])?;
+            operations::end_within(c, &run, &format!("It went back to its agent: {}.", feedback.about), now)?;
+            features::happen(c, &lens, "team", run.feature(), &Happened::BackToAgent, Then::default(), now)?;
+            told(c, &lens, &run, "step", format!("Back to the agent: {}.", feedback.about), now)
+        })
+        .await
+    }
+
+    /// A person accepts the run's plan, as it is or as they changed it. Refused where no plan waits.
+    pub async fn accept_plan(
+        &self,
+        run: &RunId,
+        actor: &str,
+        text: Option<String>,
+        now: Timestamp,
+    ) -> Result<Run, StoreError> {
+        let lens = self.lens();
+        let (id, actor) = (run.clone(), actor.to_owned());
+        self.write(move |c| {
+            let run = one(c, &id)?;
+            if run.plan.is_none() || run.plan_accepted.is_some() || run.end.is_some() {
+                return Err(qd_board::Refused { reason: format!("No plan of run {id} waits.") }.into());
+            }
+            c.prepare_cached("UPDATE runs SET plan = coalesce(?2, plan), plan_accepted = ?3 WHERE id = ?1")?
+                .execute(params![id.to_string(), text, actor])?;
+            told(c, &lens, &id, "plan", format!("{actor} accepted the plan."), now)?;
+            one(c, &id)
+        })
+        .await
+    }
+
+    /// A check begins on a commit.
+    pub async fn check_started(
+        &self,
+        run: &RunId,
+        name: &str,
+        round: u32,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (run, name) = (run.clone(), name.to_owned());
+        self.write(move |c| {
+            let begin = Begin {
+                kind: OperationKind::Check,
+                subject: &format!("{run}/{name}/{round}"),
+                feature: Some(run.feature()),
+                run: Some(&run),
+                title: &format!("Check {name} of {run}"),
+            };
+            operations::begin(c, &begin, now)
         })
         .await
     }
 
     /// What one check said. Saying it again changes nothing.
     pub async fn check(&self, run: &RunId, fact: CheckFact, now: Timestamp) -> Result<(), StoreError> {
-        let settings = self.settings();
+        let lens = self.lens();
         let run = run.clone();
         self.write(move |c| {
             c.prepare_cached(
@@ -177,7 +309,15 @@ impl Store {
                 fact.reason
             ])?;
             let word = if fact.passed { "passed" } else { "is red" };
-            told(c, &settings, &run, "check", format!("Check {} {word}.", fact.name), now)
+            let subject = format!("{run}/{}/{}", fact.name, fact.round);
+            let (observed, class) = if fact.passed {
+                (Observed::Done, None)
+            } else {
+                (Observed::Failed, Some(FailureClass::CheckFailed))
+            };
+            let said = fact.reason.clone().unwrap_or_else(|| "Passed.".to_owned());
+            operations::end(c, OperationKind::Check, &subject, observed, class, &said, now)?;
+            told(c, &lens, &run, "check", format!("Check {} {word}.", fact.name), now)
         })
         .await
     }
@@ -219,7 +359,7 @@ impl Store {
 
     /// A person wants the run stopped. Refused when it has ended.
     pub async fn ask_stop(&self, run: &RunId, actor: &str, now: Timestamp) -> Result<Run, StoreError> {
-        let settings = self.settings();
+        let lens = self.lens();
         let (id, actor) = (run.clone(), actor.to_owned());
         self.write(move |c| {
             let run = one(c, &id)?;
@@ -228,11 +368,12 @@ impl Store {
             }
             c.prepare_cached("UPDATE runs SET stop = ?2 WHERE id = ?1 AND stop IS NULL")?
                 .execute(params![id.to_string(), format!("Stopped by {actor}.")])?;
+            operations::desire_stop(c, &id, now)?;
             let mut event = Draft::new(&actor, "run_stopping", format!("Run {id} is being stopped."));
             event.feature = Some(id.feature().clone());
             event.run = Some(id.clone());
             events::write(c, &event, now)?;
-            report::feature(c, &settings, id.feature(), now)?;
+            report::feature(c, &lens, id.feature(), now)?;
             one(c, &id)
         })
         .await
@@ -246,7 +387,7 @@ impl Store {
         end: RunEnd,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let settings = self.settings();
+        let lens = self.lens();
         let run = run.clone();
         self.write(move |c| {
             let changed = c
@@ -256,12 +397,8 @@ impl Store {
                 return Ok(());
             }
             c.prepare_cached("UPDATE approvals SET open = 0 WHERE run = ?1")?.execute([run.to_string()])?;
-            let (happened, state) = match &end {
-                RunEnd::Merged { .. } => (Happened::Merged, StepState::Done),
-                RunEnd::Failed { reason } | RunEnd::Stopped { reason } => {
-                    (Happened::RunEnded(reason.clone()), StepState::Failed)
-                }
-            };
+            let state =
+                if matches!(end, RunEnd::Merged { .. }) { StepState::Done } else { StepState::Failed };
             if let Some(step) = step {
                 let note = match &end {
                     RunEnd::Merged { commit } => Some(commit.short().to_owned()),
@@ -269,14 +406,24 @@ impl Store {
                 };
                 mark(c, &run, step, state, note.as_deref(), now)?;
             }
-            features::happen(c, &settings, "team", run.feature(), &happened, now)
+            let ends = ending(c, &lens, &run, &end, now)?;
+            let subject = run.to_string();
+            let merge = match &end {
+                RunEnd::Merged { .. } => Observed::Done,
+                RunEnd::Failed { .. } => Observed::Failed,
+                RunEnd::Stopped { .. } => Observed::Stopped,
+            };
+            operations::end(c, OperationKind::Merge, &subject, merge, ends.class, &ends.text, now)?;
+            operations::end_within(c, &run, "Its run ended.", now)?;
+            operations::end(c, OperationKind::Run, &subject, ends.observed, ends.class, &ends.text, now)?;
+            features::happen(c, &lens, "team", run.feature(), &ends.happened, ends.then, now)
         })
         .await
     }
 
     /// Everything of the run is cleaned up: it is no longer active.
     pub async fn close_run(&self, run: &RunId, now: Timestamp) -> Result<(), StoreError> {
-        let settings = self.settings();
+        let lens = self.lens();
         let run = run.clone();
         self.write(move |c| {
             c.prepare_cached(
@@ -284,10 +431,80 @@ impl Store {
             )?
             .execute(params![run.to_string(), now.as_millisecond()])?;
             mark(c, &run, Step::CleanUp, StepState::Done, None, now)?;
-            told(c, &settings, &run, "run_ended", format!("Run {run} is cleaned up."), now)
+            told(c, &lens, &run, "run_ended", format!("Run {run} is cleaned up."), now)
         })
         .await
     }
+}
+
+/// What a run's end means for its feature and its operation.
+struct Ends {
+    happened: Happened,
+    then: Then,
+    observed: Observed,
+    class: Option<FailureClass>,
+    text: String,
+}
+
+fn ending(
+    c: &Connection,
+    lens: &Lens,
+    run: &RunId,
+    end: &RunEnd,
+    now: Timestamp,
+) -> Result<Ends, StoreError> {
+    let (reason, class) = match end {
+        RunEnd::Merged { commit } => {
+            let text = format!("Merged as {}.", commit.short());
+            let (happened, then) = (Happened::Merged, Then::default());
+            return Ok(Ends { happened, then, observed: Observed::Done, class: None, text });
+        }
+        RunEnd::Stopped { reason } => {
+            let (happened, then) = (Happened::RunEnded(reason.clone()), Then::default());
+            return Ok(Ends {
+                happened,
+                then,
+                observed: Observed::Stopped,
+                class: None,
+                text: reason.clone(),
+            });
+        }
+        RunEnd::Failed { reason, class } => (reason.clone(), *class),
+    };
+    let feature = rows::feature_by_id(c, run.feature())?;
+    let before = failed_before(c, run, class)?;
+    let left = lens.settings.rungs.saturating_sub(feature.rung as usize);
+    let (happened, then, observed) = match failure::follow(class, before, left) {
+        Follow::Retry { after } => {
+            let after = jiff::SignedDuration::try_from(after).unwrap_or(jiff::SignedDuration::from_mins(15));
+            let then = Then { not_before: now.checked_add(after).ok(), ..Then::default() };
+            (Happened::RunRetries(reason.clone()), then, Observed::Failed)
+        }
+        Follow::Climb => {
+            let then = Then { rung: Some(feature.rung + 1), ..Then::default() };
+            (Happened::RunRetries(reason.clone()), then, Observed::Failed)
+        }
+        Follow::Person => (Happened::RunEnded(reason.clone()), Then::default(), Observed::Dead),
+    };
+    Ok(Ends { happened, then, observed, class: Some(class), text: reason })
+}
+
+/// How many runs in a row before this one failed by the same class, since a person last moved the feature.
+fn failed_before(c: &Connection, run: &RunId, class: FailureClass) -> Result<u32, StoreError> {
+    let mut statement = c.prepare_cached(
+        "SELECT ending FROM runs WHERE feature = ?1 AND attempt < ?2
+         AND attempt > (SELECT retry_from FROM features WHERE id = ?1) ORDER BY attempt DESC",
+    )?;
+    let mut rows = statement.query(params![run.feature().to_string(), run.attempt()])?;
+    let mut count = 0;
+    while let Some(row) = rows.next()? {
+        let Some(text) = row.get::<_, Option<String>>(0)? else { break };
+        match rows::json::<RunEnd>("runs", &text)? {
+            RunEnd::Failed { class: earlier, .. } if earlier == class => count += 1,
+            _ => break,
+        }
+    }
+    Ok(count)
 }
 
 fn one(c: &Connection, id: &RunId) -> Result<Run, StoreError> {
@@ -313,13 +530,20 @@ fn mark(
 fn write_facts(c: &Connection, run: &RunId, facts: &[RunFact]) -> Result<(), StoreError> {
     for fact in facts {
         let (column, value): (&str, rusqlite::types::Value) = match fact {
-            RunFact::Base(commit) => ("base", commit.to_string().into()),
-            RunFact::Commit(commit) => ("commit_id", commit.to_string().into()),
-            RunFact::Pushed(commit) => ("pushed", commit.to_string().into()),
-            RunFact::PullRequest(number) => ("pull_request", (*number as i64).into()),
-            RunFact::Words(words) => ("words", words.clone().into()),
+            RunFact::Base(commit) => ("base = ?2", commit.to_string().into()),
+            RunFact::Commit(commit) => ("commit_id = ?2", commit.to_string().into()),
+            RunFact::Pushed(commit) => ("pushed = ?2", commit.to_string().into()),
+            RunFact::PullRequest(number) => ("pull_request = ?2", (*number as i64).into()),
+            RunFact::Words(words) => ("words = ?2", words.clone().into()),
+            RunFact::Plan(text) => ("plan = ?2", text.clone().into()),
+            RunFact::Worked(millis) => ("worked_ms = worked_ms + ?2", (*millis as i64).into()),
+            RunFact::Touched(paths) => {
+                c.prepare_cached("UPDATE features SET touched = ?2 WHERE id = ?1")?
+                    .execute(params![run.feature().to_string(), rows::to_json("features", paths)?])?;
+                continue;
+            }
         };
-        c.prepare_cached(&format!("UPDATE runs SET {column} = ?2 WHERE id = ?1"))?
+        c.prepare_cached(&format!("UPDATE runs SET {column} WHERE id = ?1"))?
             .execute(params![run.to_string(), value])?;
     }
     Ok(())
@@ -328,7 +552,7 @@ fn write_facts(c: &Connection, run: &RunId, facts: &[RunFact]) -> Result<(), Sto
 /// Writes the event and the living report that go with a change of a run.
 pub(crate) fn told(
     c: &Connection,
-    settings: &Settings,
+    lens: &Lens,
     run: &RunId,
     kind: &'static str,
     text: String,
@@ -338,5 +562,5 @@ pub(crate) fn told(
     event.feature = Some(run.feature().clone());
     event.run = Some(run.clone());
     events::write(c, &event, now)?;
-    report::feature(c, settings, run.feature(), now)
+    report::feature(c, lens, run.feature(), now)
 }

@@ -3,7 +3,7 @@
 use qd_sqlite::{Migration, outbox};
 
 /// All versions, oldest first.
-pub(crate) const MIGRATIONS: &[Migration] = &[V1, outbox::SCHEMA];
+pub(crate) const MIGRATIONS: &[Migration] = &[V1, outbox::SCHEMA, V3];
 
 const V1: &str = "
 CREATE TABLE features (
@@ -101,4 +101,99 @@ CREATE TABLE approvals (
 );
 CREATE INDEX approvals_feature ON approvals (feature) WHERE open = 1;
 CREATE INDEX approvals_at ON approvals (open, at);
+";
+
+/// The board that plans: everything a person may say of a feature, operations, projects, plans, recurring features.
+/// What only people read is JSON in `details`; what a query asks for is a column, generated from it where it can be.
+const V3: &str = "
+ALTER TABLE features ADD COLUMN details TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE features ADD COLUMN touched TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE features ADD COLUMN paused TEXT;
+ALTER TABLE features ADD COLUMN not_before INTEGER;
+ALTER TABLE features ADD COLUMN rung INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE features ADD COLUMN retry_from INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE features ADD COLUMN epic TEXT GENERATED ALWAYS AS (details ->> '$.epic') VIRTUAL;
+ALTER TABLE features ADD COLUMN project TEXT GENERATED ALWAYS AS (details ->> '$.project') VIRTUAL;
+CREATE INDEX features_epic ON features (epic) WHERE epic IS NOT NULL;
+CREATE INDEX features_project ON features (project) WHERE project IS NOT NULL;
+ALTER TABLE dependencies ADD COLUMN until TEXT NOT NULL DEFAULT 'done';
+ALTER TABLE events ADD COLUMN reason TEXT;
+ALTER TABLE events ADD COLUMN changes TEXT;
+ALTER TABLE runs ADD COLUMN model TEXT;
+ALTER TABLE runs ADD COLUMN assigned_by TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN plan TEXT;
+ALTER TABLE runs ADD COLUMN plan_accepted TEXT;
+ALTER TABLE runs ADD COLUMN feedback TEXT;
+ALTER TABLE runs ADD COLUMN round_from INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN returns INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN worked_ms INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE comments (
+    id INTEGER PRIMARY KEY,
+    feature TEXT NOT NULL REFERENCES features (id),
+    author TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    text TEXT NOT NULL
+);
+CREATE INDEX comments_feature ON comments (feature, id);
+CREATE TABLE operations (
+    id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    feature TEXT,
+    run TEXT,
+    title TEXT NOT NULL,
+    desired TEXT NOT NULL,
+    observed TEXT NOT NULL,
+    class TEXT,
+    text TEXT NOT NULL DEFAULT '',
+    attempt INTEGER NOT NULL DEFAULT 1,
+    started_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    ended_at INTEGER,
+    UNIQUE (kind, subject)
+);
+CREATE INDEX operations_open ON operations (observed, id);
+CREATE INDEX operations_run ON operations (run);
+CREATE TABLE clashes (
+    repository TEXT NOT NULL,
+    one TEXT NOT NULL,
+    other TEXT NOT NULL,
+    files TEXT NOT NULL,
+    PRIMARY KEY (one, other)
+) WITHOUT ROWID;
+CREATE TABLE switches (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE passed_checks (
+    key TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    millis INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE projects (
+    name TEXT PRIMARY KEY,
+    body TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE plans (
+    id INTEGER PRIMARY KEY,
+    goal TEXT NOT NULL,
+    author TEXT NOT NULL,
+    state TEXT NOT NULL,
+    body TEXT NOT NULL,
+    text TEXT NOT NULL DEFAULT '',
+    version INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+);
+CREATE TABLE recurring (
+    name TEXT PRIMARY KEY,
+    body TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+) WITHOUT ROWID;
 ";

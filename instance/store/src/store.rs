@@ -1,18 +1,22 @@
 //! The handle. Cheap to clone; all writes go through the database's one writer.
 
 use std::{
+    collections::HashMap,
     path::Path,
     sync::{Arc, RwLock},
 };
 
-use jiff::Timestamp;
-use qd_board::{Feature, Run, Situation, Why};
+use jiff::{Timestamp, tz::TimeZone};
+use qd_board::{
+    Clash, Feature, Run, Situation, Why,
+    schedule::{self, Hold},
+};
 use qd_sqlite::{Db, DbError};
 use qd_types::{FeatureId, Stage};
 use rusqlite::Connection;
 use tokio::sync::watch;
 
-use crate::{StoreError, rows, schema};
+use crate::{StoreError, clashes, report, rows, scheduling, schema};
 
 /// What the store has to know of the configuration to say what is true now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,10 +25,19 @@ pub struct Settings {
     pub prefix: String,
     /// Runs at once.
     pub slots: u32,
-    /// Whether the team has an agent.
-    pub has_agent: bool,
     /// Repair rounds that a run is allowed.
     pub repair_rounds: u32,
+    /// Rungs of the ladder that failed features climb.
+    pub rungs: usize,
+    /// The fleet's time zone: quiet hours, due dates and sentences are in it.
+    pub zone: TimeZone,
+}
+
+/// What rows are read through: the configuration, and what the scheduler last said.
+#[derive(Debug, Clone)]
+pub(crate) struct Lens {
+    pub(crate) settings: Settings,
+    pub(crate) holds: Arc<HashMap<FeatureId, Hold>>,
 }
 
 /// A feature with everything its card shows.
@@ -38,13 +51,15 @@ pub struct Snapshot {
     pub why: Why,
     /// Whether its newest run waits for a person's approval.
     pub asks: bool,
+    /// Other open branches that it can't be merged with.
+    pub clashes: Vec<Clash>,
 }
 
 /// The board's rows.
 #[derive(Clone)]
 pub struct Store {
     pub(crate) db: Db,
-    settings: Arc<RwLock<Arc<Settings>>>,
+    lens: Arc<RwLock<Arc<Lens>>>,
 }
 
 impl Store {
@@ -52,25 +67,45 @@ impl Store {
     pub fn open(path: &Path, settings: Settings) -> Result<Self, StoreError> {
         Ok(Self {
             db: Db::open(path, schema::MIGRATIONS)?,
-            settings: Arc::new(RwLock::new(Arc::new(settings))),
+            lens: Arc::new(RwLock::new(Arc::new(Lens { settings, holds: Arc::default() }))),
         })
     }
 
-    /// The settings in force.
-    pub fn settings(&self) -> Arc<Settings> {
-        match self.settings.read() {
+    pub(crate) fn lens(&self) -> Arc<Lens> {
+        match self.lens.read() {
             Ok(guard) => Arc::clone(&guard),
             Err(poisoned) => Arc::clone(&poisoned.into_inner()),
         }
     }
 
-    /// Puts new settings in force; rows that were derived from the old ones follow with their next change.
-    pub fn set_settings(&self, settings: Settings) {
-        let mut guard = match self.settings.write() {
+    fn swap(&self, change: impl FnOnce(&mut Lens)) {
+        let mut guard = match self.lens.write() {
             Ok(guard) => guard,
             Err(poisoned) => poisoned.into_inner(),
         };
-        *guard = Arc::new(settings);
+        let mut lens = Lens::clone(&guard);
+        change(&mut lens);
+        *guard = Arc::new(lens);
+    }
+
+    /// Puts new settings in force; rows that were derived from the old ones follow with their next change.
+    pub fn set_settings(&self, settings: Settings) {
+        self.swap(|lens| lens.settings = settings);
+    }
+
+    /// What the scheduler says of the ready features now. Those of which it says something else than before are
+    /// reported anew.
+    pub async fn set_holds(&self, holds: HashMap<FeatureId, Hold>, now: Timestamp) -> Result<(), StoreError> {
+        let before = Arc::clone(&self.lens().holds);
+        let differs = |id: &&FeatureId| before.get(*id) != holds.get(*id);
+        let mut changed: Vec<FeatureId> = holds.keys().filter(differs).cloned().collect();
+        changed.extend(before.keys().filter(|id| !holds.contains_key(*id)).cloned());
+        if changed.is_empty() {
+            return Ok(());
+        }
+        self.swap(|lens| lens.holds = Arc::new(holds));
+        let lens = self.lens();
+        self.write(move |c| changed.iter().try_for_each(|id| report::feature(c, &lens, id, now))).await
     }
 
     /// Ticks after every commit.
@@ -96,8 +131,8 @@ impl Store {
 
     /// One feature with everything its card shows.
     pub async fn snapshot(&self, id: &FeatureId, now: Timestamp) -> Result<Snapshot, StoreError> {
-        let (id, settings) = (id.clone(), self.settings());
-        self.read(move |c| snapshot(c, &settings, rows::feature_by_id(c, &id)?, now)).await
+        let (id, lens) = (id.clone(), self.lens());
+        self.read(move |c| snapshot(c, &lens, rows::feature_by_id(c, &id)?, now)).await
     }
 
     /// Features of a stage (or of all), newest first, at most `limit`.
@@ -107,7 +142,7 @@ impl Store {
         limit: usize,
         now: Timestamp,
     ) -> Result<Vec<Snapshot>, StoreError> {
-        let settings = self.settings();
+        let lens = self.lens();
         self.read(move |c| {
             let features = match stage {
                 Some(stage) => rows::features(
@@ -117,7 +152,7 @@ impl Store {
                 )?,
                 None => rows::features(c, "ORDER BY number DESC LIMIT ?1", [limit as i64])?,
             };
-            features.into_iter().map(|feature| snapshot(c, &settings, feature, now)).collect()
+            features.into_iter().map(|feature| snapshot(c, &lens, feature, now)).collect()
         })
         .await
     }
@@ -163,27 +198,34 @@ pub(crate) fn running(c: &Connection) -> Result<u32, StoreError> {
 
 pub(crate) fn snapshot(
     c: &Connection,
-    settings: &Settings,
+    lens: &Lens,
     feature: Feature,
     now: Timestamp,
 ) -> Result<Snapshot, StoreError> {
     // Most features of a big board never ran and wait for nothing: they cost no further query.
     let rests = feature.stage == Stage::Backlog && feature.version == 1;
     let run = if rests { None } else { rows::newest_run(c, &feature.id)? };
-    let unmet = if feature.stage == Stage::Ready { rows::unmet(c, &feature.id)? } else { Vec::new() };
     let card = if feature.stage == Stage::Review { rows::open_approval(c, &feature.id)? } else { None };
-    let slot_free = feature.stage == Stage::Ready && running(c)? < settings.slots;
+    let clashes = match feature.stage {
+        Stage::Running | Stage::Review => clashes::of(c, &feature.id)?,
+        _ => Vec::new(),
+    };
+    let hold = if feature.stage == Stage::Ready {
+        let candidate = scheduling::candidate(c, feature.clone(), 0)?;
+        schedule::own(&candidate).or_else(|| lens.holds.get(&feature.id).cloned())
+    } else {
+        None
+    };
     let approval = card.as_ref().map(|card| &card.approval);
     let situation = Situation {
         feature: &feature,
         run: run.as_ref(),
-        unmet: &unmet,
+        hold: hold.as_ref(),
+        zone: &lens.settings.zone,
         approval,
-        slot_free,
-        has_agent: settings.has_agent,
-        repair_rounds: settings.repair_rounds,
+        repair_rounds: lens.settings.repair_rounds,
         now,
     };
     let why = situation.why();
-    Ok(Snapshot { asks: approval.is_some(), feature, run, why })
+    Ok(Snapshot { asks: approval.is_some(), feature, run, why, clashes })
 }

@@ -3,18 +3,19 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use jiff::Timestamp;
-use qd_board::{EditFeature, NewFeature};
+use qd_board::{EditFeature, NewFeature, Wanted};
 use qd_store::{Applied, Settings, Store};
 use qd_types::{FeatureId, Person, Role, Stage};
 use qd_wire::v1::{BoardCommand, Envelope, Order, Report};
 
 fn settings() -> Settings {
-    Settings { prefix: "A".into(), slots: 2, has_agent: true, repair_rounds: 3 }
+    Settings { prefix: "A".into(), slots: 2, repair_rounds: 3, rungs: 0, zone: jiff::tz::TimeZone::UTC }
 }
 
 async fn add(store: &Store, title: &str, needs: &[&str]) -> FeatureId {
     let depends_on = needs.iter().map(|id| id.parse().unwrap()).collect();
-    let new = NewFeature { title: title.into(), depends_on, ready: true, ..NewFeature::default() };
+    let wanted = Wanted { title: title.into(), depends_on, ..Wanted::default() };
+    let new = NewFeature { wanted, ready: true, ..NewFeature::default() };
     let snapshot =
         store.add(&"ines".parse().unwrap(), new, "sample".parse().unwrap(), Timestamp::now()).await.unwrap();
     snapshot.feature.id
@@ -27,7 +28,7 @@ async fn a_file_of_the_first_version_is_upgraded() {
     std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/board-v1.db"), &path).unwrap();
     let store = Store::open(&path, settings()).unwrap();
     let old = store.snapshot(&"A-1".parse().unwrap(), Timestamp::now()).await.unwrap();
-    assert_eq!((old.feature.title.as_str(), old.feature.version), ("From the first version", 3));
+    assert_eq!((old.feature.wanted.title.as_str(), old.feature.version), ("From the first version", 3));
     assert_eq!(add(&store, "New", &["A-1"]).await.to_string(), "A-2");
     assert_eq!(store.ship(10).await.unwrap().len(), 1, "what came later has its tables");
 }
@@ -39,14 +40,15 @@ async fn a_circle_is_refused_with_its_path() {
     let first = add(&store, "One", &[]).await;
     let second = add(&store, "Two", &["A-1"]).await;
     let third = add(&store, "Three", &["A-2"]).await;
-    let edit = EditFeature { depends_on: Some(vec![third]), ..EditFeature::default() };
-    let refused = store.edit(&"ines".parse().unwrap(), &first, edit, Timestamp::now()).await.unwrap_err();
+    let edit = EditFeature::of(None).set("depends_on", [third]);
+    let refused =
+        store.edit(&"ines".parse().unwrap(), &first, edit, None, Timestamp::now()).await.unwrap_err();
     assert_eq!(
         refused.to_string(),
         "depends_on: would make a circle: A-1 waits for A-3 waits for A-2 waits for A-1"
     );
     let after = store.snapshot(&first, Timestamp::now()).await.unwrap().feature;
-    assert!(after.depends_on.is_empty() && after.version == 1, "nothing is half-done");
+    assert!(after.wanted.depends_on.is_empty() && after.version == 1, "nothing is half-done");
     let waits = store.snapshot(&second, Timestamp::now()).await.unwrap().why.sentence;
     assert_eq!(waits, "Waits for A-1 to be merged.");
 }
@@ -82,7 +84,7 @@ async fn an_order_is_applied_once_and_a_refused_one_blocks_nothing() {
         .await
         .unwrap()
         .into_iter()
-        .map(|s| s.feature.title)
+        .map(|s| s.feature.wanted.title)
         .collect();
     assert_eq!(titles, ["Four", "One"]);
 }
@@ -93,8 +95,8 @@ async fn reports_of_one_feature_are_merged_until_they_are_shipped() {
     let store = Store::open(&dir.path().join("board.db"), settings()).unwrap();
     let id = add(&store, "One", &[]).await;
     for priority in 0..4 {
-        let edit = EditFeature { priority: Some(priority), ..EditFeature::default() };
-        store.edit(&"ines".parse().unwrap(), &id, edit, Timestamp::now()).await.unwrap();
+        let edit = EditFeature::of(None).set("priority", priority);
+        store.edit(&"ines".parse().unwrap(), &id, edit, None, Timestamp::now()).await.unwrap();
     }
     let shipped = store.ship(10).await.unwrap();
     assert_eq!(shipped.len(), 1);

@@ -1,7 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 mod api;
+mod control;
+mod features;
 mod options;
+mod preserved;
 mod problem;
 mod reconcile;
 mod saga;
@@ -11,7 +14,7 @@ mod uplink;
 mod views;
 
 pub use api::router;
-pub use options::{RepositoryOptions, TeamOptions};
+pub use options::{RepositoryOptions, RunPolicy, TeamOptions};
 pub use problem::ProblemResponse;
 pub use team::{Caller, Team, TeamError};
 pub use uplink::{Uplink, UplinkError};

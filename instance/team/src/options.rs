@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
+use jiff::tz::TimeZone;
 use qd_agents::{Agent, CheckSpec};
+use qd_board::{Rules, schedule::Limits};
 use qd_store::Settings;
 use qd_types::{InstanceName, RepositoryName};
 use qd_worktrees::RepositorySpec;
@@ -14,6 +16,29 @@ pub struct RepositoryOptions {
     pub spec: RepositorySpec,
     /// In the order in which they run. Without any, work is unverified.
     pub checks: Vec<CheckSpec>,
+    /// A check-out of it, where ignored files are copied from.
+    pub source: PathBuf,
+    /// Run in a new worktree before the agent works.
+    pub setup: Option<String>,
+    /// Ignored files that every worktree gets, as patterns.
+    pub copies: Vec<String>,
+}
+
+/// How runs work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunPolicy {
+    /// Rounds that an agent gets to repair red checks.
+    pub repair_rounds: u32,
+    /// Lines of a red check's log that the agent is given.
+    pub log_lines: usize,
+    /// Times that a run may go back to its agent after its checks were green.
+    pub returns: u32,
+    /// Changed files from which on a change is large.
+    pub large_files: u64,
+    /// Changed lines from which on a change is large.
+    pub large_lines: u64,
+    /// Days that preserved work is kept.
+    pub preserved_days: u32,
 }
 
 /// A team.
@@ -25,16 +50,22 @@ pub struct TeamOptions {
     pub prefix: String,
     /// Where everything of it is kept.
     pub state: PathBuf,
-    /// Runs at once.
-    pub slots: u32,
-    /// The agent that works; without one, features wait for a person.
-    pub agent: Option<Arc<dyn Agent>>,
+    /// How much at once.
+    pub limits: Limits,
+    /// Who can work, by name.
+    pub agents: BTreeMap<String, Arc<dyn Agent>>,
+    /// Who works on what; without a default agent, features wait for a person.
+    pub rules: Arc<Rules>,
+    /// Times in which nothing starts.
+    pub quiet: Vec<String>,
+    /// The fleet's time zone.
+    pub zone: TimeZone,
+    /// Bytes that worktrees, check-outs and pools may take.
+    pub disk: u64,
     /// Where it may work.
     pub repositories: BTreeMap<RepositoryName, RepositoryOptions>,
-    /// Rounds that an agent gets to repair red checks.
-    pub repair_rounds: u32,
-    /// Lines of a red check's log that the agent is given.
-    pub log_lines: usize,
+    /// How runs work.
+    pub runs: RunPolicy,
 }
 
 impl TeamOptions {
@@ -42,9 +73,10 @@ impl TeamOptions {
     pub(crate) fn settings(&self) -> Settings {
         Settings {
             prefix: self.prefix.clone(),
-            slots: self.slots,
-            has_agent: self.agent.is_some(),
-            repair_rounds: self.repair_rounds,
+            slots: self.limits.slots,
+            repair_rounds: self.runs.repair_rounds,
+            rungs: self.rules.rungs(),
+            zone: self.zone.clone(),
         }
     }
 

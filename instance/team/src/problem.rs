@@ -38,9 +38,13 @@ pub(crate) fn from_store(error: StoreError) -> Problem {
     }
 }
 
-pub(crate) fn internal(doing: &str, error: &dyn std::error::Error) -> Problem {
+pub(crate) fn internal(doing: &str, error: &(dyn std::error::Error + 'static)) -> Problem {
     tracing::error!(%error, doing, "a request failed");
     problem("internal", 500, format!("{} failed: {error}.", capital(doing)), None)
+}
+
+pub(crate) fn not_found(detail: impl Into<String>, hint: &str) -> Problem {
+    problem("not-found", 404, detail, Some(hint))
 }
 
 pub(crate) fn forbidden(detail: impl Into<String>) -> Problem {

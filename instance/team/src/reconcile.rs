@@ -13,14 +13,35 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// How often it looks.
 const PULSE: Duration = Duration::from_secs(10);
 
+/// How often it looks for what is old.
+const DAILY: Duration = Duration::from_secs(3600);
+
 /// Reconciles until the task is dropped.
 pub(crate) async fn run(team: Team) {
+    match team.store().end_interrupted(Timestamp::now()).await {
+        Ok(0) => {}
+        Ok(ended) => tracing::info!(ended, "operations of an older process have ended"),
+        Err(error) => tracing::error!(%error, "operations of an older process could not be ended"),
+    }
+    let mut tidied = None;
     loop {
         if let Err(error) = look(&team).await {
             tracing::error!(%error, "reconciling failed, it is tried again");
         }
+        if tidied.is_none_or(|at: std::time::Instant| at.elapsed() >= DAILY) {
+            tidied = Some(std::time::Instant::now());
+            if let Err(error) = let_go(&team).await {
+                tracing::error!(%error, "old things could not be let go, it is tried again");
+            }
+        }
         tokio::time::sleep(PULSE).await;
     }
+}
+
+/// What was repaired is an entry of the log, with the reason.
+async fn repaired(team: &Team, text: String) -> Result<(), Failure> {
+    tracing::info!(text, "repaired");
+    Ok(team.store().say("team", "repaired", text, Timestamp::now()).await?)
 }
 
 /// Every run that is active has its task; every worktree has its run.
@@ -37,11 +58,27 @@ async fn look(team: &Team) -> Result<(), Failure> {
         let Some(repository) = &found.repository else { continue };
         let stamp = saga::stamp(Timestamp::now());
         match team.worktrees().remove(repository, &found.run, &stamp).await {
-            Ok(_) => {
-                tracing::info!(run = %found.run, path = %found.path.display(), "an orphan worktree is removed");
+            Ok(kept) => {
+                let kept = kept
+                    .map_or_else(String::new, |commit| format!(" Its work is kept as {}.", commit.short()));
+                let text = format!(
+                    "A worktree of {} was left over, and no run has it. It is removed.{kept}",
+                    found.run
+                );
+                repaired(team, text).await?;
             }
             Err(error) => tracing::warn!(run = %found.run, %error, "an orphan worktree stays for now"),
         }
+    }
+    Ok(())
+}
+
+/// Preserved work goes when its time is over.
+async fn let_go(team: &Team) -> Result<(), Failure> {
+    for work in team.let_go_of_preserved(None).await? {
+        let days = team.options().runs.preserved_days;
+        repaired(team, format!("Preserved work of {} was let go after {days} days: {}", work.run, work.note))
+            .await?;
     }
     Ok(())
 }

@@ -1,15 +1,21 @@
 //! Looks at the board and opens runs. It takes no hints: it looks after every change, and every few seconds.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use jiff::Timestamp;
-use qd_board::schedule;
+use qd_board::{
+    Rules,
+    schedule::{self, Said, Surroundings, Verdict},
+};
 use qd_store::{NewRun, StoreError};
 
 use crate::{saga, team::Team};
 
 /// Features looked at in one go; more wait until these have moved.
-const LOOKED_AT: usize = 256;
+const LOOKED_AT: usize = 1024;
 /// A look even if nothing changed: a missed hint costs no more than this.
 const PULSE: Duration = Duration::from_secs(5);
 /// Changes that come together are looked at together.
@@ -33,26 +39,59 @@ pub(crate) async fn run(team: Team) {
 
 async fn look(team: &Team) -> Result<(), StoreError> {
     let options = team.options();
-    let Some(agent) = &options.agent else { return Ok(()) };
-    let candidates = team.store().candidates(LOOKED_AT).await?;
-    if candidates.is_empty() {
-        return Ok(());
-    }
-    let free = options.slots.saturating_sub(team.store().running().await?);
-    for feature in schedule::choose(&candidates, free as usize) {
+    let (_, said) = explain(team).await?;
+    let mut holds = HashMap::new();
+    for Said { id, verdict, .. } in said {
+        let assignment = match verdict {
+            Verdict::Waits(hold) => {
+                holds.insert(id, hold);
+                continue;
+            }
+            Verdict::Start(assignment) => assignment,
+        };
+        let snapshot = team.store().snapshot(&id, Timestamp::now()).await?;
         let new = NewRun {
-            feature: feature.id.clone(),
-            agent: agent.name().to_owned(),
-            branch: feature.branch(&options.name),
+            branch: snapshot.feature.branch(&options.name),
+            feature: id.clone(),
+            agent: assignment.agent,
+            model: assignment.model,
+            assigned_by: assignment.by,
         };
         match team.store().open_run(new, Timestamp::now()).await {
             Ok(run) => saga::start(team, run.id),
             // A person moved it meanwhile: the next look sees that.
             Err(StoreError::Refused(refused)) => {
-                tracing::info!(feature = %feature.id, %refused, "not started");
+                tracing::info!(feature = %id, %refused, "not started");
             }
             Err(error) => return Err(error),
         }
     }
-    Ok(())
+    team.store().set_holds(holds, Timestamp::now()).await
+}
+
+/// The choice as it would be made now, and how many features are ready.
+pub(crate) async fn explain(team: &Team) -> Result<(usize, Vec<Said>), StoreError> {
+    let options = team.options();
+    let scene = team.store().scene(LOOKED_AT).await?;
+    let ready = scene.candidates.len();
+    if ready == 0 {
+        return Ok((0, Vec::new()));
+    }
+    let paused: Option<crate::control::Pause> = team.store().switch("paused").await?;
+    let paused = paused.map(|pause| pause.sentence());
+    let now = Timestamp::now();
+    let broken = BTreeMap::new();
+    let none = Rules::default();
+    let rules = if options.agents.is_empty() { &none } else { options.rules.as_ref() };
+    let around = Surroundings {
+        now,
+        today: now.to_zoned(options.zone.clone()).date(),
+        paused: paused.as_deref(),
+        quiet_until: None,
+        broken: &broken,
+        open: &scene.open,
+        rules,
+        limits: &options.limits,
+    };
+    Ok((ready, schedule::decide(&scene.candidates, &around)))
 }

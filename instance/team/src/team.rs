@@ -10,12 +10,11 @@ use std::{
 use jiff::Timestamp;
 use qd_agents::{RunFolder, Stopper, transcript};
 use qd_api::{
-    ApprovalView, CastVote, DiffView, EventView, FeatureView, MoveFeature, Problem, RunSummary, RunView,
-    TeamView, TranscriptEntry, TranscriptPage,
+    ApprovalView, CastVote, DiffView, EventView, Problem, RunSummary, RunView, TeamView, TranscriptEntry,
+    TranscriptPage,
 };
-use qd_board::{EditFeature, Happened, NewFeature};
 use qd_store::{Store, StoreError};
-use qd_types::{FeatureId, InstanceName, Person, RunId, Stage, Vote};
+use qd_types::{FeatureId, InstanceName, Person, RepositoryName, RunId, Vote};
 use qd_worktrees::Worktrees;
 use tokio::task::JoinSet;
 
@@ -26,8 +25,6 @@ use crate::{
     views,
 };
 
-/// Features in one answer. A board past that is looked at stage by stage.
-const LISTED: usize = 10_000;
 /// Runs in one answer.
 const RUNS: usize = 200;
 /// Approvals in one answer.
@@ -71,12 +68,12 @@ struct Inner {
     worktrees: Arc<dyn Worktrees>,
     options: RwLock<Arc<TeamOptions>>,
     stoppers: Mutex<HashMap<RunId, Arc<Stopper>>>,
-    trains: tokio::sync::Mutex<()>,
+    trains: Mutex<HashMap<RepositoryName, Arc<tokio::sync::Mutex<()>>>>,
     tasks: tokio::sync::Mutex<JoinSet<()>>,
     runs: Mutex<JoinSet<()>>,
 }
 
-type Answer<T> = Result<T, Problem>;
+pub(crate) type Answer<T> = Result<T, Problem>;
 
 impl Team {
     /// Opens the team's rows. Nothing runs yet.
@@ -90,7 +87,7 @@ impl Team {
                 worktrees,
                 options: RwLock::new(Arc::new(options)),
                 stoppers: Mutex::new(HashMap::new()),
-                trains: tokio::sync::Mutex::new(()),
+                trains: Mutex::default(),
                 tasks: tokio::sync::Mutex::new(JoinSet::new()),
                 runs: Mutex::new(JoinSet::new()),
             }),
@@ -126,9 +123,10 @@ impl Team {
         self.inner.worktrees.as_ref()
     }
 
-    /// One merge at a time: two would only make each other's base move.
-    pub(crate) fn trains(&self) -> &tokio::sync::Mutex<()> {
-        &self.inner.trains
+    /// The turn of a repository's merge train: two merges at a time would only make each other's base move.
+    pub(crate) async fn train(&self, repository: &RepositoryName) -> tokio::sync::OwnedMutexGuard<()> {
+        let train = Arc::clone(lock(&self.inner.trains).entry(repository.clone()).or_default());
+        train.lock_owned().await
     }
 
     pub(crate) fn options(&self) -> Arc<TeamOptions> {
@@ -149,12 +147,17 @@ impl Team {
         for (name, repository) in &mut options.repositories {
             if let Some(newer) = new.repositories.get(name) {
                 repository.checks.clone_from(&newer.checks);
+                repository.setup.clone_from(&newer.setup);
+                repository.copies.clone_from(&newer.copies);
             }
         }
-        options.slots = new.slots;
-        options.agent = new.agent;
-        options.repair_rounds = new.repair_rounds;
-        options.log_lines = new.log_lines;
+        options.limits = new.limits;
+        options.agents = new.agents;
+        options.rules = new.rules;
+        options.quiet = new.quiet;
+        options.zone = new.zone;
+        options.disk = new.disk;
+        options.runs = new.runs;
         self.inner.store.set_settings(options.settings());
         *guard = Arc::new(options);
     }
@@ -187,6 +190,11 @@ impl Team {
         RunFolder::new(&self.options().state, run)
     }
 
+    /// Where an attachment is kept: by its content, under its own name.
+    pub(crate) fn attachment_path(&self, file: &qd_board::Attachment) -> PathBuf {
+        self.options().state.join("attachments").join(&file.sha256).join(&file.name)
+    }
+
     pub(crate) fn repository(&self, name: &qd_types::RepositoryName) -> Option<RepositoryOptions> {
         self.options().repositories.get(name).cloned()
     }
@@ -200,6 +208,7 @@ impl Team {
     pub async fn view(&self, caller: &Caller) -> Answer<TeamView> {
         let options = self.options();
         let store = self.store();
+        let seq = store.last_event().await.map_err(problem::from_store)?;
         let read = async {
             Ok::<_, StoreError>((store.running().await?, store.asks().await?, store.unshipped().await?))
         };
@@ -208,112 +217,19 @@ impl Team {
             name: options.name.clone(),
             you: caller.person.id.clone(),
             running,
-            slots: options.slots,
+            slots: options.limits.slots,
+            seq,
+            paused: self.paused().await?.map(|pause| pause.sentence()),
             asks,
             unshipped,
             version: env!("CARGO_PKG_VERSION").into(),
         })
     }
 
-    /// Features of a stage, or of all, newest first.
-    pub async fn features(&self, stage: Option<Stage>) -> Answer<Vec<FeatureView>> {
-        let now = Timestamp::now();
-        let snapshots = self.store().snapshots(stage, LISTED, now).await.map_err(problem::from_store)?;
-        Ok(snapshots.into_iter().map(|snapshot| views::feature(snapshot, now)).collect())
-    }
-
-    /// The newest features of each stage, at most `limit` of each, and how many there are.
-    pub async fn columns(&self, limit: usize) -> Answer<Vec<(Stage, u64, Vec<FeatureView>)>> {
-        let now = Timestamp::now();
-        let mut columns = Vec::new();
-        for (stage, count) in self.store().counts().await.map_err(problem::from_store)? {
-            let snapshots =
-                self.store().snapshots(Some(stage), limit, now).await.map_err(problem::from_store)?;
-            columns.push((
-                stage,
-                count,
-                snapshots.into_iter().map(|each| views::feature(each, now)).collect(),
-            ));
-        }
-        Ok(columns)
-    }
-
-    /// One feature.
-    pub async fn feature(&self, id: &FeatureId) -> Answer<FeatureView> {
-        let now = Timestamp::now();
-        let snapshot = self.store().snapshot(id, now).await.map_err(problem::from_store)?;
-        Ok(views::feature(snapshot, now))
-    }
-
-    /// Everything that happened to a feature, oldest first.
-    pub async fn history(&self, id: &FeatureId) -> Answer<Vec<EventView>> {
-        self.feature(id).await?;
-        let events = self.store().history(id).await.map_err(problem::from_store)?;
-        Ok(events.into_iter().map(views::event).collect())
-    }
-
     /// Entries of the log after `seq`, oldest first.
     pub async fn events_after(&self, seq: u64, limit: usize) -> Answer<Vec<EventView>> {
         let events = self.store().events_after(seq, limit).await.map_err(problem::from_store)?;
         Ok(events.into_iter().map(views::event).collect())
-    }
-
-    /// Files a feature.
-    pub async fn add(&self, caller: &Caller, new: NewFeature) -> Answer<FeatureView> {
-        caller.person.may_command_board().map_err(problem::forbidden)?;
-        let options = self.options();
-        let repository = match (&new.repository, options.only_repository()) {
-            (Some(name), _) if options.repositories.contains_key(name) => name.clone(),
-            (None, Some(name)) => name.clone(),
-            (Some(name), _) => {
-                return Err(problem::invalid(format!(
-                    "repository: {} has no {name}. It has {}.",
-                    options.name,
-                    known(&options)
-                )));
-            }
-            (None, None) => {
-                return Err(problem::invalid(format!(
-                    "repository: {} has several, name one of {}.",
-                    options.name,
-                    known(&options)
-                )));
-            }
-        };
-        let now = Timestamp::now();
-        let added = self.store().add(&caller.person.id, new, repository, now).await;
-        added.map(|snapshot| views::feature(snapshot, now)).map_err(problem::from_store)
-    }
-
-    /// Edits a feature.
-    pub async fn edit(&self, caller: &Caller, id: &FeatureId, edit: EditFeature) -> Answer<FeatureView> {
-        caller.person.may_command_board().map_err(problem::forbidden)?;
-        let now = Timestamp::now();
-        let edited = self.store().edit(&caller.person.id, id, edit, now).await;
-        edited.map(|snapshot| views::feature(snapshot, now)).map_err(problem::from_store)
-    }
-
-    /// Moves a feature.
-    pub async fn move_to(&self, caller: &Caller, id: &FeatureId, to: MoveFeature) -> Answer<FeatureView> {
-        self.happen(caller, id, Happened::Moved(to.stage), to.version).await
-    }
-
-    /// Gives a feature up.
-    pub async fn cancel(&self, caller: &Caller, id: &FeatureId) -> Answer<FeatureView> {
-        self.happen(caller, id, Happened::Cancelled, None).await
-    }
-
-    async fn happen(
-        &self,
-        caller: &Caller,
-        id: &FeatureId,
-        happened: Happened,
-        seen: Option<u64>,
-    ) -> Answer<FeatureView> {
-        caller.person.may_command_board().map_err(problem::forbidden)?;
-        let now = Timestamp::now();
-        let moved = self.store().happen(&caller.person.id, id, happened, seen, now).await;
-        moved.map(|snapshot| views::feature(snapshot, now)).map_err(problem::from_store)
     }
 
     /// Runs, newest first.
@@ -405,14 +321,28 @@ impl Team {
         })
     }
 
+    /// Ends the processes of a run that is to stop.
+    pub(crate) fn signal_stop(&self, id: &RunId) {
+        if let Some(stopper) = lock(&self.inner.stoppers).get(id) {
+            stopper.stop(Duration::from_secs(5));
+        }
+    }
+
     /// Stops a run truly: its processes end, its work is kept.
     pub async fn stop(&self, caller: &Caller, id: &RunId) -> Answer<RunView> {
         caller.person.may_command_board().map_err(problem::forbidden)?;
         let actor = caller.person.id.as_str();
         self.store().ask_stop(id, actor, Timestamp::now()).await.map_err(problem::from_store)?;
-        if let Some(stopper) = lock(&self.inner.stoppers).get(id) {
-            stopper.stop(Duration::from_secs(5));
-        }
+        self.signal_stop(id);
+        self.run(id, caller).await
+    }
+
+    /// Accepts the plan of a run, as it is or as the person changed it.
+    pub async fn accept_plan(&self, caller: &Caller, id: &RunId, text: Option<String>) -> Answer<RunView> {
+        caller.person.may_command_board().map_err(problem::forbidden)?;
+        let actor = caller.person.id.as_str();
+        let accepted = self.store().accept_plan(id, actor, text, Timestamp::now()).await;
+        accepted.map_err(problem::from_store)?;
         self.run(id, caller).await
     }
 
@@ -468,9 +398,4 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
         Ok(guard) => guard,
         Err(poisoned) => poisoned.into_inner(),
     }
-}
-
-fn known(options: &TeamOptions) -> String {
-    let names: Vec<&str> = options.repositories.keys().map(qd_types::RepositoryName::as_str).collect();
-    names.join(", ")
 }

@@ -7,9 +7,9 @@ use qd_store::{Event, InboxRow, Snapshot};
 use qd_types::{Person, Step};
 
 pub(crate) fn feature(snapshot: Snapshot, now: Timestamp) -> FeatureView {
-    let Snapshot { feature, run, why, asks } = snapshot;
-    let run = run.map(|run| summary(&run, feature.title.clone(), asks, now));
-    FeatureView { feature, waits: why.waits, sentence: why.sentence, run }
+    let Snapshot { feature, run, why, asks, clashes } = snapshot;
+    let run = run.map(|run| summary(&run, feature.wanted.title.clone(), asks, now));
+    FeatureView { feature, waits: why.waits, sentence: why.sentence, run, clashes }
 }
 
 pub(crate) fn summary(run: &Run, title: String, asks: bool, now: Timestamp) -> RunSummary {
@@ -19,6 +19,8 @@ pub(crate) fn summary(run: &Run, title: String, asks: bool, now: Timestamp) -> R
         id: run.id.clone(),
         title,
         agent: run.agent.clone(),
+        model: run.model.clone(),
+        assigned_by: run.assigned_by.clone(),
         line: run.line(asks),
         branch: run.branch.clone(),
         commit: run.commit.clone(),
@@ -55,13 +57,19 @@ pub(crate) fn run(run: &Run, snapshot: Snapshot, approval: Option<ApprovalView>,
         }
     });
     RunView {
-        summary: summary(run, snapshot.feature.title, asks, now),
+        summary: summary(run, snapshot.feature.wanted.title, asks, now),
         sentence,
         steps: steps.collect(),
         check_results: run.checks.clone(),
         base: run.base.clone(),
         round: run.round,
         words: run.words.clone(),
+        plan: run.plan.clone(),
+        plan_waits: snapshot.feature.wanted.plan == qd_board::PlanMode::Approve
+            && run.plan.is_some()
+            && run.plan_accepted.is_none()
+            && run.end.is_none(),
+        feedback: run.feedback.clone(),
         stopping: run.stop.is_some() && run.end.is_none(),
         approval,
     }
@@ -88,6 +96,6 @@ pub(crate) fn approval(row: InboxRow, caller: &Person) -> ApprovalView {
 }
 
 pub(crate) fn event(event: Event) -> EventView {
-    let Event { seq, at, actor, kind, feature, run, text } = event;
-    EventView { seq, at, actor, kind, feature, run, text }
+    let Event { seq, at, actor, kind, feature, run, text, reason, changes } = event;
+    EventView { seq, at, actor, kind, feature, run, text, reason, changes }
 }

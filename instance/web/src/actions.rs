@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use qd_api::{CastVote, MoveFeature, Problem};
-use qd_board::{EditFeature, NewFeature};
+use qd_board::{Dependency, EditFeature, NewFeature, Wanted};
 use qd_team::Caller;
 use qd_types::{Ballot, FeatureId, RunId, Stage};
 use serde::Deserialize;
@@ -22,7 +22,7 @@ fn words(text: &str) -> Vec<String> {
     text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
-fn ids(text: &str) -> Result<Vec<FeatureId>, Problem> {
+fn ids(text: &str) -> Result<Vec<Dependency>, Problem> {
     words(text)
         .iter()
         .map(|word| {
@@ -57,14 +57,14 @@ pub(crate) async fn add(
 ) -> Answer {
     let here = web.at(&team, &caller)?;
     let added = async {
-        let new = NewFeature {
+        let wanted = Wanted {
             title: form.title,
             description: form.description,
             labels: words(&form.labels),
             depends_on: ids(&form.depends_on)?,
-            ready: form.ready,
-            ..NewFeature::default()
+            ..Wanted::default()
         };
+        let new = NewFeature { wanted, ready: form.ready, ..NewFeature::default() };
         here.team.add(&caller, new).await
     };
     added.await.map_err(|problem| here.trouble(problem))?;
@@ -84,7 +84,7 @@ pub(crate) async fn move_to(
     Form(form): Form<Move>,
 ) -> Answer {
     let here = web.at(&team, &caller)?;
-    let to = MoveFeature { stage: form.stage, version: None };
+    let to = MoveFeature { stage: form.stage, version: None, reason: None };
     here.team.move_to(&caller, &form.id, to).await.map_err(|problem| here.trouble(problem))?;
     Ok(Redirect::to(&here.path(&format!("features/{}", form.id))).into_response())
 }
@@ -101,7 +101,7 @@ pub(crate) async fn cancel(
     Form(form): Form<One>,
 ) -> Answer {
     let here = web.at(&team, &caller)?;
-    here.team.cancel(&caller, &form.id).await.map_err(|problem| here.trouble(problem))?;
+    here.team.cancel(&caller, &form.id, None).await.map_err(|problem| here.trouble(problem))?;
     Ok(Redirect::to(&here.path(&format!("features/{}", form.id))).into_response())
 }
 
@@ -123,19 +123,16 @@ pub(crate) async fn edit(
 ) -> Answer {
     let here = web.at(&team, &caller)?;
     let edited = async {
-        let before = here.team.feature(&form.id).await?.feature;
+        let before = here.team.feature(&form.id).await?.feature.wanted;
         let depends_on = ids(&form.depends_on)?;
+        let description = form.description.replace("\r\n", "\n");
         // What a person left as it was is not part of their edit, and clashes with nobody's.
-        let edit = EditFeature {
-            version: Some(form.version),
-            title: Some(form.title.clone()).filter(|title| *title != before.title),
-            description: Some(form.description.replace("\r\n", "\n"))
-                .filter(|text| *text != before.description),
-            priority: None,
-            labels: Some(words(&form.labels)).filter(|labels| *labels != before.labels),
-            depends_on: Some(depends_on).filter(|ids| *ids != before.depends_on),
-        };
-        here.team.edit(&caller, &form.id, edit).await
+        let edit = EditFeature::of(Some(form.version))
+            .maybe("title", Some(&form.title).filter(|title| **title != before.title))
+            .maybe("description", Some(description).filter(|text| *text != before.description))
+            .maybe("labels", Some(words(&form.labels)).filter(|labels| *labels != before.labels))
+            .maybe("depends_on", Some(depends_on).filter(|ids| *ids != before.depends_on));
+        here.team.edit(&caller, &form.id, edit, None).await
     };
     match edited.await {
         Ok(_) => Ok(Redirect::to(&here.path(&format!("features/{}", form.id))).into_response()),

@@ -20,7 +20,7 @@ pub(crate) fn page(team: &TeamView, columns: &[Column]) -> Markup {
             button.btn.go type="button" data-open="add" data-key="n" { "New feature " kbd { "n" } }
             button.btn type="button" data-open="keys" data-key="?" { "Keys " kbd { "?" } }
         }
-        div #board .cols data-base=(base) { (fragment(team, columns)) }
+        div #board .cols data-base=(base) data-seq=(team.seq) { (fragment(team, columns)) }
         dialog #add {
             h2 { "New feature" }
             (add_form(&base))
@@ -113,13 +113,13 @@ fn card(team: &TeamView, view: &FeatureView) -> Markup {
     let feature = &view.feature;
     html! {
         article class={ "card " (tone(view)) } data-id=(feature.id) data-stage=(feature.stage) {
-            h3 { a href={ "/teams/" (team.name) "/features/" (feature.id) } { (feature.title) } }
+            h3 { a href={ "/teams/" (team.name) "/features/" (feature.id) } { (feature.wanted.title) } }
             @if let Some(run) = &view.run { (parts::line(&run.line)) }
             div.row {
                 span.id { (feature.id) }
                 @if let Some(run) = &view.run { span.tag { (run.agent) } }
-                @if feature.priority < 2 { span.tag { "priority " (feature.priority) } }
-                @for label in &feature.labels { span.tag { (label) } }
+                @if feature.wanted.priority < 2 { span.tag { "priority " (feature.wanted.priority) } }
+                @for label in &feature.wanted.labels { span.tag { (label) } }
             }
             @if feature.stage != Stage::Backlog { div.says { (view.sentence) } }
         }

@@ -28,7 +28,7 @@ pub(crate) fn page(
     html! {
         div.head {
             div {
-                h1 { (feature.title) }
+                h1 { (feature.wanted.title) }
                 p { span.id { (feature.id) } " " (view.sentence) }
             }
             span.grow {}
@@ -66,8 +66,8 @@ pub(crate) fn page(
                 }
                 section.panel {
                     h2 { "What is wanted" }
-                    @if feature.description.is_empty() { (parts::empty("No description.")) }
-                    div.markdown { (markdown::render(&feature.description)) }
+                    @if feature.wanted.description.is_empty() { (parts::empty("No description.")) }
+                    div.markdown { (markdown::render(&feature.wanted.description)) }
                 }
                 @if !matches!(feature.stage, Stage::Done | Stage::Cancelled) { (edit(&base, view, typed)) }
                 @if !list.is_empty() { section.panel { h2 { "Runs" } (runs::table(team, list)) } }
@@ -91,12 +91,12 @@ pub(crate) fn page(
 fn facts(view: &FeatureView) -> Markup {
     let feature = &view.feature;
     let text = |text: String| Some(html! { (text) });
-    let ids: Vec<String> = feature.depends_on.iter().map(ToString::to_string).collect();
+    let ids: Vec<String> = feature.wanted.depends_on.iter().map(ToString::to_string).collect();
     parts::facts(&[
         ("Stage", text(feature.stage.to_string())),
         ("Repository", text(feature.repository.to_string())),
-        ("Priority", text(feature.priority.to_string())),
-        ("Labels", text(feature.labels.join(", ")).filter(|_| !feature.labels.is_empty())),
+        ("Priority", text(feature.wanted.priority.to_string())),
+        ("Labels", text(feature.wanted.labels.join(", ")).filter(|_| !feature.wanted.labels.is_empty())),
         ("Waits for", text(ids.join(", ")).filter(|_| !ids.is_empty())),
         ("Filed by", text(feature.author.to_string())),
         ("Filed", Some(parts::ago(feature.created_at))),
@@ -106,10 +106,10 @@ fn facts(view: &FeatureView) -> Markup {
 
 fn edit(base: &str, view: &FeatureView, typed: Option<&Typed>) -> Markup {
     let feature = &view.feature;
-    let ids: Vec<String> = feature.depends_on.iter().map(ToString::to_string).collect();
+    let ids: Vec<String> = feature.wanted.depends_on.iter().map(ToString::to_string).collect();
     let (title, description) =
-        typed.map_or((&feature.title, &feature.description), |t| (&t.title, &t.description));
-    let labels = typed.map_or_else(|| feature.labels.join(", "), |typed| typed.labels.clone());
+        typed.map_or((&feature.wanted.title, &feature.wanted.description), |t| (&t.title, &t.description));
+    let labels = typed.map_or_else(|| feature.wanted.labels.join(", "), |typed| typed.labels.clone());
     let depends_on = typed.map_or_else(|| ids.join(", "), |typed| typed.depends_on.clone());
     html! {
         details.panel open[typed.is_some()] {

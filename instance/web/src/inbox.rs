@@ -13,7 +13,7 @@ pub(crate) fn page(team: &TeamView, approvals: &[ApprovalView], chosen: Option<&
         .or_else(|| approvals.first());
     html! {
         div.head { h1 { "Inbox" } }
-        div #inbox data-base=(base) {
+        div #inbox data-base=(base) data-seq=(team.seq) {
             @if let Some(chosen) = chosen {
                 div.page.inbox {
                     nav aria-label="Approvals" {

@@ -154,7 +154,7 @@ impl Here<'_> {
         };
         let (found, history, runs) = read.await.map_err(|problem| self.trouble(problem))?;
         let body = feature::page(&view, &found, &history, &runs, typed);
-        Ok(self.page(&view, &format!("{id} {}", found.feature.title), Nav::Board, &[], body))
+        Ok(self.page(&view, &format!("{id} {}", found.feature.wanted.title), Nav::Board, &[], body))
     }
 }
 

@@ -42,7 +42,7 @@ fn end(run: &RunSummary) -> Markup {
     match &run.end {
         None => html! { "under way" },
         Some(RunEnd::Merged { commit }) => html! { "Merged as " span.mono { (commit.short()) } },
-        Some(RunEnd::Failed { reason }) => html! { span.bad { (reason) } },
+        Some(RunEnd::Failed { reason, .. }) => html! { span.bad { (reason) } },
         Some(RunEnd::Stopped { reason }) => html! { (reason) },
     }
 }
@@ -89,7 +89,7 @@ pub(crate) fn page(team: &TeamView, run: &RunView, transcript: &TranscriptPage, 
                 div #ask { @if let Some(ask) = &run.approval { (inbox::ask(team, ask)) } }
                 section.panel {
                     h2 { "Transcript" }
-                    div #transcript .log tabindex="0" aria-label="Transcript" data-base=(base) data-run=(summary.id) data-offset=(transcript.next_offset) {
+                    div #transcript .log tabindex="0" aria-label="Transcript" data-base=(base) data-seq=(team.seq) data-run=(summary.id) data-offset=(transcript.next_offset) {
                         @for entry in &transcript.entries {
                             div class=(entry.kind) { (parts::clock(entry.at)) span { (entry.text) } }
                         }

@@ -7,7 +7,7 @@ use qd_git::{DiffStat, DiffText, Git, Turns};
 use qd_types::{CommitId, RepositoryName, RunId};
 
 use crate::{
-    Found, Layout, Merged, Purpose, RepositorySpec, Stamp, Worktree, WorktreeError, Worktrees,
+    Brought, Found, Layout, Merged, Purpose, RepositorySpec, Stamp, Worktree, WorktreeError, Worktrees,
     error::{git, io},
 };
 
@@ -124,6 +124,25 @@ impl Worktrees for GitWorktrees {
         self.merge_commits(repository, head, onto, message, stamp).await
     }
 
+    async fn bring_up(
+        &self,
+        repository: &RepositoryName,
+        run: &RunId,
+        head: &CommitId,
+        onto: &CommitId,
+    ) -> Result<Brought, WorktreeError> {
+        self.bring_worktree(repository, run, head, onto).await
+    }
+
+    async fn revert(
+        &self,
+        repository: &RepositoryName,
+        run: &RunId,
+        commit: &CommitId,
+    ) -> Result<Brought, WorktreeError> {
+        self.revert_in_worktree(repository, run, commit).await
+    }
+
     async fn diff(
         &self,
         repository: &RepositoryName,
@@ -168,6 +187,24 @@ impl Worktrees for GitWorktrees {
     ) -> Result<DiffStat, WorktreeError> {
         let mirror = self.mirror(repository).await?;
         mirror.diff_stat(base, head).await.map_err(git("counting a change"))
+    }
+
+    async fn changed_paths(
+        &self,
+        repository: &RepositoryName,
+        base: &CommitId,
+        head: &CommitId,
+    ) -> Result<Vec<String>, WorktreeError> {
+        let mirror = self.mirror(repository).await?;
+        let files = mirror.changed_files(base, head).await.map_err(git("listing a change's files"))?;
+        Ok(files.into_iter().map(|file| file.path).collect())
+    }
+
+    async fn tree_id(&self, repository: &RepositoryName, commit: &CommitId) -> Result<String, WorktreeError> {
+        let mirror = self.mirror(repository).await?;
+        let missing = || WorktreeError::NoCommit { repository: repository.clone(), commit: commit.clone() };
+        let tree = crate::work::tree_of(&mirror, commit).await?.ok_or_else(missing)?;
+        Ok(tree.to_string())
     }
 
     async fn diff_digest(

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod adapter;
+mod bring;
 pub mod care;
 mod checkout;
 mod create;
@@ -20,5 +21,5 @@ pub use care::{
 };
 pub use error::WorktreeError;
 pub use layout::{Layout, Purpose};
-pub use port::{Found, Merged, RepositorySpec, Stamp, Worktree, Worktrees};
+pub use port::{Brought, Found, Merged, RepositorySpec, Stamp, Worktree, Worktrees};
 pub use qd_git::{DiffStat, DiffText, Effort, Identity, Objects};

@@ -54,6 +54,15 @@ pub enum Merged {
     },
 }
 
+/// A worktree that was brought up to what the target holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Brought {
+    /// Files with conflict markers in them, sorted; none if both changes went together.
+    pub files: Vec<String>,
+    /// The conflicting parts of the files, for whoever resolves them.
+    pub hunks: String,
+}
+
 /// A worktree or check-out that is on disk, on record, or both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -145,6 +154,25 @@ pub trait Worktrees: Care + Send + Sync {
         stamp: &Stamp,
     ) -> Result<Merged, WorktreeError>;
 
+    /// Puts the run's work, as it is in `head`, on top of `onto`: the worktree then starts from there and holds both,
+    /// with conflict markers where they don't go together. The branch on the forge stays as it is.
+    async fn bring_up(
+        &self,
+        repository: &RepositoryName,
+        run: &RunId,
+        head: &CommitId,
+        onto: &CommitId,
+    ) -> Result<Brought, WorktreeError>;
+
+    /// Takes back in the worktree what a commit brought to its first parent, with conflict markers where later work
+    /// builds on it. What the worktree held is overwritten.
+    async fn revert(
+        &self,
+        repository: &RepositoryName,
+        run: &RunId,
+        commit: &CommitId,
+    ) -> Result<Brought, WorktreeError>;
+
     /// What the worktree has changed since its base, committed or not, at most `max` bytes of it.
     async fn diff(
         &self,
@@ -180,6 +208,17 @@ pub trait Worktrees: Care + Send + Sync {
         base: &CommitId,
         head: &CommitId,
     ) -> Result<DiffStat, WorktreeError>;
+
+    /// The paths that differ between two commits, sorted.
+    async fn changed_paths(
+        &self,
+        repository: &RepositoryName,
+        base: &CommitId,
+        head: &CommitId,
+    ) -> Result<Vec<String>, WorktreeError>;
+
+    /// The id of a commit's tree, in hex: the same files, the same id.
+    async fn tree_id(&self, repository: &RepositoryName, commit: &CommitId) -> Result<String, WorktreeError>;
 
     /// SHA-256 of the change between two commits, as lower-case hex: what an approval binds.
     async fn diff_digest(

@@ -117,7 +117,7 @@ impl GitWorktrees {
         }
         let tree = match mirror.merge_tree(onto, head).await.map_err(git("merging two commits"))? {
             Merge::Clean(tree) => tree,
-            Merge::Conflict { files } => return Ok(Merged::Conflict { files }),
+            Merge::Conflict { files, .. } => return Ok(Merged::Conflict { files }),
         };
         let parents = [onto.clone(), head.clone()];
         let new =

@@ -20,11 +20,17 @@ fn later_layers_win_and_show_says_which() {
     agents.x.env = []  (default)
     agents.x.minutes = 30  (default)
     agents.x.redact = ["(secret)"]  (DIR/quarterdeck.toml:6)
+    agents.x.slots = null  (default)
     fleet.name = "42"  (QUARTERDECK__FLEET__NAME)
     log.format = "text"  (default)
     log.level = "debug"  (--log.level)
+    runs.large_files = 40  (default)
+    runs.large_lines = 800  (default)
     runs.log_lines = 7  (DIR/etc/config.toml:3)
+    runs.preserved_days = 14  (default)
     runs.repair_rounds = 6  (QUARTERDECK__RUNS__REPAIR_ROUNDS)
+    runs.returns = 3  (default)
+    runs.sandbox = "auto"  (default)
     web.listen = "127.0.0.1:7717"  (default)
     "#);
     let place = place.flag("runs.repair_rounds", "9");
@@ -44,9 +50,13 @@ fn a_list_replaces_the_list_of_an_earlier_layer() {
     people.0.name = "olaf"  (DIR/quarterdeck.toml:1)
     people.0.roles = ["owner"]  (DIR/quarterdeck.toml:1)
     teams.0.agent = null  (default)
+    teams.0.disk_gib = 20  (default)
+    teams.0.ladder = []  (default)
     teams.0.name = "beta"  (DIR/quarterdeck.toml:3)
     teams.0.prefix = null  (default)
+    teams.0.quiet = []  (default)
     teams.0.repositories = []  (default)
+    teams.0.reviews = null  (default)
     teams.0.slots = 2  (default)
     "#);
 }
@@ -58,14 +68,22 @@ fn a_key_of_a_list_can_be_set_alone() {
         .flag("teams.0.prefix", "AL");
     insta::assert_snapshot!(place.shown(&["teams"]), @r#"
     teams.0.agent = null  (default)
+    teams.0.disk_gib = 20  (default)
+    teams.0.ladder = []  (default)
     teams.0.name = "alpha"  (DIR/quarterdeck.toml:2)
     teams.0.prefix = "AL"  (--teams.0.prefix)
+    teams.0.quiet = []  (default)
     teams.0.repositories = []  (default)
+    teams.0.reviews = null  (default)
     teams.0.slots = 2  (default)
     teams.1.agent = null  (default)
+    teams.1.disk_gib = 20  (default)
+    teams.1.ladder = []  (default)
     teams.1.name = "beta"  (DIR/quarterdeck.toml:5)
     teams.1.prefix = null  (default)
+    teams.1.quiet = []  (default)
     teams.1.repositories = []  (default)
+    teams.1.reviews = null  (default)
     teams.1.slots = 4  (QUARTERDECK__TEAMS__1__SLOTS)
     "#);
 }

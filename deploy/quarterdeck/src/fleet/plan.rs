@@ -1,9 +1,12 @@
 //! What is to run, resolved: no file, no environment, no default is looked up after this.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
+use jiff::tz::TimeZone;
 use qd_agents::{CheckSpec, CommandAgent};
+use qd_board::{Rule, Rung};
 use qd_core::forge::MergeMethod;
+use qd_team::RunPolicy;
 use qd_types::{InstanceName, Person, PersonId, RepositoryName};
 
 /// A fleet.
@@ -25,10 +28,16 @@ pub struct FleetPlan {
     pub teams: Vec<TeamPlan>,
     /// The repositories.
     pub repositories: Vec<RepositoryPlan>,
-    /// Rounds that an agent gets to repair red checks.
-    pub repair_rounds: u32,
-    /// Lines of a red check's log that the agent is given.
-    pub log_lines: usize,
+    /// How runs work.
+    pub runs: RunPolicy,
+    /// The fleet's time zone.
+    pub zone: TimeZone,
+    /// The agents, by name.
+    pub agents: BTreeMap<String, CommandAgent>,
+    /// Runs of each agent at once, where that is limited.
+    pub agent_slots: BTreeMap<String, u32>,
+    /// Which agent and model work on what.
+    pub rules: Vec<Rule>,
 }
 
 /// A team.
@@ -38,12 +47,20 @@ pub struct TeamPlan {
     pub name: InstanceName,
     /// Prefix of its features.
     pub prefix: String,
-    /// Who works.
-    pub agent: Option<CommandAgent>,
+    /// Who works, where nothing else decides.
+    pub agent: Option<String>,
+    /// Who takes over when a run fails for want of skill.
+    pub ladder: Vec<Rung>,
     /// Where.
     pub repositories: Vec<RepositoryName>,
     /// Runs at once.
     pub slots: u32,
+    /// Features in review, from which on nothing new starts.
+    pub reviews: Option<u32>,
+    /// Times in which nothing starts.
+    pub quiet: Vec<String>,
+    /// Bytes that it may take on disk.
+    pub disk: u64,
 }
 
 /// A repository.
@@ -59,6 +76,12 @@ pub struct RepositoryPlan {
     pub checks: Vec<CheckSpec>,
     /// How the target takes a change.
     pub method: MergeMethod,
+    /// Runs in it at once.
+    pub slots: Option<u32>,
+    /// Run in a new worktree before the agent works.
+    pub setup: Option<String>,
+    /// Ignored files that every worktree gets.
+    pub copies: Vec<String>,
 }
 
 impl FleetPlan {

@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::Router;
+use qd_board::{Rules, schedule::Limits};
 use qd_console::Console;
-use qd_core::{Rules, chat::Commands};
+use qd_core::chat::Commands;
 use qd_forge_local::{Imported, LocalForge, LocalForgeError};
 use qd_git::Git;
 use qd_hub::{Hub, HubError};
@@ -235,8 +236,8 @@ async fn import(plan: FleetPlan, forge: LocalForge) {
     }
 }
 
-pub(crate) fn rules(plan: &FleetPlan) -> Rules {
-    Rules {
+pub(crate) fn rules(plan: &FleetPlan) -> qd_core::Rules {
+    qd_core::Rules {
         teams: plan.teams.iter().map(|team| team.name.clone()).collect(),
         people: plan.people.clone(),
         solo: plan.solo,
@@ -274,17 +275,40 @@ pub(crate) fn options(plan: &FleetPlan, team: &TeamPlan) -> TeamOptions {
                 remote: remote.to_string_lossy().into_owned(),
                 target: repository.target.clone(),
             };
-            (repository.name.clone(), RepositoryOptions { spec, checks: repository.checks.clone() })
+            let options = RepositoryOptions {
+                spec,
+                checks: repository.checks.clone(),
+                source: repository.source.clone(),
+                setup: repository.setup.clone(),
+                copies: repository.copies.clone(),
+            };
+            (repository.name.clone(), options)
         })
         .collect();
+    let slots =
+        plan.repositories.iter().filter_map(|repository| Some((repository.name.clone(), repository.slots?)));
+    // The configuration was checked: its patterns can be read.
+    let rules = Rules::new(plan.rules.clone(), team.ladder.clone(), team.agent.clone()).unwrap_or_default();
     TeamOptions {
         name: team.name.clone(),
         prefix: team.prefix.clone(),
         state: plan.team_folder(&team.name),
-        slots: team.slots,
-        agent: team.agent.clone().map(|agent| Arc::new(agent) as Arc<dyn qd_agents::Agent>),
+        limits: Limits {
+            slots: team.slots,
+            per_agent: plan.agent_slots.clone(),
+            per_repository: slots.collect(),
+            reviews: team.reviews,
+        },
+        agents: plan
+            .agents
+            .iter()
+            .map(|(name, agent)| (name.clone(), Arc::new(agent.clone()) as Arc<dyn qd_agents::Agent>))
+            .collect(),
+        rules: Arc::new(rules),
+        quiet: team.quiet.clone(),
+        zone: plan.zone.clone(),
+        disk: team.disk,
         repositories,
-        repair_rounds: plan.repair_rounds,
-        log_lines: plan.log_lines,
+        runs: plan.runs.clone(),
     }
 }

@@ -1,66 +1,186 @@
-//! `feature`: file, list, show, move, edit, cancel.
+//! `feature`: file, list, show, explain, move, edit, pause, comment, cancel.
 
-use qd_api::{EventView, FeatureView, MoveFeature};
-use qd_board::{EditFeature, NewFeature};
+use qd_api::{Because, EventView, FeatureView, MoveFeature, NewComment, WhyView};
+use qd_board::{Budget, Comment, EditFeature, NewFeature, PlanMode, Wanted, wanted::DEFAULT_PRIORITY};
 use qd_types::FeatureId;
 
 use super::{Done, connect, explain, text_or_stdin};
 use crate::{
-    cli::{Common, FeatureVerb},
+    cli::{Common, FeatureVerb, Fields, StageArg},
+    context::UserError,
     say,
 };
 
 pub(super) async fn feature(common: &Common, verb: FeatureVerb) -> Done {
     let mut client = connect(common)?;
     let view: FeatureView = match verb {
-        FeatureVerb::Add { title, description, ready, priority, labels, depends_on, repository } => {
-            let description = text_or_stdin(description)?.unwrap_or_default();
-            let new = NewFeature { title, description, repository, priority, labels, depends_on, ready };
+        FeatureVerb::Add { title, fields, ready, repository } => {
+            let wanted = wanted(title, *fields)?;
+            let new = NewFeature { wanted, repository, ready };
             client.post("features", &new).await.map_err(explain)?
         }
-        FeatureVerb::List { stage } => {
-            let path = stage.map_or_else(
-                || "features".to_owned(),
-                |stage| format!("features?stage={}", qd_types::Stage::from(stage)),
-            );
-            let features: Vec<FeatureView> = client.get(&path).await.map_err(explain)?;
-            if common.json {
-                say::json(&features);
-            } else if features.is_empty() {
-                say::line(
-                    "No features yet. File one with: quarterdeck feature add \"What is wanted\" --ready",
-                );
-            } else {
-                for view in &features {
-                    say::line(&row(view));
-                }
-            }
-            return Ok(());
-        }
+        FeatureVerb::List { stage } => return list(common, &mut client, stage).await,
         FeatureVerb::Show { id } => return show(common, &mut client, &id).await,
-        FeatureVerb::Move { id, stage } => {
-            let to = MoveFeature { stage: stage.into(), version: None };
+        FeatureVerb::Why { id } => return why(common, &mut client, &id).await,
+        FeatureVerb::Comment { id, text } => return comment(common, &mut client, &id, text).await,
+        FeatureVerb::Move { id, stage, reason } => {
+            let to = MoveFeature { stage: stage.into(), version: None, reason };
             client.post(&format!("features/{id}/move"), &to).await.map_err(explain)?
         }
-        FeatureVerb::Edit { id, title, description, priority, labels, depends_on, version_seen } => {
-            let edit = EditFeature {
-                version: version_seen,
-                title,
-                description: text_or_stdin(description)?,
-                priority,
-                labels: Some(labels).filter(|labels| !labels.is_empty()),
-                depends_on: Some(depends_on).filter(|depends_on| !depends_on.is_empty()),
-            };
-            client.patch(&format!("features/{id}"), &edit).await.map_err(explain)?
+        FeatureVerb::Edit { id, title, fields, clear, version_seen, reason } => {
+            let mut edit = edit(version_seen, title, *fields)?;
+            for field in clear {
+                edit.fields.insert(field, serde_json::Value::Null);
+            }
+            client.patch(&format!("features/{id}{}", because(reason)), &edit).await.map_err(explain)?
         }
-        FeatureVerb::Cancel { id } => {
-            client.post(&format!("features/{id}/cancel"), &()).await.map_err(explain)?
+        FeatureVerb::Pause { id, reason } => {
+            client.post(&format!("features/{id}/pause"), &Because { reason }).await.map_err(explain)?
+        }
+        FeatureVerb::Resume { id } => {
+            client.post(&format!("features/{id}/resume"), &()).await.map_err(explain)?
+        }
+        FeatureVerb::Revert { id, reason } => {
+            client.post(&format!("features/{id}/revert"), &Because { reason }).await.map_err(explain)?
+        }
+        FeatureVerb::Cancel { id, reason } => {
+            client.post(&format!("features/{id}/cancel{}", because(reason)), &()).await.map_err(explain)?
         }
     };
     if common.json {
         say::json(&view);
     } else {
         say::line(&row(&view));
+    }
+    Ok(())
+}
+
+fn because(reason: Option<String>) -> String {
+    let Some(reason) = reason else { return String::new() };
+    let encoded: String = reason
+        .bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => char::from(byte).to_string(),
+            other => format!("%{other:02X}"),
+        })
+        .collect();
+    format!("?reason={encoded}")
+}
+
+fn budget(fields: &Fields) -> Budget {
+    Budget { cents: fields.budget_cents, tokens: fields.budget_tokens, minutes: fields.budget_minutes }
+}
+
+fn wanted(title: String, fields: Fields) -> Result<Wanted, UserError> {
+    Ok(Wanted {
+        title,
+        budget: budget(&fields),
+        description: text_or_stdin(fields.description)?.unwrap_or_default(),
+        checks: fields.checks,
+        priority: fields.priority.unwrap_or(DEFAULT_PRIORITY),
+        size: fields.size,
+        labels: fields.labels,
+        milestone: fields.milestone,
+        project: fields.project,
+        epic: fields.epic,
+        depends_on: fields.depends_on,
+        paths: fields.paths,
+        agent: fields.agent,
+        model: fields.model,
+        plan: fields.plan.unwrap_or_default(),
+        assignee: fields.assignee,
+        due: fields.due,
+        ..Wanted::default()
+    })
+}
+
+fn edit(seen: Option<u64>, title: Option<String>, fields: Fields) -> Result<EditFeature, UserError> {
+    fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
+        Some(list).filter(|list| !list.is_empty())
+    }
+    let mut budget = serde_json::Map::new();
+    for (name, value) in [
+        ("cents", fields.budget_cents),
+        ("tokens", fields.budget_tokens),
+        ("minutes", fields.budget_minutes.map(u64::from)),
+    ] {
+        if let Some(value) = value {
+            budget.insert(name.to_owned(), value.into());
+        }
+    }
+    Ok(EditFeature::of(seen)
+        .maybe("title", title)
+        .maybe("description", text_or_stdin(fields.description)?)
+        .maybe("checks", some(fields.checks))
+        .maybe("priority", fields.priority)
+        .maybe("size", fields.size)
+        .maybe("labels", some(fields.labels))
+        .maybe("milestone", fields.milestone)
+        .maybe("project", fields.project)
+        .maybe("epic", fields.epic)
+        .maybe("depends_on", some(fields.depends_on))
+        .maybe("paths", some(fields.paths))
+        .maybe("agent", fields.agent)
+        .maybe("model", fields.model)
+        .maybe("plan", fields.plan)
+        .maybe("assignee", fields.assignee)
+        .maybe("due", fields.due)
+        .maybe("budget", Some(budget).filter(|budget| !budget.is_empty())))
+}
+
+async fn list(common: &Common, client: &mut qd_api::Client, stage: Option<StageArg>) -> Done {
+    let path = stage.map_or_else(
+        || "features".to_owned(),
+        |stage| format!("features?stage={}", qd_types::Stage::from(stage)),
+    );
+    let features: Vec<FeatureView> = client.get(&path).await.map_err(explain)?;
+    if common.json {
+        say::json(&features);
+    } else if features.is_empty() {
+        say::line("No features yet. File one with: quarterdeck feature add \"What is wanted\" --ready");
+    } else {
+        features.iter().for_each(|view| say::line(&row(view)));
+    }
+    Ok(())
+}
+
+async fn why(common: &Common, client: &mut qd_api::Client, id: &FeatureId) -> Done {
+    let why: WhyView = client.get(&format!("features/{id}/why")).await.map_err(explain)?;
+    if common.json {
+        say::json(&why);
+        return Ok(());
+    }
+    say::line(&format!("{id} {}\n{}", why.feature.feature.wanted.title, why.sentence));
+    if let Some(place) = &why.place {
+        say::line(&format!("Place {} of {} that are ready: {}.", place.place, place.of, place.because));
+    }
+    if let Some(agent) = &why.agent {
+        let model = agent.model.as_ref().map_or_else(String::new, |model| format!(" with {model}"));
+        say::line(&format!("Agent {}{model}, by {}.", agent.agent, agent.by));
+    }
+    if let Some(size) = &why.size {
+        say::line(&format!("Size {size}."));
+    }
+    for clash in &why.clashes {
+        let with = clash.with.as_ref().map_or_else(|| "the target branch".to_owned(), ToString::to_string);
+        say::line(&format!("Conflicts with {with} in {}.", clash.files.join(", ")));
+    }
+    Ok(())
+}
+
+async fn comment(common: &Common, client: &mut qd_api::Client, id: &FeatureId, text: Option<String>) -> Done {
+    let path = format!("features/{id}/comments");
+    let comments: Vec<Comment> = match text_or_stdin(text)? {
+        Some(text) => client.post(&path, &NewComment { text }).await.map_err(explain)?,
+        None => client.get(&path).await.map_err(explain)?,
+    };
+    if common.json {
+        say::json(&comments);
+    } else {
+        for comment in comments {
+            let at = comment.at.strftime("%Y-%m-%d %H:%M");
+            say::line(&format!("{at}  {}\n{}\n", comment.author, comment.text));
+        }
     }
     Ok(())
 }
@@ -72,7 +192,7 @@ fn row(view: &FeatureView) -> String {
         "{:<7} {:<9} {bars}  {}. {}",
         feature.id.to_string(),
         feature.stage.as_str(),
-        feature.title,
+        feature.wanted.title,
         view.sentence
     )
 }
@@ -85,24 +205,45 @@ async fn show(common: &Common, client: &mut qd_api::Client, id: &FeatureId) -> D
     }
     let history: Vec<EventView> = client.get(&format!("features/{id}/history")).await.map_err(explain)?;
     let feature = &view.feature;
-    say::line(&format!("{} {}\n{}\n", feature.id, feature.title, view.sentence));
-    if !feature.description.is_empty() {
-        say::line(&format!("{}\n", feature.description));
+    say::line(&format!("{} {}\n{}\n", feature.id, feature.wanted.title, view.sentence));
+    if !feature.wanted.description.is_empty() {
+        say::line(&format!("{}\n", feature.wanted.description));
     }
+    let wanted = &feature.wanted;
     let mut facts = vec![
         ("stage", feature.stage.to_string()),
         ("repository", feature.repository.to_string()),
-        ("priority", feature.priority.to_string()),
+        ("priority", wanted.priority.to_string()),
         ("filed by", feature.author.to_string()),
         ("version", feature.version.to_string()),
     ];
-    if !feature.labels.is_empty() {
-        facts.push(("labels", feature.labels.join(", ")));
-    }
-    if !feature.depends_on.is_empty() {
-        let ids: Vec<String> = feature.depends_on.iter().map(ToString::to_string).collect();
-        facts.push(("depends on", ids.join(", ")));
-    }
+    let joined = |list: Vec<String>| Some(list.join(", ")).filter(|text| !text.is_empty());
+    let budget = [
+        wanted.budget.minutes.map(|minutes| format!("{minutes} min")),
+        wanted.budget.tokens.map(|tokens| format!("{tokens} tokens")),
+        wanted.budget.cents.map(|cents| format!("{}.{:02}", cents / 100, cents % 100)),
+    ];
+    let more = [
+        ("labels", joined(wanted.labels.clone())),
+        ("depends on", joined(wanted.depends_on.iter().map(ToString::to_string).collect())),
+        ("epic", wanted.epic.as_ref().map(ToString::to_string)),
+        ("project", wanted.project.clone()),
+        ("milestone", wanted.milestone.clone()),
+        ("size", wanted.size.map(|size| size.to_string())),
+        ("due", wanted.due.map(|due| due.to_string())),
+        ("assignee", wanted.assignee.as_ref().map(ToString::to_string)),
+        ("agent", wanted.agent.clone()),
+        ("model", wanted.model.clone()),
+        ("plan", Some(wanted.plan.as_str().to_owned()).filter(|_| wanted.plan != PlanMode::None)),
+        ("checks", joined(wanted.checks.clone())),
+        ("paths", joined(wanted.paths.clone())),
+        ("touched", joined(feature.touched.clone())),
+        ("budget", joined(budget.into_iter().flatten().collect())),
+        ("source", wanted.source.as_ref().map(ToString::to_string)),
+        ("attachments", joined(wanted.attachments.iter().map(|file| file.name.clone()).collect())),
+        ("paused", feature.paused.clone()),
+    ];
+    facts.extend(more.into_iter().filter_map(|(name, value)| Some((name, value?))));
     if let Some(run) = &view.run {
         facts.push(("run", format!("{} {}, {}", run.id, run.agent, run.line.describe())));
         facts.push(("branch", run.branch.clone()));
@@ -115,7 +256,9 @@ async fn show(common: &Common, client: &mut qd_api::Client, id: &FeatureId) -> D
     }
     say::line("");
     for event in history {
-        say::line(&format!("{}  {:<8} {}", event.at.strftime("%Y-%m-%d %H:%M:%S"), event.actor, event.text));
+        let at = event.at.strftime("%Y-%m-%d %H:%M:%S");
+        let why = event.reason.as_ref().map_or_else(String::new, |why| format!(" Because: {why}"));
+        say::line(&format!("{at}  {:<8} {}{why}", event.actor, event.text));
     }
     Ok(())
 }

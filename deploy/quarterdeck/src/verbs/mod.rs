@@ -4,6 +4,8 @@ mod config;
 mod demo;
 mod feature;
 mod init;
+mod operation;
+mod preserved;
 mod run;
 mod up;
 mod vote;
@@ -42,6 +44,10 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, UserError> {
         Verb::Init { force } => init::init(&common, force)?,
         Verb::Feature(verb) => feature::feature(&common, verb).await?,
         Verb::Run(verb) => run::run(&common, verb).await?,
+        Verb::Operation(verb) => operation::operation(&common, verb).await?,
+        Verb::Preserved(verb) => preserved::preserved(&common, verb).await?,
+        Verb::Pause { reason } => operation::pause(&common, reason).await?,
+        Verb::Resume => operation::resume(&common).await?,
         Verb::Approvals => vote::list(&common).await?,
         Verb::Approve(ballot) => vote::vote(&common, ballot, qd_types::Ballot::Approve).await?,
         Verb::Deny(ballot) => vote::vote(&common, ballot, qd_types::Ballot::Deny).await?,

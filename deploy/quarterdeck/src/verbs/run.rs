@@ -1,8 +1,8 @@
-//! `run`: list, show, follow, stop.
+//! `run`: list, show, follow, stop, accept its plan.
 
 use std::time::Duration;
 
-use qd_api::{RunSummary, RunView, TranscriptPage};
+use qd_api::{AcceptPlan, RunSummary, RunView, TranscriptPage};
 use qd_board::RunEnd;
 use qd_types::{Mark, RunId};
 
@@ -37,6 +37,12 @@ pub(super) async fn run(common: &Common, verb: RunVerb) -> Done {
             show(common, &view);
             Ok(())
         }
+        RunVerb::AcceptPlan { id, text } => {
+            let plan = AcceptPlan { text: super::text_or_stdin(text)? };
+            let view: RunView = client.post(&format!("runs/{id}/plan"), &plan).await.map_err(explain)?;
+            show(common, &view);
+            Ok(())
+        }
         RunVerb::Follow { id } => follow(common, &mut client, &id).await,
     }
 }
@@ -45,7 +51,7 @@ fn row(run: &RunSummary) -> String {
     let end = match &run.end {
         None => "under way".to_owned(),
         Some(RunEnd::Merged { commit }) => format!("merged as {}", commit.short()),
-        Some(RunEnd::Failed { reason } | RunEnd::Stopped { reason }) => reason.clone(),
+        Some(RunEnd::Failed { reason, .. } | RunEnd::Stopped { reason }) => reason.clone(),
     };
     let time = qd_board::why::minutes(run.seconds);
     format!(
@@ -75,6 +81,10 @@ fn show(common: &Common, view: &RunView) {
         let note = step.note.as_deref().unwrap_or_default();
         let text = format!("{:<13} {mark:<7} {note}", step.step.title());
         say::line(text.trim_end());
+    }
+    if let Some(plan) = &view.plan {
+        let waits = if view.plan_waits { ", waits for a person: quarterdeck run accept-plan" } else { "" };
+        say::line(&format!("\nThe plan{waits}\n{plan}\n"));
     }
     for check in &view.check_results {
         let text = match &check.reason {

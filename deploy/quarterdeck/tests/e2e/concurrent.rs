@@ -13,7 +13,7 @@ async fn thirty_two_clients_edit_one_feature_and_nothing_is_lost() {
     let project = Project::new(&[("README.md", "# Busy\n")]);
     std::fs::write(project.folder().join("quarterdeck.toml"), config("true", None)).unwrap();
     let up = project.up(&[]);
-    let new = qd_board::NewFeature { title: "Busy".into(), ..qd_board::NewFeature::default() };
+    let new = qd_board::NewFeature::titled("Busy");
     let _: FeatureView = up.client("alpha", None).post("features", &new).await.unwrap();
     let mut tasks = Vec::new();
     for number in 0..CLIENTS {
@@ -23,12 +23,9 @@ async fn thirty_two_clients_edit_one_feature_and_nothing_is_lost() {
             for edit in 0..EDITS {
                 loop {
                     let seen: FeatureView = client.get("features/A-1").await.unwrap();
-                    let description = format!("{}\nclient {number} edit {edit}", seen.feature.description);
-                    let edit = EditFeature {
-                        version: Some(seen.feature.version),
-                        description: Some(description),
-                        ..EditFeature::default()
-                    };
+                    let description =
+                        format!("{}\nclient {number} edit {edit}", seen.feature.wanted.description);
+                    let edit = EditFeature::of(Some(seen.feature.version)).set("description", description);
                     match client.patch::<_, FeatureView>("features/A-1", &edit).await {
                         Ok(_) => break,
                         Err(ClientError::Problem { problem }) if problem.kind == "stale" => refused += 1,
@@ -44,7 +41,7 @@ async fn thirty_two_clients_edit_one_feature_and_nothing_is_lost() {
         refused += task.await.unwrap();
     }
     let after: FeatureView = up.client("alpha", None).get("features/A-1").await.unwrap();
-    let mut lines: Vec<&str> = after.feature.description.lines().collect();
+    let mut lines: Vec<&str> = after.feature.wanted.description.lines().collect();
     lines.sort_unstable();
     lines.dedup();
     assert_eq!(lines.len(), CLIENTS * EDITS, "every edit is there, {refused} were refused and made again");
@@ -57,13 +54,13 @@ async fn edits_of_different_fields_from_the_same_version_are_merged() {
     std::fs::write(project.folder().join("quarterdeck.toml"), config("true", None)).unwrap();
     let up = project.up(&[]);
     let mut client = up.client("alpha", None);
-    let new = qd_board::NewFeature { title: "Busy".into(), ..qd_board::NewFeature::default() };
+    let new = qd_board::NewFeature::titled("Busy");
     let _: FeatureView = client.post("features", &new).await.unwrap();
-    let title = EditFeature { version: Some(1), title: Some("Renamed".into()), ..EditFeature::default() };
-    let priority = EditFeature { version: Some(1), priority: Some(0), ..EditFeature::default() };
+    let title = EditFeature::of(Some(1)).set("title", "Renamed");
+    let priority = EditFeature::of(Some(1)).set("priority", 0);
     let _: FeatureView = client.patch("features/A-1", &title).await.unwrap();
     let after: FeatureView = client.patch("features/A-1", &priority).await.unwrap();
-    assert_eq!((after.feature.title.as_str(), after.feature.priority), ("Renamed", 0));
+    assert_eq!((after.feature.wanted.title.as_str(), after.feature.wanted.priority), ("Renamed", 0));
     let again = client.patch::<_, FeatureView>("features/A-1", &title).await.unwrap_err();
     assert_eq!(again.to_string(), "A-1 was changed meanwhile: title by ines, version 3 now.");
 }

@@ -18,5 +18,7 @@ mod concurrent;
 mod crash;
 mod demo;
 mod door;
+mod engine;
+mod matrix;
 mod stranger;
 mod support;

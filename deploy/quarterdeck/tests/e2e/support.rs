@@ -100,7 +100,33 @@ impl Project {
     /// Starts `up` and waits until it serves.
     pub fn up(&self, env: &[(&str, &str)]) -> Up {
         let mut command = self.command(&["up"]);
-        command.envs(env.iter().copied()).stdout(Stdio::piped());
+        command.envs(env.iter().copied());
+        self.serve(command)
+    }
+
+    /// Starts `up` with its state on a disk of so many MiB; none where no disk can be mounted.
+    pub fn up_on_small_disk(&self, mib: u32) -> Option<Up> {
+        let mount = |then: &str| {
+            let state = self.state().display().to_string();
+            format!("mount -t tmpfs -o size={mib}m tmpfs {state} && {then}")
+        };
+        std::fs::create_dir_all(self.state()).unwrap();
+        let unshare = |script: String| ["-Urm", "sh", "-c"].map(str::to_owned).into_iter().chain([script]);
+        let tried = Command::new("unshare").args(unshare(mount("true"))).output();
+        if !tried.is_ok_and(|tried| tried.status.success()) {
+            return None;
+        }
+        let script = mount(&format!("exec {} up", binary()));
+        let mut command = self.command(&[]);
+        let mut namespaced = Command::new("unshare");
+        namespaced.args(unshare(script)).current_dir(self.folder()).env_clear();
+        namespaced.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        std::mem::swap(&mut command, &mut namespaced);
+        Some(self.serve(command))
+    }
+
+    fn serve(&self, mut command: Command) -> Up {
+        command.stdout(Stdio::piped());
         command.stderr(std::fs::File::create(self.dir.path().join("up.log")).unwrap());
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -140,10 +166,19 @@ impl Drop for Up {
 impl Up {
     /// A client on the team's socket, as `person` if one is named.
     pub fn client(&self, team: &str, person: Option<&str>) -> Client {
+        let state = self.inside(&self.state);
         let token = person.map(|person| {
-            std::fs::read_to_string(self.state.join("tokens").join(person)).unwrap().trim().to_owned()
+            std::fs::read_to_string(state.join("tokens").join(person)).unwrap().trim().to_owned()
         });
-        Client::new(Target::Socket(self.state.join("instances").join(team).join("api.sock")), team, token)
+        Client::new(Target::Socket(state.join("instances").join(team).join("api.sock")), team, token)
+    }
+
+    /// A path as the running fleet sees it, for one with disks of its own.
+    pub fn inside(&self, path: &Path) -> PathBuf {
+        Path::new("/proc")
+            .join(self.child.id().to_string())
+            .join("root")
+            .join(path.strip_prefix("/").unwrap())
     }
 
     /// Ends it as Ctrl-C does, and gives how long that took.
@@ -169,7 +204,7 @@ impl Up {
 
 /// Files a feature, released at once.
 pub async fn add(client: &mut Client, title: &str) -> FeatureView {
-    let new = NewFeature { title: title.into(), ready: true, ..NewFeature::default() };
+    let new = NewFeature { ready: true, ..NewFeature::titled(title) };
     client.post("features", &new).await.unwrap()
 }
 

@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use super::ProcessError;
 
 /// What every process may see.
-const ALLOW: [&str; 5] = ["PATH", "HOME", "LANG", "TMPDIR", "USER"];
+pub(crate) const ALLOW: [&str; 5] = ["PATH", "HOME", "LANG", "TMPDIR", "USER"];
 
 /// What a check may see besides: where toolchains and their caches are.
 pub(crate) const CHECK_ALLOW: [&str; 12] = [

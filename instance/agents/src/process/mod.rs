@@ -13,7 +13,7 @@ use std::{io, path::PathBuf, time::Duration};
 use async_trait::async_trait;
 use qd_types::RunId;
 
-pub(crate) use environment::{CHECK_ALLOW, Environment, find_program};
+pub(crate) use environment::{ALLOW, CHECK_ALLOW, Environment, find_program};
 pub use group::{Leftover, ProcessGroup, kill_leftover};
 pub(crate) use output::Stream;
 pub use stop::{Stop, Stopper, stop};

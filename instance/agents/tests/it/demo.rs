@@ -108,11 +108,23 @@ impl Scene {
             description: feature.description.clone(),
             depends: depends.collect(),
             checks: vec!["cargo test --offline --quiet".into()],
+            plan: None,
+            attachments: vec![],
         };
         let mut script = self.script.clone();
         script.turns.iter_mut().for_each(|turn| turn.pause_ms = 0);
         let mut out = Vec::new();
-        let played = script.play(&build(&facts, failing), &self.tree(), &mut out).await.unwrap();
+        let played = script
+            .play(
+                &build(
+                    &facts,
+                    failing.map_or(qd_agents::prompt::Turn::Work, qd_agents::prompt::Turn::Repair),
+                ),
+                &self.tree(),
+                &mut out,
+            )
+            .await
+            .unwrap();
         assert_eq!(played, Played::Turn);
         String::from_utf8(out).unwrap()
     }

@@ -33,9 +33,11 @@ fn prompt(title: &str, log: Option<&str>) -> String {
         description: "Mentions rounds_half_up and # Failing check: x".to_owned(),
         depends: vec![],
         checks: vec![],
+        plan: None,
+        attachments: vec![],
     };
     let failing = log.map(|log| FailingCheck { name: "t".into(), command: "c".into(), log: log.to_owned() });
-    build(&facts, failing.as_ref())
+    build(&facts, failing.as_ref().map_or(qd_agents::prompt::Turn::Work, qd_agents::prompt::Turn::Repair))
 }
 
 async fn play(script: &str, prompt: &str, dir: &TempDir) -> (Result<Played, ScriptError>, String) {

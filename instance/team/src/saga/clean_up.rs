@@ -18,6 +18,8 @@ const TRIES: u32 = 10;
 pub(super) async fn clean_up(here: &Here<'_>) -> Result<(), StepError> {
     reconcile::end_leftover(here.team, &here.run.id).await.map_err(StepError::Again)?;
     let name = &here.repository.spec.name;
+    // What was found is in the run's facts and transcript.
+    here.team.worktrees().guard_forget(&here.run.id).await?;
     let mut tries = 0;
     let preserved = loop {
         match here.team.worktrees().remove(name, &here.run.id, &here.stamp()).await {
@@ -41,7 +43,7 @@ pub(super) async fn clean_up(here: &Here<'_>) -> Result<(), StepError> {
         );
         here.transcript()?.append(Kind::System, &text)?;
     }
-    if let (Some(RunEnd::Failed { reason } | RunEnd::Stopped { reason }), Some(number)) =
+    if let (Some(RunEnd::Failed { reason, .. } | RunEnd::Stopped { reason }), Some(number)) =
         (&here.run.end, here.run.pull_request)
     {
         let request = ForgeRequest {
@@ -53,5 +55,8 @@ pub(super) async fn clean_up(here: &Here<'_>) -> Result<(), StepError> {
         here.store().request(request, Timestamp::now()).await?;
     }
     qd_failpoint::reached("clean_up");
+    if qd_failpoint::repeats("clean_up") {
+        return Ok(());
+    }
     Ok(here.store().close_run(&here.run.id, Timestamp::now()).await?)
 }

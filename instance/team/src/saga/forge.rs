@@ -2,11 +2,12 @@
 //! bot, and waits for the outcome as long as it takes.
 
 use jiff::Timestamp;
+use qd_board::FailureClass;
 use qd_store::RunFact;
 use qd_types::{Merge, Step};
 use qd_wire::v1::{CheckReport, ForgeAct, ForgeOutcome, ForgeRequest};
 
-use super::{Here, StepError, work::checked};
+use super::{Here, StepError, checks::base, work::checked};
 
 /// The branch goes to the forge.
 pub(super) async fn push(here: &Here<'_>) -> Result<(), StepError> {
@@ -20,12 +21,16 @@ pub(super) async fn push(here: &Here<'_>) -> Result<(), StepError> {
 /// The pull request is opened.
 pub(super) async fn pull_request(here: &Here<'_>) -> Result<(), StepError> {
     let commit = checked(here)?;
+    if let Some(number) = here.run.pull_request {
+        // The work came back and was pushed again: the pull request is the same.
+        return here.done(Step::PullRequest, Some(number.to_string()), Vec::new()).await;
+    }
     let act = ForgeAct::OpenPullRequest {
         repository: here.repository.spec.name.clone(),
         branch: here.run.branch.clone(),
         target: here.repository.spec.target.clone(),
         head: commit.clone(),
-        title: here.feature.title.clone(),
+        title: here.feature.wanted.title.clone(),
         body: body(here),
         checks: reports(here),
     };
@@ -47,12 +52,16 @@ pub(super) async fn review(here: &Here<'_>) -> Result<(), StepError> {
         words: here.run.words.clone(),
         facts: facts(here).await?,
     };
-    match ask(here, "ask", act).await? {
+    let again = match here.run.returns {
+        0 => String::new(),
+        returns => format!("/{returns}"),
+    };
+    match ask(here, &format!("ask{again}"), act).await? {
         ForgeOutcome::Approved { by, .. } => {
             let names: Vec<&str> = by.iter().map(qd_types::PersonId::as_str).collect();
             here.done(Step::Review, Some(names.join(", ")), Vec::new()).await
         }
-        ForgeOutcome::NotApproved { reason } => Err(StepError::Failed(reason)),
+        ForgeOutcome::NotApproved { reason } => Err(StepError::failed(FailureClass::Denied, reason)),
         other => Err(unexpected(&other)),
     }
 }
@@ -60,9 +69,11 @@ pub(super) async fn review(here: &Here<'_>) -> Result<(), StepError> {
 /// What an approval binds: the reviewed head and its diff.
 pub(super) async fn merge_of(here: &Here<'_>) -> Result<Merge, StepError> {
     let commit = checked(here)?;
-    let base = here.run.base.as_ref().ok_or_else(|| StepError::Failed("The run has no base.".into()))?;
-    let number =
-        here.run.pull_request.ok_or_else(|| StepError::Failed("The run has no pull request.".into()))?;
+    let base = base(here)?;
+    let number = here
+        .run
+        .pull_request
+        .ok_or_else(|| StepError::failed(FailureClass::Unknown, "The run has no pull request."))?;
     let name = &here.repository.spec.name;
     Ok(Merge {
         repository: name.clone(),
@@ -100,15 +111,20 @@ pub(super) async fn outcome(here: &Here<'_>, id: &str) -> Result<ForgeOutcome, S
 }
 
 pub(super) fn unexpected(outcome: &ForgeOutcome) -> StepError {
-    StepError::Failed(match outcome {
-        ForgeOutcome::Refused { reason } | ForgeOutcome::NotApproved { reason } => reason.clone(),
-        ForgeOutcome::Unknown { reason } => {
+    let (class, reason) = match outcome {
+        ForgeOutcome::Refused { reason } => (FailureClass::Validation, reason.clone()),
+        ForgeOutcome::NotApproved { reason } => (FailureClass::Denied, reason.clone()),
+        ForgeOutcome::Unknown { reason } => (
+            FailureClass::Unknown,
             format!(
                 "It can't be told whether the forge did it: {reason} A person has to look at the pull request."
-            )
+            ),
+        ),
+        other => {
+            (FailureClass::Unknown, format!("The bot answered something else than was asked: {other:?}."))
         }
-        other => format!("The bot answered something else than was asked: {other:?}."),
-    })
+    };
+    StepError::failed(class, reason)
 }
 
 /// What the checks said about the commit that is checked now.
@@ -120,20 +136,28 @@ pub(super) fn reports(here: &Here<'_>) -> Vec<CheckReport> {
 /// Facts for the card, from facts alone.
 async fn facts(here: &Here<'_>) -> Result<String, StepError> {
     let commit = checked(here)?;
-    let base = here.run.base.as_ref().ok_or_else(|| StepError::Failed("The run has no base.".into()))?;
+    let base = base(here)?;
     let stat = here.team.worktrees().diff_stat(&here.repository.spec.name, base, commit).await?;
     let files = if stat.files == 1 { "1 file".to_owned() } else { format!("{} files", stat.files) };
-    let verified = if here.repository.checks.is_empty() {
+    let checks = here.checks();
+    let verified = if checks.is_empty() {
         "Unverified: the repository has no checks.".to_owned()
     } else {
-        let names: Vec<&str> = here.repository.checks.iter().map(|check| check.name.as_str()).collect();
+        let names: Vec<&str> = checks.iter().map(|check| check.name.as_str()).collect();
         format!("Passed on exactly this commit: {}.", names.join(", "))
     };
-    Ok(format!("{files}, +{} −{}. {verified}", stat.insertions, stat.deletions))
+    let policy = &here.team.options().runs;
+    let large = if stat.files >= policy.large_files || stat.insertions + stat.deletions >= policy.large_lines
+    {
+        " Large: think of splitting it."
+    } else {
+        ""
+    };
+    Ok(format!("{files}, +{} −{}. {verified}{large}", stat.insertions, stat.deletions))
 }
 
 fn body(here: &Here<'_>) -> String {
-    let mut text = here.feature.description.clone();
+    let mut text = here.feature.wanted.description.clone();
     if !text.is_empty() {
         text.push_str("\n\n");
     }

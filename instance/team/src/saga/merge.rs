@@ -2,13 +2,17 @@
 //! checkout, pushes it to the branch, and asks for the merge of that very commit. If the target moved, it starts over.
 
 use jiff::Timestamp;
-use qd_board::RunEnd;
+use qd_agents::transcript::Kind;
+use qd_board::{FailureClass, Feedback, RunEnd};
 use qd_store::RunFact;
 use qd_types::{ApprovalId, CommitId, Step};
 use qd_wire::v1::{CheckReport, ForgeAct, ForgeOutcome};
 use qd_worktrees::Merged;
 
-use super::{Here, StepError, checks, forge, work::checked};
+use super::{
+    Here, StepError, checks, forge,
+    work::{self, checked},
+};
 
 /// Times that the target may move under a merge before a person is asked.
 const ROUNDS: u32 = 20;
@@ -17,18 +21,20 @@ const MERGE_ROUNDS: u32 = 1000;
 
 /// Merges what was approved.
 pub(super) async fn merge(here: &Here<'_>) -> Result<(), StepError> {
-    let _turn = here.team.trains().lock().await;
-    let approval = here
-        .run
-        .approval
-        .clone()
-        .ok_or_else(|| StepError::Failed("The run has no approval to merge with.".into()))?;
+    let _turn = here.team.train(&here.repository.spec.name).await;
+    let approval =
+        here.run.approval.clone().ok_or_else(|| {
+            StepError::failed(FailureClass::Unknown, "The run has no approval to merge with.")
+        })?;
     for round in 1..=ROUNDS {
         let id = format!("{}/merge/{round}", here.run.id);
         let outcome = if here.store().requested(&id).await? {
             forge::outcome(here, &id).await?
         } else {
-            let tested = test(here, round).await?;
+            let tested = match test(here, round).await? {
+                Test::Green(tested) => tested,
+                Test::Back => return Ok(()),
+            };
             let act = ForgeAct::Merge {
                 approval: ApprovalId::clone(&approval),
                 merge: forge::merge_of(here).await?,
@@ -41,6 +47,9 @@ pub(super) async fn merge(here: &Here<'_>) -> Result<(), StepError> {
         match outcome {
             ForgeOutcome::Merged { commit } => {
                 qd_failpoint::reached("merge");
+                if qd_failpoint::repeats("merge") {
+                    return Ok(());
+                }
                 let end = RunEnd::Merged { commit };
                 here.store().end_run(&here.run.id, Some(Step::Merge), end, Timestamp::now()).await?;
                 return Ok(());
@@ -49,7 +58,8 @@ pub(super) async fn merge(here: &Here<'_>) -> Result<(), StepError> {
             other => return Err(forge::unexpected(&other)),
         }
     }
-    Err(StepError::Failed(format!("The target branch moved {ROUNDS} times while the merge was tested.")))
+    let reason = format!("The target branch moved {ROUNDS} times while the merge was tested.");
+    Err(StepError::failed(FailureClass::MergeConflict, reason))
 }
 
 struct Tested {
@@ -58,8 +68,17 @@ struct Tested {
     checks: Vec<CheckReport>,
 }
 
-/// Builds the merge with what the target holds now, checks it, and pushes it to the branch.
-async fn test(here: &Here<'_>, round: u32) -> Result<Tested, StepError> {
+/// What became of a test.
+enum Test {
+    /// It can be merged.
+    Green(Tested),
+    /// The run is with its agent again.
+    Back,
+}
+
+/// Builds the merge with what the target holds now, checks it, and pushes it to the branch. What conflicts or is red
+/// goes back to the agent.
+async fn test(here: &Here<'_>, round: u32) -> Result<Test, StepError> {
     let head = checked(here)?;
     let worktrees = here.team.worktrees();
     let spec = &here.repository.spec;
@@ -68,21 +87,49 @@ async fn test(here: &Here<'_>, round: u32) -> Result<Tested, StepError> {
     let tested = match worktrees.merge_onto(&spec.name, head, &base, &message, &here.stamp()).await? {
         Merged::Merged(commit) => commit,
         Merged::Conflict { files } => {
-            let files = files.join(", ");
-            return Err(StepError::Failed(format!("It conflicts with {} in {files}.", spec.target)));
+            let about = format!("the conflict with {} in {}", spec.target, files.join(", "));
+            let class = FailureClass::MergeConflict;
+            return back(here, &base, &about, class, None).await;
         }
     };
     if tested == *head {
-        return Ok(Tested { commit: tested, base, checks: forge::reports(here) });
+        return Ok(Test::Green(Tested { commit: tested, base, checks: forge::reports(here) }));
     }
-    let results = checks::run(here, &tested, MERGE_ROUNDS + round, "merge").await?;
+    let number = MERGE_ROUNDS + here.run.returns * ROUNDS + round;
+    let results = checks::run(here, &tested, number, "merge").await?;
     if let Some(red) = results.iter().find(|fact| !fact.passed) {
-        let reason = format!("Check {} is red on the merge with {}.", red.name, spec.target);
-        return Err(StepError::Failed(reason));
+        let about = format!("check {}, which is red on the merge with {}", red.name, spec.target);
+        let log = here.team.folder(&here.run.id).check_log(number, &red.name);
+        let log = work::log_tail(&log, here.team.options().runs.log_lines);
+        return back(here, &base, &about, FailureClass::CheckFailed, Some(log)).await;
     }
     let before = here.store().pushed(&here.run.id).await?;
     worktrees.push(spec, &here.run.branch, &tested, before.as_ref()).await?;
     here.store().note(&here.run.id, vec![RunFact::Pushed(tested.clone())]).await?;
     let checks = results.into_iter().map(|fact| CheckReport { name: fact.name, passed: true }).collect();
-    Ok(Tested { commit: tested, base, checks })
+    Ok(Test::Green(Tested { commit: tested, base, checks }))
+}
+
+/// The work goes on top of what the target holds, and back to its agent, so many times. What people approved is then
+/// another change, and they are asked again.
+async fn back(
+    here: &Here<'_>,
+    onto: &CommitId,
+    about: &str,
+    class: FailureClass,
+    log: Option<String>,
+) -> Result<Test, StepError> {
+    let returns = here.team.options().runs.returns;
+    if here.run.returns >= returns {
+        let reason = format!("It went back to its agent {returns} times, and there is still {about}.");
+        return Err(StepError::failed(class, reason));
+    }
+    let name = &here.repository.spec.name;
+    let brought = here.team.worktrees().bring_up(name, &here.run.id, checked(here)?, onto).await?;
+    qd_failpoint::reached("back_to_agent");
+    let text = log.unwrap_or(brought.hunks);
+    let feedback = Feedback { about: about.to_owned(), text };
+    here.transcript()?.append(Kind::System, &format!("Back to the agent: {about}."))?;
+    here.store().back_to_agent(&here.run.id, feedback, onto.clone(), Timestamp::now()).await?;
+    Ok(Test::Back)
 }

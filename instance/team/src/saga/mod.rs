@@ -2,6 +2,7 @@
 //! facts. One task per run takes the step that is next, as the rows have it. After a crash another process takes the
 //! same step again, after it has ended whatever the older one left running.
 
+mod cache;
 mod checks;
 mod clean_up;
 mod forge;
@@ -12,14 +13,16 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use qd_agents::{OnStart, ProcessGroup, Redactor, Stop, Stopper, Transcript, transcript};
-use qd_board::{Feature, Run, RunEnd};
+use qd_agents::{CheckSpec, OnStart, ProcessGroup, Redactor, Stop, Stopper, Transcript, transcript};
+use qd_board::{FailureClass, Feature, Run, RunEnd};
 use qd_store::{RunFact, Store, StoreError};
 use qd_types::{RunId, Step};
 use qd_worktrees::{Identity, Stamp, WorktreeError};
 
 use crate::{options::RepositoryOptions, problem::capital, reconcile, team::Team};
 
+/// How long a feature's own acceptance check may take.
+const ACCEPTANCE_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// Tries of a step that fails for reasons of the machine or the network, before a person is asked.
 const TRIES: u32 = 5;
 
@@ -30,11 +33,22 @@ pub(crate) enum StepError {
     #[error("stopped")]
     Stopped,
     /// It can't go on; the reason is a sentence for people.
-    #[error("{0}")]
-    Failed(String),
+    #[error("{reason}")]
+    Failed {
+        /// What kind of failure: what follows hangs on it.
+        class: FailureClass,
+        /// Why.
+        reason: String,
+    },
     /// The machine or the network; worth another try.
     #[error(transparent)]
     Again(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl StepError {
+    pub(crate) fn failed(class: FailureClass, reason: impl Into<String>) -> Self {
+        Self::Failed { class, reason: reason.into() }
+    }
 }
 
 impl From<StoreError> for StepError {
@@ -48,7 +62,9 @@ impl From<WorktreeError> for StepError {
         match error {
             WorktreeError::RemoteMoved { .. }
             | WorktreeError::NoTarget { .. }
-            | WorktreeError::BranchTaken { .. } => Self::Failed(format!("{}.", capital(&error.to_string()))),
+            | WorktreeError::BranchTaken { .. } => {
+                Self::failed(FailureClass::Dependency, format!("{}.", capital(&error.to_string())))
+            }
             other => Self::Again(other.into()),
         }
     }
@@ -79,6 +95,18 @@ impl Here<'_> {
         stamp(self.run.started_at)
     }
 
+    /// What decides about the change: the repository's checks, then the feature's own.
+    pub(crate) fn checks(&self) -> Vec<CheckSpec> {
+        let own = self.feature.wanted.checks.iter().enumerate().map(|(index, command)| CheckSpec {
+            name: format!("acceptance {}", index + 1),
+            command: command.clone(),
+            limit: ACCEPTANCE_LIMIT,
+            env_allow: Vec::new(),
+            tail: self.team.options().runs.log_lines,
+        });
+        self.repository.checks.iter().cloned().chain(own).collect()
+    }
+
     pub(crate) fn keeper(&self) -> Keeper {
         Keeper { store: self.store().clone(), run: self.run.id.clone() }
     }
@@ -96,6 +124,9 @@ impl Here<'_> {
         facts: Vec<RunFact>,
     ) -> Result<(), StepError> {
         qd_failpoint::reached(step.as_str());
+        if qd_failpoint::repeats(step.as_str()) {
+            return Ok(());
+        }
         Ok(self.store().end_step(&self.run.id, step, note, facts, Timestamp::now()).await?)
     }
 }
@@ -149,10 +180,11 @@ async fn drive(
         let feature = team.store().snapshot(&run.feature, Timestamp::now()).await?.feature;
         let Some(repository) = team.repository(&feature.repository) else {
             let reason = format!("The team has no repository {} any more.", feature.repository);
+            let class = FailureClass::Dependency;
             if run.end.is_some() {
                 return Ok(team.store().close_run(id, Timestamp::now()).await?);
             }
-            end(team, &run, None, RunEnd::Failed { reason }).await?;
+            end(team, &run, None, RunEnd::Failed { reason, class }).await?;
             continue;
         };
         if let (Some(reason), None) = (&run.stop, &run.end) {
@@ -167,15 +199,16 @@ async fn drive(
             Err(StepError::Stopped) => {
                 reconcile::end_leftover(team, id).await?;
             }
-            Err(StepError::Failed(reason)) => {
-                end(team, &here.run, Some(step), RunEnd::Failed { reason }).await?;
+            Err(StepError::Failed { class, reason }) => {
+                end(team, &here.run, Some(step), RunEnd::Failed { reason, class }).await?;
             }
             Err(StepError::Again(error)) => {
                 tries += 1;
                 tracing::warn!(run = %id, %step, tries, error = chain(error.as_ref()), "a step failed");
                 if tries >= TRIES && step != Step::CleanUp {
                     let reason = format!("{} failed {tries} times: {}.", step.title(), chain(error.as_ref()));
-                    end(team, &here.run, Some(step), RunEnd::Failed { reason }).await?;
+                    let class = FailureClass::Transient;
+                    end(team, &here.run, Some(step), RunEnd::Failed { reason, class }).await?;
                     tries = 0;
                 }
                 tokio::time::sleep(Duration::from_millis(250 << tries.min(6))).await;
@@ -185,6 +218,9 @@ async fn drive(
 }
 
 async fn take(here: &Here<'_>, step: Step) -> Result<(), StepError> {
+    if qd_failpoint::fails(step.as_str()) {
+        return Err(StepError::Again("this failure was asked for".into()));
+    }
     match step {
         Step::Worktree => work::worktree(here).await,
         Step::Agent => work::agent(here).await,

@@ -3,16 +3,20 @@
 use std::fs;
 
 use qd_agents::{
-    Ended, Task,
-    prompt::{self, FailingCheck},
+    AgentEnd, Ended, Task,
+    prompt::{self, FailingCheck, Turn},
+    transcript::Kind,
 };
+use qd_board::{FailureClass, PlanMode, RunEnd, SourceKind};
 use qd_store::RunFact;
-use qd_types::Step;
+use qd_types::{CommitId, FeatureId, Step};
 
 use super::{Here, StepError, chain};
 
 /// Bytes of a failing check's log that go into a prompt, however many lines they are.
 const LOG_BYTES: usize = 16 * 1024;
+/// Bytes of a transcript that are looked through for a plan.
+const PLAN_BYTES: usize = 1024 * 1024;
 
 /// A checkout on a branch of its own, from the freshest base.
 pub(super) async fn worktree(here: &Here<'_>) -> Result<(), StepError> {
@@ -23,70 +27,206 @@ pub(super) async fn worktree(here: &Here<'_>) -> Result<(), StepError> {
     here.done(Step::Worktree, None, vec![RunFact::Base(made.base)]).await
 }
 
-/// The agent's turn; in a repair round with the failing check's log.
+/// The agent's turn: a plan first where one is wanted, then the work; in a repair round with the failing check's log,
+/// after a conflict with the conflicting parts.
 pub(super) async fn agent(here: &Here<'_>) -> Result<(), StepError> {
+    if let Some(merged) = reverts(here).await? {
+        return take_back(here, &merged).await;
+    }
+    if here.feature.wanted.plan != PlanMode::None && here.run.plan.is_none() {
+        return plan(here).await;
+    }
+    if here.feature.wanted.plan == PlanMode::Approve && here.run.plan_accepted.is_none() {
+        return plan_accepted(here).await;
+    }
+    let failing = failing(here, here.team.options().runs.log_lines);
+    let feedback = here
+        .run
+        .feedback
+        .as_ref()
+        .map(|feedback| prompt::Feedback { about: feedback.about.clone(), text: feedback.text.clone() });
+    let turn = match (&failing, &feedback) {
+        (Some(failing), _) => Turn::Repair(failing),
+        (None, Some(feedback)) => Turn::Return(feedback),
+        (None, None) => Turn::Work,
+    };
+    let end = take_turn(here, turn).await?;
+    let words = Some(end.words).filter(|words| !words.trim().is_empty());
+    let note = qd_board::why::minutes(end.took.as_secs());
+    let worked = RunFact::Worked(u64::try_from(end.took.as_millis()).unwrap_or(u64::MAX));
+    here.done(Step::Agent, Some(note), vec![RunFact::Words(words), worked]).await
+}
+
+/// The merge that this feature takes back, if that is what it is for and it was not done yet.
+async fn reverts(here: &Here<'_>) -> Result<Option<CommitId>, StepError> {
+    let source = here.feature.wanted.source.as_ref().filter(|source| source.kind == SourceKind::Revert);
+    let Some(source) = source.filter(|_| here.run.round == 0) else { return Ok(None) };
+    let gone = || StepError::failed(FailureClass::Validation, format!("{} is not merged.", source.reference));
+    let id: FeatureId = source.reference.parse().map_err(|_| gone())?;
+    let run = here.store().snapshot(&id, jiff::Timestamp::now()).await?.run.ok_or_else(gone)?;
+    match run.end {
+        Some(RunEnd::Merged { commit }) => Ok(Some(commit)),
+        _ => Err(gone()),
+    }
+}
+
+/// Takes a merge back. The agent works only where later work builds on it.
+async fn take_back(here: &Here<'_>, merged: &CommitId) -> Result<(), StepError> {
+    let name = &here.repository.spec.name;
+    let brought = here.team.worktrees().revert(name, &here.run.id, merged).await?;
+    if brought.files.is_empty() {
+        let text = format!("Took back {merged}.");
+        here.transcript()?.append(Kind::System, &text)?;
+        return here.done(Step::Agent, Some("taken back".into()), vec![RunFact::Words(None)]).await;
+    }
+    let about = format!("the conflict with later work in {}", brought.files.join(", "));
+    let feedback = prompt::Feedback { about, text: brought.hunks };
+    let end = take_turn(here, Turn::Return(&feedback)).await?;
+    let worked = RunFact::Worked(u64::try_from(end.took.as_millis()).unwrap_or(u64::MAX));
+    here.done(Step::Agent, Some("taken back".into()), vec![RunFact::Words(Some(end.words)), worked]).await
+}
+
+/// The agent writes a plan. The step goes on after it.
+async fn plan(here: &Here<'_>) -> Result<(), StepError> {
+    let end = take_turn(here, Turn::Plan).await?;
+    let text = said(here)?;
+    if text.trim().is_empty() {
+        let class = FailureClass::of_words(&end.words);
+        return Err(StepError::failed(class, format!("{} wrote no plan.", here.run.agent)));
+    }
+    let worked = RunFact::Worked(u64::try_from(end.took.as_millis()).unwrap_or(u64::MAX));
+    Ok(here.store().note(&here.run.id, vec![RunFact::Plan(text), worked]).await?)
+}
+
+/// What the agent said in its newest turn, as far as it is kept.
+fn said(here: &Here<'_>) -> Result<String, StepError> {
+    let path = here.team.folder(&here.run.id).transcript();
+    let page = qd_agents::transcript::read(&path, 0, PLAN_BYTES)?;
+    let from = page.entries.iter().rposition(|entry| entry.kind == Kind::Prompt).map_or(0, |index| index + 1);
+    let said = page.entries.get(from..).unwrap_or_default().iter().filter(|entry| entry.kind == Kind::Output);
+    Ok(said.map(|entry| entry.text.as_str()).collect::<Vec<_>>().join("\n"))
+}
+
+/// Waits until a person accepts the plan.
+async fn plan_accepted(here: &Here<'_>) -> Result<(), StepError> {
+    let mut commits = here.store().commits();
+    let mut stop = here.stop.clone();
+    loop {
+        commits.borrow_and_update();
+        if here.store().run(&here.run.id).await?.plan_accepted.is_some() {
+            return Ok(());
+        }
+        tokio::select! {
+            changed = qd_store::Store::changed(&mut commits) => changed?,
+            _ = stop.wanted() => return Err(StepError::Stopped),
+        }
+    }
+}
+
+/// One turn of the agent.
+async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepError> {
     let options = here.team.options();
-    let Some(agent) = options.agent.clone() else {
-        return Err(StepError::Failed("No agent is configured for this team.".into()));
+    let Some(agent) = options.agents.get(&here.run.agent).cloned() else {
+        let reason = format!("No agent {} is configured any more.", here.run.agent);
+        return Err(StepError::failed(FailureClass::Tool, reason));
     };
     let name = &here.repository.spec.name;
     let Some(worktree) = here.team.worktrees().find(name, &here.run.id).await? else {
-        return Err(StepError::Failed("The run's worktree is gone.".into()));
+        return Err(StepError::failed(FailureClass::Dependency, "The run's worktree is gone."));
     };
     let facts = facts(here).await?;
-    let failing = failing(here, options.log_lines);
     let task = Task {
         run: here.run.id.clone(),
         cwd: worktree.path,
-        prompt: prompt::build(&facts, failing.as_ref()),
+        prompt: prompt::build(&facts, turn),
         prompt_file: here.team.folder(&here.run.id).prompt(here.run.round),
     };
     let mut transcript = here.transcript()?;
     let keeper = here.keeper();
-    let end = agent
-        .work(task, &mut transcript, &keeper, here.stop.clone())
-        .await
-        .map_err(|error| StepError::Failed(format!("{}.", chain(&error))))?;
+    here.team.worktrees().guard_before(name, &here.run.id).await?;
+    let worked = agent.work(task, &mut transcript, &keeper, here.stop.clone()).await;
+    drop(transcript);
+    guarded(here).await?;
+    let end = worked.map_err(|error| {
+        StepError::failed(FailureClass::Tool, format!("{}.", crate::problem::capital(&chain(&error))))
+    })?;
     here.store().set_process(&here.run.id, None).await?;
     match end.ended {
-        Ended::Stopped => return Err(StepError::Stopped),
-        Ended::TimeLimit(_) => return Err(StepError::Failed(end.sentence(agent.name()))),
+        Ended::Stopped => Err(StepError::Stopped),
+        Ended::TimeLimit(_) => Err(StepError::failed(FailureClass::TimeLimit, end.sentence(agent.name()))),
         // An exit code proves nothing: the diff and the checks decide.
-        Ended::Exited(_) | Ended::Signalled(_) => {}
+        Ended::Exited(_) | Ended::Signalled(_) => Ok(end),
     }
-    let words = Some(end.words).filter(|words| !words.trim().is_empty());
-    let note = qd_board::why::minutes(end.took.as_secs());
-    here.done(Step::Agent, Some(note), vec![RunFact::Words(words)]).await
+}
+
+/// Looks for what the agent touched outside of its worktree. What can be put back is; any of it fails the run.
+async fn guarded(here: &Here<'_>) -> Result<(), StepError> {
+    let name = &here.repository.spec.name;
+    let violations = here.team.worktrees().guard_after(name, &here.run.id).await?;
+    if violations.is_empty() {
+        return Ok(here.team.worktrees().guard_forget(&here.run.id).await?);
+    }
+    let mut transcript = here.transcript()?;
+    for violation in &violations {
+        let back = if violation.put_back { " It is put back." } else { "" };
+        transcript.append(Kind::System, &format!("Outside of the worktree: {}.{back}", violation.what))?;
+    }
+    let grave: Vec<_> = violations.iter().filter(|violation| violation.grave).collect();
+    let Some(first) = grave.first() else {
+        return Ok(here.team.worktrees().guard_forget(&here.run.id).await?);
+    };
+    let more = match grave.len() - 1 {
+        0 => String::new(),
+        more => format!(" And {more} more, see the transcript."),
+    };
+    let beside: Vec<String> = first.beside.iter().map(ToString::to_string).collect();
+    let beside = match beside.as_slice() {
+        [] => String::new(),
+        runs => format!(" It may have been {}, which worked at the same time.", runs.join(" or ")),
+    };
+    let agent = crate::problem::capital(&here.run.agent);
+    let reason = format!("{agent} wrote outside of its worktree: {}.{beside}{more}", first.what);
+    Err(StepError::failed(FailureClass::Violation, reason))
 }
 
 async fn facts(here: &Here<'_>) -> Result<prompt::Facts, StepError> {
     let mut depends = Vec::new();
-    for id in &here.feature.depends_on {
-        let snapshot = here.store().snapshot(id, jiff::Timestamp::now()).await?;
+    for dependency in &here.feature.wanted.depends_on {
+        let snapshot = here.store().snapshot(&dependency.feature, jiff::Timestamp::now()).await?;
         depends.push(prompt::Outcome {
-            id: id.clone(),
-            title: snapshot.feature.title,
+            id: dependency.feature.clone(),
+            title: snapshot.feature.wanted.title,
             outcome: snapshot.why.sentence,
         });
     }
+    let wanted = &here.feature.wanted;
     Ok(prompt::Facts {
         id: here.feature.id.clone(),
-        title: here.feature.title.clone(),
-        description: here.feature.description.clone(),
+        title: wanted.title.clone(),
+        description: wanted.description.clone(),
         depends,
-        checks: here.repository.checks.iter().map(|check| check.command.clone()).collect(),
+        checks: here.checks().into_iter().map(|check| check.command).collect(),
+        plan: here.run.plan.clone(),
+        attachments: wanted.attachments.iter().map(|file| here.team.attachment_path(file)).collect(),
     })
 }
 
 /// The first red check of the round before, with the end of its log.
 fn failing(here: &Here<'_>, lines: usize) -> Option<FailingCheck> {
+    if here.run.repairs() == 0 {
+        return None;
+    }
     let round = here.run.round.checked_sub(1)?;
     let red = here.run.checks.iter().find(|check| check.round == round && !check.passed)?;
-    let spec = here.repository.checks.iter().find(|spec| spec.name == red.name)?;
+    let spec = here.checks().into_iter().find(|spec| spec.name == red.name)?;
     let path = here.team.folder(&here.run.id).check_log(round, &red.name);
-    // A log that can't be read is an empty one: the agent is still told which check is red.
-    let log = fs::read(path).map(|bytes| tail(&String::from_utf8_lossy(&bytes), lines)).unwrap_or_default();
-    Some(FailingCheck { name: red.name.clone(), command: spec.command.clone(), log })
+    let log = log_tail(&path, lines);
+    Some(FailingCheck { name: red.name.clone(), command: spec.command, log })
+}
+
+/// The last lines of a check's log. One that can't be read is an empty one: the agent is still told which check is red.
+pub(super) fn log_tail(path: &std::path::Path, lines: usize) -> String {
+    fs::read(path).map(|bytes| tail(&String::from_utf8_lossy(&bytes), lines)).unwrap_or_default()
 }
 
 fn tail(text: &str, lines: usize) -> String {
@@ -108,5 +248,8 @@ pub(super) async fn commit(here: &Here<'_>) -> Result<(), StepError> {
 
 /// The commit that the checks passed on.
 pub(super) fn checked<'a>(here: &'a Here<'_>) -> Result<&'a qd_types::CommitId, StepError> {
-    here.run.commit.as_ref().ok_or_else(|| StepError::Failed("The run has no checked commit.".into()))
+    here.run
+        .commit
+        .as_ref()
+        .ok_or_else(|| StepError::failed(FailureClass::Unknown, "The run has no checked commit."))
 }

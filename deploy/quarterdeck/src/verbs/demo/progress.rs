@@ -56,5 +56,5 @@ impl Progress {
 
 fn line(view: &FeatureView) -> String {
     let bars = view.run.as_ref().map_or_else(|| "▱▱▱▱▱▱▱▱▱".to_owned(), |run| run.line.bars());
-    format!("{:<4} {bars}  {}. {}", view.feature.id.to_string(), view.feature.title, view.sentence)
+    format!("{:<4} {bars}  {}. {}", view.feature.id.to_string(), view.feature.wanted.title, view.sentence)
 }

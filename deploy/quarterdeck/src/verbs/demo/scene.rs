@@ -1,11 +1,12 @@
 //! The demo's stage: its sample project, persons, teams and features, from the files in `assets/demo`.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use qd_agents::{CheckSpec, CommandAgent};
-use qd_board::NewFeature;
+use qd_board::{Dependency, NewFeature, Wanted};
 use qd_core::forge::MergeMethod;
 use qd_git::{Git, Identity, NewCommit};
+use qd_team::RunPolicy;
 use qd_types::{FeatureId, InstanceName, Person, RepositoryName, Role};
 use rust_embed::RustEmbed;
 use serde::Deserialize;
@@ -88,9 +89,13 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
         Ok::<_, UserError>(TeamPlan {
             name: id(name)?,
             prefix: prefix.into(),
-            agent: Some(agent.clone()),
+            agent: Some(agent.name.clone()),
+            ladder: Vec::new(),
             repositories: vec![repository.clone()],
             slots: 2,
+            reviews: None,
+            quiet: Vec::new(),
+            disk: 20 << 30,
         })
     };
     let you = Person { id: id("ines")?, roles: vec![Role::Owner, Role::Operator] };
@@ -115,9 +120,22 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
                 tail: demo.log_lines,
             }],
             method: MergeMethod::Merge,
+            slots: None,
+            setup: None,
+            copies: Vec::new(),
         }],
-        repair_rounds: 2,
-        log_lines: demo.log_lines,
+        runs: RunPolicy {
+            repair_rounds: 2,
+            log_lines: demo.log_lines,
+            returns: 3,
+            large_files: 40,
+            large_lines: 800,
+            preserved_days: 14,
+        },
+        zone: jiff::tz::TimeZone::system(),
+        agents: BTreeMap::from([(agent.name.clone(), agent)]),
+        agent_slots: BTreeMap::new(),
+        rules: Vec::new(),
     };
     let file: FeatureFile = toml::from_str(&text("features.toml")?).map_err(|error| failed(&error))?;
     let mut known: Vec<FeatureId> = Vec::new();
@@ -127,9 +145,12 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
         features.push(Planned {
             team: entry.team,
             feature: NewFeature {
-                title: entry.title,
-                description: entry.description,
-                depends_on: entry.depends,
+                wanted: Wanted {
+                    title: entry.title,
+                    description: entry.description,
+                    depends_on: entry.depends.into_iter().map(Dependency::done).collect(),
+                    ..Wanted::default()
+                },
                 ready: true,
                 ..NewFeature::default()
             },

@@ -62,7 +62,7 @@ fn row(Ended { view, run }: &Ended) -> Row {
     });
     Row {
         id: view.feature.id.to_string(),
-        title: view.feature.title.clone(),
+        title: view.feature.wanted.title.clone(),
         stage: view.feature.stage.to_string(),
         branch: summary.map(|run| run.branch.clone()),
         commit,

@@ -1,0 +1,239 @@
+//! What a team does by itself when things do not go smoothly: conflicts, red merges, agents that give up, plans that
+//! wait, merges that are taken back.
+
+use qd_api::{Client, FeatureView, RunView, TranscriptPage};
+use qd_board::{EditFeature, NewFeature, Wanted};
+use qd_types::Stage;
+
+use crate::support::{Project, Up, add, approve, config, finished, git, open_approval, until};
+
+fn fleet(files: &[(&str, &str)], agent: &str, check: Option<&str>, more: &str) -> (Project, Up) {
+    let project = Project::new(files);
+    let text = config(agent, check) + more;
+    std::fs::write(project.folder().join("quarterdeck.toml"), text).unwrap();
+    let up = project.up(&[]);
+    (project, up)
+}
+
+async fn file(client: &mut Client, wanted: Wanted) -> FeatureView {
+    client.post("features", &NewFeature { wanted, ready: true, ..NewFeature::default() }).await.unwrap()
+}
+
+async fn said(client: &mut Client, run: &str) -> String {
+    let page: TranscriptPage = client.get(&format!("runs/{run}/transcript?offset=0")).await.unwrap();
+    page.entries.iter().map(|entry| format!("{}: {}\n", entry.kind, entry.text)).collect()
+}
+
+fn main_holds(project: &Project, path: &str) -> String {
+    git(&project.forge("project"), &["show", &format!("main:{path}")])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conflict_goes_back_to_its_agent_with_the_hunks_and_is_approved_anew() {
+    let agent = "p=$(cat); case \"$p\" in *'Back to you'*) echo both > a.txt;; *'Feature A-1'*) echo one > a.txt;; \
+                 *) echo two > a.txt; echo new > b.txt;; esac";
+    let (project, up) = fleet(&[("a.txt", "zero\n")], agent, Some("test -f a.txt"), "");
+    let mut client = up.client("alpha", None);
+    add(&mut client, "One").await;
+    add(&mut client, "Two").await;
+    until(&mut client, "A-1", |view| view.feature.stage == Stage::Review).await;
+    until(&mut client, "A-2", |view| view.feature.stage == Stage::Review).await;
+    approve(&mut client, "A-1").await;
+    until(&mut client, "A-1", finished).await;
+    approve(&mut client, "A-2").await;
+    let back = until(&mut client, "A-2", |view| {
+        view.feature.touched.len() == 2 && view.feature.stage == Stage::Review
+    })
+    .await;
+    assert!(back.feature.held.is_none(), "{}", back.sentence);
+    let again = loop {
+        if let Some(view) = open_approval(&mut client, "A-2").await {
+            break view;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
+    assert_eq!(again.approval.votes.len(), 0, "what was approved was another change");
+    approve(&mut client, "A-2").await;
+    until(&mut client, "A-2", finished).await;
+    assert_eq!(
+        (main_holds(&project, "a.txt").as_str(), main_holds(&project, "b.txt").as_str()),
+        ("both", "new")
+    );
+    let run: RunView = client.get("runs/A-2.1").await.unwrap();
+    assert_eq!(run.feedback.unwrap().about, "the conflict with main in a.txt");
+    let said = said(&mut client, "A-2.1").await;
+    assert!(said.contains("<<<<<<<") && said.contains("one\n=======\ntwo"), "{said}");
+    let history = git(&project.forge("project"), &["log", "--first-parent", "--format=%s", "main"]);
+    assert_eq!(history, "A-2: Two\nA-1: One\nFirst");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merge_that_is_red_goes_back_to_its_agent_with_the_log() {
+    let agent = "p=$(cat); case \"$p\" in *'Back to you'*) echo c > c;; *'Feature A-1'*) echo a > a;; *) echo b > b;; esac";
+    let check = "if test -f a && test -f b && ! test -f c; then echo c is missing; exit 1; fi";
+    let (project, up) = fleet(&[("README.md", "x\n")], agent, Some(check), "");
+    let mut client = up.client("alpha", None);
+    add(&mut client, "One").await;
+    add(&mut client, "Two").await;
+    approve(&mut client, "A-1").await;
+    until(&mut client, "A-1", finished).await;
+    approve(&mut client, "A-2").await;
+    until(&mut client, "A-2", |view| view.feature.touched.contains(&"c".to_owned())).await;
+    approve(&mut client, "A-2").await;
+    until(&mut client, "A-2", finished).await;
+    assert_eq!(main_holds(&project, "c"), "c");
+    assert!(said(&mut client, "A-2.1").await.contains("c is missing"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_is_written_waits_for_a_person_and_is_worked_by() {
+    let agent = "p=$(cat); case \"$p\" in *'Plan only'*) echo '1. Write out.txt.';; *) echo \"$p\" | grep '^> ' > out.txt;; esac";
+    let (project, up) = fleet(&[("README.md", "x\n")], agent, None, "");
+    let mut client = up.client("alpha", None);
+    let plan = qd_board::PlanMode::Approve;
+    file(&mut client, Wanted { title: "Planned".into(), plan, ..Wanted::default() }).await;
+    let waits = until(&mut client, "A-1", |view| view.sentence.contains("Waits for a person")).await;
+    insta::assert_snapshot!(waits.sentence, @"Its plan is written. Waits for a person to accept it.");
+    let shown = project.ok(&["run", "show", "A-1.1"]);
+    assert!(shown.contains("1. Write out.txt."), "{shown}");
+    project.ok(&["run", "accept-plan", "A-1.1", "--text", "2. As I say."]);
+    approve(&mut client, "A-1").await;
+    until(&mut client, "A-1", finished).await;
+    assert_eq!(main_holds(&project, "out.txt"), "> 2. As I say.");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_gives_up_is_followed_by_the_next_rung_and_then_by_a_person() {
+    let more =
+        "\n[agents.strong]\ncommand = [\"sh\", \"-c\", '''grep -q 'Feature A-1' && echo done > out.txt''']\n";
+    let project = Project::new(&[("README.md", "x\n")]);
+    let text = config("true", None)
+        .replace("agent = \"shell\"\n", "agent = \"shell\"\nladder = [{ agent = \"strong\" }]\n");
+    std::fs::write(project.folder().join("quarterdeck.toml"), text + more).unwrap();
+    let up = project.up(&[]);
+    let mut client = up.client("alpha", None);
+    add(&mut client, "One").await;
+    approve(&mut client, "A-1").await;
+    let done = until(&mut client, "A-1", finished).await;
+    let run = done.run.unwrap();
+    assert_eq!((run.id.to_string().as_str(), run.assigned_by.as_str()), ("A-1.2", "rung 1 of the ladder"));
+
+    add(&mut client, "Two").await;
+    until(&mut client, "A-2", |view| view.feature.held.is_some()).await;
+    let why = project.ok(&["feature", "why", "A-2"]);
+    insta::assert_snapshot!(why, @r"
+    A-2 Two
+    Strong changed nothing. Needs a person.
+    Place 1 of 1 that are ready: urgency 2.
+    Agent strong, by rung 1 of the ladder.
+    ");
+    let dead = project.ok(&["operation", "list", "--dead"]);
+    let number = dead.split_whitespace().next().unwrap();
+    assert!(dead.contains("run          dead      Two. Strong changed nothing. (gave up)"), "{dead}");
+    project.ok(&["operation", "drop", number]);
+    assert_eq!(project.ok(&["operation", "list", "--dead"]), "Nothing gave up.\n");
+    until(&mut client, "A-2", |view| view.feature.stage == Stage::Backlog).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_that_passed_on_the_same_files_is_not_run_again() {
+    let (project, up) = fleet(&[("README.md", "x\n")], "echo yes > out.txt", Some("test -f out.txt"), "");
+    let mut client = up.client("alpha", None);
+    let checks = vec!["grep -q yes out.txt".into()];
+    file(&mut client, Wanted { title: "One".into(), checks, ..Wanted::default() }).await;
+    until(&mut client, "A-1", |view| view.feature.stage == Stage::Review).await;
+    project.ok(&["run", "stop", "A-1.1"]);
+    until(&mut client, "A-1", |view| view.feature.held.is_some()).await;
+    project.ok(&["feature", "move", "A-1", "ready", "--reason", "once more"]);
+    approve(&mut client, "A-1").await;
+    until(&mut client, "A-1", finished).await;
+    assert!(!said(&mut client, "A-1.1").await.contains("Not run again"));
+    let second = said(&mut client, "A-1.2").await;
+    assert_eq!(second.matches("Not run again").count(), 2, "{second}");
+    let shown = project.ok(&["feature", "show", "A-1"]);
+    assert!(
+        shown.contains("Because: once more") && shown.contains("checks        grep -q yes out.txt"),
+        "{shown}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merge_is_taken_back_by_a_pull_request_of_its_own() {
+    let agent = "p=$(cat); case \"$p\" in *'Feature A-1'*) echo one > a.txt; echo more > b.txt;; esac";
+    let (project, up) = fleet(&[("a.txt", "zero\n")], agent, Some("test -f a.txt"), "");
+    let mut client = up.client("alpha", None);
+    add(&mut client, "One").await;
+    approve(&mut client, "A-1").await;
+    until(&mut client, "A-1", finished).await;
+    project.ok(&["feature", "revert", "A-1", "--reason", "It broke the release."]);
+    approve(&mut client, "A-2").await;
+    let back = until(&mut client, "A-2", finished).await;
+    assert_eq!(back.feature.wanted.source.unwrap().to_string(), "revert of A-1");
+    assert_eq!(main_holds(&project, "a.txt"), "zero");
+    let listed = git(&project.forge("project"), &["ls-tree", "--name-only", "main"]);
+    assert_eq!(listed, "a.txt");
+    let refused = project.run(&["feature", "revert", "A-9"]);
+    assert!(!refused.status.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_paused_does_not_start_and_says_so() {
+    let (project, up) = fleet(&[("README.md", "x\n")], "echo yes > out.txt", None, "");
+    let mut client = up.client("alpha", None);
+    project.ok(&["pause", "--reason", "the release"]);
+    add(&mut client, "Epic").await;
+    let epic = Some("A-1".parse().unwrap());
+    file(&mut client, Wanted { title: "Part".into(), epic, ..Wanted::default() }).await;
+    let paused = until(&mut client, "A-2", |view| view.sentence.contains("paused")).await;
+    insta::assert_snapshot!(paused.sentence, @"The team is paused: ines: the release.");
+    project.ok(&["feature", "pause", "A-1", "--reason", "not yet"]);
+    project.ok(&["resume"]);
+    let part = until(&mut client, "A-2", |view| view.sentence.contains("epic")).await;
+    insta::assert_snapshot!(part.sentence, @"Its epic A-1 is paused: ines: not yet.");
+    let refused = String::from_utf8(project.run(&["resume"]).stderr).unwrap();
+    insta::assert_snapshot!(refused, @"quarterdeck: The team is not paused.");
+    project.ok(&["feature", "resume", "A-1"]);
+    until(&mut client, "A-2", |view| view.feature.stage == Stage::Review).await;
+    let edit = EditFeature::of(None).set("epic", "A-2");
+    let error = client.patch::<_, FeatureView>("features/A-1", &edit).await.unwrap_err();
+    insta::assert_snapshot!(error, @"epic: would make a circle: A-1 is a part of A-2 is a part of A-1.");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_writes_outside_of_its_worktree_fails_and_it_is_put_back() {
+    let agent = "d=$(git rev-parse --git-common-dir); echo 'exit 1' > $d/hooks/post-checkout; \
+                 git config core.fsmonitor ./evil; git update-ref refs/heads/stolen HEAD; echo yes > out.txt";
+    let (project, up) = fleet(&[("README.md", "x\n")], agent, None, "");
+    let mut client = up.client("alpha", None);
+    add(&mut client, "Reach out").await;
+    let held = until(&mut client, "A-1", |view| view.feature.held.is_some()).await;
+    assert!(held.sentence.starts_with("Shell wrote outside of its worktree: "), "{}", held.sentence);
+    let mirror = project.state().join("instances/alpha/repos/project.git");
+    assert!(!mirror.join("hooks/post-checkout").exists(), "{}", held.sentence);
+    assert!(!std::fs::read_to_string(mirror.join("config")).unwrap().contains("fsmonitor"));
+    let said = said(&mut client, "A-1.1").await;
+    assert!(said.contains("stolen") && said.contains("config"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_of_a_stopped_run_is_preserved_shown_restored_and_let_go() {
+    let agent = "echo precious > out.txt; sleep 60";
+    let (project, up) = fleet(&[("README.md", "x\n")], agent, None, "");
+    let mut client = up.client("alpha", None);
+    add(&mut client, "Precious").await;
+    let out = project.state().join("instances/alpha/worktrees/A-1.1/out.txt");
+    until(&mut client, "A-1", |_| out.exists()).await;
+    project.ok(&["run", "stop", "A-1.1"]);
+    until(&mut client, "A-1", |view| view.run.as_ref().is_some_and(|run| run.ended_at.is_some())).await;
+    let listed = project.ok(&["preserved", "list"]);
+    assert!(listed.starts_with("A-1.1 ") && listed.contains("1 file, 9 bytes"), "{listed}");
+    assert!(project.ok(&["preserved", "show", "A-1.1"]).contains("+precious"));
+    project.ok(&["preserved", "restore", "A-1.1", "--into", "../restored"]);
+    let restored = project.folder().join("../restored/out.txt");
+    assert_eq!(std::fs::read_to_string(restored).unwrap(), "precious\n");
+    assert_eq!(project.ok(&["preserved", "prune"]), "Nothing is old enough to go.\n");
+    assert!(project.ok(&["preserved", "prune", "--days", "0"]).starts_with("A-1.1 "));
+    assert_eq!(project.ok(&["preserved", "list"]), "Nothing is preserved: all work is on the forge.\n");
+    let refused = String::from_utf8(project.run(&["preserved", "show", "A-1.1"]).stderr).unwrap();
+    insta::assert_snapshot!(refused, @"quarterdeck: Nothing of run A-1.1 is preserved. quarterdeck preserved list shows what is.");
+}

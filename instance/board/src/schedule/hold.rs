@@ -1,0 +1,208 @@
+//! What a ready feature waits for, and the one sentence that says so.
+
+use jiff::{Timestamp, tz::TimeZone};
+use qd_types::{FeatureId, PersonId, RepositoryName};
+use serde::{Deserialize, Serialize};
+
+use super::{Candidate, Surroundings, Taken, count, overlap, paths_of};
+use crate::{Assignment, Dependency, Until, Waits};
+
+/// Why a feature does not start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hold {
+    /// It needs a person; this is why.
+    Held(String),
+    /// A person does it.
+    Assigned(PersonId),
+    /// Somebody paused it.
+    Paused(String),
+    /// Somebody paused the epic above it.
+    EpicPaused(FeatureId, String),
+    /// Features that have to come first.
+    Needs(Vec<Dependency>),
+    /// Its budget of minutes is used up.
+    Budget {
+        /// Minutes that it may take.
+        minutes: u32,
+        /// Minutes that it took.
+        spent: u32,
+    },
+    /// Nobody works here.
+    NoAgent,
+    /// A failed run is tried again then.
+    Until(Timestamp),
+    /// Somebody paused the team.
+    TeamPaused(String),
+    /// It is quiet.
+    Quiet(Timestamp),
+    /// Something that it needs failed too often.
+    Broken(String, Timestamp),
+    /// Too many features are in review.
+    Reviews {
+        /// So many are.
+        open: u32,
+        /// So many may be.
+        limit: u32,
+    },
+    /// Another feature works on the same paths.
+    Overlaps(FeatureId, String),
+    /// The agent has as many runs as it may.
+    AgentBusy(String, u32),
+    /// The repository has as many runs as it may.
+    RepositoryBusy(RepositoryName, u32),
+    /// All slots are taken.
+    Slots(u32),
+}
+
+/// What keeps a feature back whatever else goes on; none if only the surroundings decide.
+pub fn own(candidate: &Candidate) -> Option<Hold> {
+    let feature = &candidate.feature;
+    if let Some(held) = &feature.held {
+        return Some(Hold::Held(held.clone()));
+    }
+    if let Some(person) = &feature.wanted.assignee {
+        return Some(Hold::Assigned(person.clone()));
+    }
+    if let Some(paused) = &feature.paused {
+        return Some(Hold::Paused(paused.clone()));
+    }
+    if let Some((epic, paused)) = &candidate.paused_epic {
+        return Some(Hold::EpicPaused(epic.clone(), paused.clone()));
+    }
+    if !candidate.unmet.is_empty() {
+        return Some(Hold::Needs(candidate.unmet.clone()));
+    }
+    let minutes = feature.wanted.budget.minutes?;
+    (candidate.minutes_spent >= minutes).then_some(Hold::Budget { minutes, spent: candidate.minutes_spent })
+}
+
+/// The first thing that keeps it from starting, or who starts.
+pub(super) fn first(
+    candidate: &Candidate,
+    around: &Surroundings<'_>,
+    taken: &Taken<'_>,
+) -> Result<Assignment, Hold> {
+    if let Some(hold) = own(candidate) {
+        return Err(hold);
+    }
+    let feature = &candidate.feature;
+    let assignment = around.rules.assign(feature).ok_or(Hold::NoAgent)?;
+    if let Some(at) = feature.not_before.filter(|at| *at > around.now) {
+        return Err(Hold::Until(at));
+    }
+    if let Some(paused) = around.paused {
+        return Err(Hold::TeamPaused(paused.to_owned()));
+    }
+    if let Some(until) = around.quiet_until.filter(|until| *until > around.now) {
+        return Err(Hold::Quiet(until));
+    }
+    for cause in [format!("agent {}", assignment.agent), format!("repository {}", feature.repository)] {
+        if let Some(until) = around.broken.get(&cause).filter(|until| **until > around.now) {
+            return Err(Hold::Broken(cause, *until));
+        }
+    }
+    if let Some(limit) = around.limits.reviews {
+        let open = count(taken.all().filter(|open| !open.running));
+        if open >= limit {
+            return Err(Hold::Reviews { open, limit });
+        }
+    }
+    let own = paths_of(feature);
+    for other in taken.running().filter(|open| open.repository == feature.repository) {
+        let shared = own.iter().find(|path| other.paths.iter().any(|theirs| overlap(path, theirs)));
+        if let Some(path) = shared {
+            return Err(Hold::Overlaps(other.id.clone(), path.clone()));
+        }
+    }
+    let limits = around.limits;
+    if let Some(limit) = limits.per_agent.get(&assignment.agent)
+        && count(taken.running().filter(|open| open.agent == assignment.agent)) >= *limit
+    {
+        return Err(Hold::AgentBusy(assignment.agent, *limit));
+    }
+    if let Some(limit) = limits.per_repository.get(&feature.repository)
+        && count(taken.running().filter(|open| open.repository == feature.repository)) >= *limit
+    {
+        return Err(Hold::RepositoryBusy(feature.repository.clone(), *limit));
+    }
+    if count(taken.running()) >= limits.slots {
+        return Err(Hold::Slots(limits.slots));
+    }
+    Ok(assignment)
+}
+
+impl Hold {
+    /// What kind of waiting that is.
+    pub fn waits(&self) -> Waits {
+        match self {
+            Self::Held(_) | Self::Assigned(_) | Self::NoAgent => Waits::Person,
+            Self::Paused(_) | Self::EpicPaused(..) | Self::TeamPaused(_) => Waits::Paused,
+            Self::Needs(_) => Waits::Dependency,
+            Self::Budget { .. } => Waits::Budget,
+            Self::Until(_) | Self::Quiet(_) | Self::Broken(..) => Waits::Time,
+            Self::Overlaps(..) => Waits::Conflict,
+            Self::Reviews { .. } | Self::AgentBusy(..) | Self::RepositoryBusy(..) | Self::Slots(_) => {
+                Waits::Slot
+            }
+        }
+    }
+
+    /// The sentence, with times in the fleet's zone.
+    pub fn sentence(&self, zone: &TimeZone) -> String {
+        let at = |time: &Timestamp| time.to_zoned(zone.clone()).strftime("%a %H:%M").to_string();
+        match self {
+            Self::Held(why) => format!("{} Needs a person.", full_stop(why)),
+            Self::Assigned(person) => format!("{person} does it. No agent starts on it."),
+            Self::Paused(by) => format!("Paused: {}", full_stop(by)),
+            Self::EpicPaused(epic, by) => format!("Its epic {epic} is paused: {}", full_stop(by)),
+            Self::Needs(needs) => {
+                let names: Vec<String> = needs.iter().map(|need| need.feature.to_string()).collect();
+                let far = if needs.iter().all(|need| need.until == Until::Review) {
+                    "to be in review"
+                } else {
+                    "to be merged"
+                };
+                format!("Waits for {} {far}.", join(&names))
+            }
+            Self::Budget { minutes, spent } => {
+                format!("Its budget of {minutes} min is used up, {spent} min were worked. Needs a person.")
+            }
+            Self::NoAgent => "No agent is configured for this team. Needs a person.".to_owned(),
+            Self::Until(time) => format!("The last run failed. It is tried again at {}.", at(time)),
+            Self::TeamPaused(by) => format!("The team is paused: {}", full_stop(by)),
+            Self::Quiet(time) => format!("Quiet hours until {}.", at(time)),
+            Self::Broken(cause, time) => {
+                format!("{} failed too often. Paused until {}.", capital(cause), at(time))
+            }
+            Self::Reviews { open, limit } => {
+                format!("{open} features wait in review, {limit} may. Starts when one is decided.")
+            }
+            Self::Overlaps(other, path) => format!("{other} works on {path} too. Starts after it."),
+            Self::AgentBusy(agent, limit) => {
+                format!("{} has {limit} of {limit} runs. Starts when one ends.", capital(agent))
+            }
+            Self::RepositoryBusy(name, limit) => {
+                format!("{name} has {limit} of {limit} runs. Starts when one ends.")
+            }
+            Self::Slots(_) => "Next. Starts when a slot is free.".to_owned(),
+        }
+    }
+}
+
+fn join(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+fn full_stop(text: &str) -> String {
+    if text.ends_with(['.', '?']) { text.to_owned() } else { format!("{text}.") }
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
