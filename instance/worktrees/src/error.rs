@@ -131,6 +131,15 @@ pub enum WorktreeError {
         /// What names them.
         patterns: String,
     },
+    /// Content where git LFS wants a pointer.
+    #[error(
+        "{path} belongs to git LFS and is no pointer: its content can't be stored from here, so take the change \
+         back, or have a person commit it with git-lfs"
+    )]
+    NoPointer {
+        /// From the root.
+        path: String,
+    },
     /// Nothing more can go, and it is still too much.
     #[error(
         "{} are used of {} (mirrors {}, worktrees {}, check-outs {}, shared folders {}), and nothing more can go: \

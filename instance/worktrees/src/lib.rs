@@ -16,8 +16,8 @@ mod work;
 
 pub use adapter::GitWorktrees;
 pub use care::{
-    Care, Due, Freed, Gone, Prepared, Preserved, Refused, Restored, Setup, Shared, Usage, Violation,
-    sensitive, why_sensitive,
+    Care, Due, Freed, Gone, Hook, Obstacle, Prepared, Preserved, Refused, Restored, Setup, Shared, Usage,
+    Violation, inspect, sensitive, why_sensitive,
 };
 pub use error::WorktreeError;
 pub use layout::{Layout, Purpose};

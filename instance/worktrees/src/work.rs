@@ -5,6 +5,7 @@ use qd_types::{CommitId, RepositoryName, RunId};
 
 use crate::{
     GitWorktrees, Merged, Stamp, Worktree, WorktreeError,
+    care::lfs::refuse_content,
     error::git,
     mirror::{record, swap},
 };
@@ -71,6 +72,7 @@ impl GitWorktrees {
         if tree_of(&mirror, &base).await?.as_ref() == Some(&now) {
             return Ok(None);
         }
+        refuse_content(&mirror, &self.layout.worktree(run), &base, &now).await?;
         let parents = [base];
         let new =
             NewCommit { tree: &now, parents: &parents, message, identity: &stamp.identity, at: stamp.at };

@@ -14,12 +14,17 @@ use crate::{
 };
 
 pub mod guard;
+pub mod hooks;
+pub mod inspect;
+pub(crate) mod lfs;
 pub mod preserved;
 pub mod room;
 pub mod sensitive;
 pub mod setup;
 
 pub use guard::Violation;
+pub use hooks::Hook;
+pub use inspect::{Obstacle, inspect};
 pub use preserved::{Preserved, Restored};
 pub use room::{Freed, Gone, Usage};
 pub use sensitive::{sensitive, why_sensitive};
@@ -106,6 +111,10 @@ pub trait Care: Send + Sync {
     /// Comes back under a quota in bytes: trash, then worktrees that are kept ready, then check-outs and last
     /// worktrees of runs that are not active, the oldest first. What is not on the forge is preserved.
     async fn make_room(&self, quota: u64, active: &[RunId]) -> Result<Freed, WorktreeError>;
+
+    /// The hooks that the repository has for everybody at a commit and that judge a commit on top of it, as
+    /// commands. No call here runs them; whether they are respected is the caller's to decide.
+    async fn hooks(&self, repository: &RepositoryName, base: &CommitId) -> Result<Vec<Hook>, WorktreeError>;
 }
 
 #[async_trait]
@@ -198,6 +207,10 @@ impl Care for GitWorktrees {
 
     async fn make_room(&self, quota: u64, active: &[RunId]) -> Result<Freed, WorktreeError> {
         self.free(quota, active).await
+    }
+
+    async fn hooks(&self, repository: &RepositoryName, base: &CommitId) -> Result<Vec<Hook>, WorktreeError> {
+        self.hooks_of(repository, base).await
     }
 }
 

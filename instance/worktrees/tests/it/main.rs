@@ -6,6 +6,7 @@ mod bring;
 mod create;
 mod guard;
 mod keep;
+mod kinds;
 mod maintain;
 mod preserved;
 mod room;
