@@ -8,7 +8,7 @@ use crate::Loaded;
 
 /// Keys that take effect at once; `*` is any name. Everything below such a key does, too. All others need a restart,
 /// and so do teams and repositories that come or go.
-const HOT: [&[&str]; 19] = [
+const HOT: [&[&str]; 20] = [
     &["agents"],
     &["fleet", "time_zone"],
     &["fleet", "merge_quorum"],
@@ -16,6 +16,7 @@ const HOT: [&[&str]; 19] = [
     &["people"],
     &["repositories", "*", "checks"],
     &["repositories", "*", "copies"],
+    &["repositories", "*", "hooks"],
     &["repositories", "*", "merge_method"],
     &["repositories", "*", "setup"],
     &["repositories", "*", "shared"],

@@ -172,6 +172,9 @@ pub struct Repository {
     /// Ignored files of the check-out that every worktree gets a copy of, as patterns like `.env`.
     #[serde(default)]
     pub copies: Vec<String>,
+    /// Respect the hooks in `.githooks` or `.husky`: `pre-commit` and `commit-msg` run as checks. Default: false.
+    #[serde(default)]
+    pub hooks: bool,
     /// Ignored folders that all worktrees share, like a cache of dependencies. Agents can write them; checks that decide
     /// a merge do not see them.
     #[serde(default)]

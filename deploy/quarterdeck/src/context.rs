@@ -151,6 +151,7 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
             qd_config::MergeMethod::Squash => MergeMethod::Squash,
         },
         slots: repository.slots,
+        hooks: repository.hooks,
         setup: qd_worktrees::Setup {
             script: repository.setup.clone(),
             copies: repository.copies.clone(),

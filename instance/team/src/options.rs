@@ -20,6 +20,8 @@ pub struct RepositoryOptions {
     pub source: PathBuf,
     /// What a new worktree gets before the agent works.
     pub setup: Setup,
+    /// Whether the repository's own hooks judge a commit.
+    pub hooks: bool,
 }
 
 /// How runs work.

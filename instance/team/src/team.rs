@@ -152,6 +152,7 @@ impl Team {
             if let Some(newer) = new.repositories.get(name) {
                 repository.checks.clone_from(&newer.checks);
                 repository.setup.clone_from(&newer.setup);
+                repository.hooks = newer.hooks;
             }
         }
         options.limits = new.limits;

@@ -81,6 +81,8 @@ pub struct RepositoryPlan {
     pub slots: Option<u32>,
     /// What a new worktree gets before the agent works.
     pub setup: Setup,
+    /// Whether the repository's own hooks judge a commit.
+    pub hooks: bool,
 }
 
 impl FleetPlan {

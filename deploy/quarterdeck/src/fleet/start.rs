@@ -280,6 +280,7 @@ pub(crate) fn options(plan: &FleetPlan, team: &TeamPlan) -> TeamOptions {
                 checks: repository.checks.clone(),
                 source: repository.source.clone(),
                 setup: repository.setup.clone(),
+                hooks: repository.hooks,
             };
             (repository.name.clone(), options)
         })

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use qd_config::{InitFacts, detect, template};
+use qd_git::Git;
 use qd_types::{PersonId, RepositoryName};
+use qd_worktrees::Obstacle;
 
 use super::Done;
 use crate::{
@@ -14,7 +16,7 @@ use crate::{
 
 const FILE: &str = "quarterdeck.toml";
 
-pub(super) fn init(common: &Common, force: bool) -> Done {
+pub(super) async fn init(common: &Common, force: bool) -> Done {
     let sources = context::sources(common)?;
     let folder = &sources.cwd;
     if !folder.join(".git").exists() {
@@ -24,6 +26,7 @@ pub(super) fn init(common: &Common, force: bool) -> Done {
         )));
     }
     let target = branch(folder)?;
+    let obstacles = obstacles(folder).await?;
     let path = folder.join(FILE);
     if path.exists() && !force {
         return Err(UserError::failed(format!(
@@ -50,11 +53,15 @@ pub(super) fn init(common: &Common, force: bool) -> Done {
             "file": path,
             "checks": facts.checks.iter().map(|check| &check.command).collect::<Vec<_>>(),
             "agents": facts.agents.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+            "notes": obstacles.iter().map(told).collect::<Vec<_>>(),
             "next": "quarterdeck up",
         }));
         return Ok(());
     }
     say::line(&format!("Wrote {}.", path.display()));
+    for obstacle in &obstacles {
+        say::line(&format!("Note: {}", told(obstacle)));
+    }
     match facts.checks.as_slice() {
         [] => say::line("No checks were found: work will be unverified until one is named there."),
         checks => {
@@ -70,6 +77,23 @@ pub(super) fn init(common: &Common, force: bool) -> Done {
     }
     say::line("Next: quarterdeck up");
     Ok(())
+}
+
+/// What of the repository is in the way. What stops everything is an error with the command that mends it.
+async fn obstacles(folder: &Path) -> Result<Vec<Obstacle>, UserError> {
+    let found = qd_worktrees::inspect(&Git::new(), folder).await;
+    let found = found.map_err(|error| UserError::from_error(&error))?;
+    match found.iter().find(|obstacle| obstacle.stops) {
+        Some(obstacle) => Err(UserError::failed(told(obstacle))),
+        None => Ok(found),
+    }
+}
+
+fn told(obstacle: &Obstacle) -> String {
+    match &obstacle.mend {
+        Some(command) => format!("{}. Run: {command}", obstacle.what),
+        None => format!("{}.", obstacle.what),
+    }
 }
 
 /// A name that holds, made of what there is.

@@ -41,7 +41,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, UserError> {
         Verb::Instance { name } => up::instance(&common, name).await?,
         Verb::Bot => up::bot(&common).await?,
         Verb::Demo(demo) => return demo::demo(&common, demo).await,
-        Verb::Init { force } => init::init(&common, force)?,
+        Verb::Init { force } => init::init(&common, force).await?,
         Verb::Feature(verb) => feature::feature(&common, verb).await?,
         Verb::Run(verb) => run::run(&common, verb).await?,
         Verb::Operation(verb) => operation::operation(&common, verb).await?,

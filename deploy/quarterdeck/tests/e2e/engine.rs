@@ -240,7 +240,7 @@ async fn work_of_a_stopped_run_is_preserved_shown_restored_and_let_go() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worktree_gets_what_the_repository_declares_before_the_agent_works() {
-    let more = "copies = [\".env\"]\nsetup = \"echo installed > deps.txt\"\n";
+    let more = "copies = [\".env\"]\nsetup = \"echo installed > deps.txt\"\nhooks = true\n";
     let project = Project::new(&[("README.md", "x\n"), (".gitignore", ".env\ndeps.txt\n")]);
     std::fs::write(project.folder().join(".env"), "SECRET=1\n").unwrap();
     let text = config("cat .env deps.txt > out.txt", None) + more;
@@ -276,4 +276,36 @@ async fn a_workflow_leaves_the_team_only_after_people_saw_it() {
     assert_eq!(main_holds(&project, ".github/workflows/ci.yml"), "on: push");
     let listed = project.ok(&["approvals"]);
     assert!(listed.contains("Approved by ines. Pushed."), "{listed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repositorys_hooks_judge_a_commit_where_they_are_respected() {
+    let hook = "#!/bin/sh\nif [ -e forbidden ]; then echo 'forbidden is forbidden'; exit 1; fi\n";
+    let project = Project::new(&[("README.md", "x\n"), (".githooks/pre-commit", hook)]);
+    git(&project.folder(), &["update-index", "--chmod=+x", ".githooks/pre-commit"]);
+    git(&project.folder(), &["commit", "--quiet", "--message=Hook"]);
+    let agent = "if grep -q 'Failing check: pre-commit'; then rm forbidden; echo ok > allowed; else touch forbidden; fi";
+    let text = config(agent, None) + "hooks = true\n";
+    std::fs::write(project.folder().join("quarterdeck.toml"), text).unwrap();
+    let up = project.up(&[]);
+    let mut client = up.client("alpha", None);
+    add(&mut client, "Try it").await;
+    until(&mut client, "A-1", |view| view.feature.stage == Stage::Review).await;
+    let said = said(&mut client, "A-1.1").await;
+    assert!(said.contains("forbidden is forbidden") && said.contains("pre-commit passed"), "{said}");
+}
+
+#[test]
+fn init_says_what_is_in_the_way_and_the_command_that_mends_it() {
+    let project = Project::new(&[("README.md", "x\n")]);
+    std::fs::write(project.folder().join("more"), "x\n").unwrap();
+    git(&project.folder(), &["add", "more"]);
+    git(&project.folder(), &["commit", "--quiet", "--message=Second"]);
+    let shallow = project.folder().join("../shallow");
+    let url = format!("file://{}", project.folder().display());
+    git(&project.folder(), &["clone", "--quiet", "--depth=1", &url, &shallow.display().to_string()]);
+    let output = project.command(&["init"]).current_dir(&shallow).output().unwrap();
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("git fetch --unshallow"), "{said}");
 }

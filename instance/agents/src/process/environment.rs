@@ -52,6 +52,13 @@ impl Environment {
         vars.entry("PATH".into()).or_insert_with(|| DEFAULT_PATH.into());
         vars.insert("TERM".into(), "dumb".into());
         vars.insert(super::proc::RUN.into(), run.to_string().into());
+        // Commits that it makes for itself need a name, and must not write one into a configuration that others share.
+        for name in ["GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"] {
+            vars.insert(name.into(), "Quarterdeck".into());
+        }
+        for name in ["GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"] {
+            vars.insert(name.into(), "quarterdeck@localhost".into());
+        }
         vars.insert("QUARTERDECK_FEATURE".into(), run.feature().to_string().into());
         Self(vars)
     }

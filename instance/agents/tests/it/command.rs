@@ -54,6 +54,10 @@ async fn it_sees_only_the_allow_list() {
     for name in seen.split_whitespace() {
         let known = [
             "CARGO_PKG_NAME",
+            "GIT_AUTHOR_EMAIL",
+            "GIT_AUTHOR_NAME",
+            "GIT_COMMITTER_EMAIL",
+            "GIT_COMMITTER_NAME",
             "HOME",
             "LANG",
             "PATH",

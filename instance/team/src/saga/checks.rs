@@ -67,8 +67,18 @@ pub(super) async fn run(
     round: u32,
     purpose: &str,
 ) -> Result<Vec<CheckFact>, StepError> {
-    let checks = here.checks();
     let name = &here.repository.spec.name;
+    let mut checks = here.checks();
+    if here.repository.hooks {
+        let hooks = here.team.worktrees().hooks(name, base(here)?).await?;
+        checks.extend(hooks.into_iter().map(|hook| CheckSpec {
+            name: hook.name.to_owned(),
+            command: hook.command,
+            limit: super::ACCEPTANCE_LIMIT,
+            env_allow: Vec::new(),
+            tail: here.team.options().runs.log_lines,
+        }));
+    }
     let mut facts = Vec::new();
     let tree = here.team.worktrees().tree_id(name, commit).await?;
     let mut checkout = None;

@@ -270,10 +270,12 @@ fn failing(here: &Here<'_>, lines: usize) -> Option<FailingCheck> {
     }
     let round = here.run.round.checked_sub(1)?;
     let red = here.run.checks.iter().find(|check| check.round == round && !check.passed)?;
-    let spec = here.checks().into_iter().find(|spec| spec.name == red.name)?;
+    // A hook of the repository has no command of its own to be told.
+    let spec = here.checks().into_iter().find(|spec| spec.name == red.name);
+    let command = spec.map_or_else(|| red.name.clone(), |spec| spec.command);
     let path = here.team.folder(&here.run.id).check_log(round, &red.name);
     let log = log_tail(&path, lines);
-    Some(FailingCheck { name: red.name.clone(), command: spec.command, log })
+    Some(FailingCheck { name: red.name.clone(), command, log })
 }
 
 /// The last lines of a check's log. One that can't be read is an empty one: the agent is still told which check is red.

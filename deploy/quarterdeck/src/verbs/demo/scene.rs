@@ -122,6 +122,7 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
             method: MergeMethod::Merge,
             slots: None,
             setup: qd_worktrees::Setup::default(),
+            hooks: false,
         }],
         runs: RunPolicy {
             repair_rounds: 2,

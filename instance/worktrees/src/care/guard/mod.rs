@@ -102,6 +102,7 @@ impl GitWorktrees {
         tokio::fs::write(&path, "").await.map_err(io("opening a guard", &path))?;
         let others: Vec<Move<'_>> = beside.iter().map(Move::Guarded).collect();
         moves::note_for(&path, &others).await?;
+        moves::note_lately(&guards, &path, run).await?;
         let before = Some(self.shot(&mirror, &admin).await?);
         let found = earlier.map(|guard| guard.found).unwrap_or_default();
         let guard = Guard { repository: repository.clone(), branch: worktree.branch, admin, before, found };
@@ -197,12 +198,9 @@ impl GitWorktrees {
         moves::note(&self.layout.guards(), &[Move::Run(run)]).await
     }
 
-    /// What the forge's branches are before a fetch, if anybody has to know what it moves.
+    /// What the forge's branches are before a fetch: a guard may open while it is under way.
     pub(crate) async fn before_fetch(&self, mirror: &Repo) -> Result<Option<Forge>, WorktreeError> {
         let guards = self.layout.guards();
-        if moves::open(&guards).await?.is_empty() {
-            return Ok(None);
-        }
         moves::note(&guards, &[Move::Fetching(mirror)]).await?;
         Ok(Some(forge(mirror).await?))
     }

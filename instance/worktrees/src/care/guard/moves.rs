@@ -2,8 +2,10 @@
 //! that it is not taken for an agent's doing. On disk, since a guard outlives a process.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     path::{Path, PathBuf},
+    sync::{LazyLock, Mutex},
+    time::{Duration, Instant},
 };
 
 use qd_git::Repo;
@@ -75,9 +77,45 @@ pub(crate) async fn note_reference(mirror: &Repo, name: &str, to: &str) -> Resul
     }
 }
 
+/// How long a move may take after it was noted.
+const UNDER_WAY: Duration = Duration::from_secs(3 * 60);
+
+/// What was noted lately, by the folder of guards: a guard that opens while a move is under way has to know of it.
+static LATELY: LazyLock<Mutex<HashMap<PathBuf, VecDeque<(Instant, String)>>>> = LazyLock::new(Mutex::default);
+
+fn lately(guards: &Path, more: Option<&str>) -> String {
+    let mut all = match LATELY.lock() {
+        Ok(guard) => guard,
+        Err(poisoned) => poisoned.into_inner(),
+    };
+    let lines = all.entry(guards.to_owned()).or_default();
+    while lines.front().is_some_and(|(at, _)| at.elapsed() > UNDER_WAY) {
+        lines.pop_front();
+    }
+    if let Some(text) = more {
+        lines.push_back((Instant::now(), text.to_owned()));
+        return String::new();
+    }
+    lines.iter().map(|(_, text)| text.as_str()).collect()
+}
+
+/// Notes beside a run's guard that has just opened what may still be under way. Of the run itself nothing is: its agent
+/// is about to begin.
+pub(crate) async fn note_lately(guards: &Path, path: &Path, run: &RunId) -> Result<(), WorktreeError> {
+    let own = Move::Run(run).line();
+    let others: String = lately(guards, None).split_inclusive('\n').filter(|line| *line != own).collect();
+    append(path, &others).await
+}
+
 /// Notes moves beside every open guard. A line is written in one piece.
 pub(crate) async fn note(guards: &Path, moves: &[Move<'_>]) -> Result<(), WorktreeError> {
     let text: String = moves.iter().map(Move::line).collect();
+    // Before the open ones are listed: one that opens in between finds it here.
+    let moved: String =
+        moves.iter().filter(|each| !matches!(each, Move::Guarded(_))).map(Move::line).collect();
+    if !moved.is_empty() {
+        lately(guards, Some(&moved));
+    }
     for run in open(guards).await? {
         append(&guards.join(format!("{run}.{MOVES}")), &text).await?;
     }
