@@ -1,7 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+pub mod backoff;
+pub mod breaker;
 pub mod calendar;
+pub mod chance;
 pub mod feature;
+pub mod hours;
+pub mod loops;
+pub mod recurring;
 pub mod run;
 pub mod schedule;
 pub mod transition;
