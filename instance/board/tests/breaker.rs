@@ -85,6 +85,7 @@ fn a_used_up_quota_pauses_until_its_reset_and_is_said_once() {
     assert_eq!(breaker.quota_exhausted(&claude, t(3660), t(6)), None, "a minute more is the same news");
     assert_eq!(breaker.ask(&claude, t(3659)), Answer::Paused { until: t(3660), reason: Reason::Quota });
     assert_eq!(breaker.quota_exhausted(&claude, t(1800), t(7)), None, "the longest counts");
+    assert_eq!(breaker.look(&claude, t(1900)), Answer::Paused { until: t(3660), reason: Reason::Quota });
     // The weekly quota, too.
     assert_eq!(paused(breaker.quota_exhausted(&claude, t(90_000), t(10)), 10), 89_990);
     assert_eq!(breaker.ask(&claude, t(90_000)), Answer::Trial);
