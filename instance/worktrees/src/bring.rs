@@ -24,7 +24,7 @@ impl GitWorktrees {
         for commit in [head, onto] {
             self.need_commit(&mirror, repository, commit).await?;
         }
-        self.note_work(run).await?;
+        let _work = self.note_work(run).await?;
         let _turn = self.turns.take(worktree.path.clone()).await;
         let what = "bringing a worktree up to date";
         let merge = mirror.merge_tree(onto, head).await.map_err(git(what))?;
@@ -54,7 +54,7 @@ impl GitWorktrees {
         let mirror = self.mirror(repository).await?;
         let worktree = self.need_worktree(repository, run).await?;
         self.need_commit(&mirror, repository, commit).await?;
-        self.note_work(run).await?;
+        let _work = self.note_work(run).await?;
         let _turn = self.turns.take(worktree.path.clone()).await;
         let what = "taking a commit back";
         self.repair(&mirror, run, &worktree).await?;

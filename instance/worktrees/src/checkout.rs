@@ -19,7 +19,7 @@ impl GitWorktrees {
         self.need_commit(&mirror, repository, commit).await?;
         self.remove_checkout(repository, run, purpose).await?;
         let path = self.layout.checkout(run, purpose);
-        self.note_work(run).await?;
+        let _work = self.note_work(run).await?;
         let _turn = self.turns.take(path.clone()).await;
         let added = mirror.worktree_add(&path, &At::Detached(commit.clone())).await;
         added.map_err(git("checking a commit out"))?;
@@ -33,7 +33,7 @@ impl GitWorktrees {
         purpose: &Purpose,
     ) -> Result<(), WorktreeError> {
         let path = self.layout.checkout(run, purpose);
-        self.note_work(run).await?;
+        let _work = self.note_work(run).await?;
         let _turn = self.turns.take(path.clone()).await;
         self.refuse_occupied(std::slice::from_ref(&path)).await?;
         self.discard(&path).await?;

@@ -27,7 +27,7 @@ impl GitWorktrees {
         let mirror = self.mirror(repository).await?;
         let path = self.layout.worktree(run);
         let _turn = self.turns.take(path.clone()).await;
-        self.note_work(run).await?;
+        let _work = self.note_work(run).await?;
         let known = record(&mirror, run).await?;
         if let (Some(branch), Some(base)) = (known.branch, known.base) {
             let worktree = Worktree { path, branch, base };
@@ -80,7 +80,7 @@ impl GitWorktrees {
                 return Err(WorktreeError::BranchTaken { branch: worktree.branch.clone(), at: at.clone() });
             }
         }
-        note_reference(mirror, &branch_ref(run), &format!("ref: {reference}")).await?;
+        let _moving = note_reference(mirror, &branch_ref(run), &format!("ref: {reference}")).await?;
         mirror.point(&branch_ref(run), &worktree.branch).await.map_err(git("recording a run's branch"))?;
         swap(mirror, &reference, &worktree.base, at.as_ref()).await
     }

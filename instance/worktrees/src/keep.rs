@@ -135,7 +135,7 @@ impl GitWorktrees {
             other => other?,
         };
         self.refuse_occupied(&folders).await?;
-        self.note_work(run).await?;
+        let _work = self.note_work(run).await?;
         let kept = self.preserve_in(&mirror, run, None, "The worktree was removed.", stamp).await?;
         for purpose in &checkouts {
             self.remove_checkout(repository, run, purpose).await?;
@@ -161,17 +161,17 @@ impl GitWorktrees {
                 let tips = std::slice::from_ref(&at);
                 let more =
                     mirror.has_more_than(tips, &[&format!("{FORGE}*")], &safe).await.map_err(git(what))?;
-                note_reference(mirror, &reference, GONE).await?;
+                let _moving = note_reference(mirror, &reference, GONE).await?;
                 if more || mirror.delete_ref(&reference, &at).await.map_err(git(what))? != Swap::Done {
                     return Err(WorktreeError::Raced { reference });
                 }
             }
-            note_reference(mirror, &branch_ref(run), GONE).await?;
+            let _moving = note_reference(mirror, &branch_ref(run), GONE).await?;
             mirror.unpoint(&branch_ref(run)).await.map_err(git(what))?;
         }
         if let Some(base) = known.base {
             let reference = base_ref(run);
-            note_reference(mirror, &reference, GONE).await?;
+            let _moving = note_reference(mirror, &reference, GONE).await?;
             if mirror.delete_ref(&reference, &base).await.map_err(git(what))? != Swap::Done {
                 return Err(WorktreeError::Raced { reference });
             }

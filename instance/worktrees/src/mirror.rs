@@ -38,7 +38,7 @@ pub(crate) async fn swap(
     if expected == Some(new) {
         return Ok(());
     }
-    note_reference(mirror, reference, new.as_str()).await?;
+    let _moving = note_reference(mirror, reference, new.as_str()).await?;
     match mirror.update_ref(reference, new, expected).await.map_err(git("moving a reference"))? {
         Swap::Done => Ok(()),
         Swap::Lost { actual } if actual.as_ref() == Some(new) => Ok(()),

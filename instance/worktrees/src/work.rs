@@ -89,7 +89,7 @@ impl GitWorktrees {
         let worktree = self.need_worktree(repository, run).await?;
         self.need_commit(&mirror, repository, candidate).await?;
         let _turn = self.turns.take(worktree.path.clone()).await;
-        self.note_work(run).await?;
+        let _work = self.note_work(run).await?;
         self.repair(&mirror, run, &worktree).await?;
         let branch = format!("refs/heads/{}", worktree.branch);
         let at = mirror.resolve(&branch).await.map_err(git("reading the run's branch"))?;

@@ -246,14 +246,14 @@ impl GitWorktrees {
             }
             let _turn = self.turns.take(self.layout.worktree(&kept.run)).await;
             let mirror = self.mirror(&kept.repository).await?;
-            note_reference(&mirror, &preserved_ref(&kept.run), GONE).await?;
+            let _moving = note_reference(&mirror, &preserved_ref(&kept.run), GONE).await?;
             // More may have been preserved since it was looked at: then it is young again.
             let deleted = mirror.delete_ref(&preserved_ref(&kept.run), &kept.commit).await;
             if deleted.map_err(git(what))? != Swap::Done {
                 continue;
             }
             let reference = note_ref(&kept.run);
-            note_reference(&mirror, &reference, GONE).await?;
+            let _moving = note_reference(&mirror, &reference, GONE).await?;
             if let Some(note) = mirror.resolve(&reference).await.map_err(git(what))? {
                 // A note without work is nobody's; the next one replaces it.
                 let _ = mirror.delete_ref(&reference, &note).await.map_err(git(what))?;

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use compare::Violation;
 use compare::{Finding, Known, Undo, compare};
-use moves::{GONE, MOVES, Move, Moves};
+use moves::{GONE, MOVES, Move, Moves, UnderWay};
 use shot::{Held, Shot, unhex};
 
 use crate::{
@@ -96,13 +96,13 @@ impl GitWorktrees {
         tokio::fs::create_dir_all(&guards).await.map_err(io("making a folder", &guards))?;
         let beside: Vec<RunId> =
             moves::open(&guards).await?.into_iter().filter(|other| other != run).collect();
-        moves::note(&guards, &[Move::Guarded(run)]).await?;
+        let _guarded = moves::note(&guards, &[Move::Guarded(run)]).await?;
         // From here on moves are noted; the shot comes after, so that none falls in between.
         let path = self.moves_file(run);
         tokio::fs::write(&path, "").await.map_err(io("opening a guard", &path))?;
         let others: Vec<Move<'_>> = beside.iter().map(Move::Guarded).collect();
         moves::note_for(&path, &others).await?;
-        moves::note_lately(&guards, &path, run).await?;
+        moves::note_under_way(&guards, &path, run).await?;
         let before = Some(self.shot(&mirror, &admin).await?);
         let found = earlier.map(|guard| guard.found).unwrap_or_default();
         let guard = Guard { repository: repository.clone(), branch: worktree.branch, admin, before, found };
@@ -175,7 +175,7 @@ impl GitWorktrees {
         match undo {
             Undo::File { path, held } => restore(path, held.as_ref()).await,
             Undo::Reference { name, back, from } => {
-                moves::note_reference(mirror, name, back.as_deref().unwrap_or(GONE)).await?;
+                let _moving = moves::note_reference(mirror, name, back.as_deref().unwrap_or(GONE)).await?;
                 let put = mirror.put_reference(name, back.as_deref(), from.as_deref()).await;
                 if let Err(error) = put {
                     // It was moved once more: the next check looks at it again.
@@ -194,24 +194,19 @@ impl GitWorktrees {
     }
 
     /// Notes that the instance works on a run's folders.
-    pub(crate) async fn note_work(&self, run: &RunId) -> Result<(), WorktreeError> {
+    pub(crate) async fn note_work(&self, run: &RunId) -> Result<UnderWay, WorktreeError> {
         moves::note(&self.layout.guards(), &[Move::Run(run)]).await
     }
 
     /// What the forge's branches are before a fetch: a guard may open while it is under way.
-    pub(crate) async fn before_fetch(&self, mirror: &Repo) -> Result<Option<Forge>, WorktreeError> {
-        let guards = self.layout.guards();
-        moves::note(&guards, &[Move::Fetching(mirror)]).await?;
-        Ok(Some(forge(mirror).await?))
+    pub(crate) async fn before_fetch(&self, mirror: &Repo) -> Result<Fetch, WorktreeError> {
+        let under_way = moves::note(&self.layout.guards(), &[Move::Fetching(mirror)]).await?;
+        Ok(Fetch { _under_way: under_way, before: forge(mirror).await? })
     }
 
     /// Notes what a fetch moved.
-    pub(crate) async fn after_fetch(
-        &self,
-        mirror: &Repo,
-        before: Option<Forge>,
-    ) -> Result<(), WorktreeError> {
-        let Some(before) = before else { return Ok(()) };
+    pub(crate) async fn after_fetch(&self, mirror: &Repo, fetch: Fetch) -> Result<(), WorktreeError> {
+        let before = &fetch.before;
         let after = forge(mirror).await?;
         let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
         let differ = names.into_iter().filter(|name| before.get(*name) != after.get(*name));
@@ -222,8 +217,15 @@ impl GitWorktrees {
             })
             .collect();
         moves.push(Move::Fetched(mirror));
-        moves::note(&self.layout.guards(), &moves).await
+        let _moved = moves::note(&self.layout.guards(), &moves).await?;
+        Ok(())
     }
+}
+
+/// A fetch that is under way.
+pub(crate) struct Fetch {
+    _under_way: UnderWay,
+    before: Forge,
 }
 
 type Forge = BTreeMap<String, String>;

@@ -2,10 +2,12 @@
 //! that it is not taken for an agent's doing. On disk, since a guard outlives a process.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::{Path, PathBuf},
-    sync::{LazyLock, Mutex},
-    time::{Duration, Instant},
+    sync::{
+        LazyLock, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use qd_git::Repo;
@@ -70,56 +72,67 @@ fn guards_beside(mirror: &Repo) -> Option<PathBuf> {
 }
 
 /// Notes a reference's move beside every open guard. To be called before it is moved.
-pub(crate) async fn note_reference(mirror: &Repo, name: &str, to: &str) -> Result<(), WorktreeError> {
+pub(crate) async fn note_reference(
+    mirror: &Repo,
+    name: &str,
+    to: &str,
+) -> Result<Option<UnderWay>, WorktreeError> {
     match guards_beside(mirror) {
-        Some(guards) => note(&guards, &[Move::Reference { mirror, name, to }]).await,
-        None => Ok(()),
+        Some(guards) => note(&guards, &[Move::Reference { mirror, name, to }]).await.map(Some),
+        None => Ok(None),
     }
 }
 
-/// How long a move may take after it was noted.
-const UNDER_WAY: Duration = Duration::from_secs(3 * 60);
+/// What is under way in this process, by the folder of guards: a guard that opens meanwhile has to know of it.
+static UNDER_WAY: LazyLock<Mutex<HashMap<PathBuf, BTreeMap<u64, String>>>> = LazyLock::new(Mutex::default);
 
-/// What was noted lately, by the folder of guards: a guard that opens while a move is under way has to know of it.
-static LATELY: LazyLock<Mutex<HashMap<PathBuf, VecDeque<(Instant, String)>>>> = LazyLock::new(Mutex::default);
-
-fn lately(guards: &Path, more: Option<&str>) -> String {
-    let mut all = match LATELY.lock() {
+fn under_way<T>(look: impl FnOnce(&mut HashMap<PathBuf, BTreeMap<u64, String>>) -> T) -> T {
+    let mut all = match UNDER_WAY.lock() {
         Ok(guard) => guard,
         Err(poisoned) => poisoned.into_inner(),
     };
-    let lines = all.entry(guards.to_owned()).or_default();
-    while lines.front().is_some_and(|(at, _)| at.elapsed() > UNDER_WAY) {
-        lines.pop_front();
-    }
-    if let Some(text) = more {
-        lines.push_back((Instant::now(), text.to_owned()));
-        return String::new();
-    }
-    lines.iter().map(|(_, text)| text.as_str()).collect()
+    look(&mut all)
 }
 
-/// Notes beside a run's guard that has just opened what may still be under way. Of the run itself nothing is: its agent
-/// is about to begin.
-pub(crate) async fn note_lately(guards: &Path, path: &Path, run: &RunId) -> Result<(), WorktreeError> {
+/// A move that was noted and is not over yet. To be kept until it is.
+#[must_use = "a guard that opens before the move is over would take it for an agent's"]
+pub(crate) struct UnderWay {
+    guards: PathBuf,
+    number: u64,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        under_way(|all| {
+            if let Some(moves) = all.get_mut(&self.guards) {
+                moves.remove(&self.number);
+            }
+        });
+    }
+}
+
+/// Notes beside a run's guard that has just opened what is under way. Of the run itself nothing is: its agent is about
+/// to begin.
+pub(crate) async fn note_under_way(guards: &Path, path: &Path, run: &RunId) -> Result<(), WorktreeError> {
     let own = Move::Run(run).line();
-    let others: String = lately(guards, None).split_inclusive('\n').filter(|line| *line != own).collect();
+    let all: String =
+        under_way(|all| all.get(guards).into_iter().flat_map(BTreeMap::values).cloned().collect());
+    let others: String = all.split_inclusive('\n').filter(|line| *line != own).collect();
     append(path, &others).await
 }
 
 /// Notes moves beside every open guard. A line is written in one piece.
-pub(crate) async fn note(guards: &Path, moves: &[Move<'_>]) -> Result<(), WorktreeError> {
+pub(crate) async fn note(guards: &Path, moves: &[Move<'_>]) -> Result<UnderWay, WorktreeError> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
     let text: String = moves.iter().map(Move::line).collect();
     // Before the open ones are listed: one that opens in between finds it here.
-    let moved: String =
-        moves.iter().filter(|each| !matches!(each, Move::Guarded(_))).map(Move::line).collect();
-    if !moved.is_empty() {
-        lately(guards, Some(&moved));
-    }
+    let moved = moves.iter().filter(|each| !matches!(each, Move::Guarded(_))).map(Move::line).collect();
+    let token = UnderWay { guards: guards.to_owned(), number: NUMBER.fetch_add(1, Ordering::Relaxed) };
+    under_way(|all| all.entry(guards.to_owned()).or_default().insert(token.number, moved));
     for run in open(guards).await? {
         append(&guards.join(format!("{run}.{MOVES}")), &text).await?;
     }
-    Ok(())
+    Ok(token)
 }
 
 /// Notes moves beside one guard.
