@@ -172,6 +172,9 @@ fn teams(config: &Config, add: &mut impl FnMut(String, String)) {
         for (number, rung) in team.ladder.iter().enumerate() {
             known_agent(config, key(&format!("ladder.{number}.agent")), &rung.agent, add);
         }
+        if let Err(error) = qd_board::hours::QuietHours::parse(&team.quiet) {
+            add(key("quiet"), error.to_string());
+        }
         let known: Vec<&str> = config.repositories.iter().map(|each| each.name.as_str()).collect();
         for (number, name) in team.repositories.iter().enumerate() {
             if !known.contains(&name.as_str()) {

@@ -71,6 +71,9 @@ pub enum Verb {
     /// Long operations: what is under way, what gave up
     #[command(subcommand)]
     Operation(OperationVerb),
+    /// Features that are filed again and again
+    #[command(subcommand)]
+    Recurring(RecurringVerb),
     /// Work that was kept when its worktree went
     #[command(subcommand)]
     Preserved(PreservedVerb),
@@ -144,6 +147,56 @@ pub enum OperationVerb {
     Stop {
         /// Its number
         id: u64,
+    },
+}
+
+/// What to do with recurring features.
+#[derive(Debug, Subcommand)]
+pub enum RecurringVerb {
+    /// List them
+    List,
+    /// Add one
+    Add {
+        /// What it is called
+        name: String,
+        /// A cron expression in the fleet's time zone, like "0 6 * * mon", or @daily
+        #[arg(long)]
+        cron: String,
+        /// The feature's title; the name, if left out
+        #[arg(long)]
+        title: Option<String>,
+        /// Everything else of the feature
+        #[command(flatten)]
+        fields: Box<Fields>,
+        /// Release each to the team at once
+        #[arg(long)]
+        ready: bool,
+        /// Where, if the team has several repositories
+        #[arg(long)]
+        repository: Option<RepositoryName>,
+        /// Left out if it can't start within so many minutes
+        #[arg(long, value_name = "MINUTES")]
+        deadline: Option<u32>,
+    },
+    /// File its feature right now
+    Run {
+        /// Which
+        name: String,
+    },
+    /// Let it stand still
+    Suspend {
+        /// Which
+        name: String,
+    },
+    /// Let it go on with its next occurrence
+    Resume {
+        /// Which
+        name: String,
+    },
+    /// Remove it; what it filed stays
+    Remove {
+        /// Which
+        name: String,
     },
 }
 

@@ -1,7 +1,7 @@
 //! What the local API says and takes. Views hold what was derived; the domain's own types stay in `qd-board`.
 
 use jiff::Timestamp;
-use qd_board::{Assignment, CheckFact, Clash, Feature, Feedback, RunEnd, Waits};
+use qd_board::{Assignment, CheckFact, Clash, Feature, Feedback, NewFeature, RunEnd, Waits};
 use qd_types::{
     Approval, Ballot, CommitId, FeatureId, InstanceName, Line, PersonId, RepositoryName, RunId, Stage, Step,
 };
@@ -305,6 +305,44 @@ pub struct PrunePreserved {
     /// What was preserved more days ago than this; left out, as configured.
     #[serde(default)]
     pub days: Option<u32>,
+}
+
+/// A recurring feature to be added.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewRecurring {
+    /// What it is called.
+    pub name: String,
+    /// A cron expression of five fields in the fleet's time zone, or `@daily` and the like.
+    pub schedule: String,
+    /// The feature that is filed.
+    pub feature: NewFeature,
+    /// Left out if it can't start within so many minutes; 60 unless said.
+    #[serde(default)]
+    pub start_deadline_minutes: Option<u32>,
+}
+
+/// A recurring feature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RecurringView {
+    /// What it is called.
+    pub name: String,
+    /// When.
+    pub schedule: String,
+    /// The feature that is filed.
+    pub feature: NewFeature,
+    /// Whether it stands still.
+    pub suspended: bool,
+    /// Left out if it can't start within so many minutes.
+    pub start_deadline_minutes: u32,
+    /// The occurrence that was filed or left out last.
+    #[schemars(with = "Option<String>")]
+    pub last: Option<Timestamp>,
+    /// The next one; none while it is suspended.
+    #[schemars(with = "Option<String>")]
+    pub next: Option<Timestamp>,
+    /// The feature that it filed the last time, while that is open.
+    pub open: Option<FeatureId>,
 }
 
 /// What the instance is.

@@ -1,16 +1,17 @@
 #![doc = include_str!("../README.md")]
 
-pub mod failure;
-pub mod feature;
-pub mod operation;
-pub mod rules;
 pub mod backoff;
 pub mod breaker;
 pub mod calendar;
 pub mod chance;
+pub mod failure;
+pub mod feature;
 pub mod hours;
 pub mod loops;
+pub mod operation;
 pub mod recurring;
+pub mod reset;
+pub mod rules;
 pub mod run;
 pub mod schedule;
 pub mod transition;

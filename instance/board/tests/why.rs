@@ -99,7 +99,7 @@ fn ready_says_what_it_waits_for() {
     insta::assert_snapshot!(say(Hold::TeamPaused("mira, holidays".into())), @"Some(Paused): The team is paused: mira, holidays.");
     insta::assert_snapshot!(say(Hold::Quiet(later)), @"Some(Time): Quiet hours until Thu 07:00.");
     insta::assert_snapshot!(say(Hold::Until(later)), @"Some(Time): The last run failed. It is tried again at Thu 07:00.");
-    insta::assert_snapshot!(say(Hold::Broken("repository sample".into(), later)), @"Some(Time): Repository sample failed too often. Paused until Thu 07:00.");
+    insta::assert_snapshot!(say(Hold::Broken("repository sample".into(), later)), @"Some(Time): Repository sample can't be used before Thu 07:00.");
     insta::assert_snapshot!(say(Hold::Budget { minutes: 30, spent: 31 }), @"Some(Budget): Its budget of 30 min is used up, 31 min were worked. Needs a person.");
     insta::assert_snapshot!(say(Hold::Reviews { open: 5, limit: 5 }), @"Some(Slot): 5 features wait in review, 5 may. Starts when one is decided.");
     insta::assert_snapshot!(say(Hold::Overlaps("A-7".parse().unwrap(), "src/a.rs".into())), @"Some(Conflict): A-7 works on src/a.rs too. Starts after it.");

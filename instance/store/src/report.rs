@@ -70,6 +70,17 @@ fn alert(
 }
 
 impl Store {
+    /// Something about the team as a whole that people have to know, or that is over. Said once: whoever raises it again
+    /// under the same key before it is over says nothing new to the bot.
+    pub async fn raise(&self, key: &str, text: &str, over: bool, now: Timestamp) -> Result<(), StoreError> {
+        let (key, text) = (key.to_owned(), text.to_owned());
+        self.write(move |c| {
+            crate::events::write(c, &crate::events::Draft::new("team", "team_alert", text.clone()), now)?;
+            push(c, None, now, &Report::Alert(Alert { key, over, text }))
+        })
+        .await
+    }
+
     /// Reports to be shipped now, numbered, oldest first; the same again until they are acknowledged.
     pub async fn ship(&self, limit: usize) -> Result<Vec<Envelope<Report>>, StoreError> {
         self.write(move |c| {

@@ -102,3 +102,40 @@ async fn reports_of_one_feature_are_merged_until_they_are_shipped() {
     assert_eq!(shipped.len(), 1);
     assert!(shipped.iter().all(|envelope| envelope.seq == 1 && matches!(envelope.body, Report::Feature(_))));
 }
+
+#[tokio::test]
+async fn what_recurs_is_filed_once_and_left_out_where_it_can_not_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("board.db"), settings()).unwrap();
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    let mira = "mira".parse().unwrap();
+    let tidy = NewFeature::titled("Tidy up");
+    let start = at("2026-11-21T05:00:00Z");
+    let recurring = qd_board::recurring::Recurring::new("tidy", "0 6 * * *".parse().unwrap(), tidy, start);
+    store.add_recurring(&mira, recurring, start).await.unwrap();
+    let due = async |text: &str| {
+        let (zone, sample) = (jiff::tz::TimeZone::UTC, "sample".parse().ok());
+        store.file_due(zone, sample, "team".parse().unwrap(), at(text)).await.unwrap()
+    };
+    assert_eq!(due("2026-11-21T05:59:00Z").await, 0);
+    assert_eq!(due("2026-11-21T06:00:10Z").await, 1);
+    assert_eq!(due("2026-11-21T06:00:20Z").await, 0, "once");
+    assert_eq!(due("2026-11-22T06:00:10Z").await, 0, "the last one is open");
+    let first: FeatureId = "A-1".parse().unwrap();
+    store.happen(&mira, &first, qd_board::Happened::Cancelled, None, None, start).await.unwrap();
+    assert_eq!(due("2026-11-23T08:00:00Z").await, 0, "too late");
+    assert_eq!(due("2026-11-24T06:30:00Z").await, 1);
+    let said: Vec<String> = store
+        .events_after(0, 100)
+        .await
+        .unwrap()
+        .into_iter()
+        .filter(|event| event.kind == "recurring")
+        .map(|event| event.text)
+        .collect();
+    insta::assert_snapshot!(said.join("\n"), @"
+    Recurring feature tidy is added: 0 6 * * *.
+    Recurring feature tidy left 2026-11-22T06:00:00Z out: A-1, made the last time, is still open.
+    Recurring feature tidy left 2026-11-23T06:00:00Z out: 120 minutes late; it may start up to 60 minutes late.
+    ");
+}

@@ -5,7 +5,7 @@ use qd_api::{EventView, FeatureView, MoveFeature, Place, WhyView};
 use qd_board::{
     Comment, EditFeature, Happened, NewFeature, RunEnd, Source, SourceKind, Wanted, wanted::MAX_TITLE,
 };
-use qd_types::{FeatureId, Stage};
+use qd_types::{FeatureId, RepositoryName, Stage};
 
 use crate::{
     options::TeamOptions,
@@ -60,15 +60,11 @@ impl Team {
         caller.person.may_command_board().map_err(problem::forbidden)?;
         let options = self.options();
         let repository = match (&new.repository, options.only_repository()) {
-            (Some(name), _) if options.repositories.contains_key(name) => name.clone(),
-            (None, Some(name)) => name.clone(),
             (Some(name), _) => {
-                return Err(problem::invalid(format!(
-                    "repository: {} has no {name}. It has {}.",
-                    options.name,
-                    known(&options)
-                )));
+                self.known_repository(name)?;
+                name.clone()
             }
+            (None, Some(name)) => name.clone(),
             (None, None) => {
                 return Err(problem::invalid(format!(
                     "repository: {} has several, name one of {}.",
@@ -80,6 +76,15 @@ impl Team {
         let now = Timestamp::now();
         let added = self.store().add(&caller.person.id, new, repository, now).await;
         added.map(|snapshot| views::feature(snapshot, now)).map_err(problem::from_store)
+    }
+
+    pub(crate) fn known_repository(&self, name: &RepositoryName) -> Answer<()> {
+        let options = self.options();
+        if options.repositories.contains_key(name) {
+            return Ok(());
+        }
+        let text = format!("repository: {} has no {name}. It has {}.", options.name, known(&options));
+        Err(problem::invalid(text))
     }
 
     /// Edits a feature.

@@ -1,12 +1,14 @@
 #![doc = include_str!("../README.md")]
 
 mod api;
+mod circuits;
 mod control;
 mod features;
 mod options;
 mod preserved;
 mod problem;
 mod reconcile;
+mod recurring;
 mod saga;
 mod scheduler;
 mod team;

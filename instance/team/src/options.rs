@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use jiff::tz::TimeZone;
 use qd_agents::{Agent, CheckSpec};
-use qd_board::{Rules, schedule::Limits};
+use qd_board::{Rules, hours::QuietHours, schedule::Limits};
 use qd_store::Settings;
 use qd_types::{InstanceName, RepositoryName};
 use qd_worktrees::{RepositorySpec, Setup};
@@ -57,7 +57,7 @@ pub struct TeamOptions {
     /// Who works on what; without a default agent, features wait for a person.
     pub rules: Arc<Rules>,
     /// Times in which nothing starts.
-    pub quiet: Vec<String>,
+    pub quiet: QuietHours,
     /// The fleet's time zone.
     pub zone: TimeZone,
     /// Bytes that worktrees, check-outs and pools may take.

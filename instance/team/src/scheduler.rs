@@ -1,9 +1,6 @@
 //! Looks at the board and opens runs. It takes no hints: it looks after every change, and every few seconds.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
 use jiff::Timestamp;
 use qd_board::{
@@ -12,7 +9,7 @@ use qd_board::{
 };
 use qd_store::{NewRun, StoreError};
 
-use crate::{saga, team::Team};
+use crate::{circuits, recurring, saga, team::Team};
 
 /// Features looked at in one go; more wait until these have moved.
 const LOOKED_AT: usize = 1024;
@@ -24,8 +21,14 @@ const SETTLE: Duration = Duration::from_millis(20);
 /// Opens runs until the task is dropped.
 pub(crate) async fn run(team: Team) {
     let mut commits = team.store().commits();
+    if let Err(error) = team.load_circuits().await {
+        tracing::error!(%error, "what an older process knew of broken things can't be read");
+    }
     loop {
         commits.borrow_and_update();
+        if let Err(error) = recurring::file_due(&team).await {
+            tracing::error!(%error, "recurring features could not be looked at");
+        }
         if let Err(error) = look(&team).await {
             tracing::error!(%error, "the scheduler could not look at the board");
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -58,7 +61,10 @@ async fn look(team: &Team) -> Result<(), StoreError> {
             assigned_by: assignment.by,
         };
         match team.store().open_run(new, Timestamp::now()).await {
-            Ok(run) => saga::start(team, run.id),
+            Ok(run) => {
+                team.attempt(&run.agent, &snapshot.feature.repository).await?;
+                saga::start(team, run.id);
+            }
             // A person moved it meanwhile: the next look sees that.
             Err(StoreError::Refused(refused)) => {
                 tracing::info!(feature = %id, %refused, "not started");
@@ -80,14 +86,14 @@ pub(crate) async fn explain(team: &Team) -> Result<(usize, Vec<Said>), StoreErro
     let paused: Option<crate::control::Pause> = team.store().switch("paused").await?;
     let paused = paused.map(|pause| pause.sentence());
     let now = Timestamp::now();
-    let broken = BTreeMap::new();
+    let broken = team.circuits(|breaker| circuits::paused(breaker, now));
     let none = Rules::default();
     let rules = if options.agents.is_empty() { &none } else { options.rules.as_ref() };
     let around = Surroundings {
         now,
         today: now.to_zoned(options.zone.clone()).date(),
         paused: paused.as_deref(),
-        quiet_until: None,
+        quiet_until: options.quiet.quiet(now, &options.zone),
         broken: &broken,
         open: &scene.open,
         rules,

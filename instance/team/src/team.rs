@@ -13,6 +13,7 @@ use qd_api::{
     ApprovalView, CastVote, DiffView, EventView, Problem, RunSummary, RunView, TeamView, TranscriptEntry,
     TranscriptPage,
 };
+use qd_board::breaker::Breaker;
 use qd_store::{Store, StoreError};
 use qd_types::{FeatureId, InstanceName, Person, RepositoryName, RunId, Vote};
 use qd_worktrees::Worktrees;
@@ -73,6 +74,7 @@ struct Inner {
     trains: Mutex<HashMap<RepositoryName, Arc<tokio::sync::Mutex<()>>>>,
     tasks: tokio::sync::Mutex<JoinSet<()>>,
     weighed: Mutex<Option<Instant>>,
+    circuits: Mutex<Breaker>,
     runs: Mutex<JoinSet<()>>,
 }
 
@@ -93,6 +95,7 @@ impl Team {
                 trains: Mutex::default(),
                 tasks: tokio::sync::Mutex::new(JoinSet::new()),
                 weighed: Mutex::new(None),
+                circuits: Mutex::default(),
                 runs: Mutex::new(JoinSet::new()),
             }),
         })
@@ -202,6 +205,11 @@ impl Team {
             *weighed = Some(Instant::now());
         }
         now
+    }
+
+    /// Looks at the circuits, or changes them; whoever changes them keeps them, see `circuits`.
+    pub(crate) fn circuits<T>(&self, look: impl FnOnce(&mut Breaker) -> T) -> T {
+        look(&mut lock(&self.inner.circuits))
     }
 
     /// Where an attachment is kept: by its content, under its own name.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::Router;
-use qd_board::{Rules, schedule::Limits};
+use qd_board::{Rules, hours::QuietHours, schedule::Limits};
 use qd_console::Console;
 use qd_core::chat::Commands;
 use qd_forge_local::{Imported, LocalForge, LocalForgeError};
@@ -305,7 +305,8 @@ pub(crate) fn options(plan: &FleetPlan, team: &TeamPlan) -> TeamOptions {
             .map(|(name, agent)| (name.clone(), Arc::new(agent.clone()) as Arc<dyn qd_agents::Agent>))
             .collect(),
         rules: Arc::new(rules),
-        quiet: team.quiet.clone(),
+        // Checked as well.
+        quiet: QuietHours::parse(&team.quiet).unwrap_or_default(),
         zone: plan.zone.clone(),
         disk: team.disk,
         repositories,

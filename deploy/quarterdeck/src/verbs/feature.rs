@@ -47,31 +47,29 @@ pub(super) async fn feature(common: &Common, verb: FeatureVerb) -> Done {
             client.post(&format!("features/{id}/cancel{}", because(reason)), &()).await.map_err(explain)?
         }
     };
-    if common.json {
-        say::json(&view);
-    } else {
-        say::line(&row(&view));
-    }
+    print(common, &view);
     Ok(())
+}
+
+/// A feature in a line, or as JSON.
+pub(super) fn print(common: &Common, view: &FeatureView) {
+    if common.json {
+        say::json(view);
+    } else {
+        say::line(&row(view));
+    }
 }
 
 fn because(reason: Option<String>) -> String {
     let Some(reason) = reason else { return String::new() };
-    let encoded: String = reason
-        .bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => char::from(byte).to_string(),
-            other => format!("%{other:02X}"),
-        })
-        .collect();
-    format!("?reason={encoded}")
+    format!("?reason={}", super::encoded(&reason))
 }
 
 fn budget(fields: &Fields) -> Budget {
     Budget { cents: fields.budget_cents, tokens: fields.budget_tokens, minutes: fields.budget_minutes }
 }
 
-fn wanted(title: String, fields: Fields) -> Result<Wanted, UserError> {
+pub(super) fn wanted(title: String, fields: Fields) -> Result<Wanted, UserError> {
     Ok(Wanted {
         title,
         budget: budget(&fields),

@@ -6,6 +6,7 @@ mod feature;
 mod init;
 mod operation;
 mod preserved;
+mod recurring;
 mod run;
 mod up;
 mod vote;
@@ -45,6 +46,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, UserError> {
         Verb::Feature(verb) => feature::feature(&common, verb).await?,
         Verb::Run(verb) => run::run(&common, verb).await?,
         Verb::Operation(verb) => operation::operation(&common, verb).await?,
+        Verb::Recurring(verb) => recurring::recurring(&common, verb).await?,
         Verb::Preserved(verb) => preserved::preserved(&common, verb).await?,
         Verb::Pause { reason } => operation::pause(&common, reason).await?,
         Verb::Resume => operation::resume(&common).await?,
@@ -110,4 +112,14 @@ fn text_or_stdin(text: Option<String>) -> Result<Option<String>, UserError> {
 fn connect(common: &crate::cli::Common) -> Result<qd_api::Client, UserError> {
     let loaded = context::load(&context::sources(common)?)?;
     context::client(common, &loaded, None)
+}
+
+/// A text as a part of an address.
+fn encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => char::from(byte).to_string(),
+            other => format!("%{other:02X}"),
+        })
+        .collect()
 }

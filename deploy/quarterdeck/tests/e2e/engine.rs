@@ -309,3 +309,62 @@ fn init_says_what_is_in_the_way_and_the_command_that_mends_it() {
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("git fetch --unshallow"), "{said}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_goes_round_in_circles_is_ended() {
+    let (_project, up) =
+        fleet(&[("README.md", "x\n")], "while true; do echo trying again; sleep 0.005; done", None, "");
+    let mut client = up.client("alpha", None);
+    add(&mut client, "Circle").await;
+    let held = until(&mut client, "A-1", |view| view.feature.held.is_some()).await;
+    assert!(held.sentence.starts_with("Shell went round in circles: it said the same"), "{}", held.sentence);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quota_that_is_used_up_pauses_the_agent_until_the_stated_time_and_is_said_once() {
+    let (project, up) =
+        fleet(&[("README.md", "x\n")], "echo 'usage limit reached, try again in 3 hours'", None, "");
+    let mut client = up.client("alpha", None);
+    add(&mut client, "One").await;
+    add(&mut client, "Two").await;
+    let waits = until(&mut client, "A-1", |view| view.sentence.contains("can't be used")).await;
+    assert!(waits.sentence.starts_with("Agent shell can't be used before "), "{}", waits.sentence);
+    assert!(waits.feature.held.is_none(), "it is tried again by itself");
+    until(&mut client, "A-2", |view| view.sentence.contains("can't be used")).await;
+    let page: Vec<qd_api::EventView> = client.get("features/A-1/history").await.unwrap();
+    assert!(page.iter().any(|event| event.text.contains("changed nothing. Another run follows.")));
+    let listed = project.ok(&["operation", "list"]);
+    assert!(listed.contains("failed") && listed.contains("(quota)"), "{listed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recurring_features_are_filed_never_two_at_once() {
+    let (project, up) = fleet(&[("README.md", "x\n")], "echo x > out.txt", None, "");
+    let mut client = up.client("alpha", None);
+    let refused = |args: &[&str]| String::from_utf8(project.run(args).stderr).unwrap();
+    insta::assert_snapshot!(refused(&["recurring", "add", "tidy", "--cron", "61 6 * * *"]), @r#"quarterdeck: schedule: schedule "61 6 * * *": the minute is "61"; accepted are 0 to 59, * for all, lists (0,30), ranges (0-29) and steps (*/15)."#);
+    project.ok(&["recurring", "add", "tidy", "--cron", "0 6 * * mon", "--title", "Tidy up"]);
+    let listed = project.ok(&["recurring", "list"]);
+    assert!(listed.starts_with("tidy             0 6 * * mon    next 20"), "{listed}");
+    project.ok(&["recurring", "run", "tidy"]);
+    let view: FeatureView = client.get("features/A-1").await.unwrap();
+    assert_eq!(view.feature.wanted.source.unwrap().to_string(), "recurring tidy");
+    insta::assert_snapshot!(refused(&["recurring", "run", "tidy"]), @"quarterdeck: Not filed: A-1, made the last time, is still open.");
+    project.ok(&["recurring", "suspend", "tidy"]);
+    assert!(project.ok(&["recurring", "list"]).contains("suspended, A-1 is open"));
+    project.ok(&["recurring", "remove", "tidy"]);
+    insta::assert_snapshot!(refused(&["recurring", "run", "tidy"]), @"quarterdeck: There is no recurring feature tidy. quarterdeck recurring list shows what there is.");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn quiet_hours_let_nothing_start() {
+    let project = Project::new(&[("README.md", "x\n")]);
+    let quiet = "agent = \"shell\"\nquiet = [\"mon,tue,wed,thu,fri,sat 00:00-24:00\", \"sun 00:00-23:59\"]\n";
+    let text = config("echo x > out.txt", None).replace("agent = \"shell\"\n", quiet);
+    std::fs::write(project.folder().join("quarterdeck.toml"), text).unwrap();
+    let up = project.up(&[]);
+    let mut client = up.client("alpha", None);
+    add(&mut client, "Later").await;
+    let waits = until(&mut client, "A-1", |view| view.sentence.starts_with("Quiet hours")).await;
+    assert_eq!(waits.waits, Some(qd_board::Waits::Time));
+}

@@ -88,9 +88,6 @@ pub(super) fn first(
     }
     let feature = &candidate.feature;
     let assignment = around.rules.assign(feature).ok_or(Hold::NoAgent)?;
-    if let Some(at) = feature.not_before.filter(|at| *at > around.now) {
-        return Err(Hold::Until(at));
-    }
     if let Some(paused) = around.paused {
         return Err(Hold::TeamPaused(paused.to_owned()));
     }
@@ -101,6 +98,9 @@ pub(super) fn first(
         if let Some(until) = around.broken.get(&cause).filter(|until| **until > around.now) {
             return Err(Hold::Broken(cause, *until));
         }
+    }
+    if let Some(at) = feature.not_before.filter(|at| *at > around.now) {
+        return Err(Hold::Until(at));
     }
     if let Some(limit) = around.limits.reviews {
         let open = count(taken.all().filter(|open| !open.running));
@@ -173,7 +173,7 @@ impl Hold {
             Self::TeamPaused(by) => format!("The team is paused: {}", full_stop(by)),
             Self::Quiet(time) => format!("Quiet hours until {}.", at(time)),
             Self::Broken(cause, time) => {
-                format!("{} failed too often. Paused until {}.", capital(cause), at(time))
+                format!("{} can't be used before {}.", capital(cause), at(time))
             }
             Self::Reviews { open, limit } => {
                 format!("{open} features wait in review, {limit} may. Starts when one is decided.")

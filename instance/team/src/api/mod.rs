@@ -5,6 +5,7 @@ mod events;
 mod features;
 mod operations;
 mod preserved;
+mod recurring;
 mod request;
 mod runs;
 
@@ -27,6 +28,7 @@ pub fn router(team: Team) -> Router {
         .merge(approvals::router())
         .merge(operations::router())
         .merge(preserved::router())
+        .merge(recurring::router())
         .merge(events::router())
         .with_state(team)
 }

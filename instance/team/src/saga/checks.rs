@@ -24,6 +24,8 @@ pub(super) async fn verify(here: &Here<'_>) -> Result<(), StepError> {
         let class = FailureClass::of_words(here.run.words.as_deref().unwrap_or_default());
         return Err(StepError::failed(class, format!("{} changed nothing.", capital(&here.run.agent))));
     };
+    // There is a change: whatever the agent needs works.
+    here.team.agent_worked(&here.run.agent).await?;
     if here.run.repairs() > 0
         && here
             .run

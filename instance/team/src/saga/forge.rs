@@ -9,6 +9,7 @@ use qd_wire::v1::{CheckReport, ForgeAct, ForgeOutcome, ForgeRequest};
 use qd_worktrees::{sensitive, why_sensitive};
 
 use super::{Here, StepError, checks::base, work::checked};
+use crate::circuits;
 
 /// The branch goes to the forge.
 pub(super) async fn push(here: &Here<'_>) -> Result<(), StepError> {
@@ -17,6 +18,7 @@ pub(super) async fn push(here: &Here<'_>) -> Result<(), StepError> {
     let before = here.store().pushed(&here.run.id).await?;
     let worktrees = here.team.worktrees();
     worktrees.push(&here.repository.spec, &here.run.branch, commit, before.as_ref()).await?;
+    here.team.worked(&[circuits::repository(&here.repository.spec.name)]).await?;
     here.done(Step::Push, None, vec![RunFact::Pushed(commit.clone())]).await
 }
 

@@ -236,6 +236,12 @@ async fn take(here: &Here<'_>, step: Step) -> Result<(), StepError> {
 
 async fn end(team: &Team, run: &Run, step: Option<Step>, end: RunEnd) -> Result<(), StoreError> {
     tracing::info!(run = %run.id, ?end, "the run ends");
+    let repository = team.store().snapshot(&run.feature, Timestamp::now()).await?.feature.repository;
+    match &end {
+        RunEnd::Failed { class, .. } => team.failed(run, &repository, step, *class).await?,
+        RunEnd::Stopped { .. } => team.no_verdict(&run.agent, &repository).await?,
+        RunEnd::Merged { .. } => {}
+    }
     team.store().end_run(&run.id, step, end, Timestamp::now()).await
 }
 

@@ -7,7 +7,10 @@ use qd_agents::{
     prompt::{self, FailingCheck, Turn},
     transcript::Kind,
 };
-use qd_board::{FailureClass, PlanMode, RunEnd, SourceKind};
+use qd_board::{
+    FailureClass, PlanMode, RunEnd, SourceKind,
+    loops::{Repeats, Repetition},
+};
 use qd_store::RunFact;
 use qd_types::{CommitId, FeatureId, Step};
 use qd_worktrees::{Setup, WorktreeError};
@@ -18,6 +21,8 @@ use super::{Here, StepError, chain};
 const LOG_BYTES: usize = 16 * 1024;
 /// How long a repository's set-up script may take.
 const SETUP_LIMIT: Duration = Duration::from_secs(15 * 60);
+/// Lines in a row that have to repeat: far more than an honest agent says twice.
+const REPEATS: usize = 60;
 /// Bytes of a transcript that are looked through for a plan.
 const PLAN_BYTES: usize = 1024 * 1024;
 
@@ -196,8 +201,24 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
     let mut transcript = here.transcript()?;
     let keeper = here.keeper();
     here.team.worktrees().guard_before(name, &here.run.id).await?;
-    let worked = agent.work(task, &mut transcript, &keeper, here.stop.clone()).await;
+    let from = length(here).await;
+    let worked = tokio::select! {
+        worked = agent.work(task, &mut transcript, &keeper, here.stop.clone()) => Ok(worked),
+        // Its processes are killed when its work is dropped.
+        repeats = repeats(here, from) => Err(repeats),
+    };
     drop(transcript);
+    let worked = match worked {
+        Ok(worked) => worked,
+        Err(repeats) => {
+            crate::reconcile::end_leftover(here.team, &here.run.id).await.map_err(StepError::Again)?;
+            here.transcript()?.append(Kind::System, &format!("It went round in circles: {repeats}."))?;
+            guarded(here).await?;
+            let agent = crate::problem::capital(agent.name());
+            let reason = format!("{agent} went round in circles: it said {repeats}.");
+            return Err(StepError::failed(FailureClass::GaveUp, reason));
+        }
+    };
     guarded(here).await?;
     let end = worked.map_err(|error| {
         StepError::failed(FailureClass::Tool, format!("{}.", crate::problem::capital(&chain(&error))))
@@ -208,6 +229,31 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
         Ended::TimeLimit(_) => Err(StepError::failed(FailureClass::TimeLimit, end.sentence(agent.name()))),
         // An exit code proves nothing: the diff and the checks decide.
         Ended::Exited(_) | Ended::Signalled(_) => Ok(end),
+    }
+}
+
+/// How long the run's transcript is.
+async fn length(here: &Here<'_>) -> u64 {
+    tokio::fs::metadata(here.team.folder(&here.run.id).transcript()).await.map_or(0, |about| about.len())
+}
+
+/// Follows what the agent says from here on, and ends when it says the same over and over.
+async fn repeats(here: &Here<'_>, mut from: u64) -> Repeats {
+    let path = here.team.folder(&here.run.id).transcript();
+    let mut watch = Repetition::new(REPEATS);
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let path = path.clone();
+        let read =
+            tokio::task::spawn_blocking(move || qd_agents::transcript::read(&path, from, PLAN_BYTES)).await;
+        // A transcript that can't be read now is read the next time.
+        let Ok(Ok(page)) = read else { continue };
+        from = page.next;
+        for entry in page.entries.iter().filter(|entry| entry.kind == Kind::Output) {
+            if let Some(repeats) = entry.text.lines().find_map(|line| watch.feed(line)) {
+                return repeats;
+            }
+        }
     }
 }
 
