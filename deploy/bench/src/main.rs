@@ -7,8 +7,10 @@
 )]
 
 mod board;
+mod engine;
 mod figures;
 mod site;
+mod soak;
 mod start;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -18,7 +20,7 @@ use figures::Figures;
 /// Why a figure could not be taken.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-const KNOWN: [&str; 8] = [
+const KNOWN: [&str; 12] = [
     "instance_cold_start_ms",
     "instance_idle_rss_mib",
     "up_idle_rss_mib",
@@ -27,6 +29,10 @@ const KNOWN: [&str; 8] = [
     "feature_list_1000_p99_ms",
     "feature_create_growth",
     "fsync_per_s",
+    "schedule_decision_ms_1000",
+    "merge_train_overhead_ms",
+    "rss_mib_10000_features_1000_runs",
+    "soak_features_per_min",
 ];
 
 struct Asked {
@@ -79,6 +85,10 @@ fn measure(asked: &Asked) -> Result<(), Failure> {
             start::cold(&asked.binary, &mut figures).await?;
         }
         board::measure(&asked.binary, &mut figures, &wanted).await?;
+        engine::measure(&asked.binary, &mut figures, &wanted).await?;
+        if wanted("soak_features_per_min") {
+            soak::soak(&asked.binary, &mut figures).await?;
+        }
         if wanted("instance_idle_rss_mib") || wanted("up_idle_rss_mib") {
             start::idle(&asked.binary, &mut figures).await?;
         }

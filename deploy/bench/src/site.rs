@@ -24,9 +24,17 @@ pub struct Site {
 impl Site {
     /// Made anew.
     pub fn new() -> Result<Self, Failure> {
+        Self::with(CONFIG, &[])
+    }
+
+    /// With a configuration and files of its own.
+    pub fn with(config: &str, files: &[(&str, &str)]) -> Result<Self, Failure> {
         let dir = tempfile::Builder::new().prefix("qd-bench-").tempdir()?;
         let folder = dir.path();
-        std::fs::write(folder.join("quarterdeck.toml"), CONFIG)?;
+        std::fs::write(folder.join("quarterdeck.toml"), config)?;
+        for (name, text) in files {
+            std::fs::write(folder.join(name), text)?;
+        }
         for args in [
             &["init", "--quiet", "--initial-branch=main"][..],
             &["add", "--all"],
@@ -100,6 +108,11 @@ impl Running {
     pub fn client(&self) -> Result<Client, Failure> {
         let token = std::fs::read_to_string(self.state.join("tokens/bench"))?.trim().to_owned();
         Ok(Client::new(Target::Tcp(self.address), "alpha", Some(token)))
+    }
+
+    /// The embedded forge's repository.
+    pub fn forge(&self) -> PathBuf {
+        self.state.join("bot/forge/repos/project.git")
     }
 
     /// What it keeps in memory, in MiB (`VmRSS`).

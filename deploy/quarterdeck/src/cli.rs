@@ -389,6 +389,13 @@ pub enum FeatureVerb {
         /// Markdown; - reads it from standard input; left out, the comments are listed
         text: Option<String>,
     },
+    /// Attach a file to a feature: its agents can read it
+    Attach {
+        /// Which
+        id: FeatureId,
+        /// The file
+        file: PathBuf,
+    },
     /// File a feature that takes a merged one back, as a pull request of its own
     Revert {
         /// Which

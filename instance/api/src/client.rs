@@ -101,6 +101,16 @@ impl Client {
         self.call(Method::PATCH, path, Some(body)).await
     }
 
+    /// POST of a file, decoded.
+    pub async fn post_file<T: DeserializeOwned>(
+        &mut self,
+        path: &str,
+        bytes: Vec<u8>,
+    ) -> Result<T, ClientError> {
+        let path = format!("{}/{}", self.prefix, path.trim_start_matches('/'));
+        self.answer(Method::POST, &path, bytes).await
+    }
+
     async fn call<B: Serialize, T: DeserializeOwned>(
         &mut self,
         method: Method,
@@ -110,7 +120,16 @@ impl Client {
         let body =
             body.map(serde_json::to_vec).transpose().map_err(ClientError::Unreadable)?.unwrap_or_default();
         let path = format!("{}/{}", self.prefix, path.trim_start_matches('/'));
-        let (status, bytes) = self.send(method, &path, body).await?;
+        self.answer(method, &path, body).await
+    }
+
+    async fn answer<T: DeserializeOwned>(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<T, ClientError> {
+        let (status, bytes) = self.send(method, path, body).await?;
         if status.is_success() {
             return serde_json::from_slice(&bytes).map_err(ClientError::Unreadable);
         }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod api;
+mod attachments;
 mod circuits;
 mod control;
 mod features;

@@ -40,6 +40,13 @@ pub(super) async fn feature(common: &Common, verb: FeatureVerb) -> Done {
         FeatureVerb::Resume { id } => {
             client.post(&format!("features/{id}/resume"), &()).await.map_err(explain)?
         }
+        FeatureVerb::Attach { id, file } => {
+            let bytes = std::fs::read(&file)
+                .map_err(|error| UserError::failed(format!("{} can't be read: {error}", file.display())))?;
+            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let path = format!("features/{id}/attachments?name={}", super::encoded(&name));
+            client.post_file(&path, bytes).await.map_err(explain)?
+        }
         FeatureVerb::Revert { id, reason } => {
             client.post(&format!("features/{id}/revert"), &Because { reason }).await.map_err(explain)?
         }

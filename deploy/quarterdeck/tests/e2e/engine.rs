@@ -368,3 +368,22 @@ async fn quiet_hours_let_nothing_start() {
     let waits = until(&mut client, "A-1", |view| view.sentence.starts_with("Quiet hours")).await;
     assert_eq!(waits.waits, Some(qd_board::Waits::Time));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attachment_is_read_by_the_agent_where_it_is_kept() {
+    let agent = "cat \"$(grep -o '/[^`]*/notes.txt')\" > out.txt";
+    let (project, up) = fleet(&[("README.md", "x\n")], agent, None, "");
+    let mut client = up.client("alpha", None);
+    file(
+        &mut client,
+        Wanted { title: "Read it".into(), assignee: Some("ines".parse().unwrap()), ..Wanted::default() },
+    )
+    .await;
+    std::fs::write(project.folder().join("notes.txt"), "as agreed\n").unwrap();
+    project.ok(&["feature", "attach", "A-1", "notes.txt"]);
+    std::fs::remove_file(project.folder().join("notes.txt")).unwrap();
+    project.ok(&["feature", "edit", "A-1", "--clear", "assignee"]);
+    approve(&mut client, "A-1").await;
+    until(&mut client, "A-1", finished).await;
+    assert_eq!(main_holds(&project, "out.txt"), "as agreed");
+}

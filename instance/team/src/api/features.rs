@@ -2,7 +2,8 @@
 
 use axum::{
     Extension, Json, Router,
-    extract::{Query, State},
+    body::Bytes,
+    extract::{Query, State, rejection::BytesRejection},
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -17,6 +18,7 @@ use super::{
     request::{Body, Id},
 };
 use crate::{
+    attachments::MAX_ATTACHMENT,
     problem::{ProblemResponse, invalid},
     team::{Caller, Team},
 };
@@ -34,6 +36,10 @@ pub(super) fn router() -> Router<Team> {
         .route("/features/{id}/pause", post(pause))
         .route("/features/{id}/resume", post(resume))
         .route("/features/{id}/revert", post(revert))
+        .route(
+            "/features/{id}/attachments",
+            post(attach).layer(axum::extract::DefaultBodyLimit::max(MAX_ATTACHMENT)),
+        )
 }
 
 #[derive(Deserialize)]
@@ -136,4 +142,22 @@ async fn revert(
     Body(because): Body<Because>,
 ) -> Answer<FeatureView> {
     Ok(Json(team.revert(&caller, &id, because.reason).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Named {
+    name: String,
+}
+
+/// The body is the file.
+async fn attach(
+    State(team): State<Team>,
+    Extension(caller): Extension<Caller>,
+    Id(id): Id<FeatureId>,
+    Query(named): Query<Named>,
+    body: Result<Bytes, BytesRejection>,
+) -> Answer<FeatureView> {
+    let body = body.map_err(|_| invalid(format!("The file is larger than {} MiB.", MAX_ATTACHMENT >> 20)))?;
+    Ok(Json(team.attach(&caller, &id, &named.name, body.to_vec()).await?))
 }
