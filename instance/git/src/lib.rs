@@ -9,6 +9,7 @@ pub mod kind;
 pub mod maintain;
 pub mod names;
 pub mod objects;
+pub mod radar;
 pub mod refs;
 pub mod repo;
 pub mod spread;

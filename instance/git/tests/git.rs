@@ -435,3 +435,23 @@ async fn errors_name_the_call_and_no_secret() {
     let error = site.repo.fetch("--upload-pack=touch /tmp/x", &["main"], false).await.unwrap_err();
     assert!(matches!(error, GitError::Failed { .. }), "{error}");
 }
+
+#[tokio::test]
+async fn many_trial_merges_at_once_name_the_conflicts_of_each_pair() {
+    let site = Site::new().await;
+    let base = site.main(&[("a", "1\n"), ("b/x", "1\n"), ("c", "1\n")]).await;
+    let one = site.commit(&[&base], &[("a", "2\n"), ("b/x", "2\n"), ("c", "1\n")]).await;
+    let other = site.commit(&[&base], &[("a", "3\n"), ("b/x", "3\n"), ("c", "3\n")]).await;
+    let apart = site.commit(&[&base], &[("a", "1\n"), ("b/x", "1\n"), ("c", "1\n"), ("d", "1\n")]).await;
+    let alone = site.commit(&[], &[("d", "\n")]).await;
+    let pair = |one: &CommitId, other: &CommitId| (one.clone(), other.clone());
+    let pairs =
+        [pair(&one, &other), pair(&one, &apart), pair(&one, &alone), pair(&one, &one), pair(&other, &one)];
+    let found = site.repo.conflicts(&pairs).await.unwrap();
+    assert_eq!(found, [vec!["a", "b/x"], vec![], vec![], vec![], vec!["a", "b/x"]]);
+    let folders = site.repo.changed_folders(&[one.clone(), apart.clone()], &base).await.unwrap();
+    assert!(folders[&one].contains("b") && folders[&apart].contains(""));
+    let set = |folders: &[&str]| folders.iter().map(|folder| (*folder).to_owned()).collect();
+    assert!(qd_git::radar::may_meet(&set(&["src"]), &set(&["src/deep"])));
+    assert!(!qd_git::radar::may_meet(&set(&["src"]), &set(&["srcs", ""])));
+}

@@ -8,6 +8,7 @@ mod features;
 mod options;
 mod preserved;
 mod problem;
+mod radar;
 mod reconcile;
 mod recurring;
 mod saga;

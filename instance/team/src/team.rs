@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     options::{RepositoryOptions, TeamOptions},
-    problem, reconcile, scheduler,
+    problem, radar, reconcile, scheduler,
     uplink::{self, Uplink},
     views,
 };
@@ -106,6 +106,7 @@ impl Team {
         let mut tasks = self.inner.tasks.lock().await;
         tasks.spawn(reconcile::run(self.clone()));
         tasks.spawn(scheduler::run(self.clone()));
+        tasks.spawn(radar::run(self.clone()));
         if let Some(uplink) = uplink {
             tasks.spawn(uplink::relay_reports(self.clone(), Arc::clone(&uplink)));
             tasks.spawn(uplink::relay_orders(self.clone(), uplink));

@@ -1,13 +1,18 @@
 //! The port over git. State is on disk alone: two of these over one folder, one after the other, are as one.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
 
 use async_trait::async_trait;
 use qd_git::{DiffStat, DiffText, Git, Turns};
 use qd_types::{CommitId, RepositoryName, RunId};
 
 use crate::{
-    Brought, Found, Layout, Merged, Purpose, RepositorySpec, Stamp, Worktree, WorktreeError, Worktrees,
+    Brought, Conflicting, Found, Layout, Merged, Purpose, RepositorySpec, Stamp, Worktree, WorktreeError,
+    Worktrees,
     error::{git, io},
 };
 
@@ -18,6 +23,8 @@ pub struct GitWorktrees {
     pub(crate) layout: Layout,
     /// One operation at a time on a folder.
     pub(crate) turns: Turns<PathBuf>,
+    /// What the radar found for two commits.
+    pub(crate) conflicts: Mutex<HashMap<(CommitId, CommitId), Vec<String>>>,
 }
 
 impl GitWorktrees {
@@ -32,7 +39,7 @@ impl GitWorktrees {
         for folder in [layout.repositories(), layout.worktrees(), layout.checkouts(), layout.trash()] {
             make(&folder).await?;
         }
-        Ok(Self { git, layout, turns: Turns::default() })
+        Ok(Self { git, layout, turns: Turns::default(), conflicts: Mutex::default() })
     }
 
     /// Where things are: a sandbox mounts them.
@@ -194,6 +201,19 @@ impl Worktrees for GitWorktrees {
         let missing = || WorktreeError::NoCommit { repository: repository.clone(), commit: commit.clone() };
         let tree = crate::work::tree_of(&mirror, commit).await?.ok_or_else(missing)?;
         Ok(tree.to_string())
+    }
+
+    async fn target(&self, repository: &RepositorySpec) -> Result<Option<CommitId>, WorktreeError> {
+        self.known_target(repository).await
+    }
+
+    async fn conflicts(
+        &self,
+        repository: &RepositoryName,
+        heads: &[CommitId],
+        target: &CommitId,
+    ) -> Result<Vec<Conflicting>, WorktreeError> {
+        self.find_conflicts(repository, heads, target).await
     }
 
     async fn diff_digest(

@@ -12,6 +12,7 @@ mod list;
 mod mirror;
 pub mod occupants;
 pub mod port;
+mod radar;
 mod work;
 
 pub use adapter::GitWorktrees;
@@ -23,3 +24,4 @@ pub use error::WorktreeError;
 pub use layout::{Layout, Purpose};
 pub use port::{Brought, Found, Merged, RepositorySpec, Stamp, Worktree, Worktrees};
 pub use qd_git::{DiffStat, DiffText, Effort, Identity, Objects};
+pub use radar::Conflicting;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use qd_git::{DiffStat, DiffText, Identity};
 use qd_types::{CommitId, RepositoryName, RunId};
 
-use crate::{Care, Purpose, WorktreeError};
+use crate::{Care, Conflicting, Purpose, WorktreeError};
 
 /// A repository, as the configuration describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -211,6 +211,17 @@ pub trait Worktrees: Care + Send + Sync {
 
     /// The id of a commit's tree, in hex: the same files, the same id.
     async fn tree_id(&self, repository: &RepositoryName, commit: &CommitId) -> Result<String, WorktreeError>;
+
+    /// The head of the target branch as of the last refresh; none before the first.
+    async fn target(&self, repository: &RepositorySpec) -> Result<Option<CommitId>, WorktreeError>;
+
+    /// Which of these heads can't be merged with each other, or with the target: trial merges in memory.
+    async fn conflicts(
+        &self,
+        repository: &RepositoryName,
+        heads: &[CommitId],
+        target: &CommitId,
+    ) -> Result<Vec<Conflicting>, WorktreeError>;
 
     /// SHA-256 of the change between two commits, as lower-case hex: what an approval binds.
     async fn diff_digest(

@@ -38,8 +38,17 @@ async fn a_conflict_goes_back_to_its_agent_with_the_hunks_and_is_approved_anew()
     add(&mut client, "Two").await;
     until(&mut client, "A-1", |view| view.feature.stage == Stage::Review).await;
     until(&mut client, "A-2", |view| view.feature.stage == Stage::Review).await;
+    for (id, with) in [("A-1", "A-2"), ("A-2", "A-1")] {
+        let clash = until(&mut client, id, |view| !view.clashes.is_empty()).await.clashes.remove(0);
+        assert_eq!(
+            (clash.with.unwrap().to_string().as_str(), clash.files.as_slice()),
+            (with, &["a.txt".to_owned()][..])
+        );
+    }
     approve(&mut client, "A-1").await;
     until(&mut client, "A-1", finished).await;
+    until(&mut client, "A-2", |view| view.clashes.iter().any(|clash| clash.with.is_none())).await;
+    assert!(project.ok(&["feature", "why", "A-2"]).contains("Conflicts with the target branch in a.txt."));
     approve(&mut client, "A-2").await;
     let back = until(&mut client, "A-2", |view| {
         view.feature.touched.len() == 2 && view.feature.stage == Stage::Review
