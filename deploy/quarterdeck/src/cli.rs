@@ -107,6 +107,16 @@ pub enum Verb {
         /// Which shell
         shell: clap_complete::Shell,
     },
+    /// Put up walls around this process, and become another program
+    #[command(hide = true)]
+    Confine {
+        /// A folder or file that may be written
+        #[arg(long)]
+        write: Vec<PathBuf>,
+        /// The program and its arguments
+        #[arg(last = true, required = true)]
+        command: Vec<std::ffi::OsString>,
+    },
     /// The agent that plays a script: no model, no network
     #[command(hide = true)]
     ScriptedAgent {

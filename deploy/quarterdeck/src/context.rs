@@ -179,6 +179,7 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
             large_lines: u64::from(config.runs.large_lines),
             preserved_days: config.runs.preserved_days,
         },
+        launcher: launcher(config.runs.sandbox)?,
         zone: zone(config)?,
         agent_slots: config
             .agents
@@ -188,6 +189,21 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
         agents,
         rules: config.rules.clone(),
     })
+}
+
+/// Our own program, if it is to put up walls around agents and checks, and the kernel can.
+pub fn launcher(sandbox: qd_config::Sandbox) -> Result<Option<PathBuf>, UserError> {
+    use qd_config::Sandbox;
+    match (sandbox, qd_confine::available()) {
+        (Sandbox::None, _) | (Sandbox::Auto, false) => Ok(None),
+        (Sandbox::Landlock, false) => Err(UserError::failed(
+            "runs.sandbox is landlock, and this kernel can't confine writes. Set it to auto or none to go without: \
+             writes elsewhere are then found only afterwards",
+        )),
+        (Sandbox::Auto | Sandbox::Landlock, true) => std::env::current_exe()
+            .map(Some)
+            .map_err(|error| UserError::failed(format!("this program can't find itself: {error}"))),
+    }
 }
 
 /// The fleet's time zone: what is configured, or this computer's.

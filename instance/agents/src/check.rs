@@ -16,8 +16,8 @@ use tokio::time::Instant;
 
 use crate::{
     process::{
-        ALLOW, CHECK_ALLOW, Ended, Environment, Job, OnStart, ProcessError, Seconds, Stop, SuperviseError,
-        supervise,
+        ALLOW, CHECK_ALLOW, Confined, Ended, Environment, Job, NOT_CONFINED, OnStart, ProcessError, Seconds,
+        Stop, SuperviseError, supervise,
     },
     redact::Redactor,
     text::{LINE_CAP, RawLine, Tail, scrub},
@@ -64,6 +64,8 @@ pub struct CheckPlace<'a> {
     pub log_file: &'a Path,
     /// What must not appear in the log.
     pub redactor: &'a Redactor,
+    /// What keeps it from writing elsewhere.
+    pub confined: Option<&'a Confined>,
 }
 
 /// How a check ended.
@@ -178,6 +180,10 @@ pub async fn run_check(
         |source| CheckError::Log { check: spec.name.clone(), path: place.log_file.to_owned(), source };
     let allow = CHECK_ALLOW.into_iter().chain(spec.env_allow.iter().map(String::as_str));
     let environment = Environment::new(place.run, allow);
+    let environment = match place.confined {
+        Some(confined) => environment.with_tmp(&confined.tmp),
+        None => environment,
+    };
     let mut redactor = place.redactor.clone();
     redactor.learn(&environment.secrets());
     let mut log = Log::create(place.log_file, &redactor, spec.tail).map_err(log_failed)?;
@@ -189,6 +195,7 @@ pub async fn run_check(
         environment: &environment,
         stdin: String::new(),
         limit: spec.limit,
+        confined: place.confined,
     };
     let begun = Instant::now();
     let ended = supervise(job, on_start, stop, &mut |_, line| log.put(&line)).await;
@@ -196,6 +203,10 @@ pub async fn run_check(
         SuperviseError::Process(source) => CheckError::Process { check: spec.name.clone(), source },
         SuperviseError::Sink(source) => log_failed(source),
     })?;
+    if place.confined.is_some() && ended == Ended::Exited(NOT_CONFINED) {
+        let source = ProcessError::NotConfined { program: spec.command.clone() };
+        return Err(CheckError::Process { check: spec.name.clone(), source });
+    }
     Ok(CheckResult {
         name: spec.name.clone(),
         command: spec.command.clone(),

@@ -9,13 +9,19 @@ use tokio::time::Instant;
 
 use crate::{
     port::{Agent, AgentEnd, AgentError, Task},
-    process::{Environment, Job, OnStart, Stop, Stream, SuperviseError, find_program, supervise},
+    process::{
+        Ended, Environment, Job, NOT_CONFINED, OnStart, ProcessError, Stop, Stream, SuperviseError,
+        find_program, supervise,
+    },
     text::{Tail, last_chars},
     transcript::{Kind, Transcript},
 };
 
 /// Stands in the command line for the path of a file that holds the prompt.
 pub const PROMPT_FILE: &str = "{prompt_file}";
+
+/// Stands in the command line for the model that was chosen; for nothing, if none was.
+pub const MODEL: &str = "{model}";
 
 /// So much of the end of its output counts as the agent's words, in characters: it fits on a card.
 const WORDS: usize = 500;
@@ -55,6 +61,10 @@ impl Agent for CommandAgent {
         let written = |source| AgentError::Transcript { agent: agent(), source };
 
         let environment = Environment::new(&task.run, self.env_allow.iter().map(String::as_str));
+        let environment = match &task.confined {
+            Some(confined) => environment.with_tmp(&confined.tmp),
+            None => environment,
+        };
         transcript.learn(&self.secrets);
         transcript.learn(&environment.secrets());
 
@@ -73,11 +83,17 @@ impl Agent for CommandAgent {
         let job = Job {
             run: &task.run,
             program: program.as_os_str(),
-            args: args.iter().map(|arg| arg.replace(PROMPT_FILE, &prompt_file)).collect(),
+            args: args
+                .iter()
+                .map(|arg| {
+                    arg.replace(PROMPT_FILE, &prompt_file).replace(MODEL, task.model.as_deref().unwrap_or(""))
+                })
+                .collect(),
             cwd: &task.cwd,
             environment: &environment,
             stdin: task.prompt.clone(),
             limit: self.limit,
+            confined: task.confined.as_ref(),
         };
 
         transcript.append(Kind::Prompt, &task.prompt).map_err(written)?;
@@ -98,6 +114,9 @@ impl Agent for CommandAgent {
             SuperviseError::Sink(source) => written(source),
         })?;
 
+        if task.confined.is_some() && ended == Ended::Exited(NOT_CONFINED) {
+            return Err(process(ProcessError::NotConfined { program: self.argv.join(" ") }));
+        }
         let (said, complained) = (said.text(), complained.text());
         let words = if said.trim().is_empty() { complained } else { said };
         let end = AgentEnd { ended, words: last_chars(&words, WORDS).into_owned(), took: begun.elapsed() };

@@ -16,7 +16,8 @@ pub use command::CommandAgent;
 pub use folder::RunFolder;
 pub use port::{Agent, AgentEnd, AgentError, Task};
 pub use process::{
-    Ended, GRACE, Leftover, OnStart, ProcessError, ProcessGroup, Stop, Stopper, kill_leftover, stop,
+    Confined, Ended, GRACE, Leftover, NOT_CONFINED, OnStart, ProcessError, ProcessGroup, Stop, Stopper,
+    kill_leftover, stop,
 };
 pub use redact::Redactor;
 pub use transcript::Transcript;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use qd_types::RunId;
 
 use crate::{
-    process::{Ended, OnStart, ProcessError, Seconds, Stop},
+    process::{Confined, Ended, OnStart, ProcessError, Seconds, Stop},
     transcript::{Transcript, TranscriptError},
 };
 
@@ -41,6 +41,10 @@ pub struct Task {
     pub prompt: String,
     /// Where the prompt is written if the agent's command line asks for a file. Outside the worktree.
     pub prompt_file: PathBuf,
+    /// The model to use, if one was chosen. In a command line, `{model}` stands for it.
+    pub model: Option<String>,
+    /// What keeps it from writing elsewhere; without, writes elsewhere are only found afterwards.
+    pub confined: Option<Confined>,
 }
 
 /// How a turn ended.

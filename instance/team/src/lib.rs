@@ -16,6 +16,7 @@ mod scheduler;
 mod team;
 mod uplink;
 mod views;
+mod walls;
 
 pub use api::router;
 pub use options::{RepositoryOptions, RunPolicy, TeamOptions};

@@ -62,6 +62,8 @@ pub struct TeamOptions {
     pub zone: TimeZone,
     /// Bytes that worktrees, check-outs and pools may take.
     pub disk: u64,
+    /// Our program, if it puts up walls around agents and checks; without, writes elsewhere are only found afterwards.
+    pub launcher: Option<PathBuf>,
     /// Where it may work.
     pub repositories: BTreeMap<RepositoryName, RepositoryOptions>,
     /// How runs work.

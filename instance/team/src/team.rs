@@ -166,6 +166,7 @@ impl Team {
         options.zone = new.zone;
         options.disk = new.disk;
         options.runs = new.runs;
+        options.launcher = new.launcher;
         self.inner.store.set_settings(options.settings());
         *guard = Arc::new(options);
     }

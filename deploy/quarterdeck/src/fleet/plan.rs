@@ -31,6 +31,8 @@ pub struct FleetPlan {
     pub repositories: Vec<RepositoryPlan>,
     /// How runs work.
     pub runs: RunPolicy,
+    /// Our program, if it puts up walls around agents and checks.
+    pub launcher: Option<PathBuf>,
     /// The fleet's time zone.
     pub zone: TimeZone,
     /// The agents, by name.

@@ -309,6 +309,7 @@ pub(crate) fn options(plan: &FleetPlan, team: &TeamPlan) -> TeamOptions {
         quiet: QuietHours::parse(&team.quiet).unwrap_or_default(),
         zone: plan.zone.clone(),
         disk: team.disk,
+        launcher: plan.launcher.clone(),
         repositories,
         runs: plan.runs.clone(),
     }

@@ -1,6 +1,7 @@
 //! One module per verb or family of verbs. Each says what it did, or what is wrong and the way out.
 
 mod config;
+mod confine;
 mod demo;
 mod feature;
 mod init;
@@ -59,6 +60,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, UserError> {
         Verb::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "quarterdeck", &mut std::io::stdout());
         }
+        Verb::Confine { write, command } => return Ok(confine::confine(write, &command)),
         Verb::ScriptedAgent { script } => return scripted(&script).await,
     }
     Ok(ExitCode::SUCCESS)

@@ -21,7 +21,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("instance/board", &[]),
     ("instance/store", &["instance/wire", "instance/board", "instance/sqlite"]),
     ("instance/worktrees", &["instance/git"]),
-    ("instance/agents", &[]),
+    ("instance/confine", &[]),
+    ("instance/agents", &["instance/confine"]),
     ("instance/api", &["instance/board"]),
     (
         "instance/team",
@@ -32,6 +33,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "instance/store",
             "instance/worktrees",
             "instance/agents",
+            "instance/confine",
             "instance/api",
             "policies/engine",
         ],

@@ -63,6 +63,12 @@ impl Environment {
         Self(vars)
     }
 
+    /// With a folder of its own for what is temporary.
+    pub(crate) fn with_tmp(mut self, tmp: &Path) -> Self {
+        self.0.insert("TMPDIR".into(), tmp.into());
+        self
+    }
+
     pub(crate) fn vars(&self) -> impl Iterator<Item = (&OsString, &OsString)> {
         self.0.iter()
     }

@@ -1,6 +1,7 @@
 //! Processes that are known before they work and gone when they are over. Not a sandbox: it holds a process group
 //! together, not a process that leaves its group on purpose.
 
+mod confined;
 mod environment;
 mod group;
 mod output;
@@ -13,6 +14,7 @@ use std::{io, path::PathBuf, time::Duration};
 use async_trait::async_trait;
 use qd_types::RunId;
 
+pub use confined::{Confined, NOT_CONFINED};
 pub(crate) use environment::{ALLOW, CHECK_ALLOW, Environment, find_program};
 pub use group::{Leftover, ProcessGroup, kill_leftover};
 pub(crate) use output::Stream;
@@ -103,6 +105,14 @@ pub enum ProcessError {
         /// The system's answer.
         #[source]
         source: io::Error,
+    },
+    /// Its walls could not be put up, so it did not run.
+    #[error(
+        "the walls around {program:?} could not be put up, so it did not run: the transcript or log says why"
+    )]
+    NotConfined {
+        /// The program.
+        program: String,
     },
     /// Its group could not be stored, so it was killed before it worked.
     #[error("process group {pgid} of run {run} could not be recorded, so it was killed before it began")]

@@ -18,7 +18,9 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-use super::{Ended, Environment, GRACE, OnStart, ProcessError, ProcessGroup, Stop, Stream, output::pump};
+use super::{
+    Confined, Ended, Environment, GRACE, OnStart, ProcessError, ProcessGroup, Stop, Stream, output::pump,
+};
 use crate::text::RawLine;
 
 /// The gate. `read` takes no more than one line from the pipe, and `exec` keeps the process id. If the gate's keeper
@@ -41,6 +43,8 @@ pub(crate) struct Job<'a> {
     /// Goes to its standard input, which is then closed.
     pub(crate) stdin: String,
     pub(crate) limit: Duration,
+    /// What keeps it from writing elsewhere.
+    pub(crate) confined: Option<&'a Confined>,
 }
 
 /// Either the process or the one who takes its lines failed.
@@ -166,9 +170,13 @@ fn start(job: &Job<'_>) -> Result<Leader, ProcessError> {
         cwd: job.cwd.to_owned(),
         source,
     };
-    let mut child = Command::new("/bin/sh")
-        .args(["-c", GATE, "gate"])
-        .arg(job.program)
+    let mut gate = Command::new("/bin/sh");
+    gate.args(["-c", GATE, "gate"]);
+    match job.confined {
+        Some(confined) => gate.arg(&confined.launcher).args(confined.args(job.program)),
+        None => gate.arg(job.program),
+    };
+    let mut child = gate
         .args(&job.args)
         .current_dir(job.cwd)
         .env_clear()

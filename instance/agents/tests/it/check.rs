@@ -17,7 +17,13 @@ async fn check(place: &Place, command: &str, limit: Duration) -> CheckResult {
     };
     let log_file = place.folder().check_log(1, &spec.name);
     let redactor = Redactor::new(&[SecretString::from("hunter2".to_owned())]);
-    let at = CheckPlace { cwd: &place.tree(), run: &place.run, log_file: &log_file, redactor: &redactor };
+    let at = CheckPlace {
+        cwd: &place.tree(),
+        run: &place.run,
+        log_file: &log_file,
+        redactor: &redactor,
+        confined: None,
+    };
     let (_stopper, never) = stop();
     let result = run_check(&spec, at, &place.keeper, never).await.unwrap();
     assert_eq!(alive(place.keeper.pgid()), Vec::<String>::new());
@@ -81,7 +87,13 @@ async fn a_stopped_check_has_no_result() {
     let spec =
         CheckSpec { name: "t".into(), command: "sleep 1000".into(), limit: LONG, env_allow: vec![], tail: 3 };
     let (log_file, redactor) = (place.folder().check_log(1, "t"), Redactor::default());
-    let at = CheckPlace { cwd: &place.tree(), run: &place.run, log_file: &log_file, redactor: &redactor };
+    let at = CheckPlace {
+        cwd: &place.tree(),
+        run: &place.run,
+        log_file: &log_file,
+        redactor: &redactor,
+        confined: None,
+    };
     let (stopper, stop) = stop();
     stopper.stop(Duration::from_secs(5));
     let result = run_check(&spec, at, &place.keeper, stop).await.unwrap();

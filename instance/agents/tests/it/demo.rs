@@ -140,7 +140,13 @@ impl Scene {
         };
         let log_file = RunFolder::new(self.dir.path(), &run).check_log(1, "tests");
         let redactor = Redactor::default();
-        let at = CheckPlace { cwd: &self.tree(), run: &run, log_file: &log_file, redactor: &redactor };
+        let at = CheckPlace {
+            cwd: &self.tree(),
+            run: &run,
+            log_file: &log_file,
+            redactor: &redactor,
+            confined: None,
+        };
         run_check(&spec, at, &Keeper::default(), stop().1).await.unwrap()
     }
 

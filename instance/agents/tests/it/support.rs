@@ -68,6 +68,8 @@ impl Place {
             cwd: self.tree(),
             prompt: prompt.to_owned(),
             prompt_file: self.folder().prompt(1),
+            model: None,
+            confined: None,
         }
     }
 

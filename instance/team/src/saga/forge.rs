@@ -182,7 +182,12 @@ async fn facts(here: &Here<'_>) -> Result<String, StepError> {
     } else {
         ""
     };
-    Ok(format!("{files}, +{} −{}. {verified}{large}", stat.insertions, stat.deletions))
+    let walls = if here.team.options().launcher.is_some() {
+        ""
+    } else {
+        " Detection only: nothing kept its agent from writing elsewhere."
+    };
+    Ok(format!("{files}, +{} −{}. {verified}{large}{walls}", stat.insertions, stat.deletions))
 }
 
 fn body(here: &Here<'_>) -> String {

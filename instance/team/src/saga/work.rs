@@ -194,6 +194,10 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
     let facts = facts(here).await?;
     let task = Task {
         run: here.run.id.clone(),
+        model: here.run.model.clone(),
+        confined: options
+            .confined(&here.run.id, &worktree.path)
+            .map_err(|error| StepError::Again(error.into()))?,
         cwd: worktree.path,
         prompt: prompt::build(&facts, turn),
         prompt_file: here.team.folder(&here.run.id).prompt(here.run.round),

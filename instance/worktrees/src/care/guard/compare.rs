@@ -112,8 +112,13 @@ impl Known<'_> {
     /// Registrations that the instance made, moved or removed itself.
     fn admins_that_move(&self, before: &Shot, after: &Shot) -> BTreeSet<String> {
         let folders = before.admins.iter().chain(&after.admins);
-        let ours = folders.filter(|(_, at)| {
-            let Some(at) = at else { return false };
+        let ours = folders.filter(|(name, at)| {
+            let Some(at) = at else {
+                // Half made when it was looked at: git names it before it says where it is.
+                let named = [self.layout.worktrees().join(name), self.layout.checkouts().join(name)];
+                let run = named.iter().find_map(|path| self.layout.reading(path));
+                return run.is_some_and(|(run, _)| self.moves.runs.contains(&run));
+            };
             match self.layout.reading(at) {
                 Some((run, _)) => self.moves.runs.contains(&run),
                 // Not a run's: something that the instance keeps ready.
