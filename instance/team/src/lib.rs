@@ -20,5 +20,6 @@ mod views;
 pub use api::router;
 pub use options::{RepositoryOptions, RunPolicy, TeamOptions};
 pub use problem::ProblemResponse;
+pub use qd_store::Which;
 pub use team::{Caller, Team, TeamError};
 pub use uplink::{Uplink, UplinkError};
