@@ -1,8 +1,11 @@
 // The board: cards move as things happen, and the keyboard walks them.
 (() => {
-  const board = document.getElementById("board");
-  const base = board.dataset.base;
-  const cards = () => [...board.querySelectorAll(".card")];
+  const live = document.getElementById("live");
+  const { base, seq } = live.dataset;
+  const { stale } = window.quarterdeck;
+  // The columns come with every answer: what is found once is gone with the next.
+  const board = () => document.getElementById("board");
+  const cards = () => [...live.querySelectorAll(".card")];
   const places = () => new Map(cards().map((card) => [card.dataset.id, card.dataset.stage + card.textContent]));
   let timer, loading = false, again = false;
 
@@ -12,10 +15,10 @@
     try {
       const answer = await fetch(`${base}fragment/board`);
       if (!answer.ok) throw new Error(answer.status);
-      const before = places(), focus = document.activeElement?.closest?.(".card")?.dataset.id, left = board.scrollLeft;
-      board.innerHTML = await answer.text();
+      const before = places(), focus = document.activeElement?.closest?.(".card")?.dataset.id, left = board().scrollLeft;
+      live.innerHTML = await answer.text();
       asks(Number(answer.headers.get("x-asks")));
-      board.scrollLeft = left;
+      board().scrollLeft = left;
       for (const card of cards()) {
         if (before.get(card.dataset.id) !== card.dataset.stage + card.textContent) card.classList.add("moved");
         if (card.dataset.id === focus) card.querySelector("h3 a").focus();
@@ -32,33 +35,26 @@
   });
   const soon = () => { clearTimeout(timer); timer = setTimeout(refresh, 120); };
 
-  const stale = (is) => {
-    const old = document.querySelector(".stale");
-    if (!is) { old?.remove(); return; }
-    if (old) return;
-    const note = document.createElement("div");
-    note.className = "stale";
-    note.setAttribute("role", "status");
-    note.textContent = `Stale since ${new Date().toTimeString().slice(0, 5)}: the team does not answer.`;
-    document.body.append(note);
-  };
-  const source = new EventSource(`${base}api/v1/events?after=${board.dataset.seq}`);
+  const source = new EventSource(`${base}api/v1/events?after=${seq}`);
   source.addEventListener("event", soon);
   source.onopen = () => { stale(false); soon(); };
   source.onerror = () => stale(true);
 
   const box = document.getElementById("filter");
   const filter = () => {
-    const wanted = box.value.toLowerCase();
-    for (const card of cards()) card.hidden = !card.textContent.toLowerCase().includes(wanted);
+    const words = box.value.toLowerCase().split(/\s+/);
+    for (const card of cards()) {
+      const text = `${card.textContent} ${card.dataset.find}`.toLowerCase();
+      card.hidden = !words.every((word) => text.includes(word));
+    }
   };
   box.addEventListener("input", filter);
   box.addEventListener("keydown", (event) => { if (event.key === "Escape") { box.value = ""; filter(); box.blur(); } });
 
   const walk = (columns, rows) => {
     const here = document.activeElement?.closest?.(".card");
-    if (!here) { board.querySelector(".card h3 a")?.focus(); return; }
-    const all = [...board.querySelectorAll(".col")].map((col) => [...col.querySelectorAll(".card:not([hidden])")]);
+    if (!here) { board().querySelector(".card:not([hidden]) h3 a")?.focus(); return; }
+    const all = [...board().querySelectorAll(".col")].map((col) => [...col.querySelectorAll(".card:not([hidden])")]);
     let column = all.findIndex((col) => col.includes(here)), row = all[column].indexOf(here);
     if (rows) row += rows;
     else do column += columns; while (all[column] && !all[column].length);
@@ -74,7 +70,7 @@
     if (!answer.ok) alert((await answer.json()).detail);
   };
   addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, dialog[open]")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog[open]")) return;
     const key = { ArrowDown: "j", ArrowUp: "k", ArrowLeft: "h", ArrowRight: "l" }[event.key] || event.key;
     const doing = { j: () => walk(0, 1), k: () => walk(0, -1), h: () => walk(-1, 0), l: () => walk(1, 0),
       r: () => act("move", { stage: "ready" }), b: () => act("move", { stage: "backlog" }), c: () => act("cancel", null) }[key];

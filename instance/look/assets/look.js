@@ -11,12 +11,25 @@
     if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`;
     return `${Math.floor(seconds / 86400)} d ago`;
   };
-  const tick = () => document.querySelectorAll("time[data-relative]").forEach((time) => {
-    const date = new Date(time.dateTime);
-    time.title = date.toLocaleString();
-    time.textContent = relative(date);
-  });
-  window.quarterdeck = { tick };
+  const tick = () => {
+    document.querySelectorAll("time[data-relative]").forEach((time) => {
+      const date = new Date(time.dateTime);
+      time.title = date.toLocaleString();
+      time.textContent = relative(date);
+    });
+    document.querySelectorAll("time[data-moment]").forEach((time) => { time.textContent = new Date(time.dateTime).toLocaleString(); });
+  };
+  const stale = (is) => {
+    const old = document.querySelector(".stale");
+    if (!is) { old?.remove(); return; }
+    if (old) return;
+    const note = document.createElement("div");
+    note.className = "stale";
+    note.setAttribute("role", "status");
+    note.textContent = `Stale since ${new Date().toTimeString().slice(0, 5)}: the team does not answer.`;
+    document.body.append(note);
+  };
+  window.quarterdeck = { tick, stale };
   addEventListener("DOMContentLoaded", () => {
     tick();
     setInterval(tick, 5000);
@@ -24,19 +37,32 @@
       root.dataset.theme = dark() ? "light" : "dark";
       localStorage.setItem("theme", root.dataset.theme);
     });
-    document.querySelectorAll("[data-open]").forEach((button) => button.addEventListener("click", (event) => {
-      const dialog = document.getElementById(button.dataset.open);
-      if (!dialog) return;
-      event.preventDefault();
-      dialog.showModal();
-    }));
-    document.querySelectorAll("[data-confirm]").forEach((form) => form.addEventListener("submit", (event) => {
-      if (!confirm(form.dataset.confirm)) event.preventDefault();
-    }));
   });
+  // On the document, not on the parts: a part that was read again works like the one before it.
+  addEventListener("click", (event) => {
+    document.querySelectorAll("details.pop[open]").forEach((pop) => { if (!pop.contains(event.target)) pop.open = false; });
+    const dialog = document.getElementById(event.target.closest("[data-open]")?.dataset.open);
+    if (!dialog) return;
+    event.preventDefault();
+    dialog.showModal();
+  });
+  addEventListener("submit", (event) => {
+    const text = event.target.dataset.confirm;
+    if (text && !confirm(text)) event.preventDefault();
+  });
+  addEventListener("toggle", (event) => {
+    if (event.target.open) event.target.querySelector("[data-focus]")?.focus();
+  }, true);
   addEventListener("keydown", (event) => {
+    const pop = event.key === "Escape" && event.target.closest("details.pop[open]");
+    if (pop) { pop.open = false; pop.querySelector("summary").focus(); return; }
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog[open]")) return;
-    const target = document.querySelector(`[data-key="${CSS.escape(event.key)}"]:not([disabled])`);
+    const key = CSS.escape(event.key);
+    const targets = [
+      ...(event.target.closest("[data-row]")?.querySelectorAll(`[data-row-key="${key}"]`) ?? []),
+      ...document.querySelectorAll(`[data-key="${key}"]:not([disabled])`),
+    ];
+    const target = targets.find((each) => each.checkVisibility());
     if (!target) return;
     event.preventDefault();
     if (target.matches("input, textarea")) target.focus(); else target.click();

@@ -1,4 +1,4 @@
-// A run: its transcript as it is written, and its facts as they change.
+// A run: its transcript as it is written. Its facts follow by live.js.
 (() => {
   const log = document.getElementById("transcript");
   const base = log.dataset.base;
@@ -26,17 +26,4 @@
   };
   log.scrollTop = log.scrollHeight;
   follow();
-  let timer;
-  const source = new EventSource(`${base}api/v1/events?after=${log.dataset.seq}`);
-  source.addEventListener("event", (event) => {
-    if (JSON.parse(event.data).run !== log.dataset.run) return;
-    clearTimeout(timer);
-    timer = setTimeout(async () => {
-      const page = new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
-      for (const id of ["steps", "facts", "ask", "sentence"]) {
-        const now = page.getElementById(id), here = document.getElementById(id);
-        if (now && here && now.innerHTML !== here.innerHTML && !here.contains(document.activeElement)) here.innerHTML = now.innerHTML;
-      }
-    }, 150);
-  });
 })();

@@ -29,9 +29,43 @@ pub fn ago(at: Timestamp) -> Markup {
     html! { time datetime=(at) data-relative { (at.strftime("%Y-%m-%d %H:%M")) } }
 }
 
+/// A moment, in full: for one that is to come.
+pub fn moment(at: Timestamp) -> Markup {
+    html! { time datetime=(at) data-moment { (at.strftime("%Y-%m-%d %H:%M")) } }
+}
+
 /// The time of day.
 pub fn clock(at: Timestamp) -> Markup {
     html! { time datetime=(at) { (at.strftime("%H:%M:%S")) } }
+}
+
+/// An action that takes a reason.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// What it is called.
+    pub label: &'a str,
+    /// Its key.
+    pub key: &'a str,
+    /// Class of its button: `go`, `no` or none.
+    pub class: &'a str,
+    /// Where the form goes.
+    pub action: &'a str,
+    /// What else the form sends.
+    pub hidden: &'a Markup,
+}
+
+/// A button that opens a small form, which sends a `reason`.
+pub fn asked(asked: &Asked<'_>) -> Markup {
+    html! {
+        details.pop {
+            summary class={ "btn " (asked.class) } data-key=(asked.key) { (asked.label) " " kbd { (asked.key) } }
+            form.stack.panel method="post" action=(asked.action) {
+                (asked.hidden)
+                label { "Why, for the history" input name="reason" data-focus autocomplete="off"; }
+                div.acts { button class={ "btn " (asked.class) } { (asked.label) } }
+            }
+        }
+    }
 }
 
 /// A list of facts; those without a value are left out.

@@ -19,6 +19,8 @@ pub enum Nav {
     Runs,
     /// The inbox.
     Inbox,
+    /// The operations.
+    Operations,
     /// The channels.
     Channels,
 }
@@ -84,13 +86,13 @@ impl Shell<'_> {
                                 }
                             }
                         } @else if let Some(team) = self.team { span { (team) } }
-                        nav.nav.main aria-label="Pages" { (self.links()) }
+                        nav #pages .nav.main aria-label="Pages" data-live { (self.links()) }
                         span.grow {}
                         @if let Some(you) = self.you { span.soft.hide { (you) } }
-                        button.btn.hide type="button" data-theme-switch data-key="t" { "Theme " kbd { "t" } }
+                        button.btn.hide.scripted type="button" data-theme-switch data-key="t" { "Theme " kbd { "t" } }
                     }
                     main { (body) }
-                    nav.bottom aria-label="Pages" { (self.links()) }
+                    nav #pages-below .bottom aria-label="Pages" data-live { (self.links()) }
                 }
             }
         }
@@ -110,6 +112,7 @@ impl Shell<'_> {
                 a href={ "/teams/" (team) "/inbox" } aria-current=[current(Nav::Inbox)] {
                     "Inbox" @if self.asks > 0 { span.badge { (self.asks) } }
                 }
+                a href={ "/teams/" (team) "/operations" } aria-current=[current(Nav::Operations)] { "Operations" }
             }
             @if self.console { a href="/console" aria-current=[current(Nav::Channels)] { "Channels" } }
         }

@@ -21,5 +21,6 @@ mod walls;
 pub use api::router;
 pub use options::{RepositoryOptions, RunPolicy, TeamOptions};
 pub use problem::ProblemResponse;
+pub use qd_store::Which;
 pub use team::{Caller, Team, TeamError};
 pub use uplink::{Uplink, UplinkError};

@@ -5,46 +5,31 @@ use axum::{
     extract::{Path, State},
     response::{IntoResponse, Redirect, Response},
 };
-use qd_api::{CastVote, MoveFeature, Problem};
-use qd_board::{Dependency, EditFeature, NewFeature, Wanted};
+use qd_api::{CastVote, MoveFeature};
+use qd_board::NewFeature;
 use qd_team::Caller;
 use qd_types::{Ballot, FeatureId, RunId, Stage};
 use serde::Deserialize;
 
 use crate::{
-    feature::Typed,
-    router::{Trouble, Web},
+    feature::{Refused, RefusedEdit},
+    fields::{Typed, invalid},
+    operations::Filter,
+    router::{Here, Trouble, Web},
 };
 
 type Answer = Result<Response, Trouble>;
 
-fn words(text: &str) -> Vec<String> {
-    text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
-}
-
-fn ids(text: &str) -> Result<Vec<Dependency>, Problem> {
-    words(text)
-        .iter()
-        .map(|word| {
-            word.parse().map_err(|error: qd_types::IdError| Problem {
-                kind: "invalid".into(),
-                status: 422,
-                detail: format!("{error}."),
-                hint: None,
-            })
-        })
-        .collect()
+fn to_feature(here: &Here<'_>, id: &FeatureId) -> Response {
+    Redirect::to(&here.path(&format!("features/{id}"))).into_response()
 }
 
 #[derive(Deserialize)]
 pub(crate) struct Add {
-    title: String,
+    #[serde(flatten)]
+    typed: Typed,
     #[serde(default)]
-    description: String,
-    #[serde(default)]
-    labels: String,
-    #[serde(default)]
-    depends_on: String,
+    repository: String,
     #[serde(default)]
     ready: bool,
 }
@@ -56,19 +41,20 @@ pub(crate) async fn add(
     Form(form): Form<Add>,
 ) -> Answer {
     let here = web.at(&team, &caller)?;
+    let typed = form.typed.tidy();
     let added = async {
-        let wanted = Wanted {
-            title: form.title,
-            description: form.description,
-            labels: words(&form.labels),
-            depends_on: ids(&form.depends_on)?,
-            ..Wanted::default()
-        };
-        let new = NewFeature { wanted, ready: form.ready, ..NewFeature::default() };
-        here.team.add(&caller, new).await
+        let repository = Some(form.repository.trim()).filter(|name| !name.is_empty());
+        let repository = repository
+            .map(|name| {
+                name.parse().map_err(|error: qd_types::IdError| invalid(format!("Repository: {error}.")))
+            })
+            .transpose()?;
+        here.team.add(&caller, NewFeature { wanted: typed.wanted()?, repository, ready: form.ready }).await
     };
-    added.await.map_err(|problem| here.trouble(problem))?;
-    Ok(Redirect::to(&here.path("")).into_response())
+    match added.await {
+        Ok(_) => Ok(Redirect::to(&here.path("")).into_response()),
+        Err(problem) => here.new_feature(&typed, &form.repository, Some(&problem)).await,
+    }
 }
 
 #[derive(Deserialize)]
@@ -86,33 +72,95 @@ pub(crate) async fn move_to(
     let here = web.at(&team, &caller)?;
     let to = MoveFeature { stage: form.stage, version: None, reason: None };
     here.team.move_to(&caller, &form.id, to).await.map_err(|problem| here.trouble(problem))?;
-    Ok(Redirect::to(&here.path(&format!("features/{}", form.id))).into_response())
+    Ok(to_feature(&here, &form.id))
 }
 
+/// Which feature, and why.
 #[derive(Deserialize)]
-pub(crate) struct One {
+pub(crate) struct Because {
     id: FeatureId,
+    #[serde(default)]
+    reason: String,
+}
+
+fn said(reason: &str) -> Option<String> {
+    Some(reason.trim().to_owned()).filter(|reason| !reason.is_empty())
 }
 
 pub(crate) async fn cancel(
     State(web): State<Web>,
     Path(team): Path<String>,
     Extension(caller): Extension<Caller>,
-    Form(form): Form<One>,
+    Form(form): Form<Because>,
 ) -> Answer {
     let here = web.at(&team, &caller)?;
-    here.team.cancel(&caller, &form.id, None).await.map_err(|problem| here.trouble(problem))?;
-    Ok(Redirect::to(&here.path(&format!("features/{}", form.id))).into_response())
+    let cancelled = here.team.cancel(&caller, &form.id, said(&form.reason)).await;
+    cancelled.map_err(|problem| here.trouble(problem))?;
+    Ok(to_feature(&here, &form.id))
+}
+
+/// Files the feature that takes this one back, and shows it.
+pub(crate) async fn revert(
+    State(web): State<Web>,
+    Path(team): Path<String>,
+    Extension(caller): Extension<Caller>,
+    Form(form): Form<Because>,
+) -> Answer {
+    let here = web.at(&team, &caller)?;
+    let filed = here.team.revert(&caller, &form.id, said(&form.reason)).await;
+    let filed = filed.map_err(|problem| here.trouble(problem))?;
+    Ok(to_feature(&here, &filed.feature.id))
+}
+
+/// What is paused: a feature or, without one, the team.
+#[derive(Deserialize)]
+pub(crate) struct Pause {
+    id: Option<FeatureId>,
+    #[serde(default)]
+    reason: String,
+}
+
+pub(crate) async fn pause(
+    State(web): State<Web>,
+    Path(team): Path<String>,
+    Extension(caller): Extension<Caller>,
+    Form(form): Form<Pause>,
+) -> Answer {
+    let here = web.at(&team, &caller)?;
+    let reason = said(&form.reason);
+    let Some(id) = form.id else {
+        here.team.pause(&caller, reason).await.map_err(|problem| here.trouble(problem))?;
+        return Ok(Redirect::to(&here.path("")).into_response());
+    };
+    here.team.pause_feature(&caller, &id, reason).await.map_err(|problem| here.trouble(problem))?;
+    Ok(to_feature(&here, &id))
+}
+
+pub(crate) async fn resume(
+    State(web): State<Web>,
+    Path(team): Path<String>,
+    Extension(caller): Extension<Caller>,
+    Form(form): Form<Pause>,
+) -> Answer {
+    let here = web.at(&team, &caller)?;
+    let Some(id) = form.id else {
+        here.team.resume(&caller).await.map_err(|problem| here.trouble(problem))?;
+        return Ok(Redirect::to(&here.path("")).into_response());
+    };
+    here.team.resume_feature(&caller, &id).await.map_err(|problem| here.trouble(problem))?;
+    Ok(to_feature(&here, &id))
 }
 
 #[derive(Deserialize)]
 pub(crate) struct Edit {
     id: FeatureId,
     version: u64,
-    title: String,
-    description: String,
-    labels: String,
-    depends_on: String,
+    /// The form as it was shown, as JSON.
+    was: String,
+    #[serde(default)]
+    reason: String,
+    #[serde(flatten)]
+    typed: Typed,
 }
 
 pub(crate) async fn edit(
@@ -122,30 +170,42 @@ pub(crate) async fn edit(
     Form(form): Form<Edit>,
 ) -> Answer {
     let here = web.at(&team, &caller)?;
+    let typed = form.typed.tidy();
+    let was = serde_json::from_str::<Typed>(&form.was);
     let edited = async {
-        let before = here.team.feature(&form.id).await?.feature.wanted;
-        let depends_on = ids(&form.depends_on)?;
-        let description = form.description.replace("\r\n", "\n");
-        // What a person left as it was is not part of their edit, and clashes with nobody's.
-        let edit = EditFeature::of(Some(form.version))
-            .maybe("title", Some(&form.title).filter(|title| **title != before.title))
-            .maybe("description", Some(description).filter(|text| *text != before.description))
-            .maybe("labels", Some(words(&form.labels)).filter(|labels| *labels != before.labels))
-            .maybe("depends_on", Some(depends_on).filter(|ids| *ids != before.depends_on));
-        here.team.edit(&caller, &form.id, edit, None).await
+        let was = was.as_ref().map_err(|error| invalid(format!("The form can't be read: {error}.")))?;
+        let edit = typed.edit(was, form.version)?;
+        if edit.fields.is_empty() {
+            return Ok(());
+        }
+        here.team.edit(&caller, &form.id, edit, said(&form.reason)).await.map(drop)
     };
     match edited.await {
-        Ok(_) => Ok(Redirect::to(&here.path(&format!("features/{}", form.id))).into_response()),
+        Ok(()) => Ok(to_feature(&here, &form.id)),
         Err(problem) => {
-            let typed = Typed {
-                title: form.title,
-                description: form.description,
-                labels: form.labels,
-                depends_on: form.depends_on,
-                problem: problem.detail,
-            };
-            here.feature(&form.id, Some(&typed)).await
+            let was = was.unwrap_or_default();
+            let edit = RefusedEdit { typed, was, reason: form.reason, problem };
+            here.feature(&form.id, Refused::Edit(Box::new(edit))).await
         }
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Say {
+    id: FeatureId,
+    text: String,
+}
+
+pub(crate) async fn comment(
+    State(web): State<Web>,
+    Path(team): Path<String>,
+    Extension(caller): Extension<Caller>,
+    Form(form): Form<Say>,
+) -> Answer {
+    let here = web.at(&team, &caller)?;
+    match here.team.comment(&caller, &form.id, &form.text.replace("\r\n", "\n")).await {
+        Ok(_) => Ok(Redirect::to(&here.path(&format!("features/{}#comments", form.id))).into_response()),
+        Err(problem) => here.feature(&form.id, Refused::Comment { text: form.text, problem }).await,
     }
 }
 
@@ -163,6 +223,59 @@ pub(crate) async fn stop(
     let here = web.at(&team, &caller)?;
     here.team.stop(&caller, &form.id).await.map_err(|problem| here.trouble(problem))?;
     Ok(Redirect::to(&here.path(&format!("runs/{}", form.id))).into_response())
+}
+
+/// A plan is accepted: as it is, or with the text that a person made of it.
+#[derive(Deserialize)]
+pub(crate) struct Accept {
+    id: RunId,
+    text: Option<String>,
+}
+
+pub(crate) async fn accept(
+    State(web): State<Web>,
+    Path(team): Path<String>,
+    Extension(caller): Extension<Caller>,
+    Form(form): Form<Accept>,
+) -> Answer {
+    let here = web.at(&team, &caller)?;
+    let text = form.text.map(|text| text.replace("\r\n", "\n"));
+    match here.team.accept_plan(&caller, &form.id, text.clone()).await {
+        Ok(_) => Ok(Redirect::to(&here.path(&format!("runs/{}", form.id))).into_response()),
+        Err(problem) => here.run(&form.id, text.map(|text| (text, problem))).await,
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Verb {
+    Stop,
+    Retry,
+    Drop,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Operate {
+    id: u64,
+    verb: Verb,
+    #[serde(default)]
+    which: Filter,
+}
+
+pub(crate) async fn operate(
+    State(web): State<Web>,
+    Path(team): Path<String>,
+    Extension(caller): Extension<Caller>,
+    Form(form): Form<Operate>,
+) -> Answer {
+    let here = web.at(&team, &caller)?;
+    let done = match form.verb {
+        Verb::Stop => here.team.stop_operation(&caller, form.id).await,
+        Verb::Retry => here.team.retry_operation(&caller, form.id).await,
+        Verb::Drop => here.team.drop_operation(&caller, form.id).await,
+    };
+    done.map_err(|problem| here.trouble(problem))?;
+    Ok(Redirect::to(&here.path(form.which.path())).into_response())
 }
 
 #[derive(Deserialize)]

@@ -1,129 +1,356 @@
-//! One feature: what is wanted, what is true, who changed what, and the edit.
+//! One feature: what is wanted, what is true and why, what people say about it, who changed what, and the edit.
 
+use jiff::civil::Date;
 use maud::{Markup, html};
-use qd_api::{EventView, FeatureView, RunSummary, TeamView};
+use qd_api::{EventView, FeatureView, Problem, RunSummary, TeamView, WhyView};
+use qd_board::{Budget, Clash, Comment, PlanMode, Wanted, why::minutes};
 use qd_look::parts;
 use qd_types::Stage;
 
-use crate::{board, markdown, runs};
+use crate::{
+    board,
+    fields::{self, Purpose, Typed},
+    markdown, runs,
+};
 
-/// What was typed into an edit that was refused, and why.
-pub(crate) struct Typed {
-    pub(crate) title: String,
-    pub(crate) description: String,
-    pub(crate) labels: String,
-    pub(crate) depends_on: String,
-    pub(crate) problem: String,
+/// Entries of the history that are shown.
+const HISTORY: usize = 60;
+
+/// A form that was refused, with everything that was typed.
+pub(crate) enum Refused {
+    /// None was.
+    Nothing,
+    /// An edit.
+    Edit(Box<RefusedEdit>),
+    /// A comment.
+    Comment { text: String, problem: Problem },
 }
 
-pub(crate) fn page(
-    team: &TeamView,
-    view: &FeatureView,
-    history: &[EventView],
-    list: &[RunSummary],
-    typed: Option<&Typed>,
-) -> Markup {
+/// What was typed into an edit, the form as it had been shown, and why it was refused.
+pub(crate) struct RefusedEdit {
+    pub(crate) typed: Typed,
+    pub(crate) was: Typed,
+    pub(crate) reason: String,
+    pub(crate) problem: Problem,
+}
+
+impl Refused {
+    /// The answer's status.
+    pub(crate) fn status(&self) -> u16 {
+        match self {
+            Self::Nothing => 200,
+            Self::Edit(edit) => edit.problem.status,
+            Self::Comment { problem, .. } => problem.status,
+        }
+    }
+}
+
+/// Everything that the page shows.
+pub(crate) struct Shown {
+    pub(crate) why: WhyView,
+    pub(crate) parts: Vec<FeatureView>,
+    pub(crate) comments: Vec<Comment>,
+    pub(crate) history: Vec<EventView>,
+    pub(crate) runs: Vec<RunSummary>,
+    pub(crate) today: Date,
+}
+
+pub(crate) fn page(team: &TeamView, shown: &Shown, refused: Refused) -> Markup {
+    let view = &shown.why.feature;
     let feature = &view.feature;
     let base = format!("/teams/{}/", team.name);
+    let over = matches!(feature.stage, Stage::Done | Stage::Cancelled);
+    let (edit, comment) = match refused {
+        Refused::Nothing => (edit(&base, view, None), say(&base, view, "", None)),
+        Refused::Edit(refused) => (self::edit(&base, view, Some(*refused)), say(&base, view, "", None)),
+        Refused::Comment { text, problem } => {
+            (self::edit(&base, view, None), say(&base, view, &text, Some(&problem)))
+        }
+    };
     html! {
-        div.head {
-            div {
+        div.head data-events=(base) data-seq=(team.seq) data-page={ (base) "features/" (feature.id) } {
+            div #says data-live {
                 h1 { (feature.wanted.title) }
                 p { span.id { (feature.id) } " " (view.sentence) }
             }
             span.grow {}
-            div.acts {
-                @if matches!(feature.stage, Stage::Backlog | Stage::Cancelled) || feature.held.is_some() {
-                    form method="post" action={ (base) "do/move" } {
-                        input type="hidden" name="id" value=(feature.id);
-                        input type="hidden" name="stage" value="ready";
-                        button.btn.go data-key="r" { @if feature.held.is_some() { "Try again " } @else { "Release " } kbd { "r" } }
-                    }
-                }
-                @if feature.stage == Stage::Ready {
-                    form method="post" action={ (base) "do/move" } {
-                        input type="hidden" name="id" value=(feature.id);
-                        input type="hidden" name="stage" value="backlog";
-                        button.btn data-key="b" { "To backlog " kbd { "b" } }
-                    }
-                }
-                @if matches!(feature.stage, Stage::Backlog | Stage::Ready) {
-                    form method="post" action={ (base) "do/cancel" } data-confirm={ "Cancel " (feature.id) "?" } {
-                        input type="hidden" name="id" value=(feature.id);
-                        button.btn.no data-key="c" { "Cancel " kbd { "c" } }
-                    }
-                }
-            }
+            div #acts .acts data-live { (buttons(&base, view)) }
         }
         div.page.two {
             div.stack {
-                @if let Some(run) = &view.run {
+                div #run data-live { @if let Some(run) = &view.run {
                     section class={ "panel card " (board::tone(view)) } {
                         h3 { a href={ (base) "runs/" (run.id) } { "Run " (run.id) ", " (run.agent) } }
                         (parts::line(&run.line))
                         div.says { (view.sentence) }
                     }
+                } }
+                section #wanted .panel data-live { (wanted(&feature.wanted)) }
+                div #parts data-live { @if !shown.parts.is_empty() { (parts_of(&base, &shown.parts)) } }
+                @if !over { (edit) }
+                section #comments .panel {
+                    h2 { "Comments" }
+                    div #said data-live { (comments(&shown.comments)) }
+                    (comment)
                 }
-                section.panel {
-                    h2 { "What is wanted" }
-                    @if feature.wanted.description.is_empty() { (parts::empty("No description.")) }
-                    div.markdown { (markdown::render(&feature.wanted.description)) }
-                }
-                @if !matches!(feature.stage, Stage::Done | Stage::Cancelled) { (edit(&base, view, typed)) }
-                @if !list.is_empty() { section.panel { h2 { "Runs" } (runs::table(team, list)) } }
+                div #runs data-live { @if !shown.runs.is_empty() {
+                    section.panel { h2 { "Runs" } (runs::table(team, &shown.runs)) }
+                } }
             }
             div.stack {
-                section.panel { h2 { "Facts" } (facts(view)) }
-                section.panel {
-                    h2 { "History" }
-                    @for event in history.iter().rev().take(60) {
-                        div.message {
-                            p { (event.text) }
-                            p.faint { (event.actor) ", " (parts::ago(event.at)) }
-                        }
-                    }
+                div #why data-live { @if !over { (why(&base, &shown.why)) } }
+                section #facts .panel data-live { h2 { "Facts" } (facts(&base, view, shown.today)) }
+                section #history .panel data-live { h2 { "History" } (history(&shown.history)) }
+            }
+        }
+    }
+}
+
+fn buttons(base: &str, view: &FeatureView) -> Markup {
+    let feature = &view.feature;
+    let id = html! { input type="hidden" name="id" value=(feature.id); };
+    let over = matches!(feature.stage, Stage::Done | Stage::Cancelled);
+    html! {
+        @if matches!(feature.stage, Stage::Backlog | Stage::Cancelled) || feature.held.is_some() {
+            form method="post" action={ (base) "do/move" } {
+                (id)
+                input type="hidden" name="stage" value="ready";
+                button.btn.go data-key="r" { @if feature.held.is_some() { "Try again " } @else { "Release " } kbd { "r" } }
+            }
+        }
+        @if feature.stage == Stage::Ready {
+            form method="post" action={ (base) "do/move" } {
+                (id)
+                input type="hidden" name="stage" value="backlog";
+                button.btn data-key="b" { "To backlog " kbd { "b" } }
+            }
+        }
+        @if feature.paused.is_some() {
+            form method="post" action={ (base) "do/resume" } { (id) button.btn.go data-key="p" { "Resume " kbd { "p" } } }
+        } @else if !over {
+            (parts::asked(&parts::Asked { label: "Pause", key: "p", class: "", action: &format!("{base}do/pause"), hidden: &id }))
+        }
+        @if matches!(feature.stage, Stage::Backlog | Stage::Ready) {
+            (parts::asked(&parts::Asked { label: "Cancel", key: "c", class: "no", action: &format!("{base}do/cancel"), hidden: &id }))
+        }
+        @if feature.stage == Stage::Done {
+            (parts::asked(&parts::Asked { label: "Take back", key: "v", class: "no", action: &format!("{base}do/revert"), hidden: &id }))
+        }
+    }
+}
+
+fn wanted(wanted: &Wanted) -> Markup {
+    html! {
+        h2 { "What is wanted" }
+        @if wanted.description.is_empty() { (parts::empty("No description.")) }
+        div.markdown { (markdown::render(&wanted.description)) }
+        @if !wanted.checks.is_empty() {
+            h2 { "Checks besides the repository’s" }
+            ul.plain { @for check in &wanted.checks { li { code { (check) } } } }
+        }
+        @if !wanted.paths.is_empty() {
+            h2 { "Paths that it will touch" }
+            ul.plain { @for path in &wanted.paths { li { code { (path) } } } }
+        }
+        @if !wanted.attachments.is_empty() {
+            h2 { "Attachments" }
+            ul.plain { @for file in &wanted.attachments { li { (file.name) " " span.faint.num { (bytes(file.bytes)) } } } }
+        }
+    }
+}
+
+fn bytes(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} bytes"),
+        1_000..1_000_000 => format!("{} kB", bytes / 1_000),
+        _ => format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10),
+    }
+}
+
+fn parts_of(base: &str, list: &[FeatureView]) -> Markup {
+    let done = list.iter().filter(|part| part.feature.stage == Stage::Done).count();
+    html! {
+        section.panel {
+            h2 { "Parts, " (done) " of " (list.len()) " done" }
+            @for part in list {
+                div.message {
+                    p { a.name href={ (base) "features/" (part.feature.id) } { (part.feature.wanted.title) } }
+                    @if let Some(run) = &part.run { (parts::line(&run.line)) }
+                    p.soft { span.id { (part.feature.id) } " " (part.sentence) }
                 }
             }
         }
     }
 }
 
-fn facts(view: &FeatureView) -> Markup {
-    let feature = &view.feature;
-    let text = |text: String| Some(html! { (text) });
-    let ids: Vec<String> = feature.wanted.depends_on.iter().map(ToString::to_string).collect();
-    parts::facts(&[
-        ("Stage", text(feature.stage.to_string())),
-        ("Repository", text(feature.repository.to_string())),
-        ("Priority", text(feature.wanted.priority.to_string())),
-        ("Labels", text(feature.wanted.labels.join(", ")).filter(|_| !feature.wanted.labels.is_empty())),
-        ("Waits for", text(ids.join(", ")).filter(|_| !ids.is_empty())),
-        ("Filed by", text(feature.author.to_string())),
-        ("Filed", Some(parts::ago(feature.created_at))),
-        ("Version", text(feature.version.to_string())),
-    ])
+/// What decides, beside the sentence that says what is true.
+fn why(base: &str, why: &WhyView) -> Markup {
+    let place = why.place.as_ref().map(|place| {
+        html! { (place.place) " of " (place.of) @if !place.because.is_empty() { br; span.faint { (place.because) } } }
+    });
+    let agent = why.agent.as_ref().map(|agent| {
+        let model = agent.model.as_ref().map_or_else(String::new, |model| format!(" with {model}"));
+        html! { (agent.agent) (model) br; span.faint { "by " (agent.by) } }
+    });
+    let size = why.size.as_ref().map(|size| match size.split_once(", ") {
+        Some((size, by)) => html! { (size.to_uppercase()) br; span.faint { (by) } },
+        None => html! { (size.to_uppercase()) },
+    });
+    html! {
+        section.panel {
+            h2 { "Why" }
+            p { (why.sentence) }
+            @if place.is_some() || agent.is_some() || size.is_some() { br; }
+            (parts::facts(&[("Place", place), ("Agent", agent), ("Size", size)]))
+            @if !why.clashes.is_empty() {
+                h2 { "Conflicts" }
+                @for clash in &why.clashes { (conflict(base, clash)) }
+            }
+        }
+    }
 }
 
-fn edit(base: &str, view: &FeatureView, typed: Option<&Typed>) -> Markup {
-    let feature = &view.feature;
-    let ids: Vec<String> = feature.wanted.depends_on.iter().map(ToString::to_string).collect();
-    let (title, description) =
-        typed.map_or((&feature.wanted.title, &feature.wanted.description), |t| (&t.title, &t.description));
-    let labels = typed.map_or_else(|| feature.wanted.labels.join(", "), |typed| typed.labels.clone());
-    let depends_on = typed.map_or_else(|| ids.join(", "), |typed| typed.depends_on.clone());
+fn conflict(base: &str, clash: &Clash) -> Markup {
     html! {
-        details.panel open[typed.is_some()] {
+        div.message {
+            p.bad {
+                "Conflicts with "
+                @match &clash.with {
+                    Some(id) => a.link href={ (base) "features/" (id) } { (id) },
+                    None => "the target branch",
+                }
+            }
+            p.soft { @for file in &clash.files { code { (file) } br; } }
+        }
+    }
+}
+
+fn linked<T: ToString>(base: &str, ids: &[T]) -> Option<Markup> {
+    (!ids.is_empty()).then(|| {
+        html! {
+            @for (index, id) in ids.iter().enumerate() {
+                @let text = id.to_string();
+                @if index > 0 { ", " }
+                a.link href={ (base) "features/" (text.split('@').next().unwrap_or_default()) } { (text) }
+            }
+        }
+    })
+}
+
+fn budget(budget: &Budget) -> Option<String> {
+    let parts = [
+        budget.minutes.map(|limit| minutes(u64::from(limit) * 60)),
+        budget.tokens.map(|tokens| format!("{tokens} tokens")),
+        budget.cents.map(fields::money),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| format!("at most {}", parts.join(", ")))
+}
+
+fn facts(base: &str, view: &FeatureView, today: Date) -> Markup {
+    let feature = &view.feature;
+    let wanted = &feature.wanted;
+    let text = |text: String| Some(html! { (text) }).filter(|_| !text.is_empty());
+    let maybe = |value: &Option<String>| value.clone().and_then(text);
+    let due = wanted.due.map(|due| {
+        let said = board::due(view, today);
+        html! { (due) @if let Some((said, late)) = said { br; span class=(if late { "bad" } else { "faint" }) { (said) } } }
+    });
+    let editors: Vec<&str> = feature.editors.iter().map(qd_types::PersonId::as_str).collect();
+    html! {
+        (parts::facts(&[
+            ("Stage", text(feature.stage.to_string())),
+            ("Paused", maybe(&feature.paused)),
+            ("Repository", text(feature.repository.to_string())),
+            ("Priority", text(fields::priority(wanted.priority))),
+            ("Size", text(wanted.size.map_or_else(String::new, |size| size.as_str().to_uppercase()))),
+            ("Due", due),
+            ("Labels", text(wanted.labels.join(", "))),
+            ("Milestone", maybe(&wanted.milestone)),
+            ("Project", maybe(&wanted.project)),
+            ("Part of", linked(base, wanted.epic.as_slice())),
+            ("Waits for", linked(base, &wanted.depends_on)),
+            ("Assigned to", wanted.assignee.as_ref().and_then(|person| text(person.to_string()))),
+            ("Agent", maybe(&wanted.agent)),
+            ("Model", maybe(&wanted.model)),
+            ("Plan", Some(fields::plan(wanted.plan)).filter(|_| wanted.plan != PlanMode::None).and_then(|plan| text(plan.to_owned()))),
+            ("Budget", budget(&wanted.budget).and_then(text)),
+            ("Comes from", wanted.source.as_ref().and_then(|source| text(source.to_string()))),
+            ("Not before", feature.not_before.map(parts::moment)),
+            ("Filed by", text(feature.author.to_string())),
+            ("Edited by", text(editors.join(", "))),
+            ("Filed", Some(parts::ago(feature.created_at))),
+            ("Changed", Some(parts::ago(feature.updated_at))),
+            ("Version", text(feature.version.to_string())),
+        ]))
+        @if !feature.touched.is_empty() {
+            details.more {
+                summary { (feature.touched.len()) " paths touched" }
+                ul.plain { @for path in &feature.touched { li { code { (path) } } } }
+            }
+        }
+    }
+}
+
+fn comments(list: &[Comment]) -> Markup {
+    html! {
+        @if list.is_empty() { (parts::empty("Nobody has said anything yet.")) }
+        @for comment in list {
+            div.message {
+                p.faint { b { (comment.author) } ", " (parts::ago(comment.at)) }
+                div.markdown { (markdown::render(&comment.text)) }
+            }
+        }
+    }
+}
+
+fn say(base: &str, view: &FeatureView, text: &str, problem: Option<&Problem>) -> Markup {
+    html! {
+        form.stack.say method="post" action={ (base) "do/comment" } {
+            input type="hidden" name="id" value=(view.feature.id);
+            @if let Some(problem) = problem { p.bad role="alert" { (problem.detail) } }
+            label { "Your comment, Markdown" textarea.short name="text" required data-key="m" { (text) } }
+            div.acts { button.btn { "Comment" } span.faint { kbd { "m" } " writes one" } }
+        }
+    }
+}
+
+fn history(list: &[EventView]) -> Markup {
+    html! {
+        @for event in list.iter().rev().take(HISTORY) {
+            div.message {
+                p { (event.text) }
+                @if let Some(reason) = &event.reason { p.soft { "“" (reason) "”" } }
+                p.faint { (event.actor) ", " (parts::ago(event.at)) }
+            }
+        }
+        @if list.len() > HISTORY { p.soft { "and " (list.len() - HISTORY) " older" } }
+    }
+}
+
+fn edit(base: &str, view: &FeatureView, refused: Option<RefusedEdit>) -> Markup {
+    let feature = &view.feature;
+    let now = Typed::of(&feature.wanted);
+    let was = serde_json::to_string(&now).unwrap_or_default();
+    let (typed, reason, problem) = match refused {
+        Some(refused) => (refused.typed.over(&refused.was, now), refused.reason, Some(refused.problem)),
+        None => (now, String::new(), None),
+    };
+    html! {
+        details #edit .panel open[problem.is_some()] {
             summary data-key="e" { "Edit " kbd { "e" } }
-            @if let Some(typed) = typed {
-                p.bad role="alert" { (typed.problem) " What you typed is still here; the page above shows what holds now." }
+            @if let Some(problem) = &problem {
+                p.bad role="alert" {
+                    (problem.detail) @if let Some(hint) = &problem.hint { " " (hint) }
+                    " What you typed is still here; the page above shows what holds now."
+                }
             }
             form.stack method="post" action={ (base) "do/edit" } {
                 input type="hidden" name="id" value=(feature.id);
                 input type="hidden" name="version" value=(feature.version);
-                label { "Title" input name="title" value=(title) required maxlength="120" autocomplete="off"; }
-                label { "Description, Markdown" textarea name="description" { (description) } }
-                label { "Labels, with commas" input name="labels" value=(labels) autocomplete="off"; }
-                label { "Waits for" input name="depends_on" value=(depends_on) autocomplete="off"; }
+                input type="hidden" name="was" value=(was);
+                (fields::inputs(&typed, Purpose::Edit, problem.is_some()))
+                label { "Why, for the history" input name="reason" value=(reason) autocomplete="off"; }
                 div.acts { button.btn.go { "Save" } }
             }
         }

@@ -11,9 +11,13 @@ pub(crate) fn page(team: &TeamView, approvals: &[ApprovalView], chosen: Option<&
         .iter()
         .find(|view| Some(view.approval.id.key().as_str()) == chosen)
         .or_else(|| approvals.first());
+    let page = match chosen {
+        Some(view) => format!("{base}inbox?id={}", view.approval.id.key()),
+        None => format!("{base}inbox"),
+    };
     html! {
-        div.head { h1 { "Inbox" } }
-        div #inbox data-base=(base) data-seq=(team.seq) {
+        div.head data-events=(base) data-seq=(team.seq) data-page=(page) { h1 { "Inbox" } }
+        div #inbox data-live {
             @if let Some(chosen) = chosen {
                 div.page.inbox {
                     nav aria-label="Approvals" {

@@ -3,8 +3,10 @@
 mod actions;
 mod board;
 mod feature;
+mod fields;
 mod inbox;
 mod markdown;
+mod operations;
 mod router;
 mod runs;
 

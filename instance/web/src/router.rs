@@ -16,7 +16,12 @@ use qd_team::{Caller, Team};
 use qd_types::{FeatureId, RunId};
 use serde::Deserialize;
 
-use crate::{actions, board, feature, inbox, runs};
+use crate::{
+    actions, board,
+    feature::{self, Refused},
+    fields::Typed,
+    inbox, operations, runs,
+};
 
 /// What else is served here.
 #[derive(Debug, Clone, Copy)]
@@ -32,14 +37,23 @@ pub fn router(teams: Vec<Team>, options: RouterOptions) -> Router {
     Router::new()
         .route("/teams/{team}/", get(show_board))
         .route("/teams/{team}/fragment/board", get(board_fragment))
+        .route("/teams/{team}/new", get(show_new))
+        .route("/teams/{team}/pause", get(show_pause))
         .route("/teams/{team}/features/{id}", get(show_feature))
         .route("/teams/{team}/runs", get(show_runs))
         .route("/teams/{team}/runs/{id}", get(show_run))
         .route("/teams/{team}/inbox", get(show_inbox))
+        .route("/teams/{team}/operations", get(show_operations))
         .route("/teams/{team}/do/add", post(actions::add))
         .route("/teams/{team}/do/move", post(actions::move_to))
         .route("/teams/{team}/do/cancel", post(actions::cancel))
         .route("/teams/{team}/do/edit", post(actions::edit))
+        .route("/teams/{team}/do/revert", post(actions::revert))
+        .route("/teams/{team}/do/pause", post(actions::pause))
+        .route("/teams/{team}/do/resume", post(actions::resume))
+        .route("/teams/{team}/do/comment", post(actions::comment))
+        .route("/teams/{team}/do/accept", post(actions::accept))
+        .route("/teams/{team}/do/operate", post(actions::operate))
         .route("/teams/{team}/do/stop", post(actions::stop))
         .route("/teams/{team}/do/vote", post(actions::vote))
         .fallback(nothing)
@@ -146,16 +160,73 @@ impl Here<'_> {
         shell.page(body)
     }
 
-    pub(crate) async fn feature(&self, id: &FeatureId, typed: Option<&feature::Typed>) -> Page {
+    /// The page of a feature; a form that was refused is there as it was typed.
+    pub(crate) async fn feature(&self, id: &FeatureId, refused: Refused) -> Page {
         let view = self.view().await?;
         let read = async {
-            let runs = self.team.runs(Some(id));
-            Ok::<_, Problem>((self.team.feature(id).await?, self.team.history(id).await?, runs.await?))
+            Ok::<_, Problem>(feature::Shown {
+                why: self.team.why(id).await?,
+                parts: self.team.parts(id).await?,
+                comments: self.team.comments(id).await?,
+                history: self.team.history(id).await?,
+                runs: self.team.runs(Some(id)).await?,
+                today: today(),
+            })
         };
-        let (found, history, runs) = read.await.map_err(|problem| self.trouble(problem))?;
-        let body = feature::page(&view, &found, &history, &runs, typed);
-        Ok(self.page(&view, &format!("{id} {}", found.feature.wanted.title), Nav::Board, &[], body))
+        let shown = read.await.map_err(|problem| self.trouble(problem))?;
+        let status = refused.status();
+        let title = format!("{id} {}", shown.why.feature.feature.wanted.title);
+        let body = feature::page(&view, &shown, refused);
+        Ok(with_status(status, self.page(&view, &title, Nav::Board, LIVE, body)))
     }
+
+    /// The form of a new feature; if it was refused, as it was typed.
+    pub(crate) async fn new_feature(
+        &self,
+        typed: &Typed,
+        repository: &str,
+        problem: Option<&Problem>,
+    ) -> Page {
+        let view = self.view().await?;
+        let body = board::add_page(&view, typed, repository, problem);
+        let page = self.page(&view, "New feature", Nav::Board, &[], body);
+        Ok(with_status(problem.map_or(200, |problem| problem.status), page))
+    }
+
+    /// The page of a run; a plan that was refused is there as it was typed.
+    pub(crate) async fn run(&self, id: &RunId, refused: Option<(String, Problem)>) -> Page {
+        let view = self.view().await?;
+        let read = async {
+            let run = self.team.run(id, self.caller).await?;
+            let transcript = self.team.transcript(id, 0).await?;
+            // A worktree that is being made or removed has no diff for a moment; the page is still worth seeing.
+            let diff = self.team.diff(id).await.unwrap_or(qd_api::DiffView {
+                text: String::new(),
+                cut: false,
+                files: 0,
+                insertions: 0,
+                deletions: 0,
+            });
+            Ok::<_, Problem>((run, transcript, diff))
+        };
+        let (run, transcript, diff) = read.await.map_err(|problem| self.trouble(problem))?;
+        let status = refused.as_ref().map_or(200, |(_, problem)| problem.status);
+        let body = runs::page(&view, &run, &transcript, &diff, refused.as_ref());
+        let scripts = ["/assets/run.js", "/assets/live.js"];
+        Ok(with_status(status, self.page(&view, &format!("Run {id}"), Nav::Runs, &scripts, body)))
+    }
+}
+
+/// The script of pages that follow the event stream.
+const LIVE: &[&str] = &["/assets/live.js"];
+
+fn today() -> jiff::civil::Date {
+    jiff::Zoned::now().date()
+}
+
+fn with_status(status: u16, mut page: Response) -> Response {
+    *page.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    page
 }
 
 async fn show_board(
@@ -166,7 +237,7 @@ async fn show_board(
     let here = web.at(&team, &caller)?;
     let view = here.view().await?;
     let columns = here.team.columns(board::SHOWN).await.map_err(|problem| here.trouble(problem))?;
-    Ok(here.page(&view, &team, Nav::Board, &["/assets/board.js"], board::page(&view, &columns)))
+    Ok(here.page(&view, &team, Nav::Board, &["/assets/board.js"], board::page(&view, &columns, today())))
 }
 
 async fn board_fragment(
@@ -177,7 +248,7 @@ async fn board_fragment(
     let here = web.at(&team, &caller)?;
     let view = here.view().await?;
     let columns = here.team.columns(board::SHOWN).await.map_err(|problem| here.trouble(problem))?;
-    Ok(([("x-asks", view.asks.to_string())], board::fragment(&view, &columns)).into_response())
+    Ok(([("x-asks", view.asks.to_string())], board::fragment(&view, &columns, today())).into_response())
 }
 
 async fn show_feature(
@@ -187,7 +258,25 @@ async fn show_feature(
 ) -> Page {
     let here = web.at(&team, &caller)?;
     let id = id.parse::<FeatureId>().map_err(|error| here.trouble(invalid(&error)))?;
-    here.feature(&id, None).await
+    here.feature(&id, Refused::Nothing).await
+}
+
+async fn show_new(
+    State(web): State<Web>,
+    Path(team): Path<String>,
+    Extension(caller): Extension<Caller>,
+) -> Page {
+    web.at(&team, &caller)?.new_feature(&Typed::default(), "", None).await
+}
+
+async fn show_pause(
+    State(web): State<Web>,
+    Path(team): Path<String>,
+    Extension(caller): Extension<Caller>,
+) -> Page {
+    let here = web.at(&team, &caller)?;
+    let view = here.view().await?;
+    Ok(here.page(&view, "Pause", Nav::Board, &[], board::pause_page(&view)))
 }
 
 fn invalid(error: &qd_types::IdError) -> Problem {
@@ -202,7 +291,7 @@ async fn show_runs(
     let here = web.at(&team, &caller)?;
     let view = here.view().await?;
     let list = here.team.runs(None).await.map_err(|problem| here.trouble(problem))?;
-    Ok(here.page(&view, "Runs", Nav::Runs, &[], runs::list(&view, &list)))
+    Ok(here.page(&view, "Runs", Nav::Runs, LIVE, runs::list(&view, &list)))
 }
 
 async fn show_run(
@@ -212,23 +301,7 @@ async fn show_run(
 ) -> Page {
     let here = web.at(&team, &caller)?;
     let id = id.parse::<RunId>().map_err(|error| here.trouble(invalid(&error)))?;
-    let view = here.view().await?;
-    let read = async {
-        let run = here.team.run(&id, &caller).await?;
-        let transcript = here.team.transcript(&id, 0).await?;
-        // A worktree that is being made or removed has no diff for a moment; the page is still worth seeing.
-        let diff = here.team.diff(&id).await.unwrap_or(qd_api::DiffView {
-            text: String::new(),
-            cut: false,
-            files: 0,
-            insertions: 0,
-            deletions: 0,
-        });
-        Ok::<_, Problem>((run, transcript, diff))
-    };
-    let (run, transcript, diff) = read.await.map_err(|problem| here.trouble(problem))?;
-    let body = runs::page(&view, &run, &transcript, &diff);
-    Ok(here.page(&view, &format!("Run {id}"), Nav::Runs, &["/assets/run.js"], body))
+    here.run(&id, None).await
 }
 
 #[derive(Deserialize)]
@@ -246,7 +319,30 @@ async fn show_inbox(
     let view = here.view().await?;
     let approvals = here.team.approvals(&caller).await.map_err(|problem| here.trouble(problem))?;
     let body = inbox::page(&view, &approvals, chosen.id.as_deref());
-    Ok(here.page(&view, "Inbox", Nav::Inbox, &["/assets/inbox.js"], body))
+    Ok(here.page(&view, "Inbox", Nav::Inbox, LIVE, body))
+}
+
+#[derive(Deserialize)]
+struct Which {
+    #[serde(default)]
+    which: operations::Filter,
+}
+
+async fn show_operations(
+    State(web): State<Web>,
+    Path(team): Path<String>,
+    Query(Which { which }): Query<Which>,
+    Extension(caller): Extension<Caller>,
+) -> Page {
+    let here = web.at(&team, &caller)?;
+    let view = here.view().await?;
+    let read = async {
+        let dead = here.team.operations(operations::Filter::GaveUp.which()).await?;
+        Ok::<_, Problem>((dead, here.team.operations(which.which()).await?))
+    };
+    let (dead, others) = read.await.map_err(|problem| here.trouble(problem))?;
+    let body = operations::page(&view, which, &dead, &others);
+    Ok(here.page(&view, "Operations", Nav::Operations, LIVE, body))
 }
 
 async fn nothing(State(web): State<Web>, uri: axum::http::Uri) -> Trouble {

@@ -1,16 +1,17 @@
 //! Runs: the list, and one run with its steps, transcript, diff and facts.
 
 use maud::{Markup, html};
-use qd_api::{DiffView, RunSummary, RunView, TeamView, TranscriptPage};
+use qd_api::{DiffView, Problem, RunSummary, RunView, TeamView, TranscriptPage};
 use qd_board::{RunEnd, why::minutes};
 use qd_look::parts;
 
-use crate::inbox;
+use crate::{inbox, markdown};
 
 pub(crate) fn list(team: &TeamView, runs: &[RunSummary]) -> Markup {
+    let base = format!("/teams/{}/", team.name);
     html! {
-        div.head { h1 { "Runs" } }
-        div.page {
+        div.head data-events=(base) data-seq=(team.seq) data-page={ (base) "runs" } { h1 { "Runs" } }
+        div #list .page data-live {
             section.panel {
                 @if runs.is_empty() { (parts::empty("No runs yet. A feature in ready gets one as soon as a slot is free.")) }
                 @else { (table(team, runs)) }
@@ -28,7 +29,7 @@ pub(crate) fn table(team: &TeamView, runs: &[RunSummary]) -> Markup {
                     tr {
                         td { a.mono href={ "/teams/" (team.name) "/runs/" (run.id) } { (run.id) } (parts::line(&run.line)) }
                         td { (run.title) }
-                        td { (run.agent) }
+                        td { (run.agent) @if let Some(model) = &run.model { p.faint { (model) } } }
                         td.num { (minutes(run.seconds)) }
                         td { (end(run)) }
                     }
@@ -47,16 +48,22 @@ fn end(run: &RunSummary) -> Markup {
     }
 }
 
-pub(crate) fn page(team: &TeamView, run: &RunView, transcript: &TranscriptPage, diff: &DiffView) -> Markup {
+pub(crate) fn page(
+    team: &TeamView,
+    run: &RunView,
+    transcript: &TranscriptPage,
+    diff: &DiffView,
+    refused: Option<&(String, Problem)>,
+) -> Markup {
     let base = format!("/teams/{}/", team.name);
     let summary = &run.summary;
     html! {
-        div.head {
+        div.head data-events=(base) data-seq=(team.seq) data-page={ (base) "runs/" (summary.id) } data-run=(summary.id) {
             div {
                 h1 { a href={ (base) "features/" (summary.id.feature()) } { (summary.title) } }
                 p {
                     span.id { (summary.id) } " " (summary.agent) ", started " (parts::ago(summary.started_at)) ". "
-                    span #sentence { (run.sentence) }
+                    span #sentence data-live { (run.sentence) }
                 }
             }
             span.grow {}
@@ -70,7 +77,7 @@ pub(crate) fn page(team: &TeamView, run: &RunView, transcript: &TranscriptPage, 
         div.page.run {
             aside.panel {
                 h2 { "Steps" }
-                div #steps {
+                div #steps data-live {
                     ol.steps {
                         @for step in &run.steps {
                             li class=(parts::mark_class(step.mark)) {
@@ -86,10 +93,11 @@ pub(crate) fn page(team: &TeamView, run: &RunView, transcript: &TranscriptPage, 
                 }
             }
             div.stack {
-                div #ask { @if let Some(ask) = &run.approval { (inbox::ask(team, ask)) } }
+                div #plan data-live { (plan(&base, run, refused)) }
+                div #ask data-live { @if let Some(ask) = &run.approval { (inbox::ask(team, ask)) } }
                 section.panel {
                     h2 { "Transcript" }
-                    div #transcript .log tabindex="0" aria-label="Transcript" data-base=(base) data-seq=(team.seq) data-run=(summary.id) data-offset=(transcript.next_offset) {
+                    div #transcript .log tabindex="0" aria-label="Transcript" data-base=(base) data-run=(summary.id) data-offset=(transcript.next_offset) {
                         @for entry in &transcript.entries {
                             div class=(entry.kind) { (parts::clock(entry.at)) span { (entry.text) } }
                         }
@@ -107,8 +115,51 @@ pub(crate) fn page(team: &TeamView, run: &RunView, transcript: &TranscriptPage, 
             }
             aside.panel {
                 h2 { "Facts" }
-                div #facts { (facts(run)) }
+                div #facts data-live { (facts(run)) }
             }
+        }
+    }
+}
+
+/// Why it went back, and the plan: brass while it waits for a person, folded once there is none to accept.
+fn plan(base: &str, run: &RunView, refused: Option<&(String, Problem)>) -> Markup {
+    let id = html! { input type="hidden" name="id" value=(run.summary.id); };
+    let action = format!("{base}do/accept");
+    html! {
+        @if let Some(feedback) = &run.feedback {
+            section.panel {
+                h2 { "Why it went back" }
+                p { (feedback.about) }
+                details.more { summary { "What the agent was told" } pre.said { (feedback.text) } }
+            }
+        }
+        @match &run.plan {
+            Some(text) if run.plan_waits => section.ask {
+                b { "The plan waits for you" }
+                div.markdown { (markdown::render(text)) }
+                @if let Some((_, problem)) = refused { p.bad role="alert" { (problem.detail) " What you typed is still here." } }
+                div.acts {
+                    form method="post" action=(action) {
+                        (id)
+                        button #accept .btn.go data-key="a" { "Accept the plan " kbd { "a" } }
+                    }
+                }
+                details open[refused.is_some()] {
+                    summary.btn data-key="e" { "Change it first " kbd { "e" } }
+                    form.stack method="post" action=(action) {
+                        (id)
+                        label { "The plan, Markdown" textarea name="text" required data-focus { (refused.map_or(text, |(typed, _)| typed)) } }
+                        div.acts { button.btn.go { "Accept it like this" } }
+                    }
+                }
+            },
+            Some(text) => details.panel {
+                summary { "The plan" }
+                div.markdown { (markdown::render(text)) }
+            },
+            None => (html! { @if let Some((typed, problem)) = refused {
+                section.panel { p.bad role="alert" { (problem.detail) } pre.said { (typed) } }
+            } }),
         }
     }
 }
@@ -131,6 +182,9 @@ fn facts(run: &RunView) -> Markup {
     };
     html! {
         (parts::facts(&[
+            ("Agent", text(summary.agent.clone())),
+            ("Model", summary.model.clone().and_then(text)),
+            ("Assigned by", text(summary.assigned_by.clone()).filter(|_| !summary.assigned_by.is_empty())),
             ("Branch", mono(&summary.branch)),
             ("Base", run.base.as_ref().and_then(|commit| mono(commit.short()))),
             ("Commit", summary.commit.as_ref().and_then(|commit| mono(commit.short()))),
