@@ -3,6 +3,7 @@
 //! agent, which plays a script, and the two persons.
 
 mod ask;
+mod engine;
 mod progress;
 mod scene;
 mod summary;
@@ -63,6 +64,7 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<ExitCode, UserEr
             .map_err(|problem| UserError::failed(problem.detail))?;
         features.push((team.clone(), view.feature.id));
     }
+    engine::why(&features).await?;
     let outcome = watch(&fleet, &scene, &features, &demo, begun).await?;
     let graph = scene::graph(&fleet, &scene).await?;
     say::note("");
@@ -71,6 +73,7 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<ExitCode, UserEr
     for line in summary::lines(&summary) {
         say::note(&line);
     }
+    engine::operations(&fleet.teams).await?;
     fleet.shut_down().await;
     if let Place::Kept(path) = &place {
         say::note(&format!("State is kept in {}.", path.display()));
