@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use crate::Loaded;
 
-/// Keys that take effect at once; `*` is any name. Everything below such a key does, too. All others need a restart,
-/// and so do teams and repositories that come or go.
-const HOT: [&[&str]; 20] = [
+/// Keys that take effect at once; `*` is any name. Everything below such a key does, too, and so do teams and
+/// repositories that come or go. All others need a restart.
+const HOT: [&[&str]; 21] = [
     &["agents"],
     &["fleet", "time_zone"],
     &["fleet", "merge_quorum"],
@@ -27,6 +27,7 @@ const HOT: [&[&str]; 20] = [
     &["teams", "*", "disk_gib"],
     &["teams", "*", "ladder"],
     &["teams", "*", "quiet"],
+    &["teams", "*", "repositories"],
     &["teams", "*", "reviews"],
     &["teams", "*", "slots"],
 ];
@@ -65,7 +66,10 @@ pub fn reload(old: &Loaded, new: &Loaded) -> Reload {
     changed.dedup();
     let mut reload = Reload::default();
     for key in changed {
-        let list = if is_hot(&key) { &mut reload.took_effect } else { &mut reload.needs_restart };
+        let came_or_went =
+            matches!(key.as_slice(), [section, _] if section == "teams" || section == "repositories");
+        let list =
+            if came_or_went || is_hot(&key) { &mut reload.took_effect } else { &mut reload.needs_restart };
         list.push(key.join("."));
     }
     reload

@@ -71,6 +71,12 @@ pub enum Verb {
     /// Long operations: what is under way, what gave up
     #[command(subcommand)]
     Operation(OperationVerb),
+    /// Teams: add one, retire one, while the fleet runs
+    #[command(subcommand, name = "team")]
+    Teams(TeamVerb),
+    /// Repositories: add one, remove one, while the fleet runs
+    #[command(subcommand)]
+    Repo(RepoVerb),
     /// Features that are filed again and again
     #[command(subcommand)]
     Recurring(RecurringVerb),
@@ -157,6 +163,54 @@ pub enum OperationVerb {
     Stop {
         /// Its number
         id: u64,
+    },
+}
+
+/// What to do with teams.
+#[derive(Debug, Subcommand)]
+pub enum TeamVerb {
+    /// List the teams
+    List,
+    /// Add a team to the configuration, and start it if the fleet runs
+    Add {
+        /// Its name
+        name: InstanceName,
+        /// The agent that works
+        #[arg(long)]
+        agent: Option<String>,
+        /// Prefix of its features, in capital letters
+        #[arg(long)]
+        prefix: Option<String>,
+        /// Runs at once
+        #[arg(long)]
+        slots: Option<u32>,
+    },
+    /// Take a team out of the configuration, and end it if the fleet runs; its state stays on the disk
+    Retire {
+        /// Its name
+        name: InstanceName,
+    },
+}
+
+/// What to do with repositories.
+#[derive(Debug, Subcommand)]
+pub enum RepoVerb {
+    /// List the repositories
+    List,
+    /// Add a repository to the configuration
+    Add {
+        /// Its name
+        name: RepositoryName,
+        /// A check-out of it
+        path: PathBuf,
+        /// The branch that features go to
+        #[arg(long)]
+        target: Option<String>,
+    },
+    /// Take a repository out of the configuration; what is in it stays
+    Remove {
+        /// Its name
+        name: RepositoryName,
     },
 }
 

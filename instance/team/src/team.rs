@@ -144,21 +144,15 @@ impl Team {
         }
     }
 
-    /// Puts new options in force for what starts from now on: agent, slots, checks, rounds. The team's name, prefix,
-    /// state folder and the set of its repositories stay as they were started.
+    /// Puts new options in force for what starts from now on: agent, slots, checks, rounds,
+    /// repositories. The team's name, prefix and state folder stay as they were started.
     pub fn adopt(&self, new: TeamOptions) {
         let mut guard = match self.inner.options.write() {
             Ok(guard) => guard,
             Err(poisoned) => poisoned.into_inner(),
         };
         let mut options = TeamOptions::clone(&guard);
-        for (name, repository) in &mut options.repositories {
-            if let Some(newer) = new.repositories.get(name) {
-                repository.checks.clone_from(&newer.checks);
-                repository.setup.clone_from(&newer.setup);
-                repository.hooks = newer.hooks;
-            }
-        }
+        options.repositories = new.repositories;
         options.limits = new.limits;
         options.agents = new.agents;
         options.rules = new.rules;

@@ -27,8 +27,8 @@ fn settings() {
 fn teams_are_known_by_name_not_by_place() {
     let alpha = "[[teams]]\nname = \"alpha\"\n";
     let beta = "[[teams]]\nname = \"beta\"\n";
-    check(alpha, &format!("{beta}{alpha}"), &[], &["teams.beta"]);
-    check(&format!("{alpha}{beta}"), beta, &[], &["teams.alpha"]);
+    check(alpha, &format!("{beta}{alpha}"), &["teams.beta"], &[]);
+    check(&format!("{alpha}{beta}"), beta, &["teams.alpha"], &[]);
     check(
         alpha,
         &format!("{alpha}slots = 5\nprefix = \"AL\"\n"),
@@ -38,14 +38,14 @@ fn teams_are_known_by_name_not_by_place() {
 }
 
 #[test]
-fn checks_are_hot_and_repositories_are_not() {
+fn checks_are_hot_and_repositories_come_and_go() {
     let with =
         |checks: &str| format!("roots = [\"/\"]\n[[repositories]]\nname = \"a\"\npath = \"/\"\n{checks}");
     let one = "[[repositories.checks]]\nname = \"test\"\ncommand = \"true\"\n";
     check(&with(""), &with(one), &["repositories.a.checks"], &[]);
     check(&with(""), &with("merge_method = \"squash\"\n"), &["repositories.a.merge_method"], &[]);
     check(&with(""), &with("target = \"next\"\n"), &[], &["repositories.a.target"]);
-    check("roots = [\"/\"]\n", &with(one), &[], &["repositories.a"]);
+    check("roots = [\"/\"]\n", &with(one), &["repositories.a"], &[]);
 }
 
 #[test]

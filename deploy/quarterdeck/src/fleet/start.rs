@@ -1,11 +1,16 @@
 //! Starting and ending a fleet.
 
-use std::{collections::BTreeMap, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io,
+    net::SocketAddr,
+    sync::{Arc, RwLock},
+    time::Duration,
+};
 
 use axum::Router;
 use qd_board::{Rules, hours::QuietHours, schedule::Limits};
 use qd_console::Console;
-use qd_core::chat::Commands;
 use qd_forge_local::{Imported, LocalForge, LocalForgeError};
 use qd_git::Git;
 use qd_hub::{Hub, HubError};
@@ -14,7 +19,7 @@ use qd_types::{InstanceName, Person};
 use qd_worktrees::{GitWorktrees, RepositorySpec, WorktreeError};
 use tokio::task::JoinSet;
 
-use super::{FleetPlan, TeamPlan, link::InProcess};
+use super::{FleetPlan, TeamPlan, link::InProcess, live::Live};
 use crate::http::{self, Guard, TokenError, Tokens};
 
 /// How often the embedded forge looks whether its source check-outs have something new.
@@ -76,13 +81,8 @@ pub enum FleetError {
 pub struct Fleet {
     /// Where the pages are.
     pub address: SocketAddr,
-    /// The teams, in the order of the configuration.
-    pub teams: Vec<Team>,
-    /// The bot's half, if it runs here.
-    pub bot: Option<Bot>,
-    guard: Guard,
+    live: Arc<Live>,
     tasks: JoinSet<()>,
-    sockets: Vec<PathBuf>,
 }
 
 /// The bot's half of a fleet.
@@ -102,21 +102,17 @@ impl Fleet {
         let me: Person = me.ok_or_else(|| FleetError::Nobody(plan.me.to_string()))?;
         let tokens = Tokens::open(&plan.state, &plan.people)?;
         let mut tasks = JoinSet::new();
-        let bot = if roles.bot { Some(start_bot(plan, &mut tasks).await?) } else { None };
+        let shared = Arc::new(RwLock::new(plan.clone()));
+        let bot = if roles.bot { Some(start_bot(plan, &shared, &mut tasks).await?) } else { None };
         if bot.is_none() {
             seed(plan).await?;
         }
         let mut teams = Vec::new();
         for name in &roles.teams {
-            let team_plan =
-                plan.teams.iter().find(|team| team.name == *name).ok_or_else(|| FleetError::NoTeam {
-                    name: name.clone(),
-                    known: plan.teams.iter().map(|team| team.name.as_str()).collect::<Vec<_>>().join(", "),
-                })?;
-            let uplink = bot.as_ref().map(|bot| {
-                Arc::new(InProcess { hub: bot.hub.clone(), instance: name.clone() }) as Arc<dyn Uplink>
-            });
-            teams.push(start_team(plan, team_plan, uplink).await?);
+            let known = || plan.teams.iter().map(|team| team.name.as_str()).collect::<Vec<_>>().join(", ");
+            let team = plan.teams.iter().find(|team| team.name == *name);
+            let team = team.ok_or_else(|| FleetError::NoTeam { name: name.clone(), known: known() })?;
+            teams.push(start_team(plan, team, bot.as_ref()).await?);
         }
         let place = plan.listen.to_string();
         let listener = http::bind(plan.listen)
@@ -124,39 +120,38 @@ impl Fleet {
             .map_err(|source| FleetError::Serve { place: place.clone(), source })?;
         let address = listener.local_addr().map_err(|source| FleetError::Serve { place, source })?;
         let guard = Guard::new(tokens, me, address.port());
-        let router = router(&teams, bot.as_ref()).merge(extra);
         write_address(plan, address)?;
-        tasks.spawn(http::serve_tcp(listener, router.clone(), guard.clone()));
-        let mut sockets: Vec<PathBuf> =
-            roles.teams.iter().map(|team| plan.team_folder(team).join("api.sock")).collect();
-        if bot.is_some() {
-            sockets.push(plan.bot_folder().join("api.sock"));
-        }
-        for path in &sockets {
-            let socket = http::bind_socket(path)
-                .map_err(|source| FleetError::Serve { place: path.display().to_string(), source })?;
-            tasks.spawn(http::serve_socket(socket, router.clone(), guard.clone()));
-        }
-        Ok(Self { address, teams, bot, guard, tasks, sockets })
+        let live = Arc::new(Live::new(shared, teams, bot, guard.clone(), extra));
+        tasks.spawn(http::serve_tcp(listener, live.service(), guard));
+        live.serve_sockets().await?;
+        Ok(Self { address, live, tasks })
+    }
+
+    /// What can change while it runs.
+    pub fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.live)
+    }
+
+    /// The teams, in the order of the configuration.
+    pub fn teams(&self) -> Vec<Team> {
+        self.live.teams()
+    }
+
+    /// The bot's half, if it runs here.
+    pub fn bot(&self) -> Option<&Bot> {
+        self.live.bot()
     }
 
     /// The link by which a person signs in.
     pub fn sign_in(&self, person: &qd_types::PersonId) -> String {
-        let path = self.guard.sign_in_path(person).unwrap_or_else(|| "/".into());
+        let path = self.live.guard().sign_in_path(person).unwrap_or_else(|| "/".into());
         format!("http://{}{path}", self.address)
     }
 
     /// Ends everything. What was under way goes on after the next start.
     pub async fn shut_down(mut self) {
         self.tasks.shutdown().await;
-        for team in &self.teams {
-            team.shut_down().await;
-        }
-        for path in &self.sockets {
-            if let Err(error) = std::fs::remove_file(path) {
-                tracing::debug!(path = %path.display(), %error, "a socket was gone already");
-            }
-        }
+        self.live.shut_down().await;
     }
 }
 
@@ -167,21 +162,11 @@ fn write_address(plan: &FleetPlan, address: SocketAddr) -> Result<(), FleetError
         .map_err(|source| FleetError::Serve { place: path.display().to_string(), source })
 }
 
-fn router(teams: &[Team], bot: Option<&Bot>) -> Router {
-    let mut router = qd_web::router(teams.to_vec(), qd_web::RouterOptions { console: bot.is_some() });
-    for team in teams {
-        router = router.nest(&format!("/teams/{}/api/v1", team.name()), qd_team::router(team.clone()));
-    }
-    if let Some(bot) = bot {
-        let commands: Arc<dyn Commands> = Arc::new(bot.hub.clone());
-        let names = teams.iter().map(|team| team.name().to_string()).collect();
-        router = router.merge(qd_console::router(bot.console.clone(), commands, names));
-    }
-    let home = teams.first().map_or_else(|| "/console".to_owned(), |team| format!("/teams/{}/", team.name()));
-    router.merge(http::home(&home))
-}
-
-async fn start_bot(plan: &FleetPlan, tasks: &mut JoinSet<()>) -> Result<Bot, FleetError> {
+async fn start_bot(
+    plan: &FleetPlan,
+    shared: &Arc<RwLock<FleetPlan>>,
+    tasks: &mut JoinSet<()>,
+) -> Result<Bot, FleetError> {
     let forge = LocalForge::open(&plan.forge_folder()).await?;
     for repository in &plan.repositories {
         forge.add_repository(&repository.name, Some(&repository.source), &repository.target).await?;
@@ -195,7 +180,7 @@ async fn start_bot(plan: &FleetPlan, tasks: &mut JoinSet<()>) -> Result<Bot, Fle
     )
     .await?;
     tasks.spawn(hub.clone().run());
-    tasks.spawn(import(plan.clone(), forge.clone()));
+    tasks.spawn(import(Arc::clone(shared), forge.clone()));
     Ok(Bot { hub, console, forge })
 }
 
@@ -213,10 +198,14 @@ async fn seed(plan: &FleetPlan) -> Result<(), FleetError> {
 }
 
 /// What people commit in their own check-out reaches the embedded forge by itself, as long as it is ahead.
-async fn import(plan: FleetPlan, forge: LocalForge) {
+async fn import(plan: Arc<RwLock<FleetPlan>>, forge: LocalForge) {
     let mut told = BTreeMap::new();
     loop {
-        for repository in &plan.repositories {
+        let repositories = match plan.read() {
+            Ok(plan) => plan.repositories.clone(),
+            Err(poisoned) => poisoned.into_inner().repositories.clone(),
+        };
+        for repository in &repositories {
             match forge.import(&repository.name).await {
                 Ok(Imported::Unchanged) => {
                     told.remove(&repository.name);
@@ -250,11 +239,15 @@ pub(crate) fn rules(plan: &FleetPlan) -> qd_core::Rules {
     }
 }
 
-async fn start_team(
+/// Starts a team, with its way to the bot if that runs here.
+pub(super) async fn start_team(
     plan: &FleetPlan,
     team: &TeamPlan,
-    uplink: Option<Arc<dyn Uplink>>,
+    bot: Option<&Bot>,
 ) -> Result<Team, FleetError> {
+    let uplink = bot.map(|bot| {
+        Arc::new(InProcess { hub: bot.hub.clone(), instance: team.name.clone() }) as Arc<dyn Uplink>
+    });
     let folder = plan.team_folder(&team.name);
     let worktrees = GitWorktrees::open(Git::new(), &folder).await?;
     let running = Team::open(options(plan, team), Arc::new(worktrees))?;

@@ -8,6 +8,7 @@ mod init;
 mod operation;
 mod preserved;
 mod recurring;
+mod roster;
 mod run;
 mod up;
 mod vote;
@@ -47,6 +48,8 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, UserError> {
         Verb::Feature(verb) => feature::feature(&common, verb).await?,
         Verb::Run(verb) => run::run(&common, verb).await?,
         Verb::Operation(verb) => operation::operation(&common, verb).await?,
+        Verb::Teams(verb) => roster::team(&common, verb).await?,
+        Verb::Repo(verb) => roster::repo(&common, verb).await?,
         Verb::Recurring(verb) => recurring::recurring(&common, verb).await?,
         Verb::Preserved(verb) => preserved::preserved(&common, verb).await?,
         Verb::Pause { reason } => operation::pause(&common, reason).await?,

@@ -65,7 +65,7 @@ async fn serve(
         let git_dir = plan.forge_folder().join("repos").join(format!("{}.git", repository.name));
         say::line(&format!("Merged work: git pull {} {}", git_dir.display(), repository.target));
     }
-    let terminal = fleet.bot.as_ref().filter(|_| console).map(|bot| {
+    let terminal = fleet.bot().filter(|_| console).map(|bot| {
         let person = plan.people.iter().find(|person| person.id == plan.me).cloned();
         let (console, hub) = (bot.console.clone(), bot.hub.clone());
         tokio::spawn(async move {

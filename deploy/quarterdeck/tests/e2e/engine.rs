@@ -421,6 +421,43 @@ async fn walls_keep_an_agent_and_a_check_from_writing_elsewhere() {
     assert!(said.contains("Permission denied"), "{said}");
     assert!(!said.contains("Outside of the worktree"), "{said}");
     assert!(!project.state().join("instances/alpha/checkouts/planted").exists());
-    let card = open_approval(&mut client, "A-1").await.unwrap();
+    let card = loop {
+        if let Some(view) = open_approval(&mut client, "A-1").await {
+            break view;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
     assert!(!card.facts.contains("Detection only"), "{}", card.facts);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn teams_and_repositories_come_and_go_while_the_fleet_runs() {
+    let (project, up) = fleet(&[("README.md", "x\n")], "echo x > out.txt", None, "");
+    let other = project.folder().join("other");
+    std::fs::create_dir(&other).unwrap();
+    git(&other, &["init", "--quiet", "--initial-branch=main"]);
+    git(&other, &["commit", "--quiet", "--allow-empty", "--message=First"]);
+    insta::assert_snapshot!(project.ok(&["team", "add", "beta", "--agent", "shell"]), @"Team beta is added. The running fleet has it.");
+    insta::assert_snapshot!(project.ok(&["repo", "add", "other", "other"]), @"Repository other is added. The running fleet has it.");
+    let mut beta = up.client("beta", None);
+    let wanted = Wanted { title: "There".into(), ..Wanted::default() };
+    let new = NewFeature { wanted, ready: true, repository: Some("other".parse().unwrap()) };
+    let _: FeatureView = beta.post("features", &new).await.unwrap();
+    approve(&mut beta, "B-1").await;
+    until(&mut beta, "B-1", finished).await;
+    assert_eq!(git(&project.forge("other"), &["show", "main:out.txt"]), "x");
+    let refused = String::from_utf8(project.run(&["team", "add", "beta"]).stderr).unwrap();
+    assert!(
+        refused.contains("nothing was changed") && refused.contains("there are two teams beta"),
+        "{refused}"
+    );
+    project.ok(&["team", "retire", "beta"]);
+    assert!(beta.get::<FeatureView>("features/B-1").await.is_err());
+    assert!(project.state().join("instances/beta/board.db").exists(), "what it did is kept");
+    project.ok(&["repo", "remove", "other"]);
+    let text = std::fs::read_to_string(project.folder().join("quarterdeck.toml")).unwrap();
+    assert_eq!(text, config("echo x > out.txt", None), "everything else is as it was");
+    let mut alpha = up.client("alpha", None);
+    add(&mut alpha, "Here").await;
+    until(&mut alpha, "A-1", |view| view.feature.stage == Stage::Review).await;
 }

@@ -41,7 +41,7 @@ impl Asking {
         progress: &mut Progress,
     ) -> Result<(), UserError> {
         let mut open = Vec::new();
-        for team in &fleet.teams {
+        for team in &fleet.teams() {
             let inbox = team.approvals(you).await.map_err(|problem| UserError::failed(problem.detail))?;
             open.extend(
                 inbox

@@ -56,7 +56,7 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<ExitCode, UserEr
     let requester = Caller { person: scene.requester.clone(), surface: "cli".into() };
     let mut features = Vec::new();
     for new in &scene.features {
-        let team = fleet.teams.iter().find(|team| team.name() == new.team);
+        let team = fleet.teams().into_iter().find(|team| team.name() == new.team);
         let team = team.ok_or_else(|| UserError::failed(format!("the demo has no team {}", new.team)))?;
         let view = team
             .add(&requester, new.feature.clone())
@@ -73,7 +73,7 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<ExitCode, UserEr
     for line in summary::lines(&summary) {
         say::note(&line);
     }
-    engine::operations(&fleet.teams).await?;
+    engine::operations(&fleet.teams()).await?;
     fleet.shut_down().await;
     if let Place::Kept(path) = &place {
         say::note(&format!("State is kept in {}.", path.display()));

@@ -194,7 +194,7 @@ async fn write_sample(folder: &Path) -> Result<(), UserError> {
 
 /// `git log --graph` of the sample's main branch, where the merged work is.
 pub(super) async fn graph(fleet: &Fleet, scene: &Scene) -> Result<String, UserError> {
-    let (Some(bot), Some(repository)) = (&fleet.bot, scene.plan.repositories.first()) else {
+    let (Some(bot), Some(repository)) = (fleet.bot(), scene.plan.repositories.first()) else {
         return Ok(String::new());
     };
     let folder = bot.forge.git_dir(&repository.name);

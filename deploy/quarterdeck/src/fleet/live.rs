@@ -1,0 +1,192 @@
+//! What of a running fleet can change: its teams, its repositories, and the routes to them. Whoever is under way keeps the
+//! routes that it came by.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, RwLock},
+};
+
+use axum::{Router, extract::Request};
+use qd_core::chat::Commands;
+use qd_team::Team;
+use qd_types::InstanceName;
+use tokio::task::AbortHandle;
+use tower::ServiceExt as _;
+
+use super::{
+    FleetPlan,
+    start::{self, Bot, FleetError},
+};
+use crate::http::{self, Guard};
+
+/// A socket of the command line, and whose it is; none for the bot's.
+struct Socket {
+    team: Option<InstanceName>,
+    path: PathBuf,
+    task: AbortHandle,
+}
+
+/// The changing parts of a fleet.
+pub struct Live {
+    plan: Arc<RwLock<FleetPlan>>,
+    teams: Mutex<Vec<Team>>,
+    bot: Option<Bot>,
+    guard: Guard,
+    extra: Router,
+    router: RwLock<Router>,
+    sockets: Mutex<Vec<Socket>>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    match mutex.lock() {
+        Ok(guard) => guard,
+        Err(poisoned) => poisoned.into_inner(),
+    }
+}
+
+impl Live {
+    pub(super) fn new(
+        plan: Arc<RwLock<FleetPlan>>,
+        teams: Vec<Team>,
+        bot: Option<Bot>,
+        guard: Guard,
+        extra: Router,
+    ) -> Self {
+        let router = router(&teams, bot.as_ref()).merge(extra.clone());
+        let (teams, sockets) = (Mutex::new(teams), Mutex::default());
+        Self { plan, teams, bot, guard, extra, router: RwLock::new(router), sockets }
+    }
+
+    pub(super) fn teams(&self) -> Vec<Team> {
+        locked(&self.teams).clone()
+    }
+
+    pub(super) fn bot(&self) -> Option<&Bot> {
+        self.bot.as_ref()
+    }
+
+    pub(super) fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
+    fn router(&self) -> Router {
+        match self.router.read() {
+            Ok(router) => router.clone(),
+            Err(poisoned) => poisoned.into_inner().clone(),
+        }
+    }
+
+    /// Answers each request by the routes that there are when it comes.
+    pub(super) fn service(self: &Arc<Self>) -> Router {
+        let live = Arc::clone(self);
+        Router::new().fallback(move |request: Request| {
+            let router = live.router();
+            async move { router.oneshot(request).await }
+        })
+    }
+
+    /// Opens the sockets that are missing, and closes those of teams that are gone.
+    pub(super) async fn serve_sockets(self: &Arc<Self>) -> Result<(), FleetError> {
+        let mut wanted: Vec<(Option<InstanceName>, PathBuf)> = self
+            .teams()
+            .iter()
+            .map(|team| (Some(team.name()), team.state_folder().join("api.sock")))
+            .collect();
+        if self.bot.is_some() {
+            let folder = match self.plan.read() {
+                Ok(plan) => plan.bot_folder(),
+                Err(poisoned) => poisoned.into_inner().bot_folder(),
+            };
+            wanted.push((None, folder.join("api.sock")));
+        }
+        let mut sockets = locked(&self.sockets);
+        sockets.retain(|socket| {
+            let stays = wanted.iter().any(|(team, _)| *team == socket.team);
+            if !stays {
+                close(socket);
+            }
+            stays
+        });
+        for (team, path) in wanted {
+            if sockets.iter().any(|socket| socket.team == team) {
+                continue;
+            }
+            let listener = http::bind_socket(&path)
+                .map_err(|source| FleetError::Serve { place: path.display().to_string(), source })?;
+            let task = tokio::spawn(http::serve_socket(listener, self.service(), self.guard.clone()));
+            sockets.push(Socket { team, path, task: task.abort_handle() });
+        }
+        Ok(())
+    }
+
+    /// Puts a plan in force: repositories and teams that are new start, teams that are gone end, all others take over
+    /// what can be taken over while they work.
+    pub(super) async fn apply(self: &Arc<Self>, plan: &FleetPlan) -> Result<(), FleetError> {
+        if let Some(bot) = &self.bot {
+            for repository in &plan.repositories {
+                bot.forge
+                    .add_repository(&repository.name, Some(&repository.source), &repository.target)
+                    .await?;
+            }
+            bot.hub.set_rules(start::rules(plan)).await;
+        }
+        let before = self.teams();
+        let mut after = Vec::new();
+        for team_plan in &plan.teams {
+            match before.iter().find(|team| team.name() == team_plan.name) {
+                // What needs a restart stays as it is: prefix and state are the running team's own.
+                Some(team) => {
+                    team.adopt(start::options(plan, team_plan));
+                    after.push(team.clone());
+                }
+                // A process that runs one team, or the bot alone, starts no other.
+                None if self.bot.is_none() || before.is_empty() => {}
+                None => after.push(start::start_team(plan, team_plan, self.bot.as_ref()).await?),
+            }
+        }
+        match self.plan.write() {
+            Ok(mut guard) => *guard = plan.clone(),
+            Err(poisoned) => *poisoned.into_inner() = plan.clone(),
+        }
+        *locked(&self.teams) = after.clone();
+        let routes = router(&after, self.bot.as_ref()).merge(self.extra.clone());
+        match self.router.write() {
+            Ok(mut guard) => *guard = routes,
+            Err(poisoned) => *poisoned.into_inner() = routes,
+        }
+        self.serve_sockets().await?;
+        for gone in before.iter().filter(|team| !after.iter().any(|other| other.name() == team.name())) {
+            tracing::info!(team = %gone.name(), "a team is retired");
+            gone.shut_down().await;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn shut_down(&self) {
+        for team in self.teams() {
+            team.shut_down().await;
+        }
+        locked(&self.sockets).drain(..).for_each(|socket| close(&socket));
+    }
+}
+
+fn close(socket: &Socket) {
+    socket.task.abort();
+    if let Err(error) = std::fs::remove_file(&socket.path) {
+        tracing::debug!(path = %socket.path.display(), %error, "a socket was gone already");
+    }
+}
+
+fn router(teams: &[Team], bot: Option<&Bot>) -> Router {
+    let mut router = qd_web::router(teams.to_vec(), qd_web::RouterOptions { console: bot.is_some() });
+    for team in teams {
+        router = router.nest(&format!("/teams/{}/api/v1", team.name()), qd_team::router(team.clone()));
+    }
+    if let Some(bot) = bot {
+        let commands: Arc<dyn Commands> = Arc::new(bot.hub.clone());
+        let names = teams.iter().map(|team| team.name().to_string()).collect();
+        router = router.merge(qd_console::router(bot.console.clone(), commands, names));
+    }
+    let home = teams.first().map_or_else(|| "/console".to_owned(), |team| format!("/teams/{}/", team.name()));
+    router.merge(http::home(&home))
+}
