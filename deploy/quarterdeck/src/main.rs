@@ -3,10 +3,6 @@
 
 #![allow(unreachable_pub, reason = "a binary has no outside; pub says what a module offers")]
 
-/// Returns memory to the system where glibc's keeps it: a list of 10,000 features is not carried around for ever after.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 mod cli;
 mod context;
 mod fleet;

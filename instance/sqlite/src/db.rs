@@ -16,6 +16,10 @@ use crate::writer::{Job, Writer};
 /// Readers at once: reads are short, and two cores gain nothing from more.
 const READERS: usize = 4;
 
+/// Page cache of each connection, in KiB. A process has up to twenty connections, and the system keeps the file's pages
+/// in memory as well: SQLite's usual 2,000 KiB each would be most of what a process takes.
+const CACHE_KIB: i64 = 512;
+
 /// A step from one version of the schema to the next. Forward only; the version is its place in the list.
 pub type Migration = &'static str;
 
@@ -192,6 +196,7 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DbError> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     connection.set_prepared_statement_cache_capacity(64);
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     Ok(connection)
 }
 
