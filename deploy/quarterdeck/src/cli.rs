@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use qd_board::{Dependency, PlanMode, Size};
+use qd_board::{Dependency, HitKind, PlanMode, Size};
 use qd_types::{FeatureId, InstanceName, PersonId, RepositoryName, RunId, Stage};
 
 /// Coordinates autonomous software teams: boards, coding agents in git worktrees, approvals by people.
@@ -71,6 +71,15 @@ pub enum Verb {
     /// Long operations: what is under way, what gave up
     #[command(subcommand)]
     Operation(OperationVerb),
+    /// Search features, runs, decisions, comments and the repositories' documents
+    Search {
+        /// Words that have to be there; the last may be cut short
+        #[arg(required = true)]
+        words: Vec<String>,
+        /// feature, run, decision, comment or document
+        #[arg(long)]
+        kind: Option<HitKind>,
+    },
     /// Teams: add one, retire one, while the fleet runs
     #[command(subcommand, name = "team")]
     Teams(TeamVerb),

@@ -6,6 +6,7 @@ pub mod calendar;
 pub mod chance;
 pub mod failure;
 pub mod feature;
+pub mod hit;
 pub mod hours;
 pub mod loops;
 pub mod operation;
@@ -21,6 +22,7 @@ pub mod zone;
 
 pub use failure::{FailureClass, Follow};
 pub use feature::{Clash, Comment, EditFeature, Feature, FieldError, NewFeature};
+pub use hit::{Hit, HitKind};
 pub use operation::{Desired, Observed, Operation, OperationKind};
 pub use rules::{Assignment, Rule, Rules, Rung};
 pub use run::{CheckFact, Feedback, Run, RunEnd, StepRow, StepState};

@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod diff;
+mod documents;
 pub mod error;
 pub mod folder;
 pub mod ignored;
@@ -10,6 +11,7 @@ pub mod maintain;
 pub mod names;
 pub mod objects;
 pub mod radar;
+pub use documents::Text;
 pub mod refs;
 pub mod repo;
 pub mod spread;

@@ -15,6 +15,7 @@ mod rows;
 mod runs;
 mod scheduling;
 mod schema;
+mod search;
 mod store;
 mod switches;
 
@@ -27,4 +28,5 @@ pub use operations::Which;
 pub use recurring::{RecurringFeature, RecurringRow};
 pub use runs::{NewRun, RunFact};
 pub use scheduling::Scene;
+pub use search::Document;
 pub use store::{Settings, Snapshot, Store};

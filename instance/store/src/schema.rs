@@ -3,7 +3,7 @@
 use qd_sqlite::{Migration, outbox};
 
 /// All versions, oldest first.
-pub(crate) const MIGRATIONS: &[Migration] = &[V1, outbox::SCHEMA, V3];
+pub(crate) const MIGRATIONS: &[Migration] = &[V1, outbox::SCHEMA, V3, V4];
 
 const V1: &str = "
 CREATE TABLE features (
@@ -196,4 +196,60 @@ CREATE TABLE recurring (
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL
 ) WITHOUT ROWID;
+";
+
+/// The search: one index over everything that people read. A row's number says what it is of (number * 8 and a digit), so
+/// that it is found again without a scan; triggers keep it in the transaction of the change.
+const V4: &str = "
+CREATE TABLE documents (
+    id INTEGER PRIMARY KEY,
+    repository TEXT NOT NULL,
+    path TEXT NOT NULL,
+    blob TEXT NOT NULL,
+    text TEXT NOT NULL,
+    UNIQUE (repository, path)
+);
+CREATE VIRTUAL TABLE search USING fts5(
+    kind UNINDEXED, place UNINDEXED, title, body, tokenize = 'porter unicode61 remove_diacritics 2'
+);
+CREATE TRIGGER search_feature AFTER INSERT ON features BEGIN
+    INSERT INTO search (rowid, kind, place, title, body) VALUES (
+        new.number * 8, 'feature', new.id, new.title,
+        new.description || ' ' || new.labels || ' ' || coalesce(new.details ->> '$.milestone', ''));
+END;
+CREATE TRIGGER search_feature_edited AFTER UPDATE OF title, description, labels, details ON features BEGIN
+    DELETE FROM search WHERE rowid = old.number * 8;
+    INSERT INTO search (rowid, kind, place, title, body) VALUES (
+        new.number * 8, 'feature', new.id, new.title,
+        new.description || ' ' || new.labels || ' ' || coalesce(new.details ->> '$.milestone', ''));
+END;
+CREATE TRIGGER search_comment AFTER INSERT ON comments BEGIN
+    INSERT INTO search (rowid, kind, place, title, body)
+    VALUES (new.id * 8 + 1, 'comment', new.feature, 'Comment by ' || new.author, new.text);
+END;
+CREATE TRIGGER search_decision AFTER INSERT ON events WHEN new.kind IN ('vote', 'approval') BEGIN
+    INSERT INTO search (rowid, kind, place, title, body) VALUES (
+        new.seq * 8 + 2, 'decision', coalesce(new.feature, ''), 'Decision by ' || new.actor,
+        new.text || ' ' || coalesce(new.reason, ''));
+END;
+CREATE TRIGGER search_run AFTER UPDATE OF words, plan, ending ON runs BEGIN
+    DELETE FROM search WHERE rowid = old.rowid * 8 + 3;
+    INSERT INTO search (rowid, kind, place, title, body) VALUES (
+        new.rowid * 8 + 3, 'run', new.id, 'Run ' || new.id || ' by ' || new.agent,
+        coalesce(new.words, '') || ' ' || coalesce(new.plan, '') || ' ' || coalesce(new.ending ->> '$.reason', ''));
+END;
+CREATE TRIGGER search_document AFTER INSERT ON documents BEGIN
+    INSERT INTO search (rowid, kind, place, title, body)
+    VALUES (new.id * 8 + 4, 'document', new.repository || ':' || new.path, new.path, new.text);
+END;
+CREATE TRIGGER search_document_gone AFTER DELETE ON documents BEGIN
+    DELETE FROM search WHERE rowid = old.id * 8 + 4;
+END;
+INSERT INTO search (rowid, kind, place, title, body)
+    SELECT number * 8, 'feature', id, title, description || ' ' || labels FROM features;
+INSERT INTO search (rowid, kind, place, title, body)
+    SELECT rowid * 8 + 3, 'run', id, 'Run ' || id || ' by ' || agent, coalesce(words, '') FROM runs;
+INSERT INTO search (rowid, kind, place, title, body)
+    SELECT seq * 8 + 2, 'decision', coalesce(feature, ''), 'Decision by ' || actor, text
+    FROM events WHERE kind IN ('vote', 'approval');
 ";

@@ -4,6 +4,7 @@ mod api;
 mod attachments;
 mod circuits;
 mod control;
+mod documents;
 mod features;
 mod options;
 mod preserved;

@@ -20,6 +20,7 @@ use qd_worktrees::Worktrees;
 use tokio::task::JoinSet;
 
 use crate::{
+    documents,
     options::{RepositoryOptions, TeamOptions},
     problem, radar, reconcile, scheduler,
     uplink::{self, Uplink},
@@ -107,6 +108,7 @@ impl Team {
         tasks.spawn(reconcile::run(self.clone()));
         tasks.spawn(scheduler::run(self.clone()));
         tasks.spawn(radar::run(self.clone()));
+        tasks.spawn(documents::run(self.clone()));
         if let Some(uplink) = uplink {
             tasks.spawn(uplink::relay_reports(self.clone(), Arc::clone(&uplink)));
             tasks.spawn(uplink::relay_orders(self.clone(), uplink));

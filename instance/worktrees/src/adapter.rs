@@ -216,6 +216,16 @@ impl Worktrees for GitWorktrees {
         self.find_conflicts(repository, heads, target).await
     }
 
+    async fn texts(
+        &self,
+        repository: &RepositoryName,
+        commit: &CommitId,
+        known: std::collections::BTreeSet<String>,
+    ) -> Result<Vec<qd_git::Text>, WorktreeError> {
+        let mirror = self.mirror(repository).await?;
+        mirror.texts(commit, known).await.map_err(git("reading a repository's documents"))
+    }
+
     async fn diff_digest(
         &self,
         repository: &RepositoryName,

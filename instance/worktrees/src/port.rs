@@ -223,6 +223,14 @@ pub trait Worktrees: Care + Send + Sync {
         target: &CommitId,
     ) -> Result<Vec<Conflicting>, WorktreeError>;
 
+    /// The texts that people read in a commit, by path; those whose content is known come without it.
+    async fn texts(
+        &self,
+        repository: &RepositoryName,
+        commit: &CommitId,
+        known: std::collections::BTreeSet<String>,
+    ) -> Result<Vec<qd_git::Text>, WorktreeError>;
+
     /// SHA-256 of the change between two commits, as lower-case hex: what an approval binds.
     async fn diff_digest(
         &self,

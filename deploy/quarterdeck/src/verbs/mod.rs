@@ -10,6 +10,7 @@ mod preserved;
 mod recurring;
 mod roster;
 mod run;
+mod search;
 mod up;
 mod vote;
 
@@ -48,6 +49,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, UserError> {
         Verb::Feature(verb) => feature::feature(&common, verb).await?,
         Verb::Run(verb) => run::run(&common, verb).await?,
         Verb::Operation(verb) => operation::operation(&common, verb).await?,
+        Verb::Search { words, kind } => search::search(&common, &words, kind).await?,
         Verb::Teams(verb) => roster::team(&common, verb).await?,
         Verb::Repo(verb) => roster::repo(&common, verb).await?,
         Verb::Recurring(verb) => recurring::recurring(&common, verb).await?,

@@ -461,3 +461,39 @@ async fn teams_and_repositories_come_and_go_while_the_fleet_runs() {
     add(&mut alpha, "Here").await;
     until(&mut alpha, "A-1", |view| view.feature.stage == Stage::Review).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_that_people_read_can_be_searched() {
+    let files = [("README.md", "# Harbour\n\nThe lighthouse guides ships.\n"), ("src/a.rs", "lighthouse\n")];
+    let (project, up) = fleet(&files, "echo The keeper lit the lamp.; echo x > out.txt", None, "");
+    let mut client = up.client("alpha", None);
+    let description = "Boats need a beacon at night.".into();
+    file(&mut client, Wanted { title: "Build the beacon".into(), description, ..Wanted::default() }).await;
+    project.ok(&["feature", "comment", "A-1", "Paint it red and white."]);
+    until(&mut client, "A-1", |view| view.feature.stage == Stage::Review).await;
+    let found = |words: &[&str]| {
+        let args: Vec<&str> = ["search"].iter().chain(words).copied().collect();
+        project
+            .ok(&args)
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .split_whitespace()
+            .take(2)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(found(&["night", "boat"]), "feature A-1");
+    assert_eq!(found(&["painted"]), "comment A-1");
+    assert_eq!(found(&["keeper"]), "run A-1.1");
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(40);
+    while found(&["lighthouse"]) != "document project:README.md" {
+        assert!(std::time::Instant::now() < deadline, "{}", found(&["lighthouse"]));
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    assert_eq!(found(&["--kind", "feature", "lighthouse"]), "Nothing was");
+    project.ok(&["feature", "comment", "A-1", "\"OR NEAR( * ^ x"]);
+    assert_eq!(found(&["\"OR", "NEAR(", "*", "^"]), "comment A-1");
+    let refused = String::from_utf8(project.run(&["search", "*^(\""]).stderr).unwrap();
+    insta::assert_snapshot!(refused, @"quarterdeck: q: holds no word: say what to look for.");
+}

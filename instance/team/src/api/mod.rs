@@ -8,6 +8,7 @@ mod preserved;
 mod recurring;
 mod request;
 mod runs;
+mod search;
 
 use axum::{Extension, Json, Router, extract::State, routing::get};
 use qd_api::{Problem, TeamView};
@@ -29,6 +30,7 @@ pub fn router(team: Team) -> Router {
         .merge(operations::router())
         .merge(preserved::router())
         .merge(recurring::router())
+        .merge(search::router())
         .merge(events::router())
         .with_state(team)
 }

@@ -36,7 +36,9 @@ pub(super) async fn operations(teams: &[Team]) -> Result<(), UserError> {
     let mut counts: BTreeMap<OperationKind, (usize, usize)> = BTreeMap::new();
     let mut dead = 0;
     for team in teams {
-        for operation in team.operations(Which::All).await.map_err(failed)? {
+        let all = team.operations(Which::All).await.map_err(failed)?;
+        let work = [OperationKind::Run, OperationKind::Check, OperationKind::Merge];
+        for operation in all.into_iter().filter(|operation| work.contains(&operation.kind)) {
             let (all, red) = counts.entry(operation.kind).or_default();
             *all += 1;
             *red += usize::from(operation.observed == Observed::Failed);
