@@ -2,8 +2,9 @@
 
 pub mod command;
 pub mod diff;
-mod documents;
+pub mod documents;
 pub mod error;
+pub mod exact;
 pub mod folder;
 pub mod ignored;
 pub mod kind;
@@ -11,7 +12,6 @@ pub mod maintain;
 pub mod names;
 pub mod objects;
 pub mod radar;
-pub use documents::Text;
 pub mod refs;
 pub mod repo;
 pub mod spread;
@@ -21,7 +21,9 @@ pub mod worktree;
 
 pub use command::Git;
 pub use diff::{Change, ChangedFile, DiffStat, DiffText};
+pub use documents::Text;
 pub use error::GitError;
+pub use exact::{FreshIndex, Restore, Unfit};
 pub use kind::Kind;
 pub use maintain::{Effort, Objects};
 pub use names::{Identity, TreeId, Treeish};

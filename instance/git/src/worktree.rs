@@ -7,6 +7,7 @@ use qd_types::CommitId;
 
 use crate::{
     GitError, Repo,
+    exact::{FreshIndex, Restore, Unfit, clear},
     folder::{is_folder, line_of, real, remove_all},
     names::{commit_id, full_name},
     repo::Lane,
@@ -56,9 +57,27 @@ pub struct WorktreeEntry {
     pub bare: bool,
 }
 
+/// In one piece or not at all: a worktree with an index counts as checked out.
+pub(crate) async fn put_index(admin: &Path, index: &FreshIndex) -> Result<(), GitError> {
+    let new = admin.join("index.new");
+    tokio::fs::write(&new, index.bytes()).await.map_err(GitError::io("writing an index", &new))?;
+    tokio::fs::rename(&new, admin.join("index")).await.map_err(GitError::io("putting an index in place", new))
+}
+
 impl Repo {
     /// Makes a worktree and checks its files out. If the check-out fails, nothing is left of it.
     pub async fn worktree_add(&self, folder: &Path, at: &At) -> Result<(), GitError> {
+        self.worktree_add_recorded(folder, at, None).await.map(|_| ())
+    }
+
+    /// The same, with a record of the files (see [`crate::exact`]). Gives why there is none, if git had to
+    /// check the files out.
+    pub async fn worktree_add_recorded(
+        &self,
+        folder: &Path,
+        at: &At,
+        record: Option<&Path>,
+    ) -> Result<Option<Unfit>, GitError> {
         let folder = real(folder);
         let call = self.call(["worktree", "add", "--quiet", "--no-checkout"]);
         let call = match at {
@@ -72,13 +91,39 @@ impl Repo {
             let _turn = self.turn(Lane::Worktrees).await;
             self.git.ok(call).await?;
         }
-        let checked_out =
-            self.in_worktree(&folder, &["-c", "checkout.workers=2", "reset", "--hard", "--quiet"]);
-        if let Err(error) = checked_out.await {
+        let checked_out = self.check_out(&folder, at, record).await;
+        if checked_out.is_err() {
             self.worktree_remove(&folder).await?;
-            return Err(error);
         }
-        Ok(())
+        checked_out
+    }
+
+    async fn check_out(
+        &self,
+        folder: &Path,
+        at: &At,
+        record: Option<&Path>,
+    ) -> Result<Option<Unfit>, GitError> {
+        let name = match at {
+            At::Branch(branch) => branch.as_str(),
+            At::Detached(commit) => commit.as_str(),
+        };
+        let commit = self.resolve(name).await?;
+        let commit = commit.ok_or_else(|| GitError::Parse { what: "a branch", text: name.to_owned() })?;
+        let empty = Restore { folder, commit: &commit, record: None, keep: &[], new_record: record };
+        match self.restore(&empty).await {
+            Ok(index) => {
+                let admin = self.admin_of(folder).await?;
+                put_index(&admin, &index).await?;
+                Ok(None)
+            }
+            Err(unfit) => {
+                clear(folder).await?;
+                let reset = ["-c", "checkout.workers=2", "reset", "--hard", "--quiet"];
+                self.in_worktree(folder, &reset).await?;
+                Ok(Some(unfit))
+            }
+        }
     }
 
     async fn in_worktree(&self, folder: &Path, args: &[&str]) -> Result<(), GitError> {
