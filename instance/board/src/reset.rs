@@ -75,8 +75,12 @@ fn time_of(word: &str, next: &str) -> Option<Time> {
         None => (word, None),
     };
     let half = own.or_else(|| half(next));
-    let (hour, minute) =
-        digits.split_once(':').unwrap_or((digits, if half.is_some() { "0" } else { return None }));
+    let (hour, minute) = match digits.split_once(':') {
+        Some(both) => both,
+        // A bare number is a time only with its half of the day.
+        None if half.is_some() => (digits, "0"),
+        None => return None,
+    };
     let (hour, minute): (i8, i8) = (hour.parse().ok()?, minute.parse().ok()?);
     let hour = match half {
         Some("pm") if hour < 12 => hour + 12,
