@@ -201,7 +201,6 @@ async fn memory(binary: &Path, figures: &mut Figures) -> Result<(), Failure> {
             break;
         }
     }
-    let _: Vec<FeatureView> = client.get("features").await?;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let rss = running.rss_mib()?;
     figures.add(
@@ -209,7 +208,7 @@ async fn memory(binary: &Path, figures: &mut Figures) -> Result<(), Failure> {
         rss,
         "MiB",
         1,
-        "bot and team, after all were run and listed; at most 60",
+        "bot and team in one process; at most 60",
     );
     Ok(())
 }

@@ -39,6 +39,8 @@ pub enum RunFact {
     Base(CommitId),
     /// The commit that the checks passed on.
     Commit(CommitId),
+    /// The remote branch is about to be put here.
+    Pushing(CommitId),
     /// The remote branch stands here now.
     Pushed(CommitId),
     /// The pull request's number.
@@ -344,15 +346,19 @@ impl Store {
         .await
     }
 
-    /// Where the run's remote branch was left.
-    pub async fn pushed(&self, run: &RunId) -> Result<Option<CommitId>, StoreError> {
+    /// Where the run's remote branch was left, and where a push was to put it that was not seen to end.
+    pub async fn pushed(&self, run: &RunId) -> Result<(Option<CommitId>, Option<CommitId>), StoreError> {
         let id = run.to_string();
         self.read(move |c| {
-            let text: Option<String> = c
-                .query_row("SELECT pushed FROM runs WHERE id = ?1", [id], |row| row.get(0))
-                .optional()?
-                .flatten();
-            rows::maybe("runs", text)
+            let row: Option<(Option<String>, Option<String>)> = c
+                .query_row("SELECT pushed, pushing FROM runs WHERE id = ?1", [id], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
+                .optional()?;
+            let (pushed, pushing) = row.unwrap_or_default();
+            let pushed = rows::maybe("runs", pushed)?;
+            let pushing = rows::maybe("runs", pushing)?;
+            Ok((pushed.clone(), pushing.filter(|pushing| pushed.as_ref() != Some(pushing))))
         })
         .await
     }
@@ -532,6 +538,7 @@ fn write_facts(c: &Connection, run: &RunId, facts: &[RunFact]) -> Result<(), Sto
         let (column, value): (&str, rusqlite::types::Value) = match fact {
             RunFact::Base(commit) => ("base = ?2", commit.to_string().into()),
             RunFact::Commit(commit) => ("commit_id = ?2", commit.to_string().into()),
+            RunFact::Pushing(commit) => ("pushing = ?2", commit.to_string().into()),
             RunFact::Pushed(commit) => ("pushed = ?2", commit.to_string().into()),
             RunFact::PullRequest(number) => ("pull_request = ?2", (*number as i64).into()),
             RunFact::Words(words) => ("words = ?2", words.clone().into()),

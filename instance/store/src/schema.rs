@@ -3,7 +3,7 @@
 use qd_sqlite::{Migration, outbox};
 
 /// All versions, oldest first.
-pub(crate) const MIGRATIONS: &[Migration] = &[V1, outbox::SCHEMA, V3, V4];
+pub(crate) const MIGRATIONS: &[Migration] = &[V1, outbox::SCHEMA, V3, V4, V5];
 
 const V1: &str = "
 CREATE TABLE features (
@@ -253,3 +253,6 @@ INSERT INTO search (rowid, kind, place, title, body)
     SELECT seq * 8 + 2, 'decision', coalesce(feature, ''), 'Decision by ' || actor, text
     FROM events WHERE kind IN ('vote', 'approval');
 ";
+
+/// A push that was begun, so that one that a crash cut short is brought to its end before the next.
+const V5: &str = "ALTER TABLE runs ADD COLUMN pushing TEXT;";

@@ -15,11 +15,25 @@ use crate::circuits;
 pub(super) async fn push(here: &Here<'_>) -> Result<(), StepError> {
     let commit = checked(here)?;
     allowed(here, commit).await?;
-    let before = here.store().pushed(&here.run.id).await?;
-    let worktrees = here.team.worktrees();
-    worktrees.push(&here.repository.spec, &here.run.branch, commit, before.as_ref()).await?;
+    put(here, commit).await?;
     here.team.worked(&[circuits::repository(&here.repository.spec.name)]).await?;
-    here.done(Step::Push, None, vec![RunFact::Pushed(commit.clone())]).await
+    here.done(Step::Push, None, Vec::new()).await
+}
+
+/// Puts a commit at the run's branch on the forge. A push that a crash cut short is brought to its end first: whether it
+/// arrived or not, the branch is then where it is believed to be.
+pub(super) async fn put(here: &Here<'_>, commit: &CommitId) -> Result<(), StepError> {
+    let (worktrees, spec, branch) = (here.team.worktrees(), &here.repository.spec, &here.run.branch);
+    let (mut before, cut_short) = here.store().pushed(&here.run.id).await?;
+    if let Some(open) = cut_short {
+        worktrees.push(spec, branch, &open, before.as_ref()).await?;
+        here.store().note(&here.run.id, vec![RunFact::Pushed(open.clone())]).await?;
+        before = Some(open);
+    }
+    here.store().note(&here.run.id, vec![RunFact::Pushing(commit.clone())]).await?;
+    worktrees.push(spec, branch, commit, before.as_ref()).await?;
+    qd_failpoint::reached("pushed");
+    Ok(here.store().note(&here.run.id, vec![RunFact::Pushed(commit.clone())]).await?)
 }
 
 /// A change of paths that hold more than code leaves the team only after people saw it. The request's id names the

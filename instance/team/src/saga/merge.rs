@@ -4,7 +4,6 @@
 use jiff::Timestamp;
 use qd_agents::transcript::Kind;
 use qd_board::{FailureClass, Feedback, RunEnd};
-use qd_store::RunFact;
 use qd_types::{ApprovalId, CommitId, Step};
 use qd_wire::v1::{CheckReport, ForgeAct, ForgeOutcome};
 use qd_worktrees::Merged;
@@ -103,9 +102,7 @@ async fn test(here: &Here<'_>, round: u32) -> Result<Test, StepError> {
         let log = work::log_tail(&log, here.team.options().runs.log_lines);
         return back(here, &base, &about, FailureClass::CheckFailed, Some(log)).await;
     }
-    let before = here.store().pushed(&here.run.id).await?;
-    worktrees.push(spec, &here.run.branch, &tested, before.as_ref()).await?;
-    here.store().note(&here.run.id, vec![RunFact::Pushed(tested.clone())]).await?;
+    forge::put(here, &tested).await?;
     let checks = results.into_iter().map(|fact| CheckReport { name: fact.name, passed: true }).collect();
     Ok(Test::Green(Tested { commit: tested, base, checks }))
 }
