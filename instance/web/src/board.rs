@@ -84,8 +84,10 @@ fn add_form(base: &str, typed: &Typed, repository: &str, problem: Option<&Proble
         }
         form.stack method="post" action={ (base) "do/add" } {
             (fields::inputs(typed, Purpose::New { repository }, problem.is_some()))
-            label.check { input type="checkbox" name="ready" value="true" checked; "Release it to the team at once" }
-            div.acts { button.btn.go type="submit" { "File it" } }
+            div.acts {
+                button.btn.go type="submit" { "File it" }
+                label.check { input type="checkbox" name="ready" value="true" checked; "Release it to the team at once" }
+            }
         }
     }
 }
