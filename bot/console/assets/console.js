@@ -2,7 +2,8 @@
 (() => {
   const channels = document.getElementById("channels"), said = document.getElementById("said"), text = document.getElementById("text");
   let timer;
-  new EventSource("/console/events").addEventListener("change", () => {
+  const source = new EventSource("/console/events");
+  source.addEventListener("change", () => {
     clearTimeout(timer);
     timer = setTimeout(async () => {
       const answer = await fetch("/console/fragment");
@@ -11,6 +12,9 @@
       window.quarterdeck.tick();
     }, 120);
   });
+  // A page that is kept for the back button would keep one of the six connections that a browser has for a host.
+  addEventListener("pagehide", () => source.close());
+  addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
   const send = async (command) => {
     const answer = await fetch("/console/command", {
       method: "POST", headers: { accept: "text/plain" }, body: new URLSearchParams({ text: command }),

@@ -2,7 +2,7 @@
 (() => {
   const live = document.getElementById("live");
   const { base, seq } = live.dataset;
-  const { stale } = window.quarterdeck;
+  const { stale, follow } = window.quarterdeck;
   // The columns come with every answer: what is found once is gone with the next.
   const board = () => document.getElementById("board");
   const cards = () => [...live.querySelectorAll(".card")];
@@ -17,6 +17,7 @@
       if (!answer.ok) throw new Error(answer.status);
       const before = places(), focus = document.activeElement?.closest?.(".card")?.dataset.id, left = board().scrollLeft;
       live.innerHTML = await answer.text();
+      stale(false);
       asks(Number(answer.headers.get("x-asks")));
       board().scrollLeft = left;
       for (const card of cards()) {
@@ -24,7 +25,7 @@
         if (card.dataset.id === focus) card.querySelector("h3 a").focus();
       }
       filter();
-    } catch { stale(true); } finally {
+    } catch { stale(true); setTimeout(soon, 3000); } finally {
       loading = false;
       if (again) { again = false; refresh(); }
     }
@@ -35,10 +36,7 @@
   });
   const soon = () => { clearTimeout(timer); timer = setTimeout(refresh, 120); };
 
-  const source = new EventSource(`${base}api/v1/events?after=${seq}`);
-  source.addEventListener("event", soon);
-  source.onopen = () => { stale(false); soon(); };
-  source.onerror = () => stale(true);
+  follow(base, seq, soon);
 
   const box = document.getElementById("filter");
   const filter = () => {

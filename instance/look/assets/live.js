@@ -2,7 +2,7 @@
 // writing in one. And j and k walk the rows of its lists.
 (() => {
   const { events: base, seq, page, run, every } = document.querySelector("[data-events]").dataset;
-  const { tick, stale } = window.quarterdeck;
+  const { tick, stale, follow } = window.quarterdeck;
   const parts = () => [...document.querySelectorAll("[data-live]")];
   // As they were sent: the times in them are worded anew all the while.
   const sent = new Map(parts().map((part) => [part.id, part.innerHTML]));
@@ -32,16 +32,13 @@
       }
       tick();
       stale(false);
-    } catch { stale(true); } finally {
+    } catch { stale(true); setTimeout(soon, 3000); } finally {
       loading = false;
       if (again) { again = false; soon(); }
     }
   };
   const soon = () => { clearTimeout(timer); timer = setTimeout(refresh, 150); };
-  const source = new EventSource(`${base}api/v1/events?after=${seq}`);
-  source.addEventListener("event", (event) => { if (!run || JSON.parse(event.data).run === run) soon(); });
-  source.onopen = () => stale(false);
-  source.onerror = () => stale(true);
+  follow(base, seq, (event) => { if (!run || !event || event.run === run) soon(); });
   // Some things take time without a word in the log.
   if (every) setInterval(() => { if (!document.hidden) soon(); }, every * 1000);
 

@@ -29,7 +29,21 @@
     note.textContent = `Stale since ${new Date().toTimeString().slice(0, 5)}: the team does not answer.`;
     document.body.append(note);
   };
-  window.quarterdeck = { tick, stale };
+  // The event stream, while the page is looked at. A page that was left may be kept for the back button, and would keep
+  // its connection: a browser has six for each host, and the next page would wait for one.
+  const follow = (base, seq, seen) => {
+    let source, last = seq;
+    const open = () => {
+      source = new EventSource(`${base}api/v1/events?after=${last}`);
+      source.addEventListener("event", (event) => { last = event.lastEventId || last; seen(JSON.parse(event.data)); });
+      source.onopen = () => { stale(false); seen(null); };
+      source.onerror = () => stale(true);
+    };
+    open();
+    addEventListener("pagehide", () => source.close());
+    addEventListener("pageshow", (event) => { if (event.persisted) open(); });
+  };
+  window.quarterdeck = { tick, stale, follow };
   addEventListener("DOMContentLoaded", () => {
     tick();
     setInterval(tick, 5000);

@@ -22,7 +22,7 @@ pub(crate) fn page(team: &TeamView, columns: &[Column], today: Date) -> Markup {
             input #filter type="search" placeholder="Filter cards" aria-label="Filter cards" data-key="/" autocomplete="off";
             a.btn.go href={ (base) "new" } data-open="add" data-key="n" { "New feature " kbd { "n" } }
             a.btn.works href={ (base) "pause" } data-open="pause" data-key="p" { "Pause " kbd { "p" } }
-            button.btn.scripted type="button" data-open="keys" data-key="?" { "Keys " kbd { "?" } }
+            button.btn.hide.scripted type="button" data-open="keys" data-key="?" { "Keys " kbd { "?" } }
         }
         div #live data-base=(base) data-seq=(team.seq) { (fragment(team, columns, today)) }
         dialog #add {
@@ -84,8 +84,10 @@ fn add_form(base: &str, typed: &Typed, repository: &str, problem: Option<&Proble
         }
         form.stack method="post" action={ (base) "do/add" } {
             (fields::inputs(typed, Purpose::New { repository }, problem.is_some()))
-            label.check { input type="checkbox" name="ready" value="true" checked; "Release it to the team at once" }
-            div.acts { button.btn.go type="submit" { "File it" } }
+            div.acts {
+                button.btn.go type="submit" { "File it" }
+                label.check { input type="checkbox" name="ready" value="true" checked; "Release it to the team at once" }
+            }
         }
     }
 }
@@ -259,5 +261,66 @@ fn card(team: &TeamView, view: &FeatureView, today: Date) -> Markup {
             }
             @if feature.stage != Stage::Backlog { div.says { (view.sentence) } }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use qd_board::{Clash, Size, Wanted};
+
+    use super::*;
+    use crate::sample;
+
+    const TODAY: Date = jiff::civil::date(2026, 12, 20);
+
+    #[test]
+    fn a_card_says_what_people_look_for_and_is_found_by_the_rest() {
+        let mut view = sample::feature(Wanted {
+            title: "Split".into(),
+            priority: 0,
+            size: Some(Size::M),
+            labels: vec!["api".into()],
+            milestone: Some("1.0".into()),
+            project: Some("billing".into()),
+            epic: Some("A-7".parse().unwrap()),
+            assignee: Some("mira".parse().unwrap()),
+            due: Some("2026-12-18".parse().unwrap()),
+            ..Wanted::default()
+        });
+        view.feature.paused = Some("by theo".into());
+        view.clashes = vec![
+            Clash { with: Some("A-3".parse().unwrap()), files: vec!["src/a.rs".into()] },
+            Clash { with: None, files: vec![] },
+        ];
+        let tags: Vec<String> = tags(&view, TODAY)
+            .into_iter()
+            .map(|tag| format!("{}{}", if tag.bad { "!" } else { "" }, tag.text))
+            .collect();
+        insta::assert_snapshot!(tags.join(" | "), @"priority 0 | M | !2 days late | paused | !conflicts with A-3 | !conflicts with the target | @mira | part of A-7 | 1.0 | api");
+        insta::assert_snapshot!(found_by(&view), @"priority 0 size m due 2026-12-18 billing theo sample");
+    }
+
+    #[test]
+    fn a_due_date_is_shown_while_it_is_near_or_past() {
+        let said = |day: &str, stage: Stage| {
+            let mut view = sample::feature(Wanted { due: Some(day.parse().unwrap()), ..Wanted::default() });
+            view.feature.stage = stage;
+            due(&view, TODAY).map_or_else(|| "-".to_owned(), |(text, late)| format!("{text} {late}"))
+        };
+        let days = ["2026-01-01", "2026-12-19", "2026-12-20", "2026-12-21", "2026-12-22", "2026-12-23"];
+        insta::assert_snapshot!(days.map(|day| said(day, Stage::Ready)).join(", "), @"353 days late true, 1 day late true, due today false, due tomorrow false, due in 2 days false, -");
+        assert_eq!(said("2026-12-19", Stage::Done), "-");
+    }
+
+    #[test]
+    fn a_paused_team_says_who_and_why_and_can_go_on() {
+        let shown = |said: &str| {
+            let team = TeamView { paused: Some(said.into()), ..sample::team() };
+            let html = fragment(&team, &[], TODAY).into_string();
+            html.split("<div class=\"cols\"").next().unwrap_or_default().to_owned()
+        };
+        insta::assert_snapshot!(shown("theo: <b> the release."), @r#"<div class="banner" role="status"><p><b>Paused by theo: &lt;b&gt; the release.</b> What runs goes on, nothing starts.</p><form method="post" action="/teams/alpha/do/resume"><button class="btn go" data-key="p">Resume <kbd>p</kbd></button></form></div>"#);
+        assert!(shown("by theo").contains("Paused by theo."), "without a reason");
+        assert!(!fragment(&sample::team(), &[], TODAY).into_string().contains("banner"), "while it works");
     }
 }

@@ -3,12 +3,12 @@
 use jiff::civil::Date;
 use maud::{Markup, html};
 use qd_api::{EventView, FeatureView, Problem, RunSummary, TeamView, WhyView};
-use qd_board::{Budget, Clash, Comment, PlanMode, Wanted, why::minutes};
+use qd_board::{Clash, Comment, Wanted};
 use qd_look::parts;
 use qd_types::Stage;
 
 use crate::{
-    board,
+    board, facts,
     fields::{self, Purpose, Typed},
     markdown, runs,
 };
@@ -99,7 +99,7 @@ pub(crate) fn page(team: &TeamView, shown: &Shown, refused: Refused) -> Markup {
             }
             div.stack {
                 div #why data-live { @if !over { (why(&base, &shown.why)) } }
-                section #facts .panel data-live { h2 { "Facts" } (facts(&base, view, shown.today)) }
+                section #facts .panel data-live { h2 { "Facts" } (facts::list(&base, view, shown.today)) }
                 section #history .panel data-live { h2 { "History" } (history(&shown.history)) }
             }
         }
@@ -225,73 +225,6 @@ fn conflict(base: &str, clash: &Clash) -> Markup {
     }
 }
 
-fn linked<T: ToString>(base: &str, ids: &[T]) -> Option<Markup> {
-    (!ids.is_empty()).then(|| {
-        html! {
-            @for (index, id) in ids.iter().enumerate() {
-                @let text = id.to_string();
-                @if index > 0 { ", " }
-                a.link href={ (base) "features/" (text.split('@').next().unwrap_or_default()) } { (text) }
-            }
-        }
-    })
-}
-
-fn budget(budget: &Budget) -> Option<String> {
-    let parts = [
-        budget.minutes.map(|limit| minutes(u64::from(limit) * 60)),
-        budget.tokens.map(|tokens| format!("{tokens} tokens")),
-        budget.cents.map(fields::money),
-    ];
-    let parts: Vec<String> = parts.into_iter().flatten().collect();
-    (!parts.is_empty()).then(|| format!("at most {}", parts.join(", ")))
-}
-
-fn facts(base: &str, view: &FeatureView, today: Date) -> Markup {
-    let feature = &view.feature;
-    let wanted = &feature.wanted;
-    let text = |text: String| Some(html! { (text) }).filter(|_| !text.is_empty());
-    let maybe = |value: &Option<String>| value.clone().and_then(text);
-    let due = wanted.due.map(|due| {
-        let said = board::due(view, today);
-        html! { (due) @if let Some((said, late)) = said { br; span class=(if late { "bad" } else { "faint" }) { (said) } } }
-    });
-    let editors: Vec<&str> = feature.editors.iter().map(qd_types::PersonId::as_str).collect();
-    html! {
-        (parts::facts(&[
-            ("Stage", text(feature.stage.to_string())),
-            ("Paused", maybe(&feature.paused)),
-            ("Repository", text(feature.repository.to_string())),
-            ("Priority", text(fields::priority(wanted.priority))),
-            ("Size", text(wanted.size.map_or_else(String::new, |size| size.as_str().to_uppercase()))),
-            ("Due", due),
-            ("Labels", text(wanted.labels.join(", "))),
-            ("Milestone", maybe(&wanted.milestone)),
-            ("Project", maybe(&wanted.project)),
-            ("Part of", linked(base, wanted.epic.as_slice())),
-            ("Waits for", linked(base, &wanted.depends_on)),
-            ("Assigned to", wanted.assignee.as_ref().and_then(|person| text(person.to_string()))),
-            ("Agent", maybe(&wanted.agent)),
-            ("Model", maybe(&wanted.model)),
-            ("Plan", Some(fields::plan(wanted.plan)).filter(|_| wanted.plan != PlanMode::None).and_then(|plan| text(plan.to_owned()))),
-            ("Budget", budget(&wanted.budget).and_then(text)),
-            ("Comes from", wanted.source.as_ref().and_then(|source| text(source.to_string()))),
-            ("Not before", feature.not_before.map(parts::moment)),
-            ("Filed by", text(feature.author.to_string())),
-            ("Edited by", text(editors.join(", "))),
-            ("Filed", Some(parts::ago(feature.created_at))),
-            ("Changed", Some(parts::ago(feature.updated_at))),
-            ("Version", text(feature.version.to_string())),
-        ]))
-        @if !feature.touched.is_empty() {
-            details.more {
-                summary { (feature.touched.len()) " paths touched" }
-                ul.plain { @for path in &feature.touched { li { code { (path) } } } }
-            }
-        }
-    }
-}
-
 fn comments(list: &[Comment]) -> Markup {
     html! {
         @if list.is_empty() { (parts::empty("Nobody has said anything yet.")) }
@@ -316,15 +249,17 @@ fn say(base: &str, view: &FeatureView, text: &str, problem: Option<&Problem>) ->
 }
 
 fn history(list: &[EventView]) -> Markup {
+    // What people said stands beside it in full.
+    let told: Vec<&EventView> = list.iter().rev().filter(|event| event.kind != "comment").collect();
     html! {
-        @for event in list.iter().rev().take(HISTORY) {
+        @for event in told.iter().take(HISTORY) {
             div.message {
                 p { (event.text) }
                 @if let Some(reason) = &event.reason { p.soft { "“" (reason) "”" } }
                 p.faint { (event.actor) ", " (parts::ago(event.at)) }
             }
         }
-        @if list.len() > HISTORY { p.soft { "and " (list.len() - HISTORY) " older" } }
+        @if told.len() > HISTORY { p.soft { "and " (told.len() - HISTORY) " older" } }
     }
 }
 
@@ -353,6 +288,78 @@ fn edit(base: &str, view: &FeatureView, refused: Option<RefusedEdit>) -> Markup 
                 label { "Why, for the history" input name="reason" value=(reason) autocomplete="off"; }
                 div.acts { button.btn.go { "Save" } }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use qd_api::Place;
+    use qd_board::Assignment;
+
+    use super::*;
+    use crate::sample;
+
+    fn explained() -> WhyView {
+        let clash = Clash { with: Some("A-7".parse().unwrap()), files: vec!["src/a.rs".into()] };
+        WhyView {
+            sentence: "All slots are taken.".into(),
+            waits: None,
+            place: Some(Place { place: 2, of: 5, because: "urgency 1".into() }),
+            agent: Some(Assignment {
+                agent: "claude".into(),
+                model: Some("large".into()),
+                by: "rule big-ones".into(),
+            }),
+            size: Some("s, by a person".into()),
+            clashes: vec![clash, Clash { with: None, files: vec!["b".into()] }],
+            feature: sample::feature(Wanted::default()),
+        }
+    }
+
+    #[test]
+    fn why_says_what_decides_and_names_conflicts_with_links() {
+        insta::assert_snapshot!(why("/teams/alpha/", &explained()).into_string(), @r#"<section class="panel"><h2>Why</h2><p>All slots are taken.</p><br><dl><dt>Place</dt><dd>2 of 5<br><span class="faint">urgency 1</span></dd><dt>Agent</dt><dd>claude with large<br><span class="faint">by rule big-ones</span></dd><dt>Size</dt><dd>S<br><span class="faint">by a person</span></dd></dl><h2>Conflicts</h2><div class="message"><p class="bad">Conflicts with <a class="link" href="/teams/alpha/features/A-7">A-7</a></p><p class="soft"><code>src/a.rs</code><br></p></div><div class="message"><p class="bad">Conflicts with the target branch</p><p class="soft"><code>b</code><br></p></div></section>"#);
+    }
+
+    #[test]
+    fn history_gives_reasons_and_leaves_out_what_stands_beside_it() {
+        let event = |seq, kind: &str, text: &str, reason: Option<&str>| EventView {
+            seq,
+            at: Timestamp::UNIX_EPOCH,
+            actor: "theo".into(),
+            kind: kind.into(),
+            feature: None,
+            run: None,
+            text: text.into(),
+            reason: reason.map(str::to_owned),
+            changes: None,
+        };
+        let list = [
+            event(1, "feature_added", "Filed in backlog.", None),
+            event(2, "comment", "Which profile?", None),
+            event(3, "feature_edited", "Changed due.", Some("The date <moved>")),
+        ];
+        insta::assert_snapshot!(history(&list).into_string(), @r#"<div class="message"><p>Changed due.</p><p class="soft">“The date &lt;moved&gt;”</p><p class="faint">theo, <time datetime="1970-01-01T00:00:00Z" data-relative>1970-01-01 00:00</time></p></div><div class="message"><p>Filed in backlog.</p><p class="faint">theo, <time datetime="1970-01-01T00:00:00Z" data-relative>1970-01-01 00:00</time></p></div>"#);
+    }
+
+    #[test]
+    fn a_refused_edit_keeps_what_was_typed_and_opens() {
+        let view = sample::feature(Wanted { title: "Newer".into(), ..Wanted::default() });
+        let was = Typed { title: "Old".into(), ..Typed::default() };
+        let typed = Typed { due: "soon".into(), ..was.clone() };
+        let problem = fields::invalid("Due: no day.".into());
+        let refused = RefusedEdit { typed, was, reason: "because".into(), problem };
+        let html = edit("/", &view, Some(refused)).into_string();
+        for kept in [
+            "<details class=\"panel\" id=\"edit\" open",
+            "value=\"soon\"",
+            "value=\"because\"",
+            "value=\"Newer\"",
+            "Due: no day.",
+        ] {
+            assert!(html.contains(kept), "{kept} in {html}");
         }
     }
 }

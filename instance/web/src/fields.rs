@@ -267,9 +267,10 @@ pub(crate) fn inputs(typed: &Typed, purpose: Purpose<'_>, more: bool) -> Markup 
     html! {
         label { "Title" input name="title" value=(typed.title) required maxlength=(MAX_TITLE) autofocus[new] autocomplete="off"; }
         label { "Description, Markdown" textarea name="description" { (typed.description) } }
+        @let level = choice("priority", "Priority", &chosen, &priorities);
+        @if new { div.fields { (level) (size_and_due(typed)) } }
         div.fields {
-            (choice("priority", "Priority", &chosen, &priorities))
-            @if new { (size_and_due(typed)) }
+            @if !new { (level) }
             (line("labels", "Labels, with commas", &typed.labels))
             (line("depends_on", "Waits for, like A-1, A-2@review", &typed.depends_on))
         }

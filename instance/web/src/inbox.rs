@@ -96,7 +96,7 @@ fn detail(team: &TeamView, view: &ApprovalView) -> Markup {
                 }
                 dt { "Facts" } dd { (view.facts) }
                 dt { "Digest" } dd.mono { (approval.digest.short()) }
-                dt { "Decide" } dd { (subject.requirement.describe()) ". " (standing(view)) "." }
+                dt { "Decide" } dd { (subject.requirement.describe()) ". " (standing(view).trim_end_matches('.')) "." }
                 @if !votes.is_empty() { dt { "Votes" } dd { (votes.join(", ")) } }
                 dt { "Run" } dd { a.mono href={ "/teams/" (team.name) "/runs/" (subject.run) } { (subject.run) } }
             }

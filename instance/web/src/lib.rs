@@ -2,6 +2,7 @@
 
 mod actions;
 mod board;
+mod facts;
 mod feature;
 mod fields;
 mod inbox;
@@ -9,5 +10,7 @@ mod markdown;
 mod operations;
 mod router;
 mod runs;
+#[cfg(test)]
+mod sample;
 
 pub use router::{RouterOptions, router};

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 use qd_api::TeamView;
-use qd_board::{Desired, Observed, Operation};
+use qd_board::{Desired, FailureClass, Observed, Operation};
 use qd_look::parts;
 use qd_team::Which;
 use serde::{Deserialize, Serialize};
@@ -133,7 +133,8 @@ fn row(base: &str, filter: Filter, operation: &Operation) -> Markup {
 }
 
 fn stands(operation: &Operation) -> String {
-    let why = operation.class.map_or_else(String::new, |class| format!(", {class}"));
+    let says = |class: &FailureClass| !matches!(class, FailureClass::GaveUp | FailureClass::Unknown);
+    let why = operation.class.filter(says).map_or_else(String::new, |class| format!(", {class}"));
     match operation.observed {
         Observed::Running if operation.desired == Desired::Stopped => "Is being stopped".to_owned(),
         Observed::Running => "Under way".to_owned(),
@@ -178,7 +179,7 @@ fn buttons(base: &str, filter: Filter, operation: &Operation) -> Markup {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
-    use qd_board::{FailureClass, OperationKind};
+    use qd_board::OperationKind;
 
     use super::*;
 

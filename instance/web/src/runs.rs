@@ -143,13 +143,13 @@ fn plan(base: &str, run: &RunView, refused: Option<&(String, Problem)>) -> Marku
                         (id)
                         button #accept .btn.go data-key="a" { "Accept the plan " kbd { "a" } }
                     }
-                }
-                details open[refused.is_some()] {
-                    summary.btn data-key="e" { "Change it first " kbd { "e" } }
-                    form.stack method="post" action=(action) {
-                        (id)
-                        label { "The plan, Markdown" textarea name="text" required data-focus { (refused.map_or(text, |(typed, _)| typed)) } }
-                        div.acts { button.btn.go { "Accept it like this" } }
+                    details open[refused.is_some()] {
+                        summary.btn data-key="e" { "Change it first " kbd { "e" } }
+                        form.stack method="post" action=(action) {
+                            (id)
+                            label { "The plan, Markdown" textarea name="text" required data-focus { (refused.map_or(text, |(typed, _)| typed)) } }
+                            div.acts { button.btn.go { "Accept it like this" } }
+                        }
                     }
                 }
             },
@@ -237,5 +237,47 @@ fn tone(line: &str) -> &'static str {
         Some(b'-') => "r",
         Some(b'@') => "h",
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use qd_board::Feedback;
+
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn a_plan_that_waits_can_be_accepted_or_changed() {
+        let run = RunView { plan: Some("1. **Read**".into()), plan_waits: true, ..sample::run() };
+        insta::assert_snapshot!(plan("/", &run, None).into_string(), @r#"
+        <section class="ask"><b>The plan waits for you</b><div class="markdown"><ol>
+        <li><strong>Read</strong></li>
+        </ol>
+        </div><div class="acts"><form method="post" action="/do/accept"><input type="hidden" name="id" value="A-2.1"><button class="btn go" id="accept" data-key="a">Accept the plan <kbd>a</kbd></button></form><details><summary class="btn" data-key="e">Change it first <kbd>e</kbd></summary><form class="stack" method="post" action="/do/accept"><input type="hidden" name="id" value="A-2.1"><label>The plan, Markdown<textarea name="text" required data-focus>1. **Read**</textarea></label><div class="acts"><button class="btn go">Accept it like this</button></div></form></details></div></section>
+        "#);
+        let run = RunView { plan_waits: false, ..run };
+        insta::assert_snapshot!(plan("/", &run, None).into_string(), @r#"
+        <details class="panel"><summary>The plan</summary><div class="markdown"><ol>
+        <li><strong>Read</strong></li>
+        </ol>
+        </div></details>
+        "#);
+    }
+
+    #[test]
+    fn a_plan_that_was_refused_is_still_there() {
+        let run = RunView { plan: Some("Read.".into()), plan_waits: true, ..sample::run() };
+        let problem = Problem { kind: "refused".into(), status: 409, detail: "Not now.".into(), hint: None };
+        let html = plan("/", &run, Some(&("Read <twice>.".into(), problem))).into_string();
+        assert!(html.contains("Read &lt;twice&gt;.</textarea>") && html.contains("Not now."), "{html}");
+    }
+
+    #[test]
+    fn a_run_says_why_it_went_back_and_who_works() {
+        let feedback = Feedback { about: "the conflict with main in src/a.rs".into(), text: "<<<".into() };
+        let run = RunView { feedback: Some(feedback), ..sample::run() };
+        insta::assert_snapshot!(plan("/", &run, None).into_string(), @r#"<section class="panel"><h2>Why it went back</h2><p>the conflict with main in src/a.rs</p><details class="more"><summary>What the agent was told</summary><pre class="said">&lt;&lt;&lt;</pre></details></section>"#);
+        insta::assert_snapshot!(facts(&run).into_string(), @r#"<dl><dt>Agent</dt><dd>claude</dd><dt>Model</dt><dd>large</dd><dt>Assigned by</dt><dd>rule big-ones</dd><dt>Branch</dt><dd><span class="mono">qd/alpha/A-2-split</span></dd><dt>Took</dt><dd>1 min</dd></dl>"#);
     }
 }

@@ -1,6 +1,8 @@
 //! A real Chromium drives the pages: sees a card move, reads a transcript, approves. Screenshots go to
 //! `target/screenshots`; with `UPDATE_SCREENSHOTS=1` the README's picture is written anew.
 
+mod forms;
+
 use std::{
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
@@ -95,12 +97,13 @@ async fn screenshot(client: &Client, name: &str) {
 
 /// Waits for an element, without loading the page again.
 async fn see(client: &Client, css: &str) -> fantoccini::elements::Element {
-    client
-        .wait()
-        .at_most(PATIENCE)
-        .for_element(Locator::Css(css))
-        .await
-        .unwrap_or_else(|error| panic!("{css}: {error}"))
+    match client.wait().at_most(PATIENCE).for_element(Locator::Css(css)).await {
+        Ok(found) => found,
+        Err(error) => {
+            let page = client.execute("return document.body.innerText", vec![]).await;
+            panic!("{css}: {error}: {page:?}")
+        }
+    }
 }
 
 async fn approve(client: &Client, base: &str, team: &str) {
@@ -167,7 +170,10 @@ async fn a_person_sees_a_card_move_reads_and_approves() {
         .for_url(&format!("{base}/teams/alpha/features/A-1").parse().unwrap())
         .await
         .unwrap();
-    screenshot(&client, "feature").await;
+    forms::file(&client, &base).await;
+    forms::edit(&client, &base).await;
+    forms::pause(&client, &base).await;
+    forms::operations(&client, &base).await;
 
     client.goto(&format!("{base}/teams/alpha/runs/A-1.1")).await.unwrap();
     client
