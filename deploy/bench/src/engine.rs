@@ -203,13 +203,7 @@ async fn memory(binary: &Path, figures: &mut Figures) -> Result<(), Failure> {
     }
     tokio::time::sleep(Duration::from_secs(2)).await;
     let rss = running.rss_mib()?;
-    figures.add(
-        "rss_mib_10000_features_1000_runs",
-        rss,
-        "MiB",
-        1,
-        "bot and team in one process; at most 60",
-    );
+    figures.add("rss_mib_10000_features_1000_runs", rss, "MiB", 1, "bot and team in one process; at most 60");
     Ok(())
 }
 
