@@ -12,29 +12,31 @@
   const refresh = async () => {
     if (loading) { again = true; return; }
     loading = true;
-    try {
-      const answer = await fetch(`${base}fragment/board`);
-      if (!answer.ok) throw new Error(answer.status);
-      const before = places(), focus = document.activeElement?.closest?.(".card")?.dataset.id, left = board().scrollLeft;
-      live.innerHTML = await answer.text();
-      stale(false);
-      asks(Number(answer.headers.get("x-asks")));
-      board().scrollLeft = left;
-      for (const card of cards()) {
-        if (before.get(card.dataset.id) !== card.dataset.stage + card.textContent) card.classList.add("moved");
-        if (card.dataset.id === focus) card.querySelector("h3 a").focus();
-      }
-      filter();
-    } catch { stale(true); setTimeout(soon, 3000); } finally {
-      loading = false;
-      if (again) { again = false; refresh(); }
+    const answer = await fetch(`${base}fragment/board`).catch(() => null);
+    const text = answer?.ok ? await answer.text().catch(() => null) : null;
+    loading = false;
+    stale(text === null);
+    if (text === null) setTimeout(soon, 3000);
+    else show(text, Number(answer.headers.get("x-asks")));
+    if (again) { again = false; soon(); }
+  };
+  const show = (text, count) => {
+    const before = places(), focus = document.activeElement?.closest?.(".card")?.dataset.id, left = board().scrollLeft;
+    live.innerHTML = text;
+    asks(count);
+    board().scrollLeft = left;
+    for (const card of cards()) {
+      if (before.get(card.dataset.id) !== card.dataset.stage + card.textContent) card.classList.add("moved");
+      if (card.dataset.id === focus) card.querySelector("h3 a").focus();
     }
+    filter();
   };
   const asks = (count) => document.querySelectorAll("a[href$='/inbox']").forEach((link) => {
     link.querySelector(".badge")?.remove();
     if (count) link.append(Object.assign(document.createElement("span"), { className: "badge", textContent: count }));
   });
-  const soon = () => { clearTimeout(timer); timer = setTimeout(refresh, 120); };
+  // Not put off by what happens next: a busy team is shown, too.
+  const soon = () => { timer ??= setTimeout(() => { timer = null; refresh(); }, 120); };
 
   follow(base, seq, soon);
 

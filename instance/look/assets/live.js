@@ -13,31 +13,31 @@
   const refresh = async () => {
     if (loading) { again = true; return; }
     loading = true;
-    try {
-      const answer = await fetch(page);
-      if (!answer.ok) throw new Error(answer.status);
-      const now = new DOMParser().parseFromString(await answer.text(), "text/html");
-      for (const part of parts()) {
-        const html = now.getElementById(part.id)?.innerHTML;
-        if (html === undefined || html === sent.get(part.id) || writing(part)) continue;
-        const focus = part.contains(document.activeElement) && document.activeElement;
-        const row = focus && focus.closest("[data-row]")?.dataset.row;
-        const open = [...part.querySelectorAll("details")].map((each) => each.open);
-        part.innerHTML = html;
-        sent.set(part.id, html);
-        const folds = [...part.querySelectorAll("details")];
-        if (folds.length === open.length) folds.forEach((each, index) => { each.open = open[index]; });
-        if (row) walk(part.querySelector(`[data-row="${row}"]`));
-        else if (focus?.dataset.key) part.querySelector(`[data-key="${CSS.escape(focus.dataset.key)}"]`)?.focus();
-      }
-      tick();
-      stale(false);
-    } catch { stale(true); setTimeout(soon, 3000); } finally {
-      loading = false;
-      if (again) { again = false; soon(); }
-    }
+    const text = await fetch(page).then((answer) => answer.ok && answer.text()).catch(() => false);
+    loading = false;
+    stale(text === false);
+    if (text === false) setTimeout(soon, 3000);
+    else show(new DOMParser().parseFromString(text, "text/html"));
+    if (again) { again = false; soon(); }
   };
-  const soon = () => { clearTimeout(timer); timer = setTimeout(refresh, 150); };
+  const show = (now) => {
+    for (const part of parts()) {
+      const html = now.getElementById(part.id)?.innerHTML;
+      if (html === undefined || html === sent.get(part.id) || writing(part)) continue;
+      const focus = part.contains(document.activeElement) ? document.activeElement : null;
+      const row = focus?.closest("[data-row]")?.dataset.row;
+      const open = [...part.querySelectorAll("details")].map((each) => each.open);
+      part.innerHTML = html;
+      sent.set(part.id, html);
+      const folds = [...part.querySelectorAll("details")];
+      if (folds.length === open.length) folds.forEach((each, index) => { each.open = open[index]; });
+      if (row) walk(part.querySelector(`[data-row="${row}"]`));
+      else if (focus?.dataset.key) part.querySelector(`[data-key="${CSS.escape(focus.dataset.key)}"]`)?.focus();
+    }
+    tick();
+  };
+  // Not put off by what happens next: a busy team is shown, too.
+  const soon = () => { timer ??= setTimeout(() => { timer = null; refresh(); }, 150); };
   follow(base, seq, (event) => { if (!run || !event || event.run === run) soon(); });
   // Some things take time without a word in the log.
   if (every) setInterval(() => { if (!document.hidden) soon(); }, every * 1000);

@@ -6,6 +6,7 @@
   const dark = () => (root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
   const relative = (date) => {
     const seconds = Math.max(0, Math.round((Date.now() - date) / 1000));
+    if (seconds < 1) return "now";
     if (seconds < 60) return `${seconds} s ago`;
     if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
     if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`;

@@ -178,7 +178,8 @@ pub(crate) fn due(view: &FeatureView, today: Date) -> Option<(String, bool)> {
     }
     let days = i64::from(today.until(due).ok()?.get_days());
     match days {
-        ..=-2 => Some((format!("{} days late", -days), true)),
+        ..=-31 => Some((format!("late since {due}"), true)),
+        -30..=-2 => Some((format!("{} days late", -days), true)),
         -1 => Some(("1 day late".to_owned(), true)),
         0 => Some(("due today".to_owned(), false)),
         1 => Some(("due tomorrow".to_owned(), false)),
@@ -307,8 +308,16 @@ mod tests {
             view.feature.stage = stage;
             due(&view, TODAY).map_or_else(|| "-".to_owned(), |(text, late)| format!("{text} {late}"))
         };
-        let days = ["2026-01-01", "2026-12-19", "2026-12-20", "2026-12-21", "2026-12-22", "2026-12-23"];
-        insta::assert_snapshot!(days.map(|day| said(day, Stage::Ready)).join(", "), @"353 days late true, 1 day late true, due today false, due tomorrow false, due in 2 days false, -");
+        let days = [
+            "2026-01-01",
+            "2026-12-18",
+            "2026-12-19",
+            "2026-12-20",
+            "2026-12-21",
+            "2026-12-22",
+            "2026-12-23",
+        ];
+        insta::assert_snapshot!(days.map(|day| said(day, Stage::Ready)).join(", "), @"late since 2026-01-01 true, 2 days late true, 1 day late true, due today false, due tomorrow false, due in 2 days false, -");
         assert_eq!(said("2026-12-19", Stage::Done), "-");
     }
 

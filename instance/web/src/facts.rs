@@ -43,9 +43,10 @@ pub(crate) fn list(base: &str, view: &FeatureView, today: Date) -> Markup {
     let wanted = &feature.wanted;
     let text = |text: String| Some(html! { (text) }).filter(|_| !text.is_empty());
     let maybe = |value: &Option<String>| value.clone().and_then(text);
-    let due = wanted.due.map(|due| {
-        let said = board::due(view, today);
-        html! { (due) @if let Some((said, late)) = said { br; span class=(if late { "bad" } else { "faint" }) { (said) } } }
+    let due = wanted.due.map(|due| match board::due(view, today) {
+        Some((said, true)) if said.contains(&due.to_string()) => html! { span.bad { (said) } },
+        Some((said, late)) => html! { (due) br; span class=(if late { "bad" } else { "faint" }) { (said) } },
+        None => html! { (due) },
     });
     let editors: Vec<&str> = feature.editors.iter().map(qd_types::PersonId::as_str).collect();
     html! {

@@ -71,6 +71,8 @@ fn folder() -> PathBuf {
 }
 
 async fn screenshot(client: &Client, name: &str) {
+    let still = "scrollTo(0, 0); document.getAnimations().forEach((each) => each.finish())";
+    client.execute(still, vec![]).await.unwrap();
     for (size, width, height) in [("desktop", 1280, 800), ("phone", 390, 844)] {
         client.set_window_size(width, height).await.unwrap();
         for theme in ["light", "dark"] {

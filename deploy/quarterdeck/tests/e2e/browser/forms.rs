@@ -69,7 +69,7 @@ pub(super) async fn file(client: &Client, base: &str) {
     see(client, "input[name=ready]").await.click().await.unwrap();
     submit(client, "main form.stack").await;
     let card = see(client, "article[data-id='A-3'][data-stage='backlog'] .row").await.text().await.unwrap();
-    for tag in ["priority 1", "M", "days late", "part of A-1", "billing", "tax"] {
+    for tag in ["priority 1", "M", "late since 2020-02-29", "part of A-1", "billing", "tax"] {
         assert!(card.contains(tag), "{tag} on {card}");
     }
     press(client, "/").await;
@@ -128,6 +128,7 @@ pub(super) async fn operations(client: &Client, base: &str) {
     client.execute("window.stays = true", vec![]).await.unwrap();
     reads(client, "operations", "Scripted changed nothing.").await;
     assert_eq!(client.execute("return window.stays", vec![]).await.unwrap(), true, "it was not loaded again");
+    gone(client, ".stale").await;
     screenshot(client, "operations").await;
     see(client, ".panel.red tr[data-row]").await;
     press(client, "j").await;
