@@ -126,58 +126,11 @@ impl Repo {
         }
     }
 
-    async fn in_worktree(&self, folder: &Path, args: &[&str]) -> Result<(), GitError> {
+    pub(crate) async fn in_worktree(&self, folder: &Path, args: &[&str]) -> Result<(), GitError> {
         let admin = self.admin_of(folder).await?;
         let call = crate::command::Call::new(["--git-dir"]).arg(admin).arg("--work-tree").arg(folder);
         self.git.ok(call.within(folder).args(args)).await?;
         Ok(())
-    }
-
-    /// Registers a folder as a worktree on a branch that exists, whatever its `.git` was before, and settles
-    /// it there. Its other files stay as they are: this is how a worktree whose registration was lost comes
-    /// back.
-    pub async fn worktree_attach(&self, folder: &Path, branch: &str) -> Result<(), GitError> {
-        let folder = real(folder);
-        let head = full_name(branch)?;
-        let commit = self.resolve(&head).await?;
-        let commit = commit.ok_or_else(|| GitError::Parse { what: "a branch", text: branch.to_owned() })?;
-        let link = folder.join(".git");
-        let write = async |path: PathBuf, text: String| {
-            tokio::fs::write(&path, text).await.map_err(GitError::io("writing a file", path))
-        };
-        let admin = {
-            let _turn = self.turn(Lane::Worktrees).await;
-            let admin = match self.worktree_admin(&folder).await? {
-                Some(admin) => admin,
-                None => self.free_admin(&folder).await?,
-            };
-            remove_all(&link).await?;
-            write(admin.join("HEAD"), format!("ref: {head}\n")).await?;
-            write(admin.join("commondir"), "../..\n".to_owned()).await?;
-            write(admin.join("gitdir"), format!("{}\n", link.display())).await?;
-            admin
-        };
-        self.worktree_settle(&folder, branch, &commit).await?;
-        // Last: with the index in place it can't be taken for a check-out that was cut short.
-        write(link, format!("gitdir: {}\n", admin.display())).await
-    }
-
-    async fn free_admin(&self, folder: &Path) -> Result<PathBuf, GitError> {
-        let all = self.folder().join("worktrees");
-        tokio::fs::create_dir_all(&all).await.map_err(GitError::io("making a folder", &all))?;
-        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let mut admin = all.join(&name);
-        let mut count = 1_u32;
-        loop {
-            match tokio::fs::create_dir(&admin).await {
-                Ok(()) => return Ok(admin),
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                    count += 1;
-                    admin = all.join(format!("{name}-{count}"));
-                }
-                Err(error) => return Err(GitError::io("making a folder", admin)(error)),
-            }
-        }
     }
 
     /// Puts a worktree's `HEAD` on a branch and makes its index match a commit. Its files stay as they are.
@@ -263,7 +216,7 @@ impl Repo {
         Ok(None)
     }
 
-    async fn admin_of(&self, folder: &Path) -> Result<PathBuf, GitError> {
+    pub(crate) async fn admin_of(&self, folder: &Path) -> Result<PathBuf, GitError> {
         let admin = self.worktree_admin(folder).await?;
         admin.ok_or_else(|| GitError::Parse {
             what: "a worktree's folder",

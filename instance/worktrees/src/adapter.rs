@@ -14,6 +14,7 @@ use crate::{
     Brought, Conflicting, Found, Layout, Merged, Purpose, RepositorySpec, Stamp, Worktree, WorktreeError,
     Worktrees,
     error::{git, io},
+    pool::Pool,
 };
 
 /// Worktrees by git.
@@ -25,6 +26,7 @@ pub struct GitWorktrees {
     pub(crate) turns: Turns<PathBuf>,
     /// What the radar found for two commits.
     pub(crate) conflicts: Mutex<HashMap<(CommitId, CommitId), Vec<String>>>,
+    pub(crate) pool: Pool,
 }
 
 impl GitWorktrees {
@@ -39,7 +41,13 @@ impl GitWorktrees {
         for folder in [layout.repositories(), layout.worktrees(), layout.checkouts(), layout.trash()] {
             make(&folder).await?;
         }
-        Ok(Self { git, layout, turns: Turns::default(), conflicts: Mutex::default() })
+        for folder in [layout.pool(), layout.records()] {
+            make(&folder).await?;
+        }
+        let (turns, conflicts, pool) = (Turns::default(), Mutex::default(), Pool::default());
+        let opened = Self { git, layout, turns, conflicts, pool };
+        opened.sweep_pool().await?;
+        Ok(opened)
     }
 
     /// Where things are: a sandbox mounts them.

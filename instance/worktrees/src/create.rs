@@ -38,8 +38,7 @@ impl GitWorktrees {
         self.clear_half_made(&mirror, run, base).await?;
         let worktree = Worktree { path, branch: branch.to_owned(), base: base.clone() };
         self.take_branch(&mirror, run, &worktree).await?;
-        let added = mirror.worktree_add(&worktree.path, &At::Branch(branch.to_owned())).await;
-        added.map_err(git("adding a worktree"))?;
+        self.fill(&mirror, repository, run, &worktree).await?;
         swap(&mirror, &base_ref(run), base, None).await?;
         Ok(worktree)
     }

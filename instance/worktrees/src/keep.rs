@@ -141,7 +141,7 @@ impl GitWorktrees {
             self.remove_checkout(repository, run, purpose).await?;
         }
         self.forget_set_up(&path).await?;
-        self.discard(&path).await?;
+        self.retire(&mirror, repository, run).await?;
         mirror.worktree_remove(&path).await.map_err(git("removing a worktree's registration"))?;
         self.forget(&mirror, run, kept.as_ref()).await?;
         self.drop_guard(run).await?;

@@ -70,7 +70,7 @@ impl Layout {
         self.state.join("guards")
     }
 
-    /// Worktrees that are kept ready.
+    /// Cleaned worktrees that wait for their next run, by repository.
     pub fn pool(&self) -> PathBuf {
         self.state.join("pool")
     }
@@ -88,6 +88,16 @@ impl Layout {
     /// Whether a path is somewhere in the instance's state folder.
     pub fn holds(&self, path: &Path) -> bool {
         path.starts_with(&self.state)
+    }
+
+    /// What is known of the files of a run's worktree, see `qd_git::exact`. Agents must not see it.
+    pub fn record(&self, run: &RunId) -> PathBuf {
+        self.records().join(run.to_string())
+    }
+
+    /// All such records.
+    pub fn records(&self) -> PathBuf {
+        self.state.join("records")
     }
 
     /// A repository's mirror.

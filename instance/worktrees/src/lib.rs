@@ -11,6 +11,7 @@ pub mod layout;
 mod list;
 mod mirror;
 pub mod occupants;
+pub mod pool;
 pub mod port;
 mod radar;
 mod work;
@@ -22,6 +23,7 @@ pub use care::{
 };
 pub use error::WorktreeError;
 pub use layout::{Layout, Purpose};
+pub use pool::Pool;
 pub use port::{Brought, Found, Merged, RepositorySpec, Stamp, Worktree, Worktrees};
 pub use qd_git::{DiffStat, DiffText, Effort, Identity, Objects};
 pub use radar::Conflicting;

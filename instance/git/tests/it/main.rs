@@ -4,4 +4,5 @@
 
 mod exact;
 
+mod restore;
 mod site;

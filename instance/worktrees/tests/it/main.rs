@@ -8,6 +8,7 @@ mod guard;
 mod keep;
 mod kinds;
 mod maintain;
+mod pool;
 mod preserved;
 mod room;
 mod sensitive;
