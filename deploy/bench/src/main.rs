@@ -12,6 +12,8 @@ mod figures;
 mod site;
 mod soak;
 mod start;
+mod worktrees;
+mod yard;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -20,7 +22,7 @@ use figures::Figures;
 /// Why a figure could not be taken.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-const KNOWN: [&str; 12] = [
+const KNOWN: [&str; 16] = [
     "instance_cold_start_ms",
     "instance_idle_rss_mib",
     "up_idle_rss_mib",
@@ -33,6 +35,10 @@ const KNOWN: [&str; 12] = [
     "merge_train_overhead_ms",
     "rss_mib_10000_features_1000_runs",
     "soak_features_per_min",
+    "worktree_create_ratio_50k",
+    "worktree_reuse_ratio_50k",
+    "worktree_create_eight_ratio_50k",
+    "conflict_radar_ms_20_branches",
 ];
 
 struct Asked {
@@ -89,6 +95,7 @@ fn measure(asked: &Asked) -> Result<(), Failure> {
         if wanted("soak_features_per_min") {
             soak::soak(&asked.binary, &mut figures).await?;
         }
+        worktrees::measure(&mut figures, &wanted).await?;
         if wanted("instance_idle_rss_mib") || wanted("up_idle_rss_mib") {
             start::idle(&asked.binary, &mut figures).await?;
         }

@@ -59,7 +59,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // The composition root sees all and is not listed; see `COMPOSITION_ROOT`.
     // The rules by which work is assigned are data of the board, written down in the configuration.
     ("deploy/config", &["instance/board"]),
-    ("deploy/bench", &["instance/api", "instance/board"]),
+    // Worktrees are measured against git itself, so their port is called and not the binary.
+    ("deploy/bench", &["instance/api", "instance/board", "instance/git", "instance/worktrees"]),
     ("deploy/xtask", &[]),
 ];
 
