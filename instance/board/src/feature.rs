@@ -219,7 +219,7 @@ impl EditFeature {
     }
 }
 
-fn refuse_unknown(map: &Map<String, Value>, more: &[&str]) -> Result<(), FieldError> {
+pub(crate) fn refuse_unknown(map: &Map<String, Value>, more: &[&str]) -> Result<(), FieldError> {
     let known = serde_json::to_value(Wanted::default()).unwrap_or_default();
     let unknown = map.keys().find(|key| known.get(key.as_str()).is_none() && !more.contains(&key.as_str()));
     let Some(unknown) = unknown else { return Ok(()) };
