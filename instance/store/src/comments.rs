@@ -3,12 +3,26 @@
 use jiff::Timestamp;
 use qd_board::{Comment, FieldError};
 use qd_types::{FeatureId, PersonId};
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
 use crate::{Store, StoreError, events, events::Draft, rows};
 
 /// Longest comment, in bytes.
 const MAX_COMMENT: usize = 16 * 1024;
+
+pub(crate) fn write(
+    c: &Connection,
+    author: &PersonId,
+    feature: &FeatureId,
+    text: String,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    c.prepare_cached("INSERT INTO comments (feature, author, at, text) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![feature.to_string(), author.as_str(), now.as_millisecond(), text])?;
+    let mut event = Draft::new(author.as_str(), "comment", text);
+    event.feature = Some(feature.clone());
+    events::write(c, &event, now)
+}
 
 impl Store {
     /// Writes a comment.
@@ -26,11 +40,7 @@ impl Store {
                 let problem = format!("has {} bytes: 1 to {MAX_COMMENT} fit", text.len());
                 return Err(FieldError { field: "comment", problem }.into());
             }
-            c.prepare_cached("INSERT INTO comments (feature, author, at, text) VALUES (?1, ?2, ?3, ?4)")?
-                .execute(params![feature.to_string(), author.as_str(), now.as_millisecond(), text])?;
-            let mut event = Draft::new(author.as_str(), "comment", text);
-            event.feature = Some(feature);
-            events::write(c, &event, now)
+            write(c, &author, &feature, text, now)
         })
         .await
     }

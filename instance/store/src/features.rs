@@ -125,6 +125,20 @@ pub(crate) fn add(
     repository: RepositoryName,
     now: Timestamp,
 ) -> Result<Snapshot, StoreError> {
+    let stage = if new.ready { Stage::Ready } else { Stage::Backlog };
+    file(c, lens, author, new.wanted, repository, stage, now)
+}
+
+/// Files a feature where an import or a person says that it stands.
+pub(crate) fn file(
+    c: &Connection,
+    lens: &Lens,
+    author: &PersonId,
+    wanted: Wanted,
+    repository: RepositoryName,
+    stage: Stage,
+    now: Timestamp,
+) -> Result<Snapshot, StoreError> {
     let number: i64 = c
         .prepare_cached("SELECT coalesce(max(number), 0) + 1 FROM features")?
         .query_row([], |row| row.get(0))?;
@@ -132,11 +146,10 @@ pub(crate) fn add(
         .map_err(|_| StoreError::Corrupt { table: "features", problem: "no numbers are left".into() })?;
     let id = FeatureId::new(&lens.settings.prefix, number)
         .map_err(|error| StoreError::Corrupt { table: "features", problem: error.to_string() })?;
-    let stage = if new.ready { Stage::Ready } else { Stage::Backlog };
     let feature = Feature {
         id: id.clone(),
         repository,
-        wanted: new.wanted,
+        wanted,
         touched: Vec::new(),
         stage,
         held: None,
@@ -175,6 +188,21 @@ pub(crate) fn add(
     events::write(c, &event, now)?;
     report::feature(c, lens, &id, now)?;
     store::snapshot(c, lens, feature, now)
+}
+
+/// Writes what a feature that was just filed is a part of and waits for. What it leads to has to be there by now.
+pub(crate) fn link(
+    c: &Connection,
+    lens: &Lens,
+    id: &FeatureId,
+    wanted: &Wanted,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    c.prepare_cached("UPDATE features SET details = ?2 WHERE id = ?1")?
+        .execute(params![id.to_string(), rows::details(wanted)?])?;
+    write_dependencies(c, id, wanted)?;
+    refuse_unknown(c, id, wanted)?;
+    report::feature(c, lens, id, now)
 }
 
 fn apply_edit(
@@ -301,7 +329,7 @@ fn refuse_stale(c: &Connection, now: &Feature, seen: u64, fields: &[String]) -> 
     Ok(())
 }
 
-fn known(c: &Connection, id: &FeatureId) -> Result<bool, StoreError> {
+pub(crate) fn known(c: &Connection, id: &FeatureId) -> Result<bool, StoreError> {
     Ok(c.prepare_cached("SELECT EXISTS (SELECT 1 FROM features WHERE id = ?1)")?
         .query_row([id.to_string()], |row| row.get(0))?)
 }

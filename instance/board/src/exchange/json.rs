@@ -8,7 +8,7 @@ use super::{Batch, Item, VERSION, refuse};
 use crate::{Comment, FieldError, Wanted, feature::refuse_unknown};
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct Outer {
     #[serde(rename = "version")]
     _version: u32,
