@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use qd_board::{Dependency, HitKind, PlanMode, Size};
+use qd_board::{Dependency, HitKind, PlanMode, Size, exchange::Format};
 use qd_types::{FeatureId, InstanceName, PersonId, RepositoryName, RunId, Stage};
 
 /// Coordinates autonomous software teams: boards, coding agents in git worktrees, approvals by people.
@@ -92,6 +92,17 @@ pub enum Verb {
     /// Work that was kept when its worktree went
     #[command(subcommand)]
     Preserved(PreservedVerb),
+    /// Write the board to standard output
+    Export {
+        /// json holds everything that people said; markdown is a task list
+        #[arg(long, default_value_t)]
+        format: Format,
+        /// Only features of this stage
+        #[arg(long, value_enum)]
+        stage: Option<StageArg>,
+    },
+    /// File what a file holds and the board does not have yet: all of it, or nothing
+    Import(ImportFlags),
     /// Let nothing start in the team; what runs goes on
     Pause {
         /// Why
@@ -297,6 +308,22 @@ pub enum PreservedVerb {
         #[arg(long)]
         days: Option<u32>,
     },
+}
+
+/// What to import, and how.
+#[derive(Debug, Args)]
+pub struct ImportFlags {
+    /// An export, or task lists in Markdown; - reads standard input
+    pub file: String,
+    /// json or markdown; left out, the file tells
+    #[arg(long)]
+    pub format: Option<Format>,
+    /// Release what is open to the team at once
+    #[arg(long)]
+    pub ready: bool,
+    /// Only say what would be filed
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// The demo's flags.

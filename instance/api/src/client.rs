@@ -108,7 +108,13 @@ impl Client {
         bytes: Vec<u8>,
     ) -> Result<T, ClientError> {
         let path = format!("{}/{}", self.prefix, path.trim_start_matches('/'));
-        self.answer(Method::POST, &path, bytes).await
+        decoded(&self.answer(Method::POST, &path, bytes).await?)
+    }
+
+    /// GET, as text.
+    pub async fn text(&mut self, path: &str) -> Result<String, ClientError> {
+        let bytes = self.exchange(Method::GET, path, None::<&()>).await?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     async fn call<B: Serialize, T: DeserializeOwned>(
@@ -117,21 +123,26 @@ impl Client {
         path: &str,
         body: Option<&B>,
     ) -> Result<T, ClientError> {
+        decoded(&self.exchange(method, path, body).await?)
+    }
+
+    async fn exchange<B: Serialize>(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Option<&B>,
+    ) -> Result<Bytes, ClientError> {
         let body =
             body.map(serde_json::to_vec).transpose().map_err(ClientError::Unreadable)?.unwrap_or_default();
         let path = format!("{}/{}", self.prefix, path.trim_start_matches('/'));
         self.answer(method, &path, body).await
     }
 
-    async fn answer<T: DeserializeOwned>(
-        &mut self,
-        method: Method,
-        path: &str,
-        body: Vec<u8>,
-    ) -> Result<T, ClientError> {
+    /// The answer's bytes; a problem is an error.
+    async fn answer(&mut self, method: Method, path: &str, body: Vec<u8>) -> Result<Bytes, ClientError> {
         let (status, bytes) = self.send(method, path, body).await?;
         if status.is_success() {
-            return serde_json::from_slice(&bytes).map_err(ClientError::Unreadable);
+            return Ok(bytes);
         }
         let problem = serde_json::from_slice(&bytes).unwrap_or_else(|_| Problem {
             kind: "internal".into(),
@@ -229,4 +240,8 @@ impl Client {
         let place = self.place();
         move |source| ClientError::Broken { place, source }
     }
+}
+
+fn decoded<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ClientError> {
+    serde_json::from_slice(bytes).map_err(ClientError::Unreadable)
 }

@@ -1,7 +1,7 @@
 //! What the local API says and takes. Views hold what was derived; the domain's own types stay in `qd-board`.
 
 use jiff::Timestamp;
-use qd_board::{Assignment, CheckFact, Clash, Feature, Feedback, NewFeature, RunEnd, Waits};
+use qd_board::{Assignment, CheckFact, Clash, Feature, Feedback, NewFeature, RunEnd, Waits, exchange::Format};
 use qd_types::{
     Approval, Ballot, CommitId, FeatureId, InstanceName, Line, PersonId, RepositoryName, RunId, Stage, Step,
 };
@@ -244,6 +244,37 @@ pub struct Because {
 pub struct NewComment {
     /// Markdown.
     pub text: String,
+}
+
+/// What to export.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExportFilter {
+    /// How it is written.
+    #[serde(default)]
+    pub format: Format,
+    /// Only features of this stage.
+    #[serde(default)]
+    pub stage: Option<Stage>,
+}
+
+/// A file to be imported.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImportFile {
+    /// How it is written.
+    pub format: Format,
+    /// What is in it.
+    pub text: String,
+    /// The file's name: items without an id are known by it, so that a second import skips them.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Release what is open to the team at once.
+    #[serde(default)]
+    pub ready: bool,
+    /// Only say what would be filed.
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 /// A plan, accepted.

@@ -3,7 +3,7 @@
 use qd_sqlite::{Migration, outbox};
 
 /// All versions, oldest first.
-pub(crate) const MIGRATIONS: &[Migration] = &[V1, outbox::SCHEMA, V3, V4, V5];
+pub(crate) const MIGRATIONS: &[Migration] = &[V1, outbox::SCHEMA, V3, V4, V5, V6];
 
 const V1: &str = "
 CREATE TABLE features (
@@ -256,3 +256,11 @@ INSERT INTO search (rowid, kind, place, title, body)
 
 /// A push that was begun, so that one that a crash cut short is brought to its end before the next.
 const V5: &str = "ALTER TABLE runs ADD COLUMN pushing TEXT;";
+
+/// What was imported, by what it is known by in its file, so that a second import skips it.
+const V6: &str = "
+CREATE TABLE imports (
+    reference TEXT PRIMARY KEY,
+    feature TEXT NOT NULL
+) WITHOUT ROWID;
+";

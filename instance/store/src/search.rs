@@ -98,7 +98,7 @@ fn query(text: &str) -> Result<String, StoreError> {
         .collect();
     if words.is_empty() {
         let problem = "holds no word: say what to look for".to_owned();
-        return Err(FieldError { field: "q", problem }.into());
+        return Err(FieldError { field: "search", problem }.into());
     }
     Ok(format!("{}*", words.join(" ")))
 }

@@ -119,8 +119,8 @@ async fn what_goes_out_comes_in_with_ids_of_its_own() {
         there[2].comments[0].text.starts_with("ines wrote on ")
             && there[2].comments[0].text.ends_with("A word.")
     );
-    assert_eq!(beta.store.search("alpha", &[], 5).await.unwrap().len(), 0, "the source is not searched");
-    assert_eq!(beta.store.search("two", &[], 5).await.unwrap()[0].place, "B-3");
+    assert_eq!(beta.store.search("alpha", None, 5).await.unwrap().len(), 0, "the source is not searched");
+    assert_eq!(beta.store.search("two", None, 5).await.unwrap()[0].place, "B-3");
     let waits = beta.store.snapshot(&"B-3".parse().unwrap(), Timestamp::now()).await.unwrap();
     assert_eq!(waits.feature.version, 1);
 }
@@ -172,7 +172,7 @@ async fn a_dry_run_says_what_would_be_and_writes_nothing() {
     let dry = board.import(Format::Markdown, text, true, true).await.unwrap();
     assert!(dry.dry_run && board.export().await.features.is_empty());
     assert_eq!(board.store.last_event().await.unwrap(), 0);
-    assert!(board.store.search("one", &[], 5).await.unwrap().is_empty());
+    assert!(board.store.search("one", None, 5).await.unwrap().is_empty());
     let done = board.import(Format::Markdown, text, true, false).await.unwrap();
     assert_eq!(done.filed, dry.filed);
     let stages: Vec<Stage> = board.export().await.features.iter().map(|feature| feature.stage).collect();

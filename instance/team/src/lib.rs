@@ -5,6 +5,7 @@ mod attachments;
 mod circuits;
 mod control;
 mod documents;
+mod exchange;
 mod features;
 mod options;
 mod preserved;

@@ -3,6 +3,7 @@
 mod config;
 mod confine;
 mod demo;
+mod exchange;
 mod feature;
 mod init;
 mod operation;
@@ -54,6 +55,8 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, UserError> {
         Verb::Repo(verb) => roster::repo(&common, verb).await?,
         Verb::Recurring(verb) => recurring::recurring(&common, verb).await?,
         Verb::Preserved(verb) => preserved::preserved(&common, verb).await?,
+        Verb::Export { format, stage } => exchange::export(&common, format, stage).await?,
+        Verb::Import(flags) => exchange::import(&common, flags).await?,
         Verb::Pause { reason } => operation::pause(&common, reason).await?,
         Verb::Resume => operation::resume(&common).await?,
         Verb::Approvals => vote::list(&common).await?,

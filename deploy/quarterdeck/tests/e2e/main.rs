@@ -18,6 +18,7 @@ mod concurrent;
 mod crash;
 mod demo;
 mod door;
+mod exchange;
 mod engine;
 mod matrix;
 mod stranger;

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod events;
+mod exchange;
 mod features;
 mod operations;
 mod preserved;
@@ -32,6 +33,7 @@ pub fn router(team: Team) -> Router {
         .merge(recurring::router())
         .merge(search::router())
         .merge(events::router())
+        .merge(exchange::router())
         .with_state(team)
 }
 

@@ -35,7 +35,9 @@ impl<T: DeserializeOwned, S: Send + Sync> axum::extract::FromRequest<S> for Body
     async fn from_request(request: axum::extract::Request, state: &S) -> Result<Self, ProblemResponse> {
         match Json::<T>::from_request(request, state).await {
             Ok(Json(body)) => Ok(Self(body)),
-            Err(JsonRejection::BytesRejection(_)) => Err(invalid("The body is larger than 2 MiB.").into()),
+            Err(JsonRejection::BytesRejection(_)) => {
+                Err(invalid("The body is too large: 2 MiB fit, 32 MiB for an import.").into())
+            }
             Err(error) => Err(invalid(error.body_text()).into()),
         }
     }
