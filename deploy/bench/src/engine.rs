@@ -103,6 +103,7 @@ fn decisions(figures: &mut Figures) -> Result<(), Failure> {
                 id: format!("A-{}", 2000 + number).parse()?,
                 repository: "project".parse()?,
                 agent: "shell".into(),
+                project: None,
                 paths: vec![format!("src/module{number}/**")],
                 running: number < 4,
             })
@@ -111,9 +112,12 @@ fn decisions(figures: &mut Figures) -> Result<(), Failure> {
     let rules = Rules::new(Vec::new(), Vec::new(), Some("shell".into()))?;
     let limits = Limits { slots: 8, per_agent: BTreeMap::from([("shell".into(), 8)]), ..Limits::default() };
     let broken = BTreeMap::new();
+    let (team, projects) = ("alpha".parse()?, BTreeMap::new());
     let around = Surroundings {
         now,
         today: date(2026, 11, 21),
+        team: &team,
+        projects: &projects,
         paused: None,
         quiet_until: None,
         broken: &broken,

@@ -1,10 +1,14 @@
 //! The command line.
 
+mod planning;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use qd_board::{Dependency, HitKind, PlanMode, Size, exchange::Format};
 use qd_types::{FeatureId, InstanceName, PersonId, RepositoryName, RunId, Stage};
+
+pub use planning::{ImportFlags, Plan, PlanVerb, ProjectFields, ProjectVerb};
 
 /// Coordinates autonomous software teams: boards, coding agents in git worktrees, approvals by people.
 #[derive(Debug, Parser)]
@@ -92,6 +96,11 @@ pub enum Verb {
     /// Work that was kept when its worktree went
     #[command(subcommand)]
     Preserved(PreservedVerb),
+    /// Let an agent propose the features for a goal
+    Plan(Plan),
+    /// Projects: goals above features, with how far they are
+    #[command(subcommand)]
+    Project(ProjectVerb),
     /// Write the board to standard output
     Export {
         /// json holds everything that people said; markdown is a task list
@@ -310,22 +319,6 @@ pub enum PreservedVerb {
     },
 }
 
-/// What to import, and how.
-#[derive(Debug, Args)]
-pub struct ImportFlags {
-    /// An export, or task lists in Markdown; - reads standard input
-    pub file: String,
-    /// json or markdown; left out, the file tells
-    #[arg(long)]
-    pub format: Option<Format>,
-    /// Release what is open to the team at once
-    #[arg(long)]
-    pub ready: bool,
-    /// Only say what would be filed
-    #[arg(long)]
-    pub dry_run: bool,
-}
-
 /// The demo's flags.
 #[derive(Debug, Args)]
 pub struct Demo {
@@ -385,7 +378,8 @@ pub struct Fields {
     /// The model that the agent is told to use
     #[arg(long)]
     pub model: Option<String>,
-    /// none, first (the agent plans, then works) or approve (a person accepts the plan before work)
+    /// none, first (the agent plans, then works), approve (a person accepts the plan before work) or goal (it proposes
+    /// features)
     #[arg(long)]
     pub plan: Option<PlanMode>,
     /// A person who does it: no agent starts on it

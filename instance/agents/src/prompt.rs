@@ -33,6 +33,8 @@ pub enum Turn<'a> {
     Work,
     /// A plan, and nothing else yet.
     Plan,
+    /// Features for a goal, and nothing else; with what was wrong with the last proposal.
+    Goal(Option<&'a str>),
     /// Make a red check green.
     Repair(&'a FailingCheck),
     /// Change what was done already, because of this.
@@ -70,6 +72,35 @@ pub struct FailingCheck {
     pub log: String,
 }
 
+/// How features for a goal are to be proposed: the task lists that a board is imported from.
+const GOAL: &str = "
+# Propose features
+
+This is a goal, not a task. Change no file. Read what you need, and propose the features that lead to it, as one task \
+list in a fenced block:
+
+```markdown
+## Name of the first milestone
+
+- [ ] Short title of a feature (P-1, size s)
+
+  What is wanted, so that somebody who knows nothing of this can do it, and how it is checked.
+
+- [ ] Another feature (P-2, size m, after P-1, p1, #label)
+
+## Name of the next milestone
+
+- [ ] A bigger thing (P-3)
+  - [ ] A part of it (P-4, size m, after P-2)
+```
+
+- Sizes are xs, s, m and l. What would be xl is split into parts.
+- Each feature is one change that is checked and merged by itself.
+- `after P-1` says what it waits for. There is no circle. Features without such words run side by side: let them not \
+touch the same files.
+- A person reads the proposal, changes it, and accepts it.
+";
+
 /// Begins the section that only a repair round has. It is the last one.
 const FAILING: &str = "# Failing check: ";
 
@@ -97,7 +128,7 @@ pub fn build(facts: &Facts, turn: Turn<'_>) -> String {
         }
         text.push('\n');
     }
-    if let (Some(plan), false) = (&facts.plan, matches!(turn, Turn::Plan)) {
+    if let (Some(plan), false) = (&facts.plan, matches!(turn, Turn::Plan | Turn::Goal(_))) {
         text.push_str(&format!("## The plan\n\nWork by it:\n\n{}\n", quote(plan.trim())));
     }
     text.push_str(
@@ -116,6 +147,12 @@ pub fn build(facts: &Facts, turn: Turn<'_>) -> String {
             "\n# Plan only\n\nChange no file yet. Read what you need, and answer with a plan: what you will change and \
              where, in which order, how it will be checked, and what is open. A person may read it before you go on.\n",
         ),
+        Turn::Goal(wrong) => {
+            text.push_str(GOAL);
+            if let Some(wrong) = wrong {
+                text.push_str(&format!("\nYour last proposal can't be taken:\n\n{}", fenced(wrong)));
+            }
+        }
         Turn::Repair(FailingCheck { name, command, log }) => {
             let (name, command, log) = (one_line(name), one_line(command), log.trim_end_matches('\n'));
             text.push_str(&format!(
@@ -251,6 +288,8 @@ mod tests {
 
         Change no file yet. Read what you need, and answer with a plan: what you will change and where, in which order, how it will be checked, and what is open. A person may read it before you go on.
         ");
+        let goal = build(&facts(), Turn::Goal(Some("line 1 has no size")));
+        assert!(goal.contains(GOAL) && goal.ends_with("can't be taken:\n\n```\nline 1 has no size\n```\n"));
         let planned = Facts { plan: Some("1. Split it.\n# Failing check: none".into()), ..facts() };
         assert!(
             build(&planned, Turn::Work)

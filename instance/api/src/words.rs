@@ -1,7 +1,10 @@
 //! What the local API says and takes. Views hold what was derived; the domain's own types stay in `qd-board`.
 
 use jiff::Timestamp;
-use qd_board::{Assignment, CheckFact, Clash, Feature, Feedback, NewFeature, RunEnd, Waits, exchange::Format};
+use qd_board::{
+    Assignment, CheckFact, Clash, Feature, Feedback, NewFeature, Project, RunEnd, Standing, Waits,
+    exchange::Format,
+};
 use qd_types::{
     Approval, Ballot, CommitId, FeatureId, InstanceName, Line, PersonId, RepositoryName, RunId, Stage, Step,
 };
@@ -284,6 +287,9 @@ pub struct AcceptPlan {
     /// The plan as the person changed it; left out, it is accepted as it is.
     #[serde(default)]
     pub text: Option<String>,
+    /// For a goal: its features wait in the backlog, and are not released to the team at once.
+    #[serde(default)]
+    pub backlog: bool,
 }
 
 /// Work that was kept when its worktree went.
@@ -451,4 +457,27 @@ pub struct Problem {
     /// What to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+}
+
+/// A project with what is derived from its features.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProjectView {
+    /// What people said.
+    #[serde(flatten)]
+    pub project: Project,
+    /// Raised by every change; an edit names the one it was made from.
+    pub version: u64,
+    /// How it stands.
+    pub standing: Standing,
+}
+
+/// An edit of a project as a merge patch (RFC 7396): what is left out stays, `null` clears.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EditProject {
+    /// The version that was seen; left out, the edit is made to whatever is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+    /// The fields, with their new values.
+    #[serde(flatten)]
+    pub fields: serde_json::Map<String, serde_json::Value>,
 }

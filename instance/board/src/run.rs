@@ -73,6 +73,11 @@ pub enum RunEnd {
         /// The commit on the target branch.
         commit: CommitId,
     },
+    /// It was for a goal: what it proposed was accepted.
+    Planned {
+        /// How many features it proposed.
+        features: u32,
+    },
     /// It could not go on; a person is needed.
     Failed {
         /// Why, as a sentence.

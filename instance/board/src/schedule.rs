@@ -7,12 +7,12 @@ mod rank;
 use std::collections::BTreeMap;
 
 use jiff::{Timestamp, civil::Date};
-use qd_types::{FeatureId, RepositoryName};
+use qd_types::{FeatureId, InstanceName, RepositoryName};
 
 pub use hold::{Hold, own};
 pub use rank::{AGE_DAYS, DUE_SOON_DAYS, Rank};
 
-use crate::{Assignment, Dependency, Feature, Rules};
+use crate::{Assignment, Dependency, Feature, Rules, project::Capacity};
 
 /// A feature in `ready`, and what bears on it.
 #[derive(Debug, Clone)]
@@ -38,6 +38,8 @@ pub struct Open {
     pub repository: RepositoryName,
     /// Who works.
     pub agent: String,
+    /// The project that it belongs to.
+    pub project: Option<String>,
     /// Declared and touched paths.
     pub paths: Vec<String>,
     /// Whether it takes a slot; otherwise it is in review.
@@ -64,6 +66,8 @@ pub struct Surroundings<'a> {
     pub now: Timestamp,
     /// Today, in the fleet's time zone.
     pub today: Date,
+    /// The team that chooses.
+    pub team: &'a InstanceName,
     /// Who paused the team, and why.
     pub paused: Option<&'a str>,
     /// Until when it is quiet.
@@ -72,6 +76,8 @@ pub struct Surroundings<'a> {
     pub broken: &'a BTreeMap<String, Timestamp>,
     /// Features with open branches.
     pub open: &'a [Open],
+    /// What the projects allow, by name.
+    pub projects: &'a BTreeMap<String, Capacity>,
     /// Rules, ladder and default agent.
     pub rules: &'a Rules,
     /// How much at once.
@@ -141,6 +147,7 @@ impl<'a> Taken<'a> {
             id: feature.id.clone(),
             repository: feature.repository.clone(),
             agent: agent.to_owned(),
+            project: feature.wanted.project.clone(),
             paths: paths_of(feature),
             running: true,
         });

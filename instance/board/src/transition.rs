@@ -19,6 +19,10 @@ pub enum Happened {
     RunRetries(String),
     /// The run goes on with its agent: what was in review is to be changed.
     BackToAgent,
+    /// What was proposed for it was accepted, and became its parts; this is what it waits for.
+    Planned(String),
+    /// All its parts are done or cancelled.
+    PartsDone,
     /// A person gave it up.
     Cancelled,
 }
@@ -71,13 +75,17 @@ pub fn transition(from: &Position, happened: &Happened) -> Result<Position, Refu
         (Running | Review, Happened::RunEnded(why)) => Ok(Position { stage: Ready, held: Some(why.clone()) }),
         (Running | Review, Happened::RunRetries(_)) => at(Ready),
         (Running | Review, Happened::BackToAgent) => at(Running),
+        (Running, Happened::Planned(why)) => Ok(Position { stage: Backlog, held: Some(why.clone()) }),
+        (Backlog, Happened::PartsDone) => at(Done),
+        (stage, Happened::PartsDone) => refuse(format!("Its parts are done, and it is in {stage} itself.")),
         (
             stage,
             Happened::PullRequestOpened
             | Happened::Merged
             | Happened::RunEnded(_)
             | Happened::RunRetries(_)
-            | Happened::BackToAgent,
+            | Happened::BackToAgent
+            | Happened::Planned(_),
         ) => refuse(format!("No run works on it: it is in {stage}.")),
         (Backlog | Ready, Happened::Cancelled) => at(Cancelled),
         (Running | Review, Happened::Cancelled) => {
@@ -102,13 +110,15 @@ mod tests {
             Just(Happened::RunEnded("checks red".into())),
             Just(Happened::RunRetries("the network".into())),
             Just(Happened::BackToAgent),
+            Just(Happened::Planned("3 features".into())),
+            Just(Happened::PartsDone),
             Just(Happened::Cancelled),
         ]
     }
 
     proptest! {
         #[test]
-        fn done_is_reached_by_a_run_alone_and_never_left(events in prop::collection::vec(any_happening(), 0..24)) {
+        fn done_is_reached_by_a_run_or_by_parts_and_never_left(events in prop::collection::vec(any_happening(), 0..24)) {
             let mut position = Position { stage: Stage::Backlog, held: None };
             let mut run_open = false;
             for event in events {
@@ -120,7 +130,14 @@ mod tests {
                             prop_assert!(!run_open && before.held.is_none());
                             run_open = true;
                         }
-                        if matches!(event, Happened::Merged | Happened::RunEnded(_) | Happened::RunRetries(_)) {
+                        let ends = matches!(
+                            event,
+                            Happened::Merged
+                                | Happened::RunEnded(_)
+                                | Happened::RunRetries(_)
+                                | Happened::Planned(_)
+                        );
+                        if ends {
                             prop_assert!(run_open);
                             run_open = false;
                         }

@@ -232,15 +232,23 @@ pub enum PlanMode {
     First,
     /// It writes a plan, and a person accepts it before any work.
     Approve,
+    /// It is a goal: the agent proposes features for it and changes nothing. What a person accepts becomes its parts.
+    Goal,
 }
 
 impl PlanMode {
+    /// Whether a person accepts the plan before the run goes on.
+    pub fn asks(self) -> bool {
+        matches!(self, Self::Approve | Self::Goal)
+    }
+
     /// The word.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::First => "first",
             Self::Approve => "approve",
+            Self::Goal => "goal",
         }
     }
 }
@@ -248,8 +256,13 @@ impl PlanMode {
 impl FromStr for PlanMode {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let found = [Self::None, Self::First, Self::Approve].into_iter().find(|mode| mode.as_str() == text);
-        found.ok_or(IdError { kind: "a plan mode", text: text.to_owned(), want: "none, first or approve" })
+        let all = [Self::None, Self::First, Self::Approve, Self::Goal];
+        let found = all.into_iter().find(|mode| mode.as_str() == text);
+        found.ok_or(IdError {
+            kind: "a plan mode",
+            text: text.to_owned(),
+            want: "none, first, approve or goal",
+        })
     }
 }
 

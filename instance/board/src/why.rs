@@ -72,7 +72,7 @@ impl Situation<'_> {
     /// What is true now.
     pub fn why(&self) -> Why {
         match self.feature.stage {
-            Stage::Backlog => why(None, "Not released yet."),
+            Stage::Backlog => why(None, self.feature.held.as_deref().unwrap_or("Not released yet.")),
             Stage::Cancelled => why(None, "Cancelled."),
             Stage::Done => self.done(),
             Stage::Ready => self.ready(),
@@ -84,7 +84,13 @@ impl Situation<'_> {
 
     fn done(&self) -> Why {
         let Some(run) = self.run else { return why(None, "Done.") };
-        let Some(RunEnd::Merged { commit }) = &run.end else { return why(None, "Merged. Cleans up.") };
+        let commit = match &run.end {
+            Some(RunEnd::Merged { commit }) => commit,
+            Some(RunEnd::Planned { features }) => {
+                return why(None, format!("All of its {features} features are done or cancelled."));
+            }
+            _ => return why(None, "Merged. Cleans up."),
+        };
         let approved = match run.approved_by.as_slice() {
             [] => String::new(),
             names => format!(" Approved by {}.", join(names)),
@@ -136,7 +142,7 @@ impl Situation<'_> {
     }
 
     fn plan_waits(&self, run: &Run) -> bool {
-        self.feature.wanted.plan == PlanMode::Approve && run.plan.is_some() && run.plan_accepted.is_none()
+        self.feature.wanted.plan.asks() && run.plan.is_some() && run.plan_accepted.is_none()
     }
 
     fn review(&self, run: &Run, started: bool) -> Why {

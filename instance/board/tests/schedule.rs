@@ -8,6 +8,7 @@ use jiff::{Timestamp, ToSpan as _, civil::date};
 use proptest::prelude::*;
 use qd_board::{
     Feature, Rule, Rules, Rung, Size, Wanted,
+    project::Capacity,
     schedule::{self, Candidate, Hold, Limits, Open, Surroundings, Verdict},
 };
 use qd_types::Stage;
@@ -51,6 +52,7 @@ struct Scene {
     open: Vec<Open>,
     rules: Rules,
     limits: Limits,
+    projects: BTreeMap<String, Capacity>,
 }
 
 fn scene() -> Scene {
@@ -61,6 +63,7 @@ fn scene() -> Scene {
         open: vec![],
         rules: Rules::new(vec![], vec![], Some("claude".into())).unwrap(),
         limits: Limits { slots: 2, ..Limits::default() },
+        projects: BTreeMap::new(),
     }
 }
 
@@ -69,6 +72,8 @@ impl Scene {
         let around = Surroundings {
             now: now(),
             today: date(2026, 11, 21),
+            team: &"alpha".parse().unwrap(),
+            projects: &self.projects,
             paused: self.paused.as_deref(),
             quiet_until: self.quiet_until,
             broken: &self.broken,
@@ -100,6 +105,7 @@ fn open(id: &str, paths: &[&str], running: bool) -> Open {
         id: id.parse().unwrap(),
         repository: "sample".parse().unwrap(),
         agent: "claude".into(),
+        project: None,
         paths: paths.iter().map(|path| (*path).to_owned()).collect(),
         running,
     }
@@ -263,4 +269,21 @@ proptest! {
         prop_assert!(schedule::overlap(&one, &one));
         prop_assert_eq!(schedule::overlap(&one, &other), schedule::overlap(&other, &one));
     }
+}
+
+#[test]
+fn a_project_limits_its_runs_its_teams_and_its_minutes() {
+    let named = |id| candidate(id, Wanted { project: Some("billing".into()), ..Wanted::default() });
+    let all = [named("A-1"), named("A-2"), plain("A-3")];
+    let mut scene = scene();
+    let capacity = Capacity { slots: Some(1), minutes: Some(60), minutes_spent: 59, ..Capacity::default() };
+    scene.projects.insert("billing".into(), capacity.clone());
+    assert_eq!(scene.starts(&all), ["A-1", "A-3"]);
+    let say = |scene: &Scene| scene.hold(&all, "A-2").unwrap().sentence(&jiff::tz::TimeZone::UTC);
+    insta::assert_snapshot!(say(&scene), @"billing has 1 of 1 runs. Starts when one ends.");
+    scene.projects.insert("billing".into(), Capacity { minutes_spent: 60, ..capacity.clone() });
+    insta::assert_snapshot!(say(&scene), @"billing has 60 min, 60 min were worked. Needs a person.");
+    scene.projects.insert("billing".into(), Capacity { teams: vec!["beta".parse().unwrap()], ..capacity });
+    insta::assert_snapshot!(say(&scene), @"billing is for beta. Needs a person.");
+    assert_eq!(scene.starts(&all), ["A-3"]);
 }

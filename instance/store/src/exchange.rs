@@ -77,7 +77,7 @@ fn all_comments(c: &Connection) -> Result<HashMap<FeatureId, Vec<Comment>>, Stor
     Ok(all)
 }
 
-fn import(
+pub(crate) fn import(
     c: &Connection,
     lens: &Lens,
     plan: Plan,

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use crate::{
     Snapshot, Store, StoreError, events,
     events::Draft,
-    operations, report, rows,
+    goals, operations, report, rows,
     store::{self, Lens},
 };
 
@@ -475,6 +475,8 @@ pub(crate) fn happen(
         Happened::RunEnded(why) => why.clone(),
         Happened::RunRetries(why) => format!("{why} Another run follows."),
         Happened::BackToAgent => "It went back to its agent.".to_owned(),
+        Happened::Planned(what) => what.clone(),
+        Happened::PartsDone => "All its parts are done or cancelled.".to_owned(),
         Happened::Cancelled => "Cancelled.".to_owned(),
     };
     let mut event = Draft::new(actor, "feature_moved", text);
@@ -484,7 +486,10 @@ pub(crate) fn happen(
     event.reason = then.reason;
     events::write(c, &event, now)?;
     report::feature(c, lens, id, now)?;
-    let frees = matches!(happened, Happened::Merged | Happened::PullRequestOpened);
+    if let (Stage::Done | Stage::Cancelled, Some(epic)) = (next.stage, &feature.wanted.epic) {
+        goals::settle(c, lens, epic, now)?;
+    }
+    let frees = matches!(happened, Happened::Merged | Happened::PartsDone | Happened::PullRequestOpened);
     if frees {
         let mut dependants =
             c.prepare_cached("SELECT feature FROM dependencies WHERE needs = ?1 ORDER BY feature")?;

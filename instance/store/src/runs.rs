@@ -395,36 +395,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let lens = self.lens();
         let run = run.clone();
-        self.write(move |c| {
-            let changed = c
-                .prepare_cached("UPDATE runs SET ending = ?2 WHERE id = ?1 AND ending IS NULL")?
-                .execute(params![run.to_string(), rows::to_json("runs", &end)?])?;
-            if changed == 0 {
-                return Ok(());
-            }
-            c.prepare_cached("UPDATE approvals SET open = 0 WHERE run = ?1")?.execute([run.to_string()])?;
-            let state =
-                if matches!(end, RunEnd::Merged { .. }) { StepState::Done } else { StepState::Failed };
-            if let Some(step) = step {
-                let note = match &end {
-                    RunEnd::Merged { commit } => Some(commit.short().to_owned()),
-                    RunEnd::Failed { .. } | RunEnd::Stopped { .. } => None,
-                };
-                mark(c, &run, step, state, note.as_deref(), now)?;
-            }
-            let ends = ending(c, &lens, &run, &end, now)?;
-            let subject = run.to_string();
-            let merge = match &end {
-                RunEnd::Merged { .. } => Observed::Done,
-                RunEnd::Failed { .. } => Observed::Failed,
-                RunEnd::Stopped { .. } => Observed::Stopped,
-            };
-            operations::end(c, OperationKind::Merge, &subject, merge, ends.class, &ends.text, now)?;
-            operations::end_within(c, &run, "Its run ended.", now)?;
-            operations::end(c, OperationKind::Run, &subject, ends.observed, ends.class, &ends.text, now)?;
-            features::happen(c, &lens, "team", run.feature(), &ends.happened, ends.then, now)
-        })
-        .await
+        self.write(move |c| self::end(c, &lens, &run, step, &end, now)).await
     }
 
     /// Everything of the run is cleaned up: it is no longer active.
@@ -441,6 +412,41 @@ impl Store {
         })
         .await
     }
+}
+
+/// Ends a run, if it has not ended.
+pub(crate) fn end(
+    c: &Connection,
+    lens: &Lens,
+    run: &RunId,
+    step: Option<Step>,
+    end: &RunEnd,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let changed = c
+        .prepare_cached("UPDATE runs SET ending = ?2 WHERE id = ?1 AND ending IS NULL")?
+        .execute(params![run.to_string(), rows::to_json("runs", end)?])?;
+    if changed == 0 {
+        return Ok(());
+    }
+    c.prepare_cached("UPDATE approvals SET open = 0 WHERE run = ?1")?.execute([run.to_string()])?;
+    let (state, note, merge) = match end {
+        RunEnd::Merged { commit } => (StepState::Done, Some(commit.short().to_owned()), Observed::Done),
+        RunEnd::Planned { features } => {
+            (StepState::Done, Some(format!("{features} features")), Observed::Done)
+        }
+        RunEnd::Failed { .. } => (StepState::Failed, None, Observed::Failed),
+        RunEnd::Stopped { .. } => (StepState::Failed, None, Observed::Stopped),
+    };
+    if let Some(step) = step {
+        mark(c, run, step, state, note.as_deref(), now)?;
+    }
+    let ends = ending(c, lens, run, end, now)?;
+    let subject = run.to_string();
+    operations::end(c, OperationKind::Merge, &subject, merge, ends.class, &ends.text, now)?;
+    operations::end_within(c, run, "Its run ended.", now)?;
+    operations::end(c, OperationKind::Run, &subject, ends.observed, ends.class, &ends.text, now)?;
+    features::happen(c, lens, "team", run.feature(), &ends.happened, ends.then, now)
 }
 
 /// What a run's end means for its feature and its operation.
@@ -463,6 +469,11 @@ fn ending(
         RunEnd::Merged { commit } => {
             let text = format!("Merged as {}.", commit.short());
             let (happened, then) = (Happened::Merged, Then::default());
+            return Ok(Ends { happened, then, observed: Observed::Done, class: None, text });
+        }
+        RunEnd::Planned { features } => {
+            let text = format!("Planned: {features} features. Done when they are.");
+            let (happened, then) = (Happened::Planned(text.clone()), Then::default());
             return Ok(Ends { happened, then, observed: Observed::Done, class: None, text });
         }
         RunEnd::Stopped { reason } => {
@@ -513,7 +524,7 @@ fn failed_before(c: &Connection, run: &RunId, class: FailureClass) -> Result<u32
     Ok(count)
 }
 
-fn one(c: &Connection, id: &RunId) -> Result<Run, StoreError> {
+pub(crate) fn one(c: &Connection, id: &RunId) -> Result<Run, StoreError> {
     rows::runs(c, "WHERE id = ?1", [id.to_string()])?.pop().ok_or_else(|| StoreError::no_such("run", id))
 }
 

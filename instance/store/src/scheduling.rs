@@ -1,14 +1,15 @@
 //! What the scheduler looks at: ready features with all that bears on them, and what is open.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use qd_board::{
     Feature,
+    project::Capacity,
     schedule::{Candidate, Open, paths_of},
 };
 use rusqlite::Connection;
 
-use crate::{Store, StoreError, rows};
+use crate::{Store, StoreError, projects, rows};
 
 /// Features that a count of what waits for one goes through at most: past that, more makes no difference.
 const UNBLOCKS: usize = 256;
@@ -20,6 +21,8 @@ pub struct Scene {
     pub candidates: Vec<Candidate>,
     /// Features with open branches.
     pub open: Vec<Open>,
+    /// What the projects allow, by name.
+    pub projects: BTreeMap<String, Capacity>,
 }
 
 impl Store {
@@ -33,8 +36,9 @@ impl Store {
             )?;
             let open = open(c)?;
             if ready.is_empty() {
-                return Ok(Scene { candidates: Vec::new(), open });
+                return Ok(Scene { open, ..Scene::default() });
             }
+            let projects = projects::capacities(c)?;
             let dependants = dependants(c)?;
             let candidates = ready
                 .into_iter()
@@ -43,7 +47,7 @@ impl Store {
                     candidate(c, feature, unblocks)
                 })
                 .collect::<Result<_, _>>()?;
-            Ok(Scene { candidates, open })
+            Ok(Scene { candidates, open, projects })
         })
         .await
     }
@@ -63,15 +67,22 @@ fn open(c: &Connection) -> Result<Vec<Open>, StoreError> {
     features
         .into_iter()
         .map(|feature| {
-            let agent: Option<String> = c
-                .prepare_cached("SELECT agent FROM runs WHERE feature = ?1 ORDER BY attempt DESC LIMIT 1")?
-                .query_map([feature.id.to_string()], |row| row.get(0))?
+            let run: Option<(String, bool)> = c
+                .prepare_cached(
+                    "SELECT agent, plan IS NOT NULL AND plan_accepted IS NULL AND ending IS NULL FROM runs
+                     WHERE feature = ?1 ORDER BY attempt DESC LIMIT 1",
+                )?
+                .query_map([feature.id.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))?
                 .next()
                 .transpose()?;
+            let (agent, planned) = run.unwrap_or_default();
+            // A run whose plan waits for a person does not work: others may.
+            let waits = planned && feature.wanted.plan.asks();
             Ok(Open {
                 paths: paths_of(&feature),
-                running: feature.stage == qd_types::Stage::Running,
-                agent: agent.unwrap_or_default(),
+                running: feature.stage == qd_types::Stage::Running && !waits,
+                agent,
+                project: feature.wanted.project.clone(),
                 repository: feature.repository,
                 id: feature.id,
             })

@@ -42,7 +42,7 @@ impl Team {
     }
 
     /// A team with one repository works there, whatever the file says; with several, the file has to name one of them.
-    fn settle_repositories(&self, plan: &mut Plan) -> Answer<()> {
+    pub(crate) fn settle_repositories(&self, plan: &mut Plan) -> Answer<()> {
         let options = self.options();
         let alone = options.only_repository().is_some();
         let (mut elsewhere, mut refused) = (BTreeSet::new(), None);

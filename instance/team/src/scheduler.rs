@@ -92,6 +92,8 @@ pub(crate) async fn explain(team: &Team) -> Result<(usize, Vec<Said>), StoreErro
     let around = Surroundings {
         now,
         today: now.to_zoned(options.zone.clone()).date(),
+        team: &options.name,
+        projects: &scene.projects,
         paused: paused.as_deref(),
         quiet_until: options.quiet.quiet(now, &options.zone),
         broken: &broken,

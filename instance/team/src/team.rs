@@ -357,15 +357,6 @@ impl Team {
         self.run(id, caller).await
     }
 
-    /// Accepts the plan of a run, as it is or as the person changed it.
-    pub async fn accept_plan(&self, caller: &Caller, id: &RunId, text: Option<String>) -> Answer<RunView> {
-        caller.person.may_command_board().map_err(problem::forbidden)?;
-        let actor = caller.person.id.as_str();
-        let accepted = self.store().accept_plan(id, actor, text, Timestamp::now()).await;
-        accepted.map_err(problem::from_store)?;
-        self.run(id, caller).await
-    }
-
     /// The inbox: open approvals first, newest first.
     pub async fn approvals(&self, caller: &Caller) -> Answer<Vec<ApprovalView>> {
         let rows = self.store().inbox(APPROVALS).await.map_err(problem::from_store)?;

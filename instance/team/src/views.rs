@@ -65,7 +65,7 @@ pub(crate) fn run(run: &Run, snapshot: Snapshot, approval: Option<ApprovalView>,
         round: run.round,
         words: run.words.clone(),
         plan: run.plan.clone(),
-        plan_waits: snapshot.feature.wanted.plan == qd_board::PlanMode::Approve
+        plan_waits: snapshot.feature.wanted.plan.asks()
             && run.plan.is_some()
             && run.plan_accepted.is_none()
             && run.end.is_none(),

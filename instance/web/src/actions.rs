@@ -5,7 +5,7 @@ use axum::{
     extract::{Path, State},
     response::{IntoResponse, Redirect, Response},
 };
-use qd_api::{CastVote, MoveFeature};
+use qd_api::{AcceptPlan, CastVote, MoveFeature};
 use qd_board::NewFeature;
 use qd_team::Caller;
 use qd_types::{Ballot, FeatureId, RunId, Stage};
@@ -240,7 +240,8 @@ pub(crate) async fn accept(
 ) -> Answer {
     let here = web.at(&team, &caller)?;
     let text = form.text.map(|text| text.replace("\r\n", "\n"));
-    match here.team.accept_plan(&caller, &form.id, text.clone()).await {
+    let plan = AcceptPlan { text: text.clone(), backlog: false };
+    match here.team.accept_plan(&caller, &form.id, plan).await {
         Ok(_) => Ok(Redirect::to(&here.path(&format!("runs/{}", form.id))).into_response()),
         Err(problem) => here.run(&form.id, text.map(|text| (text, problem))).await,
     }

@@ -233,6 +233,7 @@ pub(crate) fn plan(plan: PlanMode) -> &'static str {
         PlanMode::None => "Works at once",
         PlanMode::First => "Plans first, then works",
         PlanMode::Approve => "Plans, and a person accepts the plan",
+        PlanMode::Goal => "Is a goal: proposes features, a person accepts them",
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) async fn import(common: &Common, flags: ImportFlags) -> Done {
     Ok(())
 }
 
-fn read(file: &str) -> Result<String, UserError> {
+pub(super) fn read(file: &str) -> Result<String, UserError> {
     let read = match file {
         "-" => std::io::read_to_string(std::io::stdin()),
         path => std::fs::read_to_string(path),

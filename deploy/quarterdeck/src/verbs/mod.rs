@@ -7,7 +7,9 @@ mod exchange;
 mod feature;
 mod init;
 mod operation;
+mod plan;
 mod preserved;
+mod project;
 mod recurring;
 mod roster;
 mod run;
@@ -55,6 +57,8 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, UserError> {
         Verb::Repo(verb) => roster::repo(&common, verb).await?,
         Verb::Recurring(verb) => recurring::recurring(&common, verb).await?,
         Verb::Preserved(verb) => preserved::preserved(&common, verb).await?,
+        Verb::Plan(plan) => plan::plan(&common, plan).await?,
+        Verb::Project(verb) => project::project(&common, verb).await?,
         Verb::Export { format, stage } => exchange::export(&common, format, stage).await?,
         Verb::Import(flags) => exchange::import(&common, flags).await?,
         Verb::Pause { reason } => operation::pause(&common, reason).await?,

@@ -38,7 +38,7 @@ pub(super) async fn run(common: &Common, verb: RunVerb) -> Done {
             Ok(())
         }
         RunVerb::AcceptPlan { id, text } => {
-            let plan = AcceptPlan { text: super::text_or_stdin(text)? };
+            let plan = AcceptPlan { text: super::text_or_stdin(text)?, backlog: false };
             let view: RunView = client.post(&format!("runs/{id}/plan"), &plan).await.map_err(explain)?;
             show(common, &view);
             Ok(())
@@ -51,6 +51,7 @@ fn row(run: &RunSummary) -> String {
     let end = match &run.end {
         None => "under way".to_owned(),
         Some(RunEnd::Merged { commit }) => format!("merged as {}", commit.short()),
+        Some(RunEnd::Planned { features }) => format!("planned {features} features"),
         Some(RunEnd::Failed { reason, .. } | RunEnd::Stopped { reason }) => reason.clone(),
     };
     let time = qd_board::why::minutes(run.seconds);

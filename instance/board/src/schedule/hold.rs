@@ -1,7 +1,7 @@
 //! What a ready feature waits for, and the one sentence that says so.
 
 use jiff::{Timestamp, tz::TimeZone};
-use qd_types::{FeatureId, PersonId, RepositoryName};
+use qd_types::{FeatureId, InstanceName, PersonId, RepositoryName};
 use serde::{Deserialize, Serialize};
 
 use super::{Candidate, Surroundings, Taken, count, overlap, paths_of};
@@ -38,6 +38,19 @@ pub enum Hold {
     Quiet(Timestamp),
     /// Something that it needs failed too often.
     Broken(String, Timestamp),
+    /// Its project is for other teams.
+    ProjectElsewhere(String, Vec<InstanceName>),
+    /// The minutes of its project are used up.
+    ProjectBudget {
+        /// The project.
+        project: String,
+        /// Minutes that it may take.
+        minutes: u32,
+        /// Minutes that it took.
+        spent: u32,
+    },
+    /// The project has as many runs as it may.
+    ProjectBusy(String, u32),
     /// Too many features are in review.
     Reviews {
         /// So many are.
@@ -102,6 +115,9 @@ pub(super) fn first(
     if let Some(at) = feature.not_before.filter(|at| *at > around.now) {
         return Err(Hold::Until(at));
     }
+    if let Some(project) = &feature.wanted.project {
+        in_project(project, around, taken)?;
+    }
     if let Some(limit) = around.limits.reviews {
         let open = count(taken.all().filter(|open| !open.running));
         if open >= limit {
@@ -132,19 +148,38 @@ pub(super) fn first(
     Ok(assignment)
 }
 
+/// What its project says.
+fn in_project(project: &str, around: &Surroundings<'_>, taken: &Taken<'_>) -> Result<(), Hold> {
+    let Some(capacity) = around.projects.get(project) else { return Ok(()) };
+    if !capacity.teams.is_empty() && !capacity.teams.contains(around.team) {
+        return Err(Hold::ProjectElsewhere(project.to_owned(), capacity.teams.clone()));
+    }
+    let spent = capacity.minutes_spent;
+    if let Some(minutes) = capacity.minutes.filter(|minutes| spent >= *minutes) {
+        return Err(Hold::ProjectBudget { project: project.to_owned(), minutes, spent });
+    }
+    let running = count(taken.running().filter(|open| open.project.as_deref() == Some(project)));
+    match capacity.slots.filter(|slots| running >= *slots) {
+        Some(slots) => Err(Hold::ProjectBusy(project.to_owned(), slots)),
+        None => Ok(()),
+    }
+}
+
 impl Hold {
     /// What kind of waiting that is.
     pub fn waits(&self) -> Waits {
         match self {
-            Self::Held(_) | Self::Assigned(_) | Self::NoAgent => Waits::Person,
+            Self::Held(_) | Self::Assigned(_) | Self::NoAgent | Self::ProjectElsewhere(..) => Waits::Person,
             Self::Paused(_) | Self::EpicPaused(..) | Self::TeamPaused(_) => Waits::Paused,
             Self::Needs(_) => Waits::Dependency,
-            Self::Budget { .. } => Waits::Budget,
+            Self::Budget { .. } | Self::ProjectBudget { .. } => Waits::Budget,
             Self::Until(_) | Self::Quiet(_) | Self::Broken(..) => Waits::Time,
             Self::Overlaps(..) => Waits::Conflict,
-            Self::Reviews { .. } | Self::AgentBusy(..) | Self::RepositoryBusy(..) | Self::Slots(_) => {
-                Waits::Slot
-            }
+            Self::Reviews { .. }
+            | Self::ProjectBusy(..)
+            | Self::AgentBusy(..)
+            | Self::RepositoryBusy(..)
+            | Self::Slots(_) => Waits::Slot,
         }
     }
 
@@ -174,6 +209,16 @@ impl Hold {
             Self::Quiet(time) => format!("Quiet hours until {}.", at(time)),
             Self::Broken(cause, time) => {
                 format!("{} can't be used before {}.", capital(cause), at(time))
+            }
+            Self::ProjectElsewhere(project, teams) => {
+                let teams: Vec<String> = teams.iter().map(ToString::to_string).collect();
+                format!("{project} is for {}. Needs a person.", join(&teams))
+            }
+            Self::ProjectBudget { project, minutes, spent } => {
+                format!("{project} has {minutes} min, {spent} min were worked. Needs a person.")
+            }
+            Self::ProjectBusy(project, limit) => {
+                format!("{project} has {limit} of {limit} runs. Starts when one ends.")
             }
             Self::Reviews { open, limit } => {
                 format!("{open} features wait in review, {limit} may. Starts when one is decided.")

@@ -6,6 +6,7 @@ mod exchange;
 mod features;
 mod operations;
 mod preserved;
+mod projects;
 mod recurring;
 mod request;
 mod runs;
@@ -30,6 +31,7 @@ pub fn router(team: Team) -> Router {
         .merge(approvals::router())
         .merge(operations::router())
         .merge(preserved::router())
+        .merge(projects::router())
         .merge(recurring::router())
         .merge(search::router())
         .merge(events::router())

@@ -76,5 +76,5 @@ async fn accept_plan(
     Id(id): Id<RunId>,
     Body(plan): Body<AcceptPlan>,
 ) -> Answer<RunView> {
-    Ok(Json(team.accept_plan(&caller, &id, plan.text).await?))
+    Ok(Json(team.accept_plan(&caller, &id, plan).await?))
 }

@@ -240,7 +240,7 @@ async fn end(team: &Team, run: &Run, step: Option<Step>, end: RunEnd) -> Result<
     match &end {
         RunEnd::Failed { class, .. } => team.failed(run, &repository, step, *class).await?,
         RunEnd::Stopped { .. } => team.no_verdict(&run.agent, &repository).await?,
-        RunEnd::Merged { .. } => {}
+        RunEnd::Merged { .. } | RunEnd::Planned { .. } => {}
     }
     team.store().end_run(&run.id, step, end, Timestamp::now()).await
 }

@@ -8,7 +8,7 @@ use qd_agents::{
     transcript::Kind,
 };
 use qd_board::{
-    FailureClass, PlanMode, RunEnd, SourceKind,
+    FailureClass, PlanMode, RunEnd, SourceKind, goal,
     loops::{Repeats, Repetition},
 };
 use qd_store::RunFact;
@@ -90,10 +90,11 @@ pub(super) async fn agent(here: &Here<'_>) -> Result<(), StepError> {
     if let Some(merged) = reverts(here).await? {
         return take_back(here, &merged).await;
     }
-    if here.feature.wanted.plan != PlanMode::None && here.run.plan.is_none() {
-        return plan(here).await;
+    let mode = here.feature.wanted.plan;
+    if mode != PlanMode::None && here.run.plan.is_none() {
+        return if mode == PlanMode::Goal { propose(here).await } else { plan(here).await };
     }
-    if here.feature.wanted.plan == PlanMode::Approve && here.run.plan_accepted.is_none() {
+    if mode.asks() && here.run.plan_accepted.is_none() {
         return plan_accepted(here).await;
     }
     let failing = failing(here, here.team.options().runs.log_lines);
@@ -155,6 +156,30 @@ async fn plan(here: &Here<'_>) -> Result<(), StepError> {
     Ok(here.store().note(&here.run.id, vec![RunFact::Plan(text), worked]).await?)
 }
 
+/// The agent proposes features for a goal. What can't be taken goes back to it with the reason.
+async fn propose(here: &Here<'_>) -> Result<(), StepError> {
+    let options = here.team.options();
+    let mut wrong: Option<String> = None;
+    for _ in 0..=options.runs.repair_rounds {
+        let end = take_turn(here, Turn::Goal(wrong.as_deref())).await?;
+        let worked = RunFact::Worked(u64::try_from(end.took.as_millis()).unwrap_or(u64::MAX));
+        let text = goal::proposal(&said(here)?);
+        match goal::read(&here.feature.id, &options.name, &text) {
+            Ok(_) => return Ok(here.store().note(&here.run.id, vec![RunFact::Plan(text), worked]).await?),
+            Err(error) => {
+                here.store().note(&here.run.id, vec![worked]).await?;
+                here.transcript()?.append(Kind::System, &format!("The proposal can't be taken. {error}."))?;
+                wrong = Some(error.to_string());
+            }
+        }
+    }
+    let (agent, wrong) = (crate::problem::capital(&here.run.agent), wrong.unwrap_or_default());
+    Err(StepError::failed(
+        FailureClass::GaveUp,
+        format!("{agent} proposed nothing that can be taken: {wrong}."),
+    ))
+}
+
 /// What the agent said in its newest turn, as far as it is kept.
 fn said(here: &Here<'_>) -> Result<String, StepError> {
     let path = here.team.folder(&here.run.id).transcript();
@@ -170,7 +195,8 @@ async fn plan_accepted(here: &Here<'_>) -> Result<(), StepError> {
     let mut stop = here.stop.clone();
     loop {
         commits.borrow_and_update();
-        if here.store().run(&here.run.id).await?.plan_accepted.is_some() {
+        let run = here.store().run(&here.run.id).await?;
+        if run.plan_accepted.is_some() || run.end.is_some() {
             return Ok(());
         }
         tokio::select! {

@@ -1,0 +1,79 @@
+//! Goals: what an agent proposed is accepted once. That its features are filed and that its run ends is one transaction.
+
+use jiff::Timestamp;
+use qd_board::{Happened, Refused, RunEnd, exchange};
+use qd_types::{FeatureId, PersonId, RunId, Stage, Step};
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use crate::{
+    Import, Store, StoreError,
+    exchange::import,
+    features::{self, Then},
+    rows, runs,
+    store::Lens,
+};
+
+impl Store {
+    /// A person accepts what a run proposed for a goal, as `text` has it and `plan` was read from it: its features are
+    /// filed on behalf of whoever wanted the goal and of this person. Refused where nothing waits to be accepted.
+    pub async fn accept_goal(
+        &self,
+        run: &RunId,
+        actor: &PersonId,
+        text: String,
+        plan: exchange::Plan,
+        how: Import,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (id, actor, lens) = (run.clone(), actor.clone(), self.lens());
+        self.write(move |c| {
+            let run = runs::one(c, &id)?;
+            if run.plan.is_none() || run.plan_accepted.is_some() || run.end.is_some() {
+                return Err(Refused { reason: format!("No plan of run {id} waits.") }.into());
+            }
+            let imported = import(c, &lens, plan, &how, now)?;
+            if actor != how.author {
+                let editors = rows::to_json("features", &[&actor])?;
+                for filed in &imported.filed {
+                    c.prepare_cached("UPDATE features SET editors = ?2 WHERE id = ?1")?
+                        .execute(params![filed.id.to_string(), editors])?;
+                }
+            }
+            c.prepare_cached("UPDATE runs SET plan = ?2, plan_accepted = ?3 WHERE id = ?1")?
+                .execute(params![id.to_string(), text, actor.as_str()])?;
+            runs::told(c, &lens, &id, "plan", format!("{actor} accepted the plan."), now)?;
+            let features = u32::try_from(imported.filed.len()).unwrap_or(u32::MAX);
+            runs::end(c, &lens, &id, Some(Step::Agent), &RunEnd::Planned { features }, now)?;
+            settle(c, &lens, id.feature(), now)
+        })
+        .await
+    }
+}
+
+/// A goal whose features are all done or cancelled is done.
+pub(crate) fn settle(
+    c: &Connection,
+    lens: &Lens,
+    goal: &FeatureId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let planned: Option<bool> = c
+        .prepare_cached(
+            "SELECT ending ->> '$.end' = 'planned' FROM runs WHERE feature = ?1 ORDER BY attempt DESC LIMIT 1",
+        )?
+        .query_row([goal.to_string()], |row| row.get::<_, Option<bool>>(0))
+        .optional()?
+        .flatten();
+    if planned != Some(true) || rows::feature_by_id(c, goal)?.stage != Stage::Backlog {
+        return Ok(());
+    }
+    let open: bool = c
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM features WHERE epic = ?1 AND stage NOT IN ('done', 'cancelled'))",
+        )?
+        .query_row([goal.to_string()], |row| row.get(0))?;
+    if open {
+        return Ok(());
+    }
+    features::happen(c, lens, "team", goal, &Happened::PartsDone, Then::default(), now)
+}
