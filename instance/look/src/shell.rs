@@ -19,6 +19,8 @@ pub enum Nav {
     Runs,
     /// The inbox.
     Inbox,
+    /// The projects.
+    Projects,
     /// The operations.
     Operations,
     /// The channels.
@@ -112,6 +114,7 @@ impl Shell<'_> {
                 a href={ "/teams/" (team) "/inbox" } aria-current=[current(Nav::Inbox)] {
                     "Inbox" @if self.asks > 0 { span.badge { (self.asks) } }
                 }
+                a href={ "/teams/" (team) "/projects" } aria-current=[current(Nav::Projects)] { "Projects" }
                 a href={ "/teams/" (team) "/operations" } aria-current=[current(Nav::Operations)] { "Operations" }
             }
             @if self.console { a href="/console" aria-current=[current(Nav::Channels)] { "Channels" } }

@@ -292,7 +292,7 @@ pub(crate) fn inputs(typed: &Typed, purpose: Purpose<'_>, more: bool) -> Markup 
                         (line("repository", "Repository, if there are several", repository))
                     }
                 }
-                (choice("plan", "Plan", &typed.plan, &[PlanMode::None, PlanMode::First, PlanMode::Approve]
+                (choice("plan", "Plan", &typed.plan, &[PlanMode::None, PlanMode::First, PlanMode::Approve, PlanMode::Goal]
                     .map(|mode| (mode.as_str().to_owned(), plan(mode).to_owned()))))
                 div.fields {
                     (count("minutes", "At most, minutes", &typed.minutes))

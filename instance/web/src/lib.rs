@@ -8,6 +8,7 @@ mod fields;
 mod inbox;
 mod markdown;
 mod operations;
+mod projects;
 mod router;
 mod runs;
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::{
     actions, board,
     feature::{self, Refused},
     fields::Typed,
-    inbox, operations, runs,
+    inbox, operations, projects, runs,
 };
 
 /// What else is served here.
@@ -43,6 +43,7 @@ pub fn router(teams: Vec<Team>, options: RouterOptions) -> Router {
         .route("/teams/{team}/runs", get(show_runs))
         .route("/teams/{team}/runs/{id}", get(show_run))
         .route("/teams/{team}/inbox", get(show_inbox))
+        .route("/teams/{team}/projects", get(show_projects))
         .route("/teams/{team}/operations", get(show_operations))
         .route("/teams/{team}/do/add", post(actions::add))
         .route("/teams/{team}/do/move", post(actions::move_to))
@@ -343,6 +344,17 @@ async fn show_operations(
     let (dead, others) = read.await.map_err(|problem| here.trouble(problem))?;
     let body = operations::page(&view, which, &dead, &others);
     Ok(here.page(&view, "Operations", Nav::Operations, LIVE, body))
+}
+
+async fn show_projects(
+    State(web): State<Web>,
+    Path(team): Path<String>,
+    Extension(caller): Extension<Caller>,
+) -> Page {
+    let here = web.at(&team, &caller)?;
+    let view = here.view().await?;
+    let list = here.team.projects().await.map_err(|problem| here.trouble(problem))?;
+    Ok(here.page(&view, "Projects", Nav::Projects, LIVE, projects::page(&view, &list)))
 }
 
 async fn nothing(State(web): State<Web>, uri: axum::http::Uri) -> Trouble {

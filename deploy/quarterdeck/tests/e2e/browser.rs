@@ -176,6 +176,7 @@ async fn a_person_sees_a_card_move_reads_and_approves() {
     forms::edit(&client, &base).await;
     forms::pause(&client, &base).await;
     forms::operations(&client, &base).await;
+    forms::projects(&client, &base).await;
 
     client.goto(&format!("{base}/teams/alpha/runs/A-1.1")).await.unwrap();
     client

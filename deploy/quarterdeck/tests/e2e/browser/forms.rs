@@ -138,3 +138,22 @@ pub(super) async fn operations(client: &Client, base: &str) {
     client.goto(&format!("{base}/teams/alpha/operations?which=gave_up")).await.unwrap();
     reads(client, "operations", "Nothing gave up.").await;
 }
+
+/// A project that somebody adds shows on the page that is open.
+pub(super) async fn projects(client: &Client, base: &str) {
+    client.goto(&format!("{base}/teams/alpha/projects")).await.unwrap();
+    reads(client, "projects", "quarterdeck project add").await;
+    let add = r#"fetch("/teams/alpha/api/v1/projects", {method: "POST", headers: {"content-type": "application/json"},
+        body: JSON.stringify({name: "receipts", goal: "Receipts that **people** can read.", slots: 2,
+            milestones: [{name: "Layout", due: "2026-01-31"}, {name: "Currency"}]})}).then(it => arguments[0](it.status))"#;
+    assert_eq!(client.execute_async(add, vec![]).await.unwrap(), 201);
+    for (milestone, size) in [("Layout", "m"), ("Currency", "s")] {
+        let file = r#"fetch("/teams/alpha/api/v1/features", {method: "POST", headers: {"content-type": "application/json"},
+            body: JSON.stringify({title: "Part of " + arguments[0], project: "receipts", milestone: arguments[0],
+            size: arguments[1]})}).then(it => arguments[2](it.status))"#;
+        assert_eq!(client.execute_async(file, vec![milestone.into(), size.into()]).await.unwrap(), 201);
+    }
+    reads(client, "projects", "0 of 2 merged").await;
+    reads(client, "projects", "Layout was due on 2026-01-31").await;
+    screenshot(client, "projects").await;
+}
