@@ -19,9 +19,15 @@ fn problem(kind: &str, status: u16, detail: impl Into<String>, hint: Option<&str
 /// The store's no as a problem.
 pub(crate) fn from_store(error: StoreError) -> Problem {
     match error {
-        StoreError::NoSuch { .. } => {
-            let detail = capital(&format!("{error}."));
-            problem("not-found", 404, detail, Some("quarterdeck feature list shows what there is."))
+        StoreError::NoSuch { ref what } => {
+            let list = match what.split(' ').next() {
+                Some("run") => "quarterdeck run list shows what there is.",
+                Some("approval") => "quarterdeck approvals shows what there is.",
+                Some("operation") => "quarterdeck operation list shows what there is.",
+                Some("recurring") => "quarterdeck recurring list shows what there is.",
+                _ => "quarterdeck feature list shows what there is.",
+            };
+            not_found(capital(&format!("{error}.")), list)
         }
         StoreError::Refused(refused) => self::refused(refused.reason),
         StoreError::Stale { .. } => problem(
@@ -91,12 +97,11 @@ pub(crate) fn capital(text: &str) -> String {
 pub struct ProblemResponse(pub Problem);
 
 impl ProblemResponse {
-    /// Nothing is at this path.
-    pub fn not_found(path: &str) -> Self {
-        Self(problem("not-found", 404, format!("There is nothing at {path}."), Some(DESCRIBED)))
+    pub(crate) fn no_such_path(path: &str) -> Self {
+        Self(not_found(format!("There is nothing at {path}."), DESCRIBED))
     }
 
-    pub(crate) fn method_not_allowed(method: &str, path: &str) -> Self {
+    pub(crate) fn no_such_method(method: &str, path: &str) -> Self {
         let hint = "The Allow header names what it takes; openapi.json at the root of this API says more.";
         let detail = format!("{path} does not take {method}.");
         Self(problem("method-not-allowed", 405, detail, Some(hint)))

@@ -20,5 +20,7 @@ mod demo;
 mod door;
 mod engine;
 mod matrix;
+mod openapi;
+mod sse;
 mod stranger;
 mod support;

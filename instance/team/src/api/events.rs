@@ -116,7 +116,7 @@ impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
 #[allow(dead_code, reason = "only its schema is used")]
 struct Headers {
     /// The number of the last event that was seen: what came after it is sent first.
-    #[schemars(rename = "Last-Event-ID")]
+    #[schemars(rename = "Last-Event-ID", extend("type" = "integer"))]
     last_event_id: Option<u64>,
 }
 

@@ -30,7 +30,7 @@ use crate::{
     team::{Caller, Team},
 };
 
-/// The API of one team, to be nested at `/teams/<team>/api/v1`.
+/// The API of one team, to be nested at `/teams/<team>/api/v1`. Routes come from [`routes`] alone: each is described.
 pub fn router(team: Team) -> Router {
     let (router, _) = Routes::finish(routes);
     router.fallback(no_such_path).method_not_allowed_fallback(no_such_method).with_state(team)
@@ -68,9 +68,9 @@ async fn described() -> Answer<&'static Value> {
 }
 
 async fn no_such_path(OriginalUri(uri): OriginalUri) -> ProblemResponse {
-    ProblemResponse::not_found(uri.path())
+    ProblemResponse::no_such_path(uri.path())
 }
 
 async fn no_such_method(method: Method, OriginalUri(uri): OriginalUri) -> ProblemResponse {
-    ProblemResponse::method_not_allowed(method.as_str(), uri.path())
+    ProblemResponse::no_such_method(method.as_str(), uri.path())
 }

@@ -41,6 +41,7 @@ async fn resume(State(team): State<Team>, Extension(caller): Extension<Caller>) 
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(inline)]
 enum Filter {
     /// Those under way.
     Running,

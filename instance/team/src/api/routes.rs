@@ -1,6 +1,8 @@
 //! Routes that describe themselves. There is no other way to add one: each has a summary, and what it reads and answers
 //! is taken from its handler's types.
 
+use std::collections::BTreeSet;
+
 use aide::{
     axum::{ApiRouter, routing},
     openapi::{Components, OpenApi, SecurityScheme, Server, ServerVariable, Tag},
@@ -109,21 +111,28 @@ fn describe(mut api: TransformOpenApi<'_>) -> TransformOpenApi<'_> {
 
 /// Each operation gets a name of its own and the tag of its kind: `get_features_id_history`, `features`.
 fn name_operations(document: &mut OpenApi) {
-    let mut tags: Vec<String> = Vec::new();
-    for (path, item) in document.paths.iter_mut().flat_map(|paths| &mut paths.paths) {
+    let Some(paths) = &mut document.paths else { return };
+    // A kind is what has paths below it; all else is the team's.
+    let kind = |path: &str| Some(path.strip_prefix('/')?.split_once('/')?.0.to_owned());
+    let kinds: BTreeSet<String> = paths.paths.keys().filter_map(|path| kind(path)).collect();
+    for (path, item) in &mut paths.paths {
         let Some(item) = item.as_item_mut() else { continue };
         let words: Vec<&str> = path.split(['/', '{', '}', '.']).filter(|word| !word.is_empty()).collect();
-        let tag = path.split('/').filter(|_| words.len() > 1).nth(1).unwrap_or("team");
-        if !tags.iter().any(|known| known == tag) {
-            tags.push(tag.to_owned());
-        }
+        let tag = words.first().copied().filter(|word| kinds.contains(*word)).unwrap_or("team");
         let methods = [("get", &mut item.get), ("post", &mut item.post), ("patch", &mut item.patch)];
         for (method, operation) in methods {
             let Some(operation) = operation else { continue };
-            let name: Vec<&str> = [method].into_iter().chain(words.iter().copied()).collect();
-            operation.operation_id = Some(name.join("_"));
+            let words = if words.is_empty() { &[tag] } else { words.as_slice() };
+            operation.operation_id = Some(format!("{method}_{}", words.join("_")));
             operation.tags = vec![tag.to_owned()];
+            let responses = operation.responses.iter_mut().flat_map(|all| all.responses.values_mut());
+            for response in responses.filter_map(|response| response.as_item_mut()) {
+                if response.description.is_empty() {
+                    response.description = operation.summary.clone().unwrap_or_default();
+                }
+            }
         }
     }
-    document.tags = tags.into_iter().map(|name| Tag { name, ..Tag::default() }).collect();
+    let tags = ["team".to_owned()].into_iter().chain(kinds);
+    document.tags = tags.map(|name| Tag { name, ..Tag::default() }).collect();
 }
