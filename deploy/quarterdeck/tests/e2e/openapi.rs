@@ -18,8 +18,8 @@ pub fn committed() -> Value {
 
 /// What is wrong with `value` by the schema at `pointer` of the document.
 pub fn complaints(document: &Value, pointer: &str, value: &Value) -> Vec<String> {
-    let mut schema = document.clone();
-    schema["$ref"] = format!("#{pointer}").into();
+    let schema = document.pointer(pointer).unwrap();
+    let schema = serde_json::json!({ "allOf": [schema], "components": document["components"] });
     let validator = jsonschema::draft202012::new(&schema).unwrap();
     validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect()
 }
