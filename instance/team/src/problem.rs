@@ -63,7 +63,7 @@ pub(crate) fn invalid(detail: impl Into<String>) -> Problem {
 }
 
 pub(crate) fn refused(detail: impl Into<String>) -> Problem {
-    problem("refused", 409, detail, Some("Nothing was changed: look at where it stands now."))
+    problem("refused", 409, detail, Some("Look at where it stands now."))
 }
 
 /// A path, a query or a body that can't be read.

@@ -66,7 +66,7 @@ async fn refusals_say_what_to_do() {
     insta::assert_snapshot!(refused("POST", "/features", "{").await, @"422 invalid: Failed to parse the request body as JSON: EOF while parsing an object at line 1 column 1. openapi.json at the root of this API describes every request.");
     insta::assert_snapshot!(refused("POST", "/features", "{\"titel\":\"x\"}").await, @r#"422 invalid: a feature: has no field "titel": there are agent, assignee, attachments, budget, checks, depends_on, description, due, epic, labels, milestone, model, paths, plan, priority, project, size, source, title, repository, ready. Correct it and try again."#);
     insta::assert_snapshot!(refused("POST", "/features", "{}").await, @"422 invalid: title: is empty: say in one line what is wanted. Correct it and try again.");
-    insta::assert_snapshot!(refused("POST", "/resume", "").await, @"409 refused: The team is not paused. Nothing was changed: look at where it stands now.");
+    insta::assert_snapshot!(refused("POST", "/resume", "").await, @"409 refused: The team is not paused. Look at where it stands now.");
     insta::assert_snapshot!(refused("POST", "/approvals/nonsense/vote", "{\"ballot\":\"approve\",\"digest\":\"x\"}").await, @"404 not-found: There is no approval nonsense. quarterdeck approvals shows what there is.");
     let plain = api.send("POST", "/features", "text/plain", "{}").await;
     insta::assert_snapshot!(said(&plain), @"415 unsupported-media-type: The body has to be JSON, and to say so. Send it with Content-Type: application/json.");
