@@ -447,7 +447,8 @@ pub struct BoardSnapshot {
 /// An error, as RFC 9457 has it, with a hint on what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
-    /// A name for the kind of error: `not-found`, `refused`, `stale`, `invalid`, `forbidden`, `internal`.
+    /// A name for the kind of error: `not-found`, `refused`, `stale`, `invalid`, `too-large`, `method-not-allowed`,
+    /// `unsupported-media-type`, `unauthorized`, `forbidden`, `internal`.
     #[serde(rename = "type")]
     pub kind: String,
     /// The HTTP status.

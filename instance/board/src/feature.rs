@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 use qd_types::{FeatureId, PersonId, RepositoryName, Stage};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::Wanted;
 
@@ -109,6 +109,7 @@ pub struct FieldError {
 
 /// What may be given when a feature is filed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("required" = ["title"], "additionalProperties" = false))]
 pub struct NewFeature {
     /// What is wanted.
     #[serde(flatten)]
@@ -146,13 +147,38 @@ impl NewFeature {
 /// An edit as a merge patch (RFC 7396) of what is wanted: what is left out stays, `null` clears. `version` is the one
 /// that the editor saw.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = as_merge_patch)]
 pub struct EditFeature {
     /// The version that was seen; left out, the edit is made to whatever is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
     /// The fields of what is wanted, with their new values.
     #[serde(flatten)]
+    #[schemars(with = "Wanted")]
     pub fields: Map<String, Value>,
+}
+
+/// In a merge patch every field may be left out, or `null`; what is not given has no default.
+fn as_merge_patch(schema: &mut Schema) {
+    schema.insert("additionalProperties".to_owned(), false.into());
+    let Some(Value::Object(fields)) = schema.get_mut("properties") else { return };
+    for field in fields.values_mut() {
+        let Some(field) = field.as_object_mut() else { continue };
+        field.remove("default");
+        if takes_null(field) {
+            continue;
+        }
+        let description = field.remove("description");
+        let value = Value::Object(std::mem::take(field));
+        field.insert("anyOf".to_owned(), json!([value, { "type": "null" }]));
+        field.extend(description.map(|text| ("description".to_owned(), text)));
+    }
+}
+
+fn takes_null(schema: &Map<String, Value>) -> bool {
+    let among =
+        |key: &str, null: Value| matches!(schema.get(key), Some(Value::Array(all)) if all.contains(&null));
+    among("type", json!("null")) || among("anyOf", json!({ "type": "null" }))
 }
 
 impl EditFeature {

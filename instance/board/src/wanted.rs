@@ -34,6 +34,7 @@ pub struct Wanted {
     /// Commands that have to pass besides the repository's own checks, each by `sh -c` in the check-out.
     pub checks: Vec<String>,
     /// 0 (most urgent) to 4.
+    #[schemars(range(max = 4))]
     pub priority: u8,
     /// How big it is, as a person or a rule has it.
     pub size: Option<Size>,

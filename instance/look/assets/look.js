@@ -37,6 +37,7 @@
     const open = () => {
       source = new EventSource(`${base}api/v1/events?after=${last}`);
       source.addEventListener("event", (event) => { last = event.lastEventId || last; seen(JSON.parse(event.data)); });
+      source.addEventListener("snapshot", (event) => { last = event.lastEventId || last; });
       source.onopen = () => { stale(false); seen(null); };
       source.onerror = () => stale(true);
     };

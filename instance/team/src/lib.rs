@@ -22,7 +22,7 @@ mod uplink;
 mod views;
 mod walls;
 
-pub use api::router;
+pub use api::{document, router};
 pub use options::{RepositoryOptions, RunPolicy, TeamOptions};
 pub use problem::ProblemResponse;
 pub use qd_store::Which;

@@ -376,7 +376,7 @@ impl Team {
             return Err(problem::forbidden(refusal));
         }
         if vote.digest != approval.digest.as_str() {
-            return Err(problem::refused("What is asked has changed since you saw it. Look again."));
+            return Err(problem::refused("What is asked has changed since you saw it."));
         }
         let now = Timestamp::now();
         let vote = Vote {

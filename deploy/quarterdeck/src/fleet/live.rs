@@ -6,9 +6,14 @@ use std::{
     sync::{Arc, Mutex, RwLock},
 };
 
-use axum::{Router, extract::Request};
+use axum::{
+    Router,
+    extract::{OriginalUri, Request},
+    routing::any,
+};
+use qd_api::Problem;
 use qd_core::chat::Commands;
-use qd_team::Team;
+use qd_team::{ProblemResponse, Team};
 use qd_types::InstanceName;
 use tokio::task::AbortHandle;
 use tower::ServiceExt as _;
@@ -177,6 +182,12 @@ fn close(socket: &Socket) {
     }
 }
 
+async fn no_such_api(OriginalUri(uri): OriginalUri) -> ProblemResponse {
+    let hint = "The API of a team is at /teams/TEAM/api/v1; quarterdeck teams list names them.";
+    let detail = format!("There is nothing at {}.", uri.path());
+    ProblemResponse(Problem { kind: "not-found".into(), status: 404, detail, hint: Some(hint.into()) })
+}
+
 fn router(teams: &[Team], bot: Option<&Bot>) -> Router {
     let mut router = qd_web::router(teams.to_vec(), qd_web::RouterOptions { console: bot.is_some() });
     for team in teams {
@@ -187,6 +198,8 @@ fn router(teams: &[Team], bot: Option<&Bot>) -> Router {
         let names = teams.iter().map(|team| team.name().to_string()).collect();
         router = router.merge(qd_console::router(bot.console.clone(), commands, names));
     }
+    // A team or a version that is not there: a program asks, so a problem answers, and no page.
+    router = router.route("/teams/{team}/api/{*path}", any(no_such_api));
     let home = teams.first().map_or_else(|| "/console".to_owned(), |team| format!("/teams/{}/", team.name()));
     router.merge(http::home(&home))
 }

@@ -105,7 +105,8 @@ async fn check(
         (None, Door::Socket) => Some((guard.inner.me.clone(), "cli")),
         (None, Door::Tcp) => match guard.by_cookie(headers) {
             Some(_) if is_unsafe(request.method()) && !same_origin(headers) => {
-                return refuse("That came from another page. Open the board and try again.").into_response();
+                return refuse("That came from another page.", "Open the board and try again.")
+                    .into_response();
             }
             Some(person) => Some((person.clone(), "board")),
             None => None,
@@ -140,8 +141,9 @@ fn same_origin(headers: &HeaderMap) -> bool {
     }
 }
 
-fn refuse(detail: &str) -> ProblemResponse {
-    ProblemResponse(Problem { kind: "forbidden".into(), status: 403, detail: detail.into(), hint: None })
+fn refuse(detail: &str, hint: &str) -> ProblemResponse {
+    let (kind, hint) = ("forbidden".into(), Some(hint.into()));
+    ProblemResponse(Problem { kind, status: 403, detail: detail.into(), hint })
 }
 
 fn unknown(uri: &Uri, headers: &HeaderMap) -> Response {

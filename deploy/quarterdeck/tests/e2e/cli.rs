@@ -62,8 +62,8 @@ async fn a_feature_is_carried_by_verbs_alone() {
     let listed: serde_json::Value =
         serde_json::from_str(&project.ok(&["--json", "feature", "list"])).unwrap();
     assert_eq!(listed[0]["labels"], serde_json::json!(["greeting"]));
-    insta::assert_snapshot!(refusal(&project, &["feature", "move", "A-1", "ready"]).1, @"quarterdeck: It is merged. File a new feature for what is still wanted.");
-    insta::assert_snapshot!(refusal(&project, &["feature", "add", "X", "--depends-on", "A-9"]).1, @"quarterdeck: depends_on: names A-9, and there is no such feature on this board.");
+    insta::assert_snapshot!(refusal(&project, &["feature", "move", "A-1", "ready"]).1, @"quarterdeck: It is merged. File a new feature for what is still wanted. Look at where it stands now.");
+    insta::assert_snapshot!(refusal(&project, &["feature", "add", "X", "--depends-on", "A-9"]).1, @"quarterdeck: depends_on: names A-9, and there is no such feature on this board. Correct it and try again.");
     insta::assert_snapshot!(refusal(&project, &["feature", "show", "A-7"]).1, @"quarterdeck: There is no feature A-7. quarterdeck feature list shows what there is.");
 }
 

@@ -9,7 +9,7 @@ use std::{
 use crate::support::{Project, config};
 
 /// One request, byte for byte; gives the status and the whole answer.
-fn send(address: &str, request: &str, headers: &[&str], body: &str) -> (u16, String) {
+pub fn send(address: &str, request: &str, headers: &[&str], body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     let mut text = format!(
         "{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n",

@@ -200,7 +200,7 @@ async fn what_is_paused_does_not_start_and_says_so() {
     let part = until(&mut client, "A-2", |view| view.sentence.contains("epic")).await;
     insta::assert_snapshot!(part.sentence, @"Its epic A-1 is paused: ines: not yet.");
     let refused = String::from_utf8(project.run(&["resume"]).stderr).unwrap();
-    insta::assert_snapshot!(refused, @"quarterdeck: The team is not paused.");
+    insta::assert_snapshot!(refused, @"quarterdeck: The team is not paused. Look at where it stands now.");
     project.ok(&["feature", "resume", "A-1"]);
     until(&mut client, "A-2", |view| view.feature.stage == Stage::Review).await;
     let edit = EditFeature::of(None).set("epic", "A-2");
@@ -352,14 +352,14 @@ async fn recurring_features_are_filed_never_two_at_once() {
     let (project, up) = fleet(&[("README.md", "x\n")], "echo x > out.txt", None, "");
     let mut client = up.client("alpha", None);
     let refused = |args: &[&str]| String::from_utf8(project.run(args).stderr).unwrap();
-    insta::assert_snapshot!(refused(&["recurring", "add", "tidy", "--cron", "61 6 * * *"]), @r#"quarterdeck: schedule: schedule "61 6 * * *": the minute is "61"; accepted are 0 to 59, * for all, lists (0,30), ranges (0-29) and steps (*/15)."#);
+    insta::assert_snapshot!(refused(&["recurring", "add", "tidy", "--cron", "61 6 * * *"]), @r#"quarterdeck: schedule: schedule "61 6 * * *": the minute is "61"; accepted are 0 to 59, * for all, lists (0,30), ranges (0-29) and steps (*/15). Correct it and try again."#);
     project.ok(&["recurring", "add", "tidy", "--cron", "0 6 * * mon", "--title", "Tidy up"]);
     let listed = project.ok(&["recurring", "list"]);
     assert!(listed.starts_with("tidy             0 6 * * mon    next 20"), "{listed}");
     project.ok(&["recurring", "run", "tidy"]);
     let view: FeatureView = client.get("features/A-1").await.unwrap();
     assert_eq!(view.feature.wanted.source.unwrap().to_string(), "recurring tidy");
-    insta::assert_snapshot!(refused(&["recurring", "run", "tidy"]), @"quarterdeck: Not filed: A-1, made the last time, is still open.");
+    insta::assert_snapshot!(refused(&["recurring", "run", "tidy"]), @"quarterdeck: Not filed: A-1, made the last time, is still open. Look at where it stands now.");
     project.ok(&["recurring", "suspend", "tidy"]);
     assert!(project.ok(&["recurring", "list"]).contains("suspended, A-1 is open"));
     project.ok(&["recurring", "remove", "tidy"]);
@@ -495,5 +495,5 @@ async fn everything_that_people_read_can_be_searched() {
     project.ok(&["feature", "comment", "A-1", "\"OR NEAR( * ^ x"]);
     assert_eq!(found(&["\"OR", "NEAR(", "*", "^"]), "comment A-1");
     let refused = String::from_utf8(project.run(&["search", "*^(\""]).stderr).unwrap();
-    insta::assert_snapshot!(refused, @"quarterdeck: q: holds no word: say what to look for.");
+    insta::assert_snapshot!(refused, @"quarterdeck: q: holds no word: say what to look for. Correct it and try again.");
 }

@@ -21,6 +21,8 @@ mod door;
 mod engine;
 mod exchange;
 mod matrix;
+mod openapi;
 mod planning;
+mod sse;
 mod stranger;
 mod support;

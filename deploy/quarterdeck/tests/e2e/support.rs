@@ -62,6 +62,12 @@ impl Project {
         self.dir.path().join("state")
     }
 
+    /// The header by which a program shows that it acts for `person`, once a fleet has run.
+    pub fn token(&self, person: &str) -> String {
+        let token = std::fs::read_to_string(self.state().join("tokens").join(person)).unwrap();
+        format!("Authorization: Bearer {}", token.trim())
+    }
+
     /// The embedded forge's repository.
     pub fn forge(&self, name: &str) -> PathBuf {
         self.state().join("bot/forge/repos").join(format!("{name}.git"))

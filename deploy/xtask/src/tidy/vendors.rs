@@ -34,7 +34,9 @@ const VENDORS: &[Vendor] = &[
     only("rmcp", &["mcp-servers/"]),
     only("indicatif", &["deploy/quarterdeck"]),
     only("config", &["deploy/config"]),
+    only("aide", &["instance/team"]),
     Vendor { name: "fantoccini", crates: &["deploy/quarterdeck"], tests_only: true },
+    Vendor { name: "jsonschema", crates: &["deploy/quarterdeck"], tests_only: true },
 ];
 
 const fn only(name: &'static str, crates: &'static [&'static str]) -> Vendor {

@@ -1,17 +1,23 @@
 //! The inbox, and votes.
 
-use axum::{
-    Extension, Json, Router,
-    extract::{Path, State},
-    routing::{get, post},
-};
+use axum::{Extension, Json, extract::State};
 use qd_api::{ApprovalView, CastVote};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-use super::{Answer, request::Body};
+use super::{
+    Answer,
+    request::{Body, Path},
+    routes::Routes,
+};
 use crate::team::{Caller, Team};
 
-pub(super) fn router() -> Router<Team> {
-    Router::new().route("/approvals", get(approvals)).route("/approvals/{key}/vote", post(vote))
+pub(super) fn router() -> Routes {
+    Routes::new().get("/approvals", "Lists the inbox: open approvals first, newest first.", approvals).post(
+        "/approvals/{key}/vote",
+        "Votes on what one approval asks.",
+        vote,
+    )
 }
 
 async fn approvals(
@@ -21,10 +27,16 @@ async fn approvals(
     Ok(Json(team.approvals(&caller).await?))
 }
 
+#[derive(Deserialize, JsonSchema)]
+struct Keyed {
+    /// The unique part of the approval's id.
+    key: String,
+}
+
 async fn vote(
     State(team): State<Team>,
     Extension(caller): Extension<Caller>,
-    Path(key): Path<String>,
+    Path(Keyed { key }): Path<Keyed>,
     Body(vote): Body<CastVote>,
 ) -> Answer<ApprovalView> {
     Ok(Json(team.vote(&caller, &key, vote).await?))

@@ -1,50 +1,54 @@
 //! Features: filing, editing, moving, pausing, asking why.
 
+use aide::{OperationInput, generate::GenContext, openapi::Operation};
 use axum::{
-    Extension, Json, Router,
-    body::Bytes,
-    extract::{Query, State, rejection::BytesRejection},
-    http::StatusCode,
-    response::{IntoResponse, Response},
-    routing::{get, post},
+    Extension, Json,
+    extract::{FromRequest, Request, State},
 };
 use qd_api::{Because, EventView, FeatureView, MoveFeature, NewComment, WhyView};
 use qd_board::{Comment, EditFeature, NewFeature};
 use qd_types::{FeatureId, Stage};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
     Answer,
-    request::{Body, Id},
+    answer::Created,
+    request::{Body, File, Id, Query},
+    routes::Routes,
 };
 use crate::{
-    attachments::MAX_ATTACHMENT,
     problem::{ProblemResponse, invalid},
     team::{Caller, Team},
 };
 
-pub(super) fn router() -> Router<Team> {
-    Router::new()
-        .route("/features", get(features).post(add))
-        .route("/features/{id}", get(feature).patch(edit))
-        .route("/features/{id}/history", get(history))
-        .route("/features/{id}/why", get(why))
-        .route("/features/{id}/parts", get(parts))
-        .route("/features/{id}/comments", get(comments).post(comment))
-        .route("/features/{id}/move", post(move_to))
-        .route("/features/{id}/cancel", post(cancel))
-        .route("/features/{id}/pause", post(pause))
-        .route("/features/{id}/resume", post(resume))
-        .route("/features/{id}/revert", post(revert))
-        .route(
+pub(super) fn router() -> Routes {
+    Routes::new()
+        .get("/features", "Lists the features, newest first.", features)
+        .post("/features", "Files a feature.", add)
+        .get("/features/{id}", "Shows a feature.", feature)
+        .patch("/features/{id}", "Edits a feature by a merge patch.", edit)
+        .get("/features/{id}/history", "Lists what happened to a feature, oldest first.", history)
+        .get("/features/{id}/why", "Says why a feature runs now, or what exactly it waits for.", why)
+        .get("/features/{id}/parts", "Lists the parts of an epic, by number.", parts)
+        .get("/features/{id}/comments", "Lists the comments on a feature, oldest first.", comments)
+        .post("/features/{id}/comments", "Writes a comment; answers with all of them.", comment)
+        .post("/features/{id}/move", "Moves a feature to another column.", move_to)
+        .post("/features/{id}/cancel", "Gives a feature up.", cancel)
+        .post("/features/{id}/pause", "Pauses a feature: its runs go on, none starts.", pause)
+        .post("/features/{id}/resume", "Lets a paused feature go on.", resume)
+        .post("/features/{id}/revert", "Files a feature that takes a merged one back.", revert)
+        .post(
             "/features/{id}/attachments",
-            post(attach).layer(axum::extract::DefaultBodyLimit::max(MAX_ATTACHMENT)),
+            "Keeps a file with a feature; one of the same name is replaced.",
+            attach,
         )
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct FeatureFilter {
+    /// Only those in this column.
     stage: Option<Stage>,
 }
 
@@ -55,10 +59,26 @@ async fn features(State(team): State<Team>, Query(filter): Query<FeatureFilter>)
 async fn add(
     State(team): State<Team>,
     Extension(caller): Extension<Caller>,
-    Body(new): Body<serde_json::Value>,
-) -> Result<Response, ProblemResponse> {
-    let new = NewFeature::from_json(new).map_err(|error| invalid(format!("{error}.")))?;
-    Ok((StatusCode::CREATED, Json(team.add(&caller, new).await?)).into_response())
+    Filed(new): Filed,
+) -> Result<Created<FeatureView>, ProblemResponse> {
+    Ok(Created(team.add(&caller, new).await?))
+}
+
+/// A feature to be filed. A field that is not known is refused by its name.
+struct Filed(NewFeature);
+
+impl<S: Send + Sync> FromRequest<S> for Filed {
+    type Rejection = ProblemResponse;
+    async fn from_request(request: Request, state: &S) -> Result<Self, ProblemResponse> {
+        let Body(value) = Body::from_request(request, state).await?;
+        Ok(Self(NewFeature::from_json(value).map_err(|error| invalid(format!("{error}.")))?))
+    }
+}
+
+impl OperationInput for Filed {
+    fn operation_input(context: &mut GenContext, operation: &mut Operation) {
+        Body::<NewFeature>::operation_input(context, operation);
+    }
 }
 
 async fn feature(State(team): State<Team>, Id(id): Id<FeatureId>) -> Answer<FeatureView> {
@@ -144,9 +164,10 @@ async fn revert(
     Ok(Json(team.revert(&caller, &id, because.reason).await?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Named {
+    /// What the file is called.
     name: String,
 }
 
@@ -156,8 +177,7 @@ async fn attach(
     Extension(caller): Extension<Caller>,
     Id(id): Id<FeatureId>,
     Query(named): Query<Named>,
-    body: Result<Bytes, BytesRejection>,
+    File(body): File,
 ) -> Answer<FeatureView> {
-    let body = body.map_err(|_| invalid(format!("The file is larger than {} MiB.", MAX_ATTACHMENT >> 20)))?;
     Ok(Json(team.attach(&caller, &id, &named.name, body.to_vec()).await?))
 }

@@ -1,5 +1,7 @@
-//! The local HTTP API, under `/teams/<team>/api/v1`. Who calls is on the request already. One module per kind of thing.
+//! The local HTTP API, under `/teams/<team>/api/v1`. Who calls is on the request already. One module per kind of thing;
+//! `openapi.json` describes them all.
 
+mod answer;
 mod approvals;
 mod events;
 mod exchange;
@@ -9,23 +11,46 @@ mod preserved;
 mod projects;
 mod recurring;
 mod request;
+mod routes;
 mod runs;
 mod search;
 
-use axum::{Extension, Json, Router, extract::State, routing::get};
-use qd_api::{Problem, TeamView};
+use std::sync::LazyLock;
 
+use axum::{
+    Extension, Json, Router,
+    extract::{OriginalUri, State},
+    http::Method,
+};
+use qd_api::TeamView;
+use serde_json::Value;
+
+pub(crate) use self::answer::Answer;
+use self::routes::Routes;
 use crate::{
     problem::ProblemResponse,
     team::{Caller, Team},
 };
 
-pub(crate) type Answer<T> = Result<Json<T>, ProblemResponse>;
-
-/// The API of one team, to be nested at `/teams/<team>/api/v1`.
+/// The API of one team, to be nested at `/teams/<team>/api/v1`. Routes come from [`routes`] alone: each is described.
 pub fn router(team: Team) -> Router {
-    Router::new()
-        .route("/", get(view))
+    let (router, _) = Routes::finish(routes);
+    router.fallback(no_such_path).method_not_allowed_fallback(no_such_method).with_state(team)
+}
+
+/// The document that describes the API, OpenAPI 3.1: the same for every team.
+pub fn document() -> &'static Value {
+    static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+        let (_, document) = Routes::finish(routes);
+        serde_json::to_value(document).unwrap_or_default()
+    });
+    &DOCUMENT
+}
+
+fn routes() -> Routes {
+    Routes::new()
+        .get("/", "Shows the team.", view)
+        .get("/openapi.json", "Shows this document.", described)
         .merge(features::router())
         .merge(runs::router())
         .merge(approvals::router())
@@ -36,22 +61,20 @@ pub fn router(team: Team) -> Router {
         .merge(search::router())
         .merge(events::router())
         .merge(exchange::router())
-        .with_state(team)
 }
 
 async fn view(State(team): State<Team>, Extension(caller): Extension<Caller>) -> Answer<TeamView> {
     Ok(Json(team.view(&caller).await?))
 }
 
-/// For routes that do not exist.
-impl ProblemResponse {
-    /// Nothing is there.
-    pub fn not_found(path: &str) -> Self {
-        Self(Problem {
-            kind: "not-found".into(),
-            status: 404,
-            detail: format!("There is nothing at {path}."),
-            hint: None,
-        })
-    }
+async fn described() -> Answer<&'static Value> {
+    Ok(Json(document()))
+}
+
+async fn no_such_path(OriginalUri(uri): OriginalUri) -> ProblemResponse {
+    ProblemResponse::no_such_path(uri.path())
+}
+
+async fn no_such_method(method: Method, OriginalUri(uri): OriginalUri) -> ProblemResponse {
+    ProblemResponse::no_such_method(method.as_str(), uri.path())
 }

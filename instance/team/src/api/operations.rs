@@ -1,27 +1,28 @@
 //! The team as a whole, and its operations.
 
-use axum::{
-    Extension, Json, Router,
-    extract::{Path, Query, State},
-    routing::{get, post},
-};
+use axum::{Extension, Json, extract::State};
 use qd_api::{Because, TeamView};
 use qd_board::Operation;
 use qd_store::Which;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Answer, request::Body};
+use super::{
+    Answer,
+    request::{Body, Path, Query},
+    routes::Routes,
+};
 use crate::team::{Caller, Team};
 
-pub(super) fn router() -> Router<Team> {
-    Router::new()
-        .route("/pause", post(pause))
-        .route("/resume", post(resume))
-        .route("/operations", get(operations))
-        .route("/operations/{id}", get(operation))
-        .route("/operations/{id}/retry", post(retry))
-        .route("/operations/{id}/drop", post(drop_one))
-        .route("/operations/{id}/stop", post(stop))
+pub(super) fn router() -> Routes {
+    Routes::new()
+        .post("/pause", "Pauses the team: what runs goes on, nothing starts.", pause)
+        .post("/resume", "Lets the team go on.", resume)
+        .get("/operations", "Lists the operations, newest first.", operations)
+        .get("/operations/{id}", "Shows an operation.", operation)
+        .post("/operations/{id}/retry", "Tries an operation again that gave up.", retry)
+        .post("/operations/{id}/drop", "Takes an operation off the list that gave up.", drop_one)
+        .post("/operations/{id}/stop", "Stops an operation that is under way, with its run.", stop)
 }
 
 async fn pause(
@@ -38,16 +39,20 @@ async fn resume(State(team): State<Team>, Extension(caller): Extension<Caller>) 
     Ok(Json(team.view(&caller).await?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(inline)]
 enum Filter {
+    /// Those under way.
     Running,
+    /// Those that gave up.
     Dead,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct OperationFilter {
+    /// Only these.
     only: Option<Filter>,
 }
 
@@ -63,14 +68,20 @@ async fn operations(
     Ok(Json(team.operations(which).await?))
 }
 
-async fn operation(State(team): State<Team>, Path(id): Path<u64>) -> Answer<Operation> {
+#[derive(Deserialize, JsonSchema)]
+struct Numbered {
+    /// The operation's number.
+    id: u64,
+}
+
+async fn operation(State(team): State<Team>, Path(Numbered { id }): Path<Numbered>) -> Answer<Operation> {
     Ok(Json(team.operation(id).await?))
 }
 
 async fn retry(
     State(team): State<Team>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<u64>,
+    Path(Numbered { id }): Path<Numbered>,
 ) -> Answer<Operation> {
     Ok(Json(team.retry_operation(&caller, id).await?))
 }
@@ -78,7 +89,7 @@ async fn retry(
 async fn drop_one(
     State(team): State<Team>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<u64>,
+    Path(Numbered { id }): Path<Numbered>,
 ) -> Answer<Operation> {
     Ok(Json(team.drop_operation(&caller, id).await?))
 }
@@ -86,7 +97,7 @@ async fn drop_one(
 async fn stop(
     State(team): State<Team>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<u64>,
+    Path(Numbered { id }): Path<Numbered>,
 ) -> Answer<Operation> {
     Ok(Json(team.stop_operation(&caller, id).await?))
 }

@@ -1,25 +1,22 @@
 //! Preserved work.
 
-use axum::{
-    Extension, Json, Router,
-    extract::State,
-    routing::{get, post},
-};
+use axum::{Extension, Json, extract::State};
 use qd_api::{DiffView, PreservedView, PrunePreserved, RestorePreserved, RestoredView};
 use qd_types::RunId;
 
 use super::{
     Answer,
     request::{Body, Id},
+    routes::Routes,
 };
 use crate::team::{Caller, Team};
 
-pub(super) fn router() -> Router<Team> {
-    Router::new()
-        .route("/preserved", get(preserved))
-        .route("/preserved/prune", post(prune))
-        .route("/preserved/{id}/diff", get(diff))
-        .route("/preserved/{id}/restore", post(restore))
+pub(super) fn router() -> Routes {
+    Routes::new()
+        .get("/preserved", "Lists preserved work.", preserved)
+        .post("/preserved/prune", "Lets go of old preserved work; answers with what went.", prune)
+        .get("/preserved/{id}/diff", "Shows preserved work as a diff.", diff)
+        .post("/preserved/{id}/restore", "Brings preserved work back, as a branch or as a clone.", restore)
 }
 
 async fn preserved(State(team): State<Team>) -> Answer<Vec<PreservedView>> {

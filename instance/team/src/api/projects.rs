@@ -1,26 +1,39 @@
 //! Projects.
 
-use axum::{
-    Extension, Json, Router,
-    extract::{Path, State},
-    http::StatusCode,
-    response::{IntoResponse, Response},
-    routing::{get, post},
-};
+use axum::{Extension, Json, extract::State};
 use qd_api::{EditProject, ProjectView};
 use qd_board::Project;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-use super::{Answer, request::Body};
+use super::{
+    Answer,
+    answer::Created,
+    request::{Body, Path},
+    routes::Routes,
+};
 use crate::{
     problem::ProblemResponse,
     team::{Caller, Team},
 };
 
-pub(super) fn router() -> Router<Team> {
-    Router::new()
-        .route("/projects", get(all).post(add))
-        .route("/projects/{name}", get(one).patch(edit))
-        .route("/projects/{name}/remove", post(remove))
+pub(super) fn router() -> Routes {
+    Routes::new()
+        .get("/projects", "Lists the projects, by name, with how they stand.", all)
+        .post("/projects", "Adds a project.", add)
+        .get("/projects/{name}", "Shows a project with how it stands.", one)
+        .patch("/projects/{name}", "Changes a project by a merge patch.", edit)
+        .post(
+            "/projects/{name}/remove",
+            "Removes a project that no feature names; answers with what is left.",
+            remove,
+        )
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Named {
+    /// What the project is called.
+    name: String,
 }
 
 async fn all(State(team): State<Team>) -> Answer<Vec<ProjectView>> {
@@ -31,18 +44,18 @@ async fn add(
     State(team): State<Team>,
     Extension(caller): Extension<Caller>,
     Body(new): Body<Project>,
-) -> Result<Response, ProblemResponse> {
-    Ok((StatusCode::CREATED, Json(team.add_project(&caller, new).await?)).into_response())
+) -> Result<Created<ProjectView>, ProblemResponse> {
+    Ok(Created(team.add_project(&caller, new).await?))
 }
 
-async fn one(State(team): State<Team>, Path(name): Path<String>) -> Answer<ProjectView> {
+async fn one(State(team): State<Team>, Path(Named { name }): Path<Named>) -> Answer<ProjectView> {
     Ok(Json(team.project(&name).await?))
 }
 
 async fn edit(
     State(team): State<Team>,
     Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
+    Path(Named { name }): Path<Named>,
     Body(edit): Body<EditProject>,
 ) -> Answer<ProjectView> {
     Ok(Json(team.edit_project(&caller, &name, edit).await?))
@@ -51,7 +64,7 @@ async fn edit(
 async fn remove(
     State(team): State<Team>,
     Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
+    Path(Named { name }): Path<Named>,
 ) -> Answer<Vec<ProjectView>> {
     Ok(Json(team.remove_project(&caller, &name).await?))
 }

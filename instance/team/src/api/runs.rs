@@ -1,33 +1,32 @@
 //! Runs: what they do, say and change, and stopping them.
 
-use axum::{
-    Extension, Json, Router,
-    extract::{Query, State},
-    routing::{get, post},
-};
+use axum::{Extension, Json, extract::State};
 use qd_api::{AcceptPlan, DiffView, RunSummary, RunView, TranscriptPage};
 use qd_types::{FeatureId, RunId};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
     Answer,
-    request::{Body, Id},
+    request::{Body, Id, Query},
+    routes::Routes,
 };
 use crate::team::{Caller, Team};
 
-pub(super) fn router() -> Router<Team> {
-    Router::new()
-        .route("/runs", get(runs))
-        .route("/runs/{id}", get(run))
-        .route("/runs/{id}/transcript", get(transcript))
-        .route("/runs/{id}/diff", get(diff))
-        .route("/runs/{id}/stop", post(stop))
-        .route("/runs/{id}/plan", post(accept_plan))
+pub(super) fn router() -> Routes {
+    Routes::new()
+        .get("/runs", "Lists the runs, newest first.", runs)
+        .get("/runs/{id}", "Shows a run.", run)
+        .get("/runs/{id}/transcript", "Reads a piece of a transcript, from a byte offset.", transcript)
+        .get("/runs/{id}/diff", "Shows what a run has changed.", diff)
+        .post("/runs/{id}/stop", "Stops a run truly: its processes end, its work is kept.", stop)
+        .post("/runs/{id}/plan", "Accepts the plan of a run.", accept_plan)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RunFilter {
+    /// Only those of this feature.
     feature: Option<FeatureId>,
 }
 
@@ -43,10 +42,11 @@ async fn run(
     Ok(Json(team.run(&id, &caller).await?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct From {
     #[serde(default)]
+    /// Where to begin, in bytes: the `next_offset` of the page before.
     offset: u64,
 }
 

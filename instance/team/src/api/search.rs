@@ -1,24 +1,23 @@
 //! The search.
 
-use axum::{
-    Json, Router,
-    extract::{Query, State},
-    routing::get,
-};
+use axum::{Json, extract::State};
 use qd_board::{Hit, HitKind};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Answer;
+use super::{Answer, request::Query, routes::Routes};
 use crate::team::Team;
 
-pub(super) fn router() -> Router<Team> {
-    Router::new().route("/search", get(search))
+pub(super) fn router() -> Routes {
+    Routes::new().get("/search", "Finds what holds all of these words.", search)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Asked {
+    /// Words, all of which have to be there.
     q: String,
+    /// Only this kind of thing.
     kind: Option<HitKind>,
 }
 
