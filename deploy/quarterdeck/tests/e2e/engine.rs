@@ -495,5 +495,5 @@ async fn everything_that_people_read_can_be_searched() {
     project.ok(&["feature", "comment", "A-1", "\"OR NEAR( * ^ x"]);
     assert_eq!(found(&["\"OR", "NEAR(", "*", "^"]), "comment A-1");
     let refused = String::from_utf8(project.run(&["search", "*^(\""]).stderr).unwrap();
-    insta::assert_snapshot!(refused, @"quarterdeck: q: holds no word: say what to look for. Correct it and try again.");
+    insta::assert_snapshot!(refused, @"quarterdeck: search: holds no word: say what to look for. Correct it and try again.");
 }

@@ -58,7 +58,7 @@ async fn a_board_goes_to_another_fleet() {
     );
     assert!(here.ok(&["export", "--stage", "done", "--format", "markdown"]).contains("- [x] Rest (A-4"));
     std::fs::write(here.folder().join("bad.md"), "- [ ] One (after A-99)\n").unwrap();
-    insta::assert_snapshot!(refusal(&here, &["import", "bad.md"]), @"quarterdeck: import: line 1: names A-99, and neither the file nor this board has it: add it, or take it out.");
+    insta::assert_snapshot!(refusal(&here, &["import", "bad.md"]), @"quarterdeck: import: line 1: names A-99, and neither the file nor this board has it: add it, or take it out. Correct it and try again.");
 
     let _other = there.up(&[]);
     std::fs::write(there.folder().join("board.json"), &json).unwrap();

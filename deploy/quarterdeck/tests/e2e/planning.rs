@@ -53,7 +53,7 @@ async fn a_goal_becomes_features_once_a_person_accepts_what_is_proposed() {
     - [ ] Write lines (P-2, size m, after P-1)
     ");
     std::fs::write(project.folder().join("bad.md"), "- [ ] Read lines (size xl)\n").unwrap();
-    insta::assert_snapshot!(refusal(&project, &["plan", "accept", "A-1", "--file", "bad.md"]), @r#"quarterdeck: plan: line 1: "Read lines" is xl, too big for one run: split it."#);
+    insta::assert_snapshot!(refusal(&project, &["plan", "accept", "A-1", "--file", "bad.md"]), @r#"quarterdeck: plan: line 1: "Read lines" is xl, too big for one run: split it. Correct it and try again."#);
     let mine = project.ok(&["plan", "show", "A-1"]).replace("From a file.", "From any file.");
     std::fs::write(project.folder().join("mine.md"), mine).unwrap();
     let filed = project.ok(&["plan", "accept", "A-1", "--file", "mine.md"]);
@@ -62,7 +62,7 @@ async fn a_goal_becomes_features_once_a_person_accepts_what_is_proposed() {
             && filed.trim_end().ends_with("2 features are filed for A-1."),
         "{filed}"
     );
-    insta::assert_snapshot!(refusal(&project, &["plan", "accept", "A-1"]), @"quarterdeck: No plan of run A-1.1 waits.");
+    insta::assert_snapshot!(refusal(&project, &["plan", "accept", "A-1"]), @"quarterdeck: No plan of run A-1.1 waits. Look at where it stands now.");
     let part = until(&mut client, "A-2", |view| view.feature.stage == Stage::Review).await.feature;
     assert_eq!(part.wanted.description, "From any file.");
     assert_eq!(part.wanted.source.unwrap().to_string(), "plan A-1");
@@ -131,8 +131,8 @@ async fn a_project_says_how_it_stands() {
       Read               0 %  0 of 0 merged  due 2020-01-01
       Write              0 %  0 of 0 merged
     ");
-    insta::assert_snapshot!(refusal(&project, &add), @"quarterdeck: There is a project billing already.");
-    insta::assert_snapshot!(refusal(&project, &["feature", "add", "One", "--project", "bills"]), @r#"quarterdeck: project: names "bills", and there is no such project: quarterdeck project add."#);
+    insta::assert_snapshot!(refusal(&project, &add), @"quarterdeck: There is a project billing already. Look at where it stands now.");
+    insta::assert_snapshot!(refusal(&project, &["feature", "add", "One", "--project", "bills"]), @r#"quarterdeck: project: names "bills", and there is no such project: quarterdeck project add. Correct it and try again."#);
     project.ok(&["feature", "add", "One", "--project", "billing", "--milestone", "Read", "--size", "l"]);
     project.ok(&["feature", "add", "Two", "--project", "billing", "--milestone", "Later"]);
     insta::assert_snapshot!(project.ok(&["project", "edit", "billing", "--slots", "2", "--owner", "theo"]), @"
@@ -149,7 +149,7 @@ async fn a_project_says_how_it_stands() {
       Later              0 %  0 of 1 merged
       ! Read was due on 2020-01-01, and 1 feature is open.
     ");
-    insta::assert_snapshot!(refusal(&project, &["project", "remove", "billing"]), @r#"quarterdeck: 2 features belong to billing. Take them out first: quarterdeck feature edit ID --project ""."#);
+    insta::assert_snapshot!(refusal(&project, &["project", "remove", "billing"]), @r#"quarterdeck: 2 features belong to billing. Take them out first: quarterdeck feature edit ID --project "". Look at where it stands now."#);
     insta::assert_snapshot!(refusal(&project, &["project", "show", "bills"]), @"quarterdeck: There is no project bills. quarterdeck project list shows what there is.");
     insta::assert_snapshot!(project.ok(&["project", "list"]), @"billing            0 %  0 of 2 merged  1 risk");
     for id in ["A-1", "A-2"] {
