@@ -112,11 +112,11 @@ fn decisions(figures: &mut Figures) -> Result<(), Failure> {
     let rules = Rules::new(Vec::new(), Vec::new(), Some("shell".into()))?;
     let limits = Limits { slots: 8, per_agent: BTreeMap::from([("shell".into(), 8)]), ..Limits::default() };
     let broken = BTreeMap::new();
-    let (team, projects) = ("alpha".parse()?, BTreeMap::new());
+    let (called, projects) = (["alpha".parse()?], BTreeMap::new());
     let around = Surroundings {
         now,
         today: date(2026, 11, 21),
-        team: &team,
+        called: &called,
         projects: &projects,
         paused: None,
         quiet_until: None,

@@ -157,6 +157,14 @@ fn teams(config: &Config, add: &mut impl FnMut(String, String)) {
             add(key("name"), format!("there are two teams {}", team.name));
             continue;
         }
+        let others = || config.teams.iter().enumerate().filter(|(other, _)| *other != index);
+        if let Some((_, other)) = others().find(|(_, other)| other.id() == team.id()) {
+            let text =
+                format!("{} is known by {} already: give {} another id", other.name, team.id(), team.name);
+            add(key("id"), text);
+        } else if others().any(|(_, other)| *other.id() == team.name) {
+            add(key("name"), format!("another team was called {} first: take another name", team.name));
+        }
         if !(1..=8).contains(&prefix.len()) || !prefix.bytes().all(|b| b.is_ascii_uppercase()) {
             add(key("prefix"), format!("{prefix:?} is not 1 to 8 capital letters"));
         }

@@ -88,7 +88,11 @@ pub struct Person {
 pub struct Team {
     /// The team's name.
     pub name: InstanceName,
-    /// Prefix of its features, 1 to 8 capital letters; no two teams have the same. Default: the first letter of its name.
+    /// What it was called first, if it was renamed: its state, its branches and its channel are known by it. Default: its
+    /// name.
+    #[serde(default)]
+    pub id: Option<InstanceName>,
+    /// Prefix of its features, 1 to 8 capital letters; no two teams have the same. Default: the first letter of its id.
     #[serde(default)]
     pub prefix: Option<String>,
     /// The agent that works, a key of `agents`. Without one, features wait for a person.
@@ -127,9 +131,14 @@ fn default_slots() -> u32 {
 }
 
 impl Team {
+    /// What it is known by, whatever it is called now.
+    pub fn id(&self) -> &InstanceName {
+        self.id.as_ref().unwrap_or(&self.name)
+    }
+
     /// The prefix of its features.
     pub fn prefix(&self) -> String {
-        let first = || self.name.as_str().chars().find(char::is_ascii_alphabetic).unwrap_or('Q');
+        let first = || self.id().as_str().chars().find(char::is_ascii_alphabetic).unwrap_or('Q');
         self.prefix.clone().unwrap_or_else(|| first().to_ascii_uppercase().to_string())
     }
 }

@@ -214,6 +214,13 @@ pub enum TeamVerb {
         #[arg(long)]
         slots: Option<u32>,
     },
+    /// Give a team another name; its state, branches and channel stay
+    Rename {
+        /// Its name
+        name: InstanceName,
+        /// Its new name
+        to: InstanceName,
+    },
     /// Take a team out of the configuration, and end it if the fleet runs; its state stays on the disk
     Retire {
         /// Its name

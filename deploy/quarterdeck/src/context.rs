@@ -121,6 +121,7 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
     }
     let all: Vec<_> = config.repositories.iter().map(|repository| repository.name.clone()).collect();
     let teams = config.teams.iter().map(|team| TeamPlan {
+        id: team.id().clone(),
         name: team.name.clone(),
         prefix: team.prefix(),
         agent: team.agent.clone(),
@@ -238,7 +239,9 @@ pub fn team(common: &Common, loaded: &Loaded) -> Result<InstanceName, UserError>
 /// A client of the running team, speaking as `person` if one is named.
 pub fn client(common: &Common, loaded: &Loaded, person: Option<&PersonId>) -> Result<Client, UserError> {
     let team = team(common, loaded)?;
-    let socket = team_folder(&loaded.state_dir, &team).join("api.sock");
+    let known = loaded.config.teams.iter().find(|each| each.name == team);
+    let id = known.map_or(&team, qd_config::Team::id);
+    let socket = team_folder(&loaded.state_dir, id).join("api.sock");
     let token = match person {
         None => None,
         Some(person) => {

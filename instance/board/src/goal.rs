@@ -127,7 +127,7 @@ mod tests {
         insta::assert_snapshot!(shown.join("\n"), @r#"
         Read lines [Read] in Some(Board(FeatureId { prefix: "A", number: 7 })) after []
         Read files [Read] in Some(Board(FeatureId { prefix: "A", number: 7 })) after [(Item(0), Done)]
-        Write (P-3) [Write] in Some(Board(FeatureId { prefix: "A", number: 7 })) after []
+        Write [Write] in Some(Board(FeatureId { prefix: "A", number: 7 })) after []
         Write lines [Write] in Some(Item(2)) after [(Item(1), Done)]
         "#);
     }

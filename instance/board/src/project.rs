@@ -134,11 +134,6 @@ impl Project {
             .map_err(|error| bad("project", error.to_string()))?;
         patched.checked()
     }
-
-    /// Whether this team works on it.
-    pub fn is_for(&self, team: &InstanceName) -> bool {
-        self.teams.is_empty() || self.teams.contains(team)
-    }
 }
 
 /// What bears on a project's features when the scheduler chooses.

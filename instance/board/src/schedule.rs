@@ -66,8 +66,8 @@ pub struct Surroundings<'a> {
     pub now: Timestamp,
     /// Today, in the fleet's time zone.
     pub today: Date,
-    /// The team that chooses.
-    pub team: &'a InstanceName,
+    /// What the team that chooses is called: its id, and its name.
+    pub called: &'a [InstanceName],
     /// Who paused the team, and why.
     pub paused: Option<&'a str>,
     /// Until when it is quiet.

@@ -72,7 +72,7 @@ impl Scene {
         let around = Surroundings {
             now: now(),
             today: date(2026, 11, 21),
-            team: &"alpha".parse().unwrap(),
+            called: &["alpha".parse().unwrap()],
             projects: &self.projects,
             paused: self.paused.as_deref(),
             quiet_until: self.quiet_until,

@@ -66,6 +66,16 @@
     const text = event.target.dataset.confirm;
     if (text && !confirm(text)) event.preventDefault();
   });
+  addEventListener("change", async (event) => {
+    const { attach } = event.target.dataset, file = event.target.files?.[0];
+    if (!attach || !file) return;
+    const headers = { "content-type": "application/octet-stream" };
+    const kept = await fetch(`${attach}?name=${encodeURIComponent(file.name)}`, { method: "POST", headers, body: file });
+    if (kept.ok) return location.reload();
+    const problem = await kept.json().catch(() => ({ detail: "The team does not answer." }));
+    event.target.value = "";
+    alert([problem.detail, problem.hint].filter(Boolean).join(" "));
+  });
   addEventListener("toggle", (event) => {
     if (event.target.open) event.target.querySelector("[data-focus]")?.focus();
   }, true);

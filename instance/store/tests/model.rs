@@ -221,7 +221,7 @@ impl Real {
             today: date(2026, 11, 21),
             paused: None,
             quiet_until: None,
-            team: &"alpha".parse().unwrap(),
+            called: &["alpha".parse().unwrap()],
             projects: &scene.projects,
             broken: &BTreeMap::new(),
             open: &scene.open,

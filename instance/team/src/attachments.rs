@@ -16,6 +16,19 @@ use crate::{
 pub(crate) const MAX_ATTACHMENT: usize = 10 * 1024 * 1024;
 
 impl Team {
+    /// What is in a file that belongs to a feature, by its name.
+    pub async fn attachment(&self, id: &FeatureId, name: &str) -> Answer<Vec<u8>> {
+        let found = self.feature(id).await?.feature.wanted.attachments;
+        let file = found.into_iter().find(|file| file.name == name).ok_or_else(|| {
+            problem::not_found(
+                format!("{id} has no file {name}."),
+                "quarterdeck feature show names what it has.",
+            )
+        })?;
+        let read = tokio::fs::read(self.attachment_path(&file)).await;
+        read.map_err(|error| problem::internal("reading an attachment", &error))
+    }
+
     /// Keeps a file and notes it with the feature. One of the same name is replaced.
     pub async fn attach(
         &self,

@@ -26,5 +26,5 @@ pub use api::{document, router};
 pub use options::{RepositoryOptions, RunPolicy, TeamOptions};
 pub use problem::ProblemResponse;
 pub use qd_store::Which;
-pub use team::{Caller, Team, TeamError};
+pub use team::{Caller, Team, TeamError, Trains};
 pub use uplink::{Uplink, UplinkError};

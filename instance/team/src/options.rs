@@ -44,7 +44,9 @@ pub struct RunPolicy {
 /// A team.
 #[derive(Clone)]
 pub struct TeamOptions {
-    /// Its name.
+    /// What it is known by: its branches, its channel. It stays when the team is renamed.
+    pub id: InstanceName,
+    /// What it is called now.
     pub name: InstanceName,
     /// Prefix of its features: `A`.
     pub prefix: String,

@@ -54,7 +54,7 @@ async fn look(team: &Team) -> Result<(), StoreError> {
         };
         let snapshot = team.store().snapshot(&id, Timestamp::now()).await?;
         let new = NewRun {
-            branch: snapshot.feature.branch(&options.name),
+            branch: snapshot.feature.branch(&options.id),
             feature: id.clone(),
             agent: assignment.agent,
             model: assignment.model,
@@ -92,7 +92,7 @@ pub(crate) async fn explain(team: &Team) -> Result<(usize, Vec<Said>), StoreErro
     let around = Surroundings {
         now,
         today: now.to_zoned(options.zone.clone()).date(),
-        team: &options.name,
+        called: &[options.id.clone(), options.name.clone()],
         projects: &scene.projects,
         paused: paused.as_deref(),
         quiet_until: options.quiet.quiet(now, &options.zone),

@@ -61,6 +61,19 @@ pub enum TeamError {
     },
 }
 
+/// The merge trains of the repositories, one each, whichever teams of this process work there: two merges at a time would
+/// only make each other's base move. Teams of other processes are kept apart by the forge, which merges nothing that was
+/// tested on another base.
+#[derive(Clone, Default)]
+pub struct Trains(Arc<Mutex<HashMap<RepositoryName, Arc<tokio::sync::Mutex<()>>>>>);
+
+impl Trains {
+    async fn turn(&self, repository: &RepositoryName) -> tokio::sync::OwnedMutexGuard<()> {
+        let train = Arc::clone(lock(&self.0).entry(repository.clone()).or_default());
+        train.lock_owned().await
+    }
+}
+
 /// A running team. Cheap to clone.
 #[derive(Clone)]
 pub struct Team {
@@ -72,7 +85,7 @@ struct Inner {
     worktrees: Arc<dyn Worktrees>,
     options: RwLock<Arc<TeamOptions>>,
     stoppers: Mutex<HashMap<RunId, Arc<Stopper>>>,
-    trains: Mutex<HashMap<RepositoryName, Arc<tokio::sync::Mutex<()>>>>,
+    trains: Trains,
     tasks: tokio::sync::Mutex<JoinSet<()>>,
     weighed: Mutex<Option<Instant>>,
     circuits: Mutex<Breaker>,
@@ -83,7 +96,11 @@ pub(crate) type Answer<T> = Result<T, Problem>;
 
 impl Team {
     /// Opens the team's rows. Nothing runs yet.
-    pub fn open(options: TeamOptions, worktrees: Arc<dyn Worktrees>) -> Result<Self, TeamError> {
+    pub fn open(
+        options: TeamOptions,
+        worktrees: Arc<dyn Worktrees>,
+        trains: Trains,
+    ) -> Result<Self, TeamError> {
         let team = options.name.clone();
         let store = Store::open(&options.state.join("board.db"), options.settings())
             .map_err(|source| TeamError::Store { team, source })?;
@@ -93,7 +110,7 @@ impl Team {
                 worktrees,
                 options: RwLock::new(Arc::new(options)),
                 stoppers: Mutex::new(HashMap::new()),
-                trains: Mutex::default(),
+                trains,
                 tasks: tokio::sync::Mutex::new(JoinSet::new()),
                 weighed: Mutex::new(None),
                 circuits: Mutex::default(),
@@ -133,10 +150,9 @@ impl Team {
         self.inner.worktrees.as_ref()
     }
 
-    /// The turn of a repository's merge train: two merges at a time would only make each other's base move.
+    /// The turn of a repository's merge train.
     pub(crate) async fn train(&self, repository: &RepositoryName) -> tokio::sync::OwnedMutexGuard<()> {
-        let train = Arc::clone(lock(&self.inner.trains).entry(repository.clone()).or_default());
-        train.lock_owned().await
+        self.inner.trains.turn(repository).await
     }
 
     pub(crate) fn options(&self) -> Arc<TeamOptions> {
@@ -154,6 +170,7 @@ impl Team {
             Err(poisoned) => poisoned.into_inner(),
         };
         let mut options = TeamOptions::clone(&guard);
+        options.name = new.name;
         options.repositories = new.repositories;
         options.limits = new.limits;
         options.agents = new.agents;
@@ -219,7 +236,12 @@ impl Team {
         self.options().repositories.get(name).cloned()
     }
 
-    /// Its name.
+    /// What it is known by, whatever it is called now.
+    pub fn id(&self) -> InstanceName {
+        self.options().id.clone()
+    }
+
+    /// What it is called now.
     pub fn name(&self) -> InstanceName {
         self.options().name.clone()
     }

@@ -85,7 +85,7 @@ pub(crate) fn page(team: &TeamView, shown: &Shown, refused: Refused) -> Markup {
                         div.says { (view.sentence) }
                     }
                 } }
-                section #wanted .panel data-live { (wanted(&feature.wanted)) }
+                section #wanted .panel data-live { (wanted(&base, &feature.id, &feature.wanted)) }
                 div #parts data-live { @if !shown.parts.is_empty() { (parts_of(&base, &shown.parts)) } }
                 @if !over { (edit) }
                 section #comments .panel {
@@ -139,7 +139,8 @@ fn buttons(base: &str, view: &FeatureView) -> Markup {
     }
 }
 
-fn wanted(wanted: &Wanted) -> Markup {
+fn wanted(base: &str, id: &qd_types::FeatureId, wanted: &Wanted) -> Markup {
+    let files = format!("{base}api/v1/features/{id}/attachments");
     html! {
         h2 { "What is wanted" }
         @if wanted.description.is_empty() { (parts::empty("No description.")) }
@@ -154,7 +155,20 @@ fn wanted(wanted: &Wanted) -> Markup {
         }
         @if !wanted.attachments.is_empty() {
             h2 { "Attachments" }
-            ul.plain { @for file in &wanted.attachments { li { (file.name) " " span.faint.num { (bytes(file.bytes)) } } } }
+            ul.plain {
+                @for file in &wanted.attachments {
+                    li {
+                        a.link download href={ (files) "/" (file.name) } {
+                            (file.name)
+                        }
+                        " " span.faint.num { (bytes(file.bytes)) }
+                    }
+                }
+            }
+        }
+        label.btn.attach {
+            "Attach a file"
+            input.unseen type="file" data-attach=(files);
         }
     }
 }

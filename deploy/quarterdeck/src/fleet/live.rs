@@ -13,7 +13,7 @@ use axum::{
 };
 use qd_api::Problem;
 use qd_core::chat::Commands;
-use qd_team::{ProblemResponse, Team};
+use qd_team::{ProblemResponse, Team, Trains};
 use qd_types::InstanceName;
 use tokio::task::AbortHandle;
 use tower::ServiceExt as _;
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::http::{self, Guard};
 
-/// A socket of the command line, and whose it is; none for the bot's.
+/// A socket of the command line, and by what its team is known; none for the bot's.
 struct Socket {
     team: Option<InstanceName>,
     path: PathBuf,
@@ -35,6 +35,7 @@ struct Socket {
 pub struct Live {
     plan: Arc<RwLock<FleetPlan>>,
     teams: Mutex<Vec<Team>>,
+    trains: Trains,
     bot: Option<Bot>,
     guard: Guard,
     extra: Router,
@@ -53,13 +54,14 @@ impl Live {
     pub(super) fn new(
         plan: Arc<RwLock<FleetPlan>>,
         teams: Vec<Team>,
+        trains: Trains,
         bot: Option<Bot>,
         guard: Guard,
         extra: Router,
     ) -> Self {
         let router = router(&teams, bot.as_ref()).merge(extra.clone());
         let (teams, sockets) = (Mutex::new(teams), Mutex::default());
-        Self { plan, teams, bot, guard, extra, router: RwLock::new(router), sockets }
+        Self { plan, teams, trains, bot, guard, extra, router: RwLock::new(router), sockets }
     }
 
     pub(super) fn teams(&self) -> Vec<Team> {
@@ -92,11 +94,8 @@ impl Live {
 
     /// Opens the sockets that are missing, and closes those of teams that are gone.
     pub(super) async fn serve_sockets(self: &Arc<Self>) -> Result<(), FleetError> {
-        let mut wanted: Vec<(Option<InstanceName>, PathBuf)> = self
-            .teams()
-            .iter()
-            .map(|team| (Some(team.name()), team.state_folder().join("api.sock")))
-            .collect();
+        let mut wanted: Vec<(Option<InstanceName>, PathBuf)> =
+            self.teams().iter().map(|team| (Some(team.id()), team.state_folder().join("api.sock"))).collect();
         if self.bot.is_some() {
             let folder = match self.plan.read() {
                 Ok(plan) => plan.bot_folder(),
@@ -138,7 +137,7 @@ impl Live {
         let before = self.teams();
         let mut after = Vec::new();
         for team_plan in &plan.teams {
-            match before.iter().find(|team| team.name() == team_plan.name) {
+            match before.iter().find(|team| team.id() == team_plan.id) {
                 // What needs a restart stays as it is: prefix and state are the running team's own.
                 Some(team) => {
                     team.adopt(start::options(plan, team_plan));
@@ -146,7 +145,9 @@ impl Live {
                 }
                 // A process that runs one team, or the bot alone, starts no other.
                 None if self.bot.is_none() || before.is_empty() => {}
-                None => after.push(start::start_team(plan, team_plan, self.bot.as_ref()).await?),
+                None => {
+                    after.push(start::start_team(plan, team_plan, self.bot.as_ref(), &self.trains).await?);
+                }
             }
         }
         match self.plan.write() {
@@ -160,7 +161,7 @@ impl Live {
             Err(poisoned) => *poisoned.into_inner() = routes,
         }
         self.serve_sockets().await?;
-        for gone in before.iter().filter(|team| !after.iter().any(|other| other.name() == team.name())) {
+        for gone in before.iter().filter(|team| !after.iter().any(|other| other.id() == team.id())) {
             tracing::info!(team = %gone.name(), "a team is retired");
             gone.shut_down().await;
         }
@@ -183,7 +184,7 @@ fn close(socket: &Socket) {
 }
 
 async fn no_such_api(OriginalUri(uri): OriginalUri) -> ProblemResponse {
-    let hint = "The API of a team is at /teams/TEAM/api/v1; quarterdeck teams list names them.";
+    let hint = "The API of a team is at /teams/TEAM/api/v1; quarterdeck team list names them.";
     let detail = format!("There is nothing at {}.", uri.path());
     ProblemResponse(Problem { kind: "not-found".into(), status: 404, detail, hint: Some(hint.into()) })
 }

@@ -46,7 +46,9 @@ pub struct FleetPlan {
 /// A team.
 #[derive(Debug, Clone)]
 pub struct TeamPlan {
-    /// Its name.
+    /// What it is known by: its state, its branches, its channel.
+    pub id: InstanceName,
+    /// What it is called now.
     pub name: InstanceName,
     /// Prefix of its features.
     pub prefix: String,

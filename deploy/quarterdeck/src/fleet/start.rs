@@ -14,7 +14,7 @@ use qd_console::Console;
 use qd_forge_local::{Imported, LocalForge, LocalForgeError};
 use qd_git::Git;
 use qd_hub::{Hub, HubError};
-use qd_team::{RepositoryOptions, Team, TeamError, TeamOptions, Uplink};
+use qd_team::{RepositoryOptions, Team, TeamError, TeamOptions, Trains, Uplink};
 use qd_types::{InstanceName, Person};
 use qd_worktrees::{GitWorktrees, RepositorySpec, WorktreeError};
 use tokio::task::JoinSet;
@@ -107,12 +107,12 @@ impl Fleet {
         if bot.is_none() {
             seed(plan).await?;
         }
-        let mut teams = Vec::new();
+        let (mut teams, trains) = (Vec::new(), Trains::default());
         for name in &roles.teams {
             let known = || plan.teams.iter().map(|team| team.name.as_str()).collect::<Vec<_>>().join(", ");
             let team = plan.teams.iter().find(|team| team.name == *name);
             let team = team.ok_or_else(|| FleetError::NoTeam { name: name.clone(), known: known() })?;
-            teams.push(start_team(plan, team, bot.as_ref()).await?);
+            teams.push(start_team(plan, team, bot.as_ref(), &trains).await?);
         }
         let place = plan.listen.to_string();
         let listener = http::bind(plan.listen)
@@ -121,7 +121,7 @@ impl Fleet {
         let address = listener.local_addr().map_err(|source| FleetError::Serve { place, source })?;
         let guard = Guard::new(tokens, me, address.port());
         write_address(plan, address)?;
-        let live = Arc::new(Live::new(shared, teams, bot, guard.clone(), extra));
+        let live = Arc::new(Live::new(shared, teams, trains, bot, guard.clone(), extra));
         tasks.spawn(http::serve_tcp(listener, live.service(), guard));
         live.serve_sockets().await?;
         Ok(Self { address, live, tasks })
@@ -227,7 +227,7 @@ async fn import(plan: Arc<RwLock<FleetPlan>>, forge: LocalForge) {
 
 pub(crate) fn rules(plan: &FleetPlan) -> qd_core::Rules {
     qd_core::Rules {
-        teams: plan.teams.iter().map(|team| team.name.clone()).collect(),
+        teams: plan.teams.iter().map(|team| team.id.clone()).collect(),
         people: plan.people.clone(),
         solo: plan.solo,
         merge_quorum: plan.merge_quorum,
@@ -244,13 +244,14 @@ pub(super) async fn start_team(
     plan: &FleetPlan,
     team: &TeamPlan,
     bot: Option<&Bot>,
+    trains: &Trains,
 ) -> Result<Team, FleetError> {
     let uplink = bot.map(|bot| {
-        Arc::new(InProcess { hub: bot.hub.clone(), instance: team.name.clone() }) as Arc<dyn Uplink>
+        Arc::new(InProcess { hub: bot.hub.clone(), instance: team.id.clone() }) as Arc<dyn Uplink>
     });
-    let folder = plan.team_folder(&team.name);
+    let folder = plan.team_folder(&team.id);
     let worktrees = GitWorktrees::open(Git::new(), &folder).await?;
-    let running = Team::open(options(plan, team), Arc::new(worktrees))?;
+    let running = Team::open(options(plan, team), Arc::new(worktrees), trains.clone())?;
     running.start(uplink).await;
     Ok(running)
 }
@@ -283,9 +284,10 @@ pub(crate) fn options(plan: &FleetPlan, team: &TeamPlan) -> TeamOptions {
     // The configuration was checked: its patterns can be read.
     let rules = Rules::new(plan.rules.clone(), team.ladder.clone(), team.agent.clone()).unwrap_or_default();
     TeamOptions {
+        id: team.id.clone(),
         name: team.name.clone(),
         prefix: team.prefix.clone(),
-        state: plan.team_folder(&team.name),
+        state: plan.team_folder(&team.id),
         limits: Limits {
             slots: team.slots,
             per_agent: plan.agent_slots.clone(),

@@ -36,6 +36,10 @@ pub(super) async fn team(common: &Common, verb: TeamVerb) -> Done {
             }
             change(common, &format!("Team {name} is added"), |file| add(file, "teams", table)).await
         }
+        TeamVerb::Rename { name, to } => {
+            let said = format!("Team {name} is called {to} now; its state, branches and channel stay");
+            change(common, &said, |file| rename(file, name.as_str(), to.as_str())).await
+        }
         TeamVerb::Retire { name } => {
             let said = format!("Team {name} is retired; its state stays on the disk");
             change(common, &said, |file| remove(file, "teams", name.as_str())).await
@@ -90,6 +94,20 @@ fn add(file: &mut DocumentMut, section: &str, table: Table) -> Result<(), UserEr
         ))
     })?;
     list.push(table);
+    Ok(())
+}
+
+/// What it is known by stays, written down at the first renaming.
+fn rename(file: &mut DocumentMut, name: &str, to: &str) -> Result<(), UserError> {
+    let teams = file.get_mut("teams").and_then(Item::as_array_of_tables_mut);
+    let named = |table: &&mut Table| table.get("name").and_then(Item::as_str) == Some(name);
+    let Some(team) = teams.and_then(|teams| teams.iter_mut().find(named)) else {
+        return Err(UserError::usage(format!("the file has no [[teams]] with the name {name}")));
+    };
+    if !team.contains_key("id") {
+        team.insert("id", value(name));
+    }
+    team.insert("name", value(to));
     Ok(())
 }
 

@@ -451,7 +451,14 @@ async fn teams_and_repositories_come_and_go_while_the_fleet_runs() {
         refused.contains("nothing was changed") && refused.contains("there are two teams beta"),
         "{refused}"
     );
-    project.ok(&["team", "retire", "beta"]);
+    insta::assert_snapshot!(project.ok(&["team", "rename", "beta", "gamma"]), @"Team beta is called gamma now; its state, branches and channel stay. The running fleet has it.");
+    assert!(project.ok(&["--team", "gamma", "feature", "list"]).contains("There"));
+    let refused = String::from_utf8(project.run(&["team", "add", "beta", "--prefix", "X"]).stderr).unwrap();
+    assert!(
+        refused.contains("teams.2.id: gamma is known by beta already: give beta another id."),
+        "{refused}"
+    );
+    project.ok(&["team", "retire", "gamma"]);
     assert!(beta.get::<FeatureView>("features/B-1").await.is_err());
     assert!(project.state().join("instances/beta/board.db").exists(), "what it did is kept");
     project.ok(&["repo", "remove", "other"]);

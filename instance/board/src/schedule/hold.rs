@@ -151,7 +151,7 @@ pub(super) fn first(
 /// What its project says.
 fn in_project(project: &str, around: &Surroundings<'_>, taken: &Taken<'_>) -> Result<(), Hold> {
     let Some(capacity) = around.projects.get(project) else { return Ok(()) };
-    if !capacity.teams.is_empty() && !capacity.teams.contains(around.team) {
+    if !capacity.teams.is_empty() && !around.called.iter().any(|name| capacity.teams.contains(name)) {
         return Err(Hold::ProjectElsewhere(project.to_owned(), capacity.teams.clone()));
     }
     let spent = capacity.minutes_spent;

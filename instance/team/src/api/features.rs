@@ -1,20 +1,27 @@
 //! Features: filing, editing, moving, pausing, asking why.
 
-use aide::{OperationInput, generate::GenContext, openapi::Operation};
+use aide::{
+    OperationInput, OperationOutput,
+    generate::GenContext,
+    openapi::{Operation, Response as Described, SchemaObject, StatusCode},
+};
 use axum::{
     Extension, Json,
+    body::Bytes,
     extract::{FromRequest, Request, State},
+    http::header,
+    response::{IntoResponse, Response},
 };
 use qd_api::{Because, EventView, FeatureView, MoveFeature, NewComment, WhyView};
 use qd_board::{Comment, EditFeature, NewFeature};
 use qd_types::{FeatureId, Stage};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, json_schema};
 use serde::Deserialize;
 
 use super::{
     Answer,
     answer::Created,
-    request::{Body, File, Id, Query},
+    request::{Body, File, Id, Path, Query},
     routes::Routes,
 };
 use crate::{
@@ -43,6 +50,7 @@ pub(super) fn router() -> Routes {
             "Keeps a file with a feature; one of the same name is replaced.",
             attach,
         )
+        .get("/features/{id}/attachments/{name}", "Gives a file that belongs to a feature.", attachment)
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -169,6 +177,57 @@ async fn revert(
 struct Named {
     /// What the file is called.
     name: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Kept {
+    /// The feature.
+    id: FeatureId,
+    /// What the file is called.
+    name: String,
+}
+
+/// A file, to be kept and never to be shown: who wrote it may be an outsider.
+struct Download(String, Vec<u8>);
+
+impl IntoResponse for Download {
+    fn into_response(self) -> Response {
+        // Names have no quotes: see where they are taken.
+        let headers = [
+            (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+            (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{}\"", self.0)),
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+        ];
+        (headers, self.1).into_response()
+    }
+}
+
+impl OperationOutput for Download {
+    type Inner = Bytes;
+
+    fn operation_response(context: &mut GenContext, operation: &mut Operation) -> Option<Described> {
+        let mut described = Bytes::operation_response(context, operation)?;
+        let json_schema = json_schema!({ "type": "string", "format": "binary" });
+        let schema = Some(SchemaObject { json_schema, example: None, external_docs: None });
+        described.content.values_mut().for_each(|body| body.schema = schema.clone());
+        Some(described)
+    }
+
+    fn inferred_responses(
+        context: &mut GenContext,
+        operation: &mut Operation,
+    ) -> Vec<(Option<StatusCode>, Described)> {
+        let response = Self::operation_response(context, operation);
+        response.map(|response| (Some(StatusCode::Code(200)), response)).into_iter().collect()
+    }
+}
+
+async fn attachment(
+    State(team): State<Team>,
+    Path(Kept { id, name }): Path<Kept>,
+) -> Result<Download, ProblemResponse> {
+    let bytes = team.attachment(&id, &name).await?;
+    Ok(Download(name, bytes))
 }
 
 /// The body is the file.

@@ -111,7 +111,7 @@ pub(super) async fn agent(here: &Here<'_>) -> Result<(), StepError> {
     let end = take_turn(here, turn).await?;
     let words = Some(end.words).filter(|words| !words.trim().is_empty());
     let note = qd_board::why::minutes(end.took.as_secs());
-    let worked = RunFact::Worked(u64::try_from(end.took.as_millis()).unwrap_or(u64::MAX));
+    let worked = RunFact::Worked(millis(end.took));
     here.done(Step::Agent, Some(note), vec![RunFact::Words(words), worked]).await
 }
 
@@ -140,7 +140,7 @@ async fn take_back(here: &Here<'_>, merged: &CommitId) -> Result<(), StepError> 
     let about = format!("the conflict with later work in {}", brought.files.join(", "));
     let feedback = prompt::Feedback { about, text: brought.hunks };
     let end = take_turn(here, Turn::Return(&feedback)).await?;
-    let worked = RunFact::Worked(u64::try_from(end.took.as_millis()).unwrap_or(u64::MAX));
+    let worked = RunFact::Worked(millis(end.took));
     here.done(Step::Agent, Some("taken back".into()), vec![RunFact::Words(Some(end.words)), worked]).await
 }
 
@@ -152,7 +152,7 @@ async fn plan(here: &Here<'_>) -> Result<(), StepError> {
         let class = FailureClass::of_words(&end.words);
         return Err(StepError::failed(class, format!("{} wrote no plan.", here.run.agent)));
     }
-    let worked = RunFact::Worked(u64::try_from(end.took.as_millis()).unwrap_or(u64::MAX));
+    let worked = RunFact::Worked(millis(end.took));
     Ok(here.store().note(&here.run.id, vec![RunFact::Plan(text), worked]).await?)
 }
 
@@ -162,7 +162,7 @@ async fn propose(here: &Here<'_>) -> Result<(), StepError> {
     let mut wrong: Option<String> = None;
     for _ in 0..=options.runs.repair_rounds {
         let end = take_turn(here, Turn::Goal(wrong.as_deref())).await?;
-        let worked = RunFact::Worked(u64::try_from(end.took.as_millis()).unwrap_or(u64::MAX));
+        let worked = RunFact::Worked(millis(end.took));
         let text = goal::proposal(&said(here)?);
         match goal::read(&here.feature.id, &options.name, &text) {
             Ok(_) => return Ok(here.store().note(&here.run.id, vec![RunFact::Plan(text), worked]).await?),
@@ -231,16 +231,26 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
     let mut transcript = here.transcript()?;
     let keeper = here.keeper();
     here.team.worktrees().guard_before(name, &here.run.id).await?;
-    let from = length(here).await;
+    let (from, begun) = (length(here).await, std::time::Instant::now());
     let worked = tokio::select! {
         worked = agent.work(task, &mut transcript, &keeper, here.stop.clone()) => Ok(worked),
         // Its processes are killed when its work is dropped.
-        repeats = repeats(here, from) => Err(repeats),
+        repeats = repeats(here, from) => Err(Cut::Repeats(repeats)),
+        minutes = spent(here) => Err(Cut::Spent(minutes)),
     };
     drop(transcript);
     let worked = match worked {
         Ok(worked) => worked,
-        Err(repeats) => {
+        Err(Cut::Spent(minutes)) => {
+            crate::reconcile::end_leftover(here.team, &here.run.id).await.map_err(StepError::Again)?;
+            let text = format!("Its budget of {minutes} min is used up.");
+            here.transcript()?.append(Kind::System, &text)?;
+            here.store().note(&here.run.id, vec![RunFact::Worked(millis(begun.elapsed()))]).await?;
+            guarded(here).await?;
+            return Err(StepError::failed(FailureClass::Budget, text));
+        }
+        Err(Cut::Repeats(repeats)) => {
+            here.store().note(&here.run.id, vec![RunFact::Worked(millis(begun.elapsed()))]).await?;
             crate::reconcile::end_leftover(here.team, &here.run.id).await.map_err(StepError::Again)?;
             here.transcript()?.append(Kind::System, &format!("It went round in circles: {repeats}."))?;
             guarded(here).await?;
@@ -260,6 +270,25 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
         // An exit code proves nothing: the diff and the checks decide.
         Ended::Exited(_) | Ended::Signalled(_) => Ok(end),
     }
+}
+
+/// Why a turn is cut short.
+enum Cut {
+    Repeats(Repeats),
+    /// So many minutes were allowed.
+    Spent(u32),
+}
+
+fn millis(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Ends when the feature's minutes are used up, by what it worked before and works now; never, if nobody said how many.
+async fn spent(here: &Here<'_>) -> u32 {
+    let Some(minutes) = here.feature.wanted.budget.minutes else { return std::future::pending().await };
+    let worked = here.store().worked(&here.feature.id).await.unwrap_or_default();
+    tokio::time::sleep(Duration::from_secs(u64::from(minutes) * 60).saturating_sub(worked)).await;
+    minutes
 }
 
 /// How long the run's transcript is.

@@ -6,7 +6,7 @@ use axum::{Extension, Router, body::Body, http::Request};
 use http_body_util::BodyExt as _;
 use qd_board::{Rules, hours::QuietHours, schedule::Limits};
 use qd_git::Git;
-use qd_team::{Caller, RepositoryOptions, RunPolicy, Team, TeamOptions};
+use qd_team::{Caller, RepositoryOptions, RunPolicy, Team, TeamOptions, Trains};
 use qd_types::{Person, Role};
 use qd_worktrees::{GitWorktrees, RepositorySpec, Setup};
 use serde_json::Value;
@@ -33,7 +33,7 @@ impl Api {
     pub async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let worktrees = GitWorktrees::open(Git::new(), dir.path()).await.unwrap();
-        let team = Team::open(options(dir.path()), Arc::new(worktrees)).unwrap();
+        let team = Team::open(options(dir.path()), Arc::new(worktrees), Trains::default()).unwrap();
         let person = Person { id: "ines".parse().unwrap(), roles: vec![Role::Manager] };
         let caller = Caller { person, surface: "api".into() };
         let router = Router::new().nest(ROOT, qd_team::router(team)).layer(Extension(caller));
@@ -74,6 +74,7 @@ fn options(state: &std::path::Path) -> TeamOptions {
         hooks: false,
     };
     TeamOptions {
+        id: "alpha".parse().unwrap(),
         name: "alpha".parse().unwrap(),
         prefix: "A".into(),
         state: state.to_owned(),

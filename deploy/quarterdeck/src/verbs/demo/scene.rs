@@ -87,6 +87,7 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
     let repository: RepositoryName = id("sample")?;
     let team = |name: &str, prefix: &str| {
         Ok::<_, UserError>(TeamPlan {
+            id: id(name)?,
             name: id(name)?,
             prefix: prefix.into(),
             agent: Some(agent.name.clone()),
