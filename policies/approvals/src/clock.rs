@@ -1,0 +1,26 @@
+//! Time that only goes forward. Deadlines are compared with it, never with the wall clock.
+//!
+//! It counts by how much the wall clock moved forward between two looks, and each look is kept. A wall clock that jumps
+//! ahead uses up deadlines, which is the safe side. One that jumps back adds nothing: what is over stays over, and what is
+//! left of a deadline stays what it was at the last look. Neither leaves a trace once the wall clock is right again, so a
+//! deadline that was set while it was a century ahead is not a century long.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use crate::ApprovalError;
+
+/// Milliseconds of this clock. Only differences mean something.
+pub(crate) type Elapsed = i64;
+
+/// Looks: moves the clock by what passed since the last look, and says where it stands.
+pub(crate) fn look(c: &Connection, wall: Timestamp) -> Result<Elapsed, ApprovalError> {
+    let wall = wall.as_millisecond();
+    let elapsed = c
+        .prepare_cached(
+            "INSERT INTO approval_clock VALUES (1, ?1, 0) ON CONFLICT DO UPDATE
+             SET elapsed = elapsed + max(0, ?1 - wall), wall = ?1 RETURNING elapsed",
+        )?
+        .query_row(params![wall], |row| row.get(0))?;
+    Ok(elapsed)
+}
