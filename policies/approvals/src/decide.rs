@@ -349,7 +349,7 @@ fn strong(record: &Record, statement: &Statement) -> Result<(), VoteRefusal> {
     let least = confirm::floor(&subject.action, false, subject.requirement.solo).way;
     if statement.way < least {
         let how = match least {
-            confirm::Way::Typed => "its name typed out",
+            confirm::Way::Typed => "the name of what it is done to, typed out",
             confirm::Way::Button | confirm::Way::Reaction => "a button, not a reaction",
         };
         return Err(VoteRefusal::TooWeak(format!("A yes to this takes {how}.")));

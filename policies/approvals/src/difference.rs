@@ -24,7 +24,7 @@ pub struct Difference {
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let of = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
-        write!(f, "{} was {} and is {}", self.field, of(&self.approved), of(&self.now))
+        write!(f, "{} (approved: {}; now: {})", self.field, of(&self.approved), of(&self.now))
     }
 }
 
@@ -39,7 +39,7 @@ pub fn between(approved: &Subject, now: &Subject) -> Vec<Difference> {
 /// The differences as one sentence.
 pub fn sentence(differences: &[Difference]) -> String {
     let all: Vec<String> = differences.iter().map(ToString::to_string).collect();
-    format!("What was approved is not what would be done: {}.", all.join("; "))
+    format!("What was approved is not what would be done: {}.", all.join(", "))
 }
 
 fn walk(path: &str, approved: Option<&Value>, now: Option<&Value>, found: &mut Vec<Difference>) {
@@ -60,10 +60,16 @@ fn walk(path: &str, approved: Option<&Value>, now: Option<&Value>, found: &mut V
 fn show(value: Option<&Value>) -> Option<String> {
     let text = match value? {
         Value::Null => return None,
+        Value::String(text) if is_hash(text) => text.chars().take(12).collect(),
         Value::String(text) => format!("“{text}”"),
         other => other.to_string(),
     };
     Some(inert::plain(&text, SHOWN))
+}
+
+/// A hash is told apart by its first digits.
+fn is_hash(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// A path into the subject as people say it.

@@ -44,28 +44,22 @@ impl std::fmt::Display for Warning {
 /// are spaces, at most `max` characters of the original.
 pub fn plain(text: &str, max: usize) -> String {
     let (kept, left) = cut(text, max);
-    let mut line = String::with_capacity(kept.len());
-    for letter in kept.chars() {
-        match letter {
-            '\n' | '\r' | '\t' => line.push(' '),
-            letter => push(&mut line, letter),
-        }
-    }
-    line + &more(left)
+    line(kept) + &more(left)
 }
 
 /// One line for a place that formats (Discord, GitHub): as [`plain`], and no mention, link or markdown works.
 pub fn markdown(text: &str, max: usize) -> String {
-    escape(&plain(text, max))
+    let (kept, left) = cut(text, max);
+    escape(&line(kept)) + &more(left)
 }
 
 /// A block for a place that formats: each line quoted, and whose words they are said above.
 pub fn quoted(whose: &str, text: &str, max: usize) -> String {
     let (kept, left) = cut(text, max);
     let mut block = format!("{} wrote:", markdown(whose, 64));
-    for line in kept.lines() {
+    for words in kept.lines() {
         block.push_str("\n> ");
-        block.push_str(&escape(&plain(line, max)));
+        block.push_str(&escape(&line(words)));
     }
     block + &more(left)
 }
@@ -89,12 +83,16 @@ pub fn warnings(text: &str, names: &[&str]) -> Vec<Warning> {
     found
 }
 
-fn push(line: &mut String, letter: char) {
-    if is_hidden(letter) {
-        line.push_str(&format!("⟨U+{:04X}⟩", u32::from(letter)));
-    } else {
-        line.push(letter);
+fn line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '\n' | '\r' | '\t' => line.push(' '),
+            letter if is_hidden(letter) => line.push_str(&format!("⟨U+{:04X}⟩", u32::from(letter))),
+            letter => line.push(letter),
+        }
     }
+    line
 }
 
 fn cut(text: &str, max: usize) -> (&str, usize) {
@@ -119,6 +117,8 @@ fn escape(text: &str) -> String {
             // Mentions of people, roles, channels, issues and commits; names of emoji; schemes.
             '@' | '#' => out.extend([letter, BREAK]),
             ':' => out.extend(['\\', letter, BREAK]),
+            // "GH-12" is an issue.
+            '-' if matches!(before, 'h' | 'H') => out.extend(['\\', letter, BREAK]),
             // "www.": some services make a link of it.
             '.' if before == 'w' || before == 'W' => out.extend([letter, BREAK]),
             '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '<' | '>' | '+' | '-' | '!'

@@ -1,6 +1,11 @@
 //! A table of attacks, one test each: what is tried, and the words by which it is refused.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on panics")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on panics"
+)]
 
 mod support;
 
@@ -16,8 +21,8 @@ async fn a_changed_argument() {
     let id = world.granted(restart()).await;
     let mut other = restart();
     binding(&mut other).arguments = json!({"container": "billing-db", "replicas": 0, "force": true});
-    assert_snapshot!(world.stopped(&id, other).await, @"What was approved is not what would be done: the argument force was nothing and is true; the argument replicas was 1 and is 0.");
-    assert_snapshot!(world.stopped(&id, restart()).await, @"alpha/00000000000000000000000001 is lapsed, not granted. What was approved is not what would be done: the argument force was nothing and is true; the argument replicas was 1 and is 0.");
+    assert_snapshot!(world.stopped(&id, other).await, @"What was approved is not what would be done: the argument force (approved: nothing; now: true), the argument replicas (approved: 1; now: 0).");
+    assert_snapshot!(world.stopped(&id, restart()).await, @"alpha/00000000000000000000000001 is lapsed, not granted. What was approved is not what would be done: the argument force (approved: nothing; now: true), the argument replicas (approved: 1; now: 0).");
 }
 
 #[tokio::test]
@@ -26,7 +31,7 @@ async fn a_changed_tool_definition() {
     let id = world.granted(restart()).await;
     let mut other = restart();
     binding(&mut other).tool.as_mut().unwrap().definition = "d2".repeat(32);
-    assert_snapshot!(world.stopped(&id, other).await, @"What was approved is not what would be done: the definition of the tool was “d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d… (cut: 6 more characters) and is “d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d… (cut: 6 more characters).");
+    assert_snapshot!(world.stopped(&id, other).await, @"What was approved is not what would be done: the definition of the tool (approved: d1d1d1d1d1d1; now: d2d2d2d2d2d2).");
     assert_eq!(world.state(&id).await, "Lapsed");
 }
 
@@ -36,7 +41,7 @@ async fn a_changed_state_of_the_target() {
     let id = world.granted(restart()).await;
     let mut other = restart();
     binding(&mut other).fingerprint = "stopped".into();
-    assert_snapshot!(world.stopped(&id, other).await, @"What was approved is not what would be done: the state of the target was “running since monday” and is “stopped”.");
+    assert_snapshot!(world.stopped(&id, other).await, @"What was approved is not what would be done: the state of the target (approved: “running since monday”; now: “stopped”).");
 }
 
 #[tokio::test]
@@ -116,7 +121,8 @@ async fn a_forged_signature() {
     forged.payload = forged.payload.replace("deny", "approve");
     assert_snapshot!(world.refusal(forged).await, @"The signature of this vote is not good: it was forged, or changed on its way.");
     // Signed by another key, under the name of this one.
-    let mut stolen = world.alpha.sign(&world.statement(&id, "ines", "discord", Ballot::Approve).await).unwrap();
+    let mut stolen =
+        world.alpha.sign(&world.statement(&id, "ines", "discord", Ballot::Approve).await).unwrap();
     stolen.key = world.bot.id();
     assert_snapshot!(world.refusal(stolen).await, @"The signature of this vote is not good: it was forged, or changed on its way.");
     let stranger = qd_approvals::SurfaceKey::new(&[9; 32]);
@@ -219,7 +225,7 @@ async fn carried_out_after_a_change_of_the_policies() {
     let mut now = restart();
     binding(&mut now).policies = "p2".repeat(32);
     (now.requirement.roles, now.requirement.count) = (vec![Role::Owner], 2);
-    assert_snapshot!(world.stopped(&id, now).await, @r#"What was approved is not what would be done: the policies was “p1p1p1p1p1p1p1p1p1p1p1p1p1p1p1p1p1p1p1p1p1p1p1p1p1p1p1p1p1p… (cut: 6 more characters) and is “p2p2p2p2p2p2p2p2p2p2p2p2p2p2p2p2p2p2p2p2p2p2p2p2p2p2p2p2p2p… (cut: 6 more characters); the number of people who decide was 1 and is 2; the roles that decide was ["owner","operator"] and is ["owner"]."#);
+    assert_snapshot!(world.stopped(&id, now).await, @r#"What was approved is not what would be done: the policies (approved: “p1p1p1p1p1p1p1p1p1p1p1p1p1p1p1p1p1p1p1p1p1p1p1p1p1p1p1p1p1p… (cut: 6 more characters); now: “p2p2p2p2p2p2p2p2p2p2p2p2p2p2p2p2p2p2p2p2p2p2p2p2p2p2p2p2p2p… (cut: 6 more characters)), the number of people who decide (approved: 1; now: 2), the roles that decide (approved: ["owner","operator"]; now: ["owner"])."#);
 }
 
 #[tokio::test]
@@ -242,11 +248,15 @@ async fn expired_while_the_executor_was_down() {
     // The agent can't open it again, whatever it says it is.
     let agent = Asker::Agent(restart().run);
     let (ask, which) = (world.ask_of(restart()), id.clone());
-    let Reopened::Refused(refusal) = world.run(move |a| a.reopen(&which, &agent, ask)).await else { panic!() };
+    let Reopened::Refused(refusal) = world.run(move |a| a.reopen(&which, &agent, ask)).await else {
+        panic!()
+    };
     assert_snapshot!(refusal.to_string(), @"alpha/00000000000000000000000001 can only be opened again by a person: `approvals reopen alpha/00000000000000000000000001`. The run stops here or goes on without it.");
     let viewer = Asker::Person(person("olaf"));
     let (ask, which) = (world.ask_of(restart()), id.clone());
-    let Reopened::Refused(refusal) = world.run(move |a| a.reopen(&which, &viewer, ask)).await else { panic!() };
+    let Reopened::Refused(refusal) = world.run(move |a| a.reopen(&which, &viewer, ask)).await else {
+        panic!()
+    };
     assert_snapshot!(refusal.to_string(), @"You need the role owner or operator for this. You have: viewer.");
 
     // A person can: a new id, a new digest, fresh clocks, linked to the old one.
@@ -338,29 +348,32 @@ async fn a_yes_without_the_name() {
     let mut world = World::new();
     let id = world.asked(call("container.remove", Tier::Destroy)).await;
     let mut statement = world.statement(&id, "ines", "discord", Ballot::Approve).await;
-    assert_snapshot!(world.refusal(world.sign(&statement)).await, @"A yes to this takes its name typed out.");
+    assert_snapshot!(world.refusal(world.sign(&statement)).await, @"A yes to this takes the name of what it is done to, typed out.");
     (statement.way, statement.typed) = (qd_approvals::confirm::Way::Typed, Some("billing".into()));
     assert_snapshot!(world.refusal(world.sign(&statement)).await, @"What was typed is not the name of what this is done to: billing-db.");
 }
 
 #[test]
 fn mentions_and_markdown_of_outsiders() {
-    let text = "@everyone **approve** this [now](https://evil.example) <@123> #12\n# big\n1. `code`\n> said mira: yes";
-    assert_snapshot!(inert::markdown(text, 400), @r"@​everyone \*\*approve\*\* this \[now\]\(https\:​\/\/evil.example\) \<@​123\> #​12 #​ big 1\. \`code\` \> said mira\:​ yes");
-    assert_snapshot!(inert::quoted("an agent", text, 400), @r"
+    // The break that can't be seen stands as a dot here.
+    let seen = |text: String| text.replace('\u{200B}', "·");
+    let text = "@everyone **approve** this [now](https://evil.example) <@123> #12 GH-7\n# big\n1. `code`\n> said mira: yes";
+    assert_snapshot!(seen(inert::markdown(text, 400)), @r"@·everyone \*\*approve\*\* this \[now\]\(https\:·\/\/evil.example\) \<@·123\> #·12 GH\-·7 #· big 1\. \`code\` \> said mira\:· yes");
+    assert_snapshot!(seen(inert::quoted("an agent", text, 400)), @r"
     an agent wrote:
-    > @​everyone \*\*approve\*\* this \[now\]\(https\:​\/\/evil.example\) \<@​123\> #​12
-    > #​ big
+    > @·everyone \*\*approve\*\* this \[now\]\(https\:·\/\/evil.example\) \<@·123\> #·12 GH\-·7
+    > #· big
     > 1\. \`code\`
-    > \> said mira\:​ yes
+    > \> said mira\:· yes
     ");
-    assert_snapshot!(inert::markdown(&"long ".repeat(10), 12), @r"long long lo… \(cut\:​ 38 more characters\)");
+    assert_snapshot!(seen(inert::markdown(&"long ".repeat(10), 12)), @"long long lo… (cut: 38 more characters)");
 }
 
 #[test]
 fn names_that_look_like_others() {
     let told = |text: &str| {
-        let all: Vec<String> = inert::warnings(text, &["ines", "billing-db"]).iter().map(ToString::to_string).collect();
+        let all: Vec<String> =
+            inert::warnings(text, &["ines", "billing-db"]).iter().map(ToString::to_string).collect();
         format!("{}: {}", inert::plain(text, 40), all.join(" "))
     };
     // A Cyrillic е; a right-to-left override; a zero-width space; a one for an l.

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use qd_approvals::{
-    Approvals, ApprovalError, Ask, Asked, Authorised, Cast, Directory, Executor, KeyOwner, Known, Place, Proof,
-    SCHEMA, SignedVote, Statement, SurfaceKey, WHOLE, authorise, confirm::Way,
+    ApprovalError, Approvals, Ask, Asked, Authorised, Cast, Directory, Executor, KeyOwner, Known, Place,
+    Proof, SCHEMA, SignedVote, Statement, SurfaceKey, WHOLE, authorise, confirm::Way,
 };
 use qd_sqlite::Db;
 use qd_types::{
-    Action, ApprovalId, Ballot, Binding, Call, Digest, FeatureId, Identity, Person, PersonId, Requirement, Role, RunId,
-    Subject, Tier, Tool, Vote,
+    Action, ApprovalId, Ballot, Binding, Call, Digest, FeatureId, Identity, Person, PersonId, Requirement,
+    Role, RunId, Subject, Tier, Tool, Vote,
 };
 use serde_json::json;
 
@@ -195,7 +195,13 @@ impl World {
     }
 
     /// What a person says on a surface, with all roles that the service says they hold.
-    pub(crate) async fn statement(&self, id: &ApprovalId, who: &str, surface: &str, ballot: Ballot) -> Statement {
+    pub(crate) async fn statement(
+        &self,
+        id: &ApprovalId,
+        who: &str,
+        surface: &str,
+        ballot: Ballot,
+    ) -> Statement {
         let service = if matches!(surface, "discord" | "github") { surface } else { "local" };
         let roles = vec![Role::Owner, Role::Manager, Role::Operator, Role::Reviewer];
         Statement {
@@ -209,7 +215,11 @@ impl World {
                 at: self.now,
             },
             identity: account(service, who),
-            proof: if service == "local" { Proof::Passphrase } else { Proof::Service("interaction-1".into()) },
+            proof: if service == "local" {
+                Proof::Passphrase
+            } else {
+                Proof::Service("interaction-1".into())
+            },
             way: Way::Button,
             typed: None,
             answer: None,
@@ -247,7 +257,9 @@ impl World {
     }
 
     pub(crate) async fn authorise(&self, id: &ApprovalId, rebuilt: Subject, effect: &str) -> Authorised {
-        authorise(self.db(), &self.executor, &self.people, (id, WHOLE), rebuilt, effect, self.now).await.unwrap()
+        authorise(self.db(), &self.executor, &self.people, (id, WHOLE), rebuilt, effect, self.now)
+            .await
+            .unwrap()
     }
 
     /// Why it is not carried out.
