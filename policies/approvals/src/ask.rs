@@ -62,7 +62,7 @@ pub enum AskRefusal {
     /// It was not decided in time.
     #[error(
         "{id} asked for this in this run, and nobody decided in time. This attempt is over; a person can open it again with \
-         `approvals reopen {id}`, you can't."
+         `quarterdeck approvals reopen {id}`, you can't."
     )]
     Expired {
         /// The request that expired.

@@ -48,7 +48,7 @@ pub enum Undelivered {
     Elsewhere,
     /// The next places are due.
     Fallback(Vec<Place>),
-    /// Nobody can see it, and no place is left: the caller alerts. Its clock does not run.
+    /// Nobody can see it, and no place is left: the caller alerts. If nobody ever could, its clock does not run.
     Alert,
     /// It was not a card that is to be shown.
     Nothing,
@@ -144,7 +144,7 @@ impl Approvals<'_> {
         }
         let next = self.cards(&format!("cards.approval = ?1 AND {DUE}"), [id.to_string()])?;
         if next.is_empty() {
-            self.mark("alerted", id)?;
+            self.mark("alerted", id, true)?;
             return Ok(Undelivered::Alert);
         }
         Ok(Undelivered::Fallback(next.into_iter().map(|card| card.place).collect()))
@@ -166,6 +166,7 @@ impl Approvals<'_> {
     pub fn route(&self, id: &ApprovalId, places: &[Place]) -> Result<(), ApprovalError> {
         if self.settled(id)?.state() == ApprovalState::Requested {
             self.keep_places(id, places)?;
+            self.mark("alerted", id, false)?;
         }
         Ok(())
     }
@@ -197,11 +198,16 @@ impl Approvals<'_> {
         Ok(late || failed)
     }
 
-    /// Notes that people were told, once.
-    pub(crate) fn mark(&self, column: &'static str, id: &ApprovalId) -> Result<(), ApprovalError> {
+    /// Notes whether people were told.
+    pub(crate) fn mark(
+        &self,
+        column: &'static str,
+        id: &ApprovalId,
+        told: bool,
+    ) -> Result<(), ApprovalError> {
         self.c
-            .prepare_cached(&format!("UPDATE approval_requests SET {column} = 1 WHERE id = ?1"))?
-            .execute([id.to_string()])?;
+            .prepare_cached(&format!("UPDATE approval_requests SET {column} = ?2 WHERE id = ?1"))?
+            .execute(params![id.to_string(), told])?;
         Ok(())
     }
 

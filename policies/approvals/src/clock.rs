@@ -24,3 +24,9 @@ pub(crate) fn look(c: &Connection, wall: Timestamp) -> Result<Elapsed, ApprovalE
         .query_row(params![wall], |row| row.get(0))?;
     Ok(elapsed)
 }
+
+/// Where it would stand if it were looked at now. Nothing is kept.
+pub(crate) fn peek(c: &Connection, wall: Timestamp) -> Result<Elapsed, ApprovalError> {
+    let sql = "SELECT elapsed + max(0, ?1 - wall) FROM approval_clock";
+    Ok(crate::rows::one(c, sql, params![wall.as_millisecond()])?.unwrap_or(0))
+}

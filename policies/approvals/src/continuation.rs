@@ -82,7 +82,7 @@ impl Approvals<'_> {
         }))
     }
 
-    /// The last answer of each person.
+    /// The last answer of each person, in the order of their names.
     fn answers(&self, record: &crate::Record) -> Result<Vec<Answer>, ApprovalError> {
         let mut answers: Vec<Answer> = Vec::new();
         for statement in decide::statements(self, record)? {
@@ -91,6 +91,7 @@ impl Approvals<'_> {
                 answers.push(Answer { person: statement.vote.person.id, value });
             }
         }
+        answers.sort_by(|one, other| one.person.cmp(&other.person));
         Ok(answers)
     }
 

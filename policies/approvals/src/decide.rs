@@ -11,6 +11,12 @@ use crate::{
     vote::NotAVote,
 };
 
+/// The name of the one executor that is not an instance.
+const BOT: &str = "bot";
+
+/// How often one person may say yes to one request. People change their answers, but not without end.
+const VOTES_EACH: i64 = 50;
+
 /// What became of a vote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cast {
@@ -93,6 +99,9 @@ pub enum VoteRefusal {
     /// It was not given in the way that this takes.
     #[error("{0}")]
     TooWeak(String),
+    /// One person votes without end.
+    #[error("You voted on this {0} times. The last one stands; a no is still taken.")]
+    TooMany(i64),
     /// The answer is none.
     #[error("{0}")]
     Answer(String),
@@ -129,6 +138,11 @@ impl Approvals<'_> {
             Ok(person) => person,
             Err(refusal) => return Ok(Cast::Refused(refusal)),
         };
+        let sql = "SELECT count(*) FROM approval_votes WHERE approval = ?1 AND person = ?2";
+        let given: i64 = rows::one(self.c, sql, params![id.to_string(), person.id.as_str()])?.unwrap_or(0);
+        if given >= VOTES_EACH && statement.vote.ballot == Ballot::Approve {
+            return Ok(Cast::Refused(VoteRefusal::TooMany(given)));
+        }
         self.keep(signed, id, &person)?;
         self.decide(record, &person, statement.vote.ballot)
     }
@@ -246,11 +260,13 @@ impl Approvals<'_> {
         match &key.owner {
             KeyOwner::Bot if is_remote(surface) || is_local(surface) => Ok(()),
             KeyOwner::Instance(name) if is_local(surface) => {
-                if name.as_str() == self.executor.name {
+                // An instance may be called like the bot. It is not the bot for that.
+                let bots = self.executor.name == BOT;
+                if !bots && name.as_str() == self.executor.name {
                     return Ok(());
                 }
                 let theirs = record.approval.subject.instance == *name;
-                if self.executor.name != "bot" || !theirs {
+                if !bots || !theirs {
                     return no(format!("it decides on its own effects, and this is one of {}.", record.id()));
                 }
                 if !self.executor.rules.local_votes {

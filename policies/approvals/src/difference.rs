@@ -74,7 +74,8 @@ fn is_hash(text: &str) -> bool {
 
 /// A path into the subject as people say it.
 fn name(path: &str) -> String {
-    const WORDS: [(&str, &str); 11] = [
+    const WORDS: [(&str, &str); 12] = [
+        ("/action/does", "what it does"),
         ("/binding/tool/name", "the tool"),
         ("/binding/tool/definition", "the definition of the tool"),
         ("/binding/tool", "the tool"),

@@ -1,7 +1,7 @@
 //! Who is who: people with the accounts that are linked to them, and the keys that sign votes. The executor builds it from
 //! its own configuration and rows, and hands it to every call; nothing here is remembered between two.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use qd_types::{Identity, InstanceName, Person, PersonId, Role, Subject};
 use sha2::{Digest as _, Sha256};
@@ -81,17 +81,15 @@ impl Directory {
         self.keys.insert(KeyId::of(&public), Key { public, owner, revoked: false });
     }
 
-    /// Whose account it is. `None` if nobody's, or if two people claim it.
-    pub fn whose(&self, identity: &Identity) -> Option<&PersonId> {
-        one(self.people.iter().filter(|(_, known)| known.identities.contains(identity)).map(|(id, _)| id))
+    /// Whose account it is, under their one name. `None` if nobody's, or if two people claim it.
+    pub fn whose<'a>(&'a self, identity: &Identity) -> Option<&'a PersonId> {
+        let claims: BTreeSet<&PersonId> = self.claims(identity).collect();
+        one(claims.into_iter())
     }
 
-    /// The one name of a person. A name that nobody has stands for itself.
+    /// The one name of a person, whichever of their linked names it is asked by. A name that nobody has stands for itself.
     pub fn same<'a>(&'a self, id: &'a PersonId) -> &'a PersonId {
-        if self.people.contains_key(id) {
-            return id;
-        }
-        one(self.people.iter().filter(|(_, known)| known.also.contains(id)).map(|(id, _)| id)).unwrap_or(id)
+        self.entries(id).into_iter().next().map_or(id, |(name, _)| name)
     }
 
     /// How many people may do anything.
@@ -99,22 +97,46 @@ impl Directory {
         self.people.values().filter(|known| !known.disabled).count()
     }
 
-    /// A person with those of the asserted roles that this executor lets them have. `None` if unknown or disabled.
+    /// A person with those of the asserted roles that this executor lets them have. `None` if unknown, or if any of their
+    /// names is disabled.
     pub fn person(&self, id: &PersonId, asserted: &[Role]) -> Option<Person> {
-        let id = self.same(id);
-        let known = self.people.get(id).filter(|known| !known.disabled)?;
-        let roles = asserted.iter().copied().filter(|role| known.roles.contains(role)).collect();
-        Some(Person { id: id.clone(), roles })
+        let entries = self.entries(id);
+        let (name, _) = entries.first()?;
+        if entries.iter().any(|(_, known)| known.disabled) {
+            return None;
+        }
+        let may = |role: &Role| entries.iter().any(|(_, known)| known.roles.contains(role));
+        Some(Person { id: (*name).clone(), roles: asserted.iter().copied().filter(may).collect() })
     }
 
     /// Everybody on whose behalf it is asked for, each under their one name, also when they were known by an account alone.
     pub fn requesters(&self, subject: &Subject) -> Vec<PersonId> {
         let askers = subject.binding.iter().flat_map(|binding| &binding.askers);
         // An account that two people claim is both of theirs here: in doubt, nobody decides on their own wish.
-        let claimed = askers.flat_map(|identity| {
-            self.people.iter().filter(move |(_, known)| known.identities.contains(identity)).map(|(id, _)| id)
-        });
+        let claimed = askers.flat_map(|identity| self.claims(identity));
         subject.requesters.iter().map(|id| self.same(id)).chain(claimed).cloned().collect()
+    }
+
+    fn claims<'a>(&'a self, identity: &Identity) -> impl Iterator<Item = &'a PersonId> {
+        let holds = move |known: &Known| known.identities.contains(identity);
+        let names: Vec<_> = self.people.iter().filter(|(_, known)| holds(known)).map(|(id, _)| id).collect();
+        names.into_iter().map(|id| self.same(id))
+    }
+
+    /// All entries of a person: theirs, and those that are linked with it over any number of names. In the order of names.
+    fn entries<'a>(&'a self, id: &PersonId) -> Vec<(&'a PersonId, &'a Known)> {
+        let mut names = BTreeSet::from([id]);
+        loop {
+            let linked = self.people.iter().filter(|(name, known)| {
+                names.contains(name) || known.also.iter().any(|also| names.contains(also))
+            });
+            let found: Vec<(&'a PersonId, &'a Known)> = linked.collect();
+            let before = names.len();
+            names.extend(found.iter().flat_map(|(name, known)| known.also.iter().chain([*name])));
+            if names.len() == before {
+                return found;
+            }
+        }
     }
 }
 

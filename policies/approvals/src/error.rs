@@ -21,7 +21,7 @@ pub enum ApprovalError {
         problem: String,
     },
     /// There is no such approval here.
-    #[error("there is no approval {id} here: `approvals --all` lists them")]
+    #[error("there is no approval {id} here: `quarterdeck approvals` lists what there is")]
     NoSuch {
         /// As it was given.
         id: ApprovalId,

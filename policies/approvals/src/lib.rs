@@ -10,6 +10,7 @@ pub mod difference;
 mod directory;
 mod effects;
 mod error;
+pub mod face;
 pub mod inert;
 mod life;
 mod plan;
@@ -18,7 +19,10 @@ mod reopen;
 mod rows;
 mod schema;
 mod spend;
+mod surface;
 mod sweep;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod vote;
 
 pub use ask::{Ask, AskRefusal, Asked};
@@ -34,6 +38,7 @@ pub use reopen::{Asker, ReopenRefusal, Reopened};
 pub use rows::Record;
 pub use schema::SCHEMA;
 pub use spend::{Authorised, SpendRefusal, Spending, WHOLE, authorise};
+pub use surface::{CardSurface, SurfaceError};
 pub use sweep::Swept;
 pub use vote::{PAYLOAD_TYPE, Proof, SignedVote, Statement, SurfaceKey};
 

@@ -87,6 +87,17 @@ impl<'c> Approvals<'c> {
         Ok(Self { c, executor, people, wall, now })
     }
 
+    /// As [`Self::at`], on a connection that only reads: nothing is written, so only what reads works.
+    pub fn reading(
+        c: &'c Connection,
+        executor: &'c Executor,
+        people: &'c Directory,
+        wall: Timestamp,
+    ) -> Result<Self, ApprovalError> {
+        let now = clock::peek(c, wall)?;
+        Ok(Self { c, executor, people, wall, now })
+    }
+
     /// One approval, with the votes that count.
     pub fn show(&self, id: &ApprovalId) -> Result<Record, ApprovalError> {
         let mut record =
@@ -113,6 +124,20 @@ impl<'c> Approvals<'c> {
         }
         self.step(&mut record, ApprovalEvent::Withdraw, reason)?;
         Ok(true)
+    }
+
+    /// A run ended: nobody is asked on its behalf any more. Returns what was withdrawn.
+    pub fn withdraw_all(&self, run: &RunId, reason: &str) -> Result<Vec<ApprovalId>, ApprovalError> {
+        let mut withdrawn = Vec::new();
+        for mut record in
+            rows::select(self.c, "run = ?1 AND state = 'requested'", [run.to_string()], self.now)?
+        {
+            if !self.settle(&mut record)? {
+                self.step(&mut record, ApprovalEvent::Withdraw, reason)?;
+                withdrawn.push(record.approval.id);
+            }
+        }
+        Ok(withdrawn)
     }
 
     /// The world changed before a grant was used: a new push, say. `false` if there is no unused grant.

@@ -30,7 +30,7 @@ pub enum Reopened {
 pub enum ReopenRefusal {
     /// An agent asked.
     #[error(
-        "{0} can only be opened again by a person: `approvals reopen {0}`. The run stops here or goes on without it."
+        "{0} can only be opened again by a person: `quarterdeck approvals reopen {0}`. The run stops here or goes on without it."
     )]
     Agent(ApprovalId),
     /// The person has no right to.

@@ -41,13 +41,13 @@ impl Approvals<'_> {
                 Some(since) => {
                     let half = since.saturating_add(record.decide_ms / 2);
                     if self.now >= half && !record.escalated {
-                        self.mark("escalated", &id)?;
+                        self.mark("escalated", &id, true)?;
                         swept.push(Swept::Escalate(id, record.approval.subject.requirement.roles));
                     }
                 }
                 None => {
                     if !record.alerted && self.unseen(&id, opened)? {
-                        self.mark("alerted", &id)?;
+                        self.mark("alerted", &id, true)?;
                         swept.push(Swept::Unseen(id));
                     }
                 }

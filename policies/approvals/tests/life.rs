@@ -296,7 +296,7 @@ async fn a_plan_pays_for_its_items_and_never_for_destruction() {
     assert_eq!(world.state(&id).await, "Executing");
     // One item for another is another digest. That item is over, and with it the plan.
     let Authorised::Lapsed { reason, .. } = go("start", items[0].1.clone()).await else { panic!() };
-    assert_snapshot!(reason, @"What was approved is not what would be done: the action's does (approved: “container.start”; now: “container.stop”).");
+    assert_snapshot!(reason, @"What was approved is not what would be done: what it does (approved: “container.start”; now: “container.stop”).");
     assert_eq!(world.state(&id).await, "Failed");
 }
 

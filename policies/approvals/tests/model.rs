@@ -515,7 +515,7 @@ impl StateMachineTest for Real {
 }
 
 prop_state_machine! {
-    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, max_shrink_iters: 400, ..ProptestConfig::default() })]
     #[test]
     fn what_is_approved_happens_once_and_nothing_else_does(sequential 10..60 => Real);
 }

@@ -60,7 +60,7 @@ pub(crate) fn call(does: &str, tier: Tier) -> Subject {
             arguments: json!({"container": "billing-db", "replicas": 1}),
             target: "billing-db".into(),
             fingerprint: "running since monday".into(),
-            policies: "p1".repeat(32),
+            policies: "a1".repeat(32),
             askers: vec![],
             reopens: None,
         }),
