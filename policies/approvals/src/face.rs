@@ -81,7 +81,7 @@ impl Face {
 
     /// For a place that formats: nothing in it mentions, links or formats.
     pub fn markdown(&self) -> String {
-        self.text(|text, max| inert::markdown(text, max), |whose, text| inert::quoted(whose, text, WORDS))
+        self.text(inert::markdown, |whose, text| inert::quoted(whose, text, WORDS))
     }
 
     /// For a place that formats nothing.
@@ -95,7 +95,6 @@ impl Face {
         lines.extend(
             self.warnings.iter().map(|warning| format!("Careful: {}", one(&warning.to_string(), FIELD))),
         );
-        lines.extend(self.words.iter().map(|(whose, text)| words(whose, text)));
         lines.extend(self.way.map(|way| {
             let how = match way {
                 Way::Reaction => "✅ or ❌, or a button.",
@@ -105,6 +104,8 @@ impl Face {
             how.to_owned()
         }));
         lines.extend(self.ended.as_ref().map(|ended| one(ended, FIELD)));
+        // Last, and apart: what follows a quoted line would be taken for a part of it.
+        lines.extend(self.words.iter().map(|(whose, text)| format!("\n{}", words(whose, text))));
         lines.join("\n")
     }
 }
