@@ -126,18 +126,20 @@ impl<'c> Approvals<'c> {
         Ok(true)
     }
 
-    /// A run ended: nobody is asked on its behalf any more. Returns what was withdrawn.
-    pub fn withdraw_all(&self, run: &RunId, reason: &str) -> Result<Vec<ApprovalId>, ApprovalError> {
-        let mut withdrawn = Vec::new();
-        for mut record in
-            rows::select(self.c, "run = ?1 AND state = 'requested'", [run.to_string()], self.now)?
-        {
+    /// A run ended: nobody is asked on its behalf any more, and what was granted to it and not used does not hold. Returns
+    /// what that ended.
+    pub fn run_ended(&self, run: &RunId, reason: &str) -> Result<Vec<ApprovalId>, ApprovalError> {
+        let mut ended = Vec::new();
+        let live = "run = ?1 AND state IN ('requested', 'granted')";
+        for mut record in rows::select(self.c, live, [run.to_string()], self.now)? {
             if !self.settle(&mut record)? {
-                self.step(&mut record, ApprovalEvent::Withdraw, reason)?;
-                withdrawn.push(record.approval.id);
+                let event =
+                    if record.state().is_open() { ApprovalEvent::Withdraw } else { ApprovalEvent::Lapse };
+                self.step(&mut record, event, reason)?;
+                ended.push(record.approval.id);
             }
         }
-        Ok(withdrawn)
+        Ok(ended)
     }
 
     /// The world changed before a grant was used: a new push, say. `false` if there is no unused grant.

@@ -326,6 +326,18 @@ async fn the_act_is_written_first_and_carried_out_later() {
 }
 
 #[tokio::test]
+async fn a_run_that_ended_asks_and_does_nothing_more() {
+    let mut world = World::new();
+    let (granted, open) = (world.granted(restart()).await, world.asked(numbered(1)).await);
+    let ended = world.run(|a| a.run_ended(&restart().run, "The run was cancelled.")).await;
+    assert_eq!(ended, [granted.clone(), open.clone()]);
+    assert_eq!(
+        (world.state(&granted).await, world.state(&open).await),
+        ("Lapsed".into(), "Withdrawn".into())
+    );
+}
+
+#[tokio::test]
 async fn after_a_restore_no_grant_holds() {
     let mut world = World::new();
     let (granted, open) = (world.granted(restart()).await, world.asked(numbered(1)).await);

@@ -119,8 +119,9 @@ async fn the_face_of_a_card() {
     Decide: 1 owner or operator, not the requester
     Digest: 46b2 5372 815a
     Careful: It holds marks that turn the direction of writing; they are shown as ⟨U+…⟩.
-    The agent wrote: “It hangs. @everyone **please**”
     ✅ or ❌, or a button.
+
+    The agent wrote: “It hangs. @everyone **please**”
     "#);
     assert_snapshot!(face(&world).await.markdown().replace('\u{200B}', "·"), @r#"
     Do container.restart
@@ -132,10 +133,11 @@ async fn the_face_of_a_card() {
     Decide: 1 owner or operator, not the requester
     Digest: 46b2 5372 815a
     Careful: It holds marks that turn the direction of writing; they are shown as ⟨U\+…⟩.
+    ✅ or ❌, or a button.
+
     The agent wrote:
     > It hangs.
     > @·everyone \*\*please\*\*
-    ✅ or ❌, or a button.
     "#);
     world.vote(&id, "ines", "board", Ballot::Deny).await;
     let closed = face(&world).await;
