@@ -10,6 +10,10 @@ use rusqlite::{Connection, params};
 
 use crate::ApprovalError;
 
+/// How far the wall clock may seem to go back without having jumped, in milliseconds: callers read it before they wait for
+/// their turn to write, and come in another order. Counted as jumps, such steps would make this clock fast.
+const REORDERED: i64 = 60_000;
+
 /// Milliseconds of this clock. Only differences mean something.
 pub(crate) type Elapsed = i64;
 
@@ -19,9 +23,11 @@ pub(crate) fn look(c: &Connection, wall: Timestamp) -> Result<Elapsed, ApprovalE
     let elapsed = c
         .prepare_cached(
             "INSERT INTO approval_clock VALUES (1, ?1, 0) ON CONFLICT DO UPDATE
-             SET elapsed = elapsed + max(0, ?1 - wall), wall = ?1 RETURNING elapsed",
+             SET elapsed = elapsed + max(0, ?1 - wall),
+                 wall = CASE WHEN ?1 < wall - ?2 THEN ?1 ELSE max(?1, wall) END
+             RETURNING elapsed",
         )?
-        .query_row(params![wall], |row| row.get(0))?;
+        .query_row(params![wall, REORDERED], |row| row.get(0))?;
     Ok(elapsed)
 }
 

@@ -151,6 +151,18 @@ async fn a_clock_that_was_ahead_does_not_make_long_deadlines() {
 }
 
 #[tokio::test]
+async fn callers_that_come_in_another_order_do_not_make_the_clock_fast() {
+    let mut world = World::new();
+    let id = world.granted(restart()).await;
+    let (early, late) = (world.now, world.now + jiff::SignedDuration::from_secs(50));
+    for turn in 0..90 {
+        world.now = if turn % 2 == 0 { late } else { early };
+        world.run(|a| a.sweep()).await;
+    }
+    assert_eq!(world.state(&id).await, "Granted", "less than a minute passed");
+}
+
+#[tokio::test]
 async fn one_no_is_final_even_if_a_yes_overtook_it() {
     let mut world = World::new();
     let id = world.asked(call("container.remove", Tier::Destroy)).await;

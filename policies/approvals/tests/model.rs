@@ -326,7 +326,8 @@ impl ReferenceStateMachine for Model {
             Act::Pass { minutes } => {
                 state.now += minutes;
                 state.elapsed += (state.now - state.seen).max(0);
-                state.seen = state.now;
+                // A minute back is not a jump: callers read the clock before it is their turn.
+                state.seen = if state.now < state.seen - 1 { state.now } else { state.now.max(state.seen) };
             }
         }
         state
