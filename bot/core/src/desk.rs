@@ -37,6 +37,7 @@ pub(crate) struct Ask {
 pub(crate) fn ask(state: &mut FleetState, ask: Ask, moment: Moment) -> Vec<Effect> {
     let subject = Subject {
         action: ask.action,
+        binding: None,
         instance: ask.instance.clone(),
         feature: ask.feature.clone(),
         run: ask.run,
@@ -240,6 +241,13 @@ fn approval_word(action: &Action) -> &'static str {
     match action {
         Action::Merge(_) => "Merge",
         Action::Push(_) => "Push",
+        Action::Plan(_) => "Plan",
+        Action::Tool(_) => "Tool call",
+        Action::Budget(_) => "Budget",
+        Action::Operation(_) => "Operation",
+        Action::Question(_) => "Question",
+        Action::Policy(_) => "Policy change",
+        Action::Enrolment(_) => "Enrolment",
     }
 }
 

@@ -12,6 +12,7 @@ pub fn granted(merge: Merge) -> SpentGrant {
     let feature = FeatureId::new("T", 1).unwrap();
     let subject = Subject {
         action: Action::Merge(merge),
+        binding: None,
         instance: "alpha".parse().unwrap(),
         run: RunId::new(feature.clone(), 1),
         feature,

@@ -93,6 +93,8 @@ fn detail(team: &TeamView, view: &ApprovalView) -> Markup {
                         dt { "Because of" } dd { @for path in &push.paths { span.mono { (path) } " " } }
                         (bound(&push.head, &push.diff))
                     }
+                    // The card's title says what these are; what they are bound to is the executor's to show.
+                    _ => {}
                 }
                 dt { "Facts" } dd { (view.facts) }
                 dt { "Digest" } dd.mono { (approval.digest.short()) }

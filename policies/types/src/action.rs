@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{CommitId, RepositoryName, Tier};
+use crate::{CommitId, Digest, InstanceName, RepositoryName, Tier};
 
 /// An action that needs people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -13,6 +13,87 @@ pub enum Action {
     Merge(Merge),
     /// Push a change of paths that hold more than code: workflows, rules, policies.
     Push(Push),
+    /// Accept a plan as a whole.
+    Plan(Plan),
+    /// Let an agent call a guarded tool. The tool, its arguments and its target stand in the binding.
+    Tool(Call),
+    /// Change a limit of what may be spent.
+    Budget(Budget),
+    /// Change the infrastructure itself: a container, a virtual machine, an instance.
+    Operation(Call),
+    /// Ask a person.
+    Question(Question),
+    /// Change the policies.
+    Policy(PolicyChange),
+    /// Let an instance into the fleet.
+    Enrolment(Enrolment),
+}
+
+/// A plan: its items are bound by their digests, and carried out one by one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Plan {
+    /// What it is for.
+    pub title: String,
+    /// In order. Their names differ.
+    pub items: Vec<PlanItem>,
+}
+
+/// One step of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PlanItem {
+    /// Its name within the plan: `1`, `dns`.
+    pub item: String,
+    /// The tier of its action. `destroy` needs a card of its own, whatever was said to the plan.
+    pub tier: Tier,
+    /// Digest of the item's own subject.
+    pub digest: Digest,
+}
+
+/// A call that is decided by what it does, not by the tool that does it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Call {
+    /// The action's name in the policies: `container.remove`. Many tools may do the same.
+    pub does: String,
+    /// The tier that the policies put it in.
+    pub tier: Tier,
+}
+
+/// A limit and what it would become.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Budget {
+    /// What is counted: `cents per day`, `tokens per run`.
+    pub unit: String,
+    /// The limit now.
+    pub from: u64,
+    /// The limit that is asked for.
+    pub to: u64,
+}
+
+/// A question to people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Question {
+    /// In the words of whoever asks: shown quoted.
+    pub text: String,
+    /// JSON schema of a good answer; `None` takes any text.
+    pub answer: Option<serde_json::Value>,
+}
+
+/// A change of the policies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyChange {
+    /// Hash of the policies now.
+    pub from: String,
+    /// Hash of what they would be.
+    pub to: String,
+}
+
+/// An instance that wants in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Enrolment {
+    /// The name that it would have.
+    pub instance: InstanceName,
+    /// Fingerprint of its key, as people compare it.
+    pub key: String,
 }
 
 /// A merge binds the reviewed head and its diff, not the target's commit: a merge of somebody else's
@@ -52,6 +133,24 @@ impl Action {
     pub fn tier(&self) -> Tier {
         match self {
             Self::Merge(_) | Self::Push(_) => Tier::Merge,
+            Self::Plan(_) | Self::Budget(_) | Self::Question(_) => Tier::Operate,
+            Self::Tool(call) | Self::Operation(call) => call.tier,
+            // Decided as strictly as what can't be brought back.
+            Self::Policy(_) | Self::Enrolment(_) => Tier::Destroy,
+        }
+    }
+
+    /// The action's name in the policies. With the target, this is what a "no" sticks to.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Merge(_) => "merge",
+            Self::Push(_) => "push",
+            Self::Plan(_) => "plan",
+            Self::Tool(call) | Self::Operation(call) => &call.does,
+            Self::Budget(_) => "budget",
+            Self::Question(_) => "question",
+            Self::Policy(_) => "policy",
+            Self::Enrolment(_) => "enrolment",
         }
     }
 
@@ -66,6 +165,17 @@ impl Action {
                 }
                 [] => format!("Push {}", push.head.short()),
             },
+            Self::Plan(plan) => match plan.items.len() {
+                1 => "Accept a plan of one item".to_owned(),
+                count => format!("Accept a plan of {count} items"),
+            },
+            Self::Tool(call) | Self::Operation(call) => format!("Do {}", call.does),
+            Self::Budget(budget) => {
+                format!("Change a budget from {} to {} {}", budget.from, budget.to, budget.unit)
+            }
+            Self::Question(_) => "Answer a question".to_owned(),
+            Self::Policy(_) => "Change the policies".to_owned(),
+            Self::Enrolment(enrolment) => format!("Enrol the instance {}", enrolment.instance),
         }
     }
 }

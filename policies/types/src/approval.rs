@@ -54,6 +54,8 @@ pub enum ApprovalEvent {
     Lose,
     /// The subject, rebuilt, differs; or execute-by passed.
     Lapse,
+    /// A person asks for the same again, as an approval of its own. This one stays as it ended.
+    Reopen,
 }
 
 /// The state has no such way out.
@@ -81,6 +83,7 @@ impl ApprovalState {
             (S::Executing, E::Succeed) => Ok(S::Executed),
             (S::Executing, E::Fail) => Ok(S::Failed),
             (S::Executing, E::Lose) => Ok(S::Unknown),
+            (S::Expired, E::Reopen) => Ok(S::Expired),
             (from, event) => Err(IllegalApproval { from, event }),
         }
     }
@@ -245,6 +248,7 @@ mod tests {
                 head: "a".repeat(40).parse().unwrap(),
                 diff: "d".repeat(64),
             }),
+            binding: None,
             instance: "alpha".parse().unwrap(),
             run: RunId::new(feature.clone(), 1),
             feature,
@@ -327,7 +331,7 @@ mod tests {
 
     fn any_event() -> impl Strategy<Value = ApprovalEvent> {
         use ApprovalEvent::*;
-        prop::sample::select(vec![Grant, Deny, Expire, Withdraw, Spend, Succeed, Fail, Lose, Lapse])
+        prop::sample::select(vec![Grant, Deny, Expire, Withdraw, Spend, Succeed, Fail, Lose, Lapse, Reopen])
     }
 
     proptest! {
@@ -336,7 +340,7 @@ mod tests {
             let (mut state, mut granted, mut spent) = (ApprovalState::Requested, false, 0);
             for event in events {
                 if let Ok(next) = state.on(event) {
-                    prop_assert!(!state.is_final());
+                    prop_assert!(!state.is_final() || (event == ApprovalEvent::Reopen && next == state));
                     granted |= event == ApprovalEvent::Grant;
                     spent += i32::from(event == ApprovalEvent::Spend);
                     state = next;

@@ -1,6 +1,6 @@
 //! A capability as a value: the function that carries out an approved action takes a [`SpentGrant`].
 
-use crate::{ApprovalId, ApprovalState, Digest, approval::Approval};
+use crate::{Action, ApprovalId, ApprovalState, Digest, Tier, approval::Approval};
 
 /// A verified quorum on one digest. Only [`Grant::of`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,16 @@ impl Grant {
         let standing = matches!(approval.state, ApprovalState::Granted | ApprovalState::Executing);
         (standing && approval.digest == *digest && approval.tally().granted())
             .then(|| Self { approval: approval.id.clone(), digest: digest.clone() })
+    }
+
+    /// The grant of one item of an approved plan, on exactly the item's digest. There is none for an item of the destroy
+    /// tier: that takes an approval of its own.
+    pub fn of_item(approval: &Approval, item: &str, digest: &Digest) -> Option<Self> {
+        let Action::Plan(plan) = &approval.subject.action else { return None };
+        let listed = plan.items.iter().find(|listed| listed.item == item)?;
+        let whole = Self::of(approval, &approval.digest)?;
+        (listed.digest == *digest && listed.tier != Tier::Destroy)
+            .then(|| Self { approval: whole.approval, digest: digest.clone() })
     }
 
     /// Which approval.

@@ -2,6 +2,7 @@
 
 pub mod action;
 pub mod approval;
+pub mod binding;
 pub mod grant;
 pub mod id;
 pub mod line;
@@ -9,8 +10,11 @@ pub mod person;
 pub mod stage;
 pub mod subject;
 
-pub use action::{Action, Merge, Push};
-pub use approval::{Approval, ApprovalEvent, ApprovalState, Ballot, Requirement, Tally, Vote};
+pub use action::{Action, Budget, Call, Enrolment, Merge, Plan, PlanItem, PolicyChange, Push, Question};
+pub use approval::{
+    Approval, ApprovalEvent, ApprovalState, Ballot, IllegalApproval, Requirement, Tally, Vote,
+};
+pub use binding::{Binding, Identity, Tool};
 pub use grant::{Grant, SpentGrant};
 pub use id::{ApprovalId, CommitId, FeatureId, IdError, InstanceName, PersonId, RepositoryName, RunId};
 pub use line::{Line, Mark, Step};

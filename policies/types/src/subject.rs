@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::{Action, FeatureId, InstanceName, PersonId, Requirement, RunId};
+use crate::{Action, Binding, FeatureId, InstanceName, PersonId, Requirement, RunId};
 
 /// Largest canonical form of a subject, in bytes (`approvals.md`: an input over 64 KiB is refused).
 pub const MAX_SUBJECT: usize = 64 * 1024;
@@ -16,6 +16,9 @@ pub const MAX_SUBJECT: usize = 64 * 1024;
 pub struct Subject {
     /// What would be done.
     pub action: Action,
+    /// What it is bound to: tool, arguments, target, policies. The approvals' store asks for it; a subject of before has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding: Option<Binding>,
     /// The team that asks.
     pub instance: InstanceName,
     /// For which feature.
@@ -57,6 +60,14 @@ pub enum SubjectError {
     /// It has no canonical JSON.
     #[error("what is to be approved has no canonical form")]
     Canonical(#[source] serde_json::Error),
+    /// It holds a number that canonical JSON can't tell from another.
+    #[error(
+        "what is to be approved holds the number {number}, which can't be bound exactly: give it as text"
+    )]
+    Inexact {
+        /// As it was given.
+        number: String,
+    },
     /// Over [`MAX_SUBJECT`].
     #[error("what is to be approved takes {size} bytes, more than the {MAX_SUBJECT} that can be bound")]
     TooLarge {
@@ -68,7 +79,9 @@ pub enum SubjectError {
 impl Subject {
     /// The digest that votes name and that is compared before anything happens.
     pub fn digest(&self) -> Result<Digest, SubjectError> {
-        let bytes = serde_json_canonicalizer::to_vec(self).map_err(SubjectError::Canonical)?;
+        let value = serde_json::to_value(self).map_err(SubjectError::Canonical)?;
+        Binding::is_exact(&value)?;
+        let bytes = serde_json_canonicalizer::to_vec(&value).map_err(SubjectError::Canonical)?;
         if bytes.len() > MAX_SUBJECT {
             return Err(SubjectError::TooLarge { size: bytes.len() });
         }

@@ -11,6 +11,8 @@ use crate::workspace::Package;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("policies/types", &[]),
     ("policies/engine", &[]),
+    // Both executors keep approvals in their own database, and through one crate.
+    ("policies/approvals", &["instance/sqlite"]),
     // Shared ground: what both sides stand on. Knows nothing of a board or of a bot.
     ("instance/wire", &[]),
     ("instance/sqlite", &[]),

@@ -18,7 +18,15 @@ const VENDORS: &[Vendor] = &[
     // (see clippy.toml).
     only(
         "rusqlite",
-        &["instance/sqlite", "instance/store", "bot/hub", "bot/console", "bot/forge-local", "deploy/bench"],
+        &[
+            "instance/sqlite",
+            "instance/store",
+            "policies/approvals",
+            "bot/hub",
+            "bot/console",
+            "bot/forge-local",
+            "deploy/bench",
+        ],
     ),
     only("git2", &["instance/git"]),
     only("gix-hash", &["instance/git"]),
@@ -30,6 +38,8 @@ const VENDORS: &[Vendor] = &[
     only("octocrab", &["bot/github"]),
     only("bollard", &["instance/agents", "mcp-servers/docker"]),
     only("agent-client-protocol", &["instance/agents"]),
+    only("jsonschema", &["policies/approvals"]),
+    only("unicode-security", &["policies/approvals"]),
     only("cedar-policy", &["policies/engine"]),
     only("rmcp", &["mcp-servers/"]),
     only("indicatif", &["deploy/quarterdeck"]),
