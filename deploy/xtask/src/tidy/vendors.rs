@@ -18,7 +18,16 @@ const VENDORS: &[Vendor] = &[
     // (see clippy.toml).
     only(
         "rusqlite",
-        &["instance/sqlite", "instance/store", "bot/hub", "bot/console", "bot/forge-local", "deploy/bench"],
+        &[
+            "instance/sqlite",
+            "instance/store",
+            "policies/audit",
+            "policies/people",
+            "bot/hub",
+            "bot/console",
+            "bot/forge-local",
+            "deploy/bench",
+        ],
     ),
     only("git2", &["instance/git"]),
     only("gix-hash", &["instance/git"]),
@@ -32,6 +41,7 @@ const VENDORS: &[Vendor] = &[
     only("agent-client-protocol", &["instance/agents"]),
     only("cedar-policy", &["policies/engine"]),
     only("rmcp", &["mcp-servers/"]),
+    only("argon2", &["policies/people"]),
     only("indicatif", &["deploy/quarterdeck"]),
     only("config", &["deploy/config"]),
     Vendor { name: "fantoccini", crates: &["deploy/quarterdeck"], tests_only: true },
