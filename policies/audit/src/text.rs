@@ -29,10 +29,10 @@ impl fmt::Display for Fault {
             Damage::Reordered => {
                 write!(f, "row {seq} was moved: what stands here was written later, and the row that belongs here comes later")
             }
-            Damage::Truncated { to, by: Some(by) } => {
-                write!(f, "{} missing at the end, and {} signed row {to}: truncated", rows(*to), shown(by))
+            Damage::Truncated { to, signed: Some((signed, by)) } => {
+                write!(f, "{} missing at the end, and {} signed row {signed}: truncated", rows(*to), shown(by))
             }
-            Damage::Truncated { to, by: None } => {
+            Damage::Truncated { to, signed: None } => {
                 write!(f, "{} missing at the end: truncated", rows(*to))
             }
             Damage::Rewritten { by } => write!(
@@ -54,11 +54,13 @@ impl fmt::Display for Fault {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { from, to, rows, proven, unchecked, fault } = self;
+        let (chain, read) = (shown(&to.chain), count(*rows, "row"));
         match fault {
-            None => writeln!(f, "The chain of {} is whole: {rows} rows read, up to {to}.", shown(&to.chain))?,
+            None => writeln!(f, "The chain of {chain} is whole: {read} read, up to {to}.")?,
+            Some(fault) if chain.is_empty() => return writeln!(f, "This can't be verified: {fault}."),
             Some(fault) => {
-                writeln!(f, "The chain of {} is broken: {fault}.", shown(&to.chain))?;
-                writeln!(f, "Up to {to} it is whole; {rows} rows read.")?;
+                writeln!(f, "The chain of {chain} is broken: {fault}.")?;
+                writeln!(f, "Up to {to} it is whole; {read} read.")?;
             }
         }
         if from.seq > 0 {
@@ -71,16 +73,21 @@ impl fmt::Display for Report {
                 writeln!(f, "Proven up to row {}: {by} signed it on {at}.", head.seq)?;
                 let open = to.seq.saturating_sub(head.seq);
                 if open > 0 {
-                    writeln!(f, "The {open} rows after it are consistent in themselves; nobody else has seen them yet.")?;
+                    writeln!(f, "After it: {}, consistent in itself, and nobody else has signed it yet.", count(open, "row"))?;
                 }
             }
             None if *unchecked > 0 => {
-                writeln!(f, "Nothing is proven by others: {unchecked} signatures were not checked, for want of the other side's key.")?;
+                writeln!(f, "Nothing is proven by others: {} not checked, for want of the other side's key.", count(*unchecked as u64, "signature"))?;
             }
             None => writeln!(f, "Nothing is proven by others: the other side has signed no head of these rows.")?,
         }
         Ok(())
     }
+}
+
+/// "1 row", "2 rows".
+fn count(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// A timeline; `people` are the actors as people know them, row by row.

@@ -39,8 +39,8 @@ pub enum Damage {
     Truncated {
         /// The last row that there was.
         to: u64,
-        /// Who says so: the other side that signed it, or `None` for the chain's own note of its end.
-        by: Option<String>,
+        /// Which of them the other side signed, and who did; `None` if only the chain's own note tells of them.
+        signed: Option<(u64, String)>,
     },
     /// The chain is whole, but it is not the one that the other side signed.
     Rewritten {
@@ -64,6 +64,8 @@ pub enum Damage {
 pub(crate) struct Walk {
     /// The last row that followed.
     pub(crate) at: Head,
+    /// Where it began.
+    start: Head,
     /// Rows read.
     pub(crate) rows: u64,
     /// The last signature that a row was found for.
@@ -77,7 +79,7 @@ impl Walk {
     pub(crate) fn new(at: Head, mut signatures: Vec<Countersignature>) -> Self {
         signatures.sort_by_key(|signed| signed.head.seq);
         signatures.retain(|signed| signed.head.seq > at.seq);
-        Self { at, rows: 0, proven: None, signatures: signatures.into() }
+        Self { start: at.clone(), at, rows: 0, proven: None, signatures: signatures.into() }
     }
 
     /// Follows everything that `next` yields. The first that does not follow is the fault.
@@ -119,7 +121,10 @@ impl Walk {
     fn compare(&mut self) -> Result<(), Fault> {
         while let Some(signed) = self.signatures.pop_front_if(|signed| signed.head.seq == self.at.seq) {
             if signed.head.hash != self.at.hash {
-                return Err(fault(self.at.seq, Damage::Rewritten { by: signed.by }));
+                // Where between the last proven row and this one it was rewritten can't be told.
+                let whole = self.proven.as_ref().map_or(&self.start, |proven| &proven.head).clone();
+                self.at = whole;
+                return Err(fault(signed.head.seq, Damage::Rewritten { by: signed.by }));
             }
             self.proven = Some(signed);
         }
@@ -130,8 +135,9 @@ impl Walk {
     pub(crate) fn finish(&self, noted: &Head) -> Result<(), Fault> {
         let next = self.at.seq + 1;
         if let Some(signed) = self.signatures.back() {
-            let damage = Damage::Truncated { to: signed.head.seq, by: Some(signed.by.clone()) };
-            return Err(fault(next, damage));
+            let to = signed.head.seq.max(noted.seq);
+            let signed = Some((signed.head.seq, signed.by.clone()));
+            return Err(fault(next, Damage::Truncated { to, signed }));
         }
         self.ends_at(noted)
     }
@@ -139,7 +145,7 @@ impl Walk {
     /// Whether this is where it should end.
     pub(crate) fn ends_at(&self, noted: &Head) -> Result<(), Fault> {
         if noted.seq > self.at.seq {
-            Err(fault(self.at.seq + 1, Damage::Truncated { to: noted.seq, by: None }))
+            Err(fault(self.at.seq + 1, Damage::Truncated { to: noted.seq, signed: None }))
         } else if noted == &self.at {
             Ok(())
         } else {

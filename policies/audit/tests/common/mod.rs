@@ -1,6 +1,6 @@
 //! A chain in memory, and ways to damage it.
 
-#![allow(dead_code, reason = "each test file uses its part of this")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part of this")]
 
 use std::path::Path;
 
