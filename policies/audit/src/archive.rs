@@ -132,6 +132,10 @@ fn write_segment(connection: &Connection, folder: &Path, before: i64) -> Result<
         walk.follow(&mut || Ok(one.take()))?.map_err(|fault| AuditError::Broken(Box::new(fault)))?;
     }
     let Some(newest) = old.iter().map(|row| row.at).max() else { return Ok(None) };
+    // The note of the last archiving alone is not worth a file, or there would be one a day for ever.
+    if old.iter().all(|row| row.kind == Kind::Archive.as_str()) {
+        return Ok(None);
+    }
     let chain = &start.chain;
     let segment = Segment {
         first: start.seq + 1,
@@ -200,7 +204,13 @@ fn drop_segment(tx: &Connection, segment: &Segment, actor: Actor, now: Timestamp
     note(tx, segment, "were dropped with", actor, now)
 }
 
-fn note(tx: &Connection, segment: &Segment, did: &str, actor: Actor, at: Timestamp) -> Result<(), AuditError> {
+fn note(
+    tx: &Connection,
+    segment: &Segment,
+    did: &str,
+    actor: Actor,
+    at: Timestamp,
+) -> Result<(), AuditError> {
     let Segment { first, last, file, hash, .. } = segment;
     let mut payload = Map::new();
     payload.insert("text".into(), json!(format!("rows {first} to {last} {did} {file}")));
@@ -289,12 +299,13 @@ pub(crate) fn each_row(
     each: &mut dyn FnMut(Row) -> Result<(), AuditError>,
 ) -> Result<(), AuditError> {
     for segment in segments(connection)?.into_iter().filter(|segment| segment.dropped_at.is_none()) {
-        let broken = |damage| AuditError::Broken(Box::new(fault(segment.first, damage)));
         let path = folder.join(&segment.file);
+        let at_file = |fault| AuditError::Broken(Box::new(Fault { file: Some(path.clone()), ..fault }));
+        let broken = |damage| at_file(fault(segment.first, damage));
         let mut reader = segment
             .open(&path)?
             .ok_or_else(|| broken(Damage::File("it is gone".to_owned())))?
-            .map_err(|fault| AuditError::Broken(Box::new(fault)))?;
+            .map_err(at_file)?;
         while let Some(found) = reader.next_row()? {
             match found {
                 Found::Row(row) => each(row)?,

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::{AuditError, Entry, Head, RowHash, Row};
+use crate::{AuditError, Entry, Head, Row, RowHash};
 
 /// Gives the database's chain its name, the executor's: `bot`, or an instance's. May be called at every start; another
 /// name than the chain has is refused.

@@ -109,11 +109,10 @@ impl fmt::Display for Actor {
 impl FromStr for Actor {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let bad = || IdError {
-            kind: "an actor",
-            text: text.to_owned(),
-            want: "person:…, team:…, agent:… or bot",
-        };
+        let bad =
+            || IdError {
+                kind: "an actor", text: text.to_owned(), want: "person:…, team:…, agent:… or bot"
+            };
         match text.split_once(':') {
             None if text == "bot" => Ok(Self::Bot),
             Some(("person", pseudonym)) => Ok(Self::Person(pseudonym.parse()?)),

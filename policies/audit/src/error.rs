@@ -25,7 +25,9 @@ pub enum AuditError {
     #[error("an audit entry has no canonical form")]
     Canonical(#[source] serde_json::Error),
     /// The payload is over [`MAX_PAYLOAD`].
-    #[error("the payload of a {kind} entry takes {size} bytes, at most {MAX_PAYLOAD} are kept: keep a digest instead")]
+    #[error(
+        "the payload of a {kind} entry takes {size} bytes, at most {MAX_PAYLOAD} are kept: keep a digest instead"
+    )]
     TooLarge {
         /// Which kind of entry.
         kind: Kind,
@@ -38,7 +40,7 @@ pub enum AuditError {
         /// Who should have signed.
         by: String,
         /// What.
-        head: Head,
+        head: Box<Head>,
         /// Why it is refused.
         problem: String,
     },
@@ -49,12 +51,12 @@ pub enum AuditError {
     )]
     Contradicts {
         /// The new head.
-        head: Head,
+        head: Box<Head>,
         /// The one that was signed.
-        signed: Head,
+        signed: Box<Head>,
     },
     /// Nothing is built on a broken chain.
-    #[error("the audit chain is broken, nothing was archived: {0}")]
+    #[error("the audit chain is broken: {0}; quarterdeck audit verify says what is still proven")]
     Broken(Box<Fault>),
     /// A row that makes no sense.
     #[error("a row of {table} makes no sense: {problem}")]

@@ -55,8 +55,7 @@ pub(crate) struct Writer<W> {
 impl<W: Write> Writer<W> {
     /// Begins a file with the rows after `at`; of `signatures` those that it will hold rows for.
     pub(crate) fn begin(out: W, at: Head, signatures: &[Countersignature]) -> Result<Self, AuditError> {
-        let header =
-            Header { format: FORMAT, chain: at.chain.clone(), first: at.seq + 1, previous: at.hash };
+        let header = Header { format: FORMAT, chain: at.chain.clone(), first: at.seq + 1, previous: at.hash };
         let mut writer = Self { out, at };
         writer.line(&Line::Header(header))?;
         for signed in signatures {
@@ -112,8 +111,7 @@ impl<R: BufRead> Reader<R> {
                 if header.first == 1 && header.previous != genesis {
                     return not("its first row is not the beginning of the chain that it names");
                 }
-                reader.start =
-                    Head { chain: header.chain, seq: header.first - 1, hash: header.previous };
+                reader.start = Head { chain: header.chain, seq: header.first - 1, hash: header.previous };
             }
             _ => return not("its first line is not the header of an audit export"),
         }

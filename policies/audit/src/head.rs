@@ -63,9 +63,10 @@ impl Countersignature {
 
     /// Whether one of `keys` made it. The error says what is wrong.
     pub(crate) fn check(&self, keys: &[VerifyingKey]) -> Result<(), String> {
-        let key = keys.iter().find(|key| key.as_bytes() == &self.key).ok_or_else(|| {
-            format!("the key {} is not one of the other side's", to_hex(&self.key))
-        })?;
+        let key = keys
+            .iter()
+            .find(|key| key.as_bytes() == &self.key)
+            .ok_or_else(|| format!("the key {} is not one of the other side's", to_hex(&self.key)))?;
         let statement = Self::statement(&self.head, &self.by, self.at);
         key.verify_strict(statement.as_bytes(), &Signature::from_bytes(&self.signature))
             .map_err(|_| "it does not fit what it signs".to_owned())
@@ -84,7 +85,7 @@ pub fn sign(head: Head, by: &str, at: Timestamp, key: &SigningKey) -> Countersig
 pub fn keep(tx: &Connection, signed: &Countersignature, keys: &[VerifyingKey]) -> Result<(), AuditError> {
     let refused = |problem: String| AuditError::Signature {
         by: signed.by.clone(),
-        head: signed.head.clone(),
+        head: Box::new(signed.head.clone()),
         problem,
     };
     signed.check(keys).map_err(refused)?;
@@ -129,11 +130,7 @@ pub fn signatures(connection: &Connection) -> Result<Vec<Countersignature>, Audi
 
 fn decode(chain: &str, row: &SqlRow<'_>) -> rusqlite::Result<Countersignature> {
     Ok(Countersignature {
-        head: Head {
-            chain: chain.to_owned(),
-            seq: row.get::<_, i64>(1)?.cast_unsigned(),
-            hash: row.get(2)?,
-        },
+        head: Head { chain: chain.to_owned(), seq: row.get::<_, i64>(1)?.cast_unsigned(), hash: row.get(2)? },
         by: row.get(0)?,
         at: row.get(3)?,
         key: row.get(4)?,
@@ -154,10 +151,10 @@ pub fn witness(
     at: Timestamp,
     key: &SigningKey,
 ) -> Result<Countersignature, AuditError> {
-    if let Some(last) = witnessed(tx, &head.chain)? {
-        if head.seq < last.head.seq || (head.seq == last.head.seq && head.hash != last.head.hash) {
-            return Err(AuditError::Contradicts { head, signed: last.head });
-        }
+    if let Some(last) = witnessed(tx, &head.chain)?
+        && (head.seq < last.head.seq || (head.seq == last.head.seq && head.hash != last.head.hash))
+    {
+        return Err(AuditError::Contradicts { head: Box::new(head), signed: Box::new(last.head) });
     }
     let signed = sign(head, by, at, key);
     tx.prepare_cached(

@@ -45,9 +45,10 @@ pub fn pseudonym(tx: &Connection, person: &PersonId) -> Result<Pseudonym, AuditE
         .query_row([person.as_str()], |row| row.get(0))
         .optional()?;
     if let Some(known) = known {
-        return known
-            .parse()
-            .map_err(|error: IdError| AuditError::Corrupt { table: "audit_names", problem: error.to_string() });
+        return known.parse().map_err(|error: IdError| AuditError::Corrupt {
+            table: "audit_names",
+            problem: error.to_string(),
+        });
     }
     let mut bytes = [0; BYTES];
     getrandom::fill(&mut bytes).map_err(AuditError::Random)?;

@@ -72,10 +72,13 @@ impl Row {
 
 /// What was found at a place in the chain.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly always a row, and one at a time")]
 pub(crate) enum Found {
     Row(Row),
     /// Something that is no row, and why.
-    Unreadable { problem: String },
+    Unreadable {
+        problem: String,
+    },
 }
 
 /// Reads [`COLUMNS`]. What can't be read is a finding and not an error: somebody may have made it so.

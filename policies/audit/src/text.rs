@@ -14,7 +14,8 @@ const LONGEST: usize = 120;
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seq = self.seq;
-        let rows = |to: u64| if to == seq { format!("row {seq} is") } else { format!("rows {seq} to {to} are") };
+        let rows =
+            |to: u64| if to == seq { format!("row {seq} is") } else { format!("rows {seq} to {to} are") };
         if let Some(file) = &self.file {
             write!(f, "{}: ", file.display())?;
         }
@@ -27,10 +28,18 @@ impl fmt::Display for Fault {
             Damage::Removed { to } => write!(f, "{} missing: removed", rows(*to)),
             Damage::Inserted => write!(f, "row {seq} was inserted: the row that belongs here comes later"),
             Damage::Reordered => {
-                write!(f, "row {seq} was moved: what stands here was written later, and the row that belongs here comes later")
+                write!(
+                    f,
+                    "row {seq} was moved: what stands here was written later, and the row that belongs here comes later"
+                )
             }
             Damage::Truncated { to, signed: Some((signed, by)) } => {
-                write!(f, "{} missing at the end, and {} signed row {signed}: truncated", rows(*to), shown(by))
+                write!(
+                    f,
+                    "{} missing at the end, and {} signed row {signed}: truncated",
+                    rows(*to),
+                    shown(by)
+                )
             }
             Damage::Truncated { to, signed: None } => {
                 write!(f, "{} missing at the end: truncated", rows(*to))
@@ -46,14 +55,15 @@ impl fmt::Display for Fault {
             Damage::Signature { by, problem } => {
                 write!(f, "the signature of {} on row {seq} is refused: {}", shown(by), shown(problem))
             }
-            Damage::File(problem) => write!(f, "the file is not whole at row {seq}: {problem}"),
+            Damage::File(problem) if seq == 0 => f.write_str(problem),
+            Damage::File(problem) => write!(f, "at row {seq}: {problem}"),
         }
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { from, to, rows, proven, unchecked, fault } = self;
+        let Self { from, to, rows, dropped, proven, unchecked, fault } = self;
         let (chain, read) = (shown(&to.chain), count(*rows, "row"));
         match fault {
             None => writeln!(f, "The chain of {chain} is whole: {read} read, up to {to}.")?,
@@ -66,6 +76,13 @@ impl fmt::Display for Report {
         if from.seq > 0 {
             writeln!(f, "Rows up to {} are not here; what follows hangs on the hash of {from}.", from.seq)?;
         }
+        if *dropped > 0 {
+            writeln!(
+                f,
+                "The first {} dropped by retention; what follows hangs on the hash that is left.",
+                count(*dropped, "row")
+            )?;
+        }
         match proven {
             Some(signed) => {
                 let head = &signed.head;
@@ -73,13 +90,19 @@ impl fmt::Display for Report {
                 writeln!(f, "Proven up to row {}: {by} signed it on {at}.", head.seq)?;
                 let open = to.seq.saturating_sub(head.seq);
                 if open > 0 {
-                    writeln!(f, "After it: {}, consistent in itself, and nobody else has signed it yet.", count(open, "row"))?;
+                    writeln!(f, "After it: {} that nobody else has signed yet.", count(open, "row"))?;
                 }
             }
             None if *unchecked > 0 => {
-                writeln!(f, "Nothing is proven by others: {} not checked, for want of the other side's key.", count(*unchecked as u64, "signature"))?;
+                writeln!(
+                    f,
+                    "Nothing is proven by others: {} not checked, for want of the other side's key.",
+                    count(*unchecked as u64, "signature")
+                )?;
             }
-            None => writeln!(f, "Nothing is proven by others: the other side has signed no head of these rows.")?,
+            None => {
+                writeln!(f, "Nothing is proven by others: the other side has signed no head up to there.")?;
+            }
         }
         Ok(())
     }
@@ -93,7 +116,8 @@ fn count(number: u64, what: &str) -> String {
 /// A timeline; `people` are the actors as people know them, row by row.
 pub(crate) fn timeline(rows: &[Row], people: &[String]) -> String {
     let mut out = String::new();
-    let joined: [(&str, fn(&Row) -> &Option<String>); 5] = [
+    type Field = fn(&Row) -> &Option<String>;
+    let joined: [(&str, Field); 5] = [
         ("issue", |row| &row.issue),
         ("feature", |row| &row.feature),
         ("run", |row| &row.run),

@@ -21,6 +21,8 @@ pub struct Report {
     pub to: Head,
     /// Rows that were read.
     pub rows: u64,
+    /// Rows that retention dropped, before those: their last hash is left.
+    pub dropped: u64,
     /// The last head that the other side signed, among the rows up to `to`. Nothing up to it was changed or removed.
     pub proven: Option<Countersignature>,
     /// Signatures that were not looked at, because no key of the other side was given.
@@ -35,6 +37,7 @@ impl Report {
             from,
             to: walk.at,
             rows: walk.rows,
+            dropped: walk.dropped,
             proven: walk.proven,
             unchecked: checked.unchecked,
             fault: result.err().or(checked.bad),
@@ -44,7 +47,15 @@ impl Report {
     /// Nothing could be read.
     pub(crate) fn unreadable(fault: Fault) -> Self {
         let nowhere = Head { chain: String::new(), seq: 0, hash: RowHash::genesis("") };
-        Self { from: nowhere.clone(), to: nowhere, rows: 0, proven: None, unchecked: 0, fault: Some(fault) }
+        Self {
+            from: nowhere.clone(),
+            to: nowhere,
+            rows: 0,
+            dropped: 0,
+            proven: None,
+            unchecked: 0,
+            fault: Some(fault),
+        }
     }
 }
 

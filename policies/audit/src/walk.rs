@@ -68,6 +68,8 @@ pub(crate) struct Walk {
     start: Head,
     /// Rows read.
     pub(crate) rows: u64,
+    /// Rows skipped.
+    pub(crate) dropped: u64,
     /// The last signature that a row was found for.
     pub(crate) proven: Option<Countersignature>,
     /// Signatures by rows still to come.
@@ -79,7 +81,7 @@ impl Walk {
     pub(crate) fn new(at: Head, mut signatures: Vec<Countersignature>) -> Self {
         signatures.sort_by_key(|signed| signed.head.seq);
         signatures.retain(|signed| signed.head.seq > at.seq);
-        Self { start: at.clone(), at, rows: 0, proven: None, signatures: signatures.into() }
+        Self { start: at.clone(), at, rows: 0, dropped: 0, proven: None, signatures: signatures.into() }
     }
 
     /// Follows everything that `next` yields. The first that does not follow is the fault.
@@ -112,6 +114,7 @@ impl Walk {
         while self.signatures.front().is_some_and(|signed| signed.head.seq < seq) {
             self.signatures.pop_front();
         }
+        self.dropped += seq.saturating_sub(self.at.seq);
         self.at.seq = seq;
         self.at.hash = hash;
         self.compare()
@@ -191,7 +194,8 @@ impl Walk {
             let replaced = if rest_follows && self.rows > 0 { seq - 1 } else { seq };
             return Ok(fault(replaced, Damage::Replaced));
         }
-        let from = (seq + 1..=seq + MOST_SHIFTED).find(|from| row.computed_as(*from, row.previous) == row.hash);
+        let from =
+            (seq + 1..=seq + MOST_SHIFTED).find(|from| row.computed_as(*from, row.previous) == row.hash);
         Ok(match from {
             Some(from) => fault(seq, Damage::Removed { to: from - 1 }),
             None => fault(seq, Damage::Changed(None)),

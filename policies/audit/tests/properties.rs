@@ -1,5 +1,12 @@
 //! Any single change to any chain is found, and the first row that it touches is named.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::unreachable,
+    reason = "a test that cannot go on panics"
+)]
+
 mod common;
 
 use common::{DISARM, bot_keys, chain, proof};
@@ -39,7 +46,8 @@ fn damaged(rows: i64, signed: i64) -> Connection {
     connection
 }
 
-const COPY: &str = "at, kind, actor, issue, feature, run, call, approval, payload, previous, hash FROM audit_chain";
+const COPY: &str =
+    "at, kind, actor, issue, feature, run, call, approval, payload, previous, hash FROM audit_chain";
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]

@@ -63,7 +63,17 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // The rules by which work is assigned are data of the board, written down in the configuration.
     ("deploy/config", &["instance/board"]),
     // Worktrees are measured against git itself, so their port is called and not the binary.
-    ("deploy/bench", &["instance/api", "instance/board", "instance/git", "instance/worktrees", "policies/audit", "instance/sqlite"]),
+    (
+        "deploy/bench",
+        &[
+            "instance/api",
+            "instance/board",
+            "instance/git",
+            "instance/worktrees",
+            "policies/audit",
+            "instance/sqlite",
+        ],
+    ),
     ("deploy/xtask", &[]),
 ];
 

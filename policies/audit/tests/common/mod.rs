@@ -1,12 +1,20 @@
 //! A chain in memory, and ways to damage it.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part of this")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on panics"
+)]
 
 use std::path::Path;
 
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use jiff::Timestamp;
-use qd_audit::{About, Actor, Entry, Kind, Report, SCHEMA, append, begin, head, keep, pseudonym, sign, verify};
+use qd_audit::{
+    About, Actor, Entry, Kind, Report, SCHEMA, append, begin, head, keep, pseudonym, sign, verify,
+};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
