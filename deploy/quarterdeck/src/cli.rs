@@ -1,10 +1,14 @@
 //! The command line.
 
+mod audit;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use qd_board::{Dependency, HitKind, PlanMode, Size};
 use qd_types::{FeatureId, InstanceName, PersonId, RepositoryName, RunId, Stage};
+
+pub use audit::AuditVerb;
 
 /// Coordinates autonomous software teams: boards, coding agents in git worktrees, approvals by people.
 #[derive(Debug, Parser)]
@@ -106,6 +110,9 @@ pub enum Verb {
     Approve(Ballot),
     /// Say no to what is asked
     Deny(Ballot),
+    /// The audit trail: proof that nothing was changed, and what led to what
+    #[command(subcommand)]
+    Audit(AuditVerb),
     /// The configuration
     #[command(subcommand)]
     Config(ConfigVerb),

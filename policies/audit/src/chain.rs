@@ -25,7 +25,7 @@ pub fn head(connection: &Connection) -> Result<Head, AuditError> {
     stored(connection)?.ok_or(AuditError::NotBegun)
 }
 
-fn stored(connection: &Connection) -> Result<Option<Head>, AuditError> {
+pub(crate) fn stored(connection: &Connection) -> Result<Option<Head>, AuditError> {
     let head = connection
         .prepare_cached("SELECT chain, seq, hash FROM audit_head")?
         .query_row([], |row| {

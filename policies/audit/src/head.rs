@@ -73,6 +73,11 @@ impl Countersignature {
     }
 }
 
+/// A public key, from 64 lower-case hex digits.
+pub fn public_key(text: &str) -> Result<VerifyingKey, String> {
+    VerifyingKey::from_bytes(&from_hex(text)?).map_err(|_| format!("{text} is not an Ed25519 public key"))
+}
+
 /// Signs another chain's head.
 pub fn sign(head: Head, by: &str, at: Timestamp, key: &SigningKey) -> Countersignature {
     let at = at.as_millisecond();

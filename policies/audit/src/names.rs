@@ -14,6 +14,9 @@ use crate::{
 /// Bytes of randomness in a pseudonym. A clash is refused by the table.
 const BYTES: usize = 8;
 
+/// Bytes of a pseudonym as text.
+pub(crate) const LENGTH: usize = 2 + 2 * BYTES;
+
 /// The name of a person in the chain: `p-` and 16 hex digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pseudonym(String);

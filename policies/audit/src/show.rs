@@ -1,11 +1,11 @@
 //! All rows about one approval, run or feature, joined: issue, feature, run, tool call, card, people, effect.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, str::FromStr};
 
-use qd_types::{ApprovalId, FeatureId, RunId};
+use qd_types::{ApprovalId, FeatureId, IdError, RunId};
 use rusqlite::Connection;
 
-use crate::{Actor, AuditError, Kind, Pseudonym, Row, archive, name_of, text};
+use crate::{Actor, AuditError, Kind, Pseudonym, Row, archive, name_of, names::LENGTH, text};
 
 /// What to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,19 @@ pub enum Of {
     Run(RunId),
     /// One feature with all its runs.
     Feature(FeatureId),
+}
+
+impl FromStr for Of {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        if text.contains('/') {
+            text.parse().map(Self::Approval)
+        } else if text.contains('.') {
+            text.parse().map(Self::Run)
+        } else {
+            text.parse().map(Self::Feature)
+        }
+    }
 }
 
 /// The rows about `of`, oldest first, from the segment files in `segments` and from the database.
@@ -70,7 +83,27 @@ pub fn timeline(connection: &Connection, rows: &[Row]) -> Result<String, AuditEr
     for row in rows {
         people.push(who(connection, &row.actor)?);
     }
-    Ok(text::timeline(rows, &people))
+    named(connection, &text::timeline(rows, &people))
+}
+
+/// Puts names where texts hold pseudonyms that still stand for somebody.
+fn named(connection: &Connection, text: &str) -> Result<String, AuditError> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("p-") {
+        let (before, from) = rest.split_at(start);
+        out.push_str(before);
+        let candidate = from.get(..LENGTH).and_then(|text| text.parse::<Pseudonym>().ok());
+        let name = candidate.map(|pseudonym| name_of(connection, &pseudonym)).transpose()?.flatten();
+        let (told, taken) = match &name {
+            Some(name) => (name.as_str(), LENGTH),
+            None => ("p-", 2),
+        };
+        out.push_str(told);
+        rest = from.get(taken..).unwrap_or_default();
+    }
+    out.push_str(rest);
+    Ok(out)
 }
 
 /// "theo", "alpha", "the agent of A-142.1", "p-… (erased)".

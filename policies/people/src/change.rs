@@ -1,5 +1,7 @@
 //! What is recorded of a change, and what the executor does around it, all in the change's own transaction.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use qd_types::{PersonId, Role};
 use rusqlite::Connection;
@@ -94,6 +96,36 @@ pub enum What {
     /// All that was stored about them is deleted with this transaction. The host forgets their name after it has recorded
     /// this, in the map of pseudonyms for one.
     Erased,
+}
+
+impl fmt::Display for What {
+    /// What was done, as a timeline says it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let with = |roles: Vec<String>| {
+            if roles.is_empty() { "without a role".to_owned() } else { format!("as {}", roles.join(", ")) }
+        };
+        match self {
+            Self::Invited { roles } => {
+                let roles = roles.iter().map(|(scope, role)| format!("{role} in {scope}")).collect();
+                write!(f, "invited {}", with(roles))
+            }
+            Self::InvitedAgain => f.write_str("invited again"),
+            Self::Accepted => f.write_str("took up the invitation, and set a passphrase"),
+            Self::Configured { roles } => {
+                write!(f, "named by the configuration {}", with(roles.iter().map(Role::to_string).collect()))
+            }
+            Self::RoleGiven { scope, role } => write!(f, "given the role {role} in {scope}"),
+            Self::RoleTaken { scope, role } => write!(f, "lost the role {role} in {scope}"),
+            Self::Linked { service } => write!(f, "linked an identity at {service}"),
+            Self::Unlinked { service } => write!(f, "unlinked an identity at {service}"),
+            Self::TokenMade { kind } => write!(f, "got a {kind}"),
+            Self::TokenEnded { kind } => write!(f, "ended a {kind}"),
+            Self::Throttled { failures } => write!(f, "gave {failures} wrong passphrases in a row"),
+            Self::Disabled => f.write_str("shut out"),
+            Self::Removed => f.write_str("removed"),
+            Self::Erased => f.write_str("erased"),
+        }
+    }
 }
 
 /// Why the host refused. The change does not happen then.

@@ -20,7 +20,6 @@ pub enum PeopleError {
         /// Who.
         person: PersonId,
         /// What can't be.
-        #[source]
         illegal: IllegalState,
         /// The way out.
         hint: &'static str,
