@@ -4,7 +4,9 @@ use std::{path::Path, time::Instant};
 
 use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
-use qd_audit::{About, Actor, AuditError, Entry, Kind, SCHEMA, append, begin, head, keep, sign, verify};
+use qd_audit::{
+    About, Actor, AuditError, Entry, Kind, SCHEMA, Signer, append, begin, head, keep, sign, verify,
+};
 use qd_sqlite::Db;
 use serde_json::{Map, json};
 
@@ -39,24 +41,26 @@ pub async fn verify_rows(figures: &mut Figures) -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
     let db = Db::open(&folder.path().join("audit.db"), &[SCHEMA])?;
     let key = SigningKey::from_bytes(&[7; 32]);
-    let keys = [key.verifying_key()];
+    let signers = [Signer { name: "bot".to_owned(), key: key.verifying_key() }];
     db.write(|tx| begin(tx, "alpha")).await?;
     for batch in 0..ROWS / BATCH {
         let entries: Vec<Entry> =
             (batch * BATCH..(batch + 1) * BATCH).map(entry).collect::<Result<_, Failure>>()?;
-        let (key, keys) = (key.clone(), keys);
+        let (key, signers) = (key.clone(), signers.clone());
         db.write(move |tx| {
             for entry in &entries {
                 append(tx, entry)?;
             }
-            keep(tx, &sign(head(tx)?, "bot", Timestamp::now(), &key), &keys)
+            keep(tx, &sign(head(tx)?, "bot", Timestamp::now(), &key), &signers)
         })
         .await?;
     }
     let mut rates = Vec::new();
     for _ in 0..ROUNDS {
         let begun = Instant::now();
-        let report = db.read(move |c| verify(c, Path::new("segments"), &keys, &[])).await.map_err(boxed)?;
+        let signers = signers.clone();
+        let report =
+            db.read(move |c| verify(c, Path::new("segments"), &signers, &[])).await.map_err(boxed)?;
         rates.push(ROWS as f64 / begun.elapsed().as_secs_f64());
         if report.fault.is_some() || report.proven.is_none() || report.rows != ROWS {
             return Err(report.to_string().into());

@@ -7,14 +7,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ed25519_dalek::VerifyingKey;
 use jiff::{SignedDuration, Timestamp};
 use qd_sqlite::Db;
 use rusqlite::{Connection, params};
 use serde_json::{Map, json};
 
 use crate::{
-    About, Actor, AuditError, Damage, Entry, Fault, Head, Kind, Row, RowHash, append, chain,
+    About, Actor, AuditError, Damage, Entry, Fault, Head, Kind, Row, RowHash, Signer, append, chain,
     file::{Reader, Writer, stored_rows},
     head,
     rows::{COLUMNS, Found, decode},
@@ -245,18 +244,18 @@ impl Segment {
     pub(crate) fn follow(
         &self,
         folder: &Path,
-        keys: &[VerifyingKey],
+        signers: &[Signer],
         walk: &mut Walk,
     ) -> Result<Result<(), Fault>, AuditError> {
         let path = folder.join(&self.file);
-        let result = self.follow_file(&path, keys, walk)?;
+        let result = self.follow_file(&path, signers, walk)?;
         Ok(result.map_err(|fault| Fault { file: Some(path), ..fault }))
     }
 
     fn follow_file(
         &self,
         path: &Path,
-        keys: &[VerifyingKey],
+        signers: &[Signer],
         walk: &mut Walk,
     ) -> Result<Result<(), Fault>, AuditError> {
         let not = |problem: &str| Ok(Err(fault(self.first, Damage::File(problem.to_owned()))));
@@ -268,7 +267,7 @@ impl Segment {
         if reader.start != walk.at {
             return not("it holds other rows than were archived in it");
         }
-        let bad = verify::check(std::mem::take(&mut reader.signatures), keys).bad;
+        let bad = verify::check(std::mem::take(&mut reader.signatures), signers).bad;
         if let Err(fault) = walk.follow(&mut || reader.next_row())? {
             return Ok(Err(fault));
         }

@@ -7,12 +7,11 @@ use std::{
     path::Path,
 };
 
-use ed25519_dalek::VerifyingKey;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AuditError, Countersignature, Damage, Fault, Head, Report, Row, RowHash, archive, chain, head,
+    AuditError, Countersignature, Damage, Fault, Head, Report, Row, RowHash, Signer, archive, chain, head,
     rows::{COLUMNS, Found, decode},
     verify,
     walk::{Walk, fault},
@@ -181,13 +180,13 @@ impl<R: BufRead> Reader<R> {
     }
 }
 
-/// Verifies a file on its own: an export, or an archived segment. Without `keys` its signatures prove nothing.
-pub fn verify_file(lines: impl BufRead, keys: &[VerifyingKey]) -> Result<Report, AuditError> {
+/// Verifies a file on its own: an export, or an archived segment. Without `signers` its signatures prove nothing.
+pub fn verify_file(lines: impl BufRead, signers: &[Signer]) -> Result<Report, AuditError> {
     let mut reader = match Reader::open(lines)? {
         Ok(reader) => reader,
         Err(fault) => return Ok(Report::unreadable(fault)),
     };
-    let mut checked = verify::check(std::mem::take(&mut reader.signatures), keys);
+    let mut checked = verify::check(std::mem::take(&mut reader.signatures), signers);
     let mut walk = Walk::new(reader.start.clone(), std::mem::take(&mut checked.valid));
     let mut result = walk.follow(&mut || reader.next_row())?;
     if result.is_ok() {

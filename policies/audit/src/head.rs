@@ -1,7 +1,7 @@
 //! Heads and the other side's signatures on them. The bot signs the instance's heads and the instance the bot's: who wants
 //! to rewrite a chain needs both machines.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use jiff::Timestamp;
@@ -61,21 +61,41 @@ impl Countersignature {
             .hash()
     }
 
-    /// Whether one of `keys` made it. The error says what is wrong.
-    pub(crate) fn check(&self, keys: &[VerifyingKey]) -> Result<(), String> {
-        let key = keys
-            .iter()
-            .find(|key| key.as_bytes() == &self.key)
-            .ok_or_else(|| format!("the key {} is not one of the other side's", to_hex(&self.key)))?;
+    /// Whether it is by one of `signers`, who are not the chain's own executor. `None`: its signer is not among them.
+    pub(crate) fn check(&self, signers: &[Signer]) -> Option<Result<(), String>> {
+        let theirs = |signer: &&Signer| signer.name == self.by;
+        let mut keys = signers.iter().filter(theirs).map(|signer| &signer.key).peekable();
+        keys.peek()?;
+        if self.by == self.head.chain {
+            return Some(Err("nobody signs a head of their own chain".to_owned()));
+        }
+        let Some(key) = keys.find(|key| key.as_bytes() == &self.key) else {
+            return Some(Err(format!("{} is not a key of {}", to_hex(&self.key), self.by)));
+        };
         let statement = Self::statement(&self.head, &self.by, self.at);
-        key.verify_strict(statement.as_bytes(), &Signature::from_bytes(&self.signature))
-            .map_err(|_| "it does not fit what it signs".to_owned())
+        let fits = key.verify_strict(statement.as_bytes(), &Signature::from_bytes(&self.signature));
+        Some(fits.map_err(|_| "it does not fit what it signs".to_owned()))
     }
 }
 
-/// A public key, from 64 lower-case hex digits.
-pub fn public_key(text: &str) -> Result<VerifyingKey, String> {
-    VerifyingKey::from_bytes(&from_hex(text)?).map_err(|_| format!("{text} is not an Ed25519 public key"))
+/// Whose signatures count. One who changed keys is listed with each of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signer {
+    /// `bot`, or an instance's name.
+    pub name: String,
+    /// Their public key.
+    pub key: VerifyingKey,
+}
+
+impl FromStr for Signer {
+    type Err = String;
+    /// `NAME=KEY`, the key as 64 lower-case hex digits.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, key) = text.split_once('=').ok_or_else(|| format!("{text:?} is not NAME=KEY"))?;
+        let key = VerifyingKey::from_bytes(&from_hex(key)?)
+            .map_err(|_| format!("{key} is not an Ed25519 public key"))?;
+        Ok(Self { name: name.to_owned(), key })
+    }
 }
 
 /// Signs another chain's head.
@@ -85,15 +105,16 @@ pub fn sign(head: Head, by: &str, at: Timestamp, key: &SigningKey) -> Countersig
     Countersignature { head, by: by.to_owned(), at, key: key.verifying_key().to_bytes(), signature }
 }
 
-/// Keeps the other side's signature on a head of this chain. It has to be by one of `keys`, on a row as it stands here. A
+/// Keeps the other side's signature on a head of this chain. It has to be by one of `signers`, on a row as it stands here. A
 /// head that was archived meanwhile is kept as well; `verify` looks at it again.
-pub fn keep(tx: &Connection, signed: &Countersignature, keys: &[VerifyingKey]) -> Result<(), AuditError> {
+pub fn keep(tx: &Connection, signed: &Countersignature, signers: &[Signer]) -> Result<(), AuditError> {
     let refused = |problem: String| AuditError::Signature {
         by: signed.by.clone(),
         head: Box::new(signed.head.clone()),
         problem,
     };
-    signed.check(keys).map_err(refused)?;
+    let unknown = || Err(format!("no key of {} is known here", signed.by));
+    signed.check(signers).unwrap_or_else(unknown).map_err(refused)?;
     let own = chain::head(tx)?;
     if own.chain != signed.head.chain || signed.head.seq > own.seq || signed.head.seq == 0 {
         return Err(refused(format!("this chain ends at {own}")));

@@ -16,16 +16,13 @@ mod text;
 mod verify;
 mod walk;
 
-/// The keys of signatures on heads.
-pub use ed25519_dalek::{SigningKey, VerifyingKey};
-
 pub use archive::{Archived, Retention, archive};
 pub use chain::{append, begin, head};
 pub use entry::{About, Actor, Entry, Kind, MAX_PAYLOAD};
 pub use error::AuditError;
 pub use file::{export, verify_file};
 pub use hash::RowHash;
-pub use head::{Countersignature, Head, keep, public_key, sign, signatures, witness, witnessed};
+pub use head::{Countersignature, Head, Signer, keep, sign, signatures, witness, witnessed};
 pub use names::{Pseudonym, erase, name_of, pseudonym};
 pub use offline::{ChainFile, segments_beside};
 pub use rows::Row;

@@ -6,10 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ed25519_dalek::VerifyingKey;
 use rusqlite::Connection;
 
-use crate::{AuditError, Countersignature, Of, Report, Row, chain, file, head, show, verify};
+use crate::{AuditError, Countersignature, Of, Report, Row, Signer, chain, file, head, show, verify};
 
 /// Where a database's archived segments lie: in the folder `audit` beside it.
 pub fn segments_beside(database: &Path) -> PathBuf {
@@ -44,12 +43,8 @@ impl ChainFile {
     }
 
     /// See [`crate::verify`].
-    pub fn verify(
-        &self,
-        keys: &[VerifyingKey],
-        witnesses: &[Countersignature],
-    ) -> Result<Report, AuditError> {
-        verify::verify(&self.connection, &self.segments, keys, witnesses)
+    pub fn verify(&self, signers: &[Signer], witnesses: &[Countersignature]) -> Result<Report, AuditError> {
+        verify::verify(&self.connection, &self.segments, signers, witnesses)
     }
 
     /// See [`crate::witnessed`].

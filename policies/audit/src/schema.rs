@@ -17,9 +17,6 @@ CREATE TABLE audit_chain (
     previous BLOB NOT NULL CHECK (length(previous) = 32),
     hash BLOB NOT NULL CHECK (length(hash) = 32)
 ) STRICT;
-CREATE INDEX audit_chain_approval ON audit_chain (approval) WHERE approval IS NOT NULL;
-CREATE INDEX audit_chain_run ON audit_chain (run) WHERE run IS NOT NULL;
-CREATE INDEX audit_chain_feature ON audit_chain (feature) WHERE feature IS NOT NULL;
 
 CREATE TABLE audit_head (
     one INTEGER PRIMARY KEY CHECK (one = 1),

@@ -93,16 +93,16 @@ impl fmt::Display for Report {
                     writeln!(f, "After it: {} that nobody else has signed yet.", count(open, "row"))?;
                 }
             }
-            None if *unchecked > 0 => {
-                writeln!(
-                    f,
-                    "Nothing is proven by others: {} not checked, for want of the other side's key.",
-                    count(*unchecked as u64, "signature")
-                )?;
-            }
             None => {
-                writeln!(f, "Nothing is proven by others: the other side has signed no head up to there.")?;
+                writeln!(f, "Nothing is proven by others: no head up to there has a signature that counts.")?;
             }
+        }
+        if *unchecked > 0 {
+            writeln!(
+                f,
+                "Not looked at, for want of the signer's key: {}.",
+                count(*unchecked as u64, "signature")
+            )?;
         }
         Ok(())
     }

@@ -3,11 +3,10 @@
 
 use std::path::Path;
 
-use ed25519_dalek::VerifyingKey;
 use rusqlite::{Connection, Transaction};
 
 use crate::{
-    AuditError, Countersignature, Damage, Fault, Head, RowHash, archive, chain, head,
+    AuditError, Countersignature, Damage, Fault, Head, RowHash, Signer, archive, chain, head,
     rows::{COLUMNS, decode},
     walk::{Walk, fault},
 };
@@ -25,7 +24,7 @@ pub struct Report {
     pub dropped: u64,
     /// The last head that the other side signed, among the rows up to `to`. Nothing up to it was changed or removed.
     pub proven: Option<Countersignature>,
-    /// Signatures that were not looked at, because no key of the other side was given.
+    /// Signatures that were not looked at, because no key of their signer was given.
     pub unchecked: usize,
     /// What is wrong first. `None`: nothing.
     pub fault: Option<Fault>,
@@ -66,14 +65,14 @@ pub(crate) struct Checked {
     pub(crate) bad: Option<Fault>,
 }
 
-/// Looks at every signature. With no key at all none is looked at; with any, one that does not fit is a fault.
-pub(crate) fn check(signatures: Vec<Countersignature>, keys: &[VerifyingKey]) -> Checked {
+/// Looks at every signature whose signer's key is known. One that does not fit is a fault.
+pub(crate) fn check(signatures: Vec<Countersignature>, signers: &[Signer]) -> Checked {
     let mut checked = Checked { valid: Vec::new(), unchecked: 0, bad: None };
     for signed in signatures {
-        match signed.check(keys) {
-            _ if keys.is_empty() => checked.unchecked += 1,
-            Ok(()) => checked.valid.push(signed),
-            Err(problem) => {
+        match signed.check(signers) {
+            None => checked.unchecked += 1,
+            Some(Ok(())) => checked.valid.push(signed),
+            Some(Err(problem)) => {
                 let damage = Damage::Signature { by: signed.by, problem };
                 checked.bad.get_or_insert(fault(signed.head.seq, damage));
             }
@@ -87,13 +86,13 @@ pub(crate) fn snapshot(connection: &Connection) -> Result<Option<Transaction<'_>
     Ok(if connection.is_autocommit() { Some(connection.unchecked_transaction()?) } else { None })
 }
 
-/// Verifies the chain of a database. `segments` is the folder of its archived segments, `keys` are the other side's (old
-/// ones too), `witnesses` are signatures that the other side kept ([`crate::witnessed`]): who can write this database can
+/// Verifies the chain of a database. `segments` is the folder of its archived segments, `signers` are the other side
+/// (with old keys too), `witnesses` are signatures that the other side kept ([`crate::witnessed`]): who can write this database can
 /// delete signatures from it, but not those.
 pub fn verify(
     connection: &Connection,
     segments: &Path,
-    keys: &[VerifyingKey],
+    signers: &[Signer],
     witnesses: &[Countersignature],
 ) -> Result<Report, AuditError> {
     let _snapshot = snapshot(connection)?;
@@ -108,9 +107,9 @@ pub fn verify(
         Err(error) => return Err(error),
     };
     signatures.extend(witnesses.iter().filter(|signed| signed.head.chain == noted.chain).cloned());
-    let mut checked = check(signatures, keys);
+    let mut checked = check(signatures, signers);
     let mut walk = Walk::new(start.clone(), std::mem::take(&mut checked.valid));
-    let mut result = archived(connection, segments, keys, &mut walk)?;
+    let mut result = archived(connection, segments, signers, &mut walk)?;
     if result.is_ok() {
         let mut statement =
             connection.prepare_cached(&format!("SELECT {COLUMNS} FROM audit_chain ORDER BY seq"))?;
@@ -126,7 +125,7 @@ pub fn verify(
 fn archived(
     connection: &Connection,
     folder: &Path,
-    keys: &[VerifyingKey],
+    signers: &[Signer],
     walk: &mut Walk,
 ) -> Result<Result<(), Fault>, AuditError> {
     for segment in archive::segments(connection)? {
@@ -137,7 +136,7 @@ fn archived(
         }
         let result = match segment.dropped_at {
             Some(_) => walk.skip(segment.last, segment.hash),
-            None => segment.follow(folder, keys, walk)?,
+            None => segment.follow(folder, signers, walk)?,
         };
         if let Err(fault) = result {
             return Ok(Err(fault));

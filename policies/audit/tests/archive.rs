@@ -123,7 +123,7 @@ async fn a_file_edited_behind_its_back_is_found_out() {
     insta::assert_snapshot!(site.report().await.to_string(), @"
     The chain of alpha is broken: row 3 was changed: its content does not give its hash.
     Up to row 2 of alpha (b2805c4) it is whole; 2 rows read.
-    Nothing is proven by others: the other side has signed no head up to there.
+    Nothing is proven by others: no head up to there has a signature that counts.
     ");
 }
 
@@ -161,7 +161,7 @@ async fn old_rows_go_to_files_that_are_verified_with_the_rest() {
     insta::assert_snapshot!(verify_file(&second[..], &bot_keys()).unwrap().to_string(), @"
     The chain of alpha is whole: 3 rows read, up to row 9 of alpha (8e661ff).
     Rows up to 6 are not here; what follows hangs on the hash of row 6 of alpha (92b49d0).
-    Nothing is proven by others: the other side has signed no head up to there.
+    Nothing is proven by others: no head up to there has a signature that counts.
     ");
     let whole = site
         .db()
@@ -188,21 +188,21 @@ async fn a_segment_that_was_touched_is_found() {
     insta::assert_snapshot!(report(&good.replace("step 3", "step 8")).await, @"
     The chain of alpha is broken: …/audit-alpha-000000000001-000000000006.jsonl: row 3 was changed: its content does not give its hash.
     Up to row 2 of alpha (b2805c4) it is whole; 2 rows read.
-    Nothing is proven by others: the other side has signed no head up to there.
+    Nothing is proven by others: no head up to there has a signature that counts.
     ");
     let shorter: String =
         good.lines().filter(|line| !line.contains("step 6")).map(|line| format!("{line}\n")).collect();
     insta::assert_snapshot!(report(&shorter).await, @"
     The chain of alpha is broken: …/audit-alpha-000000000001-000000000006.jsonl: row 6 is missing at the end: truncated.
     Up to row 5 of alpha (238de49) it is whole; 5 rows read.
-    Nothing is proven by others: the other side has signed no head up to there.
+    Nothing is proven by others: no head up to there has a signature that counts.
     ");
     std::fs::remove_file(&file).unwrap();
     let gone = site.report().await.to_string().replace(site.segments().to_str().unwrap(), "…");
     insta::assert_snapshot!(gone, @"
     The chain of alpha is broken: …/audit-alpha-000000000001-000000000006.jsonl: at row 1: it is gone.
     Up to row 0 of alpha (1a652a4) it is whole; 0 rows read.
-    Nothing is proven by others: the other side has signed no head up to there.
+    Nothing is proven by others: no head up to there has a signature that counts.
     ");
 }
 
@@ -235,7 +235,7 @@ async fn a_segment_is_dropped_after_its_days_and_its_hash_stays() {
     insta::assert_snapshot!(export.to_string(), @"
     The chain of alpha is whole: 6 rows read, up to row 12 of alpha (31f481a).
     Rows up to 6 are not here; what follows hangs on the hash of row 6 of alpha (92b49d0).
-    Nothing is proven by others: the other side has signed no head up to there.
+    Nothing is proven by others: no head up to there has a signature that counts.
     ");
 }
 

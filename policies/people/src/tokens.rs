@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::{People, PeopleError, What, lookup};
+use crate::{People, PeopleError, What, lookup, people::plain};
 
 /// Bytes of randomness.
 const BYTES: usize = 32;
@@ -84,6 +84,7 @@ impl People<'_> {
         label: &str,
         lasts: SignedDuration,
     ) -> Result<SecretString, PeopleError> {
+        plain("a label", label)?;
         self.at_once(|| {
             self.active(person)?;
             let (token, hash) = fresh(kind.prefix())?;

@@ -63,6 +63,7 @@ fn an_invitation_works_once_and_not_for_ever() {
     let fleet = Fleet::with_owner();
     let first = fleet.people(0).invite(&id("mira"), "Mira", &[]).unwrap();
     let second = fleet.people(1).invite_again(&id("mira")).unwrap();
+    insta::assert_snapshot!(refusal(fleet.people(1).invite(&id("theo"), "The\u{1b}o", &[])), @"a name is 1 to 100 characters, none of them a control character");
     assert_eq!(second.expires_at, at(1 + 48 * 3600));
     let accept =
         |second: i64, token: &SecretString| fleet.people(second).accept(token.expose_secret(), hash());

@@ -12,9 +12,10 @@ pub enum AuditVerb {
         /// An export or an archived segment, instead of the chains of this fleet
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
-        /// A public key of the other side, 64 hex digits; without one, signatures are not looked at
-        #[arg(long = "key", value_name = "KEY", value_parser = qd_audit::public_key)]
-        keys: Vec<qd_audit::VerifyingKey>,
+        /// A public key of who signs heads of these chains (bot=64 hex digits); without it, their signatures are not
+        /// looked at
+        #[arg(long = "key", value_name = "NAME=KEY")]
+        keys: Vec<qd_audit::Signer>,
     },
     /// What led to it, who decided, and what came of it
     Show {

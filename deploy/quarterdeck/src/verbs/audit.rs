@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use qd_audit::{AuditError, ChainFile, Countersignature, Of, Report, VerifyingKey};
+use qd_audit::{AuditError, ChainFile, Countersignature, Of, Report, Signer};
 use serde_json::json;
 
 use super::Done;
@@ -63,14 +63,14 @@ fn of_chain(chain: &ChainFile) -> impl Fn(AuditError) -> UserError {
 }
 
 /// Verifies each chain, with what the others have signed of it.
-fn verify(chains: &[ChainFile], keys: &[VerifyingKey]) -> Result<Vec<Report>, UserError> {
+fn verify(chains: &[ChainFile], signers: &[Signer]) -> Result<Vec<Report>, UserError> {
     let mut reports = Vec::new();
     for chain in chains {
         let mut witnesses: Vec<Countersignature> = Vec::new();
         for other in chains.iter().filter(|other| other.name() != chain.name()) {
             witnesses.extend(other.witnessed(chain.name()).map_err(of_chain(other))?);
         }
-        reports.push(chain.verify(keys, &witnesses).map_err(of_chain(chain))?);
+        reports.push(chain.verify(signers, &witnesses).map_err(of_chain(chain))?);
     }
     Ok(reports)
 }

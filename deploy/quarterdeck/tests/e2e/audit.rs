@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use ed25519_dalek::SigningKey;
 use qd_audit::{
-    About, Actor, AuditError, Entry, Kind, SCHEMA, SigningKey, append, begin, head, keep, sign, witness,
+    About, Actor, AuditError, Entry, Kind, SCHEMA, Signer, append, begin, head, keep, sign, witness,
 };
 use qd_sqlite::Db;
 use serde_json::{Map, json};
@@ -16,8 +17,10 @@ fn key(number: u8) -> SigningKey {
     SigningKey::from_bytes(&[number; 32])
 }
 
-fn hex(key: &SigningKey) -> String {
-    key.verifying_key().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+fn signer(name: &str, key: &SigningKey) -> (Signer, String) {
+    let hex: String = key.verifying_key().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = format!("{name}={hex}");
+    (text.parse().unwrap(), text)
 }
 
 async fn fill(file: &Path, chain: &'static str, texts: &'static [(Kind, &'static str)]) -> Db {
@@ -63,10 +66,10 @@ async fn project() -> Project {
     let at = jiff::Timestamp::from_second(1_780_000_100).unwrap();
     let bots_head = bot.read(head).await.unwrap();
     let signed = alpha.write(move |tx| witness(tx, bots_head, "alpha", at, &key(1))).await.unwrap();
-    bot.write(move |tx| keep(tx, &signed, &[key(1).verifying_key()])).await.unwrap();
+    bot.write(move |tx| keep(tx, &signed, &[signer("alpha", &key(1)).0])).await.unwrap();
     let alphas_head = alpha.read(head).await.unwrap();
     let signed = sign(alphas_head, "bot", at, &key(2));
-    alpha.write(move |tx| keep(tx, &signed, &[key(2).verifying_key()])).await.unwrap();
+    alpha.write(move |tx| keep(tx, &signed, &[signer("bot", &key(2)).0])).await.unwrap();
     project
 }
 
@@ -81,7 +84,7 @@ fn refusal(project: &Project, args: &[&str]) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fleets_chains_are_proven_shown_and_exported() {
     let project = project().await;
-    let (one, two) = (hex(&key(1)), hex(&key(2)));
+    let (one, two) = (signer("alpha", &key(1)).1, signer("bot", &key(2)).1);
     insta::assert_snapshot!(project.ok(&["audit", "verify", "--key", &one, "--key", &two]), @"
     The chain of bot is whole: 4 rows read, up to row 4 of bot (75dff51).
     Proven up to row 4: alpha signed it on 2026-05-28 20:28:20Z.
@@ -133,7 +136,7 @@ fn a_fleet_without_a_trail_says_so() {
     let project = Project::new(&[("README.md", "# Words\n")]);
     std::fs::write(project.folder().join("quarterdeck.toml"), config("true", None)).unwrap();
     insta::assert_snapshot!(refusal(&project, &["audit", "verify"]), @"quarterdeck: no audit chain was begun below DIR/state");
-    insta::assert_snapshot!(refusal(&project, &["audit", "verify", "--key", "abc"]), @r#"
+    insta::assert_snapshot!(refusal(&project, &["audit", "verify", "--key", "bot=abc"]), @r#"
     error: invalid value 'abc' for '--key <KEY>': "abc" is not 64 lower-case hex digits
 
     For more information, try '--help'.

@@ -10,10 +10,10 @@
 
 use std::path::Path;
 
-use ed25519_dalek::{SigningKey, VerifyingKey};
+use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
 use qd_audit::{
-    About, Actor, Entry, Kind, Report, SCHEMA, append, begin, head, keep, pseudonym, sign, verify,
+    About, Actor, Entry, Kind, Report, SCHEMA, Signer, append, begin, head, keep, pseudonym, sign, verify,
 };
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -31,8 +31,8 @@ pub fn bot_key() -> SigningKey {
     SigningKey::from_bytes(&[7; 32])
 }
 
-pub fn bot_keys() -> Vec<VerifyingKey> {
-    vec![bot_key().verifying_key()]
+pub fn bot_keys() -> Vec<Signer> {
+    vec![Signer { name: "bot".to_owned(), key: bot_key().verifying_key() }]
 }
 
 pub fn at(second: i64) -> Timestamp {
