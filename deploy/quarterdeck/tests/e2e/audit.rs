@@ -119,7 +119,7 @@ async fn a_fleets_chains_are_proven_shown_and_exported() {
     insta::assert_snapshot!(refusal(&project, &["audit", "verify", "--file", path, "--key", &one]), @"
     The chain of bot is broken: row 2 was changed: its content does not give its hash.
     Up to row 1 of bot (b294479) it is whole; 1 row read.
-    Nothing is proven by others: the other side has signed no head up to there.
+    Nothing is proven by others: no head up to there has a signature that counts.
     quarterdeck: the audit trail is broken: keep the files as they are, and ask who could write them
     ");
     let json: serde_json::Value =
@@ -137,7 +137,7 @@ fn a_fleet_without_a_trail_says_so() {
     std::fs::write(project.folder().join("quarterdeck.toml"), config("true", None)).unwrap();
     insta::assert_snapshot!(refusal(&project, &["audit", "verify"]), @"quarterdeck: no audit chain was begun below DIR/state");
     insta::assert_snapshot!(refusal(&project, &["audit", "verify", "--key", "bot=abc"]), @r#"
-    error: invalid value 'abc' for '--key <KEY>': "abc" is not 64 lower-case hex digits
+    error: invalid value 'bot=abc' for '--key <NAME=KEY>': "abc" is not 64 lower-case hex digits
 
     For more information, try '--help'.
     "#);
