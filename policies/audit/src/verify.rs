@@ -62,7 +62,7 @@ impl Report {
 pub(crate) struct Checked {
     pub(crate) valid: Vec<Countersignature>,
     pub(crate) unchecked: usize,
-    pub(crate) bad: Option<Fault>,
+    bad: Option<Fault>,
 }
 
 /// Looks at every signature whose signer's key is known. One that does not fit is a fault.
@@ -107,9 +107,10 @@ pub fn verify(
         Err(error) => return Err(error),
     };
     signatures.extend(witnesses.iter().filter(|signed| signed.head.chain == noted.chain).cloned());
+    let kept = signatures.clone();
     let mut checked = check(signatures, signers);
     let mut walk = Walk::new(start.clone(), std::mem::take(&mut checked.valid));
-    let mut result = archived(connection, segments, signers, &mut walk)?;
+    let mut result = archived(connection, segments, &kept, &mut walk)?;
     if result.is_ok() {
         let mut statement =
             connection.prepare_cached(&format!("SELECT {COLUMNS} FROM audit_chain ORDER BY seq"))?;
@@ -125,7 +126,7 @@ pub fn verify(
 fn archived(
     connection: &Connection,
     folder: &Path,
-    signers: &[Signer],
+    kept: &[Countersignature],
     walk: &mut Walk,
 ) -> Result<Result<(), Fault>, AuditError> {
     for segment in archive::segments(connection)? {
@@ -136,7 +137,7 @@ fn archived(
         }
         let result = match segment.dropped_at {
             Some(_) => walk.skip(segment.last, segment.hash),
-            None => segment.follow(folder, signers, walk)?,
+            None => segment.follow(folder, kept, walk)?,
         };
         if let Err(fault) = result {
             return Ok(Err(fault));

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use common::{DISARM, at, bot_key, bot_keys, entry, step};
 use jiff::SignedDuration;
+use proptest::prelude::*;
 use qd_audit::{
     About, Actor, AuditError, Kind, Of, Report, Retention, SCHEMA, append, archive, begin, erase, export,
     head, keep, select, sign, timeline, verify, verify_file,
@@ -248,6 +249,27 @@ async fn a_broken_chain_is_not_archived() {
     let later = at(0) + SignedDuration::from_hours(24 * 60);
     let refused = archive(site.db(), &site.segments(), retention, &actor, later).await.unwrap_err();
     insta::assert_snapshot!(refused.to_string(), @"the audit chain is broken: row 3 was changed: its content does not give its hash; quarterdeck audit verify says what is still proven");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(32) })]
+
+    #[test]
+    fn any_changed_byte_of_a_segment_is_found(place in any::<prop::sample::Index>(), turn in 1..=255u8) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let report = runtime.block_on(async {
+            let site = filled().await;
+            site.archive(None, 40).await;
+            assert_eq!(site.report().await.fault, None);
+            let file = site.segments().join("audit-alpha-000000000001-000000000006.jsonl");
+            let mut bytes = std::fs::read(&file).unwrap();
+            let place = place.index(bytes.len());
+            bytes[place] ^= turn;
+            std::fs::write(&file, bytes).unwrap();
+            site.report().await
+        });
+        prop_assert!(report.fault.is_some(), "{}", report);
+    }
 }
 
 fn story(tx: &Connection) -> Result<(), AuditError> {

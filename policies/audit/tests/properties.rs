@@ -50,7 +50,7 @@ const COPY: &str =
     "at, kind, actor, issue, feature, run, call, approval, payload, previous, hash FROM audit_chain";
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(96) })]
 
     #[test]
     fn a_turned_bit_is_found_in_its_row(

@@ -158,7 +158,7 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
 
     #[test]
     fn no_order_of_verbs_breaks_what_must_hold(ops in prop::collection::vec(any_op(), 1..40)) {
