@@ -1,5 +1,6 @@
 //! The command line.
 
+mod audit;
 mod planning;
 mod roster;
 
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use qd_board::{Dependency, HitKind, PlanMode, Size, exchange::Format};
 use qd_types::{FeatureId, InstanceName, PersonId, RepositoryName, RunId, Stage};
 
+pub use audit::AuditVerb;
 pub use planning::{ImportFlags, Plan, PlanVerb, ProjectFields, ProjectVerb};
 pub use roster::{RepoVerb, TeamVerb};
 
@@ -128,6 +130,9 @@ pub enum Verb {
     Approve(Ballot),
     /// Say no to what is asked
     Deny(Ballot),
+    /// The audit trail: proof that nothing was changed, and what led to what
+    #[command(subcommand)]
+    Audit(AuditVerb),
     /// The configuration
     #[command(subcommand)]
     Config(ConfigVerb),

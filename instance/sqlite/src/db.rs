@@ -191,6 +191,12 @@ where
     }
 }
 
+/// A connection that only reads, beside the process that writes: it takes no lock and migrates nothing. For what has to
+/// look at a file without asking that process, such as a proof of what it wrote.
+pub fn read_only(path: &Path) -> Result<Connection, DbError> {
+    connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+}
+
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DbError> {
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;

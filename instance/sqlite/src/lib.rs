@@ -4,4 +4,4 @@ mod db;
 pub mod outbox;
 mod writer;
 
-pub use db::{Db, DbError, Migration};
+pub use db::{Db, DbError, Migration, read_only};

@@ -1,5 +1,6 @@
 //! One module per verb or family of verbs. Each says what it did, or what is wrong and the way out.
 
+mod audit;
 mod config;
 mod confine;
 mod demo;
@@ -66,6 +67,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, UserError> {
         Verb::Approvals => vote::list(&common).await?,
         Verb::Approve(ballot) => vote::vote(&common, ballot, qd_types::Ballot::Approve).await?,
         Verb::Deny(ballot) => vote::vote(&common, ballot, qd_types::Ballot::Deny).await?,
+        Verb::Audit(verb) => audit::audit(&common, verb)?,
         Verb::Config(verb) => config::config(&common, verb).await?,
         Verb::Url { person } => up::url(&common, person)?,
         Verb::Version => version(common.json),

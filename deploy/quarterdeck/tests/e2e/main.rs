@@ -12,6 +12,7 @@
 )]
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
+mod audit;
 mod browser;
 mod cli;
 mod concurrent;

@@ -10,6 +10,9 @@ use crate::workspace::Package;
 /// A crate, and every other crate of the workspace that its code may use.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("policies/types", &[]),
+    // The trail lies in the executor's own database, so that a change and its audit row are one transaction.
+    ("policies/audit", &["instance/sqlite"]),
+    ("policies/people", &["instance/sqlite"]),
     ("policies/engine", &[]),
     // Both executors keep approvals in their own database, and through one crate.
     ("policies/approvals", &["instance/sqlite"]),
@@ -62,7 +65,17 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // The rules by which work is assigned are data of the board, written down in the configuration.
     ("deploy/config", &["instance/board"]),
     // Worktrees are measured against git itself, so their port is called and not the binary.
-    ("deploy/bench", &["instance/api", "instance/board", "instance/git", "instance/worktrees"]),
+    (
+        "deploy/bench",
+        &[
+            "instance/api",
+            "instance/board",
+            "instance/git",
+            "instance/worktrees",
+            "policies/audit",
+            "instance/sqlite",
+        ],
+    ),
     ("deploy/xtask", &[]),
 ];
 
