@@ -1,0 +1,99 @@
+//! The words of the policies, as Cedar takes them: the schema, and the ids of actions, people and things.
+
+use std::collections::HashMap;
+
+use cedar_policy::{EntityId, EntityTypeName, EntityUid, Schema};
+use qd_types::{Role, Verb};
+
+/// The schema, as it stands in `policies/cedar`.
+pub(crate) const SCHEMA: &str = include_str!("../../cedar/schema.cedarschema");
+
+/// Schema and names, parsed once.
+#[derive(Debug, Clone)]
+pub(crate) struct Vocabulary {
+    pub(crate) schema: Schema,
+    actions: HashMap<Verb, EntityUid>,
+    types: Types,
+}
+
+#[derive(Debug, Clone)]
+struct Types {
+    role: EntityTypeName,
+    person: EntityTypeName,
+    agent: EntityTypeName,
+    team: EntityTypeName,
+    fleet: EntityTypeName,
+    repository: EntityTypeName,
+    tool: EntityTypeName,
+    host: EntityTypeName,
+    vm: EntityTypeName,
+}
+
+impl Vocabulary {
+    /// The error says what is wrong with the schema.
+    pub(crate) fn new() -> Result<Self, String> {
+        let (schema, _) = Schema::from_cedarschema_str(SCHEMA).map_err(|error| error.to_string())?;
+        let name = |text: &str| text.parse::<EntityTypeName>().map_err(|error| error.to_string());
+        let action = name("Action")?;
+        let actions = Verb::ALL.iter().map(|verb| (*verb, uid(&action, verb.as_str()))).collect();
+        let types = Types {
+            role: name("Role")?,
+            person: name("Person")?,
+            agent: name("Agent")?,
+            team: name("Team")?,
+            fleet: name("Fleet")?,
+            repository: name("Repository")?,
+            tool: name("Tool")?,
+            host: name("Host")?,
+            vm: name("Vm")?,
+        };
+        Ok(Self { schema, actions, types })
+    }
+
+    pub(crate) fn action(&self, verb: Verb) -> Option<&EntityUid> {
+        self.actions.get(&verb)
+    }
+
+    pub(crate) fn role(&self, role: Role) -> EntityUid {
+        uid(&self.types.role, role.as_str())
+    }
+
+    pub(crate) fn person(&self, name: &str) -> EntityUid {
+        uid(&self.types.person, name)
+    }
+
+    pub(crate) fn agent(&self, team: &str, name: &str) -> EntityUid {
+        // A team's name holds no slash, so the first one is the border.
+        uid(&self.types.agent, &format!("{team}/{name}"))
+    }
+
+    pub(crate) fn team(&self, name: &str) -> EntityUid {
+        uid(&self.types.team, name)
+    }
+
+    pub(crate) fn fleet(&self) -> EntityUid {
+        uid(&self.types.fleet, "fleet")
+    }
+
+    pub(crate) fn repository(&self, name: &str) -> EntityUid {
+        uid(&self.types.repository, name)
+    }
+
+    pub(crate) fn tool(&self, server: &str, name: &str) -> EntityUid {
+        // Facts refuse a server with a slash; a tool's own name may hold anything.
+        uid(&self.types.tool, &format!("{server}/{name}"))
+    }
+
+    pub(crate) fn host(&self, name: &str) -> EntityUid {
+        uid(&self.types.host, name)
+    }
+
+    pub(crate) fn vm(&self, name: &str) -> EntityUid {
+        uid(&self.types.vm, name)
+    }
+}
+
+/// The id is taken as it is, whatever characters it has: nothing is parsed, so nothing has to be escaped.
+fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
+    EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id))
+}
