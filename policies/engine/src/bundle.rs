@@ -285,6 +285,9 @@ fn problem_of(facts: &BTreeMap<String, PolicyFacts>, id: &PolicyId, text: String
     let id: &str = id.as_ref();
     let unknown = || Place { file: "?".into(), line: None };
     let place = facts.get(id).map_or_else(unknown, |facts| facts.place.clone());
+    // The policy is named already.
+    let text = text.strip_prefix(&format!("for policy `{id}`")).unwrap_or(&text);
+    let text = text.trim_start_matches([',', ':', ' ']).to_owned();
     Problem { place, policy: Some(id.to_owned()), text }
 }
 

@@ -71,13 +71,15 @@ impl Rules {
     /// The verdict after all rules that fit.
     pub(crate) fn apply(&self, request: &Request, base: Verdict, fleet: Fleet) -> Verdict {
         let fitting = self.compiled.iter().filter(|one| one.fits(request));
-        fitting.fold(base, |verdict, one| one.apply(request.verb, verdict, fleet))
+        let bundle = base.0.clone();
+        fitting.fold(base, |verdict, one| one.apply(request.verb, &bundle, verdict, fleet))
     }
 
     /// The verdict after one rule alone, wherever it is; `None` if the rule is not about the action.
     pub(crate) fn apply_one(&self, name: &str, verb: Verb, base: Verdict, fleet: Fleet) -> Option<Verdict> {
         let one = self.compiled.iter().find(|one| one.rule.name == name)?;
-        one.verbs.contains(&verb).then(|| one.apply(verb, base, fleet))
+        let bundle = base.0.clone();
+        one.verbs.contains(&verb).then(|| one.apply(verb, &bundle, base, fleet))
     }
 }
 
@@ -209,7 +211,8 @@ impl Compiled {
         }
     }
 
-    fn apply(&self, verb: Verb, (ruling, policy): Verdict, fleet: Fleet) -> Verdict {
+    /// `bundle` is what the bundle alone says, `ruling` what is left of it after the rules before.
+    fn apply(&self, verb: Verb, bundle: &Ruling, (ruling, policy): Verdict, fleet: Fleet) -> Verdict {
         let (rule, loosen) = (&self.rule, self.rule.loosen);
         let mine = || rule.name.clone();
         match (ruling, rule.effect) {
@@ -217,24 +220,32 @@ impl Compiled {
             (Ruling::Deny { reason }, _) => (Ruling::Deny { reason }, policy),
             (_, RuleEffect::Deny) => (Ruling::Deny { reason: self.reason() }, mine()),
             (Ruling::Ask(_), RuleEffect::Allow) => (Ruling::Allow, mine()),
-            (Ruling::Allow, RuleEffect::Allow) => (Ruling::Allow, policy),
+            (Ruling::Ask(ask), RuleEffect::Ask) if loosen => (Ruling::Ask(self.over(&ask)), mine()),
             // A looser rule asks for less; it never asks where nobody was asked.
+            (Ruling::Allow, RuleEffect::Allow) => (Ruling::Allow, policy),
             (Ruling::Allow, RuleEffect::Ask) if loosen => (Ruling::Allow, policy),
-            (Ruling::Allow, RuleEffect::Ask) => (Ruling::Ask(self.alone(verb, fleet)), mine()),
-            (Ruling::Ask(base), RuleEffect::Ask) if loosen => (Ruling::Ask(self.over(&base)), mine()),
-            (Ruling::Ask(base), RuleEffect::Ask) => {
-                let both = base.and(&self.over(&base));
-                if both.requirement.roles.is_empty() {
-                    let reason = format!(
-                        "The policy {policy} and the rule {} together leave nobody who may decide.",
-                        rule.name
-                    );
-                    return (Ruling::Deny { reason }, mine());
-                }
-                let decided = if both == base { policy } else { mine() };
-                (Ruling::Ask(both), decided)
+            (now, RuleEffect::Ask) => self.tighten(verb, bundle, (now, policy), fleet),
+        }
+    }
+
+    /// At least what the bundle asks for and what the rule says, whatever looser rules made of it.
+    fn tighten(&self, verb: Verb, bundle: &Ruling, (now, policy): Verdict, fleet: Fleet) -> Verdict {
+        let mut all = match bundle {
+            Ruling::Ask(base) => base.and(&self.over(base)),
+            Ruling::Allow | Ruling::Deny { .. } => self.alone(verb, fleet),
+        };
+        if let Ruling::Ask(now) = &now {
+            all = all.and(now);
+            if all == *now {
+                return (Ruling::Ask(all), policy);
             }
         }
+        let name = self.rule.name.clone();
+        if all.requirement.roles.is_empty() {
+            let reason = format!("The policy {policy} and the rule {name} together leave nobody who may decide.");
+            return (Ruling::Deny { reason }, name);
+        }
+        (Ruling::Ask(all), name)
     }
 
     fn reason(&self) -> String {

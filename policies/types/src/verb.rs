@@ -262,7 +262,7 @@ mod tests {
             assert_eq!(verb.as_str().parse::<Verb>().unwrap(), *verb);
             assert!(Verb::ALL.iter().skip(index + 1).all(|other| other.as_str() != verb.as_str()), "{verb}");
         }
-        insta::assert_snapshot!("fly".parse::<Verb>().unwrap_err(), @"");
+        insta::assert_snapshot!("fly".parse::<Verb>().unwrap_err(), @r#""fly" is not an action: a name like feature.add or merge; quarterdeck policy matrix lists them all"#);
     }
 
     #[test]

@@ -24,7 +24,19 @@ fn the_table_of_the_design() {
     case(&agent(Verb::InfrastructureProvision, Resource::Host("rack".into())));
     case(&agent(Verb::ToolDestroy, tool("vm_destroy")));
     case(&by("ines", &[Role::Owner], Verb::PolicyChange, Resource::Fleet));
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @"
+    allow [read.work]
+    allow [operate]
+    ask 1 operator, not the requester; reaction; 24h to decide, 1h to execute [operate.ask]
+    ask 1 owner or reviewer, not the requester; button; 72h to decide, 24h to execute [merge]
+    ask 2 owners or reviewers, not the requester; button; 72h to decide, 24h to execute [merge.protected]
+    ask 1 manager, not the requester; button; 72h to decide, 24h to execute [consent.ask]
+    allow [consent]
+    ask 1 owner or manager or operator or reviewer, not the requester; button; 72h to decide, 24h to execute [consent.question]
+    ask 1 manager, not the requester; button; 24h to decide, 1h to execute [provision]
+    ask 2 owners, not the requester; typed; 24h to decide, 15m to execute [destroy]
+    ask 2 owners, not the requester; typed; 24h to decide, 1h to execute [govern]
+    ");
 }
 
 #[test]
@@ -43,7 +55,19 @@ fn a_denial_says_why_and_by_which_policy() {
     case(&agent(Verb::ToolRead, tool("vm_destroy")));
     case(&agent(Verb::PolicyChange, Resource::Fleet));
     case(&agent(Verb::ToolRead, tool("vm_list'\") || true")));
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r#"
+    deny: You need the role owner, manager or operator for this. You have: viewer. [none-permits]
+    deny: nobody is not known here. [unknown]
+    deny: You need the role owner, manager or operator for this. You have: none. [none-permits]
+    deny: You need the role owner, manager or operator for this. You have: none. [none-permits]
+    deny: There is no team gamma here. [unknown]
+    deny: The request could not be evaluated: feature.add is not something to do to the fleet. [failed]
+    deny: Only people decide on approvals. [operate.people-decide]
+    deny: A team and its agents neither see nor change another team's board. [operate.own-team]
+    deny: A tool is called in its own tier. [tool.own-tier]
+    deny: An agent never changes who may do what. [govern.no-agents]
+    deny: There is no tool vm_list'") || true of pve here. [unknown]
+    "#);
 }
 
 #[test]
@@ -65,7 +89,18 @@ fn solo_lifts_a_merge_but_destroys_nothing_with_two() {
             writeln!(text, "  {}: {}", request.verb, said(&policies, &request)).unwrap();
         }
     }
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @"
+    1 in the fleet
+      merge: ask 1 owner or reviewer (solo: the requester may decide); button; 72h to decide, 24h to execute [merge.protected]
+      infrastructure.provision: ask 1 manager (solo: the requester may decide); button; 24h to decide, 1h to execute [provision]
+      infrastructure.destroy: ask 1 owner (solo: the requester may decide); typed; 24h to decide, 15m to execute [destroy]
+      policy.change: ask 1 owner (solo: the requester may decide); typed; 24h to decide, 1h to execute [govern]
+    2 in the fleet
+      merge: ask 1 owner or reviewer (solo: the requester may decide); button; 72h to decide, 24h to execute [merge.protected]
+      infrastructure.provision: ask 1 manager, not the requester; button; 24h to decide, 1h to execute [provision]
+      infrastructure.destroy: ask 2 owners, not the requester; typed; 24h to decide, 15m to execute [destroy]
+      policy.change: ask 1 owner (solo: the requester may decide); typed; 24h to decide, 1h to execute [govern]
+    ");
 }
 
 #[test]
@@ -77,7 +112,7 @@ fn a_policy_that_cannot_be_evaluated_denies() {
     let bundle = Arc::new(Bundle::load(&with(extra)).unwrap());
     let policies = Policies::new(bundle, &facts(), &[]).unwrap();
     let request = by("ines", &[Role::Owner], Verb::FeatureAdd, alpha());
-    insta::assert_snapshot!(said(&policies, &request), @"");
+    insta::assert_snapshot!(said(&policies, &request), @r#"deny: The policy ghost could not be evaluated: entity `Person::"ghost"` does not exist. [ghost]"#);
     assert_eq!(policies.decide(&by("ines", &[Role::Owner], Verb::FeatureEdit, alpha())).ruling, Ruling::Allow);
 }
 
@@ -90,7 +125,7 @@ fn an_error_of_the_second_look_denies_too() {
         when { context.approved && Person::"ghost".name == "x" };"#;
     let bundle = Arc::new(Bundle::load(&with(extra)).unwrap());
     let policies = Policies::new(bundle, &facts(), &[]).unwrap();
-    insta::assert_snapshot!(said(&policies, &agent(Verb::Merge, branch("main", true, None))), @"");
+    insta::assert_snapshot!(said(&policies, &agent(Verb::Merge, branch("main", true, None))), @r#"deny: The policy ghost could not be evaluated: entity `Person::"ghost"` does not exist. [ghost]"#);
 }
 
 #[test]
@@ -107,16 +142,29 @@ fn two_policies_that_ask_are_both_heard() {
         let policies = Policies::new(bundle, &facts(), &[]).unwrap();
         said(&policies, &agent(Verb::Merge, branch("main", true, None)))
     };
-    insta::assert_snapshot!(said_with("owner, manager"), @"");
-    insta::assert_snapshot!(said_with("manager"), @"");
+    insta::assert_snapshot!(said_with("owner, manager"), @"ask 2 owners, not the requester; typed; 1h to decide, 24h to execute [merge.protected+money]");
+    insta::assert_snapshot!(said_with("manager"), @"deny: The policies merge.protected+money together leave nobody who may decide. [merge.protected+money]");
 }
 
 #[test]
 fn an_explanation_says_what_would_change_it() {
     let policies = policies(&facts(), &[]);
-    insta::assert_snapshot!(hashless(&policies.explain(&by("vera", &[Role::Viewer], Verb::PlanAccept, alpha()))), @"");
-    insta::assert_snapshot!(hashless(&policies.explain(&by("ines", &[Role::Owner], Verb::Merge, branch("main", true, None)))), @"");
-    insta::assert_snapshot!(hashless(&policies.explain(&agent(Verb::PolicyChange, Resource::Fleet))), @"");
+    insta::assert_snapshot!(hashless(&policies.explain(&by("vera", &[Role::Viewer], Verb::PlanAccept, alpha()))), @"
+    vera (viewer), plan.accept on team alpha
+      denied: You need the role manager for this. You have: viewer.
+      with the role manager as well, it would be allowed
+    ");
+    insta::assert_snapshot!(hashless(&policies.explain(&by("ines", &[Role::Owner], Verb::Merge, branch("main", true, None)))), @"
+    ines (owner), merge on branch main of sample, protected
+      asks 2 owners or reviewers, not the requester; button; 72h to decide, 24h to execute
+      by policy merge.protected (tiers/merge.cedar:23): A merge into a protected branch needs two owners or reviewers.
+      once approved, it is allowed
+    ");
+    insta::assert_snapshot!(hashless(&policies.explain(&agent(Verb::PolicyChange, Resource::Fleet))), @"
+    agent claude of alpha, policy.change on the fleet
+      denied: An agent never changes who may do what.
+      by policy govern.no-agents (tiers/govern.cedar:36): An agent never changes who may do what.
+    ");
 }
 
 fn hashless(text: &str) -> String {
@@ -127,7 +175,14 @@ fn hashless(text: &str) -> String {
 fn quorums_out_of_reach_are_found() {
     let few = Facts { people: vec![known("ines", &[Role::Owner, Role::Manager])], ..facts() };
     let findings: Vec<String> = policies(&few, &[]).check().iter().map(ToString::to_string).collect();
-    insta::assert_snapshot!(findings.join("\n"), @"");
+    insta::assert_snapshot!(findings.join("\n"), @"
+    error: tiers/destroy.cedar:3: policy destroy: it asks for 2 with the role owner, and 1 of the known people have it; give the role to more people, or ask for fewer
+    error: tiers/govern.cedar:15: policy govern.enrol: it asks for 2 with the role owner, and 1 of the known people have it; give the role to more people, or ask for fewer
+    error: tiers/govern.cedar:3: policy govern: it asks for 2 with the role owner, and 1 of the known people have it; give the role to more people, or ask for fewer
+    error: tiers/merge.cedar:23: policy merge.protected: it asks for 2 with the role owner or reviewer, and 1 of the known people have it; give the role to more people, or ask for fewer
+    error: tiers/merge.cedar:44: policy merge.tool: it asks for 2 with the role owner or reviewer, and 1 of the known people have it; give the role to more people, or ask for fewer
+    error: tiers/operate.cedar:37: policy operate.ask: it asks for 1 with the role operator, and 0 of the known people have it; give the role to more people, or ask for fewer
+    ");
     let solo = Facts { solo: true, people: vec![known("ines", &[Role::Owner, Role::Manager, Role::Operator])], ..few };
     assert_eq!(policies(&solo, &[]).check(), []);
 }
@@ -137,7 +192,7 @@ fn a_server_name_has_no_slash() {
     let tool = KnownTool { server: "a/b".into(), name: "c".into(), tier: Tier::Read };
     let odd = Facts { tools: vec![tool], ..facts() };
     let error = Policies::new(Arc::new(Bundle::embedded().unwrap()), &odd, &[]).unwrap_err();
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @r#"the tool server "a/b" has a slash in its name: name it without one"#);
 }
 
 proptest! {

@@ -55,6 +55,10 @@ fn a_difference_says_whose_rights_change() {
     let (old, new) = (Bundle::embedded().unwrap(), Bundle::load(&changed).unwrap());
     let diff = old.matrix().diff(new.matrix());
     let some: Vec<&str> = diff.lines().filter(|line| line.starts_with("feature.add ")).collect();
-    insta::assert_snapshot!(some.join("\n"), @"");
+    insta::assert_snapshot!(some.join("\n"), @"
+    feature.add on its own team: manager: yes → no
+    feature.add on its own team: agent: ask 1 operator, not the requester; reaction; 24h to decide, 1h to execute → ask 3 operators, not the requester; reaction; 24h to decide, 1h to execute
+    feature.add on another team: manager: yes → no
+    ");
     assert_eq!(old.matrix().diff(old.matrix()), "");
 }

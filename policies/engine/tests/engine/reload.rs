@@ -30,7 +30,7 @@ fn a_broken_bundle_keeps_the_one_before_and_is_told_once() {
     fs::write(folder.path().join("extra.cedar"), "permit (principal").unwrap();
     let told = looks();
     assert_eq!(told.len(), 1, "{told:?}");
-    insta::assert_snapshot!(told[0].as_ref().unwrap_err(), @"");
+    insta::assert_snapshot!(told[0].as_ref().unwrap_err(), @"extra.cedar:1: unexpected end of input");
     assert_eq!(engine.decide(&request), before);
     assert!(engine.reload().is_err());
     assert_eq!(engine.decide(&request), before);
@@ -60,7 +60,7 @@ fn a_bundle_that_a_rule_would_loosen_does_not_come_into_force() {
     let merge = stricter.get_mut("tiers/merge.cedar").unwrap();
     *merge = merge.replace("@quorum(\"2\")", "@quorum(\"3\")");
     write(folder.path(), &stricter);
-    insta::assert_snapshot!(engine.reload().unwrap_err(), @"");
+    insta::assert_snapshot!(engine.reload().unwrap_err(), @"the rule two: for merge on a protected branch 2 people would decide instead of 3, which is less strict than the policy merge.protected; ask for more, or write loosen = true");
 }
 
 #[test]
@@ -70,11 +70,11 @@ fn facts_and_rules_change_while_it_runs() {
     let mut without = facts();
     without.people.retain(|known| known.person.id.as_str() != "oskar");
     engine.set_facts(&without).unwrap();
-    insta::assert_snapshot!(said(&engine.current(), &request), @"");
+    insta::assert_snapshot!(said(&engine.current(), &request), @"deny: oskar is not known here. [unknown]");
     engine.set_facts(&facts()).unwrap();
     let rule: qd_types::PolicyRule =
         serde_json::from_str(r#"{"name": "stay", "actions": ["run.*"], "effect": "deny"}"#).unwrap();
-    insta::assert_snapshot!(engine.set_rules(&[rule.clone()]).unwrap_err(), @"");
+    insta::assert_snapshot!(engine.set_rules(&[rule.clone()]).unwrap_err(), @r#"the rule stay: "run.*" is not an action: a name like feature.add or merge; quarterdeck policy matrix lists them all"#);
     engine.set_rules(&[qd_types::PolicyRule { actions: vec!["run.stop".into()], ..rule }]).unwrap();
-    insta::assert_snapshot!(said(&engine.current(), &request), @"");
+    insta::assert_snapshot!(said(&engine.current(), &request), @"deny: The rule stay of the configuration forbids it. [stay]");
 }

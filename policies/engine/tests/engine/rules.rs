@@ -59,30 +59,39 @@ fn a_rule_tightens_where_it_fits() {
     case(&by("oskar", &[Role::Operator], Verb::FeatureCancel, Resource::Team("beta".parse().unwrap())));
     case(&by("vera", &[Role::Viewer], Verb::FeatureCancel, alpha()));
     case(&agent(Verb::InfrastructureProvision, Resource::Host("rack".into())));
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @"
+    ask 3 owners or reviewers, not the requester; button; 72h to decide, 24h to execute [main]
+    ask 1 owner, not the requester; button; 72h to decide, 24h to execute [migrations]
+    ask 1 owner, not the requester; button; 72h to decide, 24h to execute [migrations]
+    ask 1 owner or reviewer, not the requester; button; 72h to decide, 24h to execute [merge]
+    ask 1 owner, not the requester; passphrase; 24h to decide, 1h to execute [careful]
+    allow [operate]
+    deny: You need the role owner, manager or operator for this. You have: viewer. [none-permits]
+    deny: No machines this month. [frozen]
+    ");
     assert_ne!(policies.hash(), policies.bundle().hash(), "rules are part of what decides");
 }
 
 #[test]
 fn a_rule_that_loosens_has_to_say_so() {
-    insta::assert_snapshot!(refused(PolicyRule { quorum: Some(1), ..ask("quick", &["merge"]) }), @"");
-    insta::assert_snapshot!(refused(PolicyRule { roles: Some(vec![Role::Owner, Role::Operator]), ..ask("quick", &["merge"]) }), @"");
-    insta::assert_snapshot!(refused(PolicyRule { way: Some(Way::Reaction), ..ask("quick", &["tier.destroy"]) }), @"");
-    insta::assert_snapshot!(refused(PolicyRule { decide_minutes: Some(60 * 24 * 9), ..ask("slow", &["merge"]) }), @"");
-    insta::assert_snapshot!(refused(PolicyRule { local_votes: Some(true), ..ask("local", &["merge"]) }), @"");
-    insta::assert_snapshot!(refused(rule("free", &["merge"], RuleEffect::Allow)), @"");
+    insta::assert_snapshot!(refused(PolicyRule { quorum: Some(1), ..ask("quick", &["merge"]) }), @"the rule quick: for merge on a protected branch 1 person would decide instead of 2, which is less strict than the policy merge.protected; ask for more, or write loosen = true");
+    insta::assert_snapshot!(refused(PolicyRule { roles: Some(vec![Role::Owner, Role::Operator]), ..ask("quick", &["merge"]) }), @"the rule quick: for merge on a branch the role operator would decide too, which is less strict than the policy merge; ask for more, or write loosen = true");
+    insta::assert_snapshot!(refused(PolicyRule { way: Some(Way::Reaction), ..ask("quick", &["tier.destroy"]) }), @"the rule quick: for preserved.prune on its own team a reaction would do instead of typed, which is less strict than the policy destroy; ask for more, or write loosen = true");
+    insta::assert_snapshot!(refused(PolicyRule { decide_minutes: Some(60 * 24 * 9), ..ask("slow", &["merge"]) }), @"the rule slow: for merge on a branch there would be 216h to decide instead of 72h, which is less strict than the policy merge; ask for more, or write loosen = true");
+    insta::assert_snapshot!(refused(PolicyRule { local_votes: Some(true), ..ask("local", &["merge"]) }), @"the rule local: for merge on a branch local votes would count, which is less strict than the policy merge; ask for more, or write loosen = true");
+    insta::assert_snapshot!(refused(rule("free", &["merge"], RuleEffect::Allow)), @r#"the rule free: effect = "allow" loosens the policies: write loosen = true, or leave it out"#);
 }
 
 #[test]
 fn a_rule_that_makes_no_sense_is_refused() {
-    insta::assert_snapshot!(refused(ask("typo", &["merg"])), @"");
-    insta::assert_snapshot!(refused(ask("typo", &["tier.danger"])), @"");
-    insta::assert_snapshot!(refused(ask("", &["merge"])), @"");
-    insta::assert_snapshot!(refused(ask("none", &[])), @"");
-    insta::assert_snapshot!(refused(PolicyRule { path: Some("src/**".into()), ..ask("never", &["feature.add"]) }), @"");
-    insta::assert_snapshot!(refused(PolicyRule { path: Some("src/[".into()), ..ask("glob", &["merge"]) }), @"");
-    insta::assert_snapshot!(refused(PolicyRule { quorum: Some(2), ..rule("both", &["merge"], RuleEffect::Deny) }), @"");
-    insta::assert_snapshot!(refused(PolicyRule { loosen: true, ..rule("both", &["merge"], RuleEffect::Deny) }), @"");
+    insta::assert_snapshot!(refused(ask("typo", &["merg"])), @r#"the rule typo: "merg" is not an action: a name like feature.add or merge; quarterdeck policy matrix lists them all"#);
+    insta::assert_snapshot!(refused(ask("typo", &["tier.danger"])), @"the rule typo: there is no tier.danger; after tier. comes one of read, operate, merge, consent, provision, destroy, govern");
+    insta::assert_snapshot!(refused(ask("", &["merge"])), @"the rule : it needs a name, for decisions and doctor");
+    insta::assert_snapshot!(refused(ask("none", &[])), @r#"the rule none: actions are empty: name some, or "*" for all"#);
+    insta::assert_snapshot!(refused(PolicyRule { path: Some("src/**".into()), ..ask("never", &["feature.add"]) }), @"the rule never: feature.add never happens to a repository, branch or path, so this rule would never fit; leave them out, or name another action");
+    insta::assert_snapshot!(refused(PolicyRule { path: Some("src/[".into()), ..ask("glob", &["merge"]) }), @"the rule glob: path: error parsing glob 'src/[': unclosed character class; missing ']'");
+    insta::assert_snapshot!(refused(PolicyRule { quorum: Some(2), ..rule("both", &["merge"], RuleEffect::Deny) }), @r#"the rule both: quorum, roles, way, clocks and local_votes belong to effect = "ask""#);
+    insta::assert_snapshot!(refused(PolicyRule { loosen: true, ..rule("both", &["merge"], RuleEffect::Deny) }), @r#"the rule both: effect = "deny" loosens nothing: leave loosen out"#);
 }
 
 #[test]
@@ -108,14 +117,24 @@ fn what_is_loosened_is_listed_and_never_more_than_meant() {
     for finding in policies.check() {
         writeln!(text, "{finding}").unwrap();
     }
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @"
+    allow [docs]
+    ask 1 owner or reviewer, not the requester; button; 72h to decide, 24h to execute [night]
+    ask 1 owner or reviewer, not the requester; button; 72h to decide, 24h to execute [night]
+    ask 3 owners or reviewers, not the requester; button; 72h to decide, 24h to execute [strict]
+    deny: You need the role owner, manager, operator or reviewer for this. You have: viewer. [none-permits]
+    loosened by night
+    loosened by docs
+    note: rule docs: it makes the policies less strict, as loosen = true says
+    note: rule night: it makes the policies less strict, as loosen = true says
+    ");
 }
 
 #[test]
 fn a_rule_that_asks_for_more_than_there_are_is_found() {
     let rules = [PolicyRule { quorum: Some(4), ..ask("all", &["merge"]) }];
     let findings: Vec<String> = policies(&facts(), &rules).check().iter().map(ToString::to_string).collect();
-    insta::assert_snapshot!(findings.join("\n"), @"");
+    insta::assert_snapshot!(findings.join("\n"), @"error: rule all: for merge, it asks for 4 with the role owner or reviewer, and 3 of the known people have it; give the role to more people, or ask for fewer");
 }
 
 static BUNDLE: LazyLock<Arc<Bundle>> = LazyLock::new(|| Arc::new(Bundle::embedded().unwrap()));

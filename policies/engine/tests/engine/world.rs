@@ -5,16 +5,16 @@ use std::sync::Arc;
 use qd_engine::{Branch, Bundle, Facts, Files, KnownPerson, KnownTool, Policies, Principal, Request, Resource};
 use qd_types::{Person, PolicyRule, Role, Tier, Verb};
 
-pub fn person(name: &str, roles: &[Role]) -> Person {
+pub(crate) fn person(name: &str, roles: &[Role]) -> Person {
     Person { id: name.parse().unwrap(), roles: roles.to_vec() }
 }
 
-pub fn known(name: &str, roles: &[Role]) -> KnownPerson {
+pub(crate) fn known(name: &str, roles: &[Role]) -> KnownPerson {
     KnownPerson { person: person(name, roles), identities: vec![format!("local:{name}")] }
 }
 
 /// Ines and Olaf own, Mira manages, Oskar operates, Rosa reviews, Vera views.
-pub fn facts() -> Facts {
+pub(crate) fn facts() -> Facts {
     Facts {
         solo: false,
         people: vec![
@@ -37,12 +37,12 @@ pub fn facts() -> Facts {
     }
 }
 
-pub fn policies(facts: &Facts, rules: &[PolicyRule]) -> Policies {
+pub(crate) fn policies(facts: &Facts, rules: &[PolicyRule]) -> Policies {
     Policies::new(Arc::new(Bundle::embedded().unwrap()), facts, rules).unwrap()
 }
 
 /// The default bundle's files.
-pub fn files() -> Files {
+pub(crate) fn files() -> Files {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../cedar/tiers");
     let mut files = Files::new();
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -53,25 +53,25 @@ pub fn files() -> Files {
     files
 }
 
-pub fn with(extra: &str) -> Files {
+pub(crate) fn with(extra: &str) -> Files {
     let mut files = files();
     files.insert("extra.cedar".into(), extra.into());
     files
 }
 
-pub fn by(name: &str, roles: &[Role], verb: Verb, resource: Resource) -> Request {
+pub(crate) fn by(name: &str, roles: &[Role], verb: Verb, resource: Resource) -> Request {
     Request::new(Principal::Person(person(name, roles)), verb, resource)
 }
 
-pub fn agent(verb: Verb, resource: Resource) -> Request {
+pub(crate) fn agent(verb: Verb, resource: Resource) -> Request {
     Request::new(Principal::Agent { team: "alpha".parse().unwrap(), name: "claude".into() }, verb, resource)
 }
 
-pub fn alpha() -> Resource {
+pub(crate) fn alpha() -> Resource {
     Resource::Team("alpha".parse().unwrap())
 }
 
-pub fn branch(name: &str, protected: bool, paths: Option<&[&str]>) -> Resource {
+pub(crate) fn branch(name: &str, protected: bool, paths: Option<&[&str]>) -> Resource {
     Resource::Branch(Branch {
         repository: "sample".parse().unwrap(),
         name: name.into(),
@@ -80,12 +80,12 @@ pub fn branch(name: &str, protected: bool, paths: Option<&[&str]>) -> Resource {
     })
 }
 
-pub fn tool(name: &str) -> Resource {
+pub(crate) fn tool(name: &str) -> Resource {
     Resource::Tool { server: "pve".into(), name: name.into() }
 }
 
 /// The ruling on one line, with the policy.
-pub fn said(policies: &Policies, request: &Request) -> String {
+pub(crate) fn said(policies: &Policies, request: &Request) -> String {
     let decision = policies.decide(request);
     let text = match decision.ruling {
         qd_types::Ruling::Allow => "allow".to_owned(),
