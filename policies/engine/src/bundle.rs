@@ -25,6 +25,7 @@ const DEFAULT: &[(&str, &str)] = &[
     ("tiers/destroy.cedar", include_str!("../../cedar/tiers/destroy.cedar")),
     ("tiers/govern.cedar", include_str!("../../cedar/tiers/govern.cedar")),
     ("tiers/merge.cedar", include_str!("../../cedar/tiers/merge.cedar")),
+    ("tiers/never.cedar", include_str!("../../cedar/tiers/never.cedar")),
     ("tiers/operate.cedar", include_str!("../../cedar/tiers/operate.cedar")),
     ("tiers/provision.cedar", include_str!("../../cedar/tiers/provision.cedar")),
     ("tiers/read.cedar", include_str!("../../cedar/tiers/read.cedar")),

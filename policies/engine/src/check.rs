@@ -31,14 +31,20 @@ pub enum Severity {
     Note,
 }
 
+impl Severity {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let severity = match self.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-            Severity::Note => "note",
-        };
-        write!(f, "{severity}: {}: {}", self.place, self.text)
+        write!(f, "{}: {}: {}", self.severity.as_str(), self.place, self.text)
     }
 }
 
@@ -52,6 +58,10 @@ impl Policies {
         for warning in &self.bundle.warnings {
             let place = warning.policy.clone().unwrap_or_default();
             add(Severity::Warning, format!("{}: policy {place}", warning.place), warning.text.clone());
+        }
+        if self.known.people().next().is_none() {
+            let text = "nobody is configured, so whether people can reach the quorums was not looked at".to_owned();
+            add(Severity::Note, "people".into(), text);
         }
         let matrix = self.bundle.matrix();
         if matrix.rows().iter().flat_map(|row| &row.cells).any(|cell| cell.policy == FAILED) || matrix.rows().is_empty() {
@@ -120,7 +130,9 @@ impl Policies {
         let may = |person: &&qd_types::Person| roles.iter().any(|role| person.roles.contains(role));
         let people = self.known.people().filter(may).count();
         let needed = ask.requirement.count;
-        (people < usize::try_from(needed).unwrap_or(usize::MAX)).then(|| {
+        // Without any people there is no fleet yet.
+        let somebody = self.known.people().next().is_some();
+        (somebody && people < usize::try_from(needed).unwrap_or(usize::MAX)).then(|| {
             format!(
                 "it asks for {needed} with the role {}, and {people} of the known people have it; give the role to more \
                  people, or ask for fewer",

@@ -41,7 +41,7 @@ impl Policies {
         }
         let (base, policy) = self.base(request);
         if base != decision.ruling {
-            say(format!("  without rules of the configuration: {} by {policy}", short(&base)));
+            say(format!("  without rules of the configuration: {} by {policy}", base.as_str()));
         }
         for change in self.changes(request, &decision.ruling) {
             say(format!("  {change}"));
@@ -87,13 +87,5 @@ impl Policies {
         let base = crate::policies::evaluate(&self.bundle, &known, &request, &String::new);
         let base = base.unwrap_or_else(|verdict| verdict);
         Some(self.rules.apply(&request, base, self.known.fleet()).0)
-    }
-}
-
-fn short(ruling: &Ruling) -> &'static str {
-    match ruling {
-        Ruling::Allow => "allowed",
-        Ruling::Ask(_) => "asked",
-        Ruling::Deny { .. } => "denied",
     }
 }

@@ -152,6 +152,11 @@ impl Matrix {
         Self { columns: cast.principals.into_iter().map(|(column, _)| column).collect(), rows }
     }
 
+    /// The principals, in the order of each row's cells: the roles, `no role`, `agent`, `team`.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
     /// All rows, things that do not differ each on their own.
     pub fn rows(&self) -> &[Row] {
         &self.rows

@@ -146,6 +146,17 @@ pub enum Ruling {
     },
 }
 
+impl Ruling {
+    /// The word for it: `allow`, `ask` or `deny`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Ask(_) => "ask",
+            Self::Deny { .. } => "deny",
+        }
+    }
+}
+
 /// SHA-256 of everything that decides: the bundle's policies, its schema, and what the configuration changes. 64 digits
 /// of lower-case hex.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]

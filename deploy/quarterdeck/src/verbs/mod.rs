@@ -6,6 +6,7 @@ mod demo;
 mod feature;
 mod init;
 mod operation;
+mod policy;
 mod preserved;
 mod recurring;
 mod roster;
@@ -60,6 +61,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, UserError> {
         Verb::Approve(ballot) => vote::vote(&common, ballot, qd_types::Ballot::Approve).await?,
         Verb::Deny(ballot) => vote::vote(&common, ballot, qd_types::Ballot::Deny).await?,
         Verb::Config(verb) => config::config(&common, verb).await?,
+        Verb::Policy(verb) => return policy::policy(&common, verb),
         Verb::Url { person } => up::url(&common, person)?,
         Verb::Version => version(common.json),
         Verb::Completions { shell } => {

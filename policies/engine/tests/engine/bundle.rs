@@ -18,7 +18,7 @@ fn a_broken_bundle_names_policy_and_place() {
     insta::assert_snapshot!(refused("// First.\n@id(\"mine\")\npermit (principal, action, resource);"), @r#"extra.cedar:2: policy mine: @reason("…") is missing: a sentence for whoever is asked or denied"#);
     insta::assert_snapshot!(
         refused("@id(\"mine\") @reason(\"x\") permit (principal, action == Action::\"feature.fly\", resource);"),
-        @r#"extra.cedar:1: policy mine: unrecognized action `Action::"feature.fly"` (did you mean `Action::"feature.add"`?)"#
+        @r#"extra.cedar:1: policy mine: unrecognized action `Action::"feature.fly"` (did you mean `Action::"tool"`?)"#
     );
     insta::assert_snapshot!(
         refused("@id(\"mine\") @reason(\"x\") permit (principal, action, resource) when { principal.age > 3 };"),

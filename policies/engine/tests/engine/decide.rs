@@ -62,10 +62,10 @@ fn a_denial_says_why_and_by_which_policy() {
     deny: You need the role owner, manager or operator for this. You have: none. [none-permits]
     deny: There is no team gamma here. [unknown]
     deny: The request could not be evaluated: feature.add is not something to do to the fleet. [failed]
-    deny: Only people decide on approvals. [operate.people-decide]
-    deny: A team and its agents neither see nor change another team's board. [operate.own-team]
-    deny: A tool is called in its own tier. [tool.own-tier]
-    deny: An agent never changes who may do what. [govern.no-agents]
+    deny: Only people decide on approvals. [never.decide]
+    deny: A team and its agents neither see nor change another team's board. [never.other-team]
+    deny: A tool is called in its own tier. [never.other-tier]
+    deny: An agent never changes who may do what. [never.govern]
     deny: There is no tool vm_list'") || true of pve here. [unknown]
     "#);
 }
@@ -163,7 +163,7 @@ fn an_explanation_says_what_would_change_it() {
     insta::assert_snapshot!(hashless(&policies.explain(&agent(Verb::PolicyChange, Resource::Fleet))), @"
     agent claude of alpha, policy.change on the fleet
       denied: An agent never changes who may do what.
-      by policy govern.no-agents (tiers/govern.cedar:36): An agent never changes who may do what.
+      by policy never.govern (tiers/never.cedar:8): An agent never changes who may do what.
     ");
 }
 
