@@ -9,6 +9,7 @@
 mod board;
 mod engine;
 mod figures;
+mod policy;
 mod site;
 mod soak;
 mod start;
@@ -22,7 +23,7 @@ use figures::Figures;
 /// Why a figure could not be taken.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-const KNOWN: [&str; 16] = [
+const KNOWN: [&str; 17] = [
     "instance_cold_start_ms",
     "instance_idle_rss_mib",
     "up_idle_rss_mib",
@@ -39,6 +40,7 @@ const KNOWN: [&str; 16] = [
     "worktree_reuse_ratio_50k",
     "worktree_create_eight_ratio_50k",
     "conflict_radar_ms_20_branches",
+    "policy_decision_us_p99",
 ];
 
 struct Asked {
@@ -96,6 +98,9 @@ fn measure(asked: &Asked) -> Result<(), Failure> {
             soak::soak(&asked.binary, &mut figures).await?;
         }
         worktrees::measure(&mut figures, &wanted).await?;
+        if wanted("policy_decision_us_p99") {
+            policy::decisions(&mut figures)?;
+        }
         if wanted("instance_idle_rss_mib") || wanted("up_idle_rss_mib") {
             start::idle(&asked.binary, &mut figures).await?;
         }

@@ -36,7 +36,7 @@ fn ask(name: &str, actions: &[&str]) -> PolicyRule {
 }
 
 fn refused(rule: PolicyRule) -> String {
-    Policies::new(Arc::new(Bundle::embedded().unwrap()), &facts(), &[rule]).unwrap_err().to_string()
+    Policies::new(BUNDLE.clone(), &facts(), &[rule]).unwrap_err().to_string()
 }
 
 #[test]
