@@ -31,7 +31,13 @@ pub fn decisions(figures: &mut Figures) -> Result<(), Failure> {
     }
     taken.sort_by(f64::total_cmp);
     let p99 = *taken.get(SAMPLES * 99 / 100).ok_or("no samples")?;
-    figures.add("policy_decision_us_p99", p99, "us", SAMPLES, "both looks, 1000 people and things; at most 100");
+    figures.add(
+        "policy_decision_us_p99",
+        p99,
+        "us",
+        SAMPLES,
+        "both looks, 1000 people and things; at most 100",
+    );
     Ok(())
 }
 

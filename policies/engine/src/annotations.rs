@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use cedar_policy::{Effect, Policy};
 use jiff::SignedDuration;
-use qd_types::{Ask, Requirement, Role, Way};
+use qd_types::{Ask, Class, Requirement, Role, Way};
 use serde_json::Value;
 
 /// All that an asking policy has to say.
@@ -53,22 +53,24 @@ pub(crate) struct Fleet {
 }
 
 impl Solo {
-    /// Whether one person decides here, who may be the requester.
-    pub(crate) fn lifts(self, fleet: Fleet) -> bool {
+    /// Whether one person decides here, who may be the requester. Whatever a policy says: where there is a second person,
+    /// nothing is destroyed on one word.
+    pub(crate) fn lifts(self, fleet: Fleet, class: Class) -> bool {
+        let alone = fleet.people <= 1;
         fleet.solo
             && match self {
                 Self::Never => false,
-                Self::One => true,
-                Self::Alone => fleet.people <= 1,
+                Self::One => alone || class != Class::Destroy,
+                Self::Alone => alone,
             }
     }
 }
 
 impl Asking {
-    /// For this fleet.
-    pub(crate) fn ask(&self, fleet: Fleet) -> Ask {
+    /// For this fleet, and an action of this class.
+    pub(crate) fn ask(&self, fleet: Fleet, class: Class) -> Ask {
         let mut ask = self.ask.clone();
-        if self.solo.lifts(fleet) {
+        if self.solo.lifts(fleet, class) {
             ask.requirement.count = 1;
             ask.requirement.solo = true;
         }

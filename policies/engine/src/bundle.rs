@@ -2,15 +2,17 @@
 //! A bundle that is wrong anywhere is refused as a whole.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fmt, io,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
 
-use cedar_policy::{Effect, Policy, PolicyId, PolicySet, ValidationMode, Validator};
+use cedar_policy::{
+    ActionConstraint, Effect, Policy, PolicyId, PolicySet, ValidationError, ValidationMode, Validator,
+};
 use miette::Diagnostic;
-use qd_types::PolicyHash;
+use qd_types::{PolicyHash, Verb};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -33,7 +35,7 @@ const DEFAULT: &[(&str, &str)] = &[
 
 /// Largest bundle, in bytes: a wrong path must not fill the memory.
 const MAX_BYTES: u64 = 1024 * 1024;
-/// Folders below a bundle's folder.
+/// Folders below each other in a bundle's folder.
 const MAX_DEPTH: usize = 4;
 
 /// The files of a bundle: path below its folder, and text.
@@ -42,7 +44,8 @@ pub type Files = BTreeMap<String, String>;
 /// A bundle that holds.
 #[derive(Debug)]
 pub struct Bundle {
-    pub(crate) set: PolicySet,
+    /// For each action the policies whose scope it is in: no other can permit or forbid it, or fail on it.
+    sets: HashMap<Verb, PolicySet>,
     pub(crate) facts: BTreeMap<String, PolicyFacts>,
     pub(crate) vocabulary: Vocabulary,
     pub(crate) warnings: Vec<Problem>,
@@ -157,7 +160,7 @@ impl Bundle {
         }
         let result = Validator::new(vocabulary.schema.clone()).validate(&set, ValidationMode::Strict);
         for error in result.validation_errors() {
-            problems.push(problem_of(&facts, error.policy_id(), sentence(error)));
+            problems.push(problem_of(&facts, error.policy_id(), said(error)));
         }
         let warnings = result.validation_warnings();
         let warnings =
@@ -168,7 +171,8 @@ impl Bundle {
             return Err(BundleError::Refused(problems));
         }
         let hash = PolicyHash::of(&hash.finalize());
-        Ok(Self { set, facts, vocabulary, warnings, hash, matrix: OnceLock::new() })
+        let sets = by_action(&set, &vocabulary).map_err(BundleError::Schema)?;
+        Ok(Self { sets, facts, vocabulary, warnings, hash, matrix: OnceLock::new() })
     }
 
     /// SHA-256 of schema and policies.
@@ -181,26 +185,44 @@ impl Bundle {
         self.facts.get(id).map(|facts| (&facts.place, facts.reason.as_str()))
     }
 
+    /// The policies that an action is in the scope of.
+    pub(crate) fn set(&self, verb: Verb) -> Option<&PolicySet> {
+        self.sets.get(&verb)
+    }
+
     /// Every role × action × resource. Computed when it is first asked for.
     pub fn matrix(&self) -> &Matrix {
         self.matrix.get_or_init(|| Matrix::of(self))
     }
 }
 
-/// The bundle's files below a folder.
+/// The bundle's files below a folder. Hidden ones, as editors make them, are left out; anything else that can't be taken is
+/// an error: it might hold what forbids.
 pub(crate) fn read_files(folder: &Path) -> Result<Files, BundleError> {
+    let refuse = |file: String, text: &str| {
+        let place = Place { file, line: None };
+        BundleError::Refused(vec![Problem { place, policy: None, text: text.to_owned() }])
+    };
     let (mut files, mut bytes) = (Files::new(), 0);
     let mut folders = vec![(folder.to_owned(), String::new(), 0)];
     while let Some((path, prefix, depth)) = folders.pop() {
         let failed = |source| BundleError::Read { path: path.clone(), source };
         for entry in std::fs::read_dir(&path).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            let Ok(name) = entry.file_name().into_string() else { continue };
             let at = entry.path();
+            let Ok(name) = entry.file_name().into_string() else {
+                return Err(refuse(at.display().to_string(), "its name is not UTF-8: rename it"));
+            };
+            if name.starts_with('.') {
+                continue;
+            }
             let failed = |source| BundleError::Read { path: at.clone(), source };
             // Follows links: a folder of policies may be put together from several places.
             let metadata = std::fs::metadata(&at).map_err(failed)?;
-            if metadata.is_dir() && depth < MAX_DEPTH {
+            if metadata.is_dir() {
+                if depth == MAX_DEPTH {
+                    return Err(refuse(format!("{prefix}{name}"), "it lies too deep: move it up"));
+                }
                 folders.push((at, format!("{prefix}{name}/"), depth + 1));
             } else if metadata.is_file() && name.ends_with(".cedar") {
                 bytes += metadata.len();
@@ -235,7 +257,8 @@ fn parse(
         }
     };
     if parsed.templates().next().is_some() {
-        let text = "templates with ?principal or ?resource are not used here: write the policy out".to_owned();
+        let text =
+            "templates with ?principal or ?resource are not used here: write the policy out".to_owned();
         problems.push(Problem { place: whole.clone(), policy: None, text });
     }
     for policy in parsed.policies() {
@@ -266,6 +289,21 @@ fn parse(
             Err(texts) => texts.into_iter().for_each(refuse),
         }
     }
+}
+
+fn by_action(set: &PolicySet, vocabulary: &Vocabulary) -> Result<HashMap<Verb, PolicySet>, String> {
+    let mut sets = HashMap::new();
+    for verb in Verb::ALL.iter().copied() {
+        let groups = vocabulary.groups(verb)?;
+        let policies = set.policies().filter(|policy| match policy.action_constraint() {
+            ActionConstraint::Any => true,
+            ActionConstraint::Eq(action) => vocabulary.action(verb) == Some(&action),
+            ActionConstraint::In(actions) => actions.iter().any(|action| groups.contains(action)),
+        });
+        let of_verb = PolicySet::from_policies(policies.cloned()).map_err(|error| error.to_string())?;
+        sets.insert(verb, of_verb);
+    }
+    Ok(sets)
 }
 
 fn is_id(id: &str) -> bool {
@@ -299,6 +337,14 @@ fn sentence(error: &impl Diagnostic) -> String {
         None => error.to_string(),
     };
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn said(error: &ValidationError) -> String {
+    match error {
+        // Cedar's own guess at what was meant is any of the actions.
+        ValidationError::UnrecognizedActionId(_) => format!("{error}; quarterdeck policy matrix lists all"),
+        other => sentence(other),
+    }
 }
 
 fn line_of(text: &str, offset: usize) -> usize {

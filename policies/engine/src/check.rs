@@ -3,9 +3,10 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use qd_types::{Ask, Role, RuleEffect, Ruling};
+use qd_types::{Ask, Class, Role, RuleEffect, Ruling};
 
 use crate::{
+    matrix::Row,
     policies::{FAILED, Policies, or_list},
 };
 
@@ -60,14 +61,23 @@ impl Policies {
             add(Severity::Warning, format!("{}: policy {place}", warning.place), warning.text.clone());
         }
         if self.known.people().next().is_none() {
-            let text = "nobody is configured, so whether people can reach the quorums was not looked at".to_owned();
+            let text =
+                "nobody is configured, so whether people can reach the quorums was not looked at".to_owned();
             add(Severity::Note, "people".into(), text);
         }
         let matrix = self.bundle.matrix();
-        if matrix.rows().iter().flat_map(|row| &row.cells).any(|cell| cell.policy == FAILED) || matrix.rows().is_empty() {
+        if matrix.rows().iter().flat_map(|row| &row.cells).any(|cell| cell.policy == FAILED)
+            || matrix.rows().is_empty()
+        {
             add(Severity::Error, "matrix".into(), "a request could not be evaluated; it was denied".into());
         }
         let deciding: BTreeSet<&str> = matrix.deciding().collect();
+        // The classes that a policy decides in, each with a quorum of its own if the fleet is solo.
+        let classes = |id: &str| -> BTreeSet<Class> {
+            let rows = matrix.rows().iter();
+            let decides = |row: &&Row| row.cells.iter().any(|cell| cell.policy.split('+').any(|by| by == id));
+            rows.filter(decides).map(|row| row.verb.class()).collect()
+        };
         for (id, facts) in &self.bundle.facts {
             let place = || format!("{}: policy {id}", facts.place);
             if !deciding.contains(id.as_str()) {
@@ -79,10 +89,14 @@ impl Policies {
                         .into(),
                 );
             }
-            if let Some(asking) = &facts.asking
-                && let Some(text) = self.out_of_reach(&asking.ask(self.known.fleet()))
+            for (asking, class) in facts
+                .asking
+                .iter()
+                .flat_map(|asking| classes(id).into_iter().map(move |class| (asking, class)))
             {
-                add(Severity::Error, place(), text);
+                if let Some(text) = self.out_of_reach(&asking.ask(self.known.fleet(), class)) {
+                    add(Severity::Error, place(), text);
+                }
             }
         }
         for rule in self.rules.written() {
@@ -103,15 +117,15 @@ impl Policies {
     /// The first action for which a rule asks for more people than there are.
     fn rule_out_of_reach(&self, name: &str) -> Option<String> {
         let fleet = self.known.fleet();
-        let base = |policy: &str| {
+        let base = |policy: &str, class: Class| {
             let mut asks = policy.split('+').filter_map(|id| self.bundle.facts.get(id)?.asking.as_ref());
-            let first = asks.next()?.ask(fleet);
-            Some(asks.fold(first, |all, asking| all.and(&asking.ask(fleet))))
+            let first = asks.next()?.ask(fleet, class);
+            Some(asks.fold(first, |all, asking| all.and(&asking.ask(fleet, class))))
         };
         let rows = self.bundle.matrix().rows().iter();
         rows.flat_map(|row| row.cells.iter().map(move |cell| (row.verb, cell))).find_map(|(verb, cell)| {
             let ruling = match &cell.ruling {
-                Ruling::Ask(_) => Ruling::Ask(base(&cell.policy)?),
+                Ruling::Ask(_) => Ruling::Ask(base(&cell.policy, verb.class())?),
                 other => other.clone(),
             };
             let applied = self.rules.apply_one(name, verb, (ruling, cell.policy.clone()), fleet)?;

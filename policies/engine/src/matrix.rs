@@ -7,7 +7,7 @@ use qd_types::{InstanceName, Person, PersonId, RepositoryName, Role, Ruling, Tar
 
 use crate::{
     bundle::Bundle,
-    facts::{Facts, KnownPerson, KnownTool, Known},
+    facts::{Facts, Known, KnownPerson, KnownTool},
     policies::{FAILED, evaluate},
     request::{Branch, Principal, Request, Resource},
 };
@@ -64,13 +64,10 @@ impl Cast {
         }
         let none = Person { id: "nobody".parse()?, roles: Vec::new() };
         principals.push(("no role".to_owned(), Principal::Person(none)));
-        principals
-            .push((agent.clone(), Principal::Agent { team: own.clone(), name: agent.clone() }));
+        principals.push((agent.clone(), Principal::Agent { team: own.clone(), name: agent.clone() }));
         principals.push(("team".to_owned(), Principal::Team(own.clone())));
         let people = principals.iter().filter_map(|(_, principal)| match principal {
-            Principal::Person(person) => {
-                Some(KnownPerson { person: person.clone(), identities: Vec::new() })
-            }
+            Principal::Person(person) => Some(KnownPerson { person: person.clone(), identities: Vec::new() }),
             Principal::Agent { .. } | Principal::Team(_) => None,
         });
         let tools = Tier::ALL.into_iter().map(|tier| KnownTool {
@@ -167,7 +164,8 @@ impl Matrix {
         let may = |column: &str| {
             let index = self.columns.iter().position(|other| other == column);
             let rows = self.rows.iter().filter(|row| row.verb == verb);
-            rows.filter_map(|row| row.cells.get(index?)).any(|cell| !matches!(cell.ruling, Ruling::Deny { .. }))
+            rows.filter_map(|row| row.cells.get(index?))
+                .any(|cell| !matches!(cell.ruling, Ruling::Deny { .. }))
         };
         Role::ALL.into_iter().filter(|role| may(role.as_str())).collect()
     }

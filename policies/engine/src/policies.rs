@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use cedar_policy::{Authorizer, Entities, EntityUid, Request as CedarRequest, Response};
-use qd_types::{Ask, Decision, PolicyHash, PolicyRule, Role, Ruling};
+use cedar_policy::{Authorizer, Entities, EntityUid, PolicySet, Request as CedarRequest, Response};
+use qd_types::{Ask, Decision, PolicyHash, PolicyRule, Role, Ruling, Verb};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -124,8 +124,8 @@ pub(crate) fn evaluate(
     let principal = known.principal(words, &request.principal).map_err(|text| deny(UNKNOWN, text))?;
     let resource = known.resource(words, &request.resource).map_err(|text| deny(UNKNOWN, text))?;
     let fits = request.verb.target() == request.resource.target();
-    let action = words.action(request.verb).filter(|_| fits);
-    let action = action
+    let action = words.action(request.verb).zip(bundle.set(request.verb)).filter(|_| fits);
+    let (action, policies) = action
         .ok_or_else(|| failed(format!("{} is not something to do to {}", request.verb, request.resource)))?;
     let narrowed = match &request.principal {
         Principal::Person(person) => known.narrowed(words, person).map_err(failed)?,
@@ -135,10 +135,11 @@ pub(crate) fn evaluate(
     let pass = |approved| {
         let context = context(&request.resource, approved).map_err(failed)?;
         let (principal, resource): (EntityUid, EntityUid) = (principal.clone(), resource.clone());
-        let request =
-            CedarRequest::new(principal, action.clone(), resource, context, Some(&words.schema))
-                .map_err(|error| failed(error.to_string()))?;
-        authorize(bundle, &request, entities)
+        // What the second look is about differs from the first in one truth value: it has the schema's shape already.
+        let schema = (!approved).then_some(&words.schema);
+        let request = CedarRequest::new(principal, action.clone(), resource, context, schema)
+            .map_err(|error| failed(error.to_string()))?;
+        authorize(policies, &request, entities)
     };
 
     let as_it_is = pass(false)?;
@@ -153,7 +154,7 @@ pub(crate) fn evaluate(
         return Err(deny(NONE_PERMITS, none_permits()));
     }
     let policy = approved.policy();
-    asked(bundle, known, &approved.policies).map(|ask| (Ruling::Ask(ask), policy))
+    asked(bundle, known, request.verb, &approved.policies).map(|ask| (Ruling::Ask(ask), policy))
 }
 
 /// One evaluation: what it says, and the policies that say so, in order of their ids.
@@ -169,8 +170,8 @@ impl Pass {
 }
 
 /// Cedar skips a policy that can't be evaluated. Here that is a no: it might have been the one that forbids.
-fn authorize(bundle: &Bundle, request: &CedarRequest, entities: &Entities) -> Result<Pass, Verdict> {
-    let response: Response = Authorizer::new().is_authorized(request, &bundle.set, entities);
+fn authorize(policies: &PolicySet, request: &CedarRequest, entities: &Entities) -> Result<Pass, Verdict> {
+    let response: Response = Authorizer::new().is_authorized(request, policies, entities);
     if let Some(error) = response.diagnostics().errors().next() {
         let cedar_policy::AuthorizationError::PolicyEvaluationError(error) = error;
         let policy: &str = error.policy_id().as_ref();
@@ -182,7 +183,7 @@ fn authorize(bundle: &Bundle, request: &CedarRequest, entities: &Entities) -> Re
 }
 
 /// Who is asked: by all of these policies at once.
-fn asked(bundle: &Bundle, known: &Known, policies: &[String]) -> Result<Ask, Verdict> {
+fn asked(bundle: &Bundle, known: &Known, verb: Verb, policies: &[String]) -> Result<Ask, Verdict> {
     let mut all: Option<Ask> = None;
     for policy in policies {
         let asking = bundle.facts.get(policy).and_then(|facts| facts.asking.as_ref());
@@ -190,7 +191,7 @@ fn asked(bundle: &Bundle, known: &Known, policies: &[String]) -> Result<Ask, Ver
             let text = format!("The policy {policy} wants an approval, but does not say of whom.");
             return Err(deny(policy, text));
         };
-        let ask = asking.ask(known.fleet());
+        let ask = asking.ask(known.fleet(), verb.class());
         all = Some(all.map_or_else(|| ask.clone(), |all| all.and(&ask)));
     }
     let names = policies.join("+");
@@ -201,7 +202,10 @@ fn asked(bundle: &Bundle, known: &Known, policies: &[String]) -> Result<Ask, Ver
 }
 
 fn reason_of(bundle: &Bundle, policy: &str) -> String {
-    bundle.facts.get(policy).map_or_else(|| format!("The policy {policy} forbids it."), |facts| facts.reason.clone())
+    bundle
+        .facts
+        .get(policy)
+        .map_or_else(|| format!("The policy {policy} forbids it."), |facts| facts.reason.clone())
 }
 
 /// "You need the role owner or manager for this. You have: viewer."

@@ -85,19 +85,19 @@ impl Rules {
 
 impl Compiled {
     fn new(rule: &PolicyRule) -> Result<Self, String> {
-        let glob = |name: &str, text: &Option<String>| {
+        let glob = |name: &str, text: &Option<String>, folders: bool| {
             text.as_ref()
                 .map(|text| {
-                    // A star stays within a folder, two stars don't.
-                    let glob = GlobBuilder::new(text).literal_separator(true).build();
+                    // In a path a star stays within a folder, and two stars don't; in a branch it is anything.
+                    let glob = GlobBuilder::new(text).literal_separator(folders).build();
                     glob.map(|glob| glob.compile_matcher()).map_err(|error| format!("{name}: {error}"))
                 })
                 .transpose()
         };
         let one = Self {
             verbs: verbs(rule)?,
-            branch: glob("branch", &rule.branch)?,
-            path: glob("path", &rule.path)?,
+            branch: glob("branch", &rule.branch, false)?,
+            path: glob("path", &rule.path, true)?,
             rule: rule.clone(),
         };
         if rule.name.trim().is_empty() {
@@ -116,7 +116,9 @@ impl Compiled {
             return Err("quorum, roles, way, clocks and local_votes belong to effect = \"ask\"".into());
         }
         if rule.effect == RuleEffect::Allow && !rule.loosen {
-            return Err("effect = \"allow\" loosens the policies: write loosen = true, or leave it out".into());
+            return Err(
+                "effect = \"allow\" loosens the policies: write loosen = true, or leave it out".into()
+            );
         }
         if rule.effect == RuleEffect::Deny && rule.loosen {
             return Err("effect = \"deny\" loosens nothing: leave loosen out".into());
@@ -177,7 +179,11 @@ impl Compiled {
             Class::Consent | Class::Provision | Class::Destroy | Class::Govern => Solo::Alone,
         };
         self.over(&Ask {
-            requirement: Requirement { roles: vec![Role::Owner], count: 1, solo: solo.lifts(fleet) },
+            requirement: Requirement {
+                roles: vec![Role::Owner],
+                count: 1,
+                solo: solo.lifts(fleet, verb.class()),
+            },
             way: Way::Button,
             decide_by: SignedDuration::from_hours(24),
             execute_by: SignedDuration::from_hours(1),
@@ -242,14 +248,18 @@ impl Compiled {
         }
         let name = self.rule.name.clone();
         if all.requirement.roles.is_empty() {
-            let reason = format!("The policy {policy} and the rule {name} together leave nobody who may decide.");
+            let reason =
+                format!("The policy {policy} and the rule {name} together leave nobody who may decide.");
             return (Ruling::Deny { reason }, name);
         }
         (Ruling::Ask(all), name)
     }
 
     fn reason(&self) -> String {
-        self.rule.reason.clone().unwrap_or_else(|| format!("The rule {} of the configuration forbids it.", self.rule.name))
+        self.rule
+            .reason
+            .clone()
+            .unwrap_or_else(|| format!("The rule {} of the configuration forbids it.", self.rule.name))
     }
 }
 

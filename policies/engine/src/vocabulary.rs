@@ -1,8 +1,8 @@
 //! The words of the policies, as Cedar takes them: the schema, and the ids of actions, people and things.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use cedar_policy::{EntityId, EntityTypeName, EntityUid, Schema};
+use cedar_policy::{Entities, EntityId, EntityTypeName, EntityUid, Schema};
 use qd_types::{Role, Verb};
 
 /// The schema, as it stands in `policies/cedar`.
@@ -13,6 +13,7 @@ pub(crate) const SCHEMA: &str = include_str!("../../cedar/schema.cedarschema");
 pub(crate) struct Vocabulary {
     pub(crate) schema: Schema,
     actions: HashMap<Verb, EntityUid>,
+    action_groups: Entities,
     types: Types,
 }
 
@@ -47,11 +48,20 @@ impl Vocabulary {
             host: name("Host")?,
             vm: name("Vm")?,
         };
-        Ok(Self { schema, actions, types })
+        let action_groups = schema.action_entities().map_err(|error| error.to_string())?;
+        Ok(Self { schema, actions, action_groups, types })
     }
 
     pub(crate) fn action(&self, verb: Verb) -> Option<&EntityUid> {
         self.actions.get(&verb)
+    }
+
+    /// The action itself, and every group that it is in.
+    pub(crate) fn groups(&self, verb: Verb) -> Result<HashSet<EntityUid>, String> {
+        let action = self.action(verb).ok_or_else(|| format!("the action {verb} is missing"))?;
+        let known = self.action_groups.ancestors(action);
+        let known = known.ok_or_else(|| format!("the schema has no action {verb}"))?;
+        Ok(known.chain([action]).cloned().collect())
     }
 
     pub(crate) fn role(&self, role: Role) -> EntityUid {

@@ -102,7 +102,10 @@ impl Ask {
             return Some(format!("a {} would do instead of {}", self.way, other.way));
         }
         if self.decide_by > other.decide_by {
-            return Some(format!("there would be {:#} to decide instead of {:#}", self.decide_by, other.decide_by));
+            return Some(format!(
+                "there would be {:#} to decide instead of {:#}",
+                self.decide_by, other.decide_by
+            ));
         }
         if self.execute_by > other.execute_by {
             let (mine, theirs) = (self.execute_by, other.execute_by);

@@ -30,15 +30,8 @@ pub enum Class {
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 7] = [
-        Self::Read,
-        Self::Operate,
-        Self::Merge,
-        Self::Consent,
-        Self::Provision,
-        Self::Destroy,
-        Self::Govern,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Read, Self::Operate, Self::Merge, Self::Consent, Self::Provision, Self::Destroy, Self::Govern];
 
     /// The word for it; the policies' group of actions has the same.
     pub fn as_str(self) -> &'static str {

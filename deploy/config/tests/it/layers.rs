@@ -101,7 +101,10 @@ fn a_whole_list_may_come_from_a_variable() {
 #[test]
 fn paths_are_relative_to_the_file_that_says_so() {
     let mut place = Place::new("");
-    place.write("etc/config.toml", "roots = [\"..\"]\n[state]\ndir = \"kept\"\n[policies]\nfolder = \"who\"\n");
+    place.write(
+        "etc/config.toml",
+        "roots = [\"..\"]\n[state]\ndir = \"kept\"\n[policies]\nfolder = \"who\"\n",
+    );
     std::fs::create_dir_all(place.here.join("sub/repo")).unwrap();
     place.sources.cwd = place.here.join("sub");
     let place = place.flag("repositories", "[{ name = \"a\", path = \"repo\" }]");

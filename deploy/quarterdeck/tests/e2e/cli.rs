@@ -31,6 +31,26 @@ fn refusals_name_the_way_out() {
 }
 
 #[test]
+fn policies_are_checked_explained_and_compared() {
+    let project = project();
+    let hashless = |text: String| {
+        text.lines().filter(|line| !line.starts_with("  policies ")).collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(hashless(project.ok(&["policy", "explain", "--as", "nobody", "feature.add"])), @"");
+    insta::assert_snapshot!(hashless(project.ok(&["policy", "explain", "--as", "team:alpha", "merge", "branch:project/main"])), @"");
+    insta::assert_snapshot!(refusal(&project, &["policy", "explain", "merge"]).1, @"");
+    insta::assert_snapshot!(refusal(&project, &["policy", "explain", "merge", "main"]).1, @"");
+    let golden = include_str!("../../../../policies/cedar/cases/matrix.txt");
+    assert_eq!(project.ok(&["policy", "matrix"]), golden);
+    assert_eq!(project.ok(&["policy", "diff", "default", "default"]), "Nobody's rights change.\n");
+    std::fs::create_dir(project.folder().join("who")).unwrap();
+    std::fs::write(project.folder().join("who/mine.cedar"), "permit (principal, action, resource);").unwrap();
+    insta::assert_snapshot!(refusal(&project, &["policy", "check", "--folder", "who"]).1, @"");
+    let rule = "policies.rules=[{ name = \"free\", actions = [\"merge\"], effect = \"ask\", quorum = 1 }]";
+    insta::assert_snapshot!(refusal(&project, &["--set", rule, "policy", "check"]).1, @"");
+}
+
+#[test]
 fn a_folder_without_a_configuration_says_what_to_do() {
     let project = Project::new(&[("README.md", "# Words\n")]);
     insta::assert_snapshot!(refusal(&project, &["up"]).1, @"quarterdeck: nobody is configured. In your repository, run: quarterdeck init");

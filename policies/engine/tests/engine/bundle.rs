@@ -8,7 +8,8 @@ fn refused(extra: &str) -> String {
     Bundle::load(&with(extra)).unwrap_err().to_string()
 }
 
-const ASKS: &str = r#"@quorum("1") @roles("owner") @way("button") @decide_by("1h") @execute_by("1h") @local_votes("no")"#;
+const ASKS: &str =
+    r#"@quorum("1") @roles("owner") @way("button") @decide_by("1h") @execute_by("1h") @local_votes("no")"#;
 
 #[test]
 fn a_broken_bundle_names_policy_and_place() {
@@ -17,8 +18,8 @@ fn a_broken_bundle_names_policy_and_place() {
     insta::assert_snapshot!(refused("@id(\"read\") @reason(\"Twice.\")\npermit (principal, action, resource);"), @"tiers/read.cedar:3: policy read: extra.cedar:1 has the same id: ids are unique");
     insta::assert_snapshot!(refused("// First.\n@id(\"mine\")\npermit (principal, action, resource);"), @r#"extra.cedar:2: policy mine: @reason("…") is missing: a sentence for whoever is asked or denied"#);
     insta::assert_snapshot!(
-        refused("@id(\"mine\") @reason(\"x\") permit (principal, action == Action::\"feature.fly\", resource);"),
-        @r#"extra.cedar:1: policy mine: unrecognized action `Action::"feature.fly"` (did you mean `Action::"tool"`?)"#
+        refused("@id(\"mine\") @reason(\"x\") permit (principal, action == Action::\"feature.ad\", resource);"),
+        @r#"extra.cedar:1: policy mine: unrecognized action `Action::"feature.ad"`; quarterdeck policy matrix lists all"#
     );
     insta::assert_snapshot!(
         refused("@id(\"mine\") @reason(\"x\") permit (principal, action, resource) when { principal.age > 3 };"),

@@ -104,6 +104,16 @@ fn solo_lifts_a_merge_but_destroys_nothing_with_two() {
 }
 
 #[test]
+fn no_policy_makes_solo_destroy_on_one_word_of_two() {
+    let mut lax = files();
+    let destroy = lax.get_mut("tiers/destroy.cedar").unwrap();
+    *destroy = destroy.replace("@solo(\"alone\")", "@solo(\"one\")");
+    let facts = Facts { solo: true, ..facts() };
+    let policies = Policies::new(Arc::new(Bundle::load(&lax).unwrap()), &facts, &[]).unwrap();
+    insta::assert_snapshot!(said(&policies, &agent(Verb::ToolDestroy, tool("vm_destroy"))), @"ask 2 owners, not the requester; typed; 24h to decide, 15m to execute [destroy]");
+}
+
+#[test]
 fn a_policy_that_cannot_be_evaluated_denies() {
     // Cedar alone would skip this forbid, and the permit beside it would decide.
     let extra = r#"
@@ -113,7 +123,10 @@ fn a_policy_that_cannot_be_evaluated_denies() {
     let policies = Policies::new(bundle, &facts(), &[]).unwrap();
     let request = by("ines", &[Role::Owner], Verb::FeatureAdd, alpha());
     insta::assert_snapshot!(said(&policies, &request), @r#"deny: The policy ghost could not be evaluated: entity `Person::"ghost"` does not exist. [ghost]"#);
-    assert_eq!(policies.decide(&by("ines", &[Role::Owner], Verb::FeatureEdit, alpha())).ruling, Ruling::Allow);
+    assert_eq!(
+        policies.decide(&by("ines", &[Role::Owner], Verb::FeatureEdit, alpha())).ruling,
+        Ruling::Allow
+    );
 }
 
 #[test]
@@ -183,7 +196,11 @@ fn quorums_out_of_reach_are_found() {
     error: tiers/merge.cedar:44: policy merge.tool: it asks for 2 with the role owner or reviewer, and 1 of the known people have it; give the role to more people, or ask for fewer
     error: tiers/operate.cedar:37: policy operate.ask: it asks for 1 with the role operator, and 0 of the known people have it; give the role to more people, or ask for fewer
     ");
-    let solo = Facts { solo: true, people: vec![known("ines", &[Role::Owner, Role::Manager, Role::Operator])], ..few };
+    let solo = Facts {
+        solo: true,
+        people: vec![known("ines", &[Role::Owner, Role::Manager, Role::Operator])],
+        ..few
+    };
     assert_eq!(policies(&solo, &[]).check(), []);
 }
 

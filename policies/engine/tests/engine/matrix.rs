@@ -3,7 +3,7 @@
 use qd_engine::Bundle;
 use qd_types::Verb;
 
-use crate::world::{files, policies, facts};
+use crate::world::{facts, files, policies};
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../cedar/cases/matrix.txt");
 

@@ -54,13 +54,30 @@ fn a_bundle_that_a_rule_would_loosen_does_not_come_into_force() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &files());
     let rule: qd_types::PolicyRule =
-        serde_json::from_str(r#"{"name": "two", "actions": ["merge"], "effect": "ask", "quorum": 2}"#).unwrap();
+        serde_json::from_str(r#"{"name": "two", "actions": ["merge"], "effect": "ask", "quorum": 2}"#)
+            .unwrap();
     let engine = Engine::new(Source::Folder(folder.path().to_owned()), &facts(), &[rule]).unwrap();
     let mut stricter = files();
     let merge = stricter.get_mut("tiers/merge.cedar").unwrap();
     *merge = merge.replace("@quorum(\"2\")", "@quorum(\"3\")");
     write(folder.path(), &stricter);
     insta::assert_snapshot!(engine.reload().unwrap_err(), @"the rule two: for merge on a protected branch 2 people would decide instead of 3, which is less strict than the policy merge.protected; ask for more, or write loosen = true");
+}
+
+#[test]
+fn nothing_in_a_folder_is_left_out_silently() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &files());
+    fs::write(folder.path().join(".#extra.cedar"), "an editor's").unwrap();
+    assert!(Engine::new(Source::Folder(folder.path().to_owned()), &facts(), &[]).is_ok());
+    let deep = folder.path().join("a/b/c/d/e");
+    fs::create_dir_all(&deep).unwrap();
+    let error =
+        || Engine::new(Source::Folder(folder.path().to_owned()), &facts(), &[]).unwrap_err().to_string();
+    insta::assert_snapshot!(error(), @"a/b/c/d/e: it lies too deep: move it up");
+    fs::remove_dir_all(folder.path().join("a")).unwrap();
+    fs::write(folder.path().join("large.cedar"), " ".repeat(2 << 20)).unwrap();
+    insta::assert_snapshot!(error().replace(&folder.path().display().to_string(), "DIR"), @"the policies in DIR take more than 1048576 bytes: is it the right folder?");
 }
 
 #[test]

@@ -43,9 +43,16 @@ fn refused(rule: PolicyRule) -> String {
 fn a_rule_tightens_where_it_fits() {
     let mut rules = [
         PolicyRule { branch: Some("main".into()), quorum: Some(3), ..ask("main", &["merge"]) },
-        PolicyRule { path: Some("migrations/**".into()), roles: Some(vec![Role::Owner]), ..ask("migrations", &["merge"]) },
+        PolicyRule {
+            path: Some("migrations/**".into()),
+            roles: Some(vec![Role::Owner]),
+            ..ask("migrations", &["merge"])
+        },
         PolicyRule { team: Some("alpha".parse().unwrap()), ..ask("careful", &["feature.cancel"]) },
-        PolicyRule { reason: Some("No machines this month.".into()), ..rule("frozen", &["tier.provision"], RuleEffect::Deny) },
+        PolicyRule {
+            reason: Some("No machines this month.".into()),
+            ..rule("frozen", &["tier.provision"], RuleEffect::Deny)
+        },
     ];
     rules[2].way = Some(Way::Passphrase);
     let policies = policies(&facts(), &rules);
@@ -70,6 +77,20 @@ fn a_rule_tightens_where_it_fits() {
     deny: No machines this month. [frozen]
     ");
     assert_ne!(policies.hash(), policies.bundle().hash(), "rules are part of what decides");
+}
+
+#[test]
+fn a_star_is_any_branch_and_one_folder() {
+    let rules = [
+        PolicyRule { branch: Some("release*".into()), ..rule("release", &["merge"], RuleEffect::Deny) },
+        PolicyRule { path: Some("ci/*.yml".into()), ..rule("ci", &["merge"], RuleEffect::Deny) },
+    ];
+    let policies = policies(&facts(), &rules);
+    let by =
+        |name, path: &str| policies.decide(&agent(Verb::Merge, branch(name, false, Some(&[path])))).policy;
+    assert_eq!(by("release/1.2", "src/lib.rs"), "release");
+    assert_eq!(by("main", "ci/test.yml"), "ci");
+    assert_eq!(by("main", "ci/old/test.yml"), "merge");
 }
 
 #[test]
@@ -140,8 +161,16 @@ fn a_rule_that_asks_for_more_than_there_are_is_found() {
 static BUNDLE: LazyLock<Arc<Bundle>> = LazyLock::new(|| Arc::new(Bundle::embedded().unwrap()));
 
 fn any_rule() -> impl Strategy<Value = PolicyRule> {
-    let actions = prop::sample::select(vec!["*", "merge", "tier.operate", "tier.destroy", "tier.consent", "feature.add"]);
-    let effect = prop::sample::select(vec![RuleEffect::Ask, RuleEffect::Ask, RuleEffect::Deny, RuleEffect::Allow]);
+    let actions = prop::sample::select(vec![
+        "*",
+        "merge",
+        "tier.operate",
+        "tier.destroy",
+        "tier.consent",
+        "feature.add",
+    ]);
+    let effect =
+        prop::sample::select(vec![RuleEffect::Ask, RuleEffect::Ask, RuleEffect::Deny, RuleEffect::Allow]);
     let roles = prop::option::of(prop::sample::subsequence(Role::ALL.to_vec(), 1..=3));
     let place = (
         prop::option::of(Just("alpha")),

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use qd_engine::{Branch, Bundle, Facts, Files, KnownPerson, KnownTool, Policies, Principal, Request, Resource};
+use qd_engine::{
+    Branch, Bundle, Facts, Files, KnownPerson, KnownTool, Policies, Principal, Request, Resource,
+};
 use qd_types::{Person, PolicyRule, Role, Tier, Verb};
 
 pub(crate) fn person(name: &str, roles: &[Role]) -> Person {
