@@ -225,7 +225,7 @@ mod tests {
             let both = one.and(&other);
             prop_assert_eq!(both.weaker_than(&one), None);
             prop_assert_eq!(both.weaker_than(&other), None);
-            prop_assert_eq!(one.and(&one), one.clone());
+            prop_assert_eq!(&one.and(&one), &one);
             if one.weaker_than(&other).is_none() {
                 prop_assert_eq!(both, one);
             }

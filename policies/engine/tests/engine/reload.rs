@@ -91,7 +91,7 @@ fn facts_and_rules_change_while_it_runs() {
     engine.set_facts(&facts()).unwrap();
     let rule: qd_types::PolicyRule =
         serde_json::from_str(r#"{"name": "stay", "actions": ["run.*"], "effect": "deny"}"#).unwrap();
-    insta::assert_snapshot!(engine.set_rules(&[rule.clone()]).unwrap_err(), @r#"the rule stay: "run.*" is not an action: a name like feature.add or merge; quarterdeck policy matrix lists them all"#);
+    insta::assert_snapshot!(engine.set_rules(std::slice::from_ref(&rule)).unwrap_err(), @r#"the rule stay: "run.*" is not an action: a name like feature.add or merge; quarterdeck policy matrix lists them all"#);
     engine.set_rules(&[qd_types::PolicyRule { actions: vec!["run.stop".into()], ..rule }]).unwrap();
     insta::assert_snapshot!(said(&engine.current(), &request), @"deny: The rule stay of the configuration forbids it. [stay]");
 }
