@@ -46,7 +46,8 @@ fn facts() -> Result<Facts, Failure> {
     for number in 0..EACH {
         let team: InstanceName = format!("team-{number}").parse()?;
         let role = Role::ALL.get(number % Role::ALL.len()).copied().unwrap_or(Role::Viewer);
-        let person = Person { id: format!("person-{number}").parse()?, roles: vec![role] };
+        // Everybody may be more than they say they are: only what is asserted counts.
+        let person = Person { id: format!("person-{number}").parse()?, roles: vec![role, Role::Viewer] };
         facts.people.push(KnownPerson { person, identities: vec![format!("local:person-{number}")] });
         facts.agents.push((team.clone(), "agent".to_owned()));
         facts.teams.push(team);
@@ -62,7 +63,8 @@ fn requests(facts: &Facts) -> Result<Vec<Request>, Failure> {
     let mut requests = Vec::new();
     for number in (0..EACH).step_by(10) {
         let team = facts.teams.get(number).ok_or("no team")?.clone();
-        let viewer = facts.people.get(number + 4).ok_or("no person")?.person.clone();
+        let mut viewer = facts.people.get(number + 3).ok_or("no person")?.person.clone();
+        viewer.roles = vec![Role::Viewer];
         let owner = facts.people.get(number).ok_or("no person")?.person.clone();
         let agent = || Principal::Agent { team: team.clone(), name: "agent".to_owned() };
         let branch = Branch {

@@ -9,7 +9,8 @@ use std::{
 };
 
 use cedar_policy::{
-    ActionConstraint, Effect, Policy, PolicyId, PolicySet, ValidationError, ValidationMode, Validator,
+    ActionConstraint, Effect, EntityUid, Policy, PolicyId, PolicySet, ValidationError, ValidationMode,
+    Validator,
 };
 use miette::Diagnostic;
 use qd_types::{PolicyHash, Verb};
@@ -47,6 +48,8 @@ pub struct Bundle {
     /// For each action the policies whose scope it is in: no other can permit or forbid it, or fail on it.
     sets: HashMap<Verb, PolicySet>,
     pub(crate) facts: BTreeMap<String, PolicyFacts>,
+    /// People and things that policies name themselves.
+    pub(crate) named: Vec<EntityUid>,
     pub(crate) vocabulary: Vocabulary,
     pub(crate) warnings: Vec<Problem>,
     hash: PolicyHash,
@@ -172,7 +175,8 @@ impl Bundle {
         }
         let hash = PolicyHash::of(&hash.finalize());
         let sets = by_action(&set, &vocabulary).map_err(BundleError::Schema)?;
-        Ok(Self { sets, facts, vocabulary, warnings, hash, matrix: OnceLock::new() })
+        let named = set.policies().flat_map(Policy::entity_literals).collect();
+        Ok(Self { sets, facts, named, vocabulary, warnings, hash, matrix: OnceLock::new() })
     }
 
     /// SHA-256 of schema and policies.

@@ -144,15 +144,29 @@ impl Known {
             .collect()
     }
 
-    /// The entities as they are if only these roles count; `None` if that changes nothing.
-    pub(crate) fn narrowed(&self, words: &Vocabulary, person: &Person) -> Result<Option<Entities>, String> {
+    /// The entities as they are if only the roles that the person asserts count; `None` if that changes nothing. Of all
+    /// others it has those that a policy can come to: what the request is about, what policies name, and what that is in.
+    pub(crate) fn narrowed(
+        &self,
+        bundle: &Bundle,
+        person: &Person,
+        about: [&EntityUid; 2],
+    ) -> Result<Option<Entities>, String> {
         let Some(known) = self.person(&person.id) else { return Ok(None) };
         let roles = self.roles_of(person);
         if known.person.roles.iter().all(|role| roles.contains(role)) {
             return Ok(None);
         }
-        let entity = person_entity(words, known, &roles)?;
-        self.entities.clone().upsert_entities([entity], None).map(Some).map_err(|error| error.to_string())
+        let mut reached: HashSet<&EntityUid> = HashSet::new();
+        for uid in bundle.named.iter().chain(about) {
+            reached.insert(uid);
+            reached.extend(self.entities.ancestors(uid).into_iter().flatten());
+        }
+        let principal = person_entity(&bundle.vocabulary, known, &roles)?;
+        let others = reached.into_iter().filter(|uid| **uid != principal.uid());
+        let others: Vec<Entity> = others.filter_map(|uid| self.entities.get(uid).cloned()).collect();
+        let all = others.into_iter().chain([principal]);
+        Entities::from_entities(all, None).map(Some).map_err(|error| error.to_string())
     }
 
     /// The same with other roles for one person; `None` if the person is not known.

@@ -88,7 +88,7 @@ impl Policies {
         &self.hash
     }
 
-    /// Rules that are less strict than the bundle, and say so. `doctor` lists them.
+    /// Rules that are less strict than the bundle, and say so. `policy check` and `doctor` list them.
     pub fn loosened(&self) -> impl Iterator<Item = &PolicyRule> {
         self.rules.written().iter().filter(|rule| rule.loosen)
     }
@@ -128,7 +128,7 @@ pub(crate) fn evaluate(
     let (action, policies) = action
         .ok_or_else(|| failed(format!("{} is not something to do to {}", request.verb, request.resource)))?;
     let narrowed = match &request.principal {
-        Principal::Person(person) => known.narrowed(words, person).map_err(failed)?,
+        Principal::Person(person) => known.narrowed(bundle, person, [action, &resource]).map_err(failed)?,
         Principal::Agent { .. } | Principal::Team(_) => None,
     };
     let entities = narrowed.as_ref().unwrap_or(known.entities());

@@ -101,7 +101,7 @@ impl Compiled {
             rule: rule.clone(),
         };
         if rule.name.trim().is_empty() {
-            return Err("it needs a name, for decisions and doctor".into());
+            return Err("it needs a name, by which decisions call it".into());
         }
         if rule.quorum == Some(0) {
             return Err("quorum is at least 1".into());

@@ -107,3 +107,40 @@ impl Vocabulary {
 fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
     EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use qd_types::Target;
+
+    #[test]
+    fn the_schema_has_exactly_the_products_actions() {
+        let words = Vocabulary::new().unwrap();
+        let groups: BTreeSet<String> = words.schema.action_groups().map(ToString::to_string).collect();
+        let all = words.schema.actions().map(ToString::to_string);
+        let leaves: BTreeSet<String> = all.filter(|action| !groups.contains(action)).collect();
+        let verbs: BTreeSet<String> = Verb::ALL.iter().map(|verb| format!("Action::\"{verb}\"")).collect();
+        assert_eq!(leaves, verbs);
+    }
+
+    #[test]
+    fn every_action_is_in_its_tier_and_on_its_kind_of_thing() {
+        let words = Vocabulary::new().unwrap();
+        for verb in Verb::ALL.iter().copied() {
+            let groups: BTreeSet<String> =
+                words.groups(verb).unwrap().iter().map(ToString::to_string).collect();
+            let tool = (verb.target() == Target::Tool).then(|| "Action::\"tool\"".to_owned());
+            let own = [format!("Action::\"tier.{}\"", verb.class()), format!("Action::\"{verb}\"")];
+            assert_eq!(groups, own.into_iter().chain(tool).collect(), "{verb}");
+            let things = words.schema.resources_for_action(words.action(verb).unwrap()).unwrap();
+            let things: Vec<String> = things.map(ToString::to_string).collect();
+            let thing = match verb.target() {
+                Target::Branch => "Repository".to_owned(),
+                other => format!("{other:?}"),
+            };
+            assert_eq!(things, [thing], "{verb}");
+        }
+    }
+}

@@ -10,7 +10,7 @@ use crate::{InstanceName, RepositoryName, Role, Way};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyRule {
-    /// What it is called: in decisions, and in `doctor`.
+    /// What it is called: in decisions, and in `policy check`.
     pub name: String,
     /// Actions by name, like `merge` or `feature.cancel`; all of a tier as `tier.destroy`; `*` for all.
     pub actions: Vec<String>,
@@ -53,7 +53,7 @@ pub struct PolicyRule {
     /// Why, for whoever is denied or asked.
     #[serde(default)]
     pub reason: Option<String>,
-    /// This rule may be less strict than the policies. `doctor` lists it. Default: false.
+    /// This rule may be less strict than the policies. `policy check` lists it. Default: false.
     #[serde(default)]
     pub loosen: bool,
 }

@@ -4,7 +4,7 @@ use std::{fmt::Write, sync::Arc};
 
 use proptest::prelude::*;
 use qd_engine::{Bundle, Facts, KnownTool, Policies, Principal, Request, Resource};
-use qd_types::{Role, Ruling, Tier, Verb};
+use qd_types::{Role, Ruling, Target, Tier, Verb};
 
 use crate::world::*;
 
@@ -68,6 +68,35 @@ fn a_denial_says_why_and_by_which_policy() {
     deny: An agent never changes who may do what. [never.govern]
     deny: There is no tool vm_list'") || true of pve here. [unknown]
     "#);
+}
+
+#[test]
+fn roles_that_are_not_asserted_do_not_count() {
+    let all =
+        |roles: &[Role]| Facts { people: vec![known("ines", roles), known("olaf", &Role::ALL)], ..facts() };
+    // A policy that names people and things itself sees them all the same.
+    let extra = r#"@id("named") @reason("Not while Olaf reviews.")
+        forbid (principal is Person, action == Action::"run.stop", resource)
+        unless { Person::"olaf" in Role::"reviewer" && Vm::"vm-7" in Host::"rack" };"#;
+    let bundle = Arc::new(Bundle::load(&with(extra)).unwrap());
+    let whole = Policies::new(bundle.clone(), &all(&Role::ALL), &[]).unwrap();
+    for roles in [&[][..], &[Role::Viewer], &[Role::Reviewer], &[Role::Manager, Role::Viewer], &[Role::Owner]]
+    {
+        let exact = Policies::new(bundle.clone(), &all(roles), &[]).unwrap();
+        for verb in Verb::ALL {
+            let resource = match verb.target() {
+                Target::Fleet => Resource::Fleet,
+                Target::Team => alpha(),
+                Target::Repository => Resource::Repository("sample".parse().unwrap()),
+                Target::Branch => branch("main", true, None),
+                Target::Tool => tool("vm_destroy"),
+                Target::Host => Resource::Host("rack".into()),
+                Target::Vm => Resource::Vm("vm-7".into()),
+            };
+            let request = by("ines", roles, *verb, resource);
+            assert_eq!(whole.decide(&request), exact.decide(&request), "{verb} as {roles:?}");
+        }
+    }
 }
 
 #[test]

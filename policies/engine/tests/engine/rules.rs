@@ -107,7 +107,7 @@ fn a_rule_that_loosens_has_to_say_so() {
 fn a_rule_that_makes_no_sense_is_refused() {
     insta::assert_snapshot!(refused(ask("typo", &["merg"])), @r#"the rule typo: "merg" is not an action: a name like feature.add or merge; quarterdeck policy matrix lists them all"#);
     insta::assert_snapshot!(refused(ask("typo", &["tier.danger"])), @"the rule typo: there is no tier.danger; after tier. comes one of read, operate, merge, consent, provision, destroy, govern");
-    insta::assert_snapshot!(refused(ask("", &["merge"])), @"the rule : it needs a name, for decisions and doctor");
+    insta::assert_snapshot!(refused(ask("", &["merge"])), @"the rule : it needs a name, by which decisions call it");
     insta::assert_snapshot!(refused(ask("none", &[])), @r#"the rule none: actions are empty: name some, or "*" for all"#);
     insta::assert_snapshot!(refused(PolicyRule { path: Some("src/**".into()), ..ask("never", &["feature.add"]) }), @"the rule never: feature.add never happens to a repository, branch or path, so this rule would never fit; leave them out, or name another action");
     insta::assert_snapshot!(refused(PolicyRule { path: Some("src/[".into()), ..ask("glob", &["merge"]) }), @"the rule glob: path: error parsing glob 'src/[': unclosed character class; missing ']'");
