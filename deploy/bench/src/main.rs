@@ -10,6 +10,7 @@ mod audit;
 mod board;
 mod engine;
 mod figures;
+mod policy;
 mod site;
 mod soak;
 mod start;
@@ -23,7 +24,7 @@ use figures::Figures;
 /// Why a figure could not be taken.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-const KNOWN: [&str; 17] = [
+const KNOWN: [&str; 18] = [
     "instance_cold_start_ms",
     "instance_idle_rss_mib",
     "up_idle_rss_mib",
@@ -41,6 +42,7 @@ const KNOWN: [&str; 17] = [
     "worktree_create_eight_ratio_50k",
     "conflict_radar_ms_20_branches",
     "audit_verify_rows_per_s",
+    "policy_decision_us_p99",
 ];
 
 struct Asked {
@@ -100,6 +102,9 @@ fn measure(asked: &Asked) -> Result<(), Failure> {
         worktrees::measure(&mut figures, &wanted).await?;
         if wanted("audit_verify_rows_per_s") {
             audit::verify_rows(&mut figures).await?;
+        }
+        if wanted("policy_decision_us_p99") {
+            policy::decisions(&mut figures)?;
         }
         if wanted("instance_idle_rss_mib") || wanted("up_idle_rss_mib") {
             start::idle(&asked.binary, &mut figures).await?;

@@ -37,6 +37,7 @@ pub(crate) fn loaded(
     people(&config, &mut add);
     teams(&config, &mut add);
     rules(&config, &mut add);
+    policy_rules(&config, &mut add);
     let by_env = sources.env.contains_key(state::ROOT_VARIABLE);
     repositories(&config, &roots, by_env, &mut add);
     for (name, agent) in &config.agents {
@@ -145,6 +146,27 @@ fn people(config: &Config, add: &mut impl FnMut(String, String)) {
             "fleet.merge_quorum".into(),
             format!("approvals needed for a merge: {quorum}; people who are owner or reviewer: {deciders}"),
         );
+    }
+}
+
+/// A rule for something that there is not would never fit, and nobody would see that it does not protect.
+fn policy_rules(config: &Config, add: &mut impl FnMut(String, String)) {
+    let mut names = BTreeSet::new();
+    for (index, rule) in config.policies.rules.iter().enumerate() {
+        let key = |field: &str| format!("policies.rules.{index}.{field}");
+        if !names.insert(&rule.name) {
+            add(key("name"), format!("there are two rules {}", rule.name));
+        }
+        if let Some(team) = &rule.team
+            && !config.teams.iter().any(|other| other.name == *team)
+        {
+            add(key("team"), format!("there is no team {team}"));
+        }
+        if let Some(repository) = &rule.repository
+            && !config.repositories.iter().any(|other| other.name == *repository)
+        {
+            add(key("repository"), format!("there is no repository {repository}"));
+        }
     }
 }
 

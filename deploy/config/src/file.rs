@@ -105,6 +105,7 @@ pub(crate) fn absolute(layer: &mut Value, folder: &Path) {
     let Value::Table(layer) = layer else { return };
     layer.get_mut("roots").and_then(Value::as_array_mut).into_iter().flatten().for_each(fix);
     layer.get_mut("state").and_then(|state| state.get_mut("dir")).into_iter().for_each(fix);
+    layer.get_mut("policies").and_then(|policies| policies.get_mut("folder")).into_iter().for_each(fix);
     for repository in layer.get_mut("repositories").and_then(Value::as_array_mut).into_iter().flatten() {
         repository.get_mut("path").into_iter().for_each(fix);
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use qd_board::{Rule, Rung};
-use qd_types::{InstanceName, PersonId, RepositoryName, Role};
+use qd_types::{InstanceName, PersonId, PolicyRule, RepositoryName, Role};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,8 @@ pub struct Config {
     /// Which agent and model work on a feature and how big it is, by its labels, paths and size. The first rule that
     /// fits decides; what the feature itself says comes before.
     pub rules: Vec<Rule>,
+    /// Who may do what.
+    pub policies: Policies,
     /// How runs work.
     pub runs: Runs,
     /// The pages.
@@ -80,6 +82,17 @@ pub struct Person {
     pub name: PersonId,
     /// `owner`, `manager`, `operator`, `reviewer`, `viewer`; held side by side.
     pub roles: Vec<Role>,
+}
+
+/// Who may do what.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policies {
+    /// A folder of policies, `*.cedar`, in place of those that come with the program; relative to this file.
+    pub folder: Option<PathBuf>,
+    /// Rules on top of the policies: stricter ones per team, repository, branch and path; less strict ones only with
+    /// `loosen = true`.
+    pub rules: Vec<PolicyRule>,
 }
 
 /// A team.

@@ -18,7 +18,8 @@ pub struct ShowRow {
 /// All keys, sorted.
 pub fn show(loaded: &Loaded) -> Vec<ShowRow> {
     let mut rows = Vec::new();
-    let value = serde_json::to_value(&loaded.config).unwrap_or_default();
+    let mut value = serde_json::to_value(&loaded.config).unwrap_or_default();
+    value.sort_all_objects();
     flatten(&value, String::new(), &mut |key, value| {
         let origin = loaded.origins.get(&key).cloned().unwrap_or(Origin::Default);
         rows.push(ShowRow { key, value: value.to_string(), origin });

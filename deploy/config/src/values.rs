@@ -8,8 +8,12 @@ use serde_json::Value;
 
 use crate::Config;
 
-static SCHEMA: LazyLock<Value> =
-    LazyLock::new(|| serde_json::to_value(schemars::schema_for!(Config)).unwrap_or_default());
+/// Sorted: whether serde_json keeps an order of its own depends on what else is in the binary.
+static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+    let mut schema = serde_json::to_value(schemars::schema_for!(Config)).unwrap_or_default();
+    schema.sort_all_objects();
+    schema
+});
 
 /// The JSON Schema of the file.
 pub fn schema() -> Value {

@@ -240,7 +240,8 @@ impl EditFeature {
         }
         let after = whole(&wanted);
         let changed = after.iter().filter(|(field, value)| before.get(*field) != Some(*value));
-        let changed = changed.map(|(field, _)| field.clone()).collect();
+        let mut changed: Vec<String> = changed.map(|(field, _)| field.clone()).collect();
+        changed.sort();
         Ok((wanted, changed))
     }
 }
@@ -251,6 +252,7 @@ pub(crate) fn refuse_unknown(map: &Map<String, Value>, more: &[&str]) -> Result<
     let Some(unknown) = unknown else { return Ok(()) };
     let mut names: Vec<&str> =
         known.as_object().map(|map| map.keys().map(String::as_str).collect()).unwrap_or_default();
+    names.sort_unstable();
     names.extend(more);
     let problem = format!("has no field {unknown:?}: there are {}", names.join(", "));
     Err(FieldError { field: "a feature", problem })

@@ -113,9 +113,9 @@ pub struct Requirement {
 impl Requirement {
     /// "1 owner or reviewer, not the requester".
     pub fn describe(&self) -> String {
-        let roles: Vec<&str> = self.roles.iter().map(|role| role.as_str()).collect();
         let plural = if self.count == 1 { "" } else { "s" };
-        let who = format!("{} {}{plural}", self.count, roles.join(" or "));
+        let roles: Vec<String> = self.roles.iter().map(|role| format!("{role}{plural}")).collect();
+        let who = format!("{} {}", self.count, roles.join(" or "));
         if self.solo {
             format!("{who} (solo: the requester may decide)")
         } else {

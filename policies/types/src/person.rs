@@ -94,3 +94,19 @@ pub enum Tier {
     /// Can't be brought back.
     Destroy,
 }
+
+impl Tier {
+    /// Every tier.
+    pub const ALL: [Self; 5] = [Self::Read, Self::Operate, Self::Merge, Self::Provision, Self::Destroy];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Operate => "operate",
+            Self::Merge => "merge",
+            Self::Provision => "provision",
+            Self::Destroy => "destroy",
+        }
+    }
+}

@@ -101,12 +101,16 @@ fn a_whole_list_may_come_from_a_variable() {
 #[test]
 fn paths_are_relative_to_the_file_that_says_so() {
     let mut place = Place::new("");
-    place.write("etc/config.toml", "roots = [\"..\"]\n[state]\ndir = \"kept\"\n");
+    place.write(
+        "etc/config.toml",
+        "roots = [\"..\"]\n[state]\ndir = \"kept\"\n[policies]\nfolder = \"who\"\n",
+    );
     std::fs::create_dir_all(place.here.join("sub/repo")).unwrap();
     place.sources.cwd = place.here.join("sub");
     let place = place.flag("repositories", "[{ name = \"a\", path = \"repo\" }]");
     let loaded = place.load();
     assert_eq!(loaded.state_dir, place.here.join("etc/kept"));
+    assert_eq!(loaded.config.policies.folder, Some(place.here.join("etc/who")));
     assert_eq!(loaded.roots, std::slice::from_ref(&place.here));
     assert_eq!(loaded.config.repositories[0].path, place.here.join("sub/repo"));
 }

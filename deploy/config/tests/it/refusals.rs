@@ -17,6 +17,28 @@ fn unknown_keys_with_the_nearest_one() {
 }
 
 #[test]
+fn rules_of_policies() {
+    insta::assert_snapshot!(refused(r#"
+[[policies.rules]]
+name = "main"
+actions = ["merge"]
+effect = "aks"
+quorum = 0
+raodmap = "main"
+"#), @r#"
+    DIR/quarterdeck.toml:5: policies.rules.0.effect: "aks" is none of deny, ask, allow. Did you mean ask?
+    DIR/quarterdeck.toml:6: policies.rules.0.quorum: 0 is less than 1. For `ask`: how many people, from 1.
+    DIR/quarterdeck.toml:7: unknown key policies.rules.0.raodmap. `quarterdeck config schema` lists the keys.
+    "#);
+    let rule = "[[policies.rules]]\nname = \"main\"\nactions = [\"merge\"]\neffect = \"deny\"\n";
+    insta::assert_snapshot!(refused(&format!("{rule}team = \"alhpa\"\n{rule}repository = \"biling\"\n")), @"
+    DIR/quarterdeck.toml:5: policies.rules.0.team: there is no team alhpa.
+    DIR/quarterdeck.toml:7: policies.rules.1.name: there are two rules main.
+    DIR/quarterdeck.toml:10: policies.rules.1.repository: there is no repository biling.
+    ");
+}
+
+#[test]
 fn wrong_values_all_at_once_with_key_and_line() {
     insta::assert_snapshot!(refused(r#"
 roots = "."

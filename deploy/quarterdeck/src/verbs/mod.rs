@@ -9,6 +9,7 @@ mod feature;
 mod init;
 mod operation;
 mod plan;
+mod policy;
 mod preserved;
 mod project;
 mod recurring;
@@ -69,6 +70,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, UserError> {
         Verb::Deny(ballot) => vote::vote(&common, ballot, qd_types::Ballot::Deny).await?,
         Verb::Audit(verb) => audit::audit(&common, verb)?,
         Verb::Config(verb) => config::config(&common, verb).await?,
+        Verb::Policy(verb) => return policy::policy(&common, verb),
         Verb::Url { person } => up::url(&common, person)?,
         Verb::Version => version(common.json),
         Verb::Completions { shell } => {

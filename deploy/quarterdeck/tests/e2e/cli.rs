@@ -31,6 +31,35 @@ fn refusals_name_the_way_out() {
 }
 
 #[test]
+fn policies_are_checked_explained_and_compared() {
+    let project = project();
+    let hashless = |text: String| {
+        text.lines().filter(|line| !line.starts_with("  policies ")).collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(hashless(project.ok(&["policy", "explain", "--as", "nobody", "feature.add"])), @"
+    nobody (no role), feature.add on team alpha
+      denied: nobody is not known here.
+      no other role would change that
+    ");
+    insta::assert_snapshot!(hashless(project.ok(&["policy", "explain", "--as", "team:alpha", "merge", "branch:project/main"])), @"
+    team alpha, merge on branch main of project
+      asks 1 owner or reviewer (solo: the requester may decide); button; 72h to decide, 24h to execute
+      by policy merge (tiers/merge.cedar:3): A merge needs one owner or reviewer.
+      once approved, it is allowed
+    ");
+    insta::assert_snapshot!(refusal(&project, &["policy", "explain", "merge"]).1, @"quarterdeck: say on what: policy explain merge branch:REPOSITORY/NAME");
+    insta::assert_snapshot!(refusal(&project, &["policy", "explain", "merge", "main"]).1, @"quarterdeck: main is no resource: write fleet, team:NAME, repository:NAME, branch:REPOSITORY/NAME, tool:SERVER/NAME, host:NAME or vm:NAME");
+    let golden = include_str!("../../../../policies/cedar/cases/matrix.txt");
+    assert_eq!(project.ok(&["policy", "matrix"]), golden);
+    assert_eq!(project.ok(&["policy", "diff", "default", "default"]), "Nobody's rights change.\n");
+    std::fs::create_dir(project.folder().join("who")).unwrap();
+    std::fs::write(project.folder().join("who/mine.cedar"), "permit (principal, action, resource);").unwrap();
+    insta::assert_snapshot!(refusal(&project, &["policy", "check", "--folder", "who"]).1, @r#"quarterdeck: mine.cedar: a permit has no @id("…") of lower-case letters, digits, dots and hyphens: give it one"#);
+    let rule = "policies.rules=[{ name = \"free\", actions = [\"merge\"], effect = \"ask\", quorum = 1 }]";
+    insta::assert_snapshot!(refusal(&project, &["--set", rule, "policy", "check"]).1, @"quarterdeck: the rule free: for merge on a protected branch 1 person would decide instead of 2, which is less strict than the policy merge.protected; ask for more, or write loosen = true");
+}
+
+#[test]
 fn a_folder_without_a_configuration_says_what_to_do() {
     let project = Project::new(&[("README.md", "# Words\n")]);
     insta::assert_snapshot!(refusal(&project, &["up"]).1, @"quarterdeck: nobody is configured. In your repository, run: quarterdeck init");

@@ -1,0 +1,161 @@
+//! The policies that are in force, read by everybody and replaced as a whole. A bundle that is broken never replaces one
+//! that holds.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use arc_swap::ArcSwap;
+use qd_types::{Decision, PolicyHash, PolicyRule};
+
+use crate::{
+    bundle::{Bundle, BundleError, Files, read_files},
+    facts::{Facts, FactsError},
+    policies::{Policies, PoliciesError},
+    request::Request,
+    rules::RuleError,
+};
+
+/// Where the bundle comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The default bundle, which comes with the program.
+    Embedded,
+    /// A folder of `*.cedar` files.
+    Folder(PathBuf),
+}
+
+impl Source {
+    /// The bundle that is there now.
+    pub fn load(&self) -> Result<Bundle, BundleError> {
+        match self {
+            Self::Embedded => Bundle::embedded(),
+            Self::Folder(folder) => Bundle::read(folder),
+        }
+    }
+}
+
+/// Why policies can't come into force. Those before stay.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The bundle.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The facts, or the configuration's rules.
+    #[error(transparent)]
+    Policies(#[from] PoliciesError),
+    /// The configuration's rules do not fit the new bundle.
+    #[error(transparent)]
+    Rules(#[from] RuleError),
+}
+
+/// What came of a reload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reloaded {
+    /// The bundle is the same.
+    Same,
+    /// Another is in force from now on.
+    Changed {
+        /// The hash before.
+        from: PolicyHash,
+        /// The hash now.
+        to: PolicyHash,
+    },
+}
+
+/// The policies in force. Deciding takes no lock.
+#[derive(Debug)]
+pub struct Engine {
+    source: Source,
+    current: ArcSwap<Policies>,
+    /// Held while policies are replaced, so that no replacement undoes another.
+    replacing: Mutex<()>,
+}
+
+impl Engine {
+    /// Loads the bundle and puts it in force.
+    pub fn new(source: Source, facts: &Facts, rules: &[PolicyRule]) -> Result<Self, EngineError> {
+        let policies = Policies::new(Arc::new(source.load()?), facts, rules)?;
+        Ok(Self { source, current: ArcSwap::from_pointee(policies), replacing: Mutex::new(()) })
+    }
+
+    /// What policy says now.
+    pub fn decide(&self, request: &Request) -> Decision {
+        self.current.load().decide(request)
+    }
+
+    /// The policies in force.
+    pub fn current(&self) -> Arc<Policies> {
+        self.current.load_full()
+    }
+
+    /// Reads the bundle again. After an error the one before is still in force.
+    pub fn reload(&self) -> Result<Reloaded, EngineError> {
+        self.put(self.source.load()?)
+    }
+
+    /// From now on these facts count.
+    pub fn set_facts(&self, facts: &Facts) -> Result<(), FactsError> {
+        let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.current.store(Arc::new(self.current.load().with_facts(facts)?));
+        Ok(())
+    }
+
+    /// From now on these rules of the configuration count.
+    pub fn set_rules(&self, rules: &[PolicyRule]) -> Result<(), RuleError> {
+        let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.current.store(Arc::new(self.current.load().with_rules(rules)?));
+        Ok(())
+    }
+
+    fn put(&self, bundle: Bundle) -> Result<Reloaded, EngineError> {
+        let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.current.load();
+        if bundle.hash() == before.bundle().hash() {
+            return Ok(Reloaded::Same);
+        }
+        let after = before.with_bundle(Arc::new(bundle))?;
+        let (from, to) = (before.hash().clone(), after.hash().clone());
+        self.current.store(Arc::new(after));
+        Ok(Reloaded::Changed { from, to })
+    }
+}
+
+/// Looks whether the bundle's files changed. Whoever has a clock calls [`Watch::look`] every few seconds.
+#[derive(Debug, Default)]
+pub struct Watch {
+    /// What was tried last, and need not be tried or reported again.
+    tried: Option<Files>,
+    /// What the last look saw. A change counts once two looks see the same: an editor may be in the middle of it.
+    seen: Option<Files>,
+}
+
+impl Watch {
+    /// Reloads if the files changed and stand still. An error is told once for each state of the files: it is an alert, and
+    /// the bundle before stays in force.
+    pub fn look(&mut self, engine: &Engine) -> Option<Result<Reloaded, EngineError>> {
+        let Source::Folder(folder) = &engine.source else { return None };
+        let files = match read_files(folder) {
+            Ok(files) => files,
+            Err(error) => {
+                // An unreadable folder is told once as well, until it can be read again.
+                let told = self.tried.as_ref().is_some_and(Files::is_empty);
+                (self.tried, self.seen) = (Some(Files::new()), None);
+                return (!told).then_some(Err(error.into()));
+            }
+        };
+        let still = self.seen.as_ref() == Some(&files);
+        let news = self.tried.as_ref() != Some(&files);
+        self.seen = Some(files.clone());
+        if !(still && news) {
+            return None;
+        }
+        let loaded = Bundle::load(&files);
+        self.tried = Some(files);
+        match loaded.map_err(EngineError::from).and_then(|bundle| engine.put(bundle)) {
+            Ok(Reloaded::Same) => None,
+            told => Some(told),
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! A bundle changes while the fleet runs.
+
+use std::{fs, path::Path};
+
+use qd_engine::{Engine, Reloaded, Source, Watch};
+use qd_types::{Role, Ruling, Verb};
+
+use crate::world::*;
+
+fn write(folder: &Path, files: &qd_engine::Files) {
+    for (name, text) in files {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+}
+
+#[test]
+fn a_broken_bundle_keeps_the_one_before_and_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &files());
+    let engine = Engine::new(Source::Folder(folder.path().to_owned()), &facts(), &[]).unwrap();
+    let request = by("oskar", &[Role::Operator], Verb::RunStop, alpha());
+    let before = engine.decide(&request);
+    assert_eq!(before.ruling, Ruling::Allow);
+    let mut watch = Watch::default();
+    let mut looks = || (0..3).filter_map(|_| watch.look(&engine)).collect::<Vec<_>>();
+    assert!(looks().is_empty(), "nothing changed");
+
+    fs::write(folder.path().join("extra.cedar"), "permit (principal").unwrap();
+    let told = looks();
+    assert_eq!(told.len(), 1, "{told:?}");
+    insta::assert_snapshot!(told[0].as_ref().unwrap_err(), @"extra.cedar:1: unexpected end of input");
+    assert_eq!(engine.decide(&request), before);
+    assert!(engine.reload().is_err());
+    assert_eq!(engine.decide(&request), before);
+
+    let stop = r#"@id("quiet") @reason("Nothing is stopped today.") forbid (principal, action == Action::"run.stop", resource);"#;
+    fs::write(folder.path().join("extra.cedar"), stop).unwrap();
+    let told = looks();
+    assert!(matches!(told.as_slice(), [Ok(Reloaded::Changed { .. })]), "{told:?}");
+    let after = engine.decide(&request);
+    assert_eq!(after.policy, "quiet");
+    assert_ne!(after.hash, before.hash);
+    assert_eq!(engine.reload().unwrap(), Reloaded::Same);
+
+    fs::remove_dir_all(folder.path()).unwrap();
+    assert_eq!(looks().iter().filter(|told| told.is_err()).count(), 1);
+    assert_eq!(engine.decide(&request), after);
+}
+
+#[test]
+fn a_bundle_that_a_rule_would_loosen_does_not_come_into_force() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &files());
+    let rule: qd_types::PolicyRule =
+        serde_json::from_str(r#"{"name": "two", "actions": ["merge"], "effect": "ask", "quorum": 2}"#)
+            .unwrap();
+    let engine = Engine::new(Source::Folder(folder.path().to_owned()), &facts(), &[rule]).unwrap();
+    let mut stricter = files();
+    let merge = stricter.get_mut("tiers/merge.cedar").unwrap();
+    *merge = merge.replace("@quorum(\"2\")", "@quorum(\"3\")");
+    write(folder.path(), &stricter);
+    insta::assert_snapshot!(engine.reload().unwrap_err(), @"the rule two: for merge on a protected branch 2 people would decide instead of 3, which is less strict than the policy merge.protected; ask for more, or write loosen = true");
+}
+
+#[test]
+fn nothing_in_a_folder_is_left_out_silently() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &files());
+    fs::write(folder.path().join(".#extra.cedar"), "an editor's").unwrap();
+    assert!(Engine::new(Source::Folder(folder.path().to_owned()), &facts(), &[]).is_ok());
+    let deep = folder.path().join("a/b/c/d/e");
+    fs::create_dir_all(&deep).unwrap();
+    let error =
+        || Engine::new(Source::Folder(folder.path().to_owned()), &facts(), &[]).unwrap_err().to_string();
+    insta::assert_snapshot!(error(), @"a/b/c/d/e: it lies too deep: move it up");
+    fs::remove_dir_all(folder.path().join("a")).unwrap();
+    fs::write(folder.path().join("large.cedar"), " ".repeat(2 << 20)).unwrap();
+    insta::assert_snapshot!(error().replace(&folder.path().display().to_string(), "DIR"), @"the policies in DIR take more than 1048576 bytes: is it the right folder?");
+}
+
+#[test]
+fn facts_and_rules_change_while_it_runs() {
+    let engine = Engine::new(Source::Embedded, &facts(), &[]).unwrap();
+    let request = by("oskar", &[Role::Operator], Verb::RunStop, alpha());
+    let mut without = facts();
+    without.people.retain(|known| known.person.id.as_str() != "oskar");
+    engine.set_facts(&without).unwrap();
+    insta::assert_snapshot!(said(&engine.current(), &request), @"deny: oskar is not known here. [unknown]");
+    engine.set_facts(&facts()).unwrap();
+    let rule: qd_types::PolicyRule =
+        serde_json::from_str(r#"{"name": "stay", "actions": ["run.*"], "effect": "deny"}"#).unwrap();
+    insta::assert_snapshot!(engine.set_rules(std::slice::from_ref(&rule)).unwrap_err(), @r#"the rule stay: "run.*" is not an action: a name like feature.add or merge; quarterdeck policy matrix lists them all"#);
+    engine.set_rules(&[qd_types::PolicyRule { actions: vec!["run.stop".into()], ..rule }]).unwrap();
+    insta::assert_snapshot!(said(&engine.current(), &request), @"deny: The rule stay of the configuration forbids it. [stay]");
+}
