@@ -51,6 +51,7 @@ fn a_list_replaces_the_list_of_an_earlier_layer() {
     people.0.roles = ["owner"]  (DIR/quarterdeck.toml:1)
     teams.0.agent = null  (default)
     teams.0.disk_gib = 20  (default)
+    teams.0.id = null  (default)
     teams.0.ladder = []  (default)
     teams.0.name = "beta"  (DIR/quarterdeck.toml:3)
     teams.0.prefix = null  (default)
@@ -69,6 +70,7 @@ fn a_key_of_a_list_can_be_set_alone() {
     insta::assert_snapshot!(place.shown(&["teams"]), @r#"
     teams.0.agent = null  (default)
     teams.0.disk_gib = 20  (default)
+    teams.0.id = null  (default)
     teams.0.ladder = []  (default)
     teams.0.name = "alpha"  (DIR/quarterdeck.toml:2)
     teams.0.prefix = "AL"  (--teams.0.prefix)
@@ -78,6 +80,7 @@ fn a_key_of_a_list_can_be_set_alone() {
     teams.0.slots = 2  (default)
     teams.1.agent = null  (default)
     teams.1.disk_gib = 20  (default)
+    teams.1.id = null  (default)
     teams.1.ladder = []  (default)
     teams.1.name = "beta"  (DIR/quarterdeck.toml:5)
     teams.1.prefix = null  (default)
