@@ -12,7 +12,7 @@ use qd_types::{FeatureId, InstanceName, PersonId, RepositoryName, RunId, Stage};
 
 pub use audit::AuditVerb;
 pub use planning::{ImportFlags, Plan, PlanVerb, ProjectFields, ProjectVerb};
-pub use roster::{RepoVerb, TeamVerb};
+pub use roster::{PreservedVerb, RepoVerb, TeamVerb};
 
 /// Coordinates autonomous software teams: boards, coding agents in git worktrees, approvals by people.
 #[derive(Debug, Parser)]
@@ -252,32 +252,6 @@ pub enum RecurringVerb {
     Remove {
         /// Which
         name: String,
-    },
-}
-
-/// What to do with preserved work.
-#[derive(Debug, Subcommand)]
-pub enum PreservedVerb {
-    /// List it, newest first
-    List,
-    /// What it changes
-    Show {
-        /// The run it is of, like
-        id: RunId,
-    },
-    /// Put it at a branch of the team's mirror, and with --into as a clone in a new folder
-    Restore {
-        /// The run it is of, like
-        id: RunId,
-        /// A folder that does not exist yet
-        #[arg(long, value_name = "DIR")]
-        into: Option<PathBuf>,
-    },
-    /// Let go of what is older than configured
-    Prune {
-        /// Than so many days instead
-        #[arg(long)]
-        days: Option<u32>,
     },
 }
 

@@ -1,9 +1,9 @@
-//! Verbs of who works, and where.
+//! Verbs of who works, where, and what was kept.
 
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use qd_types::{InstanceName, RepositoryName};
+use qd_types::{InstanceName, RepositoryName, RunId};
 
 /// What to do with teams.
 #[derive(Debug, Subcommand)]
@@ -57,5 +57,31 @@ pub enum RepoVerb {
     Remove {
         /// Its name
         name: RepositoryName,
+    },
+}
+
+/// What to do with preserved work.
+#[derive(Debug, Subcommand)]
+pub enum PreservedVerb {
+    /// List it, newest first
+    List,
+    /// What it changes
+    Show {
+        /// The run it is of, like
+        id: RunId,
+    },
+    /// Put it at a branch of the team's mirror, and with --into as a clone in a new folder
+    Restore {
+        /// The run it is of, like
+        id: RunId,
+        /// A folder that does not exist yet
+        #[arg(long, value_name = "DIR")]
+        into: Option<PathBuf>,
+    },
+    /// Let go of what is older than configured
+    Prune {
+        /// Than so many days instead
+        #[arg(long)]
+        days: Option<u32>,
     },
 }

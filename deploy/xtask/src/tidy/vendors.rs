@@ -40,7 +40,7 @@ const VENDORS: &[Vendor] = &[
     only("octocrab", &["bot/github"]),
     only("bollard", &["instance/agents", "mcp-servers/docker"]),
     only("agent-client-protocol", &["instance/agents"]),
-    only("jsonschema", &["policies/approvals"]),
+    only("jsonschema", &["policies/approvals", "deploy/quarterdeck"]),
     only("unicode-security", &["policies/approvals"]),
     only("cedar-policy", &["policies/engine"]),
     only("rmcp", &["mcp-servers/"]),
@@ -49,7 +49,6 @@ const VENDORS: &[Vendor] = &[
     only("config", &["deploy/config"]),
     only("aide", &["instance/team"]),
     Vendor { name: "fantoccini", crates: &["deploy/quarterdeck"], tests_only: true },
-    Vendor { name: "jsonschema", crates: &["deploy/quarterdeck"], tests_only: true },
 ];
 
 const fn only(name: &'static str, crates: &'static [&'static str]) -> Vendor {
