@@ -2,7 +2,7 @@
 //! A bundle that is wrong anywhere is refused as a whole.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     fmt, io,
     path::{Path, PathBuf},
     sync::OnceLock,
@@ -46,14 +46,20 @@ pub type Files = BTreeMap<String, String>;
 #[derive(Debug)]
 pub struct Bundle {
     /// For each action the policies whose scope it is in: no other can permit or forbid it, or fail on it.
-    sets: HashMap<Verb, PolicySet>,
+    scopes: HashMap<Verb, Scope>,
     pub(crate) facts: BTreeMap<String, PolicyFacts>,
-    /// People and things that policies name themselves.
-    pub(crate) named: Vec<EntityUid>,
     pub(crate) vocabulary: Vocabulary,
     pub(crate) warnings: Vec<Problem>,
     hash: PolicyHash,
     matrix: OnceLock<Matrix>,
+}
+
+/// What decides on one action.
+#[derive(Debug)]
+pub(crate) struct Scope {
+    pub(crate) policies: PolicySet,
+    /// What the conditions of these policies name themselves.
+    pub(crate) named: HashSet<EntityUid>,
 }
 
 /// What is known of a policy besides its condition.
@@ -174,9 +180,8 @@ impl Bundle {
             return Err(BundleError::Refused(problems));
         }
         let hash = PolicyHash::of(&hash.finalize());
-        let sets = by_action(&set, &vocabulary).map_err(BundleError::Schema)?;
-        let named = set.policies().flat_map(Policy::entity_literals).collect();
-        Ok(Self { sets, facts, named, vocabulary, warnings, hash, matrix: OnceLock::new() })
+        let scopes = by_action(&set, &vocabulary).map_err(BundleError::Schema)?;
+        Ok(Self { scopes, facts, vocabulary, warnings, hash, matrix: OnceLock::new() })
     }
 
     /// SHA-256 of schema and policies.
@@ -190,8 +195,8 @@ impl Bundle {
     }
 
     /// The policies that an action is in the scope of.
-    pub(crate) fn set(&self, verb: Verb) -> Option<&PolicySet> {
-        self.sets.get(&verb)
+    pub(crate) fn scope(&self, verb: Verb) -> Option<&Scope> {
+        self.scopes.get(&verb)
     }
 
     /// Every role × action × resource. Computed when it is first asked for.
@@ -295,8 +300,8 @@ fn parse(
     }
 }
 
-fn by_action(set: &PolicySet, vocabulary: &Vocabulary) -> Result<HashMap<Verb, PolicySet>, String> {
-    let mut sets = HashMap::new();
+fn by_action(set: &PolicySet, vocabulary: &Vocabulary) -> Result<HashMap<Verb, Scope>, String> {
+    let mut scopes = HashMap::new();
     for verb in Verb::ALL.iter().copied() {
         let groups = vocabulary.groups(verb)?;
         let policies = set.policies().filter(|policy| match policy.action_constraint() {
@@ -304,10 +309,12 @@ fn by_action(set: &PolicySet, vocabulary: &Vocabulary) -> Result<HashMap<Verb, P
             ActionConstraint::Eq(action) => vocabulary.action(verb) == Some(&action),
             ActionConstraint::In(actions) => actions.iter().any(|action| groups.contains(action)),
         });
-        let of_verb = PolicySet::from_policies(policies.cloned()).map_err(|error| error.to_string())?;
-        sets.insert(verb, of_verb);
+        let policies = PolicySet::from_policies(policies.cloned()).map_err(|error| error.to_string())?;
+        let with_conditions = policies.policies().filter(|policy| policy.has_non_scope_constraint());
+        let named = with_conditions.flat_map(Policy::entity_literals).collect();
+        scopes.insert(verb, Scope { policies, named });
     }
-    Ok(sets)
+    Ok(scopes)
 }
 
 fn is_id(id: &str) -> bool {

@@ -8,7 +8,7 @@ use qd_types::{InstanceName, Person, PersonId, RepositoryName, Role, Tier};
 
 use crate::{
     annotations::Fleet,
-    bundle::Bundle,
+    bundle::{Bundle, Scope},
     request::{Branch, Principal, Resource},
     vocabulary::Vocabulary,
 };
@@ -148,8 +148,9 @@ impl Known {
     /// others it has those that a policy can come to: what the request is about, what policies name, and what that is in.
     pub(crate) fn narrowed(
         &self,
-        bundle: &Bundle,
+        words: &Vocabulary,
         person: &Person,
+        scope: &Scope,
         about: [&EntityUid; 2],
     ) -> Result<Option<Entities>, String> {
         let Some(known) = self.person(&person.id) else { return Ok(None) };
@@ -158,11 +159,11 @@ impl Known {
             return Ok(None);
         }
         let mut reached: HashSet<&EntityUid> = HashSet::new();
-        for uid in bundle.named.iter().chain(about) {
+        for uid in scope.named.iter().chain(about) {
             reached.insert(uid);
             reached.extend(self.entities.ancestors(uid).into_iter().flatten());
         }
-        let principal = person_entity(&bundle.vocabulary, known, &roles)?;
+        let principal = person_entity(words, known, &roles)?;
         let others = reached.into_iter().filter(|uid| **uid != principal.uid());
         let others: Vec<Entity> = others.filter_map(|uid| self.entities.get(uid).cloned()).collect();
         let all = others.into_iter().chain([principal]);

@@ -124,11 +124,13 @@ pub(crate) fn evaluate(
     let principal = known.principal(words, &request.principal).map_err(|text| deny(UNKNOWN, text))?;
     let resource = known.resource(words, &request.resource).map_err(|text| deny(UNKNOWN, text))?;
     let fits = request.verb.target() == request.resource.target();
-    let action = words.action(request.verb).zip(bundle.set(request.verb)).filter(|_| fits);
-    let (action, policies) = action
+    let action = words.action(request.verb).zip(bundle.scope(request.verb)).filter(|_| fits);
+    let (action, scope) = action
         .ok_or_else(|| failed(format!("{} is not something to do to {}", request.verb, request.resource)))?;
     let narrowed = match &request.principal {
-        Principal::Person(person) => known.narrowed(bundle, person, [action, &resource]).map_err(failed)?,
+        Principal::Person(person) => {
+            known.narrowed(words, person, scope, [action, &resource]).map_err(failed)?
+        }
         Principal::Agent { .. } | Principal::Team(_) => None,
     };
     let entities = narrowed.as_ref().unwrap_or(known.entities());
@@ -139,7 +141,7 @@ pub(crate) fn evaluate(
         let schema = (!approved).then_some(&words.schema);
         let request = CedarRequest::new(principal, action.clone(), resource, context, schema)
             .map_err(|error| failed(error.to_string()))?;
-        authorize(policies, &request, entities)
+        authorize(&scope.policies, &request, entities)
     };
 
     let as_it_is = pass(false)?;
