@@ -5,16 +5,16 @@ use std::{
     fs::{File, OpenOptions},
     io::Write as _,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::Arc,
 };
 
 use rusqlite::{Connection, OpenFlags};
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
-use crate::writer::{Job, Writer};
-
-/// Readers at once: reads are short, and two cores gain nothing from more.
-const READERS: usize = 4;
+use crate::{
+    readers::Readers,
+    writer::{Job, Writer},
+};
 
 /// Page cache of each connection, in KiB. A process has up to twenty connections, and the system keeps the file's pages
 /// in memory as well: SQLite's usual 2,000 KiB each would be most of what a process takes.
@@ -77,10 +77,8 @@ pub struct Db {
 }
 
 struct Inner {
-    path: PathBuf,
     writer: Writer,
-    readers: Mutex<Vec<Connection>>,
-    permits: Semaphore,
+    readers: Readers,
     generation: u64,
     _lock: File,
 }
@@ -102,10 +100,8 @@ impl Db {
         let generation = raise_generation(&connection)?;
         Ok(Self {
             inner: Arc::new(Inner {
-                path: path.to_owned(),
                 writer: Writer::start(connection, generation).map_err(io)?,
-                readers: Mutex::new(Vec::new()),
-                permits: Semaphore::new(READERS),
+                readers: Readers::new(path.to_owned()),
                 generation,
                 _lock: lock,
             }),
@@ -141,21 +137,7 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
-        let _permit = self.inner.permits.acquire().await.map_err(|_| DbError::Closed)?;
-        let inner = Arc::clone(&self.inner);
-        let work = move || {
-            let pooled = inner.readers.lock().map_err(|_| DbError::Closed)?.pop();
-            let connection = match pooled {
-                Some(connection) => connection,
-                None => connect(&inner.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
-            };
-            let result = query(&connection);
-            if let Ok(mut readers) = inner.readers.lock() {
-                readers.push(connection);
-            }
-            result
-        };
-        tokio::task::spawn_blocking(work).await.map_err(|_| DbError::Closed)?
+        self.inner.readers.read(query).await
     }
 }
 
@@ -191,7 +173,7 @@ where
     }
 }
 
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DbError> {
+pub(crate) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DbError> {
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(std::time::Duration::from_secs(10))?;

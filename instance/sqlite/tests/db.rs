@@ -126,3 +126,50 @@ async fn what_was_received_is_not_applied_twice_nor_out_of_order() {
     use Receipt::*;
     assert_eq!(receipts, [New, Seen, Gap, New, Gap, New, Seen]);
 }
+
+#[tokio::test]
+async fn reads_share_few_threads_however_many_there_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::open(&dir.path().join("a.db"), &[V1]).unwrap();
+    let thread = |db: Db| async move {
+        db.read(|c| {
+            c.query_row("SELECT count(*) FROM notes", [], |_| Ok(()))?;
+            Ok::<_, DbError>(std::thread::current().id())
+        })
+        .await
+        .unwrap()
+    };
+    let alone = [thread(db.clone()).await, thread(db.clone()).await];
+    assert_eq!(alone[0], alone[1], "reads that do not overlap need one thread");
+    let reads: Vec<_> = (0..200).map(|_| tokio::spawn(thread(db.clone()))).collect();
+    let mut threads = std::collections::HashSet::new();
+    for read in reads {
+        threads.insert(read.await.unwrap());
+    }
+    assert!(threads.len() <= 4, "{} threads", threads.len());
+}
+
+#[tokio::test]
+async fn a_read_that_panics_has_no_answer_and_the_next_one_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::open(&dir.path().join("a.db"), &[V1]).unwrap();
+    for _ in 0..8 {
+        let answer = db.read(|_| -> Result<(), DbError> { panic!("on purpose") }).await;
+        assert!(matches!(answer, Err(DbError::Closed)));
+    }
+    assert_eq!(count(&db).await, 0);
+}
+
+#[tokio::test]
+async fn a_read_that_nobody_waits_for_gives_its_place_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::open(&dir.path().join("a.db"), &[V1]).unwrap();
+    for _ in 0..8 {
+        let slow = db.read(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            Ok::<_, DbError>(())
+        });
+        assert!(tokio::time::timeout(std::time::Duration::from_millis(1), slow).await.is_err());
+    }
+    assert_eq!(count(&db).await, 0);
+}
