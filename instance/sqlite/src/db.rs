@@ -6,6 +6,7 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, OpenFlags};
@@ -19,6 +20,11 @@ use crate::{
 /// Page cache of each connection, in KiB. A process has up to twenty connections, and the system keeps the file's pages
 /// in memory as well: SQLite's usual 2,000 KiB each would be most of what a process takes.
 const CACHE_KIB: i64 = 512;
+
+/// How long a lock is waited for. A process that is killed while it starts another one is gone before its lock is: the
+/// other one holds whatever its parent held, until it has become the program that it was started for.
+const LOCK_WAIT: Duration = Duration::from_secs(1);
+const LOCK_LOOK: Duration = Duration::from_millis(5);
 
 /// A step from one version of the schema to the next. Forward only; the version is its place in the list.
 pub type Migration = &'static str;
@@ -84,7 +90,7 @@ struct Inner {
 }
 
 impl Db {
-    /// Opens or makes the file, takes its lock, brings its schema up to date and raises its generation.
+    /// Opens or makes the file, takes its lock, for which it waits up to a second, brings its schema up to date and raises its generation.
     pub fn open(path: &Path, migrations: &[Migration]) -> Result<Self, DbError> {
         let io = |source: std::io::Error| DbError::Open { path: path.to_owned(), source: Arc::new(source) };
         if let Some(folder) = path.parent() {
@@ -176,7 +182,7 @@ where
 pub(crate) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DbError> {
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.busy_timeout(Duration::from_secs(10))?;
     connection.set_prepared_statement_cache_capacity(64);
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     Ok(connection)
@@ -192,7 +198,12 @@ fn take_lock(path: &Path) -> Result<File, DbError> {
         .truncate(false)
         .open(&lock_path)
         .map_err(io)?;
-    if rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err() {
+    let begun = Instant::now();
+    while rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err() {
+        if begun.elapsed() < LOCK_WAIT {
+            std::thread::sleep(LOCK_LOOK);
+            continue;
+        }
         let holder = std::fs::read_to_string(&lock_path).unwrap_or_default();
         let holder = if holder.trim().is_empty() { "unknown" } else { holder.trim() }.to_owned();
         return Err(DbError::Locked { path: path.to_owned(), holder });

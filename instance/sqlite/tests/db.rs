@@ -58,6 +58,22 @@ async fn a_second_process_is_refused_and_told_who_holds_it() {
     assert_eq!(Db::open(&path, &[V1]).unwrap().generation(), 2);
 }
 
+/// A process that is killed while it starts another one leaves its lock with that one, until it is a program of its own.
+#[tokio::test]
+async fn a_lock_that_outlives_its_holder_for_a_moment_is_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    let lock = std::fs::File::create(path.with_extension("lock")).unwrap();
+    lock.lock().unwrap();
+    let holder = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        drop(lock);
+    });
+    let db = Db::open(&path, &[V1]).unwrap();
+    holder.join().unwrap();
+    add(&db, "fine").await.unwrap();
+}
+
 #[tokio::test]
 async fn an_old_file_is_upgraded_and_a_newer_one_refused() {
     let dir = tempfile::tempdir().unwrap();
