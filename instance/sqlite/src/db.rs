@@ -188,6 +188,7 @@ pub(crate) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DbErr
     Ok(connection)
 }
 
+#[allow(clippy::disallowed_methods, reason = "opening a database blocks as a whole, and seldom waits here")]
 fn take_lock(path: &Path) -> Result<File, DbError> {
     let lock_path = path.with_extension("lock");
     let io = |source: std::io::Error| DbError::Open { path: lock_path.clone(), source: Arc::new(source) };

@@ -1,6 +1,15 @@
 //! The database through its public face: durability, isolation of jobs, locking, migrations, the outbox.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on panics")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on panics"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "reads and holders of locks that take their time have threads of their own"
+)]
 
 use qd_sqlite::{
     Db, DbError,
