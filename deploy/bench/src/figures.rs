@@ -23,8 +23,9 @@ impl Figures {
         note: impl Into<String>,
     ) {
         let value = (value * 100.0).round() / 100.0;
-        eprintln!("{name}: {value} {unit}");
-        self.rows.push((name.to_owned(), value, unit, samples, note.into()));
+        let note = note.into();
+        eprintln!("{name}: {value} {unit}; {note}");
+        self.rows.push((name.to_owned(), value, unit, samples, note));
     }
 
     /// The table.

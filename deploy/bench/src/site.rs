@@ -1,7 +1,8 @@
 //! A project with a configuration, and a process to measure. Both go when they are dropped.
 
 use std::{
-    net::{SocketAddr, TcpListener},
+    fs::File,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -62,26 +63,37 @@ impl Site {
 
     /// Starts the binary and waits until it answers.
     pub async fn start(&self, binary: &Path, args: &[&str]) -> Result<Running, Failure> {
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let state = self.folder().join("state");
+        let (state, log) = (self.folder().join("state"), self.folder().join("log"));
+        // It takes a port of its own and says which: a port that was free a moment ago may be taken, even by a client
+        // that tries it before anybody listens there.
+        let address_file = state.join("address");
+        if address_file.exists() {
+            std::fs::remove_file(&address_file)?;
+        }
         let begun = Instant::now();
         let child = Command::new(binary)
             .current_dir(self.folder())
             .args(args)
             .env("QUARTERDECK__STATE__DIR", &state)
-            .env("QUARTERDECK__WEB__LISTEN", address.to_string())
+            .env("QUARTERDECK__WEB__LISTEN", "127.0.0.1:0")
             .env("QUARTERDECK__LOG__LEVEL", "error")
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(File::create(&log)?)
             .spawn()?;
-        let mut running = Running { child, address, state, ready: Duration::ZERO };
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut running = Running { child, address: nowhere, state, ready: Duration::ZERO };
         while begun.elapsed() < PATIENCE {
-            if healthy(address).await {
+            let said = std::fs::read_to_string(&address_file).unwrap_or_default();
+            if let Ok(address) = said.trim().parse()
+                && healthy(address).await
+            {
+                running.address = address;
                 running.ready = begun.elapsed();
                 return Ok(running);
             }
             if let Some(status) = running.child.try_wait()? {
-                return Err(format!("{args:?} ended: {status}").into());
+                let said = std::fs::read_to_string(&log).unwrap_or_default();
+                return Err(format!("{args:?} ended: {status}: {}", said.trim()).into());
             }
             tokio::time::sleep(Duration::from_micros(500)).await;
         }

@@ -42,7 +42,7 @@ impl Stream {
     /// Begins a commit on a branch that starts at another one, if it is new.
     pub fn commit(&mut self, branch: &str, from: Option<&str>) {
         let line = format!(
-            "\ncommit refs/heads/{branch}\ncommitter Bench <bench@localhost> 1700000000 +0000\ndata 1\nx\n"
+            "commit refs/heads/{branch}\ncommitter Bench <bench@localhost> 1700000000 +0000\ndata 1\nx\n"
         );
         self.0.push_str(&line);
         if let Some(from) = from {

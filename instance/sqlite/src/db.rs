@@ -5,20 +5,26 @@ use std::{
     fs::{File, OpenOptions},
     io::Write as _,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, OpenFlags};
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
-use crate::writer::{Job, Writer};
-
-/// Readers at once: reads are short, and two cores gain nothing from more.
-const READERS: usize = 4;
+use crate::{
+    readers::Readers,
+    writer::{Job, Writer},
+};
 
 /// Page cache of each connection, in KiB. A process has up to twenty connections, and the system keeps the file's pages
 /// in memory as well: SQLite's usual 2,000 KiB each would be most of what a process takes.
 const CACHE_KIB: i64 = 512;
+
+/// How long a lock is waited for. A process that is killed while it starts another one is gone before its lock is: the
+/// other one holds whatever its parent held, until it has become the program that it was started for.
+const LOCK_WAIT: Duration = Duration::from_secs(1);
+const LOCK_LOOK: Duration = Duration::from_millis(5);
 
 /// A step from one version of the schema to the next. Forward only; the version is its place in the list.
 pub type Migration = &'static str;
@@ -77,16 +83,14 @@ pub struct Db {
 }
 
 struct Inner {
-    path: PathBuf,
     writer: Writer,
-    readers: Mutex<Vec<Connection>>,
-    permits: Semaphore,
+    readers: Readers,
     generation: u64,
     _lock: File,
 }
 
 impl Db {
-    /// Opens or makes the file, takes its lock, brings its schema up to date and raises its generation.
+    /// Opens or makes the file, takes its lock, for which it waits up to a second, brings its schema up to date and raises its generation.
     pub fn open(path: &Path, migrations: &[Migration]) -> Result<Self, DbError> {
         let io = |source: std::io::Error| DbError::Open { path: path.to_owned(), source: Arc::new(source) };
         if let Some(folder) = path.parent() {
@@ -102,10 +106,8 @@ impl Db {
         let generation = raise_generation(&connection)?;
         Ok(Self {
             inner: Arc::new(Inner {
-                path: path.to_owned(),
                 writer: Writer::start(connection, generation).map_err(io)?,
-                readers: Mutex::new(Vec::new()),
-                permits: Semaphore::new(READERS),
+                readers: Readers::new(path.to_owned()),
                 generation,
                 _lock: lock,
             }),
@@ -141,21 +143,7 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
-        let _permit = self.inner.permits.acquire().await.map_err(|_| DbError::Closed)?;
-        let inner = Arc::clone(&self.inner);
-        let work = move || {
-            let pooled = inner.readers.lock().map_err(|_| DbError::Closed)?.pop();
-            let connection = match pooled {
-                Some(connection) => connection,
-                None => connect(&inner.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
-            };
-            let result = query(&connection);
-            if let Ok(mut readers) = inner.readers.lock() {
-                readers.push(connection);
-            }
-            result
-        };
-        tokio::task::spawn_blocking(work).await.map_err(|_| DbError::Closed)?
+        self.inner.readers.read(query).await
     }
 }
 
@@ -197,15 +185,16 @@ pub fn read_only(path: &Path) -> Result<Connection, DbError> {
     connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DbError> {
+pub(crate) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DbError> {
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.busy_timeout(Duration::from_secs(10))?;
     connection.set_prepared_statement_cache_capacity(64);
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     Ok(connection)
 }
 
+#[allow(clippy::disallowed_methods, reason = "opening a database blocks as a whole, and seldom waits here")]
 fn take_lock(path: &Path) -> Result<File, DbError> {
     let lock_path = path.with_extension("lock");
     let io = |source: std::io::Error| DbError::Open { path: lock_path.clone(), source: Arc::new(source) };
@@ -216,7 +205,12 @@ fn take_lock(path: &Path) -> Result<File, DbError> {
         .truncate(false)
         .open(&lock_path)
         .map_err(io)?;
-    if rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err() {
+    let begun = Instant::now();
+    while rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err() {
+        if begun.elapsed() < LOCK_WAIT {
+            std::thread::sleep(LOCK_LOOK);
+            continue;
+        }
         let holder = std::fs::read_to_string(&lock_path).unwrap_or_default();
         let holder = if holder.trim().is_empty() { "unknown" } else { holder.trim() }.to_owned();
         return Err(DbError::Locked { path: path.to_owned(), holder });

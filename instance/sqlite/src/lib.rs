@@ -2,6 +2,7 @@
 
 mod db;
 pub mod outbox;
+mod readers;
 mod writer;
 
 pub use db::{Db, DbError, Migration, read_only};

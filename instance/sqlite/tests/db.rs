@@ -1,6 +1,15 @@
 //! The database through its public face: durability, isolation of jobs, locking, migrations, the outbox.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on panics")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on panics"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "reads and holders of locks that take their time have threads of their own"
+)]
 
 use qd_sqlite::{
     Db, DbError,
@@ -56,6 +65,22 @@ async fn a_second_process_is_refused_and_told_who_holds_it() {
     assert!(matches!(&error, DbError::Locked { holder, .. } if *holder == std::process::id().to_string()));
     drop(db);
     assert_eq!(Db::open(&path, &[V1]).unwrap().generation(), 2);
+}
+
+/// A process that is killed while it starts another one leaves its lock with that one, until it is a program of its own.
+#[tokio::test]
+async fn a_lock_that_outlives_its_holder_for_a_moment_is_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    let lock = std::fs::File::create(path.with_extension("lock")).unwrap();
+    lock.lock().unwrap();
+    let holder = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        drop(lock);
+    });
+    let db = Db::open(&path, &[V1]).unwrap();
+    holder.join().unwrap();
+    add(&db, "fine").await.unwrap();
 }
 
 #[tokio::test]
@@ -125,4 +150,51 @@ async fn what_was_received_is_not_applied_twice_nor_out_of_order() {
         .unwrap();
     use Receipt::*;
     assert_eq!(receipts, [New, Seen, Gap, New, Gap, New, Seen]);
+}
+
+#[tokio::test]
+async fn reads_share_few_threads_however_many_there_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::open(&dir.path().join("a.db"), &[V1]).unwrap();
+    let thread = |db: Db| async move {
+        db.read(|c| {
+            c.query_row("SELECT count(*) FROM notes", [], |_| Ok(()))?;
+            Ok::<_, DbError>(std::thread::current().id())
+        })
+        .await
+        .unwrap()
+    };
+    let alone = [thread(db.clone()).await, thread(db.clone()).await];
+    assert_eq!(alone[0], alone[1], "reads that do not overlap need one thread");
+    let reads: Vec<_> = (0..200).map(|_| tokio::spawn(thread(db.clone()))).collect();
+    let mut threads = std::collections::HashSet::new();
+    for read in reads {
+        threads.insert(read.await.unwrap());
+    }
+    assert!(threads.len() <= 4, "{} threads", threads.len());
+}
+
+#[tokio::test]
+async fn a_read_that_panics_has_no_answer_and_the_next_one_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::open(&dir.path().join("a.db"), &[V1]).unwrap();
+    for _ in 0..8 {
+        let answer = db.read(|_| -> Result<(), DbError> { panic!("on purpose") }).await;
+        assert!(matches!(answer, Err(DbError::Closed)));
+    }
+    assert_eq!(count(&db).await, 0);
+}
+
+#[tokio::test]
+async fn a_read_that_nobody_waits_for_gives_its_place_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::open(&dir.path().join("a.db"), &[V1]).unwrap();
+    for _ in 0..8 {
+        let slow = db.read(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            Ok::<_, DbError>(())
+        });
+        assert!(tokio::time::timeout(std::time::Duration::from_millis(1), slow).await.is_err());
+    }
+    assert_eq!(count(&db).await, 0);
 }

@@ -283,6 +283,27 @@ async fn a_guard_outlives_the_process() {
     assert!(matches!(error, WorktreeError::NoGuard { .. }), "{error}");
 }
 
+/// Its process was killed after git moved the forge's branch and before that was noted. Another run's whole fetch then
+/// finds the branch where it is.
+#[tokio::test]
+async fn a_fetch_that_was_killed_is_not_taken_for_the_agents_whatever_is_fetched_after_it() {
+    let scene = Scene::new().await;
+    let site = &scene.site;
+    let head = site.forge_commit(&[("a", "9\n")]).await;
+    let moves = site.state().join("guards/A-1.1.moves");
+    let noted = fs::read_to_string(&moves).unwrap();
+    let mirror = scene.mirror().file_name().unwrap().to_str().unwrap().to_owned();
+    fs::write(&moves, format!("{noted}fetching {mirror} of-a-killed-process\n")).unwrap();
+    git(&scene.mirror(), &["fetch", "--quiet", &site.spec.remote, "+refs/heads/*:refs/remotes/origin/*"]);
+    assert_eq!(git(&scene.mirror(), &["rev-parse", "refs/remotes/origin/main"]).trim(), head.as_str());
+    let later = GitWorktrees::open(Git::new(), &site.state()).await.unwrap();
+    later.guard_before(site.name(), &run("A-1.1")).await.unwrap();
+    later.refresh(&site.spec).await.unwrap();
+    git(&scene.own.path, &["tag", "mine"]);
+    let found = later.guard_after(site.name(), &run("A-1.1")).await.unwrap();
+    assert_eq!(told(&found).len(), 1, "only what the agent did: {found:?}");
+}
+
 #[tokio::test]
 async fn a_fetch_during_a_check_is_waited_for() {
     let scene = Scene::new().await;

@@ -162,7 +162,7 @@ impl Known<'_> {
 
     fn may_move(&self, name: &str, new: Option<&String>, before: &Shot, after: &Shot) -> bool {
         let to = new.map_or(GONE, String::as_str);
-        if self.moves.has(name, to) || (self.moves.fetching && name.starts_with(FORGE)) {
+        if self.moves.has(name, to) || (!self.moves.fetching.is_empty() && name.starts_with(FORGE)) {
             return true;
         }
         let Some(run) = self.owner(name, before, after) else { return false };

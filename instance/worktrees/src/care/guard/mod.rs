@@ -200,8 +200,11 @@ impl GitWorktrees {
 
     /// What the forge's branches are before a fetch: a guard may open while it is under way.
     pub(crate) async fn before_fetch(&self, mirror: &Repo) -> Result<Fetch, WorktreeError> {
-        let under_way = moves::note(&self.layout.guards(), &[Move::Fetching(mirror)]).await?;
-        Ok(Fetch { _under_way: under_way, before: forge(mirror).await? })
+        // Unlike that of any process before.
+        let name = format!("{}-{}", jiff::Timestamp::now().as_nanosecond(), std::process::id());
+        let fetching = Move::Fetching { mirror, fetch: &name };
+        let under_way = moves::note(&self.layout.guards(), &[fetching]).await?;
+        Ok(Fetch { _under_way: under_way, before: forge(mirror).await?, name })
     }
 
     /// Notes what a fetch moved.
@@ -216,7 +219,7 @@ impl GitWorktrees {
                 Move::Reference { mirror, name, to }
             })
             .collect();
-        moves.push(Move::Fetched(mirror));
+        moves.push(Move::Fetched { mirror, fetch: &fetch.name });
         let _moved = moves::note(&self.layout.guards(), &moves).await?;
         Ok(())
     }
@@ -224,6 +227,7 @@ impl GitWorktrees {
 
 /// A fetch that is under way.
 pub(crate) struct Fetch {
+    name: String,
     _under_way: UnderWay,
     before: Forge,
 }

@@ -31,8 +31,9 @@ pub(crate) struct Moves {
     pub(crate) runs: BTreeSet<RunId>,
     /// Runs whose agents worked meanwhile.
     pub(crate) guarded: BTreeSet<RunId>,
-    /// A fetch was cut short: what it moved is not noted.
-    pub(crate) fetching: bool,
+    /// Fetches that began and did not end. One that was cut short did not note what it moved, and its git may even have
+    /// outlived it: later fetches do not make up for it.
+    pub(crate) fetching: BTreeSet<String>,
 }
 
 /// One entry.
@@ -45,9 +46,9 @@ pub(crate) enum Move<'a> {
     /// A run's agent begins.
     Guarded(&'a RunId),
     /// A fetch begins; what it moved follows.
-    Fetching(&'a Repo),
+    Fetching { mirror: &'a Repo, fetch: &'a str },
     /// It has ended.
-    Fetched(&'a Repo),
+    Fetched { mirror: &'a Repo, fetch: &'a str },
 }
 
 impl Move<'_> {
@@ -56,8 +57,8 @@ impl Move<'_> {
             Self::Reference { mirror, name, to } => format!("ref {} {name} {to}\n", of(mirror)),
             Self::Run(run) => format!("run {run}\n"),
             Self::Guarded(run) => format!("guarded {run}\n"),
-            Self::Fetching(mirror) => format!("fetching {}\n", of(mirror)),
-            Self::Fetched(mirror) => format!("fetched {}\n", of(mirror)),
+            Self::Fetching { mirror, fetch } => format!("fetching {} {fetch}\n", of(mirror)),
+            Self::Fetched { mirror, fetch } => format!("fetched {} {fetch}\n", of(mirror)),
         }
     }
 }
@@ -178,8 +179,12 @@ impl Moves {
                 }
                 ["run", run] => moves.runs.extend(run.parse().ok()),
                 ["guarded", run] => moves.guarded.extend(run.parse().ok()),
-                ["fetching", mirror] if *mirror == of => moves.fetching = true,
-                ["fetched", mirror] if *mirror == of => moves.fetching = false,
+                ["fetching", mirror, fetch] if *mirror == of => {
+                    moves.fetching.insert((*fetch).to_owned());
+                }
+                ["fetched", mirror, fetch] if *mirror == of => {
+                    moves.fetching.remove(*fetch);
+                }
                 _ => {}
             }
         }
