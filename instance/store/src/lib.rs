@@ -10,6 +10,7 @@ mod exchange;
 mod features;
 mod forge;
 mod goals;
+mod merged;
 mod operations;
 mod projects;
 mod recurring;

@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use qd_api::{EventView, FeatureView, MoveFeature, Place, WhyView};
 use qd_board::{
-    Comment, EditFeature, Happened, NewFeature, RunEnd, Source, SourceKind, Wanted, wanted::MAX_TITLE,
+    Comment, EditFeature, Feature, Happened, NewFeature, RunEnd, Source, SourceKind, Wanted,
+    wanted::MAX_TITLE,
 };
-use qd_types::{FeatureId, RepositoryName, Stage};
+use qd_types::{CommitId, FeatureId, RepositoryName, Stage};
 
 use crate::{
     options::TeamOptions,
@@ -165,18 +166,7 @@ impl Team {
         let Some(RunEnd::Merged { commit }) = merged else {
             return Err(problem::refused(format!("{id} is not merged: there is nothing to take back.")));
         };
-        let title: String =
-            format!("Take back {id}: {}", view.feature.wanted.title).chars().take(MAX_TITLE).collect();
-        let why = why.map_or_else(String::new, |why| format!("\n\n{why}"));
-        let wanted = Wanted {
-            title,
-            description: format!("Undo merge {commit} of {id}.{why}"),
-            priority: 1,
-            source: Some(Source { kind: SourceKind::Revert, reference: id.to_string() }),
-            ..Wanted::default()
-        };
-        let new = NewFeature { wanted, repository: Some(view.feature.repository), ready: true };
-        self.add(caller, new).await
+        self.add(caller, taking_back(&view.feature, &commit, why.as_deref(), 1)).await
     }
 
     /// The parts of an epic, by number.
@@ -218,6 +208,20 @@ impl Team {
             feature: view,
         })
     }
+}
+
+/// A feature that undoes the merge of another.
+pub(crate) fn taking_back(of: &Feature, commit: &CommitId, why: Option<&str>, priority: u8) -> NewFeature {
+    let title = format!("Take back {}: {}", of.id, of.wanted.title).chars().take(MAX_TITLE).collect();
+    let why = why.map_or_else(String::new, |why| format!("\n\n{why}"));
+    let wanted = Wanted {
+        title,
+        description: format!("Undo merge {commit} of {}.{why}", of.id),
+        priority,
+        source: Some(Source { kind: SourceKind::Revert, reference: of.id.to_string() }),
+        ..Wanted::default()
+    };
+    NewFeature { wanted, repository: Some(of.repository.clone()), ready: true }
 }
 
 /// "mira: wait for the release", or the name alone.

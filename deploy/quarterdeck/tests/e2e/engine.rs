@@ -504,3 +504,23 @@ async fn everything_that_people_read_can_be_searched() {
     let refused = String::from_utf8(project.run(&["search", "*^(\""]).stderr).unwrap();
     insta::assert_snapshot!(refused, @"quarterdeck: search: holds no word: say what to look for. Correct it and try again.");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merge_that_is_not_what_was_tested_is_taken_back_at_once() {
+    let project = Project::new(&[("README.md", "x\n")]);
+    std::fs::write(project.folder().join("quarterdeck.toml"), config("echo x > out.txt", None)).unwrap();
+    let up = project.up(&[("QUARTERDECK_FAILPOINT", "fail:tree")]);
+    let mut client = up.client("alpha", None);
+    add(&mut client, "Write").await;
+    approve(&mut client, "A-1").await;
+    until(&mut client, "A-1", finished).await;
+    let back = until(&mut client, "A-2", |view| view.feature.stage == Stage::Review).await.feature;
+    assert_eq!((back.wanted.title.as_str(), back.wanted.priority), ("Take back A-1: Write", 0));
+    assert!(back.wanted.description.contains("main holds something else as"), "{}", back.wanted.description);
+    let history: Vec<qd_api::EventView> = client.get("features/A-1/history").await.unwrap();
+    assert!(history.iter().any(|event| event.text.contains("than what was tested")), "{history:?}");
+    approve(&mut client, "A-2").await;
+    until(&mut client, "A-2", finished).await;
+    let files = git(&project.forge("project"), &["ls-tree", "--name-only", "main"]);
+    assert_eq!(files, "README.md");
+}

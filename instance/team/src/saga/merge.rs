@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use qd_agents::transcript::Kind;
 use qd_board::{FailureClass, Feedback, RunEnd};
-use qd_types::{ApprovalId, CommitId, Step};
+use qd_types::{ApprovalId, CommitId};
 use qd_wire::v1::{CheckReport, ForgeAct, ForgeOutcome};
 use qd_worktrees::Merged;
 
@@ -12,6 +12,7 @@ use super::{
     Here, StepError, checks, forge,
     work::{self, checked},
 };
+use crate::features::taking_back;
 
 /// Times that the target may move under a merge before a person is asked.
 const ROUNDS: u32 = 20;
@@ -49,9 +50,7 @@ pub(super) async fn merge(here: &Here<'_>) -> Result<(), StepError> {
                 if qd_failpoint::repeats("merge") {
                     return Ok(());
                 }
-                let end = RunEnd::Merged { commit };
-                here.store().end_run(&here.run.id, Some(Step::Merge), end, Timestamp::now()).await?;
-                return Ok(());
+                return merged(here, commit).await;
             }
             ForgeOutcome::BaseMoved { .. } => {}
             other => return Err(forge::unexpected(&other)),
@@ -59,6 +58,35 @@ pub(super) async fn merge(here: &Here<'_>) -> Result<(), StepError> {
     }
     let reason = format!("The target branch moved {ROUNDS} times while the merge was tested.");
     Err(StepError::failed(FailureClass::MergeConflict, reason))
+}
+
+/// The target holds it. What it holds has to be what was tested: where a forge made something else of it, that is said and
+/// a feature that takes it back is filed, together with the run's end.
+async fn merged(here: &Here<'_>, commit: CommitId) -> Result<(), StepError> {
+    let (worktrees, spec) = (here.team.worktrees(), &here.repository.spec);
+    worktrees.refresh(spec).await?;
+    let (tested, _) = here.store().pushed(&here.run.id).await?;
+    let same = match &tested {
+        Some(tested) => {
+            worktrees.tree_id(&spec.name, &commit).await? == worktrees.tree_id(&spec.name, tested).await?
+                && !qd_failpoint::fails("tree")
+        }
+        None => false,
+    };
+    let back = if same {
+        None
+    } else {
+        let tested = tested.map_or_else(|| "nothing".to_owned(), |tested| tested.short().to_owned());
+        let why = format!(
+            "{} holds something else as {} than what was tested as {tested}.",
+            spec.target,
+            commit.short()
+        );
+        here.transcript()?.append(Kind::System, &format!("{why} It is taken back."))?;
+        Some((taking_back(&here.feature, &commit, Some(&why), 0), why))
+    };
+    let end = RunEnd::Merged { commit };
+    Ok(here.store().end_merged(&here.run.id, end, back, Timestamp::now()).await?)
 }
 
 struct Tested {
