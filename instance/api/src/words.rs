@@ -203,6 +203,18 @@ pub struct ApprovalView {
     pub deciding: bool,
     /// Why the caller may not decide; `None` if they may, or if it is closed.
     pub refusal: Option<String>,
+    /// Until when the caller put it off.
+    #[schemars(with = "Option<String>")]
+    pub snoozed: Option<Timestamp>,
+}
+
+/// Puts an approval off.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Snooze {
+    /// For so long, at most a week; left out, it comes back now.
+    #[serde(default)]
+    pub minutes: Option<u32>,
 }
 
 /// A vote.

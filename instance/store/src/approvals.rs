@@ -2,7 +2,7 @@
 //! what another executes.
 
 use jiff::Timestamp;
-use qd_types::{ApprovalState, Vote};
+use qd_types::{ApprovalState, PersonId, RunId, Vote};
 use qd_wire::v1::{ApprovalCard, Report};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -17,27 +17,84 @@ pub struct InboxRow {
     pub feature_title: String,
     /// A vote given here travels to the executor.
     pub deciding: bool,
+    /// Until when its reader does not want to see it.
+    pub snoozed: Option<Timestamp>,
 }
 
 impl Store {
-    /// Approvals, open ones first, newest first, at most `limit`.
-    pub async fn inbox(&self, limit: usize) -> Result<Vec<InboxRow>, StoreError> {
-        self.read(move |c| select(c, "ORDER BY open DESC, at DESC LIMIT ?1", [limit as i64])).await
+    /// Approvals for a person, open ones first, newest first, at most `limit`.
+    pub async fn inbox(
+        &self,
+        reader: &PersonId,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<InboxRow>, StoreError> {
+        let reader = reader.clone();
+        self.read(move |c| select(c, &reader, now, "ORDER BY open DESC, at DESC LIMIT ?1", [limit as i64]))
+            .await
     }
 
     /// One approval by the unique part of its id.
-    pub async fn inbox_row(&self, key: &str) -> Result<InboxRow, StoreError> {
-        let key = key.to_owned();
+    pub async fn inbox_row(
+        &self,
+        reader: &PersonId,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<InboxRow, StoreError> {
+        let (reader, key) = (reader.clone(), key.to_owned());
         self.read(move |c| {
-            select(c, "WHERE key = ?1", [&key])?.pop().ok_or_else(|| StoreError::no_such("approval", &key))
+            let found = select(c, &reader, now, "WHERE key = ?1", [&key])?.pop();
+            found.ok_or_else(|| StoreError::no_such("approval", &key))
         })
         .await
     }
 
-    /// Approvals that are open.
-    pub async fn asks(&self) -> Result<u32, StoreError> {
-        self.read(|c| Ok(c.query_row("SELECT count(*) FROM approvals WHERE open = 1", [], |row| row.get(0))?))
-            .await
+    /// Approvals that are open, and that the reader did not put off.
+    pub async fn asks(&self, reader: &PersonId, now: Timestamp) -> Result<u32, StoreError> {
+        let reader = reader.clone();
+        self.read(move |c| {
+            Ok(c.prepare_cached(
+                "SELECT count(*) FROM approvals WHERE open = 1 AND NOT EXISTS (
+                     SELECT 1 FROM snoozes WHERE person = ?1 AND approval = key AND until > ?2)",
+            )?
+            .query_row(params![reader.as_str(), now.as_millisecond()], |row| row.get(0))?)
+        })
+        .await
+    }
+
+    /// Runs whose approval is open.
+    pub async fn asking(&self) -> Result<Vec<RunId>, StoreError> {
+        self.read(|c| {
+            let mut statement = c.prepare_cached("SELECT run FROM approvals WHERE open = 1")?;
+            let runs: Vec<String> =
+                statement.query_map([], |row| row.get(0))?.collect::<Result<_, rusqlite::Error>>()?;
+            runs.iter().map(|run| rows::parse("approvals", run)).collect()
+        })
+        .await
+    }
+
+    /// Puts an approval off for its reader, or brings it back. Its clocks go on.
+    pub async fn snooze(
+        &self,
+        reader: &PersonId,
+        key: &str,
+        until: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
+        let (reader, key) = (reader.clone(), key.to_owned());
+        self.write(move |c| {
+            match until {
+                Some(until) => c
+                    .prepare_cached(
+                        "INSERT INTO snoozes VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET until = excluded.until",
+                    )?
+                    .execute(params![reader.as_str(), key, until.as_millisecond()])?,
+                None => c
+                    .prepare_cached("DELETE FROM snoozes WHERE person = ?1 AND approval = ?2")?
+                    .execute(params![reader.as_str(), key])?,
+            };
+            Ok(())
+        })
+        .await
     }
 
     /// Sends a person's word to the executor; until it answers, the inbox says "deciding".
@@ -93,7 +150,15 @@ pub(crate) fn put(
     report::feature(c, lens, &approval.subject.feature, now)
 }
 
-fn select(c: &Connection, filter: &str, args: impl rusqlite::Params) -> Result<Vec<InboxRow>, StoreError> {
+fn select(
+    c: &Connection,
+    reader: &PersonId,
+    now: Timestamp,
+    filter: &str,
+    args: impl rusqlite::Params,
+) -> Result<Vec<InboxRow>, StoreError> {
+    let mut put_off =
+        c.prepare_cached("SELECT until FROM snoozes WHERE person = ?1 AND approval = ?2 AND until > ?3")?;
     let mut statement = c.prepare_cached(&format!("SELECT card, deciding, open FROM approvals {filter}"))?;
     let mut rows = statement.query(args)?;
     let mut inbox = Vec::new();
@@ -105,7 +170,13 @@ fn select(c: &Connection, filter: &str, args: impl rusqlite::Params) -> Result<V
             card.ended = Some("Its run does not ask for it any more.".to_owned());
         }
         let feature = rows::feature_by_id(c, &card.approval.subject.feature)?;
-        inbox.push(InboxRow { card, feature_title: feature.wanted.title, deciding: row.get(1)? });
+        let snoozed: Option<i64> = put_off
+            .query_row(params![reader.as_str(), card.approval.id.key(), now.as_millisecond()], |row| {
+                row.get(0)
+            })
+            .optional()?;
+        let snoozed = snoozed.map(|until| rows::time("snoozes", until)).transpose()?;
+        inbox.push(InboxRow { card, feature_title: feature.wanted.title, deciding: row.get(1)?, snoozed });
     }
     Ok(inbox)
 }

@@ -3,7 +3,7 @@
 use qd_sqlite::{Migration, outbox};
 
 /// All versions, oldest first.
-pub(crate) const MIGRATIONS: &[Migration] = &[V1, outbox::SCHEMA, V3, V4, V5, V6];
+pub(crate) const MIGRATIONS: &[Migration] = &[V1, outbox::SCHEMA, V3, V4, V5, V6, V7];
 
 const V1: &str = "
 CREATE TABLE features (
@@ -262,5 +262,15 @@ const V6: &str = "
 CREATE TABLE imports (
     reference TEXT PRIMARY KEY,
     feature TEXT NOT NULL
+) WITHOUT ROWID;
+";
+
+/// Approvals that a person does not want to see before some time.
+const V7: &str = "
+CREATE TABLE snoozes (
+    person TEXT NOT NULL,
+    approval TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (person, approval)
 ) WITHOUT ROWID;
 ";

@@ -7,11 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use qd_agents::{RunFolder, Stopper, transcript};
 use qd_api::{
-    ApprovalView, CastVote, DiffView, EventView, Problem, RunSummary, RunView, TeamView, TranscriptEntry,
-    TranscriptPage,
+    ApprovalView, CastVote, DiffView, EventView, Problem, RunSummary, RunView, Snooze, TeamView,
+    TranscriptEntry, TranscriptPage,
 };
 use qd_board::breaker::Breaker;
 use qd_store::{Store, StoreError};
@@ -33,6 +33,8 @@ const WEIGHED: Duration = Duration::from_secs(30);
 const RUNS: usize = 200;
 /// Approvals in one answer.
 const APPROVALS: usize = 100;
+/// The longest that an approval is put off, in minutes: a week.
+const LONGEST_SNOOZE: u32 = 7 * 24 * 60;
 /// Bytes of a transcript in one answer.
 const TRANSCRIPT: usize = 256 * 1024;
 /// Bytes of a diff in one answer.
@@ -252,7 +254,11 @@ impl Team {
         let store = self.store();
         let seq = store.last_event().await.map_err(problem::from_store)?;
         let read = async {
-            Ok::<_, StoreError>((store.running().await?, store.asks().await?, store.unshipped().await?))
+            Ok::<_, StoreError>((
+                store.running().await?,
+                store.asks(&caller.person.id, Timestamp::now()).await?,
+                store.unshipped().await?,
+            ))
         };
         let (running, asks, unshipped) = read.await.map_err(problem::from_store)?;
         Ok(TeamView {
@@ -278,15 +284,7 @@ impl Team {
     pub async fn runs(&self, feature: Option<&FeatureId>) -> Answer<Vec<RunSummary>> {
         let now = Timestamp::now();
         let runs = self.store().runs(feature, RUNS).await.map_err(problem::from_store)?;
-        let asking: Vec<RunId> = self
-            .store()
-            .inbox(APPROVALS)
-            .await
-            .map_err(problem::from_store)?
-            .into_iter()
-            .filter(|row| row.card.approval.state.is_open())
-            .map(|row| row.card.approval.subject.run)
-            .collect();
+        let asking = self.store().asking().await.map_err(problem::from_store)?;
         Ok(runs
             .iter()
             .map(|(run, title)| views::summary(run, title.clone(), asking.contains(&run.id), now))
@@ -381,13 +379,16 @@ impl Team {
 
     /// The inbox: open approvals first, newest first.
     pub async fn approvals(&self, caller: &Caller) -> Answer<Vec<ApprovalView>> {
-        let rows = self.store().inbox(APPROVALS).await.map_err(problem::from_store)?;
+        let now = Timestamp::now();
+        let rows =
+            self.store().inbox(&caller.person.id, APPROVALS, now).await.map_err(problem::from_store)?;
         Ok(rows.into_iter().map(|row| views::approval(row, &caller.person)).collect())
     }
 
     /// Sends a person's word to the executor. `key` is the unique part of the approval's id.
     pub async fn vote(&self, caller: &Caller, key: &str, vote: CastVote) -> Answer<ApprovalView> {
-        let row = self.store().inbox_row(key).await.map_err(problem::from_store)?;
+        let (reader, now) = (&caller.person.id, Timestamp::now());
+        let row = self.store().inbox_row(reader, key, now).await.map_err(problem::from_store)?;
         let view = views::approval(row, &caller.person);
         let approval = &view.approval;
         if !approval.state.is_open() {
@@ -411,7 +412,22 @@ impl Team {
             at: now,
         };
         self.store().cast(vote, now).await.map_err(problem::from_store)?;
-        let row = self.store().inbox_row(key).await.map_err(problem::from_store)?;
+        let row = self.store().inbox_row(reader, key, now).await.map_err(problem::from_store)?;
+        Ok(views::approval(row, &caller.person))
+    }
+
+    /// Puts an approval off for the caller, or brings it back.
+    pub async fn snooze(&self, caller: &Caller, key: &str, snooze: Snooze) -> Answer<ApprovalView> {
+        let (reader, now) = (&caller.person.id, Timestamp::now());
+        self.store().inbox_row(reader, key, now).await.map_err(problem::from_store)?;
+        let minutes = snooze.minutes.filter(|minutes| *minutes > 0);
+        if minutes.is_some_and(|minutes| minutes > LONGEST_SNOOZE) {
+            return Err(problem::invalid("minutes: an approval can be put off for a week at most."));
+        }
+        let until =
+            minutes.and_then(|minutes| now.checked_add(SignedDuration::from_mins(minutes.into())).ok());
+        self.store().snooze(reader, key, until).await.map_err(problem::from_store)?;
+        let row = self.store().inbox_row(reader, key, now).await.map_err(problem::from_store)?;
         Ok(views::approval(row, &caller.person))
     }
 

@@ -76,7 +76,7 @@ pub(crate) fn run(run: &Run, snapshot: Snapshot, approval: Option<ApprovalView>,
 }
 
 pub(crate) fn approval(row: InboxRow, caller: &Person) -> ApprovalView {
-    let InboxRow { card, feature_title, deciding } = row;
+    let InboxRow { card, feature_title, deciding, snoozed } = row;
     let subject = &card.approval.subject;
     let refusal = if card.approval.state.is_open() {
         subject.requirement.refuses(caller, &subject.requesters)
@@ -91,6 +91,7 @@ pub(crate) fn approval(row: InboxRow, caller: &Person) -> ApprovalView {
         ended: card.ended,
         deciding,
         refusal,
+        snoozed,
         approval: card.approval,
     }
 }

@@ -5,7 +5,7 @@ use axum::{
     extract::{Path, State},
     response::{IntoResponse, Redirect, Response},
 };
-use qd_api::{AcceptPlan, CastVote, MoveFeature};
+use qd_api::{AcceptPlan, CastVote, MoveFeature, Snooze};
 use qd_board::NewFeature;
 use qd_team::Caller;
 use qd_types::{Ballot, FeatureId, RunId, Stage};
@@ -14,6 +14,7 @@ use serde::Deserialize;
 use crate::{
     feature::{Refused, RefusedEdit},
     fields::{Typed, invalid},
+    inbox,
     operations::Filter,
     router::{Here, Trouble, Web},
 };
@@ -298,4 +299,24 @@ pub(crate) async fn vote(
     let cast = CastVote { ballot: form.ballot, digest: form.digest, reason: form.reason };
     here.team.vote(&caller, &form.key, cast).await.map_err(|problem| here.trouble(problem))?;
     Ok(Redirect::to(&here.path(&format!("inbox?id={}", form.key))).into_response())
+}
+
+#[derive(Deserialize)]
+pub(crate) struct SnoozeForm {
+    key: String,
+    minutes: u32,
+    #[serde(default)]
+    show: inbox::Filter,
+}
+
+pub(crate) async fn snooze(
+    State(web): State<Web>,
+    Path(team): Path<String>,
+    Extension(caller): Extension<Caller>,
+    Form(form): Form<SnoozeForm>,
+) -> Answer {
+    let here = web.at(&team, &caller)?;
+    let snooze = Snooze { minutes: Some(form.minutes) };
+    here.team.snooze(&caller, &form.key, snooze).await.map_err(|problem| here.trouble(problem))?;
+    Ok(Redirect::to(&here.path(&format!("inbox?show={}", form.show.word()))).into_response())
 }

@@ -4,29 +4,98 @@ use maud::{Markup, html};
 use qd_api::{ApprovalView, TeamView};
 use qd_look::parts;
 use qd_types::{Action, ApprovalState, Tier};
+use serde::{Deserialize, Serialize};
 
-pub(crate) fn page(team: &TeamView, approvals: &[ApprovalView], chosen: Option<&str>) -> Markup {
+/// Which are listed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Filter {
+    #[default]
+    All,
+    ForYou,
+    PutOff,
+    Decided,
+}
+
+impl Filter {
+    const EVERY: [Self; 4] = [Self::All, Self::ForYou, Self::PutOff, Self::Decided];
+
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::ForYou => "for_you",
+            Self::PutOff => "put_off",
+            Self::Decided => "decided",
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::All => "All",
+            Self::ForYou => "For you",
+            Self::PutOff => "Put off",
+            Self::Decided => "Decided",
+        }
+    }
+
+    fn none(self) -> &'static str {
+        match self {
+            Self::All => "Nothing waits for you. When a team wants to merge, it asks here.",
+            Self::ForYou => "Nothing waits for you.",
+            Self::PutOff => "Nothing is put off.",
+            Self::Decided => "Nothing was decided yet.",
+        }
+    }
+
+    fn holds(self, view: &ApprovalView) -> bool {
+        let open = view.approval.state.is_open();
+        match self {
+            Self::All => true,
+            Self::ForYou => open && view.refusal.is_none() && view.snoozed.is_none() && !view.deciding,
+            Self::PutOff => open && view.snoozed.is_some(),
+            Self::Decided => !open,
+        }
+    }
+}
+
+pub(crate) fn page(
+    team: &TeamView,
+    approvals: &[ApprovalView],
+    filter: Filter,
+    chosen: Option<&str>,
+) -> Markup {
     let base = format!("/teams/{}/", team.name);
-    let chosen = approvals
-        .iter()
-        .find(|view| Some(view.approval.id.key().as_str()) == chosen)
-        .or_else(|| approvals.first());
-    let page = match chosen {
-        Some(view) => format!("{base}inbox?id={}", view.approval.id.key()),
-        None => format!("{base}inbox"),
-    };
+    // What was put off comes after what waits.
+    let (later, mut listed): (Vec<&ApprovalView>, Vec<&ApprovalView>) =
+        approvals.iter().filter(|view| filter.holds(view)).partition(|view| Filter::PutOff.holds(view));
+    let decided = listed.iter().position(|view| Filter::Decided.holds(view)).unwrap_or(listed.len());
+    listed.splice(decided..decided, later);
+    let key = |view: &&ApprovalView| Some(view.approval.id.key().as_str()) == chosen;
+    let chosen = listed.iter().copied().find(key).or_else(|| listed.first().copied());
+    let path = format!("{base}inbox?show={}", filter.word());
+    let page = chosen.map_or_else(|| path.clone(), |view| format!("{path}&id={}", view.approval.id.key()));
     html! {
-        div.head data-events=(base) data-seq=(team.seq) data-page=(page) { h1 { "Inbox" } }
+        div.head data-events=(base) data-seq=(team.seq) data-page=(page) {
+            h1 { "Inbox" }
+            span.grow {}
+            nav.nav aria-label="Which" {
+                @for (each, key) in Filter::EVERY.into_iter().zip(["1", "2", "3", "4"]) {
+                    a href={ (base) "inbox?show=" (each.word()) } data-key=(key) aria-current=[(each == filter).then_some("true")] {
+                        (each.title()) " " kbd { (key) }
+                    }
+                }
+            }
+        }
         div #inbox data-live {
             @if let Some(chosen) = chosen {
                 div.page.inbox {
                     nav aria-label="Approvals" {
-                        @for view in approvals { (item(team, view, view.approval.id == chosen.approval.id)) }
+                        @for view in &listed { (item(&path, view, view.approval.id == chosen.approval.id)) }
                     }
-                    (detail(team, chosen))
+                    (detail(team, filter, chosen))
                 }
             } @else {
-                div.page.one { section.panel { (parts::empty("Nothing waits for you. When a team wants to merge, it asks here.")) } }
+                div.page.one { section.panel { (parts::empty(filter.none())) } }
             }
         }
     }
@@ -53,18 +122,23 @@ fn standing(view: &ApprovalView) -> String {
     }
 }
 
-fn item(team: &TeamView, view: &ApprovalView, current: bool) -> Markup {
+fn item(path: &str, view: &ApprovalView, current: bool) -> Markup {
     let approval = &view.approval;
     html! {
-        a.item href={ "/teams/" (team.name) "/inbox?id=" (approval.id.key()) } aria-current=[current.then_some("true")] {
-            span.tier { (tier(view)) } br;
-            b { (view.title) } br;
-            span.soft { (approval.subject.feature) ", " (standing(view)) }
+        div data-row=(approval.id.key()) {
+            a.item href={ (path) "&id=" (approval.id.key()) } aria-current=[current.then_some("true")] {
+                span.tier { (tier(view)) } br;
+                b { (view.title) } br;
+                span.soft {
+                    (approval.subject.feature) ", " (standing(view))
+                    @if view.snoozed.is_some() { ", put off" }
+                }
+            }
         }
     }
 }
 
-fn detail(team: &TeamView, view: &ApprovalView) -> Markup {
+fn detail(team: &TeamView, filter: Filter, view: &ApprovalView) -> Markup {
     let approval = &view.approval;
     let subject = &approval.subject;
     let requesters: Vec<&str> = subject.requesters.iter().map(qd_types::PersonId::as_str).collect();
@@ -106,6 +180,31 @@ fn detail(team: &TeamView, view: &ApprovalView) -> Markup {
                 blockquote { "“" (words) "” " span.faint { "(the agent’s words)" } }
             }
             (buttons(team, view))
+            @if approval.state.is_open() { (snooze(team, filter, view)) }
+            details.more {
+                summary { "Everything it binds" }
+                pre.said { (serde_json::to_string_pretty(subject).unwrap_or_default()) }
+            }
+        }
+    }
+}
+
+/// Putting it off, and bringing it back. Its clocks go on meanwhile.
+fn snooze(team: &TeamView, filter: Filter, view: &ApprovalView) -> Markup {
+    let hidden = html! {
+        input type="hidden" name="key" value=(view.approval.id.key());
+        input type="hidden" name="show" value=(filter.word());
+    };
+    html! {
+        form.acts method="post" action={ "/teams/" (team.name) "/do/snooze" } {
+            (hidden)
+            @if let Some(until) = view.snoozed {
+                span.soft { "Put off until " (parts::moment(until)) "." }
+                button.btn name="minutes" value="0" data-key="s" { "Bring it back " kbd { "s" } }
+            } @else {
+                button.btn name="minutes" value="60" data-key="s" { "In an hour " kbd { "s" } }
+                button.btn name="minutes" value="1440" data-key="z" { "Tomorrow " kbd { "z" } }
+            }
         }
     }
 }
@@ -160,5 +259,40 @@ fn buttons(team: &TeamView, view: &ApprovalView) -> Markup {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn an_inbox_shows_what_it_is_asked_for_and_what_is_put_off_comes_later() {
+        let put_off = ApprovalView { snoozed: Some(Timestamp::UNIX_EPOCH), ..sample::approval(1) };
+        let refused = ApprovalView { refusal: Some("Not you.".into()), ..sample::approval(2) };
+        let mut decided = sample::approval(3);
+        decided.approval.state = ApprovalState::Denied;
+        let all = [put_off, refused, decided, sample::approval(4)];
+        let titles = |filter| {
+            let page = page(&sample::team(), &all, filter, None).into_string();
+            let listed = page.split("</nav>").nth(1).unwrap_or_default().to_owned();
+            let mut found: Vec<(usize, String)> = (1..=4)
+                .filter_map(|number| {
+                    Some((listed.find(&format!("Merge #{number}</b>"))?, number.to_string()))
+                })
+                .collect();
+            found.sort();
+            found.into_iter().map(|(_, number)| number).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(titles(Filter::All), "2 1 3 4");
+        assert_eq!(titles(Filter::ForYou), "4");
+        assert_eq!(titles(Filter::PutOff), "1");
+        assert_eq!(titles(Filter::Decided), "3");
+        let page = page(&sample::team(), &all, Filter::PutOff, None).into_string();
+        assert!(page.contains("Bring it back") && page.contains("&quot;requesters&quot;"), "{page}");
+        assert!(page.contains("show=put_off&amp;id="), "where it is read again");
     }
 }

@@ -57,6 +57,7 @@ pub fn router(teams: Vec<Team>, options: RouterOptions) -> Router {
         .route("/teams/{team}/do/operate", post(actions::operate))
         .route("/teams/{team}/do/stop", post(actions::stop))
         .route("/teams/{team}/do/vote", post(actions::vote))
+        .route("/teams/{team}/do/snooze", post(actions::snooze))
         .fallback(nothing)
         .with_state(web)
         .merge(qd_look::assets())
@@ -308,6 +309,8 @@ async fn show_run(
 #[derive(Deserialize)]
 struct Chosen {
     id: Option<String>,
+    #[serde(default)]
+    show: inbox::Filter,
 }
 
 async fn show_inbox(
@@ -319,7 +322,7 @@ async fn show_inbox(
     let here = web.at(&team, &caller)?;
     let view = here.view().await?;
     let approvals = here.team.approvals(&caller).await.map_err(|problem| here.trouble(problem))?;
-    let body = inbox::page(&view, &approvals, chosen.id.as_deref());
+    let body = inbox::page(&view, &approvals, chosen.show, chosen.id.as_deref());
     Ok(here.page(&view, "Inbox", Nav::Inbox, LIVE, body))
 }
 

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use jiff::Timestamp;
-use qd_api::{FeatureView, RunSummary, RunView, TeamView};
+use qd_api::{ApprovalView, FeatureView, RunSummary, RunView, TeamView};
 use qd_board::{Feature, Wanted};
 use qd_types::{Line, Stage};
 
@@ -78,5 +78,36 @@ pub(crate) fn run() -> RunView {
         feedback: None,
         stopping: false,
         approval: None,
+    }
+}
+
+pub(crate) fn approval(number: u64) -> ApprovalView {
+    let subject: qd_types::Subject = serde_json::from_value(serde_json::json!({
+        "action": {
+            "action": "merge", "repository": "sample", "pull_request": number, "target": "main",
+            "head": "a".repeat(40), "diff": "d".repeat(64),
+        },
+        "instance": "alpha", "feature": "A-2", "run": "A-2.1", "requesters": ["theo"],
+        "requirement": { "roles": ["owner"], "count": 1, "solo": false },
+    }))
+    .unwrap();
+    ApprovalView {
+        approval: qd_types::Approval {
+            id: format!("bot/01ARZ3NDEKTSV4RRFFQ69G5FA{number}").parse().unwrap(),
+            digest: subject.digest().unwrap(),
+            state: qd_types::ApprovalState::Requested,
+            votes: vec![],
+            requested_at: Timestamp::UNIX_EPOCH,
+            decided_at: None,
+            subject,
+        },
+        title: format!("Merge #{number}"),
+        feature_title: "Split".into(),
+        facts: "2 files".into(),
+        words: None,
+        ended: None,
+        deciding: false,
+        refusal: None,
+        snoozed: None,
     }
 }

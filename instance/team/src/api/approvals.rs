@@ -1,7 +1,7 @@
 //! The inbox, and votes.
 
 use axum::{Extension, Json, extract::State};
-use qd_api::{ApprovalView, CastVote};
+use qd_api::{ApprovalView, CastVote, Snooze};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -13,11 +13,10 @@ use super::{
 use crate::team::{Caller, Team};
 
 pub(super) fn router() -> Routes {
-    Routes::new().get("/approvals", "Lists the inbox: open approvals first, newest first.", approvals).post(
-        "/approvals/{key}/vote",
-        "Votes on what one approval asks.",
-        vote,
-    )
+    Routes::new()
+        .get("/approvals", "Lists the inbox: open approvals first, newest first.", approvals)
+        .post("/approvals/{key}/vote", "Votes on what one approval asks.", vote)
+        .post("/approvals/{key}/snooze", "Puts an approval off for the caller, or brings it back.", snooze)
 }
 
 async fn approvals(
@@ -40,4 +39,13 @@ async fn vote(
     Body(vote): Body<CastVote>,
 ) -> Answer<ApprovalView> {
     Ok(Json(team.vote(&caller, &key, vote).await?))
+}
+
+async fn snooze(
+    State(team): State<Team>,
+    Extension(caller): Extension<Caller>,
+    Path(Keyed { key }): Path<Keyed>,
+    Body(snooze): Body<Snooze>,
+) -> Answer<ApprovalView> {
+    Ok(Json(team.snooze(&caller, &key, snooze).await?))
 }
