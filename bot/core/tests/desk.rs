@@ -167,7 +167,13 @@ fn a_card_says_what_happens_and_quotes_the_agent_inertly() {
     let (standing, effects) = fleet.ask();
     let card = message(&effects, Channel::Approvals);
     let digest = standing.approval.digest.short();
-    insta::assert_snapshot!(card.text.replace(&digest, "9be1 40c7 d2aa"), @"");
+    insta::assert_snapshot!(card.text.replace(&digest, "9be1 40c7 d2aa"), @r#"
+    **Merge 4444444 into main** (A-1, alpha)
+    12 files, +214 −380. Passed on exactly this commit: test.
+    Decide: 1 owner or reviewer, not the requester. 0 of 1 so far.
+    Digest 9be1 40c7 d2aa
+    > "Splits it. \*\*now\*\*" (the agent's words)
+    "#);
     assert_eq!(card.buttons.len(), 2);
     assert!(!qd_core::text::inert("@everyone", 20).contains("@everyone"), "nobody is mentioned");
 }
@@ -232,7 +238,16 @@ fn how_it_ended_is_a_sentence() {
     let denied = fleet.stands(&standing, ApprovalState::Denied, "ines said no.");
     said.push(message(&denied, Channel::Approvals).text);
     assert!(message(&denied, Channel::Approvals).buttons.is_empty());
-    insta::assert_snapshot!(said.join("\n"), @"");
+    insta::assert_snapshot!(said.join("\n"), @"
+    ✔ Merge 4444444 into main (A-1, alpha): approved by ines, under way.
+    ✔ Merge 4444444 into main (A-1, alpha): approved by ines, merged as 9999999.
+    ✘ Merge 4444444 into main (A-1, alpha): Nobody decided in time. A person can ask again: reopen 01ARZ3NDEKTSV4RRFFQ69G5FAV
+    ✘ Merge 4444444 into main (A-1, alpha): It was withdrawn: Its run has ended.
+    ✘ Merge 4444444 into main (A-1, alpha): The approval lapsed: It was not carried out in time.
+    ✘ Merge 4444444 into main (A-1, alpha): Conflicts in README.md.
+    ✘ Merge 4444444 into main (A-1, alpha): It can't be told whether it was merged: The forge did not answer: timeout. Look at the pull request.
+    ✘ Merge 4444444 into main (A-1, alpha): Merge denied by ines. Reason: use a migration
+    ");
 }
 
 #[test]
@@ -253,7 +268,27 @@ fn whoever_waits_is_told_unless_the_run_gave_it_up_itself() {
             .effects;
         told.push(outcome(&effects));
     }
-    insta::assert_debug_snapshot!(told, @"");
+    insta::assert_debug_snapshot!(told, @r#"
+    [
+        Some(
+            Approved {
+                approval: ApprovalId {
+                    executor: "bot",
+                    ulid: Ulid(
+                        1777027686520646174104517696511196507,
+                    ),
+                },
+                by: [],
+            },
+        ),
+        Some(
+            NotApproved {
+                reason: "Nobody decided in time. A person can ask again: reopen 01ARZ3NDEKTSV4RRFFQ69G5FAV",
+            },
+        ),
+        None,
+    ]
+    "#);
 }
 
 #[test]
@@ -263,13 +298,13 @@ fn what_the_clock_says_reaches_people() {
     let id = standing.approval.id.clone();
     let half = Swept::Escalate(id.clone(), vec![Role::Owner, Role::Reviewer]);
     let effects = fleet.happens(Event::Swept(half)).effects;
-    insta::assert_snapshot!(message(&effects, Channel::Approvals).text, @"");
+    insta::assert_snapshot!(message(&effects, Channel::Approvals).text, @"⏳ owner, reviewer: half of the time to decide is over. **Merge 4444444 into main** (A-1, alpha): approve 01ARZ3NDEKTSV4RRFFQ69G5FAV or deny 01ARZ3NDEKTSV4RRFFQ69G5FAV");
     let effects = fleet.happens(Event::Swept(Swept::Unseen(id.clone()))).effects;
-    insta::assert_snapshot!(message(&effects, Channel::Alerts).text, @"");
+    insta::assert_snapshot!(message(&effects, Channel::Alerts).text, @"⚠ alpha: the card of A-1 can't be shown: Merge 4444444 into main. It does not expire meanwhile: approve 01ARZ3NDEKTSV4RRFFQ69G5FAV or deny 01ARZ3NDEKTSV4RRFFQ69G5FAV");
     let tally = Tally { approved: vec![], denied: vec!["ines".parse().unwrap()], needed: 1 };
     let cast = Cast::Denied { tally, pause: true };
     let effects = fleet.happens(Event::Voted { approval: id, cast }).effects;
-    insta::assert_snapshot!(message(&effects, Channel::Alerts).text, @"");
+    insta::assert_snapshot!(message(&effects, Channel::Alerts).text, @"⚠ alpha: too much was denied to A-1.1. Nothing more is asked for it.");
 }
 
 #[test]

@@ -69,10 +69,10 @@ mod tests {
 
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         let refused = SurfaceKey::open(&path).unwrap_err().to_string();
-        insta::assert_snapshot!(refused.replace(&dir.path().display().to_string(), "…"), @"");
+        insta::assert_snapshot!(refused.replace(&dir.path().display().to_string(), "…"), @"the key at …/bot/surface.key can't be read: others may read it: chmod 600, and think of it as known");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(&path, "short").unwrap();
         let refused = SurfaceKey::open(&path).unwrap_err().to_string();
-        insta::assert_snapshot!(refused.replace(&dir.path().display().to_string(), "…"), @"");
+        insta::assert_snapshot!(refused.replace(&dir.path().display().to_string(), "…"), @"the key at …/bot/surface.key can't be read: it is not 32 bytes: restore it from a backup");
     }
 }

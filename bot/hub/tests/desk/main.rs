@@ -30,15 +30,15 @@ fn reason(outcome: ForgeOutcome) -> String {
 async fn private_answers_name_what_is_missing() {
     let mut fleet = Fleet::new().await;
     let id = fleet.ask("A-1.1/ask").await;
-    assert_snapshot!(fleet.says("olaf", "approve A-1").await, @"");
-    assert_snapshot!(fleet.says("theo", "approve A-1").await, @"");
-    assert_snapshot!(fleet.says("stranger", "approve A-1").await, @"");
+    assert_snapshot!(fleet.says("olaf", "approve A-1").await, @"You need the role owner or reviewer for this. You have: operator.");
+    assert_snapshot!(fleet.says("theo", "approve A-1").await, @"theo asked for this, so somebody else has to decide.");
+    assert_snapshot!(fleet.says("stranger", "approve A-1").await, @"It is not proved who gave this vote: the account local:stranger is not linked to stranger.");
     assert_eq!(fleet.state(&id), "requested");
-    assert_snapshot!(fleet.says("ines", "approve A-1").await, @"");
+    assert_snapshot!(fleet.says("ines", "approve A-1").await, @"Approved.");
     let late = fleet.says("ines", "deny A-1 too late").await;
     assert!(late.starts_with("A-1 was already approved at "), "{late}");
-    assert_snapshot!(fleet.says("ines", "approve A-9").await, @"");
-    assert_snapshot!(fleet.says("ines", "reopen A-1").await, @"");
+    assert_snapshot!(fleet.says("ines", "approve A-9").await, @"Nothing is asked under A-9. Type approvals for what waits.");
+    assert_snapshot!(fleet.says("ines", "reopen A-1").await, @"Nothing has expired under A-1.");
     assert_eq!(
         fleet.decision("A-1.1/ask").await,
         ForgeOutcome::Approved { approval: id, by: vec!["ines".parse().unwrap()] }
@@ -69,7 +69,7 @@ async fn another_change_is_asked_anew_and_the_old_request_is_withdrawn() {
     fleet.request("A-1.1/ask/1", Fleet::ask_merge(Merge { head: commit('6'), ..merge() })).await;
     let ForgeOutcome::Asked { approval: new } = fleet.first("A-1.1/ask/1").await else { panic!() };
     assert_eq!((fleet.state(&old), fleet.state(&new)), ("withdrawn".into(), "requested".into()));
-    assert_snapshot!(fleet.card(&old).await.ended.unwrap(), @"");
+    assert_snapshot!(fleet.card(&old).await.ended.unwrap(), @"It was withdrawn: The change is another one now.");
     assert_eq!(fleet.outcomes("A-1.1/ask").await.len(), 1, "the run itself gave it up, and is not told");
 }
 
@@ -103,12 +103,12 @@ async fn votes_of_an_instance_count_only_where_the_rules_say_so() {
 async fn one_no_is_final_says_why_and_holds_for_the_run() {
     let mut fleet = Fleet::new().await;
     let id = fleet.ask("A-1.1/ask").await;
-    assert_snapshot!(fleet.says("ines", "deny A-1 use a migration").await, @"");
-    assert_snapshot!(reason(fleet.decision("A-1.1/ask").await), @"");
+    assert_snapshot!(fleet.says("ines", "deny A-1 use a migration").await, @"Denied.");
+    assert_snapshot!(reason(fleet.decision("A-1.1/ask").await), @"Merge denied by ines. Reason: use a migration");
     let card = fleet.message(&format!("approval:{id}"), |card| card.buttons.is_empty()).await;
-    assert_snapshot!(card.text, @"");
+    assert_snapshot!(card.text, @"✘ Merge 4444444 into main (A-1, alpha): Merge denied by ines. Reason: use a migration");
     fleet.request("A-1.1/ask/1", Fleet::ask_merge(Merge { head: commit('6'), ..merge() })).await;
-    assert_snapshot!(reason(fleet.first("A-1.1/ask/1").await), @"");
+    assert_snapshot!(reason(fleet.first("A-1.1/ask/1").await), @"A person said no to merge on sample main #7 in this run, and that holds for the run: no other tool, wording or argument changes it. Do not try again; finish without it, or stop and say what is missing.");
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn what_is_approved_is_what_is_executed_once_and_all_of_it_is_in_the_trail
     let mut fleet = Fleet::new().await;
     let id = fleet.ask("A-1.1/ask").await;
     fleet.do_merge("A-1.1/merge/0", &id, merge()).await;
-    assert_snapshot!(reason(fleet.first("A-1.1/merge/0").await), @"");
+    assert_snapshot!(reason(fleet.first("A-1.1/merge/0").await), @"Nobody decided yet.");
     fleet.says("ines", "approve A-1").await;
     fleet.forge.0.lock().unwrap().merged =
         [Err(ForgeError::BaseMoved { actual: commit('8') }), Ok(commit('9'))].into();
@@ -130,11 +130,18 @@ async fn what_is_approved_is_what_is_executed_once_and_all_of_it_is_in_the_trail
     assert_eq!(fleet.state(&id), "executed");
     assert_eq!(fleet.forge.0.lock().unwrap().merges, 2);
     let card = fleet.message(&format!("approval:{id}"), |card| card.text.contains("merged as")).await;
-    assert_snapshot!(card.text, @"");
+    assert_snapshot!(card.text, @"✔ Merge 4444444 into main (A-1, alpha): approved by ines, merged as 9999999.");
 
     fleet.do_merge("A-1.1/merge/3", &id, merge()).await;
-    assert_snapshot!(reason(fleet.first("A-1.1/merge/3").await), @"");
-    assert_snapshot!(fleet.trail(), @"");
+    assert_snapshot!(reason(fleet.first("A-1.1/merge/3").await), @"approved by ines, merged as 9999999.");
+    assert_snapshot!(fleet.trail(), @"
+    request agent:A-1.1: Merge 4444444 into main
+    card bot: shown on the console
+    vote a person: yes, on the console
+    decision bot: granted
+    execution bot: Merge 4444444 into main
+    outcome bot: executed: 9999999999999999999999999999999999999999
+    ");
 }
 
 #[tokio::test]
@@ -165,7 +172,7 @@ async fn rules_that_changed_lapse_what_was_approved_under_the_old_ones() {
     stricter.merge_quorum = 2;
     fleet.hub().set_rules(stricter).await.unwrap();
     fleet.do_merge("A-1.1/merge/1", &id, merge()).await;
-    assert_snapshot!(reason(fleet.first("A-1.1/merge/1").await), @"");
+    assert_snapshot!(reason(fleet.first("A-1.1/merge/1").await), @"The approval lapsed: What was approved is not what would be done: the policies (approved: 173b81512ccd; now: fca8f4e29e4e), the number of people who decide (approved: 1; now: 2).");
 }
 
 #[tokio::test]
@@ -190,7 +197,7 @@ async fn an_approved_push_is_used_up_when_its_run_goes_on() {
     fleet.says("ines", "approve A-1").await;
     let _merge = fleet.ask("A-1.1/ask").await;
     fleet.until(|| fleet.state(&approval) == "executed").await;
-    assert_snapshot!(fleet.card(&approval).await.ended.unwrap_or_default(), @"");
+    assert_snapshot!(fleet.card(&approval).await.ended.unwrap_or_default(), @"Approved by ines. Pushed.");
 }
 
 #[tokio::test]
@@ -202,16 +209,16 @@ async fn nobody_decided_in_time_and_a_person_opens_it_again() {
     fleet.rules = rules();
     fleet.restart().await;
     let said = reason(fleet.decision("A-1.1/ask").await);
-    assert_snapshot!(said.replace(&id.key(), "KEY"), @"");
+    assert_snapshot!(said.replace(&id.key(), "KEY"), @"Nobody decided in time. A person can ask again: reopen KEY");
     assert_eq!(fleet.state(&id), "expired");
     fleet.request("A-1.1/ask/1", Fleet::ask_merge(merge())).await;
     let said = reason(fleet.first("A-1.1/ask/1").await);
-    assert_snapshot!(said.replace(&id.key(), "KEY"), @"");
+    assert_snapshot!(said.replace(&id.key(), "KEY"), @"bot/KEY asked for this in this run, and nobody decided in time. This attempt is over; a person can open it again with `quarterdeck approvals reopen bot/KEY`, you can't.");
 
-    assert_snapshot!(fleet.says("olaf", "reopen A-1").await, @"");
+    assert_snapshot!(fleet.says("olaf", "reopen A-1").await, @"You need the role owner or reviewer for this. You have: operator.");
     let said = fleet.says("ines", "reopen A-1").await;
     let new = said.trim_end_matches('.').rsplit(' ').next().unwrap().to_owned();
-    assert_snapshot!(said.replace(&new, "KEY"), @"");
+    assert_snapshot!(said.replace(&new, "KEY"), @"It is asked again, as KEY.");
     let card = fleet.message(&format!("approval:bot/{new}"), |card| card.buttons.len() == 2).await;
     assert!(card.text.contains("12 files, +214 −380."), "{}", card.text);
     fleet.delivered(&format!("bot/{new}").parse().unwrap()).await;
@@ -221,7 +228,15 @@ async fn nobody_decided_in_time_and_a_person_opens_it_again() {
         matches!(outcomes.last(), Some(ForgeOutcome::Approved { .. })),
         "whoever waited is told: {outcomes:?}"
     );
-    assert_snapshot!(fleet.trail(), @"");
+    assert_snapshot!(fleet.trail(), @"
+    request agent:A-1.1: Merge 4444444 into main
+    card bot: shown on the console
+    decision bot: expired
+    request agent:A-1.1: Merge 4444444 into main
+    card bot: shown on the console
+    vote a person: yes, on the console
+    decision bot: granted
+    ");
 }
 
 #[tokio::test]
@@ -236,7 +251,7 @@ async fn a_card_that_chat_refuses_is_an_alert() {
     fleet.request("A-1.1/ask", act).await;
     let ForgeOutcome::Asked { approval } = fleet.first("A-1.1/ask").await else { panic!() };
     let alert = fleet.message(&format!("unseen:{}", approval.key()), |_| true).await;
-    assert_snapshot!(alert.text.replace(&approval.key(), "KEY"), @"");
+    assert_snapshot!(alert.text.replace(&approval.key(), "KEY"), @"⚠ alpha: the card of A-1 can't be shown: Merge 4444444 into main. It does not expire meanwhile: approve KEY or deny KEY");
     assert_eq!(fleet.says("ines", "approve A-1").await, "Approved.", "it can be decided all the same");
 }
 

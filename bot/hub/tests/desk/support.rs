@@ -320,8 +320,8 @@ impl Fleet {
     }
 
     pub(crate) async fn orders(&mut self) -> &[Order] {
-        let more = tokio::time::timeout(Duration::from_millis(50), self.hub().orders(&alpha(), self.after));
-        if let Ok(more) = more.await {
+        let (alpha, briefly) = (alpha(), Duration::from_millis(50));
+        if let Ok(more) = tokio::time::timeout(briefly, self.hub().orders(&alpha, self.after)).await {
             for envelope in more.unwrap() {
                 self.after = Ack { epoch: envelope.epoch, seq: envelope.seq };
                 self.orders.push(envelope.body);
