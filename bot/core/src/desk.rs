@@ -313,6 +313,9 @@ pub(crate) fn merge(
     if asked.subject.instance != *instance {
         return refuse("That approval is another team's.");
     }
+    if asked.state == ApprovalState::Executed {
+        return refuse("That approval is used up: what it was for has been done.");
+    }
     if !matches!(asked.state, ApprovalState::Granted | ApprovalState::Executing) {
         let reason = text::ended(desk).unwrap_or_else(|| "Nobody decided yet.".to_owned());
         return vec![answer(instance, &request, ForgeOutcome::NotApproved { reason })];
@@ -418,27 +421,35 @@ pub(crate) fn merged(
     approval: &ApprovalId,
     result: Result<CommitId, ForgeError>,
 ) -> Vec<Effect> {
-    let step = finish(approval, result.as_ref());
+    let mut effects = finish(approval, result.as_ref());
     let outcome = match result {
         Ok(commit) => ForgeOutcome::Merged { commit },
         Err(error) => failed(&error),
     };
-    let mut effects = vec![step];
     effects.extend(answered(state, approval, outcome));
     effects
 }
 
 /// How an act that a grant paid for ended.
-pub(crate) fn finish(approval: &ApprovalId, result: Result<&CommitId, &ForgeError>) -> Effect {
+pub(crate) fn finish(approval: &ApprovalId, result: Result<&CommitId, &ForgeError>) -> Vec<Effect> {
     let approval = approval.clone();
-    let outcome = match result {
-        Ok(commit) => Outcome::Done(commit.to_string()),
+    let (outcome, reason) = match result {
+        Ok(commit) => {
+            let outcome = Outcome::Done(commit.to_string());
+            return vec![Effect::Step(Step::Finish { approval, outcome })];
+        }
         // Nothing happened: the spent grant stays with its row until the next tested merge.
-        Err(ForgeError::BaseMoved { .. }) => return Effect::Step(Step::DidNot { approval }),
-        Err(error @ ForgeError::Unavailable { .. }) => Outcome::Unknown(text::sentence(error)),
-        Err(error) => Outcome::Failed(text::sentence(error)),
+        Err(ForgeError::BaseMoved { .. }) => return vec![Effect::Step(Step::DidNot { approval })],
+        Err(error @ ForgeError::Unavailable { .. }) => {
+            (Outcome::Unknown(text::sentence(error)), text::sentence(error))
+        }
+        Err(error) => (Outcome::Failed(text::sentence(error)), text::sentence(error)),
     };
-    Effect::Step(Step::Finish { approval, outcome })
+    // What was not even begun has no end to be told of: it does not happen any more.
+    vec![
+        Effect::Step(Step::Finish { approval: approval.clone(), outcome }),
+        Effect::Step(Step::CallOff { approval, reason }),
+    ]
 }
 
 /// A vote given in chat by `person` on `desk`.

@@ -34,7 +34,7 @@ pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
         }
         Event::Rebuilt { approval, result } => desk::rebuilt(state, &approval, result).into(),
         Event::Merged { approval, result } => desk::merged(state, &approval, result).into(),
-        Event::Pushed { approval, result } => vec![desk::finish(&approval, result.as_ref())].into(),
+        Event::Pushed { approval, result } => desk::finish(&approval, result.as_ref()).into(),
         Event::Tick => vec![Effect::Step(Step::Sweep)].into(),
         Event::Asked { asking, result } => {
             desk::asked(state, *asking, result.map(|standing| *standing)).into()

@@ -65,8 +65,10 @@ impl Keeper {
                 Ok(vec![Event::Asked { asking, result }])
             }
             Step::Reopen { approval, by, asking } => {
-                let result = match approvals.reopen(&approval, &Asker::Person(by), ask_of(&asking))? {
+                let asker = Asker::Person(by.clone());
+                let result = match approvals.reopen(&approval, &asker, ask_of(&asking))? {
                     Reopened::Opened(id) | Reopened::Queued(id) => {
+                        trail::reopened(c, &approvals.show(&id)?, &by, now)?;
                         Ok(Box::new(standing(c, &approvals, &id, now)?))
                     }
                     Reopened::Refused(refusal) => Err(refusal),

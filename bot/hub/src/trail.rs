@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use qd_approvals::{Approvals, Place, Record, SignedVote, WHOLE};
 use qd_audit::{About, Actor, Entry, Kind, append, pseudonym};
-use qd_types::{ApprovalState, Ballot, Vote};
+use qd_types::{ApprovalState, Ballot, PersonId, Vote};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::{Map, Value, json};
 
@@ -31,15 +31,7 @@ pub(crate) fn state(
     let subject = &record.approval.subject;
     let effect = approvals.effect(record.id(), WHOLE)?;
     let (kind, payload) = match record.state() {
-        ApprovalState::Requested => (
-            Kind::Request,
-            json!({
-                "text": subject.action.title(),
-                "target": subject.binding.as_ref().map(|binding| &binding.target),
-                "digest": record.approval.digest,
-                "decide": subject.requirement.describe(),
-            }),
-        ),
+        ApprovalState::Requested => (Kind::Request, request(record)),
         ApprovalState::Granted
         | ApprovalState::Denied
         | ApprovalState::Expired
@@ -62,6 +54,48 @@ pub(crate) fn state(
         _ => Actor::Bot,
     };
     write(c, record, kind, actor, payload, now)
+}
+
+/// The word for where an approval stands, if the trail has it elsewhere; from now on it has it there.
+fn news(c: &Connection, record: &Record) -> Result<Option<String>, HubError> {
+    let (id, state) = (record.id().to_string(), to_json("trailed", &record.state())?);
+    let word = state.trim_matches('"').to_owned();
+    let last: Option<String> = c
+        .prepare_cached("SELECT state FROM trailed WHERE approval = ?1")?
+        .query_row([&id], |row| row.get(0))
+        .optional()?;
+    if last.as_ref() == Some(&word) {
+        return Ok(None);
+    }
+    c.prepare_cached("INSERT INTO trailed VALUES (?1, ?2) ON CONFLICT DO UPDATE SET state = excluded.state")?
+        .execute(params![id, word])?;
+    Ok(Some(word))
+}
+
+fn request(record: &Record) -> Value {
+    let subject = &record.approval.subject;
+    let binding = subject.binding.as_ref();
+    json!({
+        "text": subject.action.title(),
+        "target": binding.map(|binding| &binding.target),
+        "digest": record.approval.digest,
+        "decide": subject.requirement.describe(),
+        "reopens": binding.and_then(|binding| binding.reopens.as_ref()),
+    })
+}
+
+/// Notes that a person opened an expired request again.
+pub(crate) fn reopened(
+    c: &Connection,
+    record: &Record,
+    by: &PersonId,
+    now: Timestamp,
+) -> Result<(), HubError> {
+    let actor = Actor::Person(pseudonym(c, by)?);
+    match news(c, record)? {
+        Some(_) => write(c, record, Kind::Request, actor, request(record), now),
+        None => Ok(()),
+    }
 }
 
 /// Notes a vote that counts.

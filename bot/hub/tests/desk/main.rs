@@ -133,7 +133,8 @@ async fn what_is_approved_is_what_is_executed_once_and_all_of_it_is_in_the_trail
     assert_snapshot!(card.text, @"✔ Merge 4444444 into main (A-1, alpha): approved by ines, merged as 9999999.");
 
     fleet.do_merge("A-1.1/merge/3", &id, merge()).await;
-    assert_snapshot!(reason(fleet.first("A-1.1/merge/3").await), @"approved by ines, merged as 9999999.");
+    let ForgeOutcome::Refused { reason } = fleet.first("A-1.1/merge/3").await else { panic!() };
+    assert_snapshot!(reason, @"That approval is used up: what it was for has been done.");
     assert_snapshot!(fleet.trail(), @"
     request agent:A-1.1: Merge 4444444 into main
     card bot: shown on the console
@@ -161,6 +162,30 @@ async fn a_change_that_is_not_the_approved_one_lapses_the_approval() {
         assert_eq!(fleet.state(&id), "lapsed");
         assert_eq!(fleet.forge.0.lock().unwrap().merges, 0, "nothing is executed");
     }
+}
+
+#[tokio::test]
+async fn what_the_forge_refuses_before_it_is_begun_fails_at_once() {
+    let mut fleet = Fleet::new().await;
+    let id = fleet.ask("A-1.1/ask").await;
+    fleet.says("ines", "approve A-1").await;
+    fleet.forge.0.lock().unwrap().elsewhere = true;
+    fleet.do_merge("A-1.1/merge/1", &id, merge()).await;
+    let ForgeOutcome::Refused { reason } = fleet.first("A-1.1/merge/1").await else { panic!() };
+    assert_snapshot!(reason, @"The head of the branch is 6666666666666666666666666666666666666666.");
+    assert_eq!((fleet.state(&id).as_str(), fleet.forge.0.lock().unwrap().merges), ("failed", 0));
+}
+
+#[tokio::test]
+async fn a_grant_that_was_not_used_in_time_pays_for_nothing() {
+    let mut hasty = rules();
+    hasty.approvals.execute_within = Duration::ZERO;
+    let mut fleet = Fleet::with(hasty).await;
+    let id = fleet.ask("A-1.1/ask").await;
+    fleet.says("ines", "approve A-1").await;
+    fleet.do_merge("A-1.1/merge/1", &id, merge()).await;
+    assert_snapshot!(reason(fleet.first("A-1.1/merge/1").await), @"The approval lapsed: It was not carried out in time.");
+    assert_eq!((fleet.state(&id).as_str(), fleet.forge.0.lock().unwrap().merges), ("lapsed", 0));
 }
 
 #[tokio::test]
@@ -232,6 +257,7 @@ async fn nobody_decided_in_time_and_a_person_opens_it_again() {
     request agent:A-1.1: Merge 4444444 into main
     card bot: shown on the console
     decision bot: expired
+    request a person: Merge 4444444 into main
     request agent:A-1.1: Merge 4444444 into main
     card bot: shown on the console
     vote a person: yes, on the console

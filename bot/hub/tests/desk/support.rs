@@ -53,6 +53,8 @@ pub(crate) struct Script {
     pub(crate) rebuilt: VecDeque<Result<String, ForgeError>>,
     pub(crate) merged: VecDeque<Result<CommitId, ForgeError>>,
     pub(crate) merges: u32,
+    /// Somebody merged another head, by hand.
+    pub(crate) elsewhere: bool,
 }
 
 #[derive(Clone, Default)]
@@ -79,6 +81,7 @@ impl Forge for Scripted {
         repository: &RepositoryName,
         number: u64,
     ) -> Result<PullRequest, ForgeError> {
+        let elsewhere = self.0.lock().unwrap().elsewhere;
         Ok(PullRequest {
             repository: repository.clone(),
             number,
@@ -86,9 +89,9 @@ impl Forge for Scripted {
             target: "main".into(),
             title: String::new(),
             body: String::new(),
-            state: PullRequestState::Open,
-            head: commit('5'),
-            merged: None,
+            state: if elsewhere { PullRequestState::Merged } else { PullRequestState::Open },
+            head: commit(if elsewhere { '6' } else { '5' }),
+            merged: elsewhere.then(|| commit('8')),
         })
     }
     async fn pull_requests(&self, _: &RepositoryName) -> Result<Vec<PullRequest>, ForgeError> {
