@@ -295,7 +295,7 @@ fn whoever_waits_is_told_unless_the_run_gave_it_up_itself() {
 fn what_the_clock_says_reaches_people() {
     let mut fleet = Fleet::new();
     let (standing, _) = fleet.ask();
-    let id = standing.approval.id.clone();
+    let id = standing.approval.id;
     let half = Swept::Escalate(id.clone(), vec![Role::Owner, Role::Reviewer]);
     let effects = fleet.happens(Event::Swept(half)).effects;
     insta::assert_snapshot!(message(&effects, Channel::Approvals).text, @"⏳ owner, reviewer: half of the time to decide is over. **Merge 4444444 into main** (A-1, alpha): approve 01ARZ3NDEKTSV4RRFFQ69G5FAV or deny 01ARZ3NDEKTSV4RRFFQ69G5FAV");
