@@ -37,6 +37,11 @@ pub enum Command {
         /// Why.
         reason: Option<String>,
     },
+    /// Ask again for what expired.
+    Reopen {
+        /// Which.
+        which: Which,
+    },
     /// What waits for people.
     Approvals,
     /// What a team, or every team, is doing.
@@ -80,6 +85,7 @@ impl fmt::Display for Command {
             Self::Approve { which } => write!(f, "approve {which}"),
             Self::Deny { which, reason: None } => write!(f, "deny {which}"),
             Self::Deny { which, reason: Some(reason) } => write!(f, "deny {which} {reason}"),
+            Self::Reopen { which } => write!(f, "reopen {which}"),
             Self::Approvals => f.write_str("approvals"),
             Self::Board { team: None } => f.write_str("board"),
             Self::Board { team: Some(team) } => write!(f, "board {team}"),

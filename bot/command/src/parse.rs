@@ -8,6 +8,7 @@ use crate::{Command, Which};
 pub const HELP: &str = "\
 approve ID                     say yes to what is asked; ID is on the card, or a feature like A-142
 deny ID [reason]               say no
+reopen ID                      ask again for what nobody decided in time
 approvals                      what waits for people
 board [TEAM]                   what the teams are doing
 feature add [--team T] [--ready] TITLE
@@ -16,7 +17,7 @@ feature move ID STAGE          to backlog or ready
 feature cancel ID              give a feature up
 help                           this";
 
-const VERBS: [&str; 6] = ["approve", "deny", "approvals", "board", "feature", "help"];
+const VERBS: [&str; 7] = ["approve", "deny", "reopen", "approvals", "board", "feature", "help"];
 const FEATURE_VERBS: [&str; 4] = ["add", "show", "move", "cancel"];
 
 /// Shortest beginning of an approval's id that is taken: six characters of a ULID, of which the first ten are time.
@@ -40,10 +41,8 @@ pub fn parse(text: &str) -> Result<Command, CommandError> {
         "" => no("Say what you want. Type help for all commands."),
         "help" | "?" => Ok(Command::Help),
         "approvals" => Ok(Command::Approvals),
-        "approve" => match first(rest) {
-            (which, "") => Ok(Command::Approve { which: self::which("approve", which)? }),
-            (which, more) => no(format!("approve takes one id. What does {more:?} after {which} mean?")),
-        },
+        "approve" => Ok(Command::Approve { which: only("approve", rest)? }),
+        "reopen" => Ok(Command::Reopen { which: only("reopen", rest)? }),
         "deny" => {
             let (which, reason) = first(rest);
             let reason = Some(reason.to_owned()).filter(|reason| !reason.is_empty());
@@ -80,6 +79,14 @@ fn nearest(word: &str, known: &[&str]) -> String {
         .filter(|(distance, _)| *distance <= 2)
         .min()
         .map_or_else(String::new, |(_, known)| format!(" Did you mean {known}?"))
+}
+
+/// One id, and nothing after it.
+fn only(verb: &str, rest: &str) -> Result<Which, CommandError> {
+    match first(rest) {
+        (which, "") => self::which(verb, which),
+        (which, more) => no(format!("{verb} takes one id. What does {more:?} after {which} mean?")),
+    }
 }
 
 fn which(verb: &str, text: &str) -> Result<Which, CommandError> {
@@ -179,6 +186,7 @@ mod tests {
         insta::assert_snapshot!(check("/qd approve a-142"), @"approve A-142");
         insta::assert_snapshot!(check("@quarterdeck deny 01arz3ndek not now"), @"deny 01ARZ3NDEK not now");
         insta::assert_snapshot!(check("/approvals"), @"approvals");
+        insta::assert_snapshot!(check("reopen 01arz3ndek"), @"reopen 01ARZ3NDEK");
         insta::assert_snapshot!(check("approve bot/01ARZ3NDEKTSV4RRFFQ69G5FAV"), @"approve 01ARZ3NDEKTSV4RRFFQ69G5FAV");
         insta::assert_snapshot!(check(r#"feature add --ready "Split the importer""#), @"feature add --ready -- Split the importer");
         insta::assert_snapshot!(check("feature move a-1 READY"), @"feature move A-1 ready");
@@ -200,7 +208,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_panics_and_every_command_parses_back(text in "(/qd |@quarterdeck )?(approve|deny|board|feature (add|show|move|cancel)|help)? ?.{0,40}") {
+        fn no_text_panics_and_every_command_parses_back(text in "(/qd |@quarterdeck )?(approve|deny|reopen|board|feature (add|show|move|cancel)|help)? ?.{0,40}") {
             if let Ok(command) = parse(&text) {
                 prop_assert_eq!(parse(&command.to_string()), Ok(command));
             }

@@ -31,7 +31,7 @@ pub async fn run(
             line = lines.next_line() => {
                 let Some(line) = line? else { return Ok(()) };
                 if !line.trim().is_empty() {
-                    let said = commands.command(&person, "terminal", &line).await;
+                    let said = commands.command(&person, "console", &line).await;
                     output.write_all(format!("{}\n", text::plain(&said)).as_bytes()).await?;
                 }
             }

@@ -35,6 +35,18 @@ impl Channel {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct MessageKey(pub String);
 
+impl MessageKey {
+    /// The card of an approval.
+    pub fn of_approval(id: &qd_types::ApprovalId) -> Self {
+        Self(format!("approval:{id}"))
+    }
+
+    /// Whose card it is, if it is one.
+    pub fn approval(&self) -> Option<qd_types::ApprovalId> {
+        self.0.strip_prefix("approval:")?.parse().ok()
+    }
+}
+
 /// What a message says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {

@@ -1,7 +1,7 @@
 //! Commands that people give in chat. The answer is for them alone; what follows is the same as from any surface.
 
 use qd_command::{Command, Which, parse};
-use qd_types::{Ballot, FeatureId, InstanceName, Person, Stage};
+use qd_types::{ApprovalState, Ballot, FeatureId, InstanceName, Person, Stage};
 use qd_wire::v1::{BoardCommand, FeatureReport, Order};
 
 use crate::{
@@ -36,6 +36,7 @@ pub(crate) fn handle(
         Command::Deny { which, reason } => {
             ballot(state, person, surface, &which, Ballot::Deny, reason, moment)
         }
+        Command::Reopen { which } => reopen(state, person, &which),
         Command::FeatureShow { id } => say(match find(state, &id) {
             Ok((team, report)) => text::feature(&team, report),
             Err(problem) => problem,
@@ -97,16 +98,20 @@ fn only_team(state: &FleetState) -> Result<InstanceName, String> {
     }
 }
 
+fn fits(desk: &Desk, which: &Which) -> bool {
+    match which {
+        Which::Key(key) => desk.approval().id.key().starts_with(key.as_str()),
+        Which::Feature(id) => desk.approval().subject.feature == *id,
+    }
+}
+
 fn pick<'a>(state: &'a FleetState, which: &Which) -> Result<&'a Desk, String> {
-    let fits = |desk: &&Desk| match which {
-        Which::Key(key) => desk.card.approval.id.key().starts_with(key.as_str()),
-        Which::Feature(id) => desk.card.approval.subject.feature == *id,
-    };
-    let mut open = state.approvals.values().filter(fits).filter(|desk| desk.card.approval.state.is_open());
+    let mut open =
+        state.approvals.values().filter(|desk| fits(desk, which) && desk.approval().state.is_open());
     match (open.next(), open.next()) {
         (Some(desk), None) => Ok(desk),
         (Some(_), Some(_)) => Err(format!("Several approvals fit {which}. Use the id on the card.")),
-        (None, _) => match state.approvals.values().rev().find(fits) {
+        (None, _) => match state.approvals.values().rev().find(|desk| fits(desk, which)) {
             Some(closed) => Err(text::late(closed)),
             None => Err(format!("Nothing is asked under {which}. Type approvals for what waits.")),
         },
@@ -114,7 +119,7 @@ fn pick<'a>(state: &'a FleetState, which: &Which) -> Result<&'a Desk, String> {
 }
 
 fn ballot(
-    state: &mut FleetState,
+    state: &FleetState,
     person: &Person,
     surface: &str,
     which: &Which,
@@ -122,22 +127,29 @@ fn ballot(
     reason: Option<String>,
     moment: Moment,
 ) -> Handled {
-    let vote = match pick(state, which) {
-        Ok(found) => desk::ballot(found, person, surface, ballot, reason, moment),
-        Err(problem) => return say(problem),
-    };
-    let (effects, said) = desk::vote(state, vote, moment);
-    Handled { effects, reply: Some(said) }
+    match pick(state, which) {
+        Ok(found) => vec![desk::ballot(found, person, surface, ballot, reason, moment)].into(),
+        Err(problem) => say(problem),
+    }
+}
+
+/// Opens again what expired last under that name.
+fn reopen(state: &FleetState, person: &Person, which: &Which) -> Handled {
+    let expired = |desk: &&Desk| desk.approval().state == ApprovalState::Expired;
+    match state.approvals.values().rev().filter(|desk| fits(desk, which)).find(expired) {
+        Some(desk) => vec![desk::reopen(state, person, desk)].into(),
+        None => say(format!("Nothing has expired under {which}.")),
+    }
 }
 
 fn approvals(state: &FleetState) -> String {
     let open: Vec<String> = state
         .approvals
         .values()
-        .filter(|desk| desk.card.approval.state.is_open())
+        .filter(|desk| desk.approval().state.is_open())
         .take(LISTED)
         .map(|found| {
-            let approval = &found.card.approval;
+            let approval = found.approval();
             let subject = &approval.subject;
             format!(
                 "{} {} ({}, {})",

@@ -1,19 +1,21 @@
-//! The approvals desk: asks, votes, and merges that an approval pays for. The bot executes acts on the forge, so it
-//! alone tallies their votes and moves them through their life.
+//! The approvals desk: what is asked, voted, merged and pushed, as steps that the store of approvals takes; and what
+//! follows from what it says. The bot executes acts on the forge, so it alone tallies their votes.
 
+use qd_approvals::{AskRefusal, Cast, Outcome, ReopenRefusal, Resumption, Spending, Swept};
 use qd_types::{
-    Action, Approval, ApprovalEvent, ApprovalId, ApprovalState, Ballot, CommitId, FeatureId, InstanceName,
-    Merge, PersonId, RunId, Subject, Vote,
+    Action, ApprovalId, ApprovalState, Ballot, Binding, CommitId, FeatureId, InstanceName, Merge, Person,
+    PersonId, RunId, Subject, Vote,
 };
-use qd_wire::v1::{ApprovalCard, ForgeOutcome, Order};
+use qd_wire::v1::{ForgeOutcome, Order};
+use serde_json::Value;
 
 use crate::{
-    answer::{answer, failed},
+    answer::{Handled, answer, failed},
     chat::{Button, Channel, Message, MessageKey},
-    effect::{Effect, ForgeCall, Save},
+    effect::{Asking, Effect, ForgeCall, Save, Step},
     event::Moment,
     forge::{Check, Conclusion, ForgeError, MergeMethod, MergeOrder},
-    state::{Desk, FleetState, Merging},
+    state::{Desk, Filed, FleetState, Merging, Rules, Standing},
     text,
 };
 
@@ -33,128 +35,170 @@ pub(crate) struct Ask {
     pub(crate) facts: String,
 }
 
-/// Opens an approval, or gives back the open one for the same digest.
-pub(crate) fn ask(state: &mut FleetState, ask: Ask, moment: Moment) -> Vec<Effect> {
+/// What the rules of now ask for, and what they were when they asked for it.
+fn bound(rules: &Rules, subject: Subject) -> Subject {
+    let (target, fingerprint) = match &subject.action {
+        Action::Merge(merge) => {
+            (format!("{} {} #{}", merge.repository, merge.target, merge.pull_request), merge.diff.clone())
+        }
+        Action::Push(push) => (format!("{} {}", push.repository, push.branch), push.diff.clone()),
+        other => (other.name().to_owned(), other.title()),
+    };
+    let binding = Binding {
+        tool: None,
+        arguments: Value::Null,
+        target,
+        fingerprint,
+        policies: rules.policies(),
+        askers: Vec::new(),
+        reopens: None,
+    };
+    Subject { binding: Some(binding), requirement: rules.merge_requirement(), ..subject }
+}
+
+/// The same request, whether or not a person had it opened again.
+fn is_same(old: &Subject, new: &Subject) -> bool {
+    let mut old = old.clone();
+    if let Some(binding) = &mut old.binding {
+        binding.reopens = None;
+    }
+    old == *new
+}
+
+/// Asks people, unless they are asked for exactly this already.
+pub(crate) fn ask(state: &FleetState, ask: Ask) -> Vec<Effect> {
+    let feature_title = state
+        .features
+        .get(&(ask.instance.clone(), ask.feature.clone()))
+        .map_or_else(String::new, |feature| feature.title.clone());
     let subject = Subject {
         action: ask.action,
         binding: None,
-        instance: ask.instance.clone(),
-        feature: ask.feature.clone(),
+        instance: ask.instance,
+        feature: ask.feature,
         run: ask.run,
         requesters: ask.requesters,
         requirement: state.rules.merge_requirement(),
     };
-    let refuse = |reason: String| vec![answer(&ask.instance, &ask.request, ForgeOutcome::Refused { reason })];
-    let digest = match subject.digest() {
-        Ok(digest) => digest,
-        Err(error) => return refuse(format!("{error}.")),
-    };
-    let open = state.approvals.values().find(|desk| {
-        desk.card.approval.digest == digest && desk.card.approval.state == ApprovalState::Requested
-    });
-    if let Some(desk) = open {
-        let approval = desk.card.approval.id.clone();
-        return vec![answer(&ask.instance, &ask.request, ForgeOutcome::Asked { approval })];
-    }
-    let id = match ApprovalId::new("bot", moment.fresh) {
-        Ok(id) => id,
-        Err(error) => return refuse(error.to_string()),
-    };
-    let feature_title = state
-        .features
-        .get(&(ask.instance.clone(), ask.feature))
-        .map_or_else(String::new, |feature| feature.title.clone());
-    let approval = Approval {
-        id: id.clone(),
-        subject,
-        digest,
-        state: ApprovalState::Requested,
-        votes: Vec::new(),
-        requested_at: moment.at,
-        decided_at: None,
-    };
-    let card = ApprovalCard { approval, facts: ask.facts, words: ask.words, ended: None };
-    let desk = Desk { card, feature_title, request: ask.request.clone(), merging: None };
+    let subject = bound(&state.rules, subject);
     // A run asks anew because its change is another one: what was approved before stands no more.
-    let run = desk.card.approval.subject.run.clone();
-    let mut effects = pushed(state, &ask.instance, &run, moment);
-    effects.extend(withdraw(state, &ask.instance, &run, "the change is another one now", moment));
-    effects.push(answer(&ask.instance, &ask.request, ForgeOutcome::Asked { approval: id }));
-    effects.extend(keep(state, desk));
+    let mut effects = pushed(state, &subject.instance, &subject.run);
+    let older = of_run(state, &subject.instance, &subject.run)
+        .filter(|desk| !is_used(desk) && !is_same(&desk.approval().subject, &subject));
+    effects.extend(older.map(|desk| call_off(desk, "The change is another one now.")));
+    let filed = Filed { facts: ask.facts, feature_title, merging: None };
+    let asking = Asking { subject, words: ask.words, request: ask.request, filed };
+    effects.push(Effect::Step(Step::Ask(Box::new(asking))));
     effects
+}
+
+/// People are asked, or are not.
+pub(crate) fn asked(
+    state: &mut FleetState,
+    asking: Asking,
+    result: Result<Standing, AskRefusal>,
+) -> Vec<Effect> {
+    let (to, request) = (asking.subject.instance.clone(), asking.request.clone());
+    match result {
+        Ok(standing) => {
+            let outcome = ForgeOutcome::Asked { approval: standing.approval.id.clone() };
+            let mut effects = vec![answer(&to, &request, outcome)];
+            effects.extend(file(state, standing, asking.filed));
+            effects
+        }
+        Err(
+            refusal @ (AskRefusal::Denied { .. } | AskRefusal::Expired { .. } | AskRefusal::Paused { .. }),
+        ) => vec![answer(&to, &request, ForgeOutcome::NotApproved { reason: refusal.to_string() })],
+        Err(refusal) => vec![answer(&to, &request, ForgeOutcome::Refused { reason: refusal.to_string() })],
+    }
+}
+
+/// A person opens an expired request again, as it would be asked now.
+pub(crate) fn reopen(state: &FleetState, by: &Person, desk: &Desk) -> Effect {
+    let subject = bound(&state.rules, desk.approval().subject.clone());
+    let filed = Filed { merging: None, ..desk.filed.clone() };
+    // Whoever waited for the old one waits for the new one: the store knows who.
+    let asking = Asking { subject, words: desk.standing.words.clone(), request: String::new(), filed };
+    let (approval, by) = (desk.approval().id.clone(), by.id.clone());
+    Effect::Step(Step::Reopen { approval, by, asking: Box::new(asking) })
+}
+
+/// An expired request is open again, or is not.
+pub(crate) fn reopened(
+    state: &mut FleetState,
+    asking: Asking,
+    result: Result<Standing, ReopenRefusal>,
+) -> Handled {
+    match result {
+        Ok(standing) => {
+            let reply = Some(format!("It is asked again, as {}.", standing.approval.id.key()));
+            Handled { effects: file(state, standing, asking.filed), reply }
+        }
+        Err(refusal) => Handled { effects: Vec::new(), reply: Some(refusal.to_string()) },
+    }
+}
+
+fn file(state: &mut FleetState, standing: Standing, filed: Filed) -> Vec<Effect> {
+    let id = standing.approval.id.clone();
+    // Asked for already: what is kept beside it stays.
+    let filed = state.desk(&id).map_or(filed, |desk| desk.filed.clone());
+    let desk = Desk { standing, filed };
+    let mut effects = vec![Effect::Save(Save::Filed(id.clone(), Box::new(desk.filed.clone())))];
+    effects.extend(shown(&desk));
+    state.approvals.insert(id.key(), desk);
+    effects
+}
+
+fn of_run<'a>(state: &'a FleetState, instance: &InstanceName, run: &RunId) -> impl Iterator<Item = &'a Desk> {
+    let (instance, run) = (instance.clone(), run.clone());
+    state.approvals.values().filter(move |desk| {
+        let approval = desk.approval();
+        approval.subject.instance == instance && approval.subject.run == run && !approval.state.is_final()
+    })
+}
+
+/// A push that was approved is made by the instance itself.
+fn is_used(desk: &Desk) -> bool {
+    let push = matches!(desk.approval().subject.action, Action::Push(_));
+    push && matches!(desk.approval().state, ApprovalState::Granted | ApprovalState::Executing)
+}
+
+fn call_off(desk: &Desk, reason: &str) -> Effect {
+    let approval = desk.approval().id.clone();
+    Effect::Step(Step::CallOff { approval, reason: reason.to_owned() })
 }
 
 /// The run goes on past its push: what was granted for that is done.
-pub(crate) fn pushed(
-    state: &mut FleetState,
-    instance: &InstanceName,
-    run: &RunId,
-    moment: Moment,
-) -> Vec<Effect> {
-    let done: Vec<Desk> = state
-        .approvals
-        .values()
-        .filter(|desk| {
-            let approval = &desk.card.approval;
-            let push = matches!(approval.subject.action, Action::Push(_));
-            let ours = approval.subject.instance == *instance && approval.subject.run == *run;
-            push && ours && approval.state == ApprovalState::Granted
+pub(crate) fn pushed(state: &FleetState, instance: &InstanceName, run: &RunId) -> Vec<Effect> {
+    let granted = |desk: &&Desk| desk.approval().state == ApprovalState::Granted;
+    of_run(state, instance, run)
+        .filter(granted)
+        .filter_map(|desk| {
+            let approval = desk.approval();
+            let Action::Push(push) = &approval.subject.action else { return None };
+            let call = ForgeCall::Pushed {
+                approval: approval.id.clone(),
+                rebuilt: Box::new(bound(&state.rules, approval.subject.clone())),
+                head: push.head.clone(),
+            };
+            let key = format!("{}/push", approval.id);
+            Some(Effect::Step(Step::Spend { approval: approval.id.clone(), key, call }))
         })
-        .cloned()
-        .collect();
-    let mut effects = Vec::new();
-    for mut desk in done {
-        let asked = &mut desk.card.approval;
-        for event in [ApprovalEvent::Spend, ApprovalEvent::Succeed] {
-            decide(asked, event, moment);
-        }
-        let names: Vec<String> = asked.tally().approved.iter().map(ToString::to_string).collect();
-        desk.card.ended = Some(format!("Approved by {}. Pushed.", names.join(", ")));
-        effects.extend(keep(state, desk));
-    }
-    effects
+        .collect()
 }
 
-/// What a run asked for, or what was granted to it, stands no more.
-pub(crate) fn withdraw(
-    state: &mut FleetState,
-    instance: &InstanceName,
-    run: &RunId,
-    why: &str,
-    moment: Moment,
-) -> Vec<Effect> {
-    let older: Vec<Desk> = state
-        .approvals
-        .values()
-        .filter(|desk| {
-            let approval = &desk.card.approval;
-            let stands = matches!(
-                approval.state,
-                ApprovalState::Requested | ApprovalState::Granted | ApprovalState::Executing
-            );
-            approval.subject.instance == *instance && approval.subject.run == *run && stands
-        })
-        .cloned()
-        .collect();
-    let mut effects = Vec::new();
-    for mut desk in older {
-        let asked = &mut desk.card.approval;
-        let event =
-            if asked.state == ApprovalState::Executing { ApprovalEvent::Fail } else { ApprovalEvent::Lapse };
-        if let Ok(next) = asked.state.on(event) {
-            asked.state = next;
-            asked.decided_at = Some(moment.at);
-        }
-        desk.card.ended = Some(format!("The approval lapsed: {why}."));
-        desk.merging = None;
-        effects.extend(keep(state, desk));
-    }
-    effects
+/// The run has ended: nobody is asked about it any more, and what was granted to it does not hold.
+pub(crate) fn withdraw(state: &FleetState, instance: &InstanceName, run: &RunId) -> Vec<Effect> {
+    let executing = |desk: &Desk| desk.approval().state == ApprovalState::Executing;
+    of_run(state, instance, run)
+        .filter(|desk| !(is_used(desk) && executing(desk)))
+        .map(|desk| call_off(desk, "Its run has ended."))
+        .collect()
 }
 
-/// Keeps an approval and shows it everywhere it stands.
-fn keep(state: &mut FleetState, desk: Desk) -> Vec<Effect> {
-    let approval = &desk.card.approval;
+/// Shows an approval everywhere it stands.
+fn shown(desk: &Desk) -> Vec<Effect> {
+    let approval = desk.approval();
     let key = approval.id.key();
     let buttons = if approval.state.is_open() {
         vec![
@@ -164,98 +208,87 @@ fn keep(state: &mut FleetState, desk: Desk) -> Vec<Effect> {
     } else {
         Vec::new()
     };
-    let effects = vec![
-        Effect::Save(Save::Approval(Box::new(desk.clone()))),
-        Effect::Tell {
-            to: approval.subject.instance.clone(),
-            living: Some(format!("approval:{key}")),
-            order: Box::new(Order::Approval(Box::new(desk.card.clone()))),
-        },
-        Effect::Put(Message {
-            channel: Channel::Approvals,
-            key: MessageKey(format!("approval:{key}")),
-            text: text::approval(&desk),
-            buttons,
-        }),
-    ];
-    state.approvals.insert(key, desk);
-    effects
+    let card = MessageKey::of_approval(&approval.id);
+    vec![told(desk), put(Channel::Approvals, card, text::approval(desk), buttons)]
 }
 
-/// Takes a vote. The second value is the answer for the voter.
-pub(crate) fn vote(state: &mut FleetState, vote: Vote, moment: Moment) -> (Vec<Effect>, String) {
-    let Some(mut desk) = state.desk(&vote.approval).cloned() else {
-        return (Vec::new(), format!("There is no approval {}.", vote.approval));
-    };
-    let approval = &mut desk.card.approval;
-    // The surface that took the vote asserted the roles; the executor counts with what it knows itself.
-    let Some(person) = state.rules.person(&vote.person.id).cloned() else {
-        return (keep(state, desk), format!("{} is not known here.", vote.person.id));
-    };
-    if !approval.state.is_open() {
-        let said = text::late(&desk);
-        return (keep(state, desk), said);
+fn told(desk: &Desk) -> Effect {
+    Effect::Tell {
+        to: desk.approval().subject.instance.clone(),
+        living: Some(format!("approval:{}", desk.approval().id.key())),
+        order: Box::new(Order::Approval(Box::new(desk.card()))),
     }
-    if let Some(reason) = approval.subject.requirement.refuses(&person, &approval.subject.requesters) {
-        return (keep(state, desk), reason);
+}
+
+fn put(channel: Channel, key: MessageKey, text: String, buttons: Vec<Button>) -> Effect {
+    Effect::Put(Message { channel, key, text, buttons })
+}
+
+/// This is how an approval stands. Its instance is told in any case, so that a board no longer says "deciding".
+pub(crate) fn stands(state: &mut FleetState, standing: Standing) -> Vec<Effect> {
+    let Some(desk) = state.approvals.get_mut(&standing.approval.id.key()) else { return Vec::new() };
+    if desk.standing == standing {
+        return vec![told(desk)];
     }
-    if vote.digest != approval.digest {
-        return (
-            keep(state, desk),
-            "That vote is for something else than what is asked now. Look again.".into(),
-        );
-    }
-    let reason = vote.reason.clone();
-    approval.votes.push(Vote { person, ..vote });
-    let tally = approval.tally();
-    let said = if !tally.denied.is_empty() {
-        decide(approval, ApprovalEvent::Deny, moment);
-        "Denied.".to_owned()
-    } else if tally.granted() {
-        decide(approval, ApprovalEvent::Grant, moment);
-        "Approved.".to_owned()
-    } else {
-        format!("Noted: {} of {}.", tally.approved.len(), tally.needed)
-    };
+    desk.standing = standing;
+    shown(desk)
+}
+
+/// What the store made of a vote: the answer for the voter.
+pub(crate) fn voted(state: &FleetState, approval: &ApprovalId, cast: &Cast) -> Handled {
     let mut effects = Vec::new();
-    let (instance, request) = (approval.subject.instance.clone(), desk.request.clone());
-    match approval.state {
-        ApprovalState::Granted => {
-            let outcome = ForgeOutcome::Approved { approval: approval.id.clone(), by: tally.approved };
-            effects.push(answer(&instance, &request, outcome));
+    let reply = match cast {
+        Cast::Counted(tally) => format!("Noted: {} of {}.", tally.approved.len(), tally.needed),
+        Cast::Granted(_) => "Approved.".to_owned(),
+        Cast::Denied { pause, .. } => {
+            if let Some(desk) = state.desk(approval).filter(|_| *pause) {
+                let key = MessageKey(format!("paused:{}", desk.approval().subject.run));
+                effects.push(put(Channel::Alerts, key, text::paused(desk), Vec::new()));
+            }
+            "Denied.".to_owned()
         }
-        ApprovalState::Denied => {
-            let by = tally.denied.first().map_or_else(String::new, ToString::to_string);
-            let why = reason.map_or_else(String::new, |reason| format!(" Reason: {reason}"));
-            let reason = format!("{} denied by {by}.{why}", approval_word(&approval.subject.action));
-            desk.card.ended = Some(reason.clone());
-            effects.push(answer(&instance, &request, ForgeOutcome::NotApproved { reason }));
-        }
-        _ => {}
-    }
-    effects.extend(keep(state, desk));
-    (effects, said)
+        Cast::Duplicate => "That vote was noted before.".to_owned(),
+        Cast::Refused(refusal) => refusal.to_string(),
+    };
+    Handled { effects, reply: Some(reply) }
 }
 
-fn approval_word(action: &Action) -> &'static str {
-    match action {
-        Action::Merge(_) => "Merge",
-        Action::Push(_) => "Push",
-        Action::Plan(_) => "Plan",
-        Action::Tool(_) => "Tool call",
-        Action::Budget(_) => "Budget",
-        Action::Operation(_) => "Operation",
-        Action::Question(_) => "Question",
-        Action::Policy(_) => "Policy change",
-        Action::Enrolment(_) => "Enrolment",
-    }
+/// Whoever waited for a decision is told, once.
+pub(crate) fn decided(state: &FleetState, resumption: &Resumption) -> Vec<Effect> {
+    let Some(desk) = state.desk(&resumption.approval) else { return Vec::new() };
+    let approval = desk.approval();
+    let outcome = match resumption.state {
+        ApprovalState::Granted | ApprovalState::Executing | ApprovalState::Executed => {
+            ForgeOutcome::Approved { approval: approval.id.clone(), by: approval.tally().approved }
+        }
+        // The run itself gave it up, and goes on or has ended.
+        ApprovalState::Requested | ApprovalState::Withdrawn => return Vec::new(),
+        ApprovalState::Denied
+        | ApprovalState::Expired
+        | ApprovalState::Lapsed
+        | ApprovalState::Failed
+        | ApprovalState::Unknown => {
+            ForgeOutcome::NotApproved { reason: text::ended(desk).unwrap_or_default() }
+        }
+    };
+    vec![answer(&approval.subject.instance, &resumption.waiter, outcome)]
 }
 
-fn decide(approval: &mut Approval, event: ApprovalEvent, moment: Moment) {
-    // The state was open: both ways out of it exist.
-    if let Ok(next) = approval.state.on(event) {
-        approval.state = next;
-        approval.decided_at = Some(moment.at);
+/// What the clock says.
+pub(crate) fn swept(state: &FleetState, swept: &Swept) -> Vec<Effect> {
+    match swept {
+        Swept::Escalate(id, roles) => {
+            let Some(desk) = state.desk(id) else { return Vec::new() };
+            let key = MessageKey(format!("escalation:{}", id.key()));
+            vec![put(Channel::Approvals, key, text::escalation(desk, roles), Vec::new())]
+        }
+        Swept::Unseen(id) => {
+            let Some(desk) = state.desk(id) else { return Vec::new() };
+            let key = MessageKey(format!("unseen:{}", id.key()));
+            vec![put(Channel::Alerts, key, text::unseen(desk), Vec::new())]
+        }
+        // How it ended stands on its card, and whoever waited is told.
+        Swept::Expired(_) | Swept::Lapsed(_) | Swept::Abandoned(_) => Vec::new(),
     }
 }
 
@@ -273,25 +306,26 @@ pub(crate) fn merge(
 ) -> Vec<Effect> {
     let refuse =
         |reason: &str| vec![answer(instance, &request, ForgeOutcome::Refused { reason: reason.to_owned() })];
-    let Some(mut desk) = state.desk(approval).cloned() else {
-        return refuse("There is no such approval.");
+    let Some(desk) = state.approvals.get_mut(&approval.key()) else {
+        return refuse("There is no such approval any more. Start the run again, and people are asked anew.");
     };
-    let asked = &desk.card.approval;
+    let asked = &desk.standing.approval;
     if asked.subject.instance != *instance {
         return refuse("That approval is another team's.");
     }
-    if !matches!(asked.state, ApprovalState::Granted | ApprovalState::Executing) {
-        return refuse("That approval does not stand.");
+    if asked.state == ApprovalState::Executed {
+        return refuse("That approval is used up: what it was for has been done.");
     }
-    if asked.subject.action != Action::Merge(merge.clone()) {
-        return refuse("What is to be merged is not what was approved.");
+    if !matches!(asked.state, ApprovalState::Granted | ApprovalState::Executing) {
+        let reason = text::ended(desk).unwrap_or_else(|| "Nobody decided yet.".to_owned());
+        return vec![answer(instance, &request, ForgeOutcome::NotApproved { reason })];
     }
     if let Some(red) = checks.iter().find(|check| check.conclusion != Conclusion::Success) {
         return refuse(&format!("Check {} is red on the tested merge.", red.name));
     }
     let method =
         state.rules.merge_methods.get(merge.repository.as_str()).copied().unwrap_or(MergeMethod::Merge);
-    let title = format!("{}: {}", asked.subject.feature, desk.feature_title);
+    let title = format!("{}: {}", asked.subject.feature, desk.filed.feature_title);
     let order = MergeOrder {
         repository: merge.repository.clone(),
         number: merge.pull_request,
@@ -301,77 +335,84 @@ pub(crate) fn merge(
         title,
     };
     let key = format!("{instance}/{request}/rebuild");
-    desk.merging = Some(Merging { request, order: order.clone(), checks });
+    desk.filed.merging = Some(Merging { request, order: order.clone(), checks });
+    let save = Effect::Save(Save::Filed(approval.clone(), Box::new(desk.filed.clone())));
+    if asked.subject.action != Action::Merge(merge.clone()) {
+        // What differs is named, and ends it: the forge need not be asked.
+        let spend = spend(state, approval, merge.clone());
+        return [Some(save), spend].into_iter().flatten().collect();
+    }
     let call = ForgeCall::Rebuild { approval: approval.clone(), reviewed: merge.head.clone(), order };
-    let save = Effect::Save(Save::Approval(Box::new(desk.clone())));
-    state.approvals.insert(approval.key(), desk);
     vec![save, Effect::Forge { key, call }]
 }
 
-/// The forge rebuilt what the merge would bring: the digests are compared, and only then is the grant spent.
+/// Spends the grant on a merge as it is about to be done.
+fn spend(state: &FleetState, approval: &ApprovalId, merge: Merge) -> Option<Effect> {
+    let desk = state.desk(approval)?;
+    let merging = desk.filed.merging.clone()?;
+    let subject = Subject { action: Action::Merge(merge), ..desk.approval().subject.clone() };
+    let mut checks = merging.checks;
+    checks.push(Check { name: OWN_CHECK.into(), conclusion: Conclusion::Success });
+    let call = ForgeCall::Merge {
+        approval: approval.clone(),
+        rebuilt: Box::new(bound(&state.rules, subject)),
+        order: merging.order,
+        checks,
+    };
+    // One key for the approval's one use: resuming it after the base moved is the same row again.
+    Some(Effect::Step(Step::Spend { approval: approval.clone(), key: format!("{approval}/merge"), call }))
+}
+
+/// The forge rebuilt what the merge would bring: only that is spent on.
 pub(crate) fn rebuilt(
     state: &mut FleetState,
     approval: &ApprovalId,
     result: Result<String, ForgeError>,
-    moment: Moment,
 ) -> Vec<Effect> {
-    let Some(mut desk) = state.desk(approval).cloned() else { return Vec::new() };
-    let Some(merging) = desk.merging.clone() else { return Vec::new() };
-    let asked = &mut desk.card.approval;
-    let instance = asked.subject.instance.clone();
-    let diff = match result {
-        Ok(diff) => diff,
-        Err(error @ (ForgeError::BaseMoved { .. } | ForgeError::Unavailable { .. })) => {
-            return vec![answer(&instance, &merging.request, failed(&error))];
-        }
-        Err(error) => return lapse(state, desk, &merging, &text::sentence(&error), moment),
+    let Some(desk) = state.desk(approval) else { return Vec::new() };
+    let asked = desk.approval();
+    let (Some(merging), Action::Merge(merge)) = (&desk.filed.merging, &asked.subject.action) else {
+        return Vec::new();
     };
-    let mut subject = asked.subject.clone();
-    let Action::Merge(merge) = &mut subject.action else { return Vec::new() };
-    merge.diff = diff;
-    match subject.digest() {
-        Ok(digest) if digest == asked.digest => {
-            if asked.state == ApprovalState::Granted
-                && let Ok(next) = asked.state.on(ApprovalEvent::Spend)
-            {
-                asked.state = next;
-            }
-            let mut checks = merging.checks.clone();
-            checks.push(Check { name: OWN_CHECK.into(), conclusion: Conclusion::Success });
-            // One key for the approval's one use: resuming it after the base moved is the same row again.
-            let key = format!("{approval}/merge");
-            let call =
-                ForgeCall::Merge { approval: approval.clone(), digest, order: merging.order.clone(), checks };
-            let mut effects = keep(state, desk);
-            effects.push(Effect::Forge { key, call });
+    match result {
+        Ok(diff) => spend(state, approval, Merge { diff, ..merge.clone() }).into_iter().collect(),
+        Err(error @ (ForgeError::BaseMoved { .. } | ForgeError::Unavailable { .. })) => {
+            vec![answer(&asked.subject.instance, &merging.request, failed(&error))]
+        }
+        Err(error) => {
+            let reason = text::sentence(&error);
+            let off = call_off(desk, &reason);
+            let mut effects = not_merged(state, approval, format!("The approval lapsed: {reason}"));
+            effects.push(off);
             effects
         }
-        Ok(_) => lapse(state, desk, &merging, "The change is not the one that was approved.", moment),
-        Err(error) => lapse(state, desk, &merging, &text::sentence(&error), moment),
     }
 }
 
-fn lapse(
-    state: &mut FleetState,
-    mut desk: Desk,
-    merging: &Merging,
-    reason: &str,
-    moment: Moment,
-) -> Vec<Effect> {
-    let asked = &mut desk.card.approval;
-    let event =
-        if asked.state == ApprovalState::Executing { ApprovalEvent::Fail } else { ApprovalEvent::Lapse };
-    if let Ok(next) = asked.state.on(event) {
-        asked.state = next;
-        asked.decided_at = Some(moment.at);
+/// What the store made of spending.
+pub(crate) fn spent(state: &mut FleetState, approval: &ApprovalId, spending: &Spending) -> Vec<Effect> {
+    match spending {
+        Spending::Planned => Vec::new(),
+        Spending::Lapsed { reason, .. } => {
+            not_merged(state, approval, format!("The approval lapsed: {reason}"))
+        }
+        Spending::Refused(refusal) => not_merged(state, approval, refusal.to_string()),
     }
-    let reason = format!("The approval lapsed: {reason}");
-    let to = asked.subject.instance.clone();
-    desk.card.ended = Some(reason.clone());
-    desk.merging = None;
-    let mut effects = vec![answer(&to, &merging.request, ForgeOutcome::NotApproved { reason })];
-    effects.extend(keep(state, desk));
-    effects
+}
+
+/// The merge that an instance waits for does not come.
+fn not_merged(state: &mut FleetState, approval: &ApprovalId, reason: String) -> Vec<Effect> {
+    answered(state, approval, ForgeOutcome::NotApproved { reason })
+}
+
+/// Answers the merge that is under way, and forgets it.
+fn answered(state: &mut FleetState, approval: &ApprovalId, outcome: ForgeOutcome) -> Vec<Effect> {
+    let Some(desk) = state.approvals.get_mut(&approval.key()) else { return Vec::new() };
+    let Some(merging) = desk.filed.merging.take() else { return Vec::new() };
+    vec![
+        Effect::Save(Save::Filed(approval.clone(), Box::new(desk.filed.clone()))),
+        answer(&desk.standing.approval.subject.instance, &merging.request, outcome),
+    ]
 }
 
 /// The forge merged, or did not.
@@ -379,53 +420,54 @@ pub(crate) fn merged(
     state: &mut FleetState,
     approval: &ApprovalId,
     result: Result<CommitId, ForgeError>,
-    moment: Moment,
 ) -> Vec<Effect> {
-    let Some(mut desk) = state.desk(approval).cloned() else { return Vec::new() };
-    let Some(merging) = desk.merging.take() else { return Vec::new() };
-    let asked = &mut desk.card.approval;
-    let to = asked.subject.instance.clone();
-    let (event, outcome, ended) = match result {
+    let mut effects = finish(approval, result.as_ref());
+    let outcome = match result {
+        Ok(commit) => ForgeOutcome::Merged { commit },
+        Err(error) => failed(&error),
+    };
+    effects.extend(answered(state, approval, outcome));
+    effects
+}
+
+/// How an act that a grant paid for ended.
+pub(crate) fn finish(approval: &ApprovalId, result: Result<&CommitId, &ForgeError>) -> Vec<Effect> {
+    let approval = approval.clone();
+    let (outcome, reason) = match result {
         Ok(commit) => {
-            let ended = text::executed(&asked.tally().approved, &commit);
-            (Some(ApprovalEvent::Succeed), ForgeOutcome::Merged { commit }, Some(ended))
+            let outcome = Outcome::Done(commit.to_string());
+            return vec![Effect::Step(Step::Finish { approval, outcome })];
         }
         // Nothing happened: the spent grant stays with its row until the next tested merge.
-        Err(error @ ForgeError::BaseMoved { .. }) => (None, failed(&error), None),
+        Err(ForgeError::BaseMoved { .. }) => return vec![Effect::Step(Step::DidNot { approval })],
         Err(error @ ForgeError::Unavailable { .. }) => {
-            let ended = format!("It can't be told whether it was merged: {error}. Look at the pull request.");
-            (Some(ApprovalEvent::Lose), failed(&error), Some(ended))
+            (Outcome::Unknown(text::sentence(error)), text::sentence(error))
         }
-        Err(error) => (Some(ApprovalEvent::Fail), failed(&error), Some(text::sentence(&error))),
+        Err(error) => (Outcome::Failed(text::sentence(error)), text::sentence(error)),
     };
-    if let Some(event) = event
-        && let Ok(next) = asked.state.on(event)
-    {
-        asked.state = next;
-        asked.decided_at = asked.decided_at.or(Some(moment.at));
-        desk.card.ended = ended;
-    }
-    let mut effects = vec![answer(&to, &merging.request, outcome)];
-    effects.extend(keep(state, desk));
-    effects
+    // What was not even begun has no end to be told of: it does not happen any more.
+    vec![
+        Effect::Step(Step::Finish { approval: approval.clone(), outcome }),
+        Effect::Step(Step::CallOff { approval, reason }),
+    ]
 }
 
 /// A vote given in chat by `person` on `desk`.
 pub(crate) fn ballot(
     desk: &Desk,
-    person: &qd_types::Person,
+    person: &Person,
     surface: &str,
     ballot: Ballot,
     reason: Option<String>,
     moment: Moment,
-) -> Vote {
-    Vote {
-        approval: desk.card.approval.id.clone(),
-        digest: desk.card.approval.digest.clone(),
+) -> Effect {
+    Effect::Step(Step::Vote(Vote {
+        approval: desk.approval().id.clone(),
+        digest: desk.approval().digest.clone(),
         person: person.clone(),
         surface: surface.to_owned(),
         ballot,
         reason,
         at: moment.at,
-    }
+    }))
 }

@@ -1,14 +1,15 @@
 //! What follows from an event, as data. The hub writes all effects of one event in one transaction, then carries
 //! them out; those that go outside are rows with a key before they are calls.
 
-use qd_types::{ApprovalId, CommitId, Digest, FeatureId, InstanceName, RepositoryName};
-use qd_wire::v1::{FeatureReport, Order};
+use qd_approvals::Outcome;
+use qd_types::{ApprovalId, CommitId, FeatureId, InstanceName, PersonId, RepositoryName, Subject, Vote};
+use qd_wire::v1::{FeatureReport, Order, SignedVote};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     chat::Message,
     forge::{Check, MergeOrder, NewPullRequest},
-    state::{AlertState, Desk},
+    state::{AlertState, Filed},
 };
 
 /// One thing that follows.
@@ -27,6 +28,8 @@ pub enum Effect {
         /// What.
         order: Box<Order>,
     },
+    /// Take a step in an approval's life, in this transaction. What becomes of it comes back as an event in the same one.
+    Step(Step),
     /// Do something at the forge, once.
     Forge {
         /// The idempotency key: the same key is the same act.
@@ -41,10 +44,73 @@ pub enum Effect {
 pub enum Save {
     /// A feature as last reported.
     Feature(InstanceName, Box<FeatureReport>),
-    /// An approval.
-    Approval(Box<Desk>),
+    /// What is kept beside an approval.
+    Filed(ApprovalId, Box<Filed>),
     /// An alert.
     Alert(InstanceName, String, AlertState),
+}
+
+/// A request to people.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asking {
+    /// Everything that it binds.
+    pub subject: Subject,
+    /// The agent's words.
+    pub words: Option<String>,
+    /// The forge request that waits for the decision.
+    pub request: String,
+    /// What is kept beside it.
+    pub filed: Filed,
+}
+
+/// A step in an approval's life. The store of approvals decides what becomes of it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Ask people.
+    Ask(Box<Asking>),
+    /// A person opens an expired request again.
+    Reopen {
+        /// Which.
+        approval: ApprovalId,
+        /// Who.
+        by: PersonId,
+        /// The same, as it would be asked now.
+        asking: Box<Asking>,
+    },
+    /// A person voted in chat: the bot's own key signs it.
+    Vote(Vote),
+    /// A vote that an instance took and signed.
+    Cast(SignedVote),
+    /// Whoever asked gives it up.
+    CallOff {
+        /// Which.
+        approval: ApprovalId,
+        /// Why, as a sentence.
+        reason: String,
+    },
+    /// Spend the grant on an act. The act's row is written with it.
+    Spend {
+        /// Which grant.
+        approval: ApprovalId,
+        /// The act's key: the same key is the same act.
+        key: String,
+        /// The act, which holds the subject, built anew.
+        call: ForgeCall,
+    },
+    /// The act that it paid for was begun, and did not happen: it may be taken up again.
+    DidNot {
+        /// Which.
+        approval: ApprovalId,
+    },
+    /// The act that it paid for has ended.
+    Finish {
+        /// Which.
+        approval: ApprovalId,
+        /// How.
+        outcome: Outcome,
+    },
+    /// Bring everything in line with the clock.
+    Sweep,
 }
 
 /// An act at the forge.
@@ -77,12 +143,21 @@ pub enum ForgeCall {
     Merge {
         /// The approval that pays.
         approval: ApprovalId,
-        /// What was approved.
-        digest: Digest,
+        /// What is about to be done, built anew: it has to be what was approved.
+        rebuilt: Box<Subject>,
         /// What is merged.
         order: MergeOrder,
         /// What the checks said about the tested commit.
         checks: Vec<Check>,
+    },
+    /// Note that the instance made the push that was approved. The grant is used up by it.
+    Pushed {
+        /// The approval that paid.
+        approval: ApprovalId,
+        /// What was done.
+        rebuilt: Box<Subject>,
+        /// The head that was pushed.
+        head: CommitId,
     },
     /// Close a pull request and say why.
     Close {

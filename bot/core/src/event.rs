@@ -1,10 +1,11 @@
 //! What can happen to the bot.
 
 use jiff::Timestamp;
+use qd_approvals::{AskRefusal, Cast, ReopenRefusal, Resumption, Spending, Swept};
 use qd_types::{ApprovalId, CommitId, InstanceName, Person};
 use qd_wire::v1::Report;
 
-use crate::forge::ForgeError;
+use crate::{effect::Asking, forge::ForgeError, state::Standing};
 
 /// Time and randomness, given from outside so that the same event gives the same effects.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +58,49 @@ pub enum Event {
         /// The commit on the target branch.
         result: Result<CommitId, ForgeError>,
     },
+    /// An approved push was made, and noted or not.
+    Pushed {
+        /// The approval that paid for it.
+        approval: ApprovalId,
+        /// The head that was pushed.
+        result: Result<CommitId, ForgeError>,
+    },
+    /// Time passed.
+    Tick,
+    /// People are asked, or are not.
+    Asked {
+        /// What was to be asked.
+        asking: Box<Asking>,
+        /// The request, which may be one that stood already.
+        result: Result<Box<Standing>, AskRefusal>,
+    },
+    /// An expired request is open again, or is not.
+    Reopened {
+        /// What was to be asked.
+        asking: Box<Asking>,
+        /// The request in its place.
+        result: Result<Box<Standing>, ReopenRefusal>,
+    },
+    /// The store looked at a vote.
+    Voted {
+        /// On what.
+        approval: ApprovalId,
+        /// What became of it.
+        cast: Cast,
+    },
+    /// The grant was spent, or was not.
+    Spent {
+        /// Which.
+        approval: ApprovalId,
+        /// What became of it.
+        spending: Spending,
+    },
+    /// An approval may have changed: this is how it stands.
+    Stands(Box<Standing>),
+    /// A request waited for this decision.
+    Decided(Resumption),
+    /// The clock has something to say.
+    Swept(Swept),
     /// A pull request was closed, or was not.
     Closed {
         /// The instance that asked.

@@ -8,7 +8,7 @@ use crate::{
     answer::{Handled, answer, failed},
     chat::{Channel, Message, MessageKey},
     commands, desk,
-    effect::{Effect, ForgeCall, Save},
+    effect::{Effect, ForgeCall, Save, Step},
     event::{Event, Moment},
     forge::{Check, Conclusion, Marker, NewPullRequest},
     state::{AlertState, FleetState},
@@ -20,8 +20,8 @@ pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
     match event {
         Event::Report { instance, report } => match *report {
             Report::Feature(report) => feature(state, &instance, report).into(),
-            Report::Vote(vote) => desk::vote(state, vote, moment).0.into(),
-            Report::ForgeRequest(request) => request_from(state, &instance, request, moment).into(),
+            Report::Vote(vote) => vec![Effect::Step(Step::Cast(vote))].into(),
+            Report::ForgeRequest(request) => request_from(state, &instance, request).into(),
             Report::Alert(report) => alert(state, &instance, report, moment).into(),
         },
         Event::Command { person, surface, text } => commands::handle(state, &person, &surface, &text, moment),
@@ -32,8 +32,21 @@ pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
             };
             vec![answer(&instance, &request, outcome)].into()
         }
-        Event::Rebuilt { approval, result } => desk::rebuilt(state, &approval, result, moment).into(),
-        Event::Merged { approval, result } => desk::merged(state, &approval, result, moment).into(),
+        Event::Rebuilt { approval, result } => desk::rebuilt(state, &approval, result).into(),
+        Event::Merged { approval, result } => desk::merged(state, &approval, result).into(),
+        Event::Pushed { approval, result } => desk::finish(&approval, result.as_ref()).into(),
+        Event::Tick => vec![Effect::Step(Step::Sweep)].into(),
+        Event::Asked { asking, result } => {
+            desk::asked(state, *asking, result.map(|standing| *standing)).into()
+        }
+        Event::Reopened { asking, result } => {
+            desk::reopened(state, *asking, result.map(|standing| *standing))
+        }
+        Event::Voted { approval, cast } => desk::voted(state, &approval, &cast),
+        Event::Spent { approval, spending } => desk::spent(state, &approval, &spending).into(),
+        Event::Stands(standing) => desk::stands(state, *standing).into(),
+        Event::Decided(resumption) => desk::decided(state, &resumption).into(),
+        Event::Swept(swept) => desk::swept(state, &swept).into(),
         Event::Closed { instance, request, result } => {
             let outcome = match result {
                 Ok(()) => ForgeOutcome::Closed,
@@ -82,12 +95,7 @@ fn alert(state: &mut FleetState, instance: &InstanceName, report: Alert, moment:
     vec![Effect::Save(Save::Alert(instance.clone(), report.key, next)), Effect::Put(message)]
 }
 
-fn request_from(
-    state: &mut FleetState,
-    instance: &InstanceName,
-    request: ForgeRequest,
-    moment: Moment,
-) -> Vec<Effect> {
+fn request_from(state: &mut FleetState, instance: &InstanceName, request: ForgeRequest) -> Vec<Effect> {
     let key = format!("{instance}/{}", request.id);
     match request.act {
         ForgeAct::OpenPullRequest { repository, branch, target, head, title, body, checks } => {
@@ -101,7 +109,7 @@ fn request_from(
             };
             let checks = as_checks(&checks);
             let call = ForgeCall::Open { instance: instance.clone(), request: request.id, new, head, checks };
-            let mut effects = desk::pushed(state, instance, &request.run, moment);
+            let mut effects = desk::pushed(state, instance, &request.run);
             effects.push(Effect::Forge { key, call });
             effects
         }
@@ -116,7 +124,7 @@ fn request_from(
                 words,
                 facts,
             };
-            desk::ask(state, ask, moment)
+            desk::ask(state, ask)
         }
         ForgeAct::AskPush { push, requesters, words, facts } => {
             let ask = desk::Ask {
@@ -129,7 +137,7 @@ fn request_from(
                 words,
                 facts,
             };
-            desk::ask(state, ask, moment)
+            desk::ask(state, ask)
         }
         ForgeAct::Merge { approval, merge, tested, base, checks } => {
             desk::merge(state, instance, request.id, &approval, &merge, tested, base, as_checks(&checks))
@@ -144,7 +152,7 @@ fn request_from(
                 reason,
             };
             // A run whose pull request is closed has ended: nobody is asked about it any more.
-            let mut effects = desk::withdraw(state, instance, &request.run, "its run has ended", moment);
+            let mut effects = desk::withdraw(state, instance, &request.run);
             effects.push(Effect::Forge { key, call });
             effects
         }

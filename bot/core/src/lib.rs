@@ -12,7 +12,7 @@ pub mod state;
 pub mod text;
 
 pub use answer::Handled;
-pub use effect::{Effect, ForgeCall, Save};
+pub use effect::{Asking, Effect, ForgeCall, Save, Step};
 pub use event::{Event, Moment};
 pub use handle::handle;
-pub use state::{AlertState, Desk, FleetState, Merging, Rules};
+pub use state::{AlertState, Desk, Filed, FleetState, Merging, Rules, Standing};

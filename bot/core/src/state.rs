@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use qd_types::{ApprovalId, FeatureId, InstanceName, Person, PersonId, Requirement, Role};
+use qd_types::{Approval, ApprovalId, FeatureId, InstanceName, Person, PersonId, Requirement, Role};
 use qd_wire::v1::{ApprovalCard, FeatureReport};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
-use crate::forge::MergeMethod;
+use crate::{forge::MergeMethod, text};
 
 /// The fleet's people and rules, as configured.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub struct Rules {
     pub merge_quorum: u32,
     /// How each repository takes a change.
     pub merge_methods: BTreeMap<String, MergeMethod>,
+    /// By what clocks approvals go, and whose votes count.
+    pub approvals: qd_approvals::Rules,
 }
 
 impl Rules {
@@ -37,19 +40,60 @@ impl Rules {
             solo: self.solo,
         }
     }
+
+    /// What decides about merges and pushes, as one hash: an approval holds as long as it stays the same.
+    pub fn policies(&self) -> String {
+        let decides = format!("merge, push: {}", self.merge_requirement().describe());
+        Sha256::digest(decides).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
-/// An approval that the bot executes, and where it came from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Desk {
-    /// The approval and the facts of its card.
-    pub card: ApprovalCard,
+/// An approval as its store has it: what the core goes by, and what everybody is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The request, where it stands, and the votes that count.
+    pub approval: Approval,
+    /// What the agent said about it.
+    pub words: Option<String>,
+    /// Why it stands there, in the store's words.
+    pub reason: Option<String>,
+}
+
+/// What the bot keeps of an approval beside what the store keeps.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filed {
+    /// Facts for its card.
+    pub facts: String,
     /// Title of the feature.
     pub feature_title: String,
-    /// The forge request that asked.
-    pub request: String,
     /// The merge that is verified or under way for it, if any.
     pub merging: Option<Merging>,
+}
+
+/// An approval that the bot executes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Desk {
+    /// As its store has it.
+    pub standing: Standing,
+    /// What is kept beside.
+    pub filed: Filed,
+}
+
+impl Desk {
+    /// The approval.
+    pub fn approval(&self) -> &Approval {
+        &self.standing.approval
+    }
+
+    /// As an instance is told.
+    pub fn card(&self) -> ApprovalCard {
+        ApprovalCard {
+            approval: self.standing.approval.clone(),
+            facts: self.filed.facts.clone(),
+            words: self.standing.words.clone(),
+            ended: text::ended(self),
+        }
+    }
 }
 
 /// A merge that an instance asked for, waiting for the forge.

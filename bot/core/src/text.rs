@@ -1,7 +1,7 @@
 //! Every word that people read in chat. What an agent or an outsider wrote is quoted, cut, and inert.
 
 use jiff::Timestamp;
-use qd_types::{ApprovalState, CommitId, InstanceName, PersonId, Stage};
+use qd_types::{Action, ApprovalState, Ballot, InstanceName, PersonId, Role, Stage};
 use qd_wire::v1::FeatureReport;
 
 use crate::state::{AlertState, Desk};
@@ -54,7 +54,7 @@ pub fn feature(instance: &InstanceName, report: &FeatureReport) -> String {
 
 /// The card of an approval in #approvals: open with its facts, decided in one line.
 pub fn approval(desk: &Desk) -> String {
-    let approval = &desk.card.approval;
+    let approval = desk.approval();
     let subject = &approval.subject;
     let title = subject.action.title();
     let place = format!("({}, {})", subject.feature, subject.instance);
@@ -63,13 +63,13 @@ pub fn approval(desk: &Desk) -> String {
         ApprovalState::Requested => {
             let mut text = format!(
                 "**{title}** {place}\n{}\nDecide: {}. {} of {} so far.\nDigest {}",
-                desk.card.facts,
+                desk.filed.facts,
                 subject.requirement.describe(),
                 tally.approved.len(),
                 tally.needed,
                 approval.digest.short(),
             );
-            if let Some(words) = &desk.card.words {
+            if let Some(words) = &desk.standing.words {
                 text.push_str(&format!("\n> \"{}\" (the agent's words)", inert(words, QUOTE)));
             }
             text
@@ -77,29 +77,91 @@ pub fn approval(desk: &Desk) -> String {
         ApprovalState::Granted | ApprovalState::Executing => {
             format!("✔ {title} {place}: approved by {}, under way.", names(&tally.approved))
         }
-        ApprovalState::Executed => {
-            format!("✔ {title} {place}: {}", desk.card.ended.as_deref().unwrap_or("done."))
-        }
+        ApprovalState::Executed => format!("✔ {title} {place}: {}", ended(desk).unwrap_or_default()),
         ApprovalState::Denied
         | ApprovalState::Expired
         | ApprovalState::Withdrawn
         | ApprovalState::Failed
         | ApprovalState::Unknown
         | ApprovalState::Lapsed => {
-            let ended = desk.card.ended.as_deref().unwrap_or("ended.");
-            format!("✘ {title} {place}: {}", inert(ended, QUOTE))
+            format!("✘ {title} {place}: {}", inert(&ended(desk).unwrap_or_default(), QUOTE))
         }
     }
 }
 
-/// How an approval that was carried out ended.
-pub fn executed(by: &[PersonId], commit: &CommitId) -> String {
-    format!("approved by {}, merged as {}.", names(by), commit.short())
+/// How an approval ended, as a sentence; `None` while it has not.
+pub fn ended(desk: &Desk) -> Option<String> {
+    let approval = desk.approval();
+    let reason = desk.standing.reason.clone().unwrap_or_default();
+    let by = || names(&approval.tally().approved);
+    Some(match approval.state {
+        ApprovalState::Requested | ApprovalState::Granted | ApprovalState::Executing => return None,
+        ApprovalState::Executed => match &approval.subject.action {
+            Action::Push(_) => format!("Approved by {}. Pushed.", by()),
+            _ => format!("approved by {}, merged as {}.", by(), reason.get(..7).unwrap_or(&reason)),
+        },
+        ApprovalState::Denied => match approval.votes.iter().rfind(|vote| vote.ballot == Ballot::Deny) {
+            Some(no) => {
+                let why = no.reason.as_ref().map_or_else(String::new, |why| format!(" Reason: {why}"));
+                format!("{} denied by {}.{why}", word(&approval.subject.action), no.person.id)
+            }
+            None => reason,
+        },
+        ApprovalState::Expired => {
+            format!("{reason} A person can ask again: reopen {}", approval.id.key())
+        }
+        ApprovalState::Withdrawn => format!("It was withdrawn: {reason}"),
+        ApprovalState::Lapsed => format!("The approval lapsed: {reason}"),
+        ApprovalState::Failed => reason,
+        ApprovalState::Unknown => {
+            format!("It can't be told whether it was merged: {reason} Look at the pull request.")
+        }
+    })
+}
+
+fn word(action: &Action) -> &'static str {
+    match action {
+        Action::Merge(_) => "Merge",
+        Action::Push(_) => "Push",
+        Action::Plan(_) => "Plan",
+        Action::Tool(_) => "Tool call",
+        Action::Budget(_) => "Budget",
+        Action::Operation(_) => "Operation",
+        Action::Question(_) => "Question",
+        Action::Policy(_) => "Policy change",
+        Action::Enrolment(_) => "Enrolment",
+    }
+}
+
+/// Half of the time to decide is over.
+pub fn escalation(desk: &Desk, roles: &[Role]) -> String {
+    let (subject, key) = (&desk.approval().subject, desk.approval().id.key());
+    let who: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
+    let (title, feature, team) = (subject.action.title(), &subject.feature, &subject.instance);
+    format!(
+        "⏳ {}: half of the time to decide is over. **{title}** ({feature}, {team}): approve {key} or deny {key}",
+        who.join(", ")
+    )
+}
+
+/// A request that no person can have seen.
+pub fn unseen(desk: &Desk) -> String {
+    let (subject, key) = (&desk.approval().subject, desk.approval().id.key());
+    let (title, feature, team) = (subject.action.title(), &subject.feature, &subject.instance);
+    format!(
+        "⚠ {team}: the card of {feature} can't be shown: {title}. It does not expire meanwhile: approve {key} or deny {key}"
+    )
+}
+
+/// A run of which too much was denied.
+pub fn paused(desk: &Desk) -> String {
+    let subject = &desk.approval().subject;
+    format!("⚠ {}: too much was denied to {}. Nothing more is asked for it.", subject.instance, subject.run)
 }
 
 /// What a person hears who votes when it is over.
 pub fn late(desk: &Desk) -> String {
-    let approval = &desk.card.approval;
+    let approval = desk.approval();
     let at = approval.decided_at.map_or_else(String::new, |at| format!(" at {}", at.strftime("%H:%M UTC")));
     let word = match approval.state {
         ApprovalState::Denied => "denied",

@@ -1,4 +1,5 @@
-//! The desk through the one function: asks, votes, merges, and every word that people read on the way.
+//! The desk through the one function: which steps follow from what happens, what follows from what the store of approvals
+//! says, and every word that people read on the way. Whole lives, on the store itself, are in the tests of `bot/hub`.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,13 +11,15 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use qd_approvals::{Cast, Resumption, Swept};
 use qd_core::{
-    Effect, Event, FleetState, ForgeCall, Handled, Moment, Rules,
+    Asking, Effect, Event, FleetState, ForgeCall, Handled, Moment, Rules, Standing, Step,
     chat::{Channel, Message},
-    forge::ForgeError,
     handle,
 };
-use qd_types::{ApprovalId, ApprovalState, Ballot, CommitId, Line, Merge, Person, Role, Stage, Vote};
+use qd_types::{
+    Approval, ApprovalId, ApprovalState, Ballot, CommitId, Line, Merge, Person, Role, Stage, Tally, Vote,
+};
 use qd_wire::v1::{Alert, FeatureReport, ForgeAct, ForgeOutcome, ForgeRequest, Order, Report};
 
 fn commit(letter: char) -> CommitId {
@@ -29,43 +32,32 @@ fn person(name: &str, role: Role) -> Person {
 
 struct Fleet {
     state: FleetState,
-    fresh: u64,
 }
 
 impl Fleet {
     fn new() -> Self {
         let rules = Rules {
             teams: vec!["alpha".parse().unwrap()],
-            people: vec![
-                person("ines", Role::Owner),
-                person("theo", Role::Owner),
-                person("olaf", Role::Operator),
-            ],
+            people: vec![person("ines", Role::Owner), person("theo", Role::Owner)],
             solo: false,
             merge_quorum: 1,
             merge_methods: BTreeMap::new(),
+            approvals: qd_approvals::Rules::default(),
         };
-        Self { state: FleetState::new(rules), fresh: 0 }
+        Self { state: FleetState::new(rules) }
     }
 
     fn happens(&mut self, event: Event) -> Handled {
-        self.fresh += 1;
         let at = Timestamp::from_second(36_840).unwrap();
-        handle(
-            &mut self.state,
-            event,
-            Moment { at, fresh: ulid::Ulid::from_parts(1, u128::from(self.fresh)) },
-        )
+        handle(&mut self.state, event, Moment { at, fresh: ulid::Ulid::from_parts(1, 1) })
     }
 
     fn report(&mut self, report: Report) -> Vec<Effect> {
         self.happens(Event::Report { instance: "alpha".parse().unwrap(), report: Box::new(report) }).effects
     }
 
-    fn says(&mut self, who: Person, text: &str) -> (String, Vec<Effect>) {
-        let handled =
-            self.happens(Event::Command { person: who, surface: "console".into(), text: text.into() });
-        (handled.reply.unwrap(), handled.effects)
+    fn says(&mut self, who: Person, text: &str) -> Handled {
+        self.happens(Event::Command { person: who, surface: "console".into(), text: text.into() })
     }
 
     fn request(&mut self, id: &str, act: ForgeAct) -> Vec<Effect> {
@@ -73,20 +65,39 @@ impl Fleet {
         self.report(Report::ForgeRequest(ForgeRequest { id: id.into(), feature, run, act }))
     }
 
-    fn ask(&mut self) -> (ApprovalId, Vec<Effect>) {
+    /// Asks, as the store would take it.
+    fn ask(&mut self) -> (Standing, Vec<Effect>) {
         let act = ForgeAct::AskMerge {
             merge: merge(),
             requesters: vec!["theo".parse().unwrap()],
             words: Some("Splits it. **now**".into()),
             facts: "12 files, +214 −380. Passed on exactly this commit: test.".into(),
         };
-        let effects = self.request("A-1.1/ask", act);
-        let id = self.state.approvals.values().next_back().unwrap().card.approval.id.clone();
-        (id, effects)
+        let asking = asked(&self.request("A-1.1/ask", act));
+        let standing = Standing {
+            approval: Approval {
+                id: "bot/01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap(),
+                digest: asking.subject.digest().unwrap(),
+                subject: asking.subject.clone(),
+                state: ApprovalState::Requested,
+                votes: vec![],
+                requested_at: Timestamp::UNIX_EPOCH,
+                decided_at: None,
+            },
+            words: asking.words.clone(),
+            reason: None,
+        };
+        let result = Ok(Box::new(standing.clone()));
+        let effects = self.happens(Event::Asked { asking: Box::new(asking), result }).effects;
+        (standing, effects)
     }
 
-    fn state_of(&self, id: &ApprovalId) -> ApprovalState {
-        self.state.desk(id).unwrap().card.approval.state
+    /// The store says that it stands so now.
+    fn stands(&mut self, standing: &Standing, state: ApprovalState, reason: &str) -> Vec<Effect> {
+        let mut standing = standing.clone();
+        standing.approval.state = state;
+        standing.reason = Some(reason.into());
+        self.happens(Event::Stands(Box::new(standing))).effects
     }
 }
 
@@ -108,25 +119,41 @@ fn message(effects: &[Effect], channel: Channel) -> Message {
     found.unwrap_or_else(|| panic!("no message in {channel:?}: {effects:?}"))
 }
 
-fn outcome(effects: &[Effect]) -> ForgeOutcome {
-    let found = effects.iter().find_map(|effect| match effect {
+fn outcome(effects: &[Effect]) -> Option<ForgeOutcome> {
+    effects.iter().find_map(|effect| match effect {
         Effect::Tell { order, .. } => match order.as_ref() {
             Order::ForgeOutcome { outcome, .. } => Some(outcome.clone()),
             _ => None,
         },
         _ => None,
-    });
-    found.unwrap_or_else(|| panic!("no outcome: {effects:?}"))
+    })
 }
 
-fn calls(effects: &[Effect]) -> Vec<&ForgeCall> {
+fn steps(effects: &[Effect]) -> Vec<&Step> {
     effects
         .iter()
-        .filter_map(|effect| match effect {
-            Effect::Forge { call, .. } => Some(call),
-            _ => None,
-        })
+        .filter_map(|effect| if let Effect::Step(step) = effect { Some(step) } else { None })
         .collect()
+}
+
+fn asked(effects: &[Effect]) -> Asking {
+    let asking = steps(effects).into_iter().find_map(|step| match step {
+        Step::Ask(asking) => Some(Asking::clone(asking)),
+        _ => None,
+    });
+    asking.unwrap_or_else(|| panic!("nobody is asked: {effects:?}"))
+}
+
+fn vote(standing: &Standing, who: &str, ballot: Ballot, reason: Option<&str>) -> Vote {
+    Vote {
+        approval: standing.approval.id.clone(),
+        digest: standing.approval.digest.clone(),
+        person: person(who, Role::Owner),
+        surface: "console".into(),
+        ballot,
+        reason: reason.map(str::to_owned),
+        at: Timestamp::UNIX_EPOCH,
+    }
 }
 
 fn do_merge(fleet: &mut Fleet, approval: &ApprovalId, merge: Merge) -> Vec<Effect> {
@@ -137,9 +164,9 @@ fn do_merge(fleet: &mut Fleet, approval: &ApprovalId, merge: Merge) -> Vec<Effec
 #[test]
 fn a_card_says_what_happens_and_quotes_the_agent_inertly() {
     let mut fleet = Fleet::new();
-    let (id, effects) = fleet.ask();
+    let (standing, effects) = fleet.ask();
     let card = message(&effects, Channel::Approvals);
-    let digest = fleet.state.desk(&id).unwrap().card.approval.digest.short();
+    let digest = standing.approval.digest.short();
     insta::assert_snapshot!(card.text.replace(&digest, "9be1 40c7 d2aa"), @r#"
     **Merge 4444444 into main** (A-1, alpha)
     12 files, +214 −380. Passed on exactly this commit: test.
@@ -152,100 +179,132 @@ fn a_card_says_what_happens_and_quotes_the_agent_inertly() {
 }
 
 #[test]
-fn asking_again_for_the_same_gives_the_open_request() {
+fn a_request_binds_its_target_its_state_and_the_rules() {
     let mut fleet = Fleet::new();
-    let (first, _) = fleet.ask();
-    let (again, effects) = fleet.ask();
-    assert_eq!(first, again);
-    assert_eq!(outcome(&effects), ForgeOutcome::Asked { approval: first });
-    assert_eq!(fleet.state.approvals.len(), 1);
+    let (standing, _) = fleet.ask();
+    let binding = standing.approval.subject.binding.unwrap();
+    assert_eq!((&*binding.target, binding.fingerprint), ("sample main #7", "d".repeat(64)));
+    assert_eq!(binding.policies, fleet.state.rules.policies());
+    fleet.state.rules.merge_quorum = 2;
+    assert_ne!(binding.policies, fleet.state.rules.policies());
 }
 
 #[test]
-fn private_answers_name_the_right_that_is_missing() {
+fn a_word_in_chat_is_a_vote_to_be_signed() {
     let mut fleet = Fleet::new();
-    let (id, _) = fleet.ask();
-    insta::assert_snapshot!(fleet.says(person("olaf", Role::Operator), "approve A-1").0, @"You need the role owner or reviewer for this. You have: operator.");
-    insta::assert_snapshot!(fleet.says(person("theo", Role::Owner), "approve A-1").0, @"theo asked for this, so somebody else has to decide.");
-    insta::assert_snapshot!(fleet.says(person("stranger", Role::Owner), "approve A-1").0, @"stranger is not known here.");
-    assert_eq!(fleet.state_of(&id), ApprovalState::Requested);
-    insta::assert_snapshot!(fleet.says(person("ines", Role::Owner), "approve A-1").0, @"Approved.");
-    insta::assert_snapshot!(fleet.says(person("ines", Role::Owner), "deny A-1 too late").0, @"A-1 was already approved at 10:14 UTC.");
-    insta::assert_snapshot!(fleet.says(person("ines", Role::Owner), "approve A-9").0, @"Nothing is asked under A-9. Type approvals for what waits.");
+    let (standing, _) = fleet.ask();
+    let handled = fleet.says(person("ines", Role::Owner), "deny A-1 use a migration");
+    let mut wanted = vote(&standing, "ines", Ballot::Deny, Some("use a migration"));
+    wanted.at = Timestamp::from_second(36_840).unwrap();
+    assert_eq!((steps(&handled.effects), handled.reply), (vec![&Step::Vote(wanted)], None));
 }
 
 #[test]
-fn roles_that_a_surface_asserts_do_not_count() {
+fn only_what_the_forge_rebuilt_is_spent_on() {
     let mut fleet = Fleet::new();
-    let (id, _) = fleet.ask();
-    let approval = fleet.state.desk(&id).unwrap().card.approval.clone();
-    let vote = Vote {
-        approval: id.clone(),
-        digest: approval.digest,
-        person: person("olaf", Role::Owner),
-        surface: "board".into(),
-        ballot: Ballot::Approve,
-        reason: None,
-        at: Timestamp::UNIX_EPOCH,
-    };
-    fleet.report(Report::Vote(vote));
-    assert_eq!(fleet.state_of(&id), ApprovalState::Requested, "the executor knows olaf as an operator");
-}
-
-#[test]
-fn one_no_is_final_and_says_why() {
-    let mut fleet = Fleet::new();
-    let (id, _) = fleet.ask();
-    let (_, effects) = fleet.says(person("ines", Role::Owner), "deny A-1 use a migration");
-    assert_eq!(fleet.state_of(&id), ApprovalState::Denied);
-    let ForgeOutcome::NotApproved { reason } = outcome(&effects) else { panic!("{effects:?}") };
-    insta::assert_snapshot!(reason, @"Merge denied by ines. Reason: use a migration");
-    let card = message(&effects, Channel::Approvals);
-    insta::assert_snapshot!(card.text, @"✘ Merge 4444444 into main (A-1, alpha): Merge denied by ines. Reason: use a migration");
-    assert!(card.buttons.is_empty());
-}
-
-#[test]
-fn what_is_approved_is_what_is_executed() {
-    let mut fleet = Fleet::new();
-    let (id, _) = fleet.ask();
-    assert!(calls(&do_merge(&mut fleet, &id, merge())).is_empty(), "not yet approved");
-    fleet.says(person("ines", Role::Owner), "approve A-1");
-    let other = Merge { head: commit('6'), ..merge() };
-    let refused = ForgeOutcome::Refused { reason: "What is to be merged is not what was approved.".into() };
-    assert_eq!(outcome(&do_merge(&mut fleet, &id, other)), refused);
-
-    let effects = do_merge(&mut fleet, &id, merge());
-    assert!(matches!(calls(&effects)[..], [ForgeCall::Rebuild { .. }]), "first the forge is asked");
-    assert_eq!(fleet.state_of(&id), ApprovalState::Granted, "nothing is spent yet");
-    let effects = fleet.happens(Event::Rebuilt { approval: id.clone(), result: Ok("d".repeat(64)) }).effects;
-    assert!(matches!(calls(&effects)[..], [ForgeCall::Merge { .. }]));
-    assert_eq!(fleet.state_of(&id), ApprovalState::Executing);
-
-    let moved = Err(ForgeError::BaseMoved { actual: commit('8') });
-    let effects = fleet.happens(Event::Merged { approval: id.clone(), result: moved }).effects;
-    assert_eq!(outcome(&effects), ForgeOutcome::BaseMoved { base: commit('8') });
-    assert_eq!(fleet.state_of(&id), ApprovalState::Executing, "the same row is taken up again");
-    do_merge(&mut fleet, &id, merge());
-    fleet.happens(Event::Rebuilt { approval: id.clone(), result: Ok("d".repeat(64)) });
-    let effects = fleet.happens(Event::Merged { approval: id.clone(), result: Ok(commit('9')) }).effects;
-    assert_eq!(fleet.state_of(&id), ApprovalState::Executed);
-    insta::assert_snapshot!(message(&effects, Channel::Approvals).text, @"✔ Merge 4444444 into main (A-1, alpha): approved by ines, merged as 9999999.");
-    assert!(calls(&do_merge(&mut fleet, &id, merge())).is_empty(), "used up");
-}
-
-#[test]
-fn a_change_that_is_not_the_approved_one_lapses_the_approval() {
-    for result in [Ok("e".repeat(64)), Err(ForgeError::HeadMoved { actual: commit('7') })] {
-        let mut fleet = Fleet::new();
-        let (id, _) = fleet.ask();
-        fleet.says(person("ines", Role::Owner), "approve A-1");
-        do_merge(&mut fleet, &id, merge());
+    let (standing, _) = fleet.ask();
+    let id = &standing.approval.id;
+    fleet.stands(&standing, ApprovalState::Granted, "ines said yes.");
+    let effects = do_merge(&mut fleet, id, merge());
+    assert!(steps(&effects).is_empty(), "first the forge is asked");
+    for (diff, same) in [('d', true), ('e', false)] {
+        let result = Ok(diff.to_string().repeat(64));
         let effects = fleet.happens(Event::Rebuilt { approval: id.clone(), result }).effects;
-        assert_eq!(fleet.state_of(&id), ApprovalState::Lapsed);
-        assert!(calls(&effects).is_empty(), "nothing is executed");
-        assert!(matches!(outcome(&effects), ForgeOutcome::NotApproved { .. }));
+        let [Step::Spend { call: ForgeCall::Merge { rebuilt, .. }, .. }] = steps(&effects)[..] else {
+            panic!("{effects:?}")
+        };
+        assert_eq!(**rebuilt == standing.approval.subject, same);
     }
+}
+
+#[test]
+fn how_it_ended_is_a_sentence() {
+    let mut fleet = Fleet::new();
+    let (mut standing, _) = fleet.ask();
+    standing.approval.votes = vec![vote(&standing, "ines", Ballot::Approve, None)];
+    let mut said = Vec::new();
+    for (state, reason) in [
+        (ApprovalState::Granted, "ines said yes."),
+        (ApprovalState::Executed, &*"9".repeat(40)),
+        (ApprovalState::Expired, "Nobody decided in time."),
+        (ApprovalState::Withdrawn, "Its run has ended."),
+        (ApprovalState::Lapsed, "It was not carried out in time."),
+        (ApprovalState::Failed, "Conflicts in README.md."),
+        (ApprovalState::Unknown, "The forge did not answer: timeout."),
+    ] {
+        said.push(message(&fleet.stands(&standing, state, reason), Channel::Approvals).text);
+    }
+    standing.approval.votes = vec![vote(&standing, "ines", Ballot::Deny, Some("use a migration"))];
+    let denied = fleet.stands(&standing, ApprovalState::Denied, "ines said no.");
+    said.push(message(&denied, Channel::Approvals).text);
+    assert!(message(&denied, Channel::Approvals).buttons.is_empty());
+    insta::assert_snapshot!(said.join("\n"), @"
+    ✔ Merge 4444444 into main (A-1, alpha): approved by ines, under way.
+    ✔ Merge 4444444 into main (A-1, alpha): approved by ines, merged as 9999999.
+    ✘ Merge 4444444 into main (A-1, alpha): Nobody decided in time. A person can ask again: reopen 01ARZ3NDEKTSV4RRFFQ69G5FAV
+    ✘ Merge 4444444 into main (A-1, alpha): It was withdrawn: Its run has ended.
+    ✘ Merge 4444444 into main (A-1, alpha): The approval lapsed: It was not carried out in time.
+    ✘ Merge 4444444 into main (A-1, alpha): Conflicts in README.md.
+    ✘ Merge 4444444 into main (A-1, alpha): It can't be told whether it was merged: The forge did not answer: timeout. Look at the pull request.
+    ✘ Merge 4444444 into main (A-1, alpha): Merge denied by ines. Reason: use a migration
+    ");
+}
+
+#[test]
+fn whoever_waits_is_told_unless_the_run_gave_it_up_itself() {
+    let mut fleet = Fleet::new();
+    let (standing, _) = fleet.ask();
+    let mut told = Vec::new();
+    for state in [ApprovalState::Granted, ApprovalState::Expired, ApprovalState::Withdrawn] {
+        fleet.stands(&standing, state, "Nobody decided in time.");
+        let effects = fleet
+            .happens(Event::Decided(Resumption {
+                approval: standing.approval.id.clone(),
+                waiter: "A-1.1/ask".into(),
+                state,
+                reason: String::new(),
+                answers: vec![],
+            }))
+            .effects;
+        told.push(outcome(&effects));
+    }
+    insta::assert_debug_snapshot!(told, @r#"
+    [
+        Some(
+            Approved {
+                approval: ApprovalId {
+                    executor: "bot",
+                    ulid: Ulid(
+                        1777027686520646174104517696511196507,
+                    ),
+                },
+                by: [],
+            },
+        ),
+        Some(
+            NotApproved {
+                reason: "Nobody decided in time. A person can ask again: reopen 01ARZ3NDEKTSV4RRFFQ69G5FAV",
+            },
+        ),
+        None,
+    ]
+    "#);
+}
+
+#[test]
+fn what_the_clock_says_reaches_people() {
+    let mut fleet = Fleet::new();
+    let (standing, _) = fleet.ask();
+    let id = standing.approval.id;
+    let half = Swept::Escalate(id.clone(), vec![Role::Owner, Role::Reviewer]);
+    let effects = fleet.happens(Event::Swept(half)).effects;
+    insta::assert_snapshot!(message(&effects, Channel::Approvals).text, @"⏳ owner, reviewer: half of the time to decide is over. **Merge 4444444 into main** (A-1, alpha): approve 01ARZ3NDEKTSV4RRFFQ69G5FAV or deny 01ARZ3NDEKTSV4RRFFQ69G5FAV");
+    let effects = fleet.happens(Event::Swept(Swept::Unseen(id.clone()))).effects;
+    insta::assert_snapshot!(message(&effects, Channel::Alerts).text, @"⚠ alpha: the card of A-1 can't be shown: Merge 4444444 into main. It does not expire meanwhile: approve 01ARZ3NDEKTSV4RRFFQ69G5FAV or deny 01ARZ3NDEKTSV4RRFFQ69G5FAV");
+    let tally = Tally { approved: vec![], denied: vec!["ines".parse().unwrap()], needed: 1 };
+    let cast = Cast::Denied { tally, pause: true };
+    let effects = fleet.happens(Event::Voted { approval: id, cast }).effects;
+    insta::assert_snapshot!(message(&effects, Channel::Alerts).text, @"⚠ alpha: too much was denied to A-1.1. Nothing more is asked for it.");
 }
 
 #[test]

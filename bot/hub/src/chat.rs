@@ -3,10 +3,20 @@
 
 use std::time::Duration;
 
-use qd_core::chat::{ChatError, Message};
-use rusqlite::{OptionalExtension as _, params};
+use jiff::Timestamp;
+use qd_approvals::{Swept, Undelivered};
+use qd_core::{
+    Event,
+    chat::{ChatError, Delivered, Message},
+};
+use qd_types::ApprovalId;
+use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::{Hub, HubError, json};
+use crate::{
+    Hub, HubError, json,
+    keeper::{Keeper, place},
+    trail,
+};
 
 struct Due {
     key: String,
@@ -63,9 +73,13 @@ async fn deliver(hub: &Hub, due: Due) -> Result<(), HubError> {
     let Due { key, changed, attempts, message } = due;
     match hub.inner.chat.put(&message).await {
         Ok(delivered) => {
+            let keeper = hub.keeper().await;
             hub.inner
                 .db
                 .write(move |c| {
+                    if let Some(id) = message.key.approval() {
+                        shown(c, &keeper, &id, &delivered, message.buttons.is_empty())?;
+                    }
                     // Changed meanwhile: it stays pending and goes out again.
                     c.prepare_cached(
                         "UPDATE messages SET delivered = ?2, pending = (changed <> ?3 OR message <> ?4) WHERE key = ?1",
@@ -77,7 +91,11 @@ async fn deliver(hub: &Hub, due: Due) -> Result<(), HubError> {
         }
         Err(ChatError::Refused(reason)) => {
             tracing::error!(message = key, reason, "chat refused a message, it is dropped");
-            set_attempts(hub, key, attempts + 1, false).await
+            set_attempts(hub, key, attempts + 1, false).await?;
+            match message.key.approval() {
+                Some(id) => unseen(hub, id, reason).await,
+                None => Ok(()),
+            }
         }
         Err(ChatError::Unavailable(reason)) => {
             tracing::warn!(message = key, reason, attempts, "chat does not answer, the message waits");
@@ -96,4 +114,35 @@ async fn set_attempts(hub: &Hub, key: String, attempts: u32, pending: bool) -> R
             Ok(())
         })
         .await
+}
+
+/// A card is delivered: its time begins. One without buttons is closed.
+fn shown(
+    c: &Connection,
+    keeper: &Keeper,
+    id: &ApprovalId,
+    delivered: &Delivered,
+    closed: bool,
+) -> Result<(), HubError> {
+    let (now, place) = (Timestamp::now(), place());
+    let approvals = keeper.at(c, now)?;
+    if approvals.delivered(id, &place, &delivered.id)? {
+        trail::card(c, &approvals.show(id)?, &place, &delivered.id, now)?;
+    }
+    if closed {
+        approvals.closed(id, &place)?;
+    }
+    Ok(())
+}
+
+/// A card can't be shown. If nobody can have seen the request, people are alerted.
+async fn unseen(hub: &Hub, id: ApprovalId, problem: String) -> Result<(), HubError> {
+    let (keeper, card) = (hub.keeper().await, id.clone());
+    let follows = hub.inner.db.write(move |c| {
+        Ok::<_, HubError>(keeper.at(c, Timestamp::now())?.undeliverable(&card, &place(), &problem)?)
+    });
+    if follows.await? == Undelivered::Alert {
+        hub.process(Event::Swept(Swept::Unseen(id)), |_| Ok(())).await?;
+    }
+    Ok(())
 }

@@ -8,6 +8,15 @@ pub enum HubError {
     /// The database failed.
     #[error(transparent)]
     Db(#[from] DbError),
+    /// The store of approvals failed.
+    #[error(transparent)]
+    Approvals(#[from] qd_approvals::ApprovalError),
+    /// The audit trail failed.
+    #[error(transparent)]
+    Audit(#[from] qd_audit::AuditError),
+    /// The key that signs votes.
+    #[error(transparent)]
+    Key(#[from] qd_approvals::KeyFileError),
     /// A row that makes no sense.
     #[error("a row of {table} makes no sense: {problem}")]
     Corrupt {

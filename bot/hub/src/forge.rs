@@ -3,14 +3,16 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+use qd_approvals::{Authorised, Probe, WHOLE, authorise};
 use qd_core::{
     Event, ForgeCall,
     forge::{ForgeError, Marker, MergeOrder, PullRequestState},
 };
-use qd_types::{ApprovalId, CommitId, Digest};
+use qd_types::{ApprovalId, CommitId, SpentGrant, Subject};
 use rusqlite::{OptionalExtension as _, params};
 
-use crate::{Hub, HubError, approvals, json};
+use crate::{Hub, HubError, json};
 
 /// Tries while the forge does not answer, before a person is asked.
 const TRIES: u32 = 6;
@@ -87,10 +89,15 @@ async fn carry_out(hub: &Hub, act: Act) -> Result<(), HubError> {
                 .await;
             Event::Rebuilt { approval, result }
         }
-        ForgeCall::Merge { approval, digest, order, checks } => {
-            let result = merge(hub, &key, &approval, &digest, &order, &checks).await;
+        ForgeCall::Merge { approval, rebuilt, order, checks } => {
+            let result = merge(hub, &key, &approval, &rebuilt, &order, &checks).await;
             qd_failpoint::reached("merged");
             Event::Merged { approval, result }
+        }
+        ForgeCall::Pushed { approval, rebuilt, head } => {
+            // The instance made the push itself: all there is to do is to use the grant up.
+            let result = hub.authorise(&approval, &rebuilt, &key).await.map(|_grant| head);
+            Event::Pushed { approval, result }
         }
         ForgeCall::Close { instance, request, feature: _, repository, number, reason } => {
             let marker = Marker(format!("{key}/why"));
@@ -121,6 +128,7 @@ fn unavailable(event: &Event) -> Option<String> {
         Event::Opened { result: Err(error), .. }
         | Event::Rebuilt { result: Err(error), .. }
         | Event::Merged { result: Err(error), .. }
+        | Event::Pushed { result: Err(error), .. }
         | Event::Closed { result: Err(error), .. } => error,
         _ => return None,
     };
@@ -138,12 +146,12 @@ async fn open(
     Ok(pull_request.number)
 }
 
-/// Looks first whether it happened; merges only with the grant that was spent on this very act.
+/// Looks first whether it happened; merges only with the grant that is spent on this very act.
 async fn merge(
     hub: &Hub,
     key: &str,
     approval: &ApprovalId,
-    digest: &Digest,
+    rebuilt: &Subject,
     order: &MergeOrder,
     checks: &[qd_core::forge::Check],
 ) -> Result<CommitId, ForgeError> {
@@ -155,15 +163,45 @@ async fn merge(
         }
         return Err(ForgeError::HeadMoved { actual: now.head });
     }
-    let (key, approval, digest) = (key.to_owned(), approval.clone(), digest.clone());
-    let spent = hub.inner.db.read(move |c| approvals::spent(c, &approval, &digest, &key)).await;
-    let spent = match spent {
-        Ok(Some(spent)) => spent,
-        Ok(None) => {
-            return Err(ForgeError::Refused { reason: "no spent approval pays for this merge".into() });
-        }
-        Err(error) => return Err(ForgeError::Unavailable { reason: error.to_string() }),
-    };
+    hub.did_not(approval).await?;
+    let spent = hub.authorise(approval, rebuilt, key).await?;
     forge.report_checks(&order.repository, &order.head, checks).await?;
     forge.merge(&spent, order).await
+}
+
+fn unstored(error: &dyn std::error::Error) -> ForgeError {
+    ForgeError::Unavailable { reason: error.to_string() }
+}
+
+impl Hub {
+    /// The last question before an act: whether exactly this is approved, now. A grant that is under way is not given again.
+    async fn authorise(
+        &self,
+        approval: &ApprovalId,
+        rebuilt: &Subject,
+        key: &str,
+    ) -> Result<SpentGrant, ForgeError> {
+        let keeper = self.keeper().await;
+        let item = (approval, WHOLE);
+        let (executor, people) = (&keeper.executor, &keeper.people);
+        let now = Timestamp::now();
+        match authorise(&self.inner.db, executor, people, item, rebuilt.clone(), key, now).await {
+            Ok(Authorised::Go(grant)) => Ok(grant),
+            Ok(Authorised::Lapsed { reason, .. }) => {
+                Err(ForgeError::Refused { reason: format!("The approval lapsed: {reason}") })
+            }
+            Ok(Authorised::Refused(refusal)) => Err(ForgeError::Refused { reason: refusal.to_string() }),
+            Err(error) => Err(unstored(&error)),
+        }
+    }
+
+    /// The forge was looked at, and a merge that was cut short has not happened: it may be begun again.
+    async fn did_not(&self, approval: &ApprovalId) -> Result<(), ForgeError> {
+        let (keeper, id) = (self.keeper().await, approval.clone());
+        let noted = self.inner.db.write(move |c| {
+            keeper.at(c, Timestamp::now())?.probed(&id, WHOLE, &Probe::DidNot)?;
+            Ok::<_, HubError>(())
+        });
+        noted.await.map_err(|error| unstored(&error))
+    }
 }

@@ -5,11 +5,11 @@ use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use qd_approvals::SurfaceKey;
 use qd_core::{
-    Event, FleetState, Handled, Moment, Rules,
+    Event, FleetState, Rules,
     chat::{Chat, Commands},
     forge::Forge,
-    handle,
 };
 use qd_sqlite::{
     Db,
@@ -20,12 +20,19 @@ use qd_wire::v1::{Ack, Envelope, Order, Report};
 use rusqlite::Connection;
 use tokio::sync::Mutex;
 
-use crate::{HubError, json, keep, schema};
+use crate::{
+    HubError, before, json, keep,
+    keeper::{self, BOT, Keeper},
+    schema,
+    turn::Turn,
+};
 
 /// Orders handed out at once.
 const ORDERS: usize = 64;
 /// How long a call for orders is held while there are none.
 const HOLD: Duration = Duration::from_secs(20);
+/// How often the clocks of approvals are looked at.
+const SWEEP: Duration = Duration::from_secs(20);
 
 /// The bot's hub. Cheap to clone.
 #[derive(Clone)]
@@ -35,18 +42,23 @@ pub struct Hub {
 
 pub(crate) struct Inner {
     pub(crate) db: Db,
+    key: Arc<SurfaceKey>,
     state: Mutex<State>,
     pub(crate) forge: Arc<dyn Forge>,
     pub(crate) chat: Arc<dyn Chat>,
 }
 
 struct State {
-    fleet: FleetState,
+    /// `None` after a transaction that failed: what is in memory may be ahead of the rows, which are then read anew.
+    fleet: Option<FleetState>,
+    rules: Rules,
+    keeper: Arc<Keeper>,
     received: HashMap<InstanceName, Ack>,
 }
 
 impl Hub {
-    /// Opens or makes `bot.db` at `path`, with everything that was known when it was closed.
+    /// Opens or makes `bot.db` at `path`, with everything that was known when it was closed. The key that signs what people
+    /// vote in chat lies beside it.
     pub async fn open(
         path: &Path,
         rules: Rules,
@@ -54,32 +66,102 @@ impl Hub {
         chat: Arc<dyn Chat>,
     ) -> Result<Self, HubError> {
         let db = Db::open(path, schema::MIGRATIONS)?;
-        let fleet = db.read(move |c| keep::load(c, rules)).await?;
-        let state = Mutex::new(State { fleet, received: HashMap::new() });
-        Ok(Self { inner: Arc::new(Inner { db, state, forge, chat }) })
+        let key = Arc::new(SurfaceKey::open(&path.with_file_name("surface.key"))?);
+        let keys = db
+            .write(|c| {
+                qd_audit::begin(c, BOT)?;
+                keeper::keys(c)
+            })
+            .await?;
+        let keeper = Arc::new(Keeper::new(&rules, Arc::clone(&key), &keys));
+        let state = State { fleet: None, rules, keeper, received: HashMap::new() };
+        let hub = Self { inner: Arc::new(Inner { db, key, state: Mutex::new(state), forge, chat }) };
+        let mut state = hub.inner.state.lock().await;
+        hub.turn(&mut state, |turn| {
+            before::carry_over(turn)?;
+            // What the clock ended while nothing ran, and who is to be told of it.
+            turn.happens(Event::Tick).map(drop)
+        })
+        .await?;
+        drop(state);
+        Ok(hub)
     }
 
-    /// Carries out effects until the task is dropped: acts at the forge, messages to chat.
+    /// Carries out effects until the task is dropped: acts at the forge, messages to chat, clocks.
     pub async fn run(self) {
-        tokio::join!(crate::forge::run(self.clone()), crate::chat::run(self));
+        tokio::join!(crate::forge::run(self.clone()), crate::chat::run(self.clone()), self.sweep());
+    }
+
+    async fn sweep(self) {
+        loop {
+            tokio::time::sleep(SWEEP).await;
+            if let Err(error) = self.process(Event::Tick, |_| Ok(())).await {
+                tracing::error!(%error, "the clocks of approvals can't be looked at");
+            }
+        }
     }
 
     /// Puts new rules in force.
-    pub async fn set_rules(&self, rules: Rules) {
-        self.inner.state.lock().await.fleet.rules = rules;
+    pub async fn set_rules(&self, rules: Rules) -> Result<(), HubError> {
+        let mut state = self.inner.state.lock().await;
+        if let Some(fleet) = &mut state.fleet {
+            fleet.rules = rules.clone();
+        }
+        state.rules = rules;
+        self.renew(&mut state).await
     }
 
-    /// Looks at what the bot knows.
-    pub async fn look<T>(&self, view: impl FnOnce(&FleetState) -> T) -> T {
-        view(&self.inner.state.lock().await.fleet)
+    /// Votes that are signed with this key are votes that the instance took.
+    pub async fn enrol(&self, instance: &InstanceName, public: [u8; 32]) -> Result<(), HubError> {
+        let mut state = self.inner.state.lock().await;
+        let instance = instance.clone();
+        self.inner.db.write(move |c| keeper::enrol(c, &instance, &public)).await?;
+        self.renew(&mut state).await
+    }
+
+    async fn renew(&self, state: &mut State) -> Result<(), HubError> {
+        let keys = self.inner.db.read(keeper::keys).await?;
+        state.keeper = Arc::new(Keeper::new(&state.rules, Arc::clone(&self.inner.key), &keys));
+        Ok(())
+    }
+
+    pub(crate) async fn keeper(&self) -> Arc<Keeper> {
+        Arc::clone(&self.inner.state.lock().await.keeper)
+    }
+
+    /// One transaction: all of it, or nothing, in memory as on disk.
+    async fn turn<T: Send + 'static>(
+        &self,
+        state: &mut State,
+        job: impl FnOnce(&mut Turn<'_>) -> Result<T, HubError> + Send + 'static,
+    ) -> Result<T, HubError> {
+        let (keeper, rules) = (Arc::clone(&state.keeper), state.rules.clone());
+        let (known, now) = (state.fleet.take(), Timestamp::now());
+        let done = self.inner.db.write(move |c| {
+            let mut fleet = match known {
+                Some(fleet) => fleet,
+                None => keep::load(c, rules, &keeper, now)?,
+            };
+            let done = job(&mut Turn { c, fleet: &mut fleet, keeper: &keeper, now })?;
+            Ok((fleet, done))
+        });
+        match done.await {
+            Ok((fleet, done)) => {
+                state.fleet = Some(fleet);
+                Ok(done)
+            }
+            Err(error) => {
+                state.received.clear();
+                Err(error)
+            }
+        }
     }
 
     /// Takes reports of an instance, in order; answers with what is committed. Reports that were seen are skipped.
     pub async fn receive(&self, from: &InstanceName, batch: Vec<Envelope<Report>>) -> Result<Ack, HubError> {
         let mut state = self.inner.state.lock().await;
         let mut known = self.received(&mut state, from).await?;
-        let now = Timestamp::now();
-        let (mut handled, mut taken) = (Vec::new(), Vec::new());
+        let mut taken = Vec::new();
         for envelope in batch {
             let same = envelope.epoch == known.epoch;
             if envelope.epoch < known.epoch || (same && envelope.seq <= known.seq) {
@@ -92,29 +174,29 @@ impl Hub {
                 break;
             }
             known = Ack { epoch: envelope.epoch, seq: envelope.seq };
-            taken.push(known);
-            let event = Event::Report { instance: from.clone(), report: Box::new(envelope.body) };
-            handled.push(handle(&mut state.fleet, event, moment(now)));
+            taken.push((known, envelope.body));
         }
         if taken.is_empty() {
             return Ok(known);
         }
         let peer = from.clone();
-        let written = self.inner.db.write(move |c| {
-            for (ack, handled) in taken.iter().zip(&handled) {
-                match outbox::receive(c, peer.as_str(), ack.epoch, ack.seq)? {
-                    Receipt::New => keep::keep(c, &handled.effects, now)?,
+        self.turn(&mut state, move |turn| {
+            for (ack, report) in taken {
+                match outbox::receive(turn.c, peer.as_str(), ack.epoch, ack.seq)? {
+                    Receipt::New => {
+                        turn.happens(Event::Report { instance: peer.clone(), report: Box::new(report) })?;
+                    }
                     Receipt::Seen => {}
                     Receipt::Gap => {
-                        let (_, seq) = outbox::received(c, peer.as_str())?;
+                        let (_, seq) = outbox::received(turn.c, peer.as_str())?;
                         let instance = peer.to_string();
                         return Err(HubError::Gap { instance, seq: ack.seq, expected: seq + 1 });
                     }
                 }
             }
             Ok(())
-        });
-        self.settle(&mut state, written.await).await?;
+        })
+        .await?;
         state.received.insert(from.clone(), known);
         Ok(known)
     }
@@ -179,28 +261,12 @@ impl Hub {
         also: impl FnOnce(&Connection) -> Result<(), HubError> + Send + 'static,
     ) -> Result<Option<String>, HubError> {
         let mut state = self.inner.state.lock().await;
-        let now = Timestamp::now();
-        let Handled { effects, reply } = handle(&mut state.fleet, event, moment(now));
-        let written = self.inner.db.write(move |c| {
-            also(c)?;
-            keep::keep(c, &effects, now)
-        });
-        self.settle(&mut state, written.await).await?;
-        Ok(reply)
+        self.turn(&mut state, move |turn| {
+            also(turn.c)?;
+            turn.happens(event)
+        })
+        .await
     }
-
-    /// After a transaction that failed, the state in memory is ahead of the rows: it is read anew.
-    async fn settle(&self, state: &mut State, written: Result<(), HubError>) -> Result<(), HubError> {
-        let Err(error) = written else { return Ok(()) };
-        let rules = state.fleet.rules.clone();
-        state.fleet = self.inner.db.read(move |c| keep::load(c, rules)).await?;
-        state.received.clear();
-        Err(error)
-    }
-}
-
-fn moment(at: Timestamp) -> Moment {
-    Moment { at, fresh: ulid::Ulid::generate() }
 }
 
 #[async_trait]

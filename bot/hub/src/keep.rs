@@ -1,67 +1,73 @@
 //! Effects to rows, in the transaction of their event; and the state back from rows, at start.
 
 use jiff::Timestamp;
-use qd_core::{Effect, FleetState, ForgeCall, Rules, Save};
+use qd_approvals::{Approvals, Record};
+use qd_core::{Desk, Effect, FleetState, ForgeCall, Rules, Save, Standing};
 use qd_sqlite::outbox;
+use qd_types::ApprovalId;
 use rusqlite::{Connection, params};
 
 use crate::{
-    HubError, approvals,
+    HubError,
     json::{from_json, to_json},
+    keeper::Keeper,
 };
 
-/// Writes all effects of one event.
-pub(crate) fn keep(c: &Connection, effects: &[Effect], now: Timestamp) -> Result<(), HubError> {
+/// Writes an effect.
+pub(crate) fn keep(c: &Connection, effect: &Effect, now: Timestamp) -> Result<(), HubError> {
     let millis = now.as_millisecond();
-    for effect in effects {
-        match effect {
-            Effect::Save(Save::Feature(team, report)) => {
-                c.prepare_cached(
-                    "INSERT INTO features VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET report = excluded.report",
-                )?
-                .execute(params![team.as_str(), report.feature.to_string(), to_json("features", report)?])?;
-            }
-            Effect::Save(Save::Approval(desk)) => {
-                c.prepare_cached(
-                    "INSERT INTO approvals VALUES (?1, ?2) ON CONFLICT DO UPDATE SET desk = excluded.desk",
-                )?
-                .execute(params![desk.card.approval.id.key(), to_json("approvals", desk)?])?;
-            }
-            Effect::Save(Save::Alert(team, cause, alert)) => {
-                c.prepare_cached(
-                    "INSERT INTO alerts VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET alert = excluded.alert",
-                )?
-                .execute(params![team.as_str(), cause, to_json("alerts", alert)?])?;
-            }
-            Effect::Put(message) => {
-                c.prepare_cached(
-                    "INSERT INTO messages (key, channel, message, pending, changed) VALUES (?1, ?2, ?3, 1, ?4)
+    match effect {
+        Effect::Save(Save::Feature(team, report)) => {
+            c.prepare_cached(
+                "INSERT INTO features VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET report = excluded.report",
+            )?
+            .execute(params![
+                team.as_str(),
+                report.feature.to_string(),
+                to_json("features", report)?
+            ])?;
+        }
+        Effect::Save(Save::Filed(id, filed)) => {
+            c.prepare_cached(
+                "INSERT INTO desks VALUES (?1, ?2) ON CONFLICT DO UPDATE SET filed = excluded.filed",
+            )?
+            .execute(params![id.to_string(), to_json("desks", filed)?])?;
+        }
+        Effect::Save(Save::Alert(team, cause, alert)) => {
+            c.prepare_cached(
+                "INSERT INTO alerts VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET alert = excluded.alert",
+            )?
+            .execute(params![team.as_str(), cause, to_json("alerts", alert)?])?;
+        }
+        Effect::Put(message) => {
+            c.prepare_cached(
+                "INSERT INTO messages (key, channel, message, pending, changed) VALUES (?1, ?2, ?3, 1, ?4)
                      ON CONFLICT DO UPDATE SET message = excluded.message, pending = 1, attempts = 0,
                      changed = excluded.changed",
-                )?
-                .execute(params![
-                    message.key.0,
-                    message.channel.as_str(),
-                    to_json("messages", message)?,
-                    millis
-                ])?;
-            }
-            Effect::Tell { to, living, order } => {
-                outbox::push(c, to.as_str(), living.as_deref(), millis, &to_json("outbox", order)?)?;
-            }
-            Effect::Forge { key, call } => act(c, key, call, millis)?,
+            )?
+            .execute(params![
+                message.key.0,
+                message.channel.as_str(),
+                to_json("messages", message)?,
+                millis
+            ])?;
         }
+        Effect::Tell { to, living, order } => {
+            outbox::push(c, to.as_str(), living.as_deref(), millis, &to_json("outbox", order)?)?;
+        }
+        Effect::Forge { key, call } => act(c, key, call, millis)?,
+        // Taken by the keeper, which the turn asks.
+        Effect::Step(_) => {}
     }
     Ok(())
 }
 
 /// An act is a row before it is a call. A key that is known is the same act: it is not done twice. A merge is taken
 /// up again with its newest tested commit, which the same spent grant pays for.
-fn act(c: &Connection, key: &str, call: &ForgeCall, millis: i64) -> Result<(), HubError> {
+pub(crate) fn act(c: &Connection, key: &str, call: &ForgeCall, millis: i64) -> Result<(), HubError> {
     let json = to_json("acts", call)?;
     let sql = match call {
-        ForgeCall::Merge { approval, digest, .. } => {
-            approvals::spend(c, approval, digest, key, millis)?;
+        ForgeCall::Merge { .. } => {
             "INSERT INTO acts (key, call, state, changed) VALUES (?1, ?2, 'pending', ?3)
              ON CONFLICT DO UPDATE SET call = excluded.call, state = 'pending', changed = excluded.changed"
         }
@@ -74,7 +80,12 @@ fn act(c: &Connection, key: &str, call: &ForgeCall, millis: i64) -> Result<(), H
 }
 
 /// The state as the rows have it.
-pub(crate) fn load(c: &Connection, rules: Rules) -> Result<FleetState, HubError> {
+pub(crate) fn load(
+    c: &Connection,
+    rules: Rules,
+    keeper: &Keeper,
+    now: Timestamp,
+) -> Result<FleetState, HubError> {
     let mut state = FleetState::new(rules);
     let mut statement = c.prepare("SELECT team, report FROM features")?;
     let mut rows = statement.query([])?;
@@ -84,10 +95,16 @@ pub(crate) fn load(c: &Connection, rules: Rules) -> Result<FleetState, HubError>
         let report: qd_wire::v1::FeatureReport = from_json("features", &row.get::<_, String>(1)?)?;
         state.features.insert((team, report.feature.clone()), report);
     }
-    let mut statement = c.prepare("SELECT key, desk FROM approvals")?;
+    let approvals = Approvals::reading(c, &keeper.executor, &keeper.people, now)?;
+    let mut statement = c.prepare("SELECT approval, filed FROM desks")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        state.approvals.insert(row.get(0)?, from_json("approvals", &row.get::<_, String>(1)?)?);
+        let id: String = row.get(0)?;
+        let id: ApprovalId = id.parse().map_err(|error| HubError::corrupt("desks", error))?;
+        let Record { approval, words, reason, .. } = approvals.show(&id)?;
+        let filed = from_json("desks", &row.get::<_, String>(1)?)?;
+        let standing = Standing { approval, words, reason };
+        state.approvals.insert(id.key(), Desk { standing, filed });
     }
     let mut statement = c.prepare("SELECT team, cause, alert FROM alerts")?;
     let mut rows = statement.query([])?;

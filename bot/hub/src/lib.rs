@@ -1,13 +1,16 @@
 #![doc = include_str!("../README.md")]
 
-mod approvals;
+mod before;
 mod chat;
 mod error;
 mod forge;
 mod hub;
 mod json;
 mod keep;
+mod keeper;
 mod schema;
+mod trail;
+mod turn;
 
 pub use error::HubError;
 pub use hub::Hub;

@@ -3,7 +3,7 @@
 use qd_sqlite::{Migration, outbox};
 
 /// All versions, oldest first.
-pub(crate) const MIGRATIONS: &[Migration] = &[V1, outbox::SCHEMA];
+pub(crate) const MIGRATIONS: &[Migration] = &[V1, outbox::SCHEMA, qd_approvals::SCHEMA, qd_audit::SCHEMA, V5];
 
 const V1: &str = "
 CREATE TABLE features (
@@ -48,5 +48,24 @@ CREATE TABLE grants (
     digest TEXT NOT NULL,
     spent_at INTEGER NOT NULL,
     PRIMARY KEY (approval, item)
+) WITHOUT ROWID;
+";
+
+/// Approvals are kept by `qd-approvals`, in its tables; here is what stands beside them. What was kept before lies in
+/// `approvals_before` until it was carried over.
+const V5: &str = "
+ALTER TABLE approvals RENAME TO approvals_before;
+DROP TABLE grants;
+CREATE TABLE desks (
+    approval TEXT PRIMARY KEY,
+    filed TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE trailed (
+    approval TEXT PRIMARY KEY,
+    state TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE surface_keys (
+    public BLOB PRIMARY KEY CHECK (length(public) = 32),
+    instance TEXT NOT NULL
 ) WITHOUT ROWID;
 ";

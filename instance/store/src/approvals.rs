@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use qd_types::{ApprovalState, PersonId, RunId, Vote};
-use qd_wire::v1::{ApprovalCard, Report};
+use qd_wire::v1::{ApprovalCard, Report, SignedVote};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::{Store, StoreError, events, events::Draft, report, rows, store::Lens};
@@ -98,7 +98,8 @@ impl Store {
     }
 
     /// Sends a person's word to the executor; until it answers, the inbox says "deciding".
-    pub async fn cast(&self, vote: Vote, now: Timestamp) -> Result<(), StoreError> {
+    /// `signed` is the same vote, for whoever counts it.
+    pub async fn cast(&self, vote: Vote, signed: SignedVote, now: Timestamp) -> Result<(), StoreError> {
         self.write(move |c| {
             let key = vote.approval.key();
             c.prepare_cached("UPDATE approvals SET deciding = 1 WHERE key = ?1 AND open = 1")?
@@ -115,7 +116,7 @@ impl Store {
                 Draft::new(vote.person.id.as_str(), "vote", format!("{} {word}.", vote.person.id));
             event.feature = rows::maybe("approvals", feature)?;
             events::write(c, &event, now)?;
-            report::push(c, None, now, &Report::Vote(vote.clone()))
+            report::push(c, None, now, &Report::Vote(signed))
         })
         .await
     }

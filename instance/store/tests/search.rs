@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use qd_board::{EditFeature, FailureClass, HitKind, NewFeature, RunEnd, Wanted};
 use qd_store::{Document, NewRun, RunFact, Settings, Store};
 use qd_types::{FeatureId, Person, PersonId, RepositoryName, Step};
+use qd_wire::v1::SignedVote;
 
 fn settings() -> Settings {
     Settings { prefix: "A".into(), slots: 2, repair_rounds: 3, rungs: 0, zone: jiff::tz::TimeZone::UTC }
@@ -126,7 +127,8 @@ async fn a_decision_is_found_by_its_reason() {
         reason: Some("The persimmon is not ripe.".into()),
         at: Timestamp::now(),
     };
-    board.store.cast(vote, Timestamp::now()).await.unwrap();
+    let signed = SignedVote { payload: String::new(), key: String::new(), signature: String::new() };
+    board.store.cast(vote, signed, Timestamp::now()).await.unwrap();
     let found = board.found("persimmon", Some(HitKind::Decision)).await;
     insta::assert_debug_snapshot!(found, @"[]");
 }

@@ -2,6 +2,7 @@
 
 mod api;
 mod attachments;
+mod ballot;
 mod circuits;
 mod control;
 mod documents;

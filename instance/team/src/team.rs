@@ -13,6 +13,7 @@ use qd_api::{
     ApprovalView, CastVote, DiffView, EventView, Problem, RunSummary, RunView, Snooze, TeamView,
     TranscriptEntry, TranscriptPage,
 };
+use qd_approvals::SurfaceKey;
 use qd_board::breaker::Breaker;
 use qd_store::{Store, StoreError};
 use qd_types::{FeatureId, InstanceName, Person, RepositoryName, RunId, Vote};
@@ -20,7 +21,7 @@ use qd_worktrees::Worktrees;
 use tokio::task::JoinSet;
 
 use crate::{
-    documents,
+    ballot, documents,
     options::{RepositoryOptions, TeamOptions},
     problem, radar, reconcile, scheduler,
     uplink::{self, Uplink},
@@ -52,6 +53,15 @@ pub struct Caller {
 /// Why a team does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum TeamError {
+    /// The key that signs votes.
+    #[error("the key of {team}'s own surfaces can't be had")]
+    Key {
+        /// Which team.
+        team: InstanceName,
+        /// Why.
+        #[source]
+        source: qd_approvals::KeyFileError,
+    },
     /// Its rows.
     #[error("the board of {team} can't be opened")]
     Store {
@@ -84,6 +94,7 @@ pub struct Team {
 
 struct Inner {
     store: Store,
+    key: SurfaceKey,
     worktrees: Arc<dyn Worktrees>,
     options: RwLock<Arc<TeamOptions>>,
     stoppers: Mutex<HashMap<RunId, Arc<Stopper>>>,
@@ -104,11 +115,14 @@ impl Team {
         trains: Trains,
     ) -> Result<Self, TeamError> {
         let team = options.name.clone();
+        let key = SurfaceKey::open(&options.state.join("surface.key"))
+            .map_err(|source| TeamError::Key { team: team.clone(), source })?;
         let store = Store::open(&options.state.join("board.db"), options.settings())
             .map_err(|source| TeamError::Store { team, source })?;
         Ok(Self {
             inner: Arc::new(Inner {
                 store,
+                key,
                 worktrees,
                 options: RwLock::new(Arc::new(options)),
                 stoppers: Mutex::new(HashMap::new()),
@@ -406,12 +420,14 @@ impl Team {
             approval: approval.id.clone(),
             digest: approval.digest.clone(),
             person: caller.person.clone(),
-            surface: caller.surface.clone(),
+            surface: ballot::surface(&caller.surface).to_owned(),
             ballot: vote.ballot,
             reason: vote.reason.filter(|reason| !reason.trim().is_empty()),
             at: now,
         };
-        self.store().cast(vote, now).await.map_err(problem::from_store)?;
+        let signed = ballot::signed(&self.inner.key, vote.clone())
+            .map_err(|error| problem::refused(format!("The vote can't be signed: {error}.")))?;
+        self.store().cast(vote, signed, now).await.map_err(problem::from_store)?;
         let row = self.store().inbox_row(reader, key, now).await.map_err(problem::from_store)?;
         Ok(views::approval(row, &caller.person))
     }
@@ -434,6 +450,11 @@ impl Team {
     /// Ticks after every change of the board.
     pub fn changes(&self) -> tokio::sync::watch::Receiver<u64> {
         self.store().commits()
+    }
+
+    /// The public half of the key that signs what people vote here.
+    pub fn surface_key(&self) -> [u8; 32] {
+        self.inner.key.public()
     }
 
     /// Where everything of the team is kept.

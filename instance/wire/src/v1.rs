@@ -1,9 +1,7 @@
 //! Version 1 of the wire: envelopes, reports, orders, and the typed acts an instance asks the forge for.
 
 use jiff::Timestamp;
-use qd_types::{
-    Approval, ApprovalId, CommitId, FeatureId, Line, PersonId, RepositoryName, RunId, Stage, Vote,
-};
+use qd_types::{Approval, ApprovalId, CommitId, FeatureId, Line, PersonId, RepositoryName, RunId, Stage};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -37,11 +35,23 @@ pub enum Report {
     /// The state of one feature as people should see it: a living state, the newest wins.
     Feature(FeatureReport),
     /// A person voted on the instance's own surface.
-    Vote(Vote),
+    Vote(SignedVote),
     /// The instance asks for an outward act.
     ForgeRequest(ForgeRequest),
     /// Something needs a person, or no longer does.
     Alert(Alert),
+}
+
+/// What a person said on the instance's own surface, signed with the instance's key. Whoever keeps the approval verifies
+/// the bytes as they came; on the way nobody reads them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SignedVote {
+    /// The statement's JSON, exactly as it was signed.
+    pub payload: String,
+    /// SHA-256 of the public key, as lower-case hex.
+    pub key: String,
+    /// Ed25519, 64 bytes as lower-case hex.
+    pub signature: String,
 }
 
 /// One feature, distilled.

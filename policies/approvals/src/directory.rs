@@ -49,6 +49,11 @@ impl KeyId {
         Self(hex(&Sha256::digest(public)))
     }
 
+    /// As it came with a vote. It need not be one: a key of that name is then not known.
+    pub fn named(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
     /// All 64 hex digits.
     pub fn as_str(&self) -> &str {
         &self.0

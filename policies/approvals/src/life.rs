@@ -106,6 +106,12 @@ impl<'c> Approvals<'c> {
         Ok(record)
     }
 
+    /// Whether there is such an approval here.
+    pub fn exists(&self, id: &ApprovalId) -> Result<bool, ApprovalError> {
+        let sql = "SELECT 1 FROM approval_requests WHERE id = ?1";
+        Ok(rows::one::<i64>(self.c, sql, [id.to_string()])?.is_some())
+    }
+
     /// Everything that people or the executor may still do something about, oldest first, with the votes that count.
     pub fn live(&self) -> Result<Vec<Record>, ApprovalError> {
         let mut records =
@@ -149,6 +155,19 @@ impl<'c> Approvals<'c> {
             return Ok(false);
         }
         self.step(&mut record, ApprovalEvent::Lapse, reason)?;
+        Ok(true)
+    }
+
+    /// Whoever asked gives it up, however far it is: nobody is asked any more, an unused grant lapses, and what was paid for
+    /// and never begun does not happen. What is under way, or over, stays as it is: `false`.
+    pub fn call_off(&self, id: &ApprovalId, reason: &str) -> Result<bool, ApprovalError> {
+        let mut record = self.settled(id)?;
+        match record.state() {
+            ApprovalState::Requested => self.step(&mut record, ApprovalEvent::Withdraw, reason)?,
+            ApprovalState::Granted => self.step(&mut record, ApprovalEvent::Lapse, reason)?,
+            ApprovalState::Executing => return self.abandon(&mut record, reason),
+            _ => return Ok(false),
+        }
         Ok(true)
     }
 

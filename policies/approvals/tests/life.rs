@@ -419,3 +419,32 @@ fn how_everything_is_confirmed() {
     enrolment: Typed, 2 owners, not the requester; protected 2; solo 1
     ");
 }
+
+#[tokio::test]
+async fn what_is_called_off_does_not_happen_unless_it_was_begun() {
+    let mut world = World::new();
+    let asked = world.asked(numbered(1)).await;
+    assert!(world.run(off(&asked)).await);
+    let granted = world.granted(numbered(2)).await;
+    assert!(world.run(off(&granted)).await);
+    let planned = world.granted(numbered(3)).await;
+    let spend = planned.clone();
+    world.run(move |a| a.spend(&spend, WHOLE, &numbered(3), "act")).await;
+    assert!(world.run(off(&planned)).await);
+    let begun = world.granted(numbered(4)).await;
+    assert!(matches!(world.authorise(&begun, numbered(4), "act").await, Authorised::Go(_)));
+    assert!(!world.run(off(&begun)).await, "what is under way is not stopped by words");
+    let mut states = Vec::new();
+    for id in [asked, granted, planned, begun] {
+        states.push(world.run(move |a| a.show(&id)).await.state());
+    }
+    use ApprovalState::{Executing, Failed, Lapsed, Withdrawn};
+    assert_eq!(states, [Withdrawn, Lapsed, Failed, Executing]);
+}
+
+fn off(
+    id: &ApprovalId,
+) -> impl FnOnce(&qd_approvals::Approvals<'_>) -> Result<bool, qd_approvals::ApprovalError> + Send + 'static {
+    let id = id.clone();
+    move |a| a.call_off(&id, "The run ended.")
+}

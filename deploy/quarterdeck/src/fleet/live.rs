@@ -132,7 +132,7 @@ impl Live {
                     .add_repository(&repository.name, Some(&repository.source), &repository.target)
                     .await?;
             }
-            bot.hub.set_rules(start::rules(plan)).await;
+            bot.hub.set_rules(start::rules(plan)).await?;
         }
         let before = self.teams();
         let mut after = Vec::new();

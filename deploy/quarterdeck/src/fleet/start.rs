@@ -236,6 +236,8 @@ pub(crate) fn rules(plan: &FleetPlan) -> qd_core::Rules {
             .iter()
             .map(|repository| (repository.name.to_string(), repository.method))
             .collect(),
+        // One process and one person's machine: what a team's own board takes counts here.
+        approvals: qd_approvals::Rules { local_votes: true, ..qd_approvals::Rules::default() },
     }
 }
 
@@ -252,6 +254,9 @@ pub(super) async fn start_team(
     let folder = plan.team_folder(&team.id);
     let worktrees = GitWorktrees::open(Git::new(), &folder).await?;
     let running = Team::open(options(plan, team), Arc::new(worktrees), trains.clone())?;
+    if let Some(bot) = bot {
+        bot.hub.enrol(&team.id, running.surface_key()).await?;
+    }
     running.start(uplink).await;
     Ok(running)
 }

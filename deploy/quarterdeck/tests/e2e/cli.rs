@@ -88,6 +88,14 @@ async fn a_feature_is_carried_by_verbs_alone() {
     let again = refusal(&project, &["approve", "A-1"]);
     assert_eq!(again.0, 1);
     assert!(again.1.starts_with("quarterdeck: A-1 is decided: approved by ines, merged as "), "{}", again.1);
+    assert!(project.ok(&["audit", "verify"]).contains("bot"), "the trail of what was asked, voted and done");
+    let trail: serde_json::Value =
+        serde_json::from_str(&project.ok(&["--json", "audit", "show", "A-1.1"])).unwrap();
+    let kinds: Vec<&str> =
+        trail["rows"].as_array().unwrap().iter().filter_map(|row| row["kind"].as_str()).collect();
+    let mut sorted = kinds.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, ["card", "decision", "execution", "outcome", "request", "vote"], "{kinds:?}");
     let listed: serde_json::Value =
         serde_json::from_str(&project.ok(&["--json", "feature", "list"])).unwrap();
     assert_eq!(listed[0]["labels"], serde_json::json!(["greeting"]));

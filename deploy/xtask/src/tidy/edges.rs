@@ -41,13 +41,26 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "instance/confine",
             "instance/api",
             "policies/engine",
+            // What people vote on a team's own surfaces is signed with the instance's key.
+            "policies/approvals",
         ],
     ),
     ("instance/web", &["instance/team", "instance/api", "instance/board", "instance/look"]),
     // The bot.
     ("bot/command", &[]),
-    ("bot/core", &["bot/command", "instance/wire", "policies/engine"]),
-    ("bot/hub", &["bot/core", "instance/wire", "instance/sqlite", "instance/failpoint"]),
+    // The core speaks in the words of the approvals' store; the hub lets the store decide, in its own transactions.
+    ("bot/core", &["bot/command", "instance/wire", "policies/engine", "policies/approvals"]),
+    (
+        "bot/hub",
+        &[
+            "bot/core",
+            "instance/wire",
+            "instance/sqlite",
+            "instance/failpoint",
+            "policies/approvals",
+            "policies/audit",
+        ],
+    ),
     ("bot/discord", &["bot/core"]),
     ("bot/github", &["bot/core"]),
     ("bot/console", &["bot/core", "instance/look", "instance/sqlite"]),

@@ -1,0 +1,239 @@
+//! The bot as an executor of approvals: who is known, whose keys count, and each step of an approval's life, taken in the
+//! transaction of the event that it follows from.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use qd_approvals::{
+    Approvals, Ask, Asked, Asker, Cast, Directory, Executor, KeyId, KeyOwner, Known, Place, Probe, Proof,
+    Reopened, SignedVote, Spending, Statement, SurfaceKey, Swept, WHOLE, confirm::Way,
+};
+use qd_core::{Asking, Event, ForgeCall, Rules, Standing, Step};
+use qd_types::{ApprovalId, Identity, InstanceName, Subject};
+use rusqlite::{Connection, params};
+
+use crate::{HubError, keep, trail};
+
+/// The name of the bot among executors, and of its chain.
+pub(crate) const BOT: &str = "bot";
+
+/// Where every card belongs.
+pub(crate) fn place() -> Place {
+    Place { surface: "console".into(), recipient: "approvals".into(), rank: 0 }
+}
+
+/// By what approvals are kept. Made anew when the rules or the keys change.
+#[derive(Debug, Clone)]
+pub(crate) struct Keeper {
+    pub(crate) executor: Executor,
+    pub(crate) people: Directory,
+    key: Arc<SurfaceKey>,
+}
+
+impl Keeper {
+    /// `instances` are the keys by which instances sign.
+    pub(crate) fn new(rules: &Rules, key: Arc<SurfaceKey>, instances: &[(InstanceName, [u8; 32])]) -> Self {
+        let mut people = Directory::default();
+        people.add_key(key.public(), KeyOwner::Bot);
+        for (name, public) in instances {
+            people.add_key(*public, KeyOwner::Instance(name.clone()));
+        }
+        for person in &rules.people {
+            let account = Identity { service: "local".into(), account: person.id.to_string() };
+            let known = Known { roles: person.roles.clone(), identities: vec![account], ..Known::default() };
+            people.people.insert(person.id.clone(), known);
+        }
+        let executor = Executor { name: BOT.to_owned(), rules: rules.approvals.clone() };
+        Self { executor, people, key }
+    }
+
+    pub(crate) fn at<'c>(&'c self, c: &'c Connection, now: Timestamp) -> Result<Approvals<'c>, HubError> {
+        Ok(Approvals::at(c, &self.executor, &self.people, now)?)
+    }
+
+    /// Takes a step. What becomes of it are events, to be handled in the same transaction.
+    pub(crate) fn take(&self, c: &Connection, step: Step, now: Timestamp) -> Result<Vec<Event>, HubError> {
+        let approvals = self.at(c, now)?;
+        match step {
+            Step::Ask(asking) => {
+                let result = match approvals.ask(ask_of(&asking))? {
+                    Asked::Opened(id) | Asked::Queued(id) | Asked::Already(id) => {
+                        Ok(Box::new(standing(c, &approvals, &id, now)?))
+                    }
+                    Asked::Refused(refusal) => Err(refusal),
+                };
+                Ok(vec![Event::Asked { asking, result }])
+            }
+            Step::Reopen { approval, by, asking } => {
+                let asker = Asker::Person(by.clone());
+                let result = match approvals.reopen(&approval, &asker, ask_of(&asking))? {
+                    Reopened::Opened(id) | Reopened::Queued(id) => {
+                        trail::reopened(c, &approvals.show(&id)?, &by, now)?;
+                        Ok(Box::new(standing(c, &approvals, &id, now)?))
+                    }
+                    Reopened::Refused(refusal) => Err(refusal),
+                };
+                let before = stands(c, &approvals, &approval, now)?;
+                Ok(vec![before, Event::Reopened { asking, result }])
+            }
+            Step::Vote(vote) => {
+                let account = Identity { service: "local".into(), account: vote.person.id.to_string() };
+                let statement = Statement {
+                    vote,
+                    identity: account,
+                    proof: Proof::SignedIn,
+                    way: Way::Button,
+                    typed: None,
+                    answer: None,
+                };
+                let signed =
+                    self.key.sign(&statement).map_err(|error| HubError::corrupt("approval_votes", error))?;
+                cast(c, &approvals, &signed, now)
+            }
+            Step::Cast(vote) => {
+                let key = KeyId::named(vote.key);
+                let signed = SignedVote { payload: vote.payload, key, signature: vote.signature };
+                cast(c, &approvals, &signed, now)
+            }
+            Step::CallOff { approval, reason } => {
+                approvals.call_off(&approval, &reason)?;
+                Ok(vec![stands(c, &approvals, &approval, now)?])
+            }
+            Step::Spend { approval, key, call } => {
+                let Some(rebuilt) = rebuilt(&call) else {
+                    return Err(HubError::corrupt("acts", format!("{key} is an act that no grant pays for")));
+                };
+                let spending = approvals.spend(&approval, WHOLE, rebuilt, &key)?;
+                if spending == Spending::Planned {
+                    keep::act(c, &key, &call, now.as_millisecond())?;
+                }
+                let stands = stands(c, &approvals, &approval, now)?;
+                Ok(vec![stands, Event::Spent { approval, spending }])
+            }
+            Step::DidNot { approval } => {
+                approvals.probed(&approval, WHOLE, &Probe::DidNot)?;
+                Ok(vec![stands(c, &approvals, &approval, now)?])
+            }
+            Step::Finish { approval, outcome } => {
+                approvals.finish(&approval, WHOLE, &outcome)?;
+                Ok(vec![stands(c, &approvals, &approval, now)?])
+            }
+            Step::Sweep => {
+                let mut events = Vec::new();
+                for swept in approvals.sweep()? {
+                    let (Swept::Expired(id)
+                    | Swept::Lapsed(id)
+                    | Swept::Abandoned(id)
+                    | Swept::Escalate(id, _)
+                    | Swept::Unseen(id)) = &swept;
+                    events.push(stands(c, &approvals, id, now)?);
+                    events.push(Event::Swept(swept));
+                }
+                Ok(events)
+            }
+        }
+    }
+
+    /// Decisions that somebody waits for, each once.
+    pub(crate) fn resumed(&self, c: &Connection, now: Timestamp) -> Result<Vec<Event>, HubError> {
+        let approvals = self.at(c, now)?;
+        let mut events = Vec::new();
+        for (id, waiter) in approvals.resumable()? {
+            if let Some(resumption) = approvals.resume(&id, &waiter)? {
+                events.push(stands(c, &approvals, &id, now)?);
+                events.push(Event::Decided(resumption));
+            }
+        }
+        Ok(events)
+    }
+}
+
+/// What is about to be done, if a grant has to pay for it.
+pub(crate) fn rebuilt(call: &ForgeCall) -> Option<&Subject> {
+    match call {
+        ForgeCall::Merge { rebuilt, .. } | ForgeCall::Pushed { rebuilt, .. } => Some(rebuilt),
+        ForgeCall::Open { .. } | ForgeCall::Rebuild { .. } | ForgeCall::Close { .. } => None,
+    }
+}
+
+fn ask_of(asking: &Asking) -> Ask {
+    Ask {
+        subject: asking.subject.clone(),
+        items: Vec::new(),
+        words: asking.words.clone(),
+        places: vec![place()],
+        waiter: Some(asking.request.clone()).filter(|request| !request.is_empty()),
+        fresh: ulid::Ulid::generate(),
+    }
+}
+
+fn cast(
+    c: &Connection,
+    approvals: &Approvals<'_>,
+    signed: &SignedVote,
+    now: Timestamp,
+) -> Result<Vec<Event>, HubError> {
+    let cast = approvals.cast(signed)?;
+    // Only what it claims to be about; whether that is so, `cast` has found out.
+    let Ok(Statement { vote, .. }) = serde_json::from_str(&signed.payload) else {
+        tracing::warn!(?cast, key = signed.key.as_str(), "something came as a vote and is none");
+        return Ok(Vec::new());
+    };
+    match &cast {
+        Cast::Counted(_) | Cast::Granted(_) | Cast::Denied { .. } => {
+            trail::vote(c, &approvals.show(&vote.approval)?, &vote, signed, now)?;
+        }
+        Cast::Duplicate => {}
+        Cast::Refused(refusal) => {
+            tracing::info!(approval = %vote.approval, person = %vote.person.id, %refusal, "a vote does not count");
+        }
+    }
+    let approval = vote.approval;
+    let mut events = Vec::new();
+    if approvals.exists(&approval)? {
+        events.push(stands(c, approvals, &approval, now)?);
+    }
+    events.push(Event::Voted { approval, cast });
+    Ok(events)
+}
+
+/// How an approval stands now. Whatever is new about it goes into the trail.
+pub(crate) fn standing(
+    c: &Connection,
+    approvals: &Approvals<'_>,
+    id: &ApprovalId,
+    now: Timestamp,
+) -> Result<Standing, HubError> {
+    let record = approvals.show(id)?;
+    trail::state(c, approvals, &record, now)?;
+    Ok(Standing { approval: record.approval, words: record.words, reason: record.reason })
+}
+
+fn stands(
+    c: &Connection,
+    approvals: &Approvals<'_>,
+    id: &ApprovalId,
+    now: Timestamp,
+) -> Result<Event, HubError> {
+    Ok(Event::Stands(Box::new(standing(c, approvals, id, now)?)))
+}
+
+/// The keys of instances that were enrolled.
+pub(crate) fn keys(c: &Connection) -> Result<Vec<(InstanceName, [u8; 32])>, HubError> {
+    let mut statement = c.prepare_cached("SELECT instance, public FROM surface_keys ORDER BY public")?;
+    let mut rows = statement.query([])?;
+    let mut keys = Vec::new();
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(0)?;
+        let name = name.parse().map_err(|error| HubError::corrupt("surface_keys", error))?;
+        keys.push((name, row.get(1)?));
+    }
+    Ok(keys)
+}
+
+/// Keeps the key of an instance.
+pub(crate) fn enrol(c: &Connection, instance: &InstanceName, public: &[u8; 32]) -> Result<(), HubError> {
+    c.prepare_cached("INSERT INTO surface_keys (public, instance) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+        .execute(params![public, instance.as_str()])?;
+    Ok(())
+}

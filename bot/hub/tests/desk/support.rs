@@ -1,0 +1,432 @@
+//! A bot with its database on disk, a forge that says what it is told to say, a chat that remembers, and one instance.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use qd_approvals::{Proof, Statement, SurfaceKey, confirm::Way};
+use qd_core::{
+    Rules,
+    chat::{Chat, ChatError, Commands as _, Delivered, Message},
+    forge::{
+        Check, Comment, Forge, ForgeError, Issue, Marker, MergeOrder, Milestone, NewIssue, NewPullRequest,
+        PullRequest, PullRequestState,
+    },
+};
+use qd_hub::Hub;
+use qd_types::{
+    ApprovalId, Ballot, CommitId, Digest, Identity, InstanceName, Merge, Person, RepositoryName, Role,
+    SpentGrant, Vote,
+};
+use qd_wire::v1::{
+    Ack, ApprovalCard, Envelope, ForgeAct, ForgeOutcome, ForgeRequest, Order, Report, SignedVote,
+};
+
+/// Longest wait for anything.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) fn commit(letter: char) -> CommitId {
+    letter.to_string().repeat(40).parse().unwrap()
+}
+
+pub(crate) fn person(name: &str, role: Role) -> Person {
+    Person { id: name.parse().unwrap(), roles: vec![role] }
+}
+
+pub(crate) fn merge() -> Merge {
+    Merge {
+        repository: "sample".parse().unwrap(),
+        pull_request: 7,
+        target: "main".into(),
+        head: commit('4'),
+        diff: "d".repeat(64),
+    }
+}
+
+/// What the forge says, in turn.
+#[derive(Default)]
+pub(crate) struct Script {
+    pub(crate) rebuilt: VecDeque<Result<String, ForgeError>>,
+    pub(crate) merged: VecDeque<Result<CommitId, ForgeError>>,
+    pub(crate) merges: u32,
+    /// Somebody merged another head, by hand.
+    pub(crate) elsewhere: bool,
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct Scripted(pub(crate) Arc<Mutex<Script>>);
+
+fn nowhere<T>() -> Result<T, ForgeError> {
+    Err(ForgeError::Refused { reason: "This forge can't do that.".into() })
+}
+
+#[async_trait]
+impl Forge for Scripted {
+    async fn open_pull_request(&self, new: &NewPullRequest) -> Result<PullRequest, ForgeError> {
+        self.pull_request(&new.repository, 7).await
+    }
+    async fn find_pull_request(
+        &self,
+        _: &RepositoryName,
+        _: &Marker,
+    ) -> Result<Option<PullRequest>, ForgeError> {
+        nowhere()
+    }
+    async fn pull_request(
+        &self,
+        repository: &RepositoryName,
+        number: u64,
+    ) -> Result<PullRequest, ForgeError> {
+        let elsewhere = self.0.lock().unwrap().elsewhere;
+        Ok(PullRequest {
+            repository: repository.clone(),
+            number,
+            branch: "qd/alpha/A-1".into(),
+            target: "main".into(),
+            title: String::new(),
+            body: String::new(),
+            state: if elsewhere { PullRequestState::Merged } else { PullRequestState::Open },
+            head: commit(if elsewhere { '6' } else { '5' }),
+            merged: elsewhere.then(|| commit('8')),
+        })
+    }
+    async fn pull_requests(&self, _: &RepositoryName) -> Result<Vec<PullRequest>, ForgeError> {
+        nowhere()
+    }
+    async fn close_pull_request(&self, _: &RepositoryName, _: u64) -> Result<(), ForgeError> {
+        Ok(())
+    }
+    async fn merge(&self, spent: &SpentGrant, _: &MergeOrder) -> Result<CommitId, ForgeError> {
+        let _paid = spent.grant();
+        let mut script = self.0.lock().unwrap();
+        script.merges += 1;
+        script.merged.pop_front().unwrap()
+    }
+    async fn rebuild_merge(
+        &self,
+        _: &RepositoryName,
+        _: u64,
+        _: &CommitId,
+        _: &CommitId,
+        _: &CommitId,
+    ) -> Result<String, ForgeError> {
+        self.0.lock().unwrap().rebuilt.pop_front().unwrap_or_else(|| Ok("d".repeat(64)))
+    }
+    async fn branch_head(&self, _: &RepositoryName, _: &str) -> Result<CommitId, ForgeError> {
+        nowhere()
+    }
+    async fn report_checks(&self, _: &RepositoryName, _: &CommitId, _: &[Check]) -> Result<(), ForgeError> {
+        Ok(())
+    }
+    async fn checks(&self, _: &RepositoryName, _: &CommitId) -> Result<Vec<Check>, ForgeError> {
+        nowhere()
+    }
+    async fn put_comment(
+        &self,
+        _: &RepositoryName,
+        _: u64,
+        _: &Marker,
+        body: &str,
+    ) -> Result<Comment, ForgeError> {
+        Ok(Comment { id: 1, body: body.to_owned(), at: Timestamp::UNIX_EPOCH })
+    }
+    async fn comments(&self, _: &RepositoryName, _: u64) -> Result<Vec<Comment>, ForgeError> {
+        nowhere()
+    }
+    async fn open_issue(&self, _: &NewIssue) -> Result<Issue, ForgeError> {
+        nowhere()
+    }
+    async fn issue(&self, _: &RepositoryName, _: u64) -> Result<Issue, ForgeError> {
+        nowhere()
+    }
+    async fn issues(&self, _: &RepositoryName) -> Result<Vec<Issue>, ForgeError> {
+        nowhere()
+    }
+    async fn close_issue(&self, _: &RepositoryName, _: u64) -> Result<(), ForgeError> {
+        nowhere()
+    }
+    async fn set_labels(&self, _: &RepositoryName, _: u64, _: &[String]) -> Result<(), ForgeError> {
+        nowhere()
+    }
+    async fn open_milestone(&self, _: &RepositoryName, _: &str) -> Result<Milestone, ForgeError> {
+        nowhere()
+    }
+    async fn milestones(&self, _: &RepositoryName) -> Result<Vec<Milestone>, ForgeError> {
+        nowhere()
+    }
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct Remembers(Arc<Mutex<BTreeMap<String, Message>>>);
+
+#[async_trait]
+impl Chat for Remembers {
+    async fn put(&self, message: &Message) -> Result<Delivered, ChatError> {
+        if message.text.contains("unspeakable") {
+            return Err(ChatError::Refused("it is too long".into()));
+        }
+        self.0.lock().unwrap().insert(message.key.0.clone(), message.clone());
+        Ok(Delivered { id: message.key.0.clone(), at: Timestamp::now() })
+    }
+}
+
+pub(crate) struct Fleet {
+    pub(crate) dir: Arc<tempfile::TempDir>,
+    pub(crate) rules: Rules,
+    pub(crate) forge: Scripted,
+    chat: Remembers,
+    hub: Option<(Hub, tokio::task::JoinHandle<()>)>,
+    seq: u64,
+    after: Ack,
+    orders: Vec<Order>,
+    key: SurfaceKey,
+}
+
+pub(crate) fn rules() -> Rules {
+    Rules {
+        teams: vec!["alpha".parse().unwrap()],
+        people: vec![
+            person("ines", Role::Owner),
+            person("theo", Role::Owner),
+            person("olaf", Role::Operator),
+        ],
+        solo: false,
+        merge_quorum: 1,
+        merge_methods: BTreeMap::new(),
+        approvals: qd_approvals::Rules { local_votes: true, ..qd_approvals::Rules::default() },
+    }
+}
+
+impl Fleet {
+    pub(crate) async fn new() -> Self {
+        Self::with(rules()).await
+    }
+
+    pub(crate) async fn with(rules: Rules) -> Self {
+        let mut fleet = Self::asleep(rules);
+        fleet.start().await;
+        fleet
+    }
+
+    /// Nothing runs yet.
+    pub(crate) fn asleep(rules: Rules) -> Self {
+        Self {
+            dir: Arc::new(tempfile::tempdir().unwrap()),
+            rules,
+            forge: Scripted::default(),
+            chat: Remembers::default(),
+            hub: None,
+            seq: 0,
+            after: Ack { epoch: 0, seq: 0 },
+            orders: Vec::new(),
+            key: SurfaceKey::new(&[7; 32]),
+        }
+    }
+
+    pub(crate) async fn start(&mut self) {
+        let path = self.dir.path().join("bot.db");
+        let (forge, chat) = (Arc::new(self.forge.clone()), Arc::new(self.chat.clone()));
+        let hub = Hub::open(&path, self.rules.clone(), forge, chat).await.unwrap();
+        hub.enrol(&alpha(), self.key.public()).await.unwrap();
+        let running = tokio::spawn(hub.clone().run());
+        self.hub = Some((hub, running));
+    }
+
+    /// The process ends, and starts again.
+    pub(crate) async fn restart(&mut self) {
+        let (hub, running) = self.hub.take().unwrap();
+        running.abort();
+        let _ended = running.await;
+        drop(hub);
+        self.start().await;
+    }
+
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.hub.as_ref().unwrap().0
+    }
+
+    pub(crate) async fn report(&mut self, body: Report) {
+        self.seq += 1;
+        let envelope = Envelope { epoch: 1, seq: self.seq, at: Timestamp::now(), body };
+        let ack = self.hub().receive(&alpha(), vec![envelope]).await.unwrap();
+        assert_eq!(ack, Ack { epoch: 1, seq: self.seq });
+    }
+
+    pub(crate) async fn request(&mut self, id: &str, act: ForgeAct) {
+        let (feature, run) = ("A-1".parse().unwrap(), "A-1.1".parse().unwrap());
+        self.report(Report::ForgeRequest(ForgeRequest { id: id.into(), feature, run, act })).await;
+    }
+
+    pub(crate) fn ask_merge(merge: Merge) -> ForgeAct {
+        ForgeAct::AskMerge {
+            merge,
+            requesters: vec!["theo".parse().unwrap()],
+            words: Some("Splits it.".into()),
+            facts: "12 files, +214 −380.".into(),
+        }
+    }
+
+    /// Asks whether the head may be merged, and waits until its card is delivered.
+    pub(crate) async fn ask(&mut self, request: &str) -> ApprovalId {
+        self.request(request, Self::ask_merge(merge())).await;
+        let ForgeOutcome::Asked { approval } = self.first(request).await else { panic!() };
+        self.delivered(&approval).await;
+        approval
+    }
+
+    pub(crate) async fn delivered(&self, id: &ApprovalId) {
+        let sql =
+            format!("SELECT count(*) FROM approval_cards WHERE approval = '{id}' AND state <> 'pending'");
+        self.until(|| self.sql(&sql) == "1").await;
+    }
+
+    pub(crate) async fn do_merge(&mut self, request: &str, approval: &ApprovalId, merge: Merge) {
+        let (approval, tested, base) = (approval.clone(), commit('5'), commit('0'));
+        self.request(request, ForgeAct::Merge { approval, merge, tested, base, checks: vec![] }).await;
+    }
+
+    pub(crate) async fn says(&self, who: &str, text: &str) -> String {
+        let known = self.rules.people.iter().find(|person| person.id.as_str() == who).cloned();
+        let who = known.unwrap_or_else(|| person(who, Role::Owner));
+        self.hub().command(&who, "console", text).await
+    }
+
+    /// A vote that alpha took, with whatever roles it asserts, signed with `key`.
+    pub(crate) async fn votes(&mut self, key: Option<SurfaceKey>, id: &ApprovalId, who: Person) {
+        let statement = Statement {
+            identity: Identity { service: "local".into(), account: who.id.to_string() },
+            vote: Vote {
+                approval: id.clone(),
+                digest: self.digest(id),
+                person: who,
+                surface: "board".into(),
+                ballot: Ballot::Approve,
+                reason: None,
+                at: Timestamp::now(),
+            },
+            proof: Proof::SignedIn,
+            way: Way::Button,
+            typed: None,
+            answer: None,
+        };
+        let signed = key.as_ref().unwrap_or(&self.key).sign(&statement).unwrap();
+        let vote = SignedVote {
+            payload: signed.payload,
+            key: signed.key.as_str().into(),
+            signature: signed.signature,
+        };
+        self.report(Report::Vote(vote)).await;
+    }
+
+    pub(crate) async fn orders(&mut self) -> &[Order] {
+        let (alpha, briefly) = (alpha(), Duration::from_millis(50));
+        if let Ok(more) = tokio::time::timeout(briefly, self.hub().orders(&alpha, self.after)).await {
+            for envelope in more.unwrap() {
+                self.after = Ack { epoch: envelope.epoch, seq: envelope.seq };
+                self.orders.push(envelope.body);
+            }
+        }
+        &self.orders
+    }
+
+    /// Everything that was said about a request.
+    pub(crate) async fn outcomes(&mut self, request: &str) -> Vec<ForgeOutcome> {
+        let mut outcomes = Vec::new();
+        for order in self.orders().await {
+            if let Order::ForgeOutcome { request: of, outcome } = order
+                && of == request
+            {
+                outcomes.push(outcome.clone());
+            }
+        }
+        outcomes
+    }
+
+    async fn nth(&mut self, request: &str, nth: usize) -> ForgeOutcome {
+        let begun = std::time::Instant::now();
+        loop {
+            if let Some(outcome) = self.outcomes(request).await.get(nth) {
+                return outcome.clone();
+            }
+            assert!(begun.elapsed() < PATIENCE, "{request}: {:?}", self.orders);
+        }
+    }
+
+    pub(crate) async fn first(&mut self, request: &str) -> ForgeOutcome {
+        self.nth(request, 0).await
+    }
+
+    /// What came of a question, after "people are asked".
+    pub(crate) async fn decision(&mut self, request: &str) -> ForgeOutcome {
+        self.nth(request, 1).await
+    }
+
+    /// The newest card that alpha has of an approval.
+    pub(crate) async fn card(&mut self, id: &ApprovalId) -> ApprovalCard {
+        let cards = self.orders().await.iter().rev().filter_map(|order| match order {
+            Order::Approval(card) if card.approval.id == *id => Some(ApprovalCard::clone(card)),
+            _ => None,
+        });
+        cards.into_iter().next().unwrap()
+    }
+
+    /// A message in chat, once it is as it should be.
+    pub(crate) async fn message(&self, key: &str, fits: impl Fn(&Message) -> bool) -> Message {
+        let found = || self.chat.0.lock().unwrap().get(key).filter(|message| fits(message)).cloned();
+        self.until(|| found().is_some()).await;
+        found().unwrap()
+    }
+
+    pub(crate) async fn until(&self, come: impl Fn() -> bool) {
+        let begun = std::time::Instant::now();
+        while !come() {
+            assert!(begun.elapsed() < PATIENCE, "it never came true");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    fn digest(&self, id: &ApprovalId) -> Digest {
+        let text = self.sql(&format!("SELECT digest FROM approval_requests WHERE id = '{id}'"));
+        serde_json::from_value(text.into()).unwrap()
+    }
+
+    pub(crate) fn state(&self, id: &ApprovalId) -> String {
+        self.sql(&format!("SELECT state FROM approval_requests WHERE id = '{id}'"))
+    }
+
+    /// The first column of the first row, read beside the bot.
+    pub(crate) fn sql(&self, sql: &str) -> String {
+        let c = qd_sqlite::read_only(&self.dir.path().join("bot.db")).unwrap();
+        let value = c.query_row(sql, [], |row| row.get::<_, rusqlite::types::Value>(0)).unwrap();
+        match value {
+            rusqlite::types::Value::Text(text) => text,
+            rusqlite::types::Value::Integer(number) => number.to_string(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The trail, a line per row: kind, actor, text.
+    pub(crate) fn trail(&self) -> String {
+        let c = qd_sqlite::read_only(&self.dir.path().join("bot.db")).unwrap();
+        let segments = qd_audit::segments_beside(&self.dir.path().join("bot.db"));
+        let report = qd_audit::verify(&c, &segments, &[], &[]).unwrap();
+        assert!(report.fault.is_none(), "{report}");
+        let mut rows =
+            c.prepare("SELECT kind, actor, payload ->> 'text' FROM audit_chain ORDER BY seq").unwrap();
+        let line = |row: &rusqlite::Row<'_>| -> rusqlite::Result<String> {
+            let actor: String = row.get(1)?;
+            let actor = if actor.starts_with("person:") { "a person".to_owned() } else { actor };
+            Ok(format!("{} {actor}: {}", row.get::<_, String>(0)?, row.get::<_, String>(2)?))
+        };
+        let lines: Vec<String> = rows.query_map([], line).unwrap().map(Result::unwrap).collect();
+        lines.join("\n")
+    }
+}
+
+pub(crate) fn alpha() -> InstanceName {
+    "alpha".parse().unwrap()
+}
