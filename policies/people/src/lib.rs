@@ -27,3 +27,5 @@ pub use person::{Identity, IllegalState, Profile, Scope, State, StateEvent};
 pub use schema::SCHEMA;
 pub use seed::{Seed, Seeded};
 pub use tokens::TokenKind;
+/// What every verb works on. Re-exported, so that a [`Host`] needs not name who reads the tables.
+pub use rusqlite::Connection;
