@@ -121,6 +121,9 @@ pub(super) fn can_ask() -> bool {
 /// Asks for a new passphrase, twice.
 pub(super) fn ask_new(whose: &str) -> Result<SecretString, UserError> {
     let first = ask(&format!("New passphrase of {whose} (at least {} characters): ", qd_people::LEAST_CHARACTERS))?;
+    if first.expose_secret().is_empty() {
+        return Ok(first);
+    }
     let second = ask("The same again: ")?;
     if first.expose_secret() == second.expose_secret() {
         Ok(first)
