@@ -75,6 +75,9 @@ pub(super) async fn able(client: &mut Client, person: &PersonId) -> Result<(), U
         fleet_answer(client.send(Method::GET, "/fleet/people", Vec::new()).await.map_err(explain)?)?;
     match people.iter().find(|known| known.id == *person) {
         Some(known) if known.has_passphrase => Ok(()),
+        Some(known) if known.state == "disabled" || known.state == "removed" => {
+            Err(UserError::failed(format!("{person} is shut out: quarterdeck person list shows who is not")))
+        }
         Some(known) if known.configured => Err(UserError::failed(format!(
             "{person} has no passphrase yet: open the link that quarterdeck up printed, or stop it and run \
              quarterdeck person passphrase"

@@ -96,8 +96,7 @@ async fn a_vote_needs_more_than_the_socket() {
     assert_eq!(send(&up.address, "POST /console/command", &form, "text=approvals").0, 303);
 
     project.ok(&["approve", "A-1"]);
-    let done = until(&mut client, "A-1", finished).await;
-    assert_eq!(done.sentence.is_empty(), false);
+    until(&mut client, "A-1", finished).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,7 +112,7 @@ async fn a_colleague_is_taken_in_and_shut_out_at_once() {
     http://ADDRESS/join?token=TOKEN
     At a terminal of this computer: quarterdeck person accept TOKEN, with what follows token=.
     ");
-    insta::assert_snapshot!(refusal(&project, &["approve", "A-1", "--as", "theo"]), @"quarterdeck: nothing is asked under A-1. quarterdeck approvals lists what waits");
+    insta::assert_snapshot!(refusal(&project, &["url", "--as", "theo"]), @"quarterdeck: theo has no passphrase yet: take up the invitation, or ask an owner for another one");
     let page_of_invitation = send(&up.address, &format!("GET /join?token={token}"), &[], "");
     assert!(page_of_invitation.0 == 200 && page_of_invitation.1.contains("Choose a passphrase"));
     insta::assert_snapshot!(project.ok(&["person", "accept", token]), @"Welcome, theo. Your passphrase is set: quarterdeck approve asks for it.");
@@ -148,12 +147,12 @@ async fn a_colleague_is_taken_in_and_shut_out_at_once() {
     assert_eq!(page(&up, &cookie), 401, "the session of the page ended");
     assert!(vote(&mut theo, &view).await.unwrap_err().starts_with("401"), "the session of the terminal ended");
     assert_eq!(session(&up.address, "theo"), None, "no new one is made");
-    insta::assert_snapshot!(refusal(&project, &["approve", "A-2", "--as", "theo"]), @"quarterdeck: nothing is asked under A-2. quarterdeck approvals lists what waits");
+    insta::assert_snapshot!(refusal(&project, &["url", "--as", "theo"]), @"quarterdeck: theo is shut out: quarterdeck person list shows who is not");
 
     let again = invite(&project, &["theo", "--again"]);
     assert_eq!(page(&up, &join(&up.address, &again)), 200, "who is taken back in signs in on the page");
     project.ok(&["person", "remove", "theo"]);
-    insta::assert_snapshot!(refusal(&project, &["person", "invite", "theo", "--again"]), @"quarterdeck: Theo: somebody who is removed can't be invited; erase them to make the name free, or choose another one.");
+    insta::assert_snapshot!(refusal(&project, &["person", "invite", "theo", "--again"]), @"quarterdeck: theo: somebody who is removed can't be invited; erase them to make the name free, or choose another one.");
     let export: serde_json::Value = serde_json::from_str(&project.ok(&["person", "export", "theo"])).unwrap();
     assert_eq!((&export["name"], &export["state"]), (&"Theo Lang".into(), &"removed".into()));
     insta::assert_snapshot!(project.ok(&["person", "erase", "theo"]), @"Everything that was stored about theo is deleted. The trail keeps a pseudonym.");
@@ -173,7 +172,7 @@ async fn only_an_owner_changes_people_and_the_last_one_stays() {
     assert_eq!(status, 403);
     insta::assert_snapshot!(String::from_utf8_lossy(&answer), @r#"{"type":"unproven","status":403,"detail":"A change of people needs proof of who you are.","hint":"Give your passphrase: quarterdeck person asks for it."}"#);
     insta::assert_snapshot!(bare(&project, &["person", "disable", "ines"]), @"quarterdeck: a passphrase is needed, and there is no terminal to ask in: use --passphrase-file FILE or QUARTERDECK_PASSPHRASE");
-    insta::assert_snapshot!(refusal(&project, &["person", "disable", "ines"]), @"quarterdeck: Ines is the last active owner: make somebody else owner first.");
+    insta::assert_snapshot!(refusal(&project, &["person", "disable", "ines"]), @"quarterdeck: ines is the last active owner: make somebody else owner first.");
     insta::assert_snapshot!(refusal(&project, &["person", "role", "ines", "viewer"]), @"quarterdeck: The roles of ines stand in the configuration: change them under [[people]].");
     insta::assert_snapshot!(refusal(&project, &["person", "disable", "nobody"]), @"quarterdeck: There is nobody called nobody: quarterdeck person list shows who there is.");
     insta::assert_snapshot!(refusal(&project, &["person", "link", "ines", "mail:ines"]), @r#"quarterdeck: "mail:ines" is not an identity: discord:USER-NUMBER, github:LOGIN or local:USER."#);
