@@ -64,6 +64,10 @@ impl Site {
     /// Starts the binary and waits until it answers.
     pub async fn start(&self, binary: &Path, args: &[&str]) -> Result<Running, Failure> {
         let (state, log) = (self.folder().join("state"), self.folder().join("log"));
+        let verb = Verb { binary: binary.to_owned(), folder: self.folder().to_owned(), state: state.clone() };
+        if !state.join("people.db").exists() {
+            verb.said(&["person", "passphrase"])?;
+        }
         // It takes a port of its own and says which: a port that was free a moment ago may be taken, even by a client
         // that tries it before anybody listens there.
         let address_file = state.join("address");
@@ -71,17 +75,15 @@ impl Site {
             std::fs::remove_file(&address_file)?;
         }
         let begun = Instant::now();
-        let child = Command::new(binary)
-            .current_dir(self.folder())
-            .args(args)
-            .env("QUARTERDECK__STATE__DIR", &state)
+        let child = verb
+            .command(args)
             .env("QUARTERDECK__WEB__LISTEN", "127.0.0.1:0")
             .env("QUARTERDECK__LOG__LEVEL", "error")
             .stdout(Stdio::null())
             .stderr(File::create(&log)?)
             .spawn()?;
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut running = Running { child, address: nowhere, state, ready: Duration::ZERO };
+        let mut running = Running { child, address: nowhere, state, verb, ready: Duration::ZERO };
         while begun.elapsed() < PATIENCE {
             let said = std::fs::read_to_string(&address_file).unwrap_or_default();
             if let Ok(address) = said.trim().parse()
@@ -106,20 +108,50 @@ async fn healthy(address: SocketAddr) -> bool {
     client.send(Method::GET, "/health", Vec::new()).await.is_ok_and(|(status, _)| status.is_success())
 }
 
+/// How verbs are called in the project's folder.
+struct Verb {
+    binary: PathBuf,
+    folder: PathBuf,
+    state: PathBuf,
+}
+
+impl Verb {
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        command
+            .current_dir(&self.folder)
+            .args(args)
+            .env("QUARTERDECK__STATE__DIR", &self.state)
+            .env("QUARTERDECK_PASSPHRASE", "correct horse battery staple");
+        command
+    }
+
+    /// Runs one to its end, and gives what it printed.
+    fn said(&self, args: &[&str]) -> Result<String, Failure> {
+        let output = self.command(args).output()?;
+        if !output.status.success() {
+            return Err(format!("{args:?}: {}", String::from_utf8_lossy(&output.stderr)).into());
+        }
+        Ok(String::from_utf8(output.stdout)?)
+    }
+}
+
 /// A process under measurement, killed when dropped.
 pub struct Running {
     child: Child,
     address: SocketAddr,
     state: PathBuf,
+    verb: Verb,
     /// From exec to the first good answer.
     pub ready: Duration,
 }
 
 impl Running {
-    /// A client over TCP, kept alive, with the person's token.
+    /// A client over TCP, kept alive, signed in as the person.
     pub fn client(&self) -> Result<Client, Failure> {
-        let token = std::fs::read_to_string(self.state.join("tokens/bench"))?.trim().to_owned();
-        Ok(Client::new(Target::Tcp(self.address), "alpha", Some(token)))
+        let link = self.verb.said(&["url", "--as", "bench"])?;
+        let token = link.trim().split_once("token=").map(|(_, token)| token.to_owned());
+        Ok(Client::new(Target::Tcp(self.address), "alpha", Some(token.ok_or("a link without a token")?)))
     }
 
     /// The embedded forge's repository.

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod audit;
+mod person;
 mod planning;
 mod policy;
 mod roster;
@@ -12,6 +13,7 @@ use qd_board::{Dependency, HitKind, PlanMode, Size, exchange::Format};
 use qd_types::{FeatureId, InstanceName, PersonId, RepositoryName, RunId, Stage};
 
 pub use audit::AuditVerb;
+pub use person::{Person, PersonVerb, UrlFlags};
 pub use planning::{ImportFlags, Plan, PlanVerb, ProjectFields, ProjectVerb};
 pub use policy::{Explain, PolicyVerb};
 pub use roster::{PreservedVerb, RepoVerb, TeamVerb};
@@ -135,6 +137,8 @@ pub enum Verb {
     /// The audit trail: proof that nothing was changed, and what led to what
     #[command(subcommand)]
     Audit(AuditVerb),
+    /// People: who may act, and what they may do
+    Person(Person),
     /// The configuration
     #[command(subcommand)]
     Config(ConfigVerb),
@@ -142,11 +146,7 @@ pub enum Verb {
     #[command(subcommand)]
     Policy(PolicyVerb),
     /// The link by which you sign in to the pages
-    Url {
-        /// As this person
-        #[arg(long = "as", value_name = "NAME")]
-        person: Option<PersonId>,
-    },
+    Url(UrlFlags),
     /// What this program is
     Version,
     /// Completions for a shell
@@ -491,6 +491,9 @@ pub struct Ballot {
     /// Why
     #[arg(long)]
     pub reason: Option<String>,
+    /// The passphrase is in this file; left out, QUARTERDECK_PASSPHRASE or the terminal is asked
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
 }
 
 /// What to do with the configuration.

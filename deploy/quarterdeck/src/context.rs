@@ -11,7 +11,6 @@ use qd_types::{InstanceName, Person, PersonId};
 use crate::{
     cli::Common,
     fleet::{FleetPlan, RepositoryPlan, TeamPlan, team_folder},
-    http::Tokens,
 };
 
 /// A message for people: what is wrong, and the way out.
@@ -236,19 +235,12 @@ pub fn team(common: &Common, loaded: &Loaded) -> Result<InstanceName, UserError>
     }
 }
 
-/// A client of the running team, speaking as `person` if one is named.
-pub fn client(common: &Common, loaded: &Loaded, person: Option<&PersonId>) -> Result<Client, UserError> {
+/// A client of the running team: with a session's token as the person whose it is, without one as the person at this
+/// computer.
+pub fn client(common: &Common, loaded: &Loaded, token: Option<String>) -> Result<Client, UserError> {
     let team = team(common, loaded)?;
     let known = loaded.config.teams.iter().find(|each| each.name == team);
     let id = known.map_or(&team, qd_config::Team::id);
     let socket = team_folder(&loaded.state_dir, id).join("api.sock");
-    let token = match person {
-        None => None,
-        Some(person) => {
-            let token =
-                Tokens::read(&loaded.state_dir, person).map_err(|error| UserError::from_error(&error))?;
-            Some(token.ok_or_else(|| UserError::failed(format!("nobody is known as {person} here")))?)
-        }
-    };
     Ok(Client::new(Target::Socket(socket), team.as_str(), token))
 }

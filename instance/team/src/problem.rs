@@ -57,6 +57,13 @@ pub(crate) fn forbidden(detail: impl Into<String>) -> Problem {
     problem("forbidden", 403, detail, Some("Ask somebody who may."))
 }
 
+/// Somebody votes who only claims to be who they are.
+pub(crate) fn unproven() -> Problem {
+    let hint = "In a terminal, quarterdeck approve and deny ask for your passphrase; in the browser, sign in with it at \
+                /sign-in.";
+    problem("unproven", 403, "A vote needs proof of who you are.", Some(hint))
+}
+
 /// What was sent can be read, and is wrong.
 pub(crate) fn invalid(detail: impl Into<String>) -> Problem {
     problem("invalid", 422, detail, Some("Correct it and try again."))

@@ -48,6 +48,8 @@ pub struct Caller {
     pub person: Person,
     /// `board`, `cli`, `console`.
     pub surface: String,
+    /// Whether they proved who they are, by passphrase or on a signed-in page. Without that nobody votes.
+    pub proven: bool,
 }
 
 /// Why a team does not start.
@@ -401,6 +403,9 @@ impl Team {
 
     /// Sends a person's word to the executor. `key` is the unique part of the approval's id.
     pub async fn vote(&self, caller: &Caller, key: &str, vote: CastVote) -> Answer<ApprovalView> {
+        if !caller.proven {
+            return Err(problem::unproven());
+        }
         let (reader, now) = (&caller.person.id, Timestamp::now());
         let row = self.store().inbox_row(reader, key, now).await.map_err(problem::from_store)?;
         let view = views::approval(row, &caller.person);

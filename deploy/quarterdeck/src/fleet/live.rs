@@ -9,6 +9,7 @@ use std::{
 use axum::{
     Router,
     extract::{OriginalUri, Request},
+    middleware,
     routing::any,
 };
 use qd_api::Problem;
@@ -22,7 +23,10 @@ use super::{
     FleetPlan,
     start::{self, Bot, FleetError},
 };
-use crate::http::{self, Guard};
+use crate::{
+    http::{self, Guard},
+    people::ballots,
+};
 
 /// A socket of the command line, and by what its team is known; none for the bot's.
 struct Socket {
@@ -64,7 +68,8 @@ impl Live {
         Self { plan, teams, trains, bot, guard, extra, router: RwLock::new(router), sockets }
     }
 
-    pub(super) fn teams(&self) -> Vec<Team> {
+    /// The teams, in the order of the configuration.
+    pub fn teams(&self) -> Vec<Team> {
         locked(&self.teams).clone()
     }
 
@@ -126,13 +131,15 @@ impl Live {
     /// Puts a plan in force: repositories and teams that are new start, teams that are gone end, all others take over
     /// what can be taken over while they work.
     pub(super) async fn apply(self: &Arc<Self>, plan: &FleetPlan) -> Result<(), FleetError> {
+        let roster = self.guard.roster();
+        start::seed_people(roster, plan).await?;
         if let Some(bot) = &self.bot {
             for repository in &plan.repositories {
                 bot.forge
                     .add_repository(&repository.name, Some(&repository.source), &repository.target)
                     .await?;
             }
-            bot.hub.set_rules(start::rules(plan)).await?;
+            bot.hub.set_rules(start::rules(plan, roster.active().await?)).await?;
         }
         let before = self.teams();
         let mut after = Vec::new();
@@ -197,7 +204,8 @@ fn router(teams: &[Team], bot: Option<&Bot>) -> Router {
     if let Some(bot) = bot {
         let commands: Arc<dyn Commands> = Arc::new(bot.hub.clone());
         let names = teams.iter().map(|team| team.name().to_string()).collect();
-        router = router.merge(qd_console::router(bot.console.clone(), commands, names));
+        let console = qd_console::router(bot.console.clone(), commands, names);
+        router = router.merge(console.layer(middleware::from_fn(ballots::proven)));
     }
     // A team or a version that is not there: a program asks, so a problem answers, and no page.
     router = router.route("/teams/{team}/api/{*path}", any(no_such_api));

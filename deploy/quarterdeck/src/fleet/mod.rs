@@ -7,6 +7,7 @@ mod plan;
 mod reload;
 mod start;
 
+pub use live::Live;
 pub use plan::{FleetPlan, RepositoryPlan, TeamPlan, team_folder};
 pub use reload::Reloader;
 pub use start::{Fleet, Roles};

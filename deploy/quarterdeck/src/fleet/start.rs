@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     io,
     net::SocketAddr,
-    sync::{Arc, RwLock},
+    sync::{Arc, OnceLock, RwLock},
     time::Duration,
 };
 
@@ -14,13 +14,17 @@ use qd_console::Console;
 use qd_forge_local::{Imported, LocalForge, LocalForgeError};
 use qd_git::Git;
 use qd_hub::{Hub, HubError};
+use qd_people::{PeopleError, TokenKind};
 use qd_team::{RepositoryOptions, Team, TeamError, TeamOptions, Trains, Uplink};
-use qd_types::{InstanceName, Person};
+use qd_types::{InstanceName, Person, PersonId};
 use qd_worktrees::{GitWorktrees, RepositorySpec, WorktreeError};
 use tokio::task::JoinSet;
 
 use super::{FleetPlan, TeamPlan, link::InProcess, live::Live};
-use crate::http::{self, Guard, TokenError, Tokens};
+use crate::{
+    http::{self, Guard},
+    people::{self, Desk, Roster, pages},
+};
 
 /// How often the embedded forge looks whether its source check-outs have something new.
 const IMPORT: Duration = Duration::from_secs(2);
@@ -52,9 +56,9 @@ pub enum FleetError {
     /// Worktrees.
     #[error("the team's worktrees can't be opened")]
     Worktrees(#[from] WorktreeError),
-    /// Tokens.
-    #[error(transparent)]
-    Tokens(#[from] TokenError),
+    /// People.
+    #[error("people can't be had: {0}")]
+    People(#[from] PeopleError),
     /// An address or a socket.
     #[error("{place} can't be served")]
     Serve {
@@ -98,12 +102,15 @@ pub struct Bot {
 impl Fleet {
     /// Starts what `roles` names. `extra` are routes beside the pages and the API.
     pub async fn start(plan: &FleetPlan, roles: &Roles, extra: Router) -> Result<Self, FleetError> {
-        let me = plan.people.iter().find(|person| person.id == plan.me).cloned();
-        let me: Person = me.ok_or_else(|| FleetError::Nobody(plan.me.to_string()))?;
-        let tokens = Tokens::open(&plan.state, &plan.people)?;
+        if !plan.people.iter().any(|person| person.id == plan.me) {
+            return Err(FleetError::Nobody(plan.me.to_string()));
+        }
+        let roster =
+            if roles.bot { Roster::hold(&plan.state).await? } else { Roster::beside(&plan.state).await? };
+        seed_people(&roster, plan).await?;
         let mut tasks = JoinSet::new();
         let shared = Arc::new(RwLock::new(plan.clone()));
-        let bot = if roles.bot { Some(start_bot(plan, &shared, &mut tasks).await?) } else { None };
+        let bot = if roles.bot { Some(start_bot(plan, &shared, &roster, &mut tasks).await?) } else { None };
         if bot.is_none() {
             seed(plan).await?;
         }
@@ -119,9 +126,13 @@ impl Fleet {
             .await
             .map_err(|source| FleetError::Serve { place: place.clone(), source })?;
         let address = listener.local_addr().map_err(|source| FleetError::Serve { place, source })?;
-        let guard = Guard::new(tokens, me, address.port());
-        write_address(plan, address)?;
+        let boards = Arc::new(OnceLock::new());
+        let desk = Desk { roster, address, live: Arc::clone(&boards) };
+        let extra = extra.merge(people::routes(desk.clone()));
+        let guard = Guard::new(desk, plan.me.clone());
         let live = Arc::new(Live::new(shared, teams, trains, bot, guard.clone(), extra));
+        // Set once, here.
+        boards.get_or_init(|| Arc::downgrade(&live));
         tasks.spawn(http::serve_tcp(listener, live.service(), guard));
         live.serve_sockets().await?;
         Ok(Self { address, live, tasks })
@@ -142,10 +153,17 @@ impl Fleet {
         self.live.bot()
     }
 
-    /// The link by which a person signs in.
-    pub fn sign_in(&self, person: &qd_types::PersonId) -> String {
-        let path = self.live.guard().sign_in_path(person).unwrap_or_else(|| "/".into());
-        format!("http://{}{path}", self.address)
+    /// A link by which a person signs in. With `kind` a session, it votes without a passphrase.
+    pub async fn sign_in(&self, person: &PersonId, kind: TokenKind) -> Result<String, PeopleError> {
+        let roster = self.live.guard().roster();
+        let token = roster.make_token(person, kind, "sign-in link", people::SIGNED_IN).await?;
+        Ok(pages::sign_in_url(self.address, &token))
+    }
+
+    /// A link by which a person who has no passphrase yet sets one. `None` if they have one.
+    pub async fn first_passphrase(&self, person: &PersonId) -> Result<Option<String>, PeopleError> {
+        let invitation = self.live.guard().roster().first_invitation(person).await?;
+        Ok(invitation.map(|token| pages::join_url(self.address, &token)))
     }
 
     /// Ends everything. What was under way goes on after the next start.
@@ -155,16 +173,46 @@ impl Fleet {
     }
 }
 
-/// For `quarterdeck url`, which may run while the fleet does.
-fn write_address(plan: &FleetPlan, address: SocketAddr) -> Result<(), FleetError> {
-    let path = plan.state.join("address");
-    std::fs::write(&path, address.to_string())
-        .map_err(|source| FleetError::Serve { place: path.display().to_string(), source })
+/// Brings people in line with the configuration.
+pub(super) async fn seed_people(roster: &Roster, plan: &FleetPlan) -> Result<(), PeopleError> {
+    let seeded = roster.seed(&plan.people).await?;
+    for person in seeded.kept_out {
+        tracing::warn!(%person, "is in the configuration, and was shut out: stays out");
+    }
+    for departure in seeded.left {
+        tracing::info!(person = %departure.person, "is not in the configuration any more: shut out");
+    }
+    Ok(())
+}
+
+/// Tells the bot who there is, after every change.
+async fn follow(roster: Roster, plan: Arc<RwLock<FleetPlan>>, hub: Hub) {
+    let Some(mut changes) = roster.changes() else { return };
+    let mut told = None;
+    while changes.changed().await.is_ok() {
+        match roster.active().await {
+            Ok(people) if told.as_ref() == Some(&people) => {}
+            Ok(people) => {
+                let plan = match plan.read() {
+                    Ok(plan) => plan.clone(),
+                    Err(poisoned) => poisoned.into_inner().clone(),
+                };
+                match hub.set_rules(rules(&plan, people.clone())).await {
+                    Ok(()) => told = Some(people),
+                    // Told again with the next change; until then it goes on with whom it knew.
+                    Err(error) => tracing::error!(%error, "the bot can't be told who there is"),
+                }
+            }
+            // The bot goes on with whom it knew, and takes no vote that this process did not let in.
+            Err(error) => tracing::error!(%error, "people can't be read"),
+        }
+    }
 }
 
 async fn start_bot(
     plan: &FleetPlan,
     shared: &Arc<RwLock<FleetPlan>>,
+    roster: &Roster,
     tasks: &mut JoinSet<()>,
 ) -> Result<Bot, FleetError> {
     let forge = LocalForge::open(&plan.forge_folder()).await?;
@@ -174,12 +222,13 @@ async fn start_bot(
     let console = Console::open(&plan.bot_folder().join("console.db"))?;
     let hub = Hub::open(
         &plan.bot_folder().join("bot.db"),
-        rules(plan),
+        rules(plan, roster.active().await?),
         Arc::new(forge.clone()),
         Arc::new(console.clone()),
     )
     .await?;
     tasks.spawn(hub.clone().run());
+    tasks.spawn(follow(roster.clone(), Arc::clone(shared), hub.clone()));
     tasks.spawn(import(Arc::clone(shared), forge.clone()));
     Ok(Bot { hub, console, forge })
 }
@@ -225,10 +274,10 @@ async fn import(plan: Arc<RwLock<FleetPlan>>, forge: LocalForge) {
     }
 }
 
-pub(crate) fn rules(plan: &FleetPlan) -> qd_core::Rules {
+pub(crate) fn rules(plan: &FleetPlan, people: Vec<Person>) -> qd_core::Rules {
     qd_core::Rules {
         teams: plan.teams.iter().map(|team| team.id.clone()).collect(),
-        people: plan.people.clone(),
+        people,
         solo: plan.solo,
         merge_quorum: plan.merge_quorum,
         merge_methods: plan

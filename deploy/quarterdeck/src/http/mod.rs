@@ -2,7 +2,6 @@
 //! established here, before anything else sees the request.
 
 mod sign_in;
-mod tokens;
 
 use std::{io, net::SocketAddr, os::unix::fs::PermissionsExt as _, path::Path};
 
@@ -12,8 +11,7 @@ use axum::{
 };
 use tokio::net::{TcpListener, UnixListener};
 
-pub use sign_in::{Door, Guard, home};
-pub use tokens::{TokenError, Tokens};
+pub use sign_in::{Door, Guard, home, same_origin};
 
 /// Longest path of a Unix socket on Linux, in bytes (`sun_path`, unix(7)).
 const MAX_SOCKET_PATH: usize = 107;

@@ -1,22 +1,23 @@
 //! Who calls. On the Unix socket it is the person whose computer it is, or whoever shows a token; on TCP a token is
-//! needed, as a header or as the cookie that the sign-in link sets. A page of another site can't act through it.
+//! needed, as a header or as the cookie that signing in sets. A page of another site can't act through it. A vote needs
+//! more: a session, which only a passphrase gives.
 
 use std::sync::Arc;
 
 use axum::{
     Extension, Router,
-    extract::{Query, Request, State},
+    extract::{Request, State},
     http::{HeaderMap, Method, StatusCode, Uri, header},
     middleware::{self, Next},
-    response::{Html, IntoResponse, Redirect, Response},
+    response::{IntoResponse, Redirect, Response},
     routing::get,
 };
 use qd_api::Problem;
+use qd_people::{PeopleError, State as PersonState, TokenKind};
 use qd_team::{Caller, ProblemResponse};
-use qd_types::{Person, PersonId};
-use serde::Deserialize;
+use qd_types::PersonId;
 
-use super::Tokens;
+use crate::people::{Desk, Roster, doors, pages, person_at};
 
 /// Which way a request came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,62 +35,79 @@ pub struct Guard {
 }
 
 struct Known {
-    tokens: Tokens,
-    me: Person,
+    desk: Desk,
+    me: PersonId,
     cookie: String,
 }
 
+/// What a request has to show.
+enum Shown {
+    Nothing,
+    /// A token, and the surface that it is shown on.
+    Token(String, &'static str),
+}
+
 impl Guard {
-    /// `me` is who the person at this computer is; `port` keeps the cookies of two fleets on one host apart.
-    pub fn new(tokens: Tokens, me: Person, port: u16) -> Self {
-        Self { inner: Arc::new(Known { tokens, me, cookie: format!("quarterdeck_{port}") }) }
+    /// `me` is who the person at this computer is. The port keeps the cookies of two fleets on one host apart.
+    pub fn new(desk: Desk, me: PersonId) -> Self {
+        let cookie = format!("quarterdeck_{}", desk.address.port());
+        Self { inner: Arc::new(Known { desk, me, cookie }) }
     }
 
-    /// The link by which a person signs in, relative to the address.
-    pub fn sign_in_path(&self, person: &PersonId) -> Option<String> {
-        self.inner.tokens.of(person).map(|token| format!("/sign-in?token={token}"))
+    /// People.
+    pub fn roster(&self) -> &Roster {
+        &self.inner.desk.roster
     }
 
-    fn by_header(&self, headers: &HeaderMap) -> Option<&Person> {
-        let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-        self.inner.tokens.person(value.strip_prefix("Bearer ")?)
+    /// The name of the cookie.
+    pub fn cookie(&self) -> &str {
+        &self.inner.cookie
     }
 
-    fn by_cookie(&self, headers: &HeaderMap) -> Option<&Person> {
-        let cookies = headers.get(header::COOKIE)?.to_str().ok()?;
-        let mine = cookies
-            .split(';')
-            .map(str::trim)
-            .find_map(|pair| pair.strip_prefix(self.inner.cookie.as_str())?.strip_prefix('='))?;
-        self.inner.tokens.person(mine)
+    fn shown(&self, headers: &HeaderMap, door: Door) -> Shown {
+        let text = |name| headers.get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
+        if let Some(value) = text(header::AUTHORIZATION) {
+            let surface = if door == Door::Socket { "cli" } else { "api" };
+            return Shown::Token(value.strip_prefix("Bearer ").unwrap_or(value).to_owned(), surface);
+        }
+        let mine = |pair: &str| Some(pair.trim().strip_prefix(self.cookie())?.strip_prefix('=')?.to_owned());
+        match text(header::COOKIE).and_then(|cookies| cookies.split(';').find_map(mine)) {
+            Some(token) if door == Door::Tcp => Shown::Token(token, "board"),
+            _ => Shown::Nothing,
+        }
+    }
+
+    /// Who it is; `None` if nobody is known by what was shown. People who are shut out are nobody.
+    async fn caller(&self, shown: Shown, door: Door, path: &str) -> Result<Option<Caller>, PeopleError> {
+        let known = match shown {
+            Shown::Token(token, surface) => self
+                .roster()
+                .by_token(&token)
+                .await?
+                .map(|signed_in| (signed_in.profile, surface, signed_in.kind == TokenKind::Session)),
+            Shown::Nothing if door == Door::Socket => {
+                let me = self.roster().find(&self.inner.me).await?;
+                me.filter(|me| me.state == PersonState::Active).map(|me| (me, "cli", false))
+            }
+            Shown::Nothing => None,
+        };
+        Ok(known.map(|(profile, surface, proven)| Caller {
+            person: person_at(&profile, path),
+            surface: surface.into(),
+            proven,
+        }))
     }
 }
 
-/// The router behind the door, with the sign-in link beside it.
+/// The router behind the door, with the ways to sign in beside it.
 pub(super) fn guarded(router: Router, guard: Guard) -> Router {
     Router::new()
-        .route("/sign-in", get(sign_in))
+        .route("/sign-in", get(pages::sign_in).post(pages::sign_in_with_passphrase))
+        .route("/join", get(pages::join).post(pages::take_up))
         .route("/health", get(|| async { "ok\n" }))
         .with_state(guard.clone())
+        .merge(doors(guard.inner.desk.clone()))
         .merge(router.layer(middleware::from_fn_with_state(guard, check)))
-}
-
-#[derive(Deserialize)]
-struct Token {
-    token: String,
-}
-
-async fn sign_in(State(guard): State<Guard>, Query(Token { token }): Query<Token>) -> Response {
-    if guard.inner.tokens.person(&token).is_none() {
-        return (StatusCode::FORBIDDEN, "This link is not valid any more. Start again from the terminal.\n")
-            .into_response();
-    }
-    let cookie =
-        format!("{}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age=2592000", guard.inner.cookie);
-    let headers = [(header::SET_COOKIE, cookie), (header::REFERRER_POLICY, "no-referrer".to_owned())];
-    // A redirect would be the same navigation that another site began, and a strict cookie would not be sent with it.
-    let page = "<!doctype html><meta charset=utf-8><meta http-equiv=refresh content=\"0;url=/\"><title>Quarterdeck</title><p><a href=\"/\">Go on</a>";
-    (headers, Html(page)).into_response()
 }
 
 async fn check(
@@ -100,35 +118,53 @@ async fn check(
 ) -> Response {
     let headers = request.headers();
     let asset = request.uri().path().starts_with("/assets/");
-    let person = match (guard.by_header(headers), door) {
-        (Some(person), _) => Some((person.clone(), "api")),
-        (None, Door::Socket) => Some((guard.inner.me.clone(), "cli")),
-        (None, Door::Tcp) => match guard.by_cookie(headers) {
-            Some(_) if is_unsafe(request.method()) && !same_origin(headers) => {
-                return refuse("That came from another page.", "Open the board and try again.")
-                    .into_response();
-            }
-            Some(person) => Some((person.clone(), "board")),
-            None => None,
-        },
-    };
-    match person {
-        Some((person, surface)) => {
-            request.extensions_mut().insert(person.clone());
-            request.extensions_mut().insert(Caller { person, surface: surface.into() });
-            next.run(request).await
-        }
-        None if asset => next.run(request).await,
-        None => unknown(request.uri(), headers),
+    if asset {
+        return next.run(request).await;
     }
+    let shown = guard.shown(headers, door);
+    let by_cookie = matches!(shown, Shown::Token(_, "board"));
+    let caller = match guard.caller(shown, door, request.uri().path()).await {
+        Ok(caller) => caller,
+        Err(error) => {
+            tracing::error!(%error, "nobody can be let in");
+            return refuse(
+                503,
+                "unavailable",
+                "Who you are can't be looked up.",
+                "The fleet's log says why.",
+            );
+        }
+    };
+    let Some(caller) = caller else { return unknown(&guard, door, request.uri(), headers) };
+    if by_cookie && is_unsafe(request.method()) {
+        if !same_origin(headers) {
+            let hint = "Open the board and try again.";
+            return refuse(403, "forbidden", "That came from another page.", hint);
+        }
+        // A vote of a page that is not signed in with a passphrase would be refused: the way there is shown at once.
+        if !caller.proven && request.uri().path().ends_with("/do/vote") {
+            return Redirect::to(&format!("/sign-in?next={}", came_from(headers))).into_response();
+        }
+    }
+    request.extensions_mut().insert(caller.person.clone());
+    request.extensions_mut().insert(caller);
+    next.run(request).await
 }
 
 fn is_unsafe(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD)
 }
 
+/// The path of the page that a form was on, as a value in an address.
+fn came_from(headers: &HeaderMap) -> String {
+    let referer = headers.get(header::REFERER).and_then(|value| value.to_str().ok());
+    let page = referer.and_then(|text| text.parse::<Uri>().ok());
+    let path = page.and_then(|uri| uri.path_and_query().map(ToString::to_string));
+    crate::verbs::encoded(path.as_deref().unwrap_or("/"))
+}
+
 /// Whether the browser says that the request comes from our own page. Anything else is a no.
-fn same_origin(headers: &HeaderMap) -> bool {
+pub fn same_origin(headers: &HeaderMap) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     match (text("sec-fetch-site"), text("origin"), text("host")) {
         (Some(site), _, _) => site == "same-origin",
@@ -141,30 +177,32 @@ fn same_origin(headers: &HeaderMap) -> bool {
     }
 }
 
-fn refuse(detail: &str, hint: &str) -> ProblemResponse {
-    let (kind, hint) = ("forbidden".into(), Some(hint.into()));
-    ProblemResponse(Problem { kind, status: 403, detail: detail.into(), hint })
+fn refuse(status: u16, kind: &str, detail: &str, hint: &str) -> Response {
+    let (kind, hint) = (kind.into(), Some(hint.into()));
+    ProblemResponse(Problem { kind, status, detail: detail.into(), hint }).into_response()
 }
 
-fn unknown(uri: &Uri, headers: &HeaderMap) -> Response {
+fn unknown(guard: &Guard, door: Door, uri: &Uri, headers: &HeaderMap) -> Response {
+    if door == Door::Socket && !headers.contains_key(header::AUTHORIZATION) {
+        let detail = format!("{} is shut out.", guard.inner.me);
+        return refuse(
+            403,
+            "forbidden",
+            &detail,
+            "An owner lets people in: quarterdeck person invite --again.",
+        );
+    }
     let wants_page = headers
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|accept| accept.contains("text/html"));
     if wants_page {
-        let page = "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
-                    <title>Quarterdeck: sign in</title><h1>Who are you?</h1>\
-                    <p>Open the sign-in link that the terminal shows, or run <code>quarterdeck url</code>.";
-        return (StatusCode::UNAUTHORIZED, Html(page)).into_response();
+        let next = uri.path_and_query().map_or("/", |path| path.as_str());
+        return pages::sign_in_page(StatusCode::UNAUTHORIZED, next, None);
     }
     tracing::debug!(path = uri.path(), "a request without a token");
-    ProblemResponse(Problem {
-        kind: "unauthorized".into(),
-        status: 401,
-        detail: "A token is needed.".into(),
-        hint: Some("Authorization: Bearer TOKEN; quarterdeck url shows it.".into()),
-    })
-    .into_response()
+    let hint = "Authorization: Bearer TOKEN; quarterdeck url shows one.";
+    refuse(401, "unauthorized", "A token is needed.", hint)
 }
 
 /// The first page there is.

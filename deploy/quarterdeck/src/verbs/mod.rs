@@ -8,10 +8,12 @@ mod exchange;
 mod feature;
 mod init;
 mod operation;
+mod person;
 mod plan;
 mod policy;
 mod preserved;
 mod project;
+mod proof;
 mod recurring;
 mod roster;
 mod run;
@@ -22,11 +24,14 @@ mod vote;
 use std::process::ExitCode;
 
 use clap::CommandFactory as _;
-use qd_api::ClientError;
+use hyper::Method;
+use qd_api::{Client, ClientError, Problem, Target};
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     cli::{Cli, Verb},
     context::{self, UserError},
+    fleet::team_folder,
     say,
 };
 
@@ -71,7 +76,8 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, UserError> {
         Verb::Audit(verb) => audit::audit(&common, verb)?,
         Verb::Config(verb) => config::config(&common, verb).await?,
         Verb::Policy(verb) => return policy::policy(&common, verb),
-        Verb::Url { person } => up::url(&common, person)?,
+        Verb::Person(person) => person::person(&common, person).await?,
+        Verb::Url(flags) => up::url(&common, flags).await?,
         Verb::Version => version(common.json),
         Verb::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "quarterdeck", &mut std::io::stdout());
@@ -132,8 +138,46 @@ fn connect(common: &crate::cli::Common) -> Result<qd_api::Client, UserError> {
     context::client(common, &loaded, None)
 }
 
+/// A client of the fleet itself: of the process that runs the bot, or else of any that serves a team.
+async fn fleet_client(loaded: &qd_config::Loaded, token: Option<&str>) -> Result<Client, UserError> {
+    let teams = loaded.config.teams.iter().map(|team| team_folder(&loaded.state_dir, team.id()));
+    let folders = std::iter::once(loaded.state_dir.join("bot")).chain(teams);
+    let mut last = None;
+    for folder in folders {
+        let target = Target::Socket(folder.join("api.sock"));
+        let mut client = Client::new(target.clone(), "", token.map(str::to_owned));
+        match client.send(Method::GET, "/health", Vec::new()).await {
+            Ok(_) => return Ok(client),
+            Err(error) => last = last.or(Some(error)),
+        }
+    }
+    Err(last.map_or_else(|| UserError::failed("no team is configured here"), explain))
+}
+
+/// A question to the fleet itself.
+async fn fleet_post<B: Serialize, T: DeserializeOwned>(
+    client: &mut Client,
+    path: &str,
+    body: &B,
+) -> Result<T, UserError> {
+    let body = serde_json::to_vec(body).map_err(|error| UserError::from_error(&error))?;
+    fleet_answer(client.send(Method::POST, path, body).await.map_err(explain)?)
+}
+
+/// What the fleet itself answered.
+fn fleet_answer<T: DeserializeOwned>(
+    (status, bytes): (hyper::StatusCode, impl AsRef<[u8]>),
+) -> Result<T, UserError> {
+    let unreadable = |error: serde_json::Error| UserError::from_error(&error);
+    if status.is_success() {
+        return serde_json::from_slice(bytes.as_ref()).map_err(unreadable);
+    }
+    let problem: Problem = serde_json::from_slice(bytes.as_ref()).map_err(unreadable)?;
+    Err(explain(ClientError::Problem { problem }))
+}
+
 /// A text as a part of an address.
-fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => char::from(byte).to_string(),

@@ -1,18 +1,20 @@
-//! `up`, `instance`, `bot`: running a fleet, or a part of it, until Ctrl-C. `url`: how to reach one that runs.
+//! `up`, `instance`, `bot`: running a fleet, or a part of it, until Ctrl-C. `url`: how to sign in to one that runs.
 
 use std::{sync::Arc, time::Duration};
 
 use axum::{Extension, Router, http::StatusCode, response::IntoResponse, routing::post};
+use qd_people::TokenKind;
 use qd_types::{InstanceName, PersonId};
 use tokio::{io::BufReader, sync::Mutex};
 
 use super::Done;
 use crate::{
-    cli::Common,
+    cli::{Common, UrlFlags},
     context::{self, UserError},
     fleet::{Fleet, Reloader, Roles},
-    http::Tokens,
-    log, say,
+    log,
+    people::{ballots::WithoutVotes, words::Said},
+    say,
 };
 
 /// Ctrl-C ends within five seconds; what is not done by then is done after the next start.
@@ -53,7 +55,7 @@ async fn serve(
     let fleet = Fleet::start(&plan, &roles, extra).await.map_err(|error| UserError::from_error(&error))?;
     reloader.lock().await.attach(&fleet);
     say::line(&format!("Quarterdeck runs at http://{}", fleet.address));
-    say::line(&format!("Sign in as {}: {}", plan.me, fleet.sign_in(&plan.me)));
+    welcome(&fleet, &plan.me).await;
     if !roles.bot {
         say::line("No bot runs here: pull requests and approvals wait until it does (quarterdeck up).");
     }
@@ -67,12 +69,13 @@ async fn serve(
     }
     let terminal = fleet.bot().filter(|_| console).map(|bot| {
         let person = plan.people.iter().find(|person| person.id == plan.me).cloned();
-        let (console, hub) = (bot.console.clone(), bot.hub.clone());
+        let console = bot.console.clone();
+        let commands = Arc::new(WithoutVotes(Arc::new(bot.hub.clone())));
         tokio::spawn(async move {
             let Some(person) = person else { return };
             let input = BufReader::new(tokio::io::stdin());
             let ended =
-                qd_console::terminal::run(console, Arc::new(hub), person, input, tokio::io::stdout()).await;
+                qd_console::terminal::run(console, commands, person, input, tokio::io::stdout()).await;
             if let Err(error) = ended {
                 tracing::warn!(%error, "the terminal's console ended");
             }
@@ -112,16 +115,36 @@ async fn reload(Extension(reloader): Extension<Arc<Mutex<Reloader>>>) -> axum::r
     }
 }
 
-pub(super) fn url(common: &Common, person: Option<PersonId>) -> Done {
-    let sources = context::sources(common)?;
-    let loaded = context::load(&sources)?;
-    let person = person.map_or_else(|| context::me(&loaded, &sources.env), Ok)?;
-    let token = Tokens::read(&loaded.state_dir, &person).map_err(|error| UserError::from_error(&error))?;
-    let address = std::fs::read_to_string(loaded.state_dir.join("address"));
-    let (Some(token), Ok(address)) = (token, address) else {
-        return Err(UserError::failed("nothing has run here yet. Start it with: quarterdeck up"));
+/// How the person at this computer gets in, and how they come to vote.
+async fn welcome(fleet: &Fleet, me: &PersonId) {
+    match fleet.sign_in(me, TokenKind::Token).await {
+        Ok(link) => say::line(&format!("Sign in as {me}: {link}")),
+        // Another process keeps people: it makes the links.
+        Err(error) => say::line(&format!("Sign in as {me} with: quarterdeck url ({error})")),
+    }
+    match fleet.first_passphrase(me).await {
+        Ok(None) => {}
+        Ok(Some(link)) => {
+            say::line(&format!("{me} has no passphrase yet, and votes need one. Set it: {link}"));
+        }
+        Err(error) => tracing::warn!(%error, "whether there is a passphrase can't be told"),
+    }
+}
+
+pub(super) async fn url(common: &Common, asked: UrlFlags) -> Done {
+    let (mut client, person) = match &asked.person {
+        None => {
+            let sources = context::sources(common)?;
+            let loaded = context::load(&sources)?;
+            let me = context::me(&loaded, &sources.env)?;
+            (super::fleet_client(&loaded, None).await?, me)
+        }
+        Some(person) => {
+            let proven = super::proof::prove(common, Some(person), asked.passphrase_file.as_deref()).await?;
+            (proven.fleet().await?, proven.person)
+        }
     };
-    let url = format!("http://{}/sign-in?token={token}", address.trim());
+    let Said { text: url } = super::fleet_post(&mut client, "/fleet/people/link", &()).await?;
     if common.json {
         say::json(&serde_json::json!({ "url": url, "person": person }));
     } else {

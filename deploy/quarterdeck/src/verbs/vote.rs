@@ -1,11 +1,11 @@
-//! `approvals`, `approve`, `deny`.
+//! `approvals`, `approve`, `deny`. A vote needs the passphrase.
 
 use qd_api::{ApprovalView, CastVote};
 
-use super::{Done, connect, explain};
+use super::{Done, connect, explain, proof};
 use crate::{
     cli::{Ballot, Common},
-    context::{self, UserError},
+    context::UserError,
     say,
 };
 
@@ -36,8 +36,7 @@ pub(super) async fn list(common: &Common) -> Done {
 }
 
 pub(super) async fn vote(common: &Common, ballot: Ballot, word: qd_types::Ballot) -> Done {
-    let loaded = context::load(&context::sources(common)?)?;
-    let mut client = context::client(common, &loaded, ballot.person.as_ref())?;
+    let mut client = connect(common)?;
     let approvals: Vec<ApprovalView> = client.get("approvals").await.map_err(explain)?;
     let wanted = ballot.id.rsplit('/').next().unwrap_or_default().to_ascii_uppercase();
     let fits = |view: &&ApprovalView| {
@@ -58,9 +57,13 @@ pub(super) async fn vote(common: &Common, ballot: Ballot, word: qd_types::Ballot
         }
         _ => return Err(UserError::usage(format!("several approvals fit {}: use the id", ballot.id))),
     };
+    let proven = proof::prove(common, ballot.person.as_ref(), ballot.passphrase_file.as_deref()).await?;
+    let mut client = proven.team(common)?;
     let cast = CastVote { ballot: word, digest: view.approval.digest.to_string(), reason: ballot.reason };
     let path = format!("approvals/{}/vote", view.approval.id.key());
-    let after: ApprovalView = client.post(&path, &cast).await.map_err(explain)?;
+    let after: Result<ApprovalView, _> = client.post(&path, &cast).await.map_err(explain);
+    proven.end().await;
+    let after = after?;
     if common.json {
         say::json(&after);
     } else {

@@ -59,5 +59,5 @@ fn tcp_needs_a_token_and_another_page_gets_nowhere() {
     let mode =
         |path: &str| std::fs::metadata(project.state().join(path)).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode("instances/alpha/api.sock"), 0o600);
-    assert_eq!(mode("tokens/ines"), 0o600);
+    assert_eq!(mode("people.db"), 0o600);
 }

@@ -62,10 +62,10 @@ impl Project {
         self.dir.path().join("state")
     }
 
-    /// The header by which a program shows that it acts for `person`, once a fleet has run.
+    /// The header by which a program shows that it acts for `person`, who proved it to the fleet that `up` started.
     pub fn token(&self, person: &str) -> String {
-        let token = std::fs::read_to_string(self.state().join("tokens").join(person)).unwrap();
-        format!("Authorization: Bearer {}", token.trim())
+        let token = std::fs::read_to_string(self.dir.path().join(format!("session.{person}"))).unwrap();
+        format!("Authorization: Bearer {token}")
     }
 
     /// The embedded forge's repository.
@@ -84,6 +84,7 @@ impl Project {
         }
         command
             .env("USER", "ines")
+            .env("QUARTERDECK_PASSPHRASE", PASSPHRASE)
             .env("XDG_STATE_HOME", self.dir.path().join("unused"))
             .env("QUARTERDECK__STATE__DIR", self.state())
             .env("QUARTERDECK__WEB__LISTEN", "127.0.0.1:0");
@@ -136,21 +137,29 @@ impl Project {
         command.stderr(std::fs::File::create(self.dir.path().join("up.log")).unwrap());
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let (mut address, mut sign_in) = (None, None);
+        let mut address = None;
         for line in lines.by_ref().map_while(Result::ok) {
             if let Some(rest) = line.strip_prefix("Quarterdeck runs at http://") {
                 address = Some(rest.to_owned());
             }
-            if let Some((_, link)) = line.split_once("Sign in as ines: ") {
-                sign_in = Some(link.to_owned());
+            if line.starts_with("Sign in as ines: ") {
                 break;
             }
         }
+        // The first start offers to set a passphrase, right below the link.
+        let offer = lines.by_ref().map_while(Result::ok).next();
         // The pipe stays open and is read to its end, or the fleet would stop at a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
         let log = std::fs::read_to_string(self.dir.path().join("up.log")).unwrap_or_default();
         let address = address.unwrap_or_else(|| panic!("up did not start: {log}"));
-        Up { child, address, sign_in: sign_in.unwrap_or_default(), state: self.state() }
+        if let Some((_, token)) = offer.as_deref().and_then(|line| line.split_once("/join?token=")) {
+            join(&address, token);
+        }
+        let session = session(&address, "ines").unwrap_or_else(|| panic!("ines can't sign in: {log}"));
+        std::fs::write(self.dir.path().join("session.ines"), &session).unwrap();
+        // The link that was printed ended when the passphrase was set; this one may vote.
+        let sign_in = format!("http://{address}/sign-in?token={session}");
+        Up { child, address, sign_in, session, state: self.state() }
     }
 }
 
@@ -159,7 +168,34 @@ pub struct Up {
     child: Child,
     pub address: String,
     pub sign_in: String,
+    session: String,
     state: PathBuf,
+}
+
+/// Everybody's passphrase.
+pub const PASSPHRASE: &str = "correct horse battery staple";
+
+/// Takes up an invitation on the page.
+pub fn join(address: &str, token: &str) -> String {
+    let (form, said) = (PASSPHRASE.replace(' ', "+"), format!("Origin: http://{address}"));
+    let headers = [said.as_str(), "Content-Type: application/x-www-form-urlencoded"];
+    let body = format!("token={token}&passphrase={form}&again={form}");
+    let (status, answer) = crate::door::send(address, "POST /join", &headers, &body);
+    assert_eq!(status, 200, "{answer}");
+    cookie(&answer).unwrap()
+}
+
+/// A session of somebody who signs in on the page with the passphrase; `None` if they are not let in.
+pub fn session(address: &str, person: &str) -> Option<String> {
+    let (form, said) = (PASSPHRASE.replace(' ', "+"), format!("Origin: http://{address}"));
+    let headers = [said.as_str(), "Content-Type: application/x-www-form-urlencoded"];
+    let body = format!("person={person}&passphrase={form}&next=%2F");
+    cookie(&crate::door::send(address, "POST /sign-in", &headers, &body).1)
+}
+
+fn cookie(answer: &str) -> Option<String> {
+    let line = answer.lines().find_map(|line| line.strip_prefix("set-cookie: "))?;
+    Some(line.split(';').next()?.split_once('=')?.1.to_owned())
 }
 
 impl Drop for Up {
@@ -170,12 +206,18 @@ impl Drop for Up {
 }
 
 impl Up {
-    /// A client on the team's socket, as `person` if one is named.
+    /// A client on the team's socket, signed in as ines, or as `person`.
     pub fn client(&self, team: &str, person: Option<&str>) -> Client {
+        let session = match person {
+            None => self.session.clone(),
+            Some(person) => session(&self.address, person).unwrap(),
+        };
+        self.socket(team, Some(session))
+    }
+
+    /// A client on the team's socket, with nothing but this user's id if there is no token.
+    pub fn socket(&self, team: &str, token: Option<String>) -> Client {
         let state = self.inside(&self.state);
-        let token = person.map(|person| {
-            std::fs::read_to_string(state.join("tokens").join(person)).unwrap().trim().to_owned()
-        });
         Client::new(Target::Socket(state.join("instances").join(team).join("api.sock")), team, token)
     }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, io::IsTerminal as _};
 
 use qd_api::{ApprovalView, CastVote};
 use qd_team::{Caller, Team};
-use qd_types::{Ballot, PersonId};
+use qd_types::Ballot;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader, Lines, Stdin},
     time::{Duration, timeout},
@@ -22,12 +22,10 @@ pub(super) struct Asking {
 }
 
 impl Asking {
-    pub(super) fn new(yes: bool, fleet: &Fleet, you: &PersonId) -> Self {
+    pub(super) fn new(yes: bool, port: u16, board: &str) -> Self {
         let interactive = !yes && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-        let port = fleet.address.port();
         let way = format!(
-            "Approve on the page: {}\nFrom another computer: ssh -L {port}:127.0.0.1:{port} THIS-HOST, then the same address.",
-            fleet.sign_in(you)
+            "Approve on the page: {board}\nFrom another computer: ssh -L {port}:127.0.0.1:{port} THIS-HOST, then the same address."
         );
         let terminal = interactive.then(|| BufReader::new(tokio::io::stdin()).lines());
         Self { yes, terminal, told: BTreeSet::new(), asked: None, way }

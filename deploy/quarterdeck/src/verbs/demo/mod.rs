@@ -12,6 +12,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration, time::Instant};
 
 use axum::Router;
 use qd_api::FeatureView;
+use qd_people::TokenKind;
 use qd_team::Caller;
 use qd_types::Stage;
 
@@ -52,8 +53,9 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<ExitCode, UserEr
     let scene = scene::lay(&root, &demo).await?;
     let roles = Roles { bot: true, teams: scene.plan.teams.iter().map(|team| team.name.clone()).collect() };
     let fleet = Fleet::start(&scene.plan, &roles, Router::new()).await.map_err(|error| failed(&error))?;
-    introduce(&fleet, &scene);
-    let requester = Caller { person: scene.requester.clone(), surface: "cli".into() };
+    let board = fleet.sign_in(&scene.you.id, TokenKind::Session).await.map_err(|error| failed(&error))?;
+    introduce(&scene, &board);
+    let requester = Caller { person: scene.requester.clone(), surface: "cli".into(), proven: true };
     let mut features = Vec::new();
     for new in &scene.features {
         let team = fleet.teams().into_iter().find(|team| team.name() == new.team);
@@ -65,7 +67,7 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<ExitCode, UserEr
         features.push((team.clone(), view.feature.id));
     }
     engine::why(&features).await?;
-    let outcome = watch(&fleet, &scene, &features, &demo, begun).await?;
+    let outcome = watch(&fleet, &scene, &features, &demo, &board, begun).await?;
     let graph = scene::graph(&fleet, &scene).await?;
     say::note("");
     say::note(&graph);
@@ -108,13 +110,16 @@ fn place(demo: &Demo) -> Result<Place, UserError> {
     }
 }
 
-fn introduce(fleet: &Fleet, scene: &scene::Scene) {
+fn introduce(scene: &scene::Scene, board: &str) {
     let you = &scene.you.id;
     say::note(&format!(
         "You are {you}, an owner. {} filed the features, so {you} decides.",
         scene.requester.id
     ));
-    say::note(&format!("Board: {}", fleet.sign_in(you)));
+    say::note(&format!("Board: {board}"));
+    say::note(
+        "In the demo that link and this terminal vote without a passphrase; your own fleet asks for one.",
+    );
     say::note("");
 }
 
@@ -124,11 +129,12 @@ async fn watch(
     scene: &scene::Scene,
     features: &[(qd_team::Team, qd_types::FeatureId)],
     demo: &Demo,
+    board: &str,
     begun: Instant,
 ) -> Result<Vec<summary::Ended>, UserError> {
-    let you = Caller { person: scene.you.clone(), surface: "cli".into() };
+    let you = Caller { person: scene.you.clone(), surface: "cli".into(), proven: true };
     let mut progress = progress::Progress::start(features.len());
-    let mut asking = ask::Asking::new(demo.yes, fleet, &scene.you.id);
+    let mut asking = ask::Asking::new(demo.yes, fleet.address.port(), board);
     let deadline = begun + Duration::from_secs(demo.wait * 60);
     loop {
         let mut views: Vec<FeatureView> = Vec::new();

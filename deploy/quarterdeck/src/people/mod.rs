@@ -1,0 +1,11 @@
+//! People in a running fleet: the database, who keeps it, the routes and the pages.
+
+pub mod ballots;
+mod host;
+pub mod pages;
+mod roster;
+mod routes;
+pub mod words;
+
+pub use roster::{Roster, SIGNED_IN, person_at};
+pub use routes::{Desk, doors, routes};

@@ -1,0 +1,316 @@
+//! Routes below `/fleet/people`, for the command line. Those that take a passphrase or an invitation stand before the
+//! door; changes need an owner who proved who they are.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock, Weak},
+};
+
+use axum::{
+    Extension, Json, Router,
+    extract::{Path, State, rejection::JsonRejection},
+    http::{HeaderMap, header},
+    routing::{get, post},
+};
+use jiff::SignedDuration;
+use qd_api::Problem;
+use qd_people::{By, Departure, Identity, People, PeopleError, Scope, TokenKind};
+use qd_team::{Caller, ProblemResponse};
+use qd_types::{IdError, PersonId, Role, Stage};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::de::DeserializeOwned;
+
+use super::{
+    Roster, pages,
+    roster::SIGNED_IN,
+    words::{
+        Accept, Accepted, ChangeLink, ChangeRole, Invite, Invited, NewPassphrase, PersonView, Said, Session,
+        SignIn,
+    },
+};
+use crate::fleet::Live;
+
+/// How long a session lasts that the command line asks for: as long as one verb may take.
+const ONE_VERB: SignedDuration = SignedDuration::from_mins(5);
+
+type Answer<T> = Result<Json<T>, ProblemResponse>;
+type Body<T> = Result<Json<T>, JsonRejection>;
+
+/// What the routes work with.
+#[derive(Clone)]
+pub struct Desk {
+    /// People.
+    pub roster: Roster,
+    /// Where the pages are.
+    pub address: SocketAddr,
+    /// The boards, once they are served.
+    pub live: Arc<OnceLock<Weak<Live>>>,
+}
+
+/// Before the door: who comes with a passphrase or an invitation.
+pub fn doors(desk: Desk) -> Router {
+    Router::new()
+        .route("/fleet/people/sessions", post(session))
+        .route("/fleet/people/accept", post(accept))
+        .route("/fleet/people/passphrase", post(passphrase))
+        .with_state(desk)
+}
+
+/// Behind the door.
+pub fn routes(desk: Desk) -> Router {
+    Router::new()
+        .route("/fleet/people", get(list).post(invite))
+        .route("/fleet/people/link", post(link_for_me))
+        .route("/fleet/people/sign-out", post(sign_out))
+        .route("/fleet/people/{person}/export", get(export))
+        .route("/fleet/people/{person}/role", post(role))
+        .route("/fleet/people/{person}/link", post(link))
+        .route("/fleet/people/{person}/disable", post(disable))
+        .route("/fleet/people/{person}/remove", post(remove))
+        .route("/fleet/people/{person}/erase", post(erase))
+        .with_state(desk)
+}
+
+pub(super) fn no(kind: &str, status: u16, detail: &str, hint: Option<&str>) -> ProblemResponse {
+    let (kind, detail, hint) = (kind.into(), detail.into(), hint.map(Into::into));
+    ProblemResponse(Problem { kind, status, detail, hint })
+}
+
+/// A sentence: a capital letter first, a full stop last.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str())
+}
+
+/// A no of the crate as a problem.
+pub(super) fn refused(error: &PeopleError) -> ProblemResponse {
+    use PeopleError as E;
+    let (kind, status) = match error {
+        E::NoSuch(_) => ("not-found", 404),
+        E::Passphrase | E::Invitation => ("forbidden", 403),
+        E::Throttled { .. } => ("throttled", 429),
+        E::Text { .. } | E::TooShort | E::TooLong => ("invalid", 422),
+        E::Hash(_) | E::Random(_) | E::Corrupt { .. } | E::Host(_) | E::Db(_) => {
+            tracing::error!(%error, "people could not be read or changed");
+            let detail = "People could not be read or changed.";
+            return no("internal", 500, detail, Some("The fleet's log says why."));
+        }
+        _ => ("refused", 409),
+    };
+    let text = error.to_string();
+    // A name keeps its letters.
+    let begins_with_a_word = matches!(
+        error,
+        E::NoSuch(_)
+            | E::Taken(_)
+            | E::NoOwner
+            | E::Configured(_)
+            | E::Text { .. }
+            | E::Invitation
+            | E::TooShort
+            | E::TooLong
+            | E::Passphrase
+    );
+    let text = if begins_with_a_word { sentence(&text) } else { format!("{text}.") };
+    no(kind, status, &text, None)
+}
+
+fn invalid(error: &IdError) -> ProblemResponse {
+    no("invalid", 422, &sentence(&error.to_string()), None)
+}
+
+fn body<T: DeserializeOwned>(body: Body<T>) -> Result<T, ProblemResponse> {
+    body.map(|Json(value)| value).map_err(|error| no("invalid", 422, &sentence(&error.to_string()), None))
+}
+
+/// The owner who asks, and proved it.
+fn owner(caller: &Caller) -> Result<By, ProblemResponse> {
+    if !caller.proven {
+        let hint = "Give your passphrase: quarterdeck person asks for it.";
+        return Err(no("unproven", 403, "A change of people needs proof of who you are.", Some(hint)));
+    }
+    if !caller.person.roles.contains(&Role::Owner) {
+        let detail = format!("Only an owner changes people, and {} is none.", caller.person.id);
+        return Err(no("forbidden", 403, &detail, Some("Ask an owner: quarterdeck person list shows them.")));
+    }
+    Ok(By::Person(caller.person.id.clone()))
+}
+
+async fn session(State(desk): State<Desk>, sent: Body<SignIn>) -> Answer<Session> {
+    let SignIn { person, passphrase } = body(sent)?;
+    let made = desk.roster.sign_in(&person, SecretString::from(passphrase), "terminal", ONE_VERB).await;
+    Ok(Json(Session { token: made.map_err(|error| refused(&error))? }))
+}
+
+async fn accept(State(desk): State<Desk>, sent: Body<Accept>) -> Answer<Accepted> {
+    let Accept { token, passphrase } = body(sent)?;
+    let profile = desk.roster.accept(token, SecretString::from(passphrase)).await;
+    Ok(Json(Accepted { person: profile.map_err(|error| refused(&error))?.id }))
+}
+
+async fn passphrase(State(desk): State<Desk>, sent: Body<NewPassphrase>) -> Answer<Said> {
+    let NewPassphrase { person, old, new } = body(sent)?;
+    let changed = desk.roster.change_passphrase(&person, old.into(), new.into()).await;
+    changed.map_err(|error| refused(&error))?;
+    Ok(Json(Said {
+        text: format!("{person} has another passphrase. Sessions and tokens from before ended."),
+    }))
+}
+
+async fn list(State(desk): State<Desk>) -> Answer<Vec<PersonView>> {
+    let profiles = desk.roster.list().await.map_err(|error| refused(&error))?;
+    Ok(Json(profiles.into_iter().map(PersonView::from).collect()))
+}
+
+/// A sign-in link for whoever asks: with proof it may vote, without it reads and works.
+async fn link_for_me(State(desk): State<Desk>, Extension(caller): Extension<Caller>) -> Answer<Said> {
+    let kind = if caller.proven { TokenKind::Session } else { TokenKind::Token };
+    let made = desk.roster.make_token(&caller.person.id, kind, "sign-in link", SIGNED_IN).await;
+    let token = made.map_err(|error| refused(&error))?;
+    Ok(Json(Said { text: pages::sign_in_url(desk.address, &token) }))
+}
+
+/// Ends the session or token that this is asked with.
+async fn sign_out(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+) -> Answer<Said> {
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if let Some(token) = bearer.and_then(|text| text.strip_prefix("Bearer ")) {
+        let ended = desk.roster.end_token(&caller.person.id, token.to_owned()).await;
+        ended.map_err(|error| refused(&error))?;
+    }
+    Ok(Json(Said { text: format!("{} is signed out.", caller.person.id) }))
+}
+
+async fn invite(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+    sent: Body<Invite>,
+) -> Answer<Invited> {
+    let by = owner(&caller)?;
+    let Invite { person, name, roles, again } = body(sent)?;
+    let scoped = |(scope, role): (String, Role)| Ok((scope.parse::<Scope>()?, role));
+    let roles = roles.into_iter().map(scoped).collect::<Result<Vec<_>, IdError>>();
+    let roles = roles.map_err(|error| invalid(&error))?;
+    let job = move |people: &People<'_>| {
+        if again {
+            people.invite_again(&person)
+        } else {
+            people.invite(&person, name.as_deref().unwrap_or(person.as_str()), &roles)
+        }
+    };
+    let invitation = desk.roster.change(by, job).await.map_err(|error| refused(&error))?;
+    let token = invitation.token.expose_secret().to_owned();
+    let url = pages::join_url(desk.address, &token);
+    Ok(Json(Invited { url, token, expires_at: invitation.expires_at }))
+}
+
+async fn role(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+    Path(person): Path<PersonId>,
+    sent: Body<ChangeRole>,
+) -> Answer<Said> {
+    let by = owner(&caller)?;
+    let ChangeRole { scope, role, take } = body(sent)?;
+    let scope: Scope = scope.parse().map_err(|error| invalid(&error))?;
+    let verb = if take { "does not have the role" } else { "has the role" };
+    let text = format!("{person} {verb} {role} in {scope} now.");
+    let job = move |people: &People<'_>| {
+        if take { people.take_role(&person, &scope, role) } else { people.give_role(&person, &scope, role) }
+    };
+    desk.roster.change(by, job).await.map_err(|error| refused(&error))?;
+    Ok(Json(Said { text }))
+}
+
+async fn link(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+    Path(person): Path<PersonId>,
+    sent: Body<ChangeLink>,
+) -> Answer<Said> {
+    let by = owner(&caller)?;
+    let ChangeLink { identity, unlink } = body(sent)?;
+    let identity: Identity = identity.parse().map_err(|error| invalid(&error))?;
+    let text = if unlink {
+        format!("{identity} is not linked to {person} any more.")
+    } else {
+        format!("{identity} is linked to {person}.")
+    };
+    let job = move |people: &People<'_>| {
+        if unlink { people.unlink(&person, &identity) } else { people.link(&person, &identity) }
+    };
+    desk.roster.change(by, job).await.map_err(|error| refused(&error))?;
+    Ok(Json(Said { text }))
+}
+
+async fn disable(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+    Path(person): Path<PersonId>,
+) -> Answer<Said> {
+    leave(&desk, &caller, person, |people, person| people.disable(person)).await
+}
+
+async fn remove(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+    Path(person): Path<PersonId>,
+) -> Answer<Said> {
+    leave(&desk, &caller, person, |people, person| people.remove(person)).await
+}
+
+async fn leave(
+    desk: &Desk,
+    caller: &Caller,
+    person: PersonId,
+    event: fn(&People<'_>, &PersonId) -> Result<Departure, PeopleError>,
+) -> Answer<Said> {
+    let by = owner(caller)?;
+    let theirs = responsible(desk, &person).await?;
+    let left = desk.roster.change_of(by, theirs, move |people| event(people, &person)).await;
+    Ok(Json(Said { text: left.map_err(|error| refused(&error))?.to_string() }))
+}
+
+/// What hangs on a person on the boards that are served here: features that are theirs to do.
+async fn responsible(desk: &Desk, person: &PersonId) -> Result<Vec<String>, ProblemResponse> {
+    let mut theirs = Vec::new();
+    let live = desk.live.get().and_then(Weak::upgrade);
+    for team in live.map(|live| live.teams()).unwrap_or_default() {
+        for view in team.features(None).await? {
+            let feature = &view.feature;
+            let open = !matches!(feature.stage, Stage::Done | Stage::Cancelled);
+            if open && feature.wanted.assignee.as_ref() == Some(person) {
+                theirs.push(format!("{}: {}", feature.id, feature.wanted.title));
+            }
+        }
+    }
+    Ok(theirs)
+}
+
+async fn erase(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+    Path(person): Path<PersonId>,
+) -> Answer<Said> {
+    let by = owner(&caller)?;
+    let text = format!("Everything that was stored about {person} is deleted. The trail keeps a pseudonym.");
+    let erased = desk.roster.change(by, move |people| people.erase(&person)).await;
+    erased.map_err(|error| refused(&error))?;
+    Ok(Json(Said { text }))
+}
+
+/// For an owner, and for the person themselves.
+async fn export(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+    Path(person): Path<PersonId>,
+) -> Answer<qd_people::Export> {
+    if !(caller.proven && caller.person.id == person) {
+        owner(&caller)?;
+    }
+    Ok(Json(desk.roster.export(&person).await.map_err(|error| refused(&error))?))
+}
