@@ -106,9 +106,16 @@ pub(crate) fn asked(
             effects.extend(file(state, standing, asking.filed));
             effects
         }
-        Err(
-            refusal @ (AskRefusal::Denied { .. } | AskRefusal::Expired { .. } | AskRefusal::Paused { .. }),
-        ) => vec![answer(&to, &request, ForgeOutcome::NotApproved { reason: refusal.to_string() })],
+        Err(AskRefusal::Expired { id }) => {
+            let reason = format!(
+                "Nobody decided in time on what this run asked for, and the attempt is over. A person can ask again: reopen {}",
+                id.key()
+            );
+            vec![answer(&to, &request, ForgeOutcome::NotApproved { reason })]
+        }
+        Err(refusal @ (AskRefusal::Denied { .. } | AskRefusal::Paused { .. })) => {
+            vec![answer(&to, &request, ForgeOutcome::NotApproved { reason: refusal.to_string() })]
+        }
         Err(refusal) => vec![answer(&to, &request, ForgeOutcome::Refused { reason: refusal.to_string() })],
     }
 }

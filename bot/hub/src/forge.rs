@@ -165,6 +165,7 @@ async fn merge(
     }
     hub.did_not(approval).await?;
     let spent = hub.authorise(approval, rebuilt, key).await?;
+    qd_failpoint::reached("authorised");
     forge.report_checks(&order.repository, &order.head, checks).await?;
     forge.merge(&spent, order).await
 }

@@ -34,10 +34,11 @@ impl Keeper {
     /// `instances` are the keys by which instances sign.
     pub(crate) fn new(rules: &Rules, key: Arc<SurfaceKey>, instances: &[(InstanceName, [u8; 32])]) -> Self {
         let mut people = Directory::default();
-        people.add_key(key.public(), KeyOwner::Bot);
         for (name, public) in instances {
             people.add_key(*public, KeyOwner::Instance(name.clone()));
         }
+        // Last: nobody else owns the bot's key.
+        people.add_key(key.public(), KeyOwner::Bot);
         for person in &rules.people {
             let account = Identity { service: "local".into(), account: person.id.to_string() };
             let known = Known { roles: person.roles.clone(), identities: vec![account], ..Known::default() };

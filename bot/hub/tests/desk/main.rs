@@ -227,18 +227,19 @@ async fn an_approved_push_is_used_up_when_its_run_goes_on() {
 
 #[tokio::test]
 async fn nobody_decided_in_time_and_a_person_opens_it_again() {
-    let mut hasty = rules();
-    hasty.approvals.decide_within = Duration::ZERO;
-    let mut fleet = Fleet::with(hasty).await;
+    let mut fleet = Fleet::new().await;
     let id = fleet.ask("A-1.1/ask").await;
-    fleet.rules = rules();
-    fleet.restart().await;
+    fleet.restart_after(13).await;
+    assert_eq!(fleet.state(&id), "requested");
+    let escalation = fleet.message(&format!("escalation:{}", id.key()), |_| true).await;
+    assert_snapshot!(escalation.text.replace(&id.key(), "KEY"), @"⏳ owner, reviewer: half of the time to decide is over. **Merge 4444444 into main** (A-1, alpha): approve KEY or deny KEY");
+    fleet.restart_after(12).await;
     let said = reason(fleet.decision("A-1.1/ask").await);
     assert_snapshot!(said.replace(&id.key(), "KEY"), @"Nobody decided in time. A person can ask again: reopen KEY");
     assert_eq!(fleet.state(&id), "expired");
     fleet.request("A-1.1/ask/1", Fleet::ask_merge(merge())).await;
     let said = reason(fleet.first("A-1.1/ask/1").await);
-    assert_snapshot!(said.replace(&id.key(), "KEY"), @"bot/KEY asked for this in this run, and nobody decided in time. This attempt is over; a person can open it again with `quarterdeck approvals reopen bot/KEY`, you can't.");
+    assert_snapshot!(said.replace(&id.key(), "KEY"), @"Nobody decided in time on what this run asked for, and the attempt is over. A person can ask again: reopen KEY");
 
     assert_snapshot!(fleet.says("olaf", "reopen A-1").await, @"You need the role owner or reviewer for this. You have: operator.");
     let said = fleet.says("ines", "reopen A-1").await;

@@ -238,10 +238,24 @@ impl Fleet {
 
     /// The process ends, and starts again.
     pub(crate) async fn restart(&mut self) {
+        self.stop().await;
+        self.start().await;
+    }
+
+    async fn stop(&mut self) {
         let (hub, running) = self.hub.take().unwrap();
         running.abort();
         let _ended = running.await;
         drop(hub);
+    }
+
+    /// The process ends, and starts again so many hours after people were asked.
+    pub(crate) async fn restart_after(&mut self, hours: u32) {
+        self.stop().await;
+        let c = rusqlite::Connection::open(self.dir.path().join("bot.db")).unwrap();
+        let back = "UPDATE approval_requests SET decide_from = decide_from - ?1 * 3600000";
+        c.execute(back, [hours]).unwrap();
+        drop(c);
         self.start().await;
     }
 

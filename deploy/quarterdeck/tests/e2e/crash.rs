@@ -97,4 +97,4 @@ macro_rules! killed_at {
 }
 
 // After each of the nine steps: see the matrix. These are between them.
-killed_at!(agent_started, repair, merged, pushed);
+killed_at!(agent_started, repair, authorised, merged, pushed);
