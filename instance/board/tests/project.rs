@@ -93,7 +93,7 @@ fn a_project_says_where_it_stands_and_what_endangers_it() {
     ! A-6 is past due.
     ! 85 of its 100 min are used.
     ! A-4 needs a person.
-    ! 1 feature has no size and count as m.
+    ! 1 feature has no size and counts as m.
     ");
 }
 
@@ -135,10 +135,10 @@ fn a_patch_changes_what_it_names() {
         (Some(2), None, Some(100), Some(5))
     );
     let refused = |text| patch(text).unwrap_err().to_string();
-    insta::assert_snapshot!(refused(r#"{"name":"other"}"#), @"");
-    insta::assert_snapshot!(refused(r#"{"slot":2}"#), @"");
-    insta::assert_snapshot!(refused(r#"{"slots":0}"#), @"");
-    insta::assert_snapshot!(refused(r#"{"milestones":[{"name":"a"},{"name":" a "}]}"#), @"");
+    insta::assert_snapshot!(refused(r#"{"name":"other"}"#), @"name: stays: features name the project by it");
+    insta::assert_snapshot!(refused(r#"{"slot":2}"#), @"project: unknown field `slot`, expected one of `name`, `goal`, `owner`, `milestones`, `teams`, `slots`, `budget`");
+    insta::assert_snapshot!(refused(r#"{"slots":0}"#), @"slots: is 0: take at least 1, or pause its features");
+    insta::assert_snapshot!(refused(r#"{"milestones":[{"name":"a"},{"name":" a "}]}"#), @r#"milestones: names "a" twice"#);
 }
 
 proptest! {

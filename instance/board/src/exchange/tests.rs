@@ -38,8 +38,8 @@ fn said(text: &str) -> String {
         let wanted = &item.wanted;
         let (epic, needs) = (&item.epic, &item.depends_on);
         let rest = serde_json::json!({
-            "p": wanted.priority, "size": wanted.size, "labels": wanted.labels, "due": wanted.due,
-            "milestone": wanted.milestone, "who": wanted.assignee, "text": wanted.description,
+            "due": wanted.due, "labels": wanted.labels, "milestone": wanted.milestone, "p": wanted.priority,
+            "size": wanted.size, "text": wanted.description, "who": wanted.assignee,
         });
         format!("{}: {} {} {epic:?} {needs:?} {rest}", item.place, item.stage, item.reference)
     };
