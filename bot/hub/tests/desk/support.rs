@@ -252,6 +252,10 @@ impl Fleet {
     /// The process ends, and starts again so many hours after people were asked.
     pub(crate) async fn restart_after(&mut self, hours: u32) {
         self.stop().await;
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "time passes behind the bot's back, not through its store"
+        )]
         let c = rusqlite::Connection::open(self.dir.path().join("bot.db")).unwrap();
         let back = "UPDATE approval_requests SET decide_from = decide_from - ?1 * 3600000";
         c.execute(back, [hours]).unwrap();

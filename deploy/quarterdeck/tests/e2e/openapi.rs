@@ -16,6 +16,17 @@ pub fn committed() -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
+/// With parameters by name: in which order they are described depends on what else is built.
+fn by_name(mut document: Value) -> Value {
+    let paths = document["paths"].as_object_mut().unwrap();
+    for operation in paths.values_mut().flat_map(|path| path.as_object_mut().unwrap().values_mut()) {
+        if let Some(parameters) = operation["parameters"].as_array_mut() {
+            parameters.sort_by_key(|parameter| parameter["name"].to_string());
+        }
+    }
+    document
+}
+
 /// What is wrong with `value` by the schema at `pointer` of the document.
 pub fn complaints(document: &Value, pointer: &str, value: &Value) -> Vec<String> {
     let schema = document.pointer(pointer).unwrap();
@@ -110,7 +121,11 @@ async fn openapi_is_what_a_running_fleet_answers() {
     }
     let contract = Contract { document: committed(), up, token: project.token("ines") };
 
-    assert_eq!(contract.ok("GET", "/openapi.json", "/openapi.json", ""), contract.document);
+    let described = contract.ok("GET", "/openapi.json", "/openapi.json", "");
+    assert!(
+        by_name(described) == by_name(contract.document.clone()),
+        "docs/src/reference/openapi.json is stale"
+    );
     let filed =
         r#"{"title":"Split","priority":1,"labels":["b","a"],"depends_on":["A-1@review"],"due":"2030-01-31"}"#;
     let (status, split) = contract.check("POST", "/features", "/features", JSON, filed);
