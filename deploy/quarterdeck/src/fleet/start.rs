@@ -15,7 +15,6 @@ use qd_forge_local::{Imported, LocalForge, LocalForgeError};
 use qd_git::Git;
 use qd_hub::{Hub, HubError};
 use qd_people::{PeopleError, TokenKind};
-use qd_sqlite::DbError;
 use qd_team::{RepositoryOptions, Team, TeamError, TeamOptions, Trains, Uplink};
 use qd_types::{InstanceName, Person, PersonId};
 use qd_worktrees::{GitWorktrees, RepositorySpec, WorktreeError};
@@ -174,12 +173,9 @@ impl Fleet {
     }
 }
 
-/// Brings people in line with the configuration. If another process keeps them, it does that.
+/// Brings people in line with the configuration.
 pub(super) async fn seed_people(roster: &Roster, plan: &FleetPlan) -> Result<(), PeopleError> {
-    let seeded = match roster.seed(&plan.people).await {
-        Err(PeopleError::Db(DbError::Locked { .. })) => return Ok(()),
-        other => other?,
-    };
+    let seeded = roster.seed(&plan.people).await?;
     for person in seeded.kept_out {
         tracing::warn!(%person, "is in the configuration, and was shut out: stays out");
     }

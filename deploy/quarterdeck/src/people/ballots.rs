@@ -8,8 +8,9 @@ use axum::{
     Extension, Form,
     body::{Body, to_bytes},
     extract::{FromRequest as _, Request},
+    http::header,
     middleware::Next,
-    response::{IntoResponse as _, Response},
+    response::{IntoResponse as _, Redirect, Response},
 };
 use qd_command::{Command, parse};
 use qd_core::chat::Commands;
@@ -57,6 +58,10 @@ pub async fn proven(Extension(caller): Extension<Caller>, request: Request, next
     let copy = Request::from_parts(parts.clone(), Body::from(bytes.clone()));
     match Form::<Typed>::from_request(copy, &()).await {
         Ok(Form(Typed { text })) if decides(&text) => {
+            let accept = parts.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+            if accept.is_some_and(|accept| accept.contains("text/html")) {
+                return Redirect::to("/sign-in?next=/console").into_response();
+            }
             let hint = "Sign in with your passphrase at /sign-in?next=/console, or use quarterdeck approve.";
             let refusal: ProblemResponse = no("unproven", 403, "A vote needs proof of who you are.", Some(hint));
             refusal.into_response()

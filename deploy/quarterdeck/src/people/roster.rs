@@ -24,7 +24,7 @@ use super::host::{CHAIN, Fleet};
 
 const MIGRATIONS: &[Migration] = &[qd_audit::SCHEMA, qd_people::SCHEMA];
 
-/// How long the bot waits for a process that has the file for the moment of a write.
+/// How long to wait for a process that has the file for the moment of a write.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a browser stays signed in.
@@ -41,15 +41,7 @@ impl Roster {
     /// Opens the file below `state` and keeps it, for the process that runs the bot.
     pub async fn hold(state: &Path) -> Result<Self, PeopleError> {
         let path = state.join("people.db");
-        let begun = tokio::time::Instant::now();
-        let db = loop {
-            match open(&path) {
-                Err(DbError::Locked { .. }) if begun.elapsed() < PATIENCE => {
-                    tokio::time::sleep(PATIENCE / 20).await;
-                }
-                other => break other?,
-            }
-        };
+        let db = open(&path, PATIENCE).await?;
         let roster = Self { path, held: Some(db) };
         roster.begin().await?;
         Ok(roster)
@@ -95,7 +87,7 @@ impl Roster {
     {
         match &self.held {
             Some(db) => db.write(job).await,
-            None => open(&self.path)?.write(job).await,
+            None => open(&self.path, PATIENCE).await?.write(job).await,
         }
     }
 
@@ -121,10 +113,15 @@ impl Roster {
         self.write(work).await
     }
 
-    /// Brings the file in line with the configuration.
+    /// Brings the file in line with the configuration. Where another process keeps it, that is for that one to do.
     pub async fn seed(&self, people: &[Person]) -> Result<Seeded, PeopleError> {
         let seeds: Vec<Seed> =
             people.iter().map(|person| Seed { id: person.id.clone(), roles: person.roles.clone() }).collect();
+        if self.held.is_none()
+            && matches!(open(&self.path, Duration::ZERO).await, Err(DbError::Locked { .. }))
+        {
+            return Ok(Seeded::default());
+        }
         self.change(By::Configuration, move |people| people.seed(&seeds)).await
     }
 
@@ -259,8 +256,17 @@ pub fn person_at(profile: &Profile, path: &str) -> Person {
     profile.person(&scopes)
 }
 
-fn open(path: &Path) -> Result<Db, DbError> {
-    let db = Db::open(path, MIGRATIONS)?;
+/// Opens the file, and waits so long for a process that has it for the moment of a write.
+async fn open(path: &Path, patience: Duration) -> Result<Db, DbError> {
+    let begun = tokio::time::Instant::now();
+    let db = loop {
+        match Db::open(path, MIGRATIONS) {
+            Err(DbError::Locked { .. }) if begun.elapsed() < patience => {
+                tokio::time::sleep(PATIENCE / 40).await;
+            }
+            other => break other?,
+        }
+    };
     fs::set_permissions(path, fs::Permissions::from_mode(0o600))
         .map_err(|source| DbError::Open { path: path.to_owned(), source: source.into() })?;
     Ok(db)

@@ -98,7 +98,15 @@ pub(super) fn refused(error: &PeopleError) -> ProblemResponse {
         }
         _ => ("refused", 409),
     };
-    no(kind, status, &sentence(&error.to_string()), None)
+    let text = error.to_string();
+    // A name keeps its letters.
+    let begins_with_a_word = matches!(
+        error,
+        E::NoSuch(_) | E::Taken(_) | E::NoOwner | E::Configured(_) | E::Text { .. } | E::Invitation | E::TooShort
+            | E::TooLong | E::Passphrase
+    );
+    let text = if begins_with_a_word { sentence(&text) } else { format!("{text}.") };
+    no(kind, status, &text, None)
 }
 
 fn invalid(error: &IdError) -> ProblemResponse {

@@ -40,7 +40,7 @@ fn state(common: &Common) -> Result<PathBuf, UserError> {
 
 /// Every chain below the state folder, of teams that are retired too.
 fn chains(state: &Path) -> Result<Vec<ChainFile>, UserError> {
-    let mut files = vec![state.join("bot").join("bot.db")];
+    let mut files = vec![state.join("bot").join("bot.db"), state.join("people.db")];
     if let Ok(teams) = std::fs::read_dir(state.join("instances")) {
         files.extend(teams.filter_map(Result::ok).map(|team| team.path().join("board.db")));
     }

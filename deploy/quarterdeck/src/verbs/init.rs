@@ -1,4 +1,5 @@
-//! `init`: looks at the repository in this folder and writes its configuration. Asks nothing.
+//! `init`: looks at the repository in this folder and writes its configuration. In a terminal it asks
+//! for the passphrase of the person's votes, before any agent runs.
 
 use std::path::Path;
 
@@ -6,11 +7,13 @@ use qd_config::{InitFacts, detect, template};
 use qd_git::Git;
 use qd_types::{PersonId, RepositoryName};
 use qd_worktrees::Obstacle;
+use secrecy::ExposeSecret as _;
 
-use super::Done;
+use super::{Done, proof};
 use crate::{
     cli::Common,
     context::{self, UserError},
+    people::Roster,
     say,
 };
 
@@ -48,9 +51,11 @@ pub(super) async fn init(common: &Common, force: bool) -> Done {
     };
     std::fs::write(&path, template(&facts))
         .map_err(|error| UserError::failed(format!("{} can't be written: {error}", path.display())))?;
+    let has_passphrase = passphrase(common, &facts.person).await?;
     if common.json {
         say::json(&serde_json::json!({
             "file": path,
+            "passphrase": has_passphrase,
             "checks": facts.checks.iter().map(|check| &check.command).collect::<Vec<_>>(),
             "agents": facts.agents.iter().map(|(name, _)| name).collect::<Vec<_>>(),
             "notes": obstacles.iter().map(told).collect::<Vec<_>>(),
@@ -75,8 +80,39 @@ pub(super) async fn init(common: &Common, force: bool) -> Done {
             say::line(&format!("Agents: {}. The first one works.", names.join(", ")));
         }
     }
+    if !has_passphrase {
+        say::line(&format!("{} has no passphrase yet, and votes need one: quarterdeck up says how.", facts.person));
+    }
     say::line("Next: quarterdeck up");
     Ok(())
+}
+
+/// Sets the person's first passphrase, if one is given and there is none. Says whether there is one.
+async fn passphrase(common: &Common, person: &PersonId) -> Result<bool, UserError> {
+    let sources = context::sources(common)?;
+    let loaded = context::load(&sources)?;
+    if !proof::nothing_runs(&loaded).await {
+        return Ok(true);
+    }
+    let given = match proof::given(None, sources.env.get(proof::VARIABLE))? {
+        None if common.json || !proof::can_ask() => None,
+        None => {
+            say::note("Approvals take a passphrase, so that no agent approves in your name. Enter alone: later.");
+            Some(proof::ask_new(person.as_str())?).filter(|typed| !typed.expose_secret().is_empty())
+        }
+        given => given,
+    };
+    let failed = |error: qd_people::PeopleError| UserError::from_error(&error);
+    let roster = Roster::beside(&loaded.state_dir).await.map_err(failed)?;
+    roster.seed(&context::plan(&loaded, &sources.env)?.people).await.map_err(failed)?;
+    let known = roster.find(person).await.map_err(failed)?.is_some_and(|known| known.has_passphrase);
+    match given {
+        Some(passphrase) if !known => {
+            roster.first_passphrase(person, passphrase).await.map_err(failed)?;
+            Ok(true)
+        }
+        _ => Ok(known),
+    }
 }
 
 /// What of the repository is in the way. What stops everything is an error with the command that mends it.

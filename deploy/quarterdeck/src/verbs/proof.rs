@@ -75,6 +75,9 @@ pub(super) async fn able(client: &mut Client, person: &PersonId) -> Result<(), U
         fleet_answer(client.send(Method::GET, "/fleet/people", Vec::new()).await.map_err(explain)?)?;
     match people.iter().find(|known| known.id == *person) {
         Some(known) if known.has_passphrase => Ok(()),
+        Some(known) if known.state == "disabled" || known.state == "removed" => {
+            Err(UserError::failed(format!("{person} is shut out: quarterdeck person list shows who is not")))
+        }
         Some(known) if known.configured => Err(UserError::failed(format!(
             "{person} has no passphrase yet: open the link that quarterdeck up printed, or stop it and run \
              quarterdeck person passphrase"
@@ -121,6 +124,9 @@ pub(super) fn can_ask() -> bool {
 /// Asks for a new passphrase, twice.
 pub(super) fn ask_new(whose: &str) -> Result<SecretString, UserError> {
     let first = ask(&format!("New passphrase of {whose} (at least {} characters): ", qd_people::LEAST_CHARACTERS))?;
+    if first.expose_secret().is_empty() {
+        return Ok(first);
+    }
     let second = ask("The same again: ")?;
     if first.expose_secret() == second.expose_secret() {
         Ok(first)

@@ -23,6 +23,7 @@ mod engine;
 mod exchange;
 mod matrix;
 mod openapi;
+mod people;
 mod planning;
 mod sse;
 mod stranger;

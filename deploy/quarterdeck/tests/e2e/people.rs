@@ -1,0 +1,210 @@
+//! People: taken in and shut out while the fleet runs, and nobody votes without proof of who they are.
+
+use qd_api::{ApprovalView, CastVote, Client, ClientError};
+use qd_types::Ballot;
+
+use crate::{
+    door::send,
+    support::{Project, Up, add, config, finished, join, open_approval, session, until},
+};
+
+fn project() -> Project {
+    let project = Project::new(&[("README.md", "# People\n")]);
+    std::fs::write(project.folder().join("quarterdeck.toml"), config("echo hello > hello.txt", None))
+        .unwrap();
+    project
+}
+
+fn refusal(project: &Project, args: &[&str]) -> String {
+    let output = project.run(args);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// Without the passphrase that every other test has in its environment.
+fn bare(project: &Project, args: &[&str]) -> String {
+    let output = project.command(args).env_remove("QUARTERDECK_PASSPHRASE").output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// Invites somebody and gives the token of the invitation.
+fn invite(project: &Project, args: &[&str]) -> String {
+    let said = project.ok(&[&["person", "invite"], args].concat());
+    said.split("/join?token=").nth(1).unwrap().lines().next().unwrap().to_owned()
+}
+
+async fn asked(client: &mut Client) -> ApprovalView {
+    loop {
+        if let Some(view) = open_approval(client, "A-1").await {
+            return view;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(40)).await;
+    }
+}
+
+async fn vote(client: &mut Client, view: &ApprovalView) -> Result<ApprovalView, String> {
+    let cast = CastVote { ballot: Ballot::Approve, digest: view.approval.digest.to_string(), reason: None };
+    client.post(&format!("approvals/{}/vote", view.approval.id.key()), &cast).await.map_err(|error| {
+        match error {
+            ClientError::Problem { problem } => {
+                format!("{} {}: {} {}", problem.status, problem.kind, problem.detail, problem.hint.unwrap_or_default())
+            }
+            other => other.to_string(),
+        }
+    })
+}
+
+/// The status of a page for whoever has this cookie.
+fn page(up: &Up, token: &str) -> u16 {
+    let port = up.address.rsplit(':').next().unwrap();
+    let cookie = format!("Cookie: quarterdeck_{port}={token}");
+    send(&up.address, "GET /teams/alpha/", &[&cookie, "Accept: text/html"], "").0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vote_needs_more_than_the_socket() {
+    let project = project();
+    let up = project.up(&[]);
+    let mut client = up.socket("alpha", None);
+    add(&mut client, "Say hello").await;
+    let view = asked(&mut client).await;
+    insta::assert_snapshot!(vote(&mut client, &view).await.unwrap_err(), @"403 unproven: A vote needs proof of who you are. In a terminal, quarterdeck approve and deny ask for your passphrase; in the browser, sign in with it at /sign-in.");
+    insta::assert_snapshot!(bare(&project, &["approve", "A-1"]), @"quarterdeck: a passphrase is needed, and there is no terminal to ask in: use --passphrase-file FILE or QUARTERDECK_PASSPHRASE");
+    let wrong = project.folder().join("wrong");
+    std::fs::write(&wrong, "open sesame, open sesame\n").unwrap();
+    insta::assert_snapshot!(refusal(&project, &["approve", "A-1", "--passphrase-file", "wrong"]), @"quarterdeck: That is not the passphrase.");
+    insta::assert_snapshot!(refusal(&project, &["approve", "A-1", "--as", "theo"]), @"quarterdeck: nobody is known as theo here: quarterdeck person list shows who there is");
+
+    // The link that the socket gives reads and works, and does not vote: neither by the API, nor on the board, nor by a
+    // command in the channels.
+    let link = project.command(&["url"]).env_remove("QUARTERDECK_PASSPHRASE").output().unwrap();
+    let link = String::from_utf8(link.stdout).unwrap();
+    let token = link.trim().split("token=").nth(1).unwrap();
+    assert_eq!(page(&up, token), 200);
+    assert!(vote(&mut up.socket("alpha", Some(token.to_owned())), &view).await.unwrap_err().starts_with("403 unproven"));
+    let (port, origin) = (up.address.rsplit(':').next().unwrap(), format!("Origin: http://{}", up.address));
+    let cookie = format!("Cookie: quarterdeck_{port}={token}");
+    let referer = format!("Referer: http://{}/teams/alpha/inbox", up.address);
+    let form = [cookie.as_str(), &origin, &referer, "Content-Type: application/x-www-form-urlencoded"];
+    let body = format!("key={}&digest={}&ballot=approve", view.approval.id.key(), view.approval.digest);
+    let (status, answer) = send(&up.address, "POST /teams/alpha/do/vote", &form, &body);
+    assert!(status == 303 && answer.contains("location: /sign-in?next=%2Fteams%2Falpha%2Finbox"), "{answer}");
+    let (status, answer) = send(&up.address, "POST /console/command", &form, "text=approve+A-1");
+    assert_eq!(status, 403);
+    insta::assert_snapshot!(answer.lines().last().unwrap(), @r#"{"type":"unproven","status":403,"detail":"A vote needs proof of who you are.","hint":"Sign in with your passphrase at /sign-in?next=/console, or use quarterdeck approve."}"#);
+    assert_eq!(send(&up.address, "POST /console/command", &form, "text=approvals").0, 303);
+
+    project.ok(&["approve", "A-1"]);
+    until(&mut client, "A-1", finished).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_colleague_is_taken_in_and_shut_out_at_once() {
+    let project = project();
+    let up = project.up(&[]);
+    let link = project.ok(&["person", "invite", "theo", "--name", "Theo Lang", "--role", "reviewer", "--role", "manager@team:alpha"]);
+    let token = link.split("/join?token=").nth(1).unwrap().lines().next().unwrap();
+    let shown = link.replace(token, "TOKEN").replace(&up.address, "ADDRESS");
+    let shown: Vec<&str> = shown.lines().map(|line| line.split(", until").next().unwrap()).collect();
+    insta::assert_snapshot!(shown.join("\n"), @"
+    theo is invited. The link works once
+    http://ADDRESS/join?token=TOKEN
+    At a terminal of this computer: quarterdeck person accept TOKEN, with what follows token=.
+    ");
+    insta::assert_snapshot!(refusal(&project, &["url", "--as", "theo"]), @"quarterdeck: theo has no passphrase yet: take up the invitation, or ask an owner for another one");
+    let page_of_invitation = send(&up.address, &format!("GET /join?token={token}"), &[], "");
+    assert!(page_of_invitation.0 == 200 && page_of_invitation.1.contains("Choose a passphrase"));
+    insta::assert_snapshot!(project.ok(&["person", "accept", token]), @"Welcome, theo. Your passphrase is set: quarterdeck approve asks for it.");
+    insta::assert_snapshot!(refusal(&project, &["person", "accept", token]), @"quarterdeck: This invitation is not valid, or not any more: ask for another one.");
+    insta::assert_snapshot!(project.ok(&["person", "link", "theo", "github:Theo-Lang"]), @"github:theo-lang is linked to theo.");
+    insta::assert_snapshot!(project.ok(&["person", "role", "theo", "operator@repository:project"]), @"theo has the role operator in repository:project now.");
+    insta::assert_snapshot!(project.ok(&["person", "list"]), @"
+    ines             active    manager, owner, from the configuration
+    theo             active    reviewer, operator in repository:project, manager in team:alpha, github:theo-lang
+    ");
+
+    // Known to the bot without a restart: the vote counts.
+    let mut ines = up.socket("alpha", None);
+    add(&mut ines, "Say hello").await;
+    let view = asked(&mut ines).await;
+    let cookie = session(&up.address, "theo").unwrap();
+    let mut theo = up.client("alpha", Some("theo"));
+    assert_eq!(page(&up, &cookie), 200);
+    vote(&mut theo, &view).await.unwrap();
+    until(&mut ines, "A-1", finished).await;
+    add(&mut ines, "Say more").await;
+    project.ok(&["feature", "edit", "A-2", "--assignee", "theo"]);
+
+    insta::assert_snapshot!(project.ok(&["person", "disable", "theo"]), @"
+    theo is shut out. Ended: 2 sessions, 0 tokens, 1 link, 0 open votes.
+    What lacks an owner now:
+      the role reviewer in fleet: nobody active has it
+      the role operator in repository:project: nobody active has it
+      the role manager in team:alpha: nobody active has it
+      A-2: Say more
+    ");
+    assert_eq!(page(&up, &cookie), 401, "the session of the page ended");
+    assert!(vote(&mut theo, &view).await.unwrap_err().starts_with("401"), "the session of the terminal ended");
+    assert_eq!(session(&up.address, "theo"), None, "no new one is made");
+    insta::assert_snapshot!(refusal(&project, &["url", "--as", "theo"]), @"quarterdeck: theo is shut out: quarterdeck person list shows who is not");
+
+    let again = invite(&project, &["theo", "--again"]);
+    assert_eq!(page(&up, &join(&up.address, &again)), 200, "who is taken back in signs in on the page");
+    project.ok(&["person", "remove", "theo"]);
+    insta::assert_snapshot!(refusal(&project, &["person", "invite", "theo", "--again"]), @"quarterdeck: theo: somebody who is removed can't be invited; erase them to make the name free, or choose another one.");
+    let export: serde_json::Value = serde_json::from_str(&project.ok(&["person", "export", "theo"])).unwrap();
+    assert_eq!((&export["name"], &export["state"]), (&"Theo Lang".into(), &"removed".into()));
+    insta::assert_snapshot!(project.ok(&["person", "erase", "theo"]), @"Everything that was stored about theo is deleted. The trail keeps a pseudonym.");
+    insta::assert_snapshot!(refusal(&project, &["person", "export", "theo"]), @"quarterdeck: There is nobody called theo: quarterdeck person list shows who there is.");
+    let proven = project.ok(&["audit", "verify"]);
+    assert!(proven.contains("people"), "{proven}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_an_owner_changes_people_and_the_last_one_stays() {
+    let project = project();
+    let up = project.up(&[]);
+    let (status, answer) = {
+        let mut client = up.socket("alpha", None);
+        client.send(hyper::Method::POST, "/fleet/people/ines/disable", b"null".to_vec()).await.unwrap()
+    };
+    assert_eq!(status, 403);
+    insta::assert_snapshot!(String::from_utf8_lossy(&answer), @r#"{"type":"unproven","status":403,"detail":"A change of people needs proof of who you are.","hint":"Give your passphrase: quarterdeck person asks for it."}"#);
+    insta::assert_snapshot!(bare(&project, &["person", "disable", "ines"]), @"quarterdeck: a passphrase is needed, and there is no terminal to ask in: use --passphrase-file FILE or QUARTERDECK_PASSPHRASE");
+    insta::assert_snapshot!(refusal(&project, &["person", "disable", "ines"]), @"quarterdeck: ines is the last active owner: make somebody else owner first.");
+    insta::assert_snapshot!(refusal(&project, &["person", "role", "ines", "viewer"]), @"quarterdeck: The roles of ines stand in the configuration: change them under [[people]].");
+    insta::assert_snapshot!(refusal(&project, &["person", "disable", "nobody"]), @"quarterdeck: There is nobody called nobody: quarterdeck person list shows who there is.");
+    insta::assert_snapshot!(refusal(&project, &["person", "link", "ines", "mail:ines"]), @r#"quarterdeck: "mail:ines" is not an identity: discord:USER-NUMBER, github:LOGIN or local:USER."#);
+    project.ok(&["person", "accept", &invite(&project, &["theo"])]);
+    insta::assert_snapshot!(refusal(&project, &["person", "--as", "theo", "role", "theo", "owner"]), @"quarterdeck: Only an owner changes people, and theo is none. Ask an owner: quarterdeck person list shows them.");
+    let own: serde_json::Value =
+        serde_json::from_str(&project.ok(&["person", "--as", "theo", "export", "theo"])).unwrap();
+    assert_eq!(own["has_passphrase"], true);
+    std::fs::write(project.folder().join("short"), "too short").unwrap();
+    std::fs::write(project.folder().join("new"), "a passphrase of my own choice").unwrap();
+    insta::assert_snapshot!(refusal(&project, &["person", "passphrase", "--new-file", "short"]), @"quarterdeck: A passphrase needs at least 15 characters: four or five words make a good one.");
+    insta::assert_snapshot!(project.ok(&["person", "passphrase", "--new-file", "new"]), @"ines has another passphrase. Sessions and tokens from before ended.");
+    insta::assert_snapshot!(refusal(&project, &["person", "disable", "theo"]), @"quarterdeck: That is not the passphrase.");
+    project.ok(&["person", "disable", "theo", "--passphrase-file", "new"]);
+}
+
+#[test]
+fn a_first_passphrase_is_set_where_nothing_runs() {
+    let project = project();
+    insta::assert_snapshot!(bare(&project, &["person", "passphrase"]), @"quarterdeck: a passphrase is needed, and there is no terminal to ask in: use --passphrase-file FILE or QUARTERDECK_PASSPHRASE");
+    insta::assert_snapshot!(project.ok(&["person", "passphrase"]), @"ines has a passphrase now: quarterdeck approve asks for it.");
+    insta::assert_snapshot!(refusal(&project, &["person", "list"]).split("state").last().unwrap(), @"/bot/api.sock does not answer). Start it with: quarterdeck up");
+    let mut alone = project.command(&["instance", "alpha"]).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let ready = (0..200).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        project.run(&["person", "list"]).status.success()
+    });
+    // A team alone keeps nobody's file: it reads it, and takes it over for the moment of a write.
+    let (listed, link) = (project.run(&["person", "list"]), project.run(&["url", "--as", "ines"]));
+    alone.kill().unwrap();
+    alone.wait().unwrap();
+    assert!(ready);
+    insta::assert_snapshot!(String::from_utf8_lossy(&listed.stdout), @"ines             active    manager, owner, from the configuration");
+    assert!(String::from_utf8_lossy(&link.stdout).contains("/sign-in?token=qds_"), "{link:?}");
+}
