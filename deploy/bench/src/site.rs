@@ -64,17 +64,19 @@ impl Site {
     pub async fn start(&self, binary: &Path, args: &[&str]) -> Result<Running, Failure> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let state = self.folder().join("state");
+        let verb = Verb { binary: binary.to_owned(), folder: self.folder().to_owned(), state: state.clone() };
+        if !state.join("people.db").exists() {
+            verb.said(&["person", "passphrase"])?;
+        }
         let begun = Instant::now();
-        let child = Command::new(binary)
-            .current_dir(self.folder())
-            .args(args)
-            .env("QUARTERDECK__STATE__DIR", &state)
+        let child = verb
+            .command(args)
             .env("QUARTERDECK__WEB__LISTEN", address.to_string())
             .env("QUARTERDECK__LOG__LEVEL", "error")
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        let mut running = Running { child, address, state, ready: Duration::ZERO };
+        let mut running = Running { child, address, state, verb, ready: Duration::ZERO };
         while begun.elapsed() < PATIENCE {
             if healthy(address).await {
                 running.ready = begun.elapsed();
@@ -94,20 +96,50 @@ async fn healthy(address: SocketAddr) -> bool {
     client.send(Method::GET, "/health", Vec::new()).await.is_ok_and(|(status, _)| status.is_success())
 }
 
+/// How verbs are called in the project's folder.
+struct Verb {
+    binary: PathBuf,
+    folder: PathBuf,
+    state: PathBuf,
+}
+
+impl Verb {
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        command
+            .current_dir(&self.folder)
+            .args(args)
+            .env("QUARTERDECK__STATE__DIR", &self.state)
+            .env("QUARTERDECK_PASSPHRASE", "correct horse battery staple");
+        command
+    }
+
+    /// Runs one to its end, and gives what it printed.
+    fn said(&self, args: &[&str]) -> Result<String, Failure> {
+        let output = self.command(args).output()?;
+        if !output.status.success() {
+            return Err(format!("{args:?}: {}", String::from_utf8_lossy(&output.stderr)).into());
+        }
+        Ok(String::from_utf8(output.stdout)?)
+    }
+}
+
 /// A process under measurement, killed when dropped.
 pub struct Running {
     child: Child,
     address: SocketAddr,
     state: PathBuf,
+    verb: Verb,
     /// From exec to the first good answer.
     pub ready: Duration,
 }
 
 impl Running {
-    /// A client over TCP, kept alive, with the person's token.
+    /// A client over TCP, kept alive, signed in as the person.
     pub fn client(&self) -> Result<Client, Failure> {
-        let token = std::fs::read_to_string(self.state.join("tokens/bench"))?.trim().to_owned();
-        Ok(Client::new(Target::Tcp(self.address), "alpha", Some(token)))
+        let link = self.verb.said(&["url", "--as", "bench"])?;
+        let token = link.trim().split_once("token=").map(|(_, token)| token.to_owned());
+        Ok(Client::new(Target::Tcp(self.address), "alpha", Some(token.ok_or("a link without a token")?)))
     }
 
     /// The embedded forge's repository.

@@ -24,8 +24,8 @@ pub use membership::{INVITATION_HOURS, Invitation};
 pub use passphrase::{Attempt, LEAST_CHARACTERS, PassphraseHash, Proof};
 pub use people::People;
 pub use person::{Identity, IllegalState, Profile, Scope, State, StateEvent};
+/// What every verb works on. Re-exported, so that a [`Host`] needs not name who reads the tables.
+pub use rusqlite::Connection;
 pub use schema::SCHEMA;
 pub use seed::{Seed, Seeded};
 pub use tokens::TokenKind;
-/// What every verb works on. Re-exported, so that a [`Host`] needs not name who reads the tables.
-pub use rusqlite::Connection;

@@ -127,7 +127,12 @@ async fn check(
         Ok(caller) => caller,
         Err(error) => {
             tracing::error!(%error, "nobody can be let in");
-            return refuse(503, "unavailable", "Who you are can't be looked up.", "The fleet's log says why.");
+            return refuse(
+                503,
+                "unavailable",
+                "Who you are can't be looked up.",
+                "The fleet's log says why.",
+            );
         }
     };
     let Some(caller) = caller else { return unknown(&guard, door, request.uri(), headers) };
@@ -180,7 +185,12 @@ fn refuse(status: u16, kind: &str, detail: &str, hint: &str) -> Response {
 fn unknown(guard: &Guard, door: Door, uri: &Uri, headers: &HeaderMap) -> Response {
     if door == Door::Socket && !headers.contains_key(header::AUTHORIZATION) {
         let detail = format!("{} is shut out.", guard.inner.me);
-        return refuse(403, "forbidden", &detail, "An owner lets people in: quarterdeck person invite --again.");
+        return refuse(
+            403,
+            "forbidden",
+            &detail,
+            "An owner lets people in: quarterdeck person invite --again.",
+        );
     }
     let wants_page = headers
         .get(header::ACCEPT)

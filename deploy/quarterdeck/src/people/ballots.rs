@@ -35,7 +35,8 @@ pub struct WithoutVotes(pub Arc<dyn Commands>);
 impl Commands for WithoutVotes {
     async fn command(&self, from: &Person, surface: &str, text: &str) -> String {
         if decides(text) {
-            return "A vote needs proof of who you are: quarterdeck approve asks for your passphrase.".to_owned();
+            return "A vote needs proof of who you are: quarterdeck approve asks for your passphrase."
+                .to_owned();
         }
         self.0.command(from, surface, text).await
     }
@@ -62,8 +63,13 @@ pub async fn proven(Extension(caller): Extension<Caller>, request: Request, next
             if accept.is_some_and(|accept| accept.contains("text/html")) {
                 return Redirect::to("/sign-in?next=/console").into_response();
             }
+            if accept == Some("text/plain") {
+                return "A vote needs proof of who you are: sign in with your passphrase at /sign-in?next=/console."
+                    .into_response();
+            }
             let hint = "Sign in with your passphrase at /sign-in?next=/console, or use quarterdeck approve.";
-            let refusal: ProblemResponse = no("unproven", 403, "A vote needs proof of who you are.", Some(hint));
+            let refusal: ProblemResponse =
+                no("unproven", 403, "A vote needs proof of who you are.", Some(hint));
             refusal.into_response()
         }
         Ok(_) => next.run(Request::from_parts(parts, Body::from(bytes))).await,

@@ -7,6 +7,5 @@ mod roster;
 mod routes;
 pub mod words;
 
-
 pub use roster::{Roster, SIGNED_IN, person_at};
 pub use routes::{Desk, doors, routes};

@@ -95,8 +95,11 @@ fn go_on(guard: &Guard, token: &str, next: &str) -> Response {
     let next = local(next);
     let head = html! { meta http-equiv="refresh" content=(format!("0;url={next}")); };
     let mut response = page(StatusCode::OK, "Signed in", head, html! { p { a href=(next) { "Go on" } } });
-    let cookie =
-        format!("{}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}", guard.cookie(), SIGNED_IN.as_secs());
+    let cookie = format!(
+        "{}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}",
+        guard.cookie(),
+        SIGNED_IN.as_secs()
+    );
     match cookie.parse() {
         Ok(value) => {
             response.headers_mut().insert(header::SET_COOKIE, value);

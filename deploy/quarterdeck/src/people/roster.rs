@@ -12,8 +12,8 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use qd_people::{
-    By, Connection, PassphraseHash, People, PeopleError, Profile, Proof, Scope, Seed, Seeded, SignedIn, State,
-    TokenKind, by_token, find, list,
+    By, Connection, PassphraseHash, People, PeopleError, Profile, Proof, Scope, Seed, Seeded, SignedIn,
+    State, TokenKind, by_token, find, list,
 };
 use qd_sqlite::{Db, DbError, Migration};
 use qd_types::{Person, PersonId};
@@ -243,8 +243,7 @@ impl Roster {
             return Ok(None);
         }
         let person = person.clone();
-        let invitation =
-            self.change(By::Configuration, move |people| people.invite_again(&person)).await?;
+        let invitation = self.change(By::Configuration, move |people| people.invite_again(&person)).await?;
         Ok(Some(invitation.token.expose_secret().to_owned()))
     }
 }

@@ -102,8 +102,15 @@ pub(super) fn refused(error: &PeopleError) -> ProblemResponse {
     // A name keeps its letters.
     let begins_with_a_word = matches!(
         error,
-        E::NoSuch(_) | E::Taken(_) | E::NoOwner | E::Configured(_) | E::Text { .. } | E::Invitation | E::TooShort
-            | E::TooLong | E::Passphrase
+        E::NoSuch(_)
+            | E::Taken(_)
+            | E::NoOwner
+            | E::Configured(_)
+            | E::Text { .. }
+            | E::Invitation
+            | E::TooShort
+            | E::TooLong
+            | E::Passphrase
     );
     let text = if begins_with_a_word { sentence(&text) } else { format!("{text}.") };
     no(kind, status, &text, None)
@@ -146,7 +153,9 @@ async fn passphrase(State(desk): State<Desk>, sent: Body<NewPassphrase>) -> Answ
     let NewPassphrase { person, old, new } = body(sent)?;
     let changed = desk.roster.change_passphrase(&person, old.into(), new.into()).await;
     changed.map_err(|error| refused(&error))?;
-    Ok(Json(Said { text: format!("{person} has another passphrase. Sessions and tokens from before ended.") }))
+    Ok(Json(Said {
+        text: format!("{person} has another passphrase. Sessions and tokens from before ended."),
+    }))
 }
 
 async fn list(State(desk): State<Desk>) -> Answer<Vec<PersonView>> {

@@ -81,7 +81,10 @@ pub(super) async fn init(common: &Common, force: bool) -> Done {
         }
     }
     if !has_passphrase {
-        say::line(&format!("{} has no passphrase yet, and votes need one: quarterdeck up says how.", facts.person));
+        say::line(&format!(
+            "{} has no passphrase yet, and votes need one: quarterdeck up says how.",
+            facts.person
+        ));
     }
     say::line("Next: quarterdeck up");
     Ok(())
@@ -97,7 +100,9 @@ async fn passphrase(common: &Common, person: &PersonId) -> Result<bool, UserErro
     let given = match proof::given(None, sources.env.get(proof::VARIABLE))? {
         None if common.json || !proof::can_ask() => None,
         None => {
-            say::note("Approvals take a passphrase, so that no agent approves in your name. Enter alone: later.");
+            say::note(
+                "Approvals take a passphrase, so that no agent approves in your name. Enter alone: later.",
+            );
             Some(proof::ask_new(person.as_str())?).filter(|typed| !typed.expose_secret().is_empty())
         }
         given => given,

@@ -48,7 +48,9 @@ async fn change(common: &Common, client: &mut qd_api::Client, verb: PersonVerb) 
             let until = invited.expires_at.strftime("%Y-%m-%d %H:%M UTC");
             say::line(&format!("{person} is invited. The link works once, until {until}:"));
             say::line(&invited.url);
-            say::line("At a terminal of this computer: quarterdeck person accept TOKEN, with what follows token=.");
+            say::line(
+                "At a terminal of this computer: quarterdeck person accept TOKEN, with what follows token=.",
+            );
             Ok(())
         }
         PersonVerb::Role { person, role, take } => {
@@ -127,7 +129,8 @@ async fn passphrase(
     let person = person.map_or_else(|| context::me(&loaded, &sources.env), |person| Ok(person.clone()))?;
     let given = proof::given(file, sources.env.get(proof::VARIABLE))?;
     if proof::nothing_runs(&loaded).await {
-        let roster = Roster::beside(&loaded.state_dir).await.map_err(|error| UserError::from_error(&error))?;
+        let roster =
+            Roster::beside(&loaded.state_dir).await.map_err(|error| UserError::from_error(&error))?;
         let plan = context::plan(&loaded, &sources.env)?;
         let failed = |error: qd_people::PeopleError| UserError::from_error(&error);
         roster.seed(&plan.people).await.map_err(failed)?;
@@ -146,11 +149,8 @@ async fn passphrase(
         Some(new) => new,
         None => proof::ask_new(person.as_str())?,
     };
-    let body = NewPassphrase {
-        person,
-        old: old.expose_secret().to_owned(),
-        new: new.expose_secret().to_owned(),
-    };
+    let body =
+        NewPassphrase { person, old: old.expose_secret().to_owned(), new: new.expose_secret().to_owned() };
     let Said { text } = fleet_post(&mut client, "/fleet/people/passphrase", &body).await?;
     say::line(&text);
     Ok(())

@@ -123,7 +123,8 @@ pub(super) fn can_ask() -> bool {
 
 /// Asks for a new passphrase, twice.
 pub(super) fn ask_new(whose: &str) -> Result<SecretString, UserError> {
-    let first = ask(&format!("New passphrase of {whose} (at least {} characters): ", qd_people::LEAST_CHARACTERS))?;
+    let first =
+        ask(&format!("New passphrase of {whose} (at least {} characters): ", qd_people::LEAST_CHARACTERS))?;
     if first.expose_secret().is_empty() {
         return Ok(first);
     }
@@ -138,7 +139,8 @@ pub(super) fn ask_new(whose: &str) -> Result<SecretString, UserError> {
 /// Whether nothing answers, and so nothing runs.
 pub(super) async fn nothing_runs(loaded: &Loaded) -> bool {
     let socket = |folder: std::path::PathBuf| qd_api::Target::Socket(folder.join("api.sock"));
-    let teams = loaded.config.teams.iter().map(|team| crate::fleet::team_folder(&loaded.state_dir, team.id()));
+    let teams =
+        loaded.config.teams.iter().map(|team| crate::fleet::team_folder(&loaded.state_dir, team.id()));
     for folder in std::iter::once(loaded.state_dir.join("bot")).chain(teams) {
         let answer = Client::new(socket(folder), "", None).send(Method::GET, "/health", Vec::new()).await;
         if !matches!(answer, Err(ClientError::NotRunning { .. })) {

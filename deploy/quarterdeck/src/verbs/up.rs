@@ -124,7 +124,9 @@ async fn welcome(fleet: &Fleet, me: &PersonId) {
     }
     match fleet.first_passphrase(me).await {
         Ok(None) => {}
-        Ok(Some(link)) => say::line(&format!("{me} has no passphrase yet, and votes need one. Set it: {link}")),
+        Ok(Some(link)) => {
+            say::line(&format!("{me} has no passphrase yet, and votes need one. Set it: {link}"));
+        }
         Err(error) => tracing::warn!(%error, "whether there is a passphrase can't be told"),
     }
 }

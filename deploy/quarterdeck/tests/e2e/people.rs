@@ -48,7 +48,13 @@ async fn vote(client: &mut Client, view: &ApprovalView) -> Result<ApprovalView, 
     client.post(&format!("approvals/{}/vote", view.approval.id.key()), &cast).await.map_err(|error| {
         match error {
             ClientError::Problem { problem } => {
-                format!("{} {}: {} {}", problem.status, problem.kind, problem.detail, problem.hint.unwrap_or_default())
+                format!(
+                    "{} {}: {} {}",
+                    problem.status,
+                    problem.kind,
+                    problem.detail,
+                    problem.hint.unwrap_or_default()
+                )
             }
             other => other.to_string(),
         }
@@ -82,7 +88,12 @@ async fn a_vote_needs_more_than_the_socket() {
     let link = String::from_utf8(link.stdout).unwrap();
     let token = link.trim().split("token=").nth(1).unwrap();
     assert_eq!(page(&up, token), 200);
-    assert!(vote(&mut up.socket("alpha", Some(token.to_owned())), &view).await.unwrap_err().starts_with("403 unproven"));
+    assert!(
+        vote(&mut up.socket("alpha", Some(token.to_owned())), &view)
+            .await
+            .unwrap_err()
+            .starts_with("403 unproven")
+    );
     let (port, origin) = (up.address.rsplit(':').next().unwrap(), format!("Origin: http://{}", up.address));
     let cookie = format!("Cookie: quarterdeck_{port}={token}");
     let referer = format!("Referer: http://{}/teams/alpha/inbox", up.address);
@@ -103,7 +114,17 @@ async fn a_vote_needs_more_than_the_socket() {
 async fn a_colleague_is_taken_in_and_shut_out_at_once() {
     let project = project();
     let up = project.up(&[]);
-    let link = project.ok(&["person", "invite", "theo", "--name", "Theo Lang", "--role", "reviewer", "--role", "manager@team:alpha"]);
+    let link = project.ok(&[
+        "person",
+        "invite",
+        "theo",
+        "--name",
+        "Theo Lang",
+        "--role",
+        "reviewer",
+        "--role",
+        "manager@team:alpha",
+    ]);
     let token = link.split("/join?token=").nth(1).unwrap().lines().next().unwrap();
     let shown = link.replace(token, "TOKEN").replace(&up.address, "ADDRESS");
     let shown: Vec<&str> = shown.lines().map(|line| line.split(", until").next().unwrap()).collect();
@@ -145,7 +166,10 @@ async fn a_colleague_is_taken_in_and_shut_out_at_once() {
       A-2: Say more
     ");
     assert_eq!(page(&up, &cookie), 401, "the session of the page ended");
-    assert!(vote(&mut theo, &view).await.unwrap_err().starts_with("401"), "the session of the terminal ended");
+    assert!(
+        vote(&mut theo, &view).await.unwrap_err().starts_with("401"),
+        "the session of the terminal ended"
+    );
     assert_eq!(session(&up.address, "theo"), None, "no new one is made");
     insta::assert_snapshot!(refusal(&project, &["url", "--as", "theo"]), @"quarterdeck: theo is shut out: quarterdeck person list shows who is not");
 
@@ -195,7 +219,8 @@ fn a_first_passphrase_is_set_where_nothing_runs() {
     insta::assert_snapshot!(bare(&project, &["person", "passphrase"]), @"quarterdeck: a passphrase is needed, and there is no terminal to ask in: use --passphrase-file FILE or QUARTERDECK_PASSPHRASE");
     insta::assert_snapshot!(project.ok(&["person", "passphrase"]), @"ines has a passphrase now: quarterdeck approve asks for it.");
     insta::assert_snapshot!(refusal(&project, &["person", "list"]).split("state").last().unwrap(), @"/bot/api.sock does not answer). Start it with: quarterdeck up");
-    let mut alone = project.command(&["instance", "alpha"]).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let mut alone =
+        project.command(&["instance", "alpha"]).stdout(std::process::Stdio::null()).spawn().unwrap();
     let ready = (0..200).any(|_| {
         std::thread::sleep(std::time::Duration::from_millis(50));
         project.run(&["person", "list"]).status.success()

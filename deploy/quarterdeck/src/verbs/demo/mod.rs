@@ -117,7 +117,9 @@ fn introduce(scene: &scene::Scene, board: &str) {
         scene.requester.id
     ));
     say::note(&format!("Board: {board}"));
-    say::note("In the demo that link and this terminal vote without a passphrase; your own fleet asks for one.");
+    say::note(
+        "In the demo that link and this terminal vote without a passphrase; your own fleet asks for one.",
+    );
     say::note("");
 }
 
