@@ -5,6 +5,7 @@ use std::path::Path;
 
 use qd_config::{InitFacts, detect, template};
 use qd_git::Git;
+use qd_people::PeopleError;
 use qd_types::{PersonId, RepositoryName};
 use qd_worktrees::Obstacle;
 use secrecy::ExposeSecret as _;
@@ -18,6 +19,9 @@ use crate::{
 };
 
 const FILE: &str = "quarterdeck.toml";
+
+/// How often a passphrase is asked for that can't be taken.
+const ATTEMPTS: u32 = 3;
 
 pub(super) async fn init(common: &Common, force: bool) -> Done {
     let sources = context::sources(common)?;
@@ -97,27 +101,36 @@ async fn passphrase(common: &Common, person: &PersonId) -> Result<bool, UserErro
     if !proof::nothing_runs(&loaded).await {
         return Ok(true);
     }
-    let given = match proof::given(None, sources.env.get(proof::VARIABLE))? {
-        None if common.json || !proof::can_ask() => None,
-        None => {
-            say::note(
-                "Approvals take a passphrase, so that no agent approves in your name. Enter alone: later.",
-            );
-            Some(proof::ask_new(person.as_str())?).filter(|typed| !typed.expose_secret().is_empty())
-        }
-        given => given,
-    };
-    let failed = |error: qd_people::PeopleError| UserError::from_error(&error);
+    let failed = |error: PeopleError| UserError::from_error(&error);
     let roster = Roster::beside(&loaded.state_dir).await.map_err(failed)?;
     roster.seed(&context::plan(&loaded, &sources.env)?.people).await.map_err(failed)?;
-    let known = roster.find(person).await.map_err(failed)?.is_some_and(|known| known.has_passphrase);
-    match given {
-        Some(passphrase) if !known => {
-            roster.first_passphrase(person, passphrase).await.map_err(failed)?;
-            Ok(true)
-        }
-        _ => Ok(known),
+    if roster.find(person).await.map_err(failed)?.is_some_and(|known| known.has_passphrase) {
+        return Ok(true);
     }
+    if let Some(given) = proof::given(None, sources.env.get(proof::VARIABLE))? {
+        roster.first_passphrase(person, given).await.map_err(failed)?;
+        return Ok(true);
+    }
+    if common.json || !proof::can_ask() {
+        return Ok(false);
+    }
+    say::note("Approvals take a passphrase, so that no agent approves in your name. Enter alone: later.");
+    for _ in 0..ATTEMPTS {
+        let typed = match proof::ask_new(person.as_str()) {
+            Ok(typed) if typed.expose_secret().is_empty() => return Ok(false),
+            Ok(typed) => typed,
+            Err(error) => {
+                say::note(&error.to_string());
+                continue;
+            }
+        };
+        match roster.first_passphrase(person, typed).await {
+            Ok(()) => return Ok(true),
+            Err(error @ (PeopleError::TooShort | PeopleError::TooLong)) => say::note(&error.to_string()),
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    Ok(false)
 }
 
 /// What of the repository is in the way. What stops everything is an error with the command that mends it.
