@@ -131,15 +131,13 @@ impl Live {
     /// Puts a plan in force: repositories and teams that are new start, teams that are gone end, all others take over
     /// what can be taken over while they work.
     pub(super) async fn apply(self: &Arc<Self>, plan: &FleetPlan) -> Result<(), FleetError> {
-        let roster = self.guard.roster();
-        start::seed_people(roster, plan).await?;
+        start::seed_people(self.guard.roster(), plan).await?;
         if let Some(bot) = &self.bot {
             for repository in &plan.repositories {
                 bot.forge
                     .add_repository(&repository.name, Some(&repository.source), &repository.target)
                     .await?;
             }
-            bot.hub.set_rules(start::rules(plan, roster.active().await?)).await;
         }
         let before = self.teams();
         let mut after = Vec::new();
@@ -160,6 +158,9 @@ impl Live {
         match self.plan.write() {
             Ok(mut guard) => *guard = plan.clone(),
             Err(poisoned) => *poisoned.into_inner() = plan.clone(),
+        }
+        if let Some(bot) = &self.bot {
+            bot.telling.tell().await?;
         }
         *locked(&self.teams) = after.clone();
         let routes = router(&after, self.bot.as_ref()).merge(self.extra.clone());

@@ -5,6 +5,7 @@ mod link;
 mod live;
 mod plan;
 mod reload;
+mod rules;
 mod start;
 
 pub use live::Live;

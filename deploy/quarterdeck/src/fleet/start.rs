@@ -16,11 +16,16 @@ use qd_git::Git;
 use qd_hub::{Hub, HubError};
 use qd_people::{PeopleError, TokenKind};
 use qd_team::{RepositoryOptions, Team, TeamError, TeamOptions, Trains, Uplink};
-use qd_types::{InstanceName, Person, PersonId};
+use qd_types::{InstanceName, PersonId};
 use qd_worktrees::{GitWorktrees, RepositorySpec, WorktreeError};
-use tokio::task::JoinSet;
+use tokio::{sync::Mutex, task::JoinSet};
 
-use super::{FleetPlan, TeamPlan, link::InProcess, live::Live};
+use super::{
+    FleetPlan, TeamPlan,
+    link::InProcess,
+    live::Live,
+    rules::{Telling, rules},
+};
 use crate::{
     http::{self, Guard},
     people::{self, Desk, Roster, pages},
@@ -97,6 +102,8 @@ pub struct Bot {
     pub console: Console,
     /// The embedded forge.
     pub forge: LocalForge,
+    /// What it is told of people and rules.
+    pub(super) telling: Arc<Telling>,
 }
 
 impl Fleet {
@@ -185,27 +192,6 @@ pub(super) async fn seed_people(roster: &Roster, plan: &FleetPlan) -> Result<(),
     Ok(())
 }
 
-/// Tells the bot who there is, after every change.
-async fn follow(roster: Roster, plan: Arc<RwLock<FleetPlan>>, hub: Hub) {
-    let Some(mut changes) = roster.changes() else { return };
-    let mut told = None;
-    while changes.changed().await.is_ok() {
-        match roster.active().await {
-            Ok(people) if told.as_ref() == Some(&people) => {}
-            Ok(people) => {
-                let plan = match plan.read() {
-                    Ok(plan) => plan.clone(),
-                    Err(poisoned) => poisoned.into_inner().clone(),
-                };
-                hub.set_rules(rules(&plan, people.clone())).await;
-                told = Some(people);
-            }
-            // The bot goes on with whom it knew, and takes no vote that this process did not let in.
-            Err(error) => tracing::error!(%error, "people can't be read"),
-        }
-    }
-}
-
 async fn start_bot(
     plan: &FleetPlan,
     shared: &Arc<RwLock<FleetPlan>>,
@@ -225,9 +211,15 @@ async fn start_bot(
     )
     .await?;
     tasks.spawn(hub.clone().run());
-    tasks.spawn(follow(roster.clone(), Arc::clone(shared), hub.clone()));
+    let telling = Arc::new(Telling {
+        plan: Arc::clone(shared),
+        roster: roster.clone(),
+        hub: hub.clone(),
+        told: Mutex::default(),
+    });
+    tasks.spawn(Arc::clone(&telling).follow());
     tasks.spawn(import(Arc::clone(shared), forge.clone()));
-    Ok(Bot { hub, console, forge })
+    Ok(Bot { hub, console, forge, telling })
 }
 
 /// An instance alone still needs the embedded forge's repositories to be there.
@@ -268,20 +260,6 @@ async fn import(plan: Arc<RwLock<FleetPlan>>, forge: LocalForge) {
             }
         }
         tokio::time::sleep(IMPORT).await;
-    }
-}
-
-pub(crate) fn rules(plan: &FleetPlan, people: Vec<Person>) -> qd_core::Rules {
-    qd_core::Rules {
-        teams: plan.teams.iter().map(|team| team.id.clone()).collect(),
-        people,
-        solo: plan.solo,
-        merge_quorum: plan.merge_quorum,
-        merge_methods: plan
-            .repositories
-            .iter()
-            .map(|repository| (repository.name.to_string(), repository.method))
-            .collect(),
     }
 }
 

@@ -202,3 +202,18 @@ pub(crate) async fn take_up(
         Err(error) => wrong(&refused(&error).0.detail),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::local;
+
+    #[test]
+    fn signing_in_leads_nowhere_else() {
+        assert_eq!(local("/teams/alpha/inbox?id=A"), "/teams/alpha/inbox?id=A");
+        for foreign in
+            ["", "//evil.test", "https://evil.test", "/\\evil.test", "/ a", "/\t/evil.test", "javascript:x"]
+        {
+            assert_eq!(local(foreign), "/", "{foreign:?}");
+        }
+    }
+}

@@ -233,3 +233,78 @@ fn a_first_passphrase_is_set_where_nothing_runs() {
     insta::assert_snapshot!(String::from_utf8_lossy(&listed.stdout), @"ines             active    manager, owner, from the configuration");
     assert!(String::from_utf8_lossy(&link.stdout).contains("/sign-in?token=qds_"), "{link:?}");
 }
+
+/// What a page says, without its tags.
+fn said(answer: &str) -> String {
+    let mut text = String::new();
+    let body = answer.split("<body>").nth(1).unwrap();
+    for piece in body.split('<') {
+        text.push_str(piece.split_once('>').map_or("", |(_, after)| after));
+        text.push(if piece.starts_with("/p") || piece.starts_with("/h1") || piece.starts_with("/label") {
+            '\n'
+        } else {
+            ' '
+        });
+    }
+    let lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn pages_before_the_door_say_what_to_do() {
+    let project = project();
+    let up = project.up(&[]);
+    let get = |path: &str| send(&up.address, &format!("GET {path}"), &["Accept: text/html"], "");
+    let origin = format!("Origin: http://{}", up.address);
+    let form = [origin.as_str(), "Content-Type: application/x-www-form-urlencoded"];
+    let post = |path: &str, body: &str| send(&up.address, &format!("POST {path}"), &form, body);
+    let (status, answer) = get("/teams/alpha/");
+    assert_eq!(status, 401);
+    insta::assert_snapshot!(said(&answer), @"
+    Who are you?
+    Name
+    Passphrase
+    Sign in Without a passphrase: open the sign-in link that the terminal shows, or run quarterdeck url . It reads and works; a vote needs the passphrase.
+    ");
+    assert_eq!(said(&get("/sign-in").1), said(&answer));
+    insta::assert_snapshot!(said(&get("/sign-in?token=qds_nonsense").1).lines().nth(1).unwrap(), @"This link is not valid any more. quarterdeck url shows another one.");
+    let wrong = post("/sign-in", "person=ines&passphrase=open+sesame&next=%2F");
+    insta::assert_snapshot!(said(&wrong.1).lines().nth(1).unwrap(), @"That is not the passphrase.");
+    let nobody = post("/sign-in", "person=nobody&passphrase=open+sesame&next=%2F");
+    assert_eq!((wrong.0, said(&nobody.1)), (403, said(&wrong.1)), "who there is can't be told from outside");
+    let foreign = send(&up.address, "POST /sign-in", &form[1..], "person=ines&passphrase=open+sesame");
+    insta::assert_snapshot!(said(&foreign.1).lines().nth(1).unwrap(), @"That came from another page.");
+    insta::assert_snapshot!(said(&get("/join?token=qdi_nonsense").1), @"
+    Welcome
+    Choose a passphrase. You vote with it, here and in a terminal. It has at least 15 characters: four or five words make a good one.
+    Passphrase
+    The same again
+    Set it and go on
+    ");
+    let differs = post("/join", "token=qdi_nonsense&passphrase=one&again=two");
+    insta::assert_snapshot!(said(&differs.1).lines().nth(2).unwrap(), @"The two are not the same.");
+    let late = post("/join", "token=qdi_nonsense&passphrase=a+passphrase+of+mine&again=a+passphrase+of+mine");
+    insta::assert_snapshot!(said(&late.1).lines().nth(2).unwrap(), @"This invitation is not valid, or not any more: ask for another one.");
+}
+
+#[test]
+fn the_configuration_lets_in_and_shuts_out_at_a_reload() {
+    let project = project();
+    let up = project.up(&[]);
+    let path = project.folder().join("quarterdeck.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let with_mira =
+        format!("{text}\n[[people]]\nname = \"mira\"\nroles = [\"reviewer\"]\n\n[fleet]\nme = \"ines\"\n");
+    std::fs::write(&path, with_mira.replacen("[fleet]\nsolo = true\n", "", 1)).unwrap();
+    project.ok(&["config", "reload"]);
+    let token = invite(&project, &["mira", "--again"]);
+    let session = join(&up.address, &token);
+    assert_eq!(page(&up, &session), 200);
+    std::fs::write(&path, &text).unwrap();
+    project.ok(&["config", "reload"]);
+    assert_eq!(page(&up, &session), 401);
+    insta::assert_snapshot!(project.ok(&["person", "list"]), @"
+    ines             active    manager, owner, from the configuration
+    mira             disabled  reviewer
+    ");
+}
