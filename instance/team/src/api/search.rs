@@ -15,10 +15,10 @@ pub(super) fn router() -> Routes {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Asked {
-    /// Words, all of which have to be there.
-    q: String,
     /// Only this kind of thing.
     kind: Option<HitKind>,
+    /// Words, all of which have to be there.
+    q: String,
 }
 
 async fn search(State(team): State<Team>, Query(asked): Query<Asked>) -> Answer<Vec<Hit>> {
