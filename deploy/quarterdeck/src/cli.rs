@@ -14,7 +14,7 @@ use qd_types::{FeatureId, InstanceName, PersonId, RepositoryName, RunId, Stage};
 
 pub use audit::AuditVerb;
 pub use person::{Person, PersonVerb, UrlFlags};
-pub use planning::{ImportFlags, Plan, PlanVerb, ProjectFields, ProjectVerb};
+pub use planning::{BudgetFlags, ImportFlags, Plan, PlanVerb, ProjectFields, ProjectVerb};
 pub use policy::{Explain, PolicyVerb};
 pub use roster::{PreservedVerb, RepoVerb, TeamVerb};
 
@@ -326,15 +326,9 @@ pub struct Fields {
     /// The day it is due, like 2026-12-24
     #[arg(long, value_name = "DATE")]
     pub due: Option<jiff::civil::Date>,
-    /// Minutes of agents' work that it may take
-    #[arg(long, value_name = "MINUTES")]
-    pub budget_minutes: Option<u32>,
-    /// Tokens that it may take
-    #[arg(long, value_name = "TOKENS")]
-    pub budget_tokens: Option<u64>,
-    /// Hundredths of the currency that it may cost
-    #[arg(long, value_name = "CENTS")]
-    pub budget_cents: Option<u64>,
+    /// What it may cost
+    #[command(flatten)]
+    pub budget: BudgetFlags,
 }
 
 /// What to do with features.

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::Wanted;
+use crate::{Wanted, patch};
 
 /// A feature, as the board keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -213,18 +213,7 @@ impl EditFeature {
         };
         let before = whole(&feature.wanted);
         let mut patched = before.clone();
-        for (field, value) in self.fields {
-            match (patched.get_mut(&field), value) {
-                // A budget is patched within.
-                (Some(Value::Object(old)), Value::Object(new)) => old.extend(new),
-                (_, Value::Null) => {
-                    patched.remove(&field);
-                }
-                (_, value) => {
-                    patched.insert(field, value);
-                }
-            }
-        }
+        patch::merge(&mut patched, self.fields);
         let wanted: Wanted = serde_json::from_value(Value::Object(patched))
             .map_err(|error| FieldError { field: "edit", problem: error.to_string() })?;
         let wanted = wanted.checked()?;

@@ -12,6 +12,7 @@ pub mod hit;
 pub mod hours;
 pub mod loops;
 pub mod operation;
+mod patch;
 pub mod project;
 pub mod recurring;
 pub mod reset;

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Budget, FieldError, Size};
+use crate::{Budget, FieldError, Size, patch};
 
 /// Longest name of a project or a milestone, in characters.
 const MAX_NAME: usize = 64;
@@ -115,21 +115,10 @@ impl Project {
         let Ok(Value::Object(mut whole)) = serde_json::to_value(self) else {
             return Err(bad("project", "has no JSON"));
         };
-        for (field, value) in patch {
-            if field == "name" && value.as_str() != Some(&self.name) {
-                return Err(bad("name", "stays: features name the project by it"));
-            }
-            match (whole.get_mut(&field), value) {
-                // A budget is patched within.
-                (Some(Value::Object(old)), Value::Object(new)) => old.extend(new),
-                (_, Value::Null) => {
-                    whole.remove(&field);
-                }
-                (_, value) => {
-                    whole.insert(field, value);
-                }
-            }
+        if patch.get("name").is_some_and(|name| name.as_str() != Some(&self.name)) {
+            return Err(bad("name", "stays: features name the project by it"));
         }
+        patch::merge(&mut whole, patch);
         let patched: Self = serde_json::from_value(Value::Object(whole))
             .map_err(|error| bad("project", error.to_string()))?;
         patched.checked()

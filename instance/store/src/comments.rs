@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use qd_board::{Comment, FieldError};
 use qd_types::{FeatureId, PersonId};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use crate::{Store, StoreError, events, events::Draft, rows};
 
@@ -22,6 +22,15 @@ pub(crate) fn write(
     let mut event = Draft::new(author.as_str(), "comment", text);
     event.feature = Some(feature.clone());
     events::write(c, &event, now)
+}
+
+/// `author`, `at` and `text`, as the first three columns.
+pub(crate) fn read(row: &Row<'_>) -> Result<Comment, StoreError> {
+    Ok(Comment {
+        author: rows::parse("comments", &row.get::<_, String>(0)?)?,
+        at: rows::time("comments", row.get(1)?)?,
+        text: row.get(2)?,
+    })
 }
 
 impl Store {
@@ -54,11 +63,7 @@ impl Store {
             let mut rows = statement.query([id])?;
             let mut all = Vec::new();
             while let Some(row) = rows.next()? {
-                all.push(Comment {
-                    author: rows::parse("comments", &row.get::<_, String>(0)?)?,
-                    at: rows::time("comments", row.get(1)?)?,
-                    text: row.get(2)?,
-                });
+                all.push(read(row)?);
             }
             Ok(all)
         })

@@ -62,17 +62,12 @@ impl Store {
 }
 
 fn all_comments(c: &Connection) -> Result<HashMap<FeatureId, Vec<Comment>>, StoreError> {
-    const T: &str = "comments";
-    let mut statement = c.prepare_cached("SELECT feature, author, at, text FROM comments ORDER BY id")?;
+    let mut statement = c.prepare_cached("SELECT author, at, text, feature FROM comments ORDER BY id")?;
     let mut rows = statement.query([])?;
     let mut all: HashMap<FeatureId, Vec<Comment>> = HashMap::new();
     while let Some(row) = rows.next()? {
-        let comment = Comment {
-            author: rows::parse(T, &row.get::<_, String>(1)?)?,
-            at: rows::time(T, row.get(2)?)?,
-            text: row.get(3)?,
-        };
-        all.entry(rows::parse(T, &row.get::<_, String>(0)?)?).or_default().push(comment);
+        let feature = rows::parse("comments", &row.get::<_, String>(3)?)?;
+        all.entry(feature).or_default().push(comments::read(row)?);
     }
     Ok(all)
 }

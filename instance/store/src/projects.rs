@@ -1,6 +1,6 @@
 //! Projects: what people say of them, and the facts that their standing is derived from.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::{Timestamp, tz::TimeZone};
 use qd_board::{
@@ -175,7 +175,7 @@ fn minutes(c: &Connection, project: &str) -> Result<u32, StoreError> {
              WHERE project = ?1",
         )?
         .query_row([project], |row| row.get(0))?;
-    Ok(u32::try_from(millis / 60_000).unwrap_or(u32::MAX))
+    Ok(rows::minutes(Duration::from_millis(millis as u64)))
 }
 
 /// What the projects allow, for the scheduler.

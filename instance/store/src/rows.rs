@@ -1,6 +1,6 @@
 //! Rows to values and back. A row that makes no sense cannot be decoded: it is an error that names the table.
 
-use std::{fmt::Display, str::FromStr};
+use std::{fmt::Display, str::FromStr, time::Duration};
 
 use jiff::Timestamp;
 use qd_board::{CheckFact, Dependency, Feature, Run, StepRow, StepState, Until, Wanted};
@@ -154,12 +154,17 @@ pub(crate) fn paused_epic(c: &Connection, feature: &Feature) -> Result<Option<(F
     Ok(None)
 }
 
-/// Whole minutes that agents have worked on a feature.
-pub(crate) fn minutes_spent(c: &Connection, id: &FeatureId) -> Result<u32> {
+/// How long agents have worked on a feature, over all runs.
+pub(crate) fn worked(c: &Connection, id: &FeatureId) -> Result<Duration> {
     let millis: i64 = c
         .prepare_cached("SELECT coalesce(sum(worked_ms), 0) FROM runs WHERE feature = ?1")?
         .query_row([id.to_string()], |row| row.get(0))?;
-    Ok(u32::try_from(millis / 60_000).unwrap_or(u32::MAX))
+    Ok(Duration::from_millis(millis as u64))
+}
+
+/// Whole minutes.
+pub(crate) fn minutes(worked: Duration) -> u32 {
+    u32::try_from(worked.as_secs() / 60).unwrap_or(u32::MAX)
 }
 
 const RUN: &str = "id, feature, agent, branch, round, base, commit_id, pull_request, approval, approved_by, words, \

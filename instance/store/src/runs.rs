@@ -129,14 +129,8 @@ impl Store {
 
     /// How long agents have worked on a feature, over all runs.
     pub async fn worked(&self, feature: &FeatureId) -> Result<std::time::Duration, StoreError> {
-        let feature = feature.to_string();
-        self.read(move |c| {
-            let millis: i64 = c
-                .prepare_cached("SELECT coalesce(sum(worked_ms), 0) FROM runs WHERE feature = ?1")?
-                .query_row([feature], |row| row.get(0))?;
-            Ok(std::time::Duration::from_millis(millis as u64))
-        })
-        .await
+        let feature = feature.clone();
+        self.read(move |c| rows::worked(c, &feature)).await
     }
 
     /// Runs that are not cleaned up yet, oldest first.

@@ -57,8 +57,11 @@ impl Store {
 pub(crate) fn candidate(c: &Connection, feature: Feature, unblocks: u32) -> Result<Candidate, StoreError> {
     let unmet = if feature.wanted.depends_on.is_empty() { Vec::new() } else { rows::unmet(c, &feature.id)? };
     let paused_epic = if feature.wanted.epic.is_some() { rows::paused_epic(c, &feature)? } else { None };
-    let minutes_spent =
-        if feature.wanted.budget.minutes.is_some() { rows::minutes_spent(c, &feature.id)? } else { 0 };
+    let minutes_spent = if feature.wanted.budget.minutes.is_some() {
+        rows::minutes(rows::worked(c, &feature.id)?)
+    } else {
+        0
+    };
     Ok(Candidate { feature, unmet, unblocks, paused_epic, minutes_spent })
 }
 

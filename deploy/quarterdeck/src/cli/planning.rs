@@ -1,7 +1,7 @@
 //! Verbs of planning: goals, projects, boards as files.
 
 use clap::{Args, Subcommand};
-use qd_board::{exchange::Format, project::Milestone};
+use qd_board::{Budget, exchange::Format, project::Milestone};
 use qd_types::{FeatureId, InstanceName, PersonId, RepositoryName};
 
 use super::Fields;
@@ -96,15 +96,39 @@ pub struct ProjectFields {
     /// How many of its features run at once
     #[arg(long)]
     pub slots: Option<u32>,
+    /// What it may cost
+    #[command(flatten)]
+    pub budget: BudgetFlags,
+}
+
+/// What a feature or a project may cost at most.
+#[derive(Debug, Default, Args)]
+pub struct BudgetFlags {
     /// Minutes of agents' work that it may take
-    #[arg(long, value_name = "MINUTES")]
-    pub budget_minutes: Option<u32>,
+    #[arg(long = "budget-minutes", value_name = "MINUTES")]
+    minutes: Option<u32>,
     /// Tokens that it may take
-    #[arg(long, value_name = "TOKENS")]
-    pub budget_tokens: Option<u64>,
+    #[arg(long = "budget-tokens", value_name = "TOKENS")]
+    tokens: Option<u64>,
     /// Hundredths of the currency that it may cost
-    #[arg(long, value_name = "CENTS")]
-    pub budget_cents: Option<u64>,
+    #[arg(long = "budget-cents", value_name = "CENTS")]
+    cents: Option<u64>,
+}
+
+impl BudgetFlags {
+    /// As a whole.
+    pub fn all(&self) -> Budget {
+        Budget { cents: self.cents, tokens: self.tokens, minutes: self.minutes }
+    }
+
+    /// As a merge patch of what was given; none if nothing was.
+    pub fn patch(&self) -> Option<serde_json::Map<String, serde_json::Value>> {
+        let given =
+            [("cents", self.cents), ("tokens", self.tokens), ("minutes", self.minutes.map(u64::from))];
+        let patch: serde_json::Map<_, _> =
+            given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into()))).collect();
+        Some(patch).filter(|patch| !patch.is_empty())
+    }
 }
 
 /// `Beta` or `Beta=2026-12-24`.

@@ -1,7 +1,7 @@
 //! `feature`: file, list, show, explain, move, edit, pause, comment, cancel.
 
 use qd_api::{Because, EventView, FeatureView, MoveFeature, NewComment, WhyView};
-use qd_board::{Budget, Comment, EditFeature, NewFeature, PlanMode, Wanted, wanted::DEFAULT_PRIORITY};
+use qd_board::{Comment, EditFeature, NewFeature, PlanMode, Wanted, wanted::DEFAULT_PRIORITY};
 use qd_types::FeatureId;
 
 use super::{Done, connect, explain, text_or_stdin};
@@ -72,14 +72,10 @@ fn because(reason: Option<String>) -> String {
     format!("?reason={}", super::encoded(&reason))
 }
 
-fn budget(fields: &Fields) -> Budget {
-    Budget { cents: fields.budget_cents, tokens: fields.budget_tokens, minutes: fields.budget_minutes }
-}
-
 pub(super) fn wanted(title: String, fields: Fields) -> Result<Wanted, UserError> {
     Ok(Wanted {
         title,
-        budget: budget(&fields),
+        budget: fields.budget.all(),
         description: text_or_stdin(fields.description)?.unwrap_or_default(),
         checks: fields.checks,
         priority: fields.priority.unwrap_or(DEFAULT_PRIORITY),
@@ -103,16 +99,6 @@ fn edit(seen: Option<u64>, title: Option<String>, fields: Fields) -> Result<Edit
     fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
         Some(list).filter(|list| !list.is_empty())
     }
-    let mut budget = serde_json::Map::new();
-    for (name, value) in [
-        ("cents", fields.budget_cents),
-        ("tokens", fields.budget_tokens),
-        ("minutes", fields.budget_minutes.map(u64::from)),
-    ] {
-        if let Some(value) = value {
-            budget.insert(name.to_owned(), value.into());
-        }
-    }
     Ok(EditFeature::of(seen)
         .maybe("title", title)
         .maybe("description", text_or_stdin(fields.description)?)
@@ -130,7 +116,7 @@ fn edit(seen: Option<u64>, title: Option<String>, fields: Fields) -> Result<Edit
         .maybe("plan", fields.plan)
         .maybe("assignee", fields.assignee)
         .maybe("due", fields.due)
-        .maybe("budget", Some(budget).filter(|budget| !budget.is_empty())))
+        .maybe("budget", fields.budget.patch()))
 }
 
 async fn list(common: &Common, client: &mut qd_api::Client, stage: Option<StageArg>) -> Done {

@@ -1,7 +1,7 @@
 //! `project`: list, show, add, edit, remove.
 
 use qd_api::{EditProject, ProjectView};
-use qd_board::{Budget, Project, project::Progress};
+use qd_board::{Project, project::Progress};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -47,11 +47,7 @@ fn new(name: String, fields: ProjectFields) -> Result<Project, UserError> {
         milestones: fields.milestones,
         teams: fields.teams,
         slots: fields.slots,
-        budget: Budget {
-            cents: fields.budget_cents,
-            tokens: fields.budget_tokens,
-            minutes: fields.budget_minutes,
-        },
+        budget: fields.budget.all(),
     })
 }
 
@@ -67,14 +63,7 @@ fn edit(fields: ProjectFields) -> Result<EditProject, UserError> {
     set("milestones", Some(fields.milestones).filter(|list| !list.is_empty()).map(json));
     set("teams", Some(fields.teams).filter(|list| !list.is_empty()).map(json));
     set("slots", fields.slots.map(json));
-    let budget = [
-        ("cents", fields.budget_cents),
-        ("tokens", fields.budget_tokens),
-        ("minutes", fields.budget_minutes.map(u64::from)),
-    ];
-    let budget: Map<String, Value> =
-        budget.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json(value?)))).collect();
-    set("budget", Some(budget).filter(|budget| !budget.is_empty()).map(Value::Object));
+    set("budget", fields.budget.patch().map(Value::Object));
     Ok(EditProject { version: None, fields: patch })
 }
 

@@ -19,6 +19,11 @@ use crate::problem::ProblemResponse;
 /// JSON, or a problem.
 pub(crate) type Answer<T> = Result<Json<T>, ProblemResponse>;
 
+/// The one response of a status, as a document lists it; without a status, all that no other response has.
+pub(super) fn listed(status: Option<u16>, response: Option<Described>) -> Vec<(Option<Status>, Described)> {
+    response.map(|response| (status.map(Status::Code), response)).into_iter().collect()
+}
+
 /// Something new, with status 201.
 pub(super) struct Created<T>(pub(super) T);
 
@@ -39,8 +44,7 @@ impl<T: JsonSchema> OperationOutput for Created<T> {
         context: &mut GenContext,
         operation: &mut Operation,
     ) -> Vec<(Option<Status>, Described)> {
-        let response = Self::operation_response(context, operation);
-        response.map(|response| (Some(Status::Code(201)), response)).into_iter().collect()
+        listed(Some(201), Self::operation_response(context, operation))
     }
 }
 
@@ -63,6 +67,6 @@ impl OperationOutput for ProblemResponse {
         context: &mut GenContext,
         operation: &mut Operation,
     ) -> Vec<(Option<Status>, Described)> {
-        Self::operation_response(context, operation).map(|response| (None, response)).into_iter().collect()
+        listed(None, Self::operation_response(context, operation))
     }
 }

@@ -16,6 +16,7 @@ use qd_board::exchange::{Document, Format, Imported, write_markdown};
 
 use super::{
     Answer,
+    answer::listed,
     request::{Large, Query},
     routes::Routes,
 };
@@ -65,8 +66,7 @@ impl OperationOutput for Written {
         context: &mut GenContext,
         operation: &mut Operation,
     ) -> Vec<(Option<StatusCode>, Described)> {
-        let response = Self::operation_response(context, operation);
-        response.map(|response| (Some(StatusCode::Code(200)), response)).into_iter().collect()
+        listed(Some(200), Self::operation_response(context, operation))
     }
 }
 

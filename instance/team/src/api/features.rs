@@ -20,7 +20,7 @@ use serde::Deserialize;
 
 use super::{
     Answer,
-    answer::Created,
+    answer::{Created, listed},
     request::{Body, File, Id, Path, Query},
     routes::Routes,
 };
@@ -217,8 +217,7 @@ impl OperationOutput for Download {
         context: &mut GenContext,
         operation: &mut Operation,
     ) -> Vec<(Option<StatusCode>, Described)> {
-        let response = Self::operation_response(context, operation);
-        response.map(|response| (Some(StatusCode::Code(200)), response)).into_iter().collect()
+        listed(Some(200), Self::operation_response(context, operation))
     }
 }
 
