@@ -46,14 +46,16 @@ pub(crate) fn handle(
                 Err(problem) => return say(problem),
             };
             let stage = if ready { Stage::Ready } else { Stage::Backlog };
-            order(person, surface, team, BoardCommand::AddFeature { title, stage })
+            order(state, person, surface, team, BoardCommand::AddFeature { title, stage })
         }
         Command::FeatureMove { id, stage } => match find(state, &id) {
-            Ok((team, _)) => order(person, surface, team, BoardCommand::MoveFeature { feature: id, stage }),
+            Ok((team, _)) => {
+                order(state, person, surface, team, BoardCommand::MoveFeature { feature: id, stage })
+            }
             Err(problem) => say(problem),
         },
         Command::FeatureCancel { id } => match find(state, &id) {
-            Ok((team, _)) => order(person, surface, team, BoardCommand::CancelFeature { feature: id }),
+            Ok((team, _)) => order(state, person, surface, team, BoardCommand::CancelFeature { feature: id }),
             Err(problem) => say(problem),
         },
     }
@@ -64,9 +66,15 @@ fn say(reply: impl Into<String>) -> Handled {
 }
 
 /// Board commands go to the team, which decides again for that person.
-fn order(person: &Person, surface: &str, to: InstanceName, command: BoardCommand) -> Handled {
-    if let Err(problem) = person.may_command_board() {
-        return say(problem);
+fn order(
+    state: &FleetState,
+    person: &Person,
+    surface: &str,
+    to: InstanceName,
+    command: BoardCommand,
+) -> Handled {
+    if let Err(refusal) = state.rules.permit(person, command.verb(), &to) {
+        return say(format!("{} {}", refusal.reason, refusal.help));
     }
     let reply = Some(format!("Sent to {to}."));
     let order = Order::Command { person: person.clone(), surface: surface.to_owned(), command };

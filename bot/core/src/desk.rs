@@ -35,16 +35,20 @@ pub(crate) struct Ask {
 
 /// Opens an approval, or gives back the open one for the same digest.
 pub(crate) fn ask(state: &mut FleetState, ask: Ask, moment: Moment) -> Vec<Effect> {
+    let refuse = |reason: String| vec![answer(&ask.instance, &ask.request, ForgeOutcome::Refused { reason })];
+    let asked = match state.rules.asks(&ask.instance, &ask.action) {
+        Ok(asked) => asked,
+        Err(reason) => return refuse(reason),
+    };
     let subject = Subject {
+        binding: Some(asked.binding(&ask.action)),
         action: ask.action,
-        binding: None,
         instance: ask.instance.clone(),
         feature: ask.feature.clone(),
         run: ask.run,
         requesters: ask.requesters,
-        requirement: state.rules.merge_requirement(),
+        requirement: asked.ask.requirement,
     };
-    let refuse = |reason: String| vec![answer(&ask.instance, &ask.request, ForgeOutcome::Refused { reason })];
     let digest = match subject.digest() {
         Ok(digest) => digest,
         Err(error) => return refuse(format!("{error}.")),

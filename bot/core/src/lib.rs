@@ -15,4 +15,4 @@ pub use answer::Handled;
 pub use effect::{Effect, ForgeCall, Save};
 pub use event::{Event, Moment};
 pub use handle::handle;
-pub use state::{AlertState, Desk, FleetState, Merging, Rules};
+pub use state::{AlertState, Asked, Desk, FleetState, Merging, Rules};

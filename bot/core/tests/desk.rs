@@ -7,7 +7,7 @@
     reason = "a test that cannot go on panics"
 )]
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use qd_core::{
@@ -16,7 +16,10 @@ use qd_core::{
     forge::ForgeError,
     handle,
 };
-use qd_types::{ApprovalId, ApprovalState, Ballot, CommitId, Line, Merge, Person, Role, Stage, Vote};
+use qd_engine::{Bundle, Facts, KnownPerson, Policies};
+use qd_types::{
+    ApprovalId, ApprovalState, Ballot, CommitId, Line, Merge, Person, PolicyRule, Role, Stage, Vote,
+};
 use qd_wire::v1::{Alert, FeatureReport, ForgeAct, ForgeOutcome, ForgeRequest, Order, Report};
 
 fn commit(letter: char) -> CommitId {
@@ -25,6 +28,22 @@ fn commit(letter: char) -> CommitId {
 
 fn person(name: &str, role: Role) -> Person {
     Person { id: name.parse().unwrap(), roles: vec![role] }
+}
+
+fn people() -> Vec<Person> {
+    vec![person("ines", Role::Owner), person("theo", Role::Owner), person("olaf", Role::Operator)]
+}
+
+/// The default policies with rules of a configuration on top.
+fn policies(rules: &[PolicyRule]) -> Arc<Policies> {
+    let known = |person| KnownPerson { person, identities: Vec::new() };
+    let facts = Facts {
+        people: people().into_iter().map(known).collect(),
+        teams: vec!["alpha".parse().unwrap()],
+        repositories: vec!["sample".parse().unwrap()],
+        ..Facts::default()
+    };
+    Arc::new(Policies::new(Arc::new(Bundle::embedded().unwrap()), &facts, rules).unwrap())
 }
 
 struct Fleet {
@@ -36,13 +55,9 @@ impl Fleet {
     fn new() -> Self {
         let rules = Rules {
             teams: vec!["alpha".parse().unwrap()],
-            people: vec![
-                person("ines", Role::Owner),
-                person("theo", Role::Owner),
-                person("olaf", Role::Operator),
-            ],
-            solo: false,
-            merge_quorum: 1,
+            people: people(),
+            renamed: BTreeMap::new(),
+            policies: policies(&[]),
             merge_methods: BTreeMap::new(),
         };
         Self { state: FleetState::new(rules), fresh: 0 }
@@ -282,4 +297,44 @@ fn one_living_message_per_feature_and_one_alert_per_cause() {
     insta::assert_snapshot!(second.text, @"⚠ alpha: A-1 X: checks red. Needs a person. (2 times)");
     insta::assert_snapshot!(over.text, @"✔ alpha: over after 0 min: A-1 X: checks red. Needs a person.");
     assert!(fleet.report(alert(true)).is_empty());
+}
+
+#[test]
+fn the_policies_say_who_decides_a_merge() {
+    let rule = |json: &str| vec![serde_json::from_str::<PolicyRule>(json).unwrap()];
+    let mut fleet = Fleet::new();
+    let (id, _) = fleet.ask();
+    let subject = |fleet: &Fleet, id| fleet.state.desk(id).unwrap().card.approval.subject.clone();
+    assert_eq!(subject(&fleet, &id).requirement.describe(), "1 owner or reviewer, not the requester");
+    let bound = subject(&fleet, &id).binding.unwrap();
+    assert_eq!(
+        (bound.target.as_str(), bound.policies.as_str()),
+        ("sample main #7", policies(&[]).hash().as_str())
+    );
+
+    let two =
+        rule(r#"{"name": "main", "actions": ["merge"], "branch": "main", "effect": "ask", "quorum": 2}"#);
+    fleet.state.rules.policies = policies(&two);
+    let (stricter, _) = fleet.ask();
+    assert_ne!(stricter, id, "other policies ask anew");
+    assert_eq!(subject(&fleet, &stricter).requirement.describe(), "2 owners or reviewers, not the requester");
+
+    let free = rule(r#"{"name": "free", "actions": ["merge"], "effect": "allow", "loosen": true}"#);
+    fleet.state.rules.policies = policies(&free);
+    let (free, _) = fleet.ask();
+    assert_eq!(
+        subject(&fleet, &free).requirement.describe(),
+        "1 owner or reviewer (solo: the requester may decide)",
+        "nothing merges without a person"
+    );
+
+    let never =
+        rule(r#"{"name": "freeze", "actions": ["merge"], "effect": "deny", "reason": "We ship on Monday."}"#);
+    fleet.state.rules.policies = policies(&never);
+    let (_, effects) = fleet.ask();
+    let Some(Effect::Tell { order, .. }) = effects.first() else { panic!("{effects:?}") };
+    let Order::ForgeOutcome { outcome: ForgeOutcome::Refused { reason }, .. } = order.as_ref() else {
+        panic!("{order:?}")
+    };
+    insta::assert_snapshot!(reason, @"We ship on Monday. (policy freeze)");
 }

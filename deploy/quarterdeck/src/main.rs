@@ -8,6 +8,7 @@ mod context;
 mod fleet;
 mod http;
 mod log;
+mod policies;
 mod say;
 mod verbs;
 

@@ -5,6 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use qd_api::Problem;
+use qd_engine::Refusal;
 use qd_store::StoreError;
 
 /// Where the shape of every request is found.
@@ -55,6 +56,11 @@ pub(crate) fn not_found(detail: impl Into<String>, hint: &str) -> Problem {
 
 pub(crate) fn forbidden(detail: impl Into<String>) -> Problem {
     problem("forbidden", 403, detail, Some("Ask somebody who may."))
+}
+
+/// A policy's no: its reason, and what would help.
+pub(crate) fn denied(refusal: Refusal) -> Problem {
+    problem("forbidden", 403, refusal.reason, Some(&refusal.help))
 }
 
 /// What was sent can be read, and is wrong.

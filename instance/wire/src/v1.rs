@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use qd_types::{
-    Approval, ApprovalId, CommitId, FeatureId, Line, PersonId, RepositoryName, RunId, Stage, Vote,
+    Approval, ApprovalId, CommitId, FeatureId, Line, PersonId, RepositoryName, RunId, Stage, Verb, Vote,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -229,6 +229,17 @@ pub enum BoardCommand {
         /// Which.
         feature: FeatureId,
     },
+}
+
+impl BoardCommand {
+    /// The action that it is, as the policies call it.
+    pub fn verb(&self) -> Verb {
+        match self {
+            Self::AddFeature { .. } => Verb::FeatureAdd,
+            Self::MoveFeature { .. } => Verb::FeatureMove,
+            Self::CancelFeature { .. } => Verb::FeatureCancel,
+        }
+    }
 }
 
 /// What became of a forge request.

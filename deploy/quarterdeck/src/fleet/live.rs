@@ -13,13 +13,14 @@ use axum::{
 };
 use qd_api::Problem;
 use qd_core::chat::Commands;
+use qd_engine::Engine;
 use qd_team::{ProblemResponse, Team, Trains};
 use qd_types::InstanceName;
 use tokio::task::AbortHandle;
 use tower::ServiceExt as _;
 
 use super::{
-    FleetPlan,
+    FleetPlan, policies,
     start::{self, Bot, FleetError},
 };
 use crate::http::{self, Guard};
@@ -34,6 +35,7 @@ struct Socket {
 /// The changing parts of a fleet.
 pub struct Live {
     plan: Arc<RwLock<FleetPlan>>,
+    policies: Arc<Engine>,
     teams: Mutex<Vec<Team>>,
     trains: Trains,
     bot: Option<Bot>,
@@ -53,6 +55,7 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 impl Live {
     pub(super) fn new(
         plan: Arc<RwLock<FleetPlan>>,
+        policies: Arc<Engine>,
         teams: Vec<Team>,
         trains: Trains,
         bot: Option<Bot>,
@@ -61,7 +64,7 @@ impl Live {
     ) -> Self {
         let router = router(&teams, bot.as_ref()).merge(extra.clone());
         let (teams, sockets) = (Mutex::new(teams), Mutex::default());
-        Self { plan, teams, trains, bot, guard, extra, router: RwLock::new(router), sockets }
+        Self { plan, policies, teams, trains, bot, guard, extra, router: RwLock::new(router), sockets }
     }
 
     pub(super) fn teams(&self) -> Vec<Team> {
@@ -70,6 +73,21 @@ impl Live {
 
     pub(super) fn bot(&self) -> Option<&Bot> {
         self.bot.as_ref()
+    }
+
+    /// The policies in force.
+    pub fn policies(&self) -> &Arc<Engine> {
+        &self.policies
+    }
+
+    /// Has the bot go by the policies that are in force now.
+    pub(super) async fn share_policies(&self) {
+        let Some(bot) = &self.bot else { return };
+        let rules = match self.plan.read() {
+            Ok(plan) => start::rules(&plan, &self.policies),
+            Err(poisoned) => start::rules(&poisoned.into_inner(), &self.policies),
+        };
+        bot.hub.set_rules(rules).await;
     }
 
     pub(super) fn guard(&self) -> &Guard {
@@ -123,16 +141,17 @@ impl Live {
         Ok(())
     }
 
-    /// Puts a plan in force: repositories and teams that are new start, teams that are gone end, all others take over
+    /// Puts a plan in force: policies first, and nothing at all if they do not hold; repositories and teams that are new start, teams that are gone end, all others take over
     /// what can be taken over while they work.
     pub(super) async fn apply(self: &Arc<Self>, plan: &FleetPlan) -> Result<(), FleetError> {
+        policies::adopt(&self.policies, &plan.policies, &self.teams()).await?;
         if let Some(bot) = &self.bot {
             for repository in &plan.repositories {
                 bot.forge
                     .add_repository(&repository.name, Some(&repository.source), &repository.target)
                     .await?;
             }
-            bot.hub.set_rules(start::rules(plan)).await;
+            bot.hub.set_rules(start::rules(plan, &self.policies)).await;
         }
         let before = self.teams();
         let mut after = Vec::new();
@@ -140,13 +159,16 @@ impl Live {
             match before.iter().find(|team| team.id() == team_plan.id) {
                 // What needs a restart stays as it is: prefix and state are the running team's own.
                 Some(team) => {
-                    team.adopt(start::options(plan, team_plan));
+                    team.adopt(start::options(plan, team_plan, &self.policies));
                     after.push(team.clone());
                 }
                 // A process that runs one team, or the bot alone, starts no other.
                 None if self.bot.is_none() || before.is_empty() => {}
                 None => {
-                    after.push(start::start_team(plan, team_plan, self.bot.as_ref(), &self.trains).await?);
+                    after.push(
+                        start::start_team(plan, team_plan, &self.policies, self.bot.as_ref(), &self.trains)
+                            .await?,
+                    );
                 }
             }
         }

@@ -11,6 +11,7 @@ use std::{
 use axum::Router;
 use qd_board::{Rules, hours::QuietHours, schedule::Limits};
 use qd_console::Console;
+use qd_engine::{Engine, EngineError};
 use qd_forge_local::{Imported, LocalForge, LocalForgeError};
 use qd_git::Git;
 use qd_hub::{Hub, HubError};
@@ -19,8 +20,11 @@ use qd_types::{InstanceName, Person};
 use qd_worktrees::{GitWorktrees, RepositorySpec, WorktreeError};
 use tokio::task::JoinSet;
 
-use super::{FleetPlan, TeamPlan, link::InProcess, live::Live};
-use crate::http::{self, Guard, TokenError, Tokens};
+use super::{FleetPlan, TeamPlan, link::InProcess, live::Live, policies};
+use crate::{
+    http::{self, Guard, TokenError, Tokens},
+    policies::PolicyPlan,
+};
 
 /// How often the embedded forge looks whether its source check-outs have something new.
 const IMPORT: Duration = Duration::from_secs(2);
@@ -52,6 +56,9 @@ pub enum FleetError {
     /// Worktrees.
     #[error("the team's worktrees can't be opened")]
     Worktrees(#[from] WorktreeError),
+    /// Policies.
+    #[error("the policies can't be put in force: {0}")]
+    Policies(#[from] EngineError),
     /// Tokens.
     #[error(transparent)]
     Tokens(#[from] TokenError),
@@ -100,10 +107,12 @@ impl Fleet {
     pub async fn start(plan: &FleetPlan, roles: &Roles, extra: Router) -> Result<Self, FleetError> {
         let me = plan.people.iter().find(|person| person.id == plan.me).cloned();
         let me: Person = me.ok_or_else(|| FleetError::Nobody(plan.me.to_string()))?;
+        let PolicyPlan { source, facts, rules } = &plan.policies;
+        let policies = Arc::new(Engine::new(source.clone(), facts, rules)?);
         let tokens = Tokens::open(&plan.state, &plan.people)?;
         let mut tasks = JoinSet::new();
         let shared = Arc::new(RwLock::new(plan.clone()));
-        let bot = if roles.bot { Some(start_bot(plan, &shared, &mut tasks).await?) } else { None };
+        let bot = if roles.bot { Some(start_bot(plan, &policies, &shared, &mut tasks).await?) } else { None };
         if bot.is_none() {
             seed(plan).await?;
         }
@@ -112,7 +121,7 @@ impl Fleet {
             let known = || plan.teams.iter().map(|team| team.name.as_str()).collect::<Vec<_>>().join(", ");
             let team = plan.teams.iter().find(|team| team.name == *name);
             let team = team.ok_or_else(|| FleetError::NoTeam { name: name.clone(), known: known() })?;
-            teams.push(start_team(plan, team, bot.as_ref(), &trains).await?);
+            teams.push(start_team(plan, team, &policies, bot.as_ref(), &trains).await?);
         }
         let place = plan.listen.to_string();
         let listener = http::bind(plan.listen)
@@ -121,7 +130,8 @@ impl Fleet {
         let address = listener.local_addr().map_err(|source| FleetError::Serve { place, source })?;
         let guard = Guard::new(tokens, me, address.port());
         write_address(plan, address)?;
-        let live = Arc::new(Live::new(shared, teams, trains, bot, guard.clone(), extra));
+        let live = Arc::new(Live::new(shared, policies, teams, trains, bot, guard.clone(), extra));
+        tasks.spawn(policies::follow(Arc::clone(&live)));
         tasks.spawn(http::serve_tcp(listener, live.service(), guard));
         live.serve_sockets().await?;
         Ok(Self { address, live, tasks })
@@ -164,6 +174,7 @@ fn write_address(plan: &FleetPlan, address: SocketAddr) -> Result<(), FleetError
 
 async fn start_bot(
     plan: &FleetPlan,
+    policies: &Engine,
     shared: &Arc<RwLock<FleetPlan>>,
     tasks: &mut JoinSet<()>,
 ) -> Result<Bot, FleetError> {
@@ -174,7 +185,7 @@ async fn start_bot(
     let console = Console::open(&plan.bot_folder().join("console.db"))?;
     let hub = Hub::open(
         &plan.bot_folder().join("bot.db"),
-        rules(plan),
+        rules(plan, policies),
         Arc::new(forge.clone()),
         Arc::new(console.clone()),
     )
@@ -225,12 +236,18 @@ async fn import(plan: Arc<RwLock<FleetPlan>>, forge: LocalForge) {
     }
 }
 
-pub(crate) fn rules(plan: &FleetPlan) -> qd_core::Rules {
+/// What the bot goes by: the policies as they are in force now.
+pub(crate) fn rules(plan: &FleetPlan, policies: &Engine) -> qd_core::Rules {
     qd_core::Rules {
         teams: plan.teams.iter().map(|team| team.id.clone()).collect(),
+        renamed: plan
+            .teams
+            .iter()
+            .filter(|team| team.id != team.name)
+            .map(|team| (team.id.clone(), team.name.clone()))
+            .collect(),
         people: plan.people.clone(),
-        solo: plan.solo,
-        merge_quorum: plan.merge_quorum,
+        policies: policies.current(),
         merge_methods: plan
             .repositories
             .iter()
@@ -243,6 +260,7 @@ pub(crate) fn rules(plan: &FleetPlan) -> qd_core::Rules {
 pub(super) async fn start_team(
     plan: &FleetPlan,
     team: &TeamPlan,
+    policies: &Arc<Engine>,
     bot: Option<&Bot>,
     trains: &Trains,
 ) -> Result<Team, FleetError> {
@@ -251,13 +269,13 @@ pub(super) async fn start_team(
     });
     let folder = plan.team_folder(&team.id);
     let worktrees = GitWorktrees::open(Git::new(), &folder).await?;
-    let running = Team::open(options(plan, team), Arc::new(worktrees), trains.clone())?;
+    let running = Team::open(options(plan, team, policies), Arc::new(worktrees), trains.clone())?;
     running.start(uplink).await;
     Ok(running)
 }
 
 /// A team's options, from the plan.
-pub(crate) fn options(plan: &FleetPlan, team: &TeamPlan) -> TeamOptions {
+pub(crate) fn options(plan: &FleetPlan, team: &TeamPlan, policies: &Arc<Engine>) -> TeamOptions {
     let repositories = plan
         .repositories
         .iter()
@@ -307,5 +325,6 @@ pub(crate) fn options(plan: &FleetPlan, team: &TeamPlan) -> TeamOptions {
         launcher: plan.launcher.clone(),
         repositories,
         runs: plan.runs.clone(),
+        policies: Arc::clone(policies),
     }
 }

@@ -115,7 +115,7 @@ async fn check(
     match person {
         Some((person, surface)) => {
             request.extensions_mut().insert(person.clone());
-            request.extensions_mut().insert(Caller { person, surface: surface.into() });
+            request.extensions_mut().insert(Caller { person, agent: None, surface: surface.into() });
             next.run(request).await
         }
         None if asset => next.run(request).await,

@@ -24,6 +24,7 @@ mod exchange;
 mod matrix;
 mod openapi;
 mod planning;
+mod policies;
 mod sse;
 mod stranger;
 mod support;

@@ -53,7 +53,7 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<ExitCode, UserEr
     let roles = Roles { bot: true, teams: scene.plan.teams.iter().map(|team| team.name.clone()).collect() };
     let fleet = Fleet::start(&scene.plan, &roles, Router::new()).await.map_err(|error| failed(&error))?;
     introduce(&fleet, &scene);
-    let requester = Caller { person: scene.requester.clone(), surface: "cli".into() };
+    let requester = Caller { person: scene.requester.clone(), agent: None, surface: "cli".into() };
     let mut features = Vec::new();
     for new in &scene.features {
         let team = fleet.teams().into_iter().find(|team| team.name() == new.team);
@@ -126,7 +126,7 @@ async fn watch(
     demo: &Demo,
     begun: Instant,
 ) -> Result<Vec<summary::Ended>, UserError> {
-    let you = Caller { person: scene.you.clone(), surface: "cli".into() };
+    let you = Caller { person: scene.you.clone(), agent: None, surface: "cli".into() };
     let mut progress = progress::Progress::start(features.len());
     let mut asking = ask::Asking::new(demo.yes, fleet, &scene.you.id);
     let deadline = begun + Duration::from_secs(demo.wait * 60);
