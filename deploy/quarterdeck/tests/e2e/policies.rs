@@ -15,9 +15,9 @@ use crate::support::{Project, Up, add, config, finished, open_approval, until};
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Ines and Olaf own, Rosa reviews, Vera views.
+/// Ines and Olaf own, Oskar operates, Rosa reviews, Vera views.
 fn fleet() -> String {
-    let people = [("olaf", "owner"), ("rosa", "reviewer"), ("vera", "viewer")]
+    let people = [("olaf", "owner"), ("oskar", "operator"), ("rosa", "reviewer"), ("vera", "viewer")]
         .map(|(name, role)| format!("\n[[people]]\nname = \"{name}\"\nroles = [\"{role}\"]\n"));
     config("echo hello > hello.txt", None).replace("solo = true", "me = \"ines\"") + &people.concat()
 }
@@ -79,7 +79,7 @@ async fn a_tightened_configuration_counts_without_a_restart() {
     let mut ines = up.client("alpha", None);
     let mut vera = up.client("alpha", Some("vera"));
     let filed = vera.post::<_, FeatureView>("features", &NewFeature::titled("Mine")).await;
-    insta::assert_snapshot!(filed.unwrap_err(), @"");
+    insta::assert_snapshot!(filed.unwrap_err(), @"You need the role owner, manager or operator for this. You have: viewer.");
     add(&mut ines, "One").await;
     let one = asked(&mut ines, "A-1").await.approval.subject;
     insta::assert_snapshot!(one.requirement.describe(), @"1 owner or reviewer, not the requester");
@@ -91,7 +91,7 @@ async fn a_tightened_configuration_counts_without_a_restart() {
     write(&project, &(fleet() + &two + &freeze));
     assert_eq!(project.ok(&["config", "reload"]), "policies.rules: in force now\n");
     logged(&project, &up, "Other policies are in force: ");
-    insta::assert_snapshot!(refusal(&project, &["project", "add", "q3"]), @"");
+    insta::assert_snapshot!(refusal(&project, &["project", "add", "q3"]), @"quarterdeck: Nothing new before the release. So says the rule freeze of the configuration. Nobody here may as long as the rule freeze of the configuration holds.");
     add(&mut ines, "Two").await;
     let card = asked(&mut ines, "A-2").await;
     let subject = &card.approval.subject;
@@ -104,14 +104,17 @@ async fn a_tightened_configuration_counts_without_a_restart() {
     let wrong = rule("name = \"free\"\nactions = [\"merge\"]\neffect = \"ask\"\nway = \"reaction\"");
     write(&project, &(fleet() + &wrong));
     let text = refusal(&project, &["config", "reload"]);
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @"quarterdeck: the policies can't be put in force: the rule free: for merge on a branch a reaction would do instead of button, which is less strict than the policy merge; ask for more, or write loosen = true");
     logged(&project, &up, "The new policies do not hold, those before stay in force. the rule free:");
     assert!(refusal(&project, &["project", "add", "q3"]).contains("the rule freeze"));
 
     let loose =
         rule("name = \"free\"\nactions = [\"merge\"]\neffect = \"ask\"\nway = \"reaction\"\nloosen = true");
     write(&project, &(fleet() + &loose));
-    insta::assert_snapshot!(project.ok(&["policy", "check"]).split(" (").next().unwrap(), @"");
+    insta::assert_snapshot!(project.ok(&["policy", "check"]).split(" (").next().unwrap(), @"
+    note: rule free: it makes the policies less strict, as loosen = true says
+    The policies hold
+    ");
     project.ok(&["config", "reload"]);
     project.ok(&["project", "add", "q3"]);
 }
@@ -134,12 +137,12 @@ async fn policies_in_a_folder_are_followed_and_a_broken_one_changes_nothing() {
         forbid (principal, action == Action::"project.add", resource);"#;
     std::fs::write(folder.join("freeze.cedar"), forbid).unwrap();
     logged(&project, &up, "Other policies are in force: ");
-    insta::assert_snapshot!(refusal(&project, &["project", "add", "q2"]), @"");
+    insta::assert_snapshot!(refusal(&project, &["project", "add", "q2"]), @"quarterdeck: Nothing new before the release. So says the policy freeze. Nobody here may as long as the policy freeze holds.");
 
     std::fs::write(folder.join("freeze.cedar"), "permit (principal").unwrap();
-    insta::assert_snapshot!(logged(&project, &up, "do not hold"), @"");
+    insta::assert_snapshot!(logged(&project, &up, "do not hold"), @"The new policies do not hold, those before stay in force. freeze.cedar:1: unexpected end of input");
     assert!(refusal(&project, &["project", "add", "q2"]).contains("the policy freeze"));
-    insta::assert_snapshot!(refusal(&project, &["config", "check"]), @"");
+    insta::assert_snapshot!(refusal(&project, &["config", "check"]), @"quarterdeck: freeze.cedar:1: unexpected end of input");
 
     std::fs::write(folder.join("freeze.cedar"), forbid).unwrap();
     logged(&project, &up, "The policies hold again.");
