@@ -38,7 +38,9 @@ pub(crate) fn ask(state: &mut FleetState, ask: Ask, moment: Moment) -> Vec<Effec
     let refuse = |reason: String| vec![answer(&ask.instance, &ask.request, ForgeOutcome::Refused { reason })];
     let asked = match state.rules.asks(&ask.instance, &ask.action) {
         Ok(asked) => asked,
-        Err(reason) => return refuse(reason),
+        Err(reason) => {
+            return vec![answer(&ask.instance, &ask.request, ForgeOutcome::NotApproved { reason })];
+        }
     };
     let subject = Subject {
         binding: Some(asked.binding(&ask.action)),

@@ -56,12 +56,14 @@ impl Rules {
         let (repository, name) = (repository.clone(), name.clone());
         let branch = Branch { repository, name, protected: false, paths };
         let principal = Principal::Team(self.called(team));
-        let decision = self.policies.decide(&Request::new(principal, verb, Resource::Branch(branch)));
-        let Decision { ruling, policy, hash } = decision;
+        let request = Request::new(principal, verb, Resource::Branch(branch));
+        let Decision { ruling, policy, hash } = self.policies.decide(&request);
         match ruling {
             Ruling::Ask(ask) => Ok(Asked { ask, policy, hash }),
             Ruling::Allow => Ok(Asked { ask: one_person(), policy, hash }),
-            Ruling::Deny { reason } => Err(format!("{reason} (policy {policy})")),
+            Ruling::Deny { reason } => {
+                Err(self.policies.permit(&request).err().map_or(reason, |refusal| refusal.reason))
+            }
         }
     }
 

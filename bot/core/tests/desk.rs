@@ -333,8 +333,8 @@ fn the_policies_say_who_decides_a_merge() {
     fleet.state.rules.policies = policies(&never);
     let (_, effects) = fleet.ask();
     let Some(Effect::Tell { order, .. }) = effects.first() else { panic!("{effects:?}") };
-    let Order::ForgeOutcome { outcome: ForgeOutcome::Refused { reason }, .. } = order.as_ref() else {
+    let Order::ForgeOutcome { outcome: ForgeOutcome::NotApproved { reason }, .. } = order.as_ref() else {
         panic!("{order:?}")
     };
-    insta::assert_snapshot!(reason, @"We ship on Monday. (policy freeze)");
+    insta::assert_snapshot!(reason, @"We ship on Monday. So says the rule freeze of the configuration.");
 }

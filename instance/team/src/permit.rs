@@ -1,7 +1,7 @@
 //! Who may do what on this team's board: the policies decide, for the caller, the action and the team.
 
 use jiff::Timestamp;
-use qd_engine::{Principal, Refusal, Request, Resource};
+use qd_engine::{Branch, Principal, Refusal, Request, Resource};
 use qd_types::{InstanceName, Person, Verb};
 
 use crate::{
@@ -26,18 +26,23 @@ impl Team {
     /// Nothing if the caller may; otherwise why not, and what would help. Where people would have to be asked it is a no,
     /// too, until there is a way to ask them.
     pub(crate) fn permit(&self, caller: &Caller, verb: Verb) -> Answer<()> {
-        self.ask_policies(caller.principal(&self.name()), verb).map_err(problem::denied)
+        let team = self.name();
+        let principal = caller.principal(&team);
+        self.ask_policies(principal, verb, Resource::Team(team)).map_err(problem::denied)
     }
 
     /// The same for a person whose word came from the bot.
     pub(crate) fn permit_order(&self, person: &Person, verb: Verb) -> Result<(), Refusal> {
-        self.ask_policies(Principal::Person(person.clone()), verb)
+        self.ask_policies(Principal::Person(person.clone()), verb, Resource::Team(self.name()))
     }
 
-    fn ask_policies(&self, principal: Principal, verb: Verb) -> Result<(), Refusal> {
-        let team = self.name();
-        let request =
-            Request { team: Some(team.clone()), ..Request::new(principal, verb, Resource::Team(team)) };
+    /// The same for the team itself, which pushes a branch of its own.
+    pub(crate) fn permit_push(&self, branch: Branch) -> Result<(), Refusal> {
+        self.ask_policies(Principal::Team(self.name()), Verb::Push, Resource::Branch(branch))
+    }
+
+    fn ask_policies(&self, principal: Principal, verb: Verb, resource: Resource) -> Result<(), Refusal> {
+        let request = Request { team: Some(self.name()), ..Request::new(principal, verb, resource) };
         let permitted = self.options().policies.permit(&request);
         if let Err(refusal) = &permitted {
             tracing::info!(who = %request.principal, %verb, policy = refusal.decision.policy, "refused by policy");

@@ -92,6 +92,8 @@ async fn a_tightened_configuration_counts_without_a_restart() {
     assert_eq!(project.ok(&["config", "reload"]), "policies.rules: in force now\n");
     logged(&project, &up, "Other policies are in force: ");
     insta::assert_snapshot!(refusal(&project, &["project", "add", "q3"]), @"quarterdeck: Nothing new before the release. So says the rule freeze of the configuration. Nobody here may as long as the rule freeze of the configuration holds.");
+    let reload = |person| crate::door::send(&up.address, "POST /fleet/reload", &[&project.token(person)], "");
+    assert_eq!((reload("vera").0, reload("oskar").0), (403, 200));
     add(&mut ines, "Two").await;
     let card = asked(&mut ines, "A-2").await;
     let subject = &card.approval.subject;
@@ -100,6 +102,15 @@ async fn a_tightened_configuration_counts_without_a_restart() {
     vote(&up, "olaf", &card).await;
     vote(&up, "rosa", &card).await;
     until(&mut ines, "A-2", finished).await;
+
+    let secret = rule(
+        "name = \"greetings\"\nactions = [\"push\"]\npath = \"hello.*\"\neffect = \"deny\"\nreason = \"We greet nobody.\"",
+    );
+    write(&project, &(fleet() + &freeze + &secret));
+    project.ok(&["config", "reload"]);
+    add(&mut ines, "Three").await;
+    let held = until(&mut ines, "A-3", |view| view.feature.held.is_some()).await;
+    insta::assert_snapshot!(held.sentence, @"");
 
     let wrong = rule("name = \"free\"\nactions = [\"merge\"]\neffect = \"ask\"\nway = \"reaction\"");
     write(&project, &(fleet() + &wrong));
