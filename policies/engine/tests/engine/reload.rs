@@ -114,7 +114,7 @@ fn a_configuration_comes_into_force_as_a_whole_or_not_at_all() {
     assert!(engine.adopt(source.clone(), &facts(), std::slice::from_ref(&rule)).is_err());
     assert_eq!(engine.decide(&request).ruling, Ruling::Allow);
     fs::remove_file(folder.path().join("extra.cedar")).unwrap();
-    assert!(matches!(engine.adopt(source.clone(), &facts(), &[rule]).unwrap(), Reloaded::Changed { .. }));
+    assert!(matches!(engine.adopt(source, &facts(), &[rule]).unwrap(), Reloaded::Changed { .. }));
     assert_eq!(engine.decide(&request).policy, "stay");
     fs::remove_dir_all(folder.path()).unwrap();
     assert!(engine.reload().is_err(), "from now on the folder counts");
