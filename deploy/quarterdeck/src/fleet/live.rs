@@ -23,7 +23,7 @@ use super::{
     FleetPlan, policies,
     start::{self, Bot, FleetError},
 };
-use crate::http::{self, Guard};
+use crate::http::{self, Guard, Tokens};
 
 /// A socket of the command line, and by what its team is known; none for the bot's.
 struct Socket {
@@ -144,7 +144,9 @@ impl Live {
     /// Puts a plan in force: policies first, and nothing at all if they do not hold; repositories and teams that are new start, teams that are gone end, all others take over
     /// what can be taken over while they work.
     pub(super) async fn apply(self: &Arc<Self>, plan: &FleetPlan) -> Result<(), FleetError> {
+        let (me, tokens) = (start::me(plan)?, Tokens::open(&plan.state, &plan.people)?);
         policies::adopt(&self.policies, &plan.policies, &self.teams()).await?;
+        self.guard.admit(tokens, me);
         if let Some(bot) = &self.bot {
             for repository in &plan.repositories {
                 bot.forge

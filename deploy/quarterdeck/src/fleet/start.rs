@@ -105,8 +105,7 @@ pub struct Bot {
 impl Fleet {
     /// Starts what `roles` names. `extra` are routes beside the pages and the API.
     pub async fn start(plan: &FleetPlan, roles: &Roles, extra: Router) -> Result<Self, FleetError> {
-        let me = plan.people.iter().find(|person| person.id == plan.me).cloned();
-        let me: Person = me.ok_or_else(|| FleetError::Nobody(plan.me.to_string()))?;
+        let me = me(plan)?;
         let PolicyPlan { source, facts, rules } = &plan.policies;
         let policies = Arc::new(Engine::new(source.clone(), facts, rules)?);
         let tokens = Tokens::open(&plan.state, &plan.people)?;
@@ -163,6 +162,12 @@ impl Fleet {
         self.tasks.shutdown().await;
         self.live.shut_down().await;
     }
+}
+
+/// Who the person at this computer is.
+pub(super) fn me(plan: &FleetPlan) -> Result<Person, FleetError> {
+    let me = plan.people.iter().find(|person| person.id == plan.me).cloned();
+    me.ok_or_else(|| FleetError::Nobody(plan.me.to_string()))
 }
 
 /// For `quarterdeck url`, which may run while the fleet does.

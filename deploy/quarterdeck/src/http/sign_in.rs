@@ -1,7 +1,7 @@
 //! Who calls. On the Unix socket it is the person whose computer it is, or whoever shows a token; on TCP a token is
 //! needed, as a header or as the cookie that the sign-in link sets. A page of another site can't act through it.
 
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use axum::{
     Extension, Router,
@@ -34,34 +34,56 @@ pub struct Guard {
 }
 
 struct Known {
+    people: RwLock<Arc<People>>,
+    cookie: String,
+}
+
+/// Who is let in now.
+struct People {
     tokens: Tokens,
     me: Person,
-    cookie: String,
 }
 
 impl Guard {
     /// `me` is who the person at this computer is; `port` keeps the cookies of two fleets on one host apart.
     pub fn new(tokens: Tokens, me: Person, port: u16) -> Self {
-        Self { inner: Arc::new(Known { tokens, me, cookie: format!("quarterdeck_{port}") }) }
+        let people = RwLock::new(Arc::new(People { tokens, me }));
+        Self { inner: Arc::new(Known { people, cookie: format!("quarterdeck_{port}") }) }
+    }
+
+    /// From now on these people are let in, with the roles that they have there.
+    pub fn admit(&self, tokens: Tokens, me: Person) {
+        let people = Arc::new(People { tokens, me });
+        match self.inner.people.write() {
+            Ok(mut guard) => *guard = people,
+            Err(poisoned) => *poisoned.into_inner() = people,
+        }
+    }
+
+    fn people(&self) -> Arc<People> {
+        match self.inner.people.read() {
+            Ok(guard) => Arc::clone(&guard),
+            Err(poisoned) => Arc::clone(&poisoned.into_inner()),
+        }
     }
 
     /// The link by which a person signs in, relative to the address.
     pub fn sign_in_path(&self, person: &PersonId) -> Option<String> {
-        self.inner.tokens.of(person).map(|token| format!("/sign-in?token={token}"))
+        self.people().tokens.of(person).map(|token| format!("/sign-in?token={token}"))
     }
 
-    fn by_header(&self, headers: &HeaderMap) -> Option<&Person> {
+    fn by_header(&self, headers: &HeaderMap) -> Option<Person> {
         let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-        self.inner.tokens.person(value.strip_prefix("Bearer ")?)
+        self.people().tokens.person(value.strip_prefix("Bearer ")?).cloned()
     }
 
-    fn by_cookie(&self, headers: &HeaderMap) -> Option<&Person> {
+    fn by_cookie(&self, headers: &HeaderMap) -> Option<Person> {
         let cookies = headers.get(header::COOKIE)?.to_str().ok()?;
         let mine = cookies
             .split(';')
             .map(str::trim)
             .find_map(|pair| pair.strip_prefix(self.inner.cookie.as_str())?.strip_prefix('='))?;
-        self.inner.tokens.person(mine)
+        self.people().tokens.person(mine).cloned()
     }
 }
 
@@ -80,7 +102,7 @@ struct Token {
 }
 
 async fn sign_in(State(guard): State<Guard>, Query(Token { token }): Query<Token>) -> Response {
-    if guard.inner.tokens.person(&token).is_none() {
+    if guard.people().tokens.person(&token).is_none() {
         return (StatusCode::FORBIDDEN, "This link is not valid any more. Start again from the terminal.\n")
             .into_response();
     }
@@ -101,14 +123,14 @@ async fn check(
     let headers = request.headers();
     let asset = request.uri().path().starts_with("/assets/");
     let person = match (guard.by_header(headers), door) {
-        (Some(person), _) => Some((person.clone(), "api")),
-        (None, Door::Socket) => Some((guard.inner.me.clone(), "cli")),
+        (Some(person), _) => Some((person, "api")),
+        (None, Door::Socket) => Some((guard.people().me.clone(), "cli")),
         (None, Door::Tcp) => match guard.by_cookie(headers) {
             Some(_) if is_unsafe(request.method()) && !same_origin(headers) => {
                 return refuse("That came from another page.", "Open the board and try again.")
                     .into_response();
             }
-            Some(person) => Some((person.clone(), "board")),
+            Some(person) => Some((person, "board")),
             None => None,
         },
     };

@@ -128,6 +128,14 @@ async fn a_tightened_configuration_counts_without_a_restart() {
     ");
     project.ok(&["config", "reload"]);
     project.ok(&["project", "add", "q3"]);
+
+    write(&project, &fleet().replace("[\"viewer\"]", "[\"operator\"]"));
+    project.ok(&["config", "reload"]);
+    vera.post::<_, FeatureView>("features", &NewFeature::titled("Mine")).await.unwrap();
+    write(&project, &fleet());
+    project.ok(&["config", "reload"]);
+    let filed = vera.post::<_, FeatureView>("features", &NewFeature::titled("Mine")).await;
+    assert!(filed.is_err(), "what was given is taken again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
