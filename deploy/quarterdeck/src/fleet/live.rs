@@ -178,6 +178,8 @@ impl Live {
             Ok(mut guard) => *guard = plan.clone(),
             Err(poisoned) => *poisoned.into_inner() = plan.clone(),
         }
+        // Policies that changed in between were shared with the plan of before.
+        self.share_policies().await;
         *locked(&self.teams) = after.clone();
         let routes = router(&after, self.bot.as_ref()).merge(self.extra.clone());
         match self.router.write() {
