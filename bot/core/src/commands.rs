@@ -47,14 +47,16 @@ pub(crate) fn handle(
                 Err(problem) => return say(problem),
             };
             let stage = if ready { Stage::Ready } else { Stage::Backlog };
-            order(person, surface, team, BoardCommand::AddFeature { title, stage })
+            order(state, person, surface, team, BoardCommand::AddFeature { title, stage })
         }
         Command::FeatureMove { id, stage } => match find(state, &id) {
-            Ok((team, _)) => order(person, surface, team, BoardCommand::MoveFeature { feature: id, stage }),
+            Ok((team, _)) => {
+                order(state, person, surface, team, BoardCommand::MoveFeature { feature: id, stage })
+            }
             Err(problem) => say(problem),
         },
         Command::FeatureCancel { id } => match find(state, &id) {
-            Ok((team, _)) => order(person, surface, team, BoardCommand::CancelFeature { feature: id }),
+            Ok((team, _)) => order(state, person, surface, team, BoardCommand::CancelFeature { feature: id }),
             Err(problem) => say(problem),
         },
     }
@@ -65,9 +67,15 @@ fn say(reply: impl Into<String>) -> Handled {
 }
 
 /// Board commands go to the team, which decides again for that person.
-fn order(person: &Person, surface: &str, to: InstanceName, command: BoardCommand) -> Handled {
-    if let Err(problem) = person.may_command_board() {
-        return say(problem);
+fn order(
+    state: &FleetState,
+    person: &Person,
+    surface: &str,
+    to: InstanceName,
+    command: BoardCommand,
+) -> Handled {
+    if let Err(refusal) = state.rules.permit(person, command.verb(), &to) {
+        return say(format!("{} {}", refusal.reason, refusal.help));
     }
     let reply = Some(format!("Sent to {to}."));
     let order = Order::Command { person: person.clone(), surface: surface.to_owned(), command };
@@ -137,7 +145,10 @@ fn ballot(
 fn reopen(state: &FleetState, person: &Person, which: &Which) -> Handled {
     let expired = |desk: &&Desk| desk.approval().state == ApprovalState::Expired;
     match state.approvals.values().rev().filter(|desk| fits(desk, which)).find(expired) {
-        Some(desk) => vec![desk::reopen(state, person, desk)].into(),
+        Some(desk) => match desk::reopen(state, person, desk) {
+            Ok(effect) => vec![effect].into(),
+            Err(no) => say(no),
+        },
         None => say(format!("Nothing has expired under {which}.")),
     }
 }

@@ -7,7 +7,6 @@ use qd_types::{
     PersonId, RunId, Subject, Vote,
 };
 use qd_wire::v1::{ForgeOutcome, Order};
-use serde_json::Value;
 
 use crate::{
     answer::{Handled, answer, failed},
@@ -35,25 +34,25 @@ pub(crate) struct Ask {
     pub(crate) facts: String,
 }
 
-/// What the rules of now ask for, and what they were when they asked for it.
-fn bound(rules: &Rules, subject: Subject) -> Subject {
-    let (target, fingerprint) = match &subject.action {
-        Action::Merge(merge) => {
-            (format!("{} {} #{}", merge.repository, merge.target, merge.pull_request), merge.diff.clone())
+/// What was asked for before, as the policies of now would have it asked. The error is their no.
+fn bound(rules: &Rules, subject: Subject) -> Result<Subject, String> {
+    let asked = rules.asks(&subject.instance, &subject.action)?;
+    Ok(Subject {
+        binding: Some(asked.binding(&subject.action)),
+        requirement: asked.ask.requirement,
+        ..subject
+    })
+}
+
+/// As it is about to be done, under the policies of now. What they forbid by now equals nothing that was approved.
+fn rebuild(rules: &Rules, subject: Subject) -> Subject {
+    match bound(rules, subject.clone()) {
+        Ok(subject) => subject,
+        Err(no) => {
+            let binding = subject.binding.map(|binding| Binding { policies: no, ..binding });
+            Subject { binding, ..subject }
         }
-        Action::Push(push) => (format!("{} {}", push.repository, push.branch), push.diff.clone()),
-        other => (other.name().to_owned(), other.title()),
-    };
-    let binding = Binding {
-        tool: None,
-        arguments: Value::Null,
-        target,
-        fingerprint,
-        policies: rules.policies(),
-        askers: Vec::new(),
-        reopens: None,
-    };
-    Subject { binding: Some(binding), requirement: rules.merge_requirement(), ..subject }
+    }
 }
 
 /// The same request, whether or not a person had it opened again.
@@ -71,16 +70,21 @@ pub(crate) fn ask(state: &FleetState, ask: Ask) -> Vec<Effect> {
         .features
         .get(&(ask.instance.clone(), ask.feature.clone()))
         .map_or_else(String::new, |feature| feature.title.clone());
+    let asked = match state.rules.asks(&ask.instance, &ask.action) {
+        Ok(asked) => asked,
+        Err(reason) => {
+            return vec![answer(&ask.instance, &ask.request, ForgeOutcome::NotApproved { reason })];
+        }
+    };
     let subject = Subject {
+        binding: Some(asked.binding(&ask.action)),
         action: ask.action,
-        binding: None,
         instance: ask.instance,
         feature: ask.feature,
         run: ask.run,
         requesters: ask.requesters,
-        requirement: state.rules.merge_requirement(),
+        requirement: asked.ask.requirement,
     };
-    let subject = bound(&state.rules, subject);
     // A run asks anew because its change is another one: what was approved before stands no more.
     let mut effects = pushed(state, &subject.instance, &subject.run);
     let older = of_run(state, &subject.instance, &subject.run)
@@ -120,14 +124,14 @@ pub(crate) fn asked(
     }
 }
 
-/// A person opens an expired request again, as it would be asked now.
-pub(crate) fn reopen(state: &FleetState, by: &Person, desk: &Desk) -> Effect {
-    let subject = bound(&state.rules, desk.approval().subject.clone());
+/// A person opens an expired request again, as it would be asked now. The error is the policies' no.
+pub(crate) fn reopen(state: &FleetState, by: &Person, desk: &Desk) -> Result<Effect, String> {
+    let subject = bound(&state.rules, desk.approval().subject.clone())?;
     let filed = Filed { merging: None, ..desk.filed.clone() };
     // Whoever waited for the old one waits for the new one: the store knows who.
     let asking = Asking { subject, words: desk.standing.words.clone(), request: String::new(), filed };
     let (approval, by) = (desk.approval().id.clone(), by.id.clone());
-    Effect::Step(Step::Reopen { approval, by, asking: Box::new(asking) })
+    Ok(Effect::Step(Step::Reopen { approval, by, asking: Box::new(asking) }))
 }
 
 /// An expired request is open again, or is not.
@@ -185,7 +189,7 @@ pub(crate) fn pushed(state: &FleetState, instance: &InstanceName, run: &RunId) -
             let Action::Push(push) = &approval.subject.action else { return None };
             let call = ForgeCall::Pushed {
                 approval: approval.id.clone(),
-                rebuilt: Box::new(bound(&state.rules, approval.subject.clone())),
+                rebuilt: Box::new(rebuild(&state.rules, approval.subject.clone())),
                 head: push.head.clone(),
             };
             let key = format!("{}/push", approval.id);
@@ -362,7 +366,7 @@ fn spend(state: &FleetState, approval: &ApprovalId, merge: Merge) -> Option<Effe
     checks.push(Check { name: OWN_CHECK.into(), conclusion: Conclusion::Success });
     let call = ForgeCall::Merge {
         approval: approval.clone(),
-        rebuilt: Box::new(bound(&state.rules, subject)),
+        rebuilt: Box::new(rebuild(&state.rules, subject)),
         order: merging.order,
         checks,
     };

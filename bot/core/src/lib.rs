@@ -15,4 +15,4 @@ pub use answer::Handled;
 pub use effect::{Asking, Effect, ForgeCall, Save, Step};
 pub use event::{Event, Moment};
 pub use handle::handle;
-pub use state::{AlertState, Desk, Filed, FleetState, Merging, Rules, Standing};
+pub use state::{AlertState, Asked, Desk, Filed, FleetState, Merging, Rules, Standing};

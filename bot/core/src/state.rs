@@ -1,25 +1,30 @@
 //! What the bot knows. Built from rows at start, changed by events, never by itself.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use qd_types::{Approval, ApprovalId, FeatureId, InstanceName, Person, PersonId, Requirement, Role};
+use qd_engine::{Branch, Policies, Principal, Refusal, Request, Resource};
+use qd_types::{
+    Action, Approval, ApprovalId, Ask, Binding, Decision, FeatureId, InstanceName, Person, PersonId,
+    PolicyHash, Requirement, Role, Ruling, Verb, Way,
+};
 use qd_wire::v1::{ApprovalCard, FeatureReport};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
+
+use jiff::SignedDuration;
 
 use crate::{forge::MergeMethod, text};
 
 /// The fleet's people and rules, as configured.
 #[derive(Debug, Clone)]
 pub struct Rules {
-    /// The teams, in the order of the configuration.
+    /// The teams, by what they are known by, in the order of the configuration.
     pub teams: Vec<InstanceName>,
+    /// What each team is called now, where that is another name: policies and people call it so.
+    pub renamed: BTreeMap<InstanceName, InstanceName>,
     /// Everybody.
     pub people: Vec<Person>,
-    /// One person runs the fleet: requesters may decide.
-    pub solo: bool,
-    /// People needed for a merge, from 1.
-    pub merge_quorum: u32,
+    /// Who may do what, as it is in force.
+    pub policies: Arc<Policies>,
     /// How each repository takes a change.
     pub merge_methods: BTreeMap<String, MergeMethod>,
     /// By what clocks approvals go, and whose votes count.
@@ -32,19 +37,84 @@ impl Rules {
         self.people.iter().find(|person| person.id == *id)
     }
 
-    /// Who decides a merge (`approvals.md`: an owner or reviewer).
-    pub fn merge_requirement(&self) -> Requirement {
-        Requirement {
-            roles: vec![Role::Owner, Role::Reviewer],
-            count: self.merge_quorum.max(1),
-            solo: self.solo,
+    /// Whether a person may do something to a team. The error says why not, and what would help.
+    pub fn permit(&self, person: &Person, verb: Verb, team: &InstanceName) -> Result<(), Refusal> {
+        let (principal, team) = (Principal::Person(person.clone()), self.called(team));
+        self.policies.permit(&Request::new(principal, verb, Resource::Team(team)))
+    }
+
+    /// Who decides on an act of a team at the forge: what the policies ask for. The error is their no.
+    ///
+    /// Which paths a merge changes is not known here, so a rule for paths counts for every merge that it might fit. The
+    /// embedded forge protects no branch.
+    pub fn asks(&self, team: &InstanceName, action: &Action) -> Result<Asked, String> {
+        let (verb, repository, name, paths) = match action {
+            Action::Merge(merge) => (Verb::Merge, &merge.repository, &merge.target, None),
+            Action::Push(push) => {
+                (Verb::PushSensitive, &push.repository, &push.branch, Some(push.paths.clone()))
+            }
+            other => return Err(format!("A team does not ask the forge for this: {}.", other.name())),
+        };
+        let (repository, name) = (repository.clone(), name.clone());
+        let branch = Branch { repository, name, protected: false, paths };
+        let principal = Principal::Team(self.called(team));
+        let request = Request::new(principal, verb, Resource::Branch(branch));
+        let Decision { ruling, policy, hash } = self.policies.decide(&request);
+        match ruling {
+            Ruling::Ask(ask) => Ok(Asked { ask, policy, hash }),
+            Ruling::Allow => Ok(Asked { ask: one_person(), policy, hash }),
+            Ruling::Deny { reason } => {
+                Err(self.policies.permit(&request).err().map_or(reason, |refusal| refusal.reason))
+            }
         }
     }
 
-    /// What decides about merges and pushes, as one hash: an approval holds as long as it stays the same.
-    pub fn policies(&self) -> String {
-        let decides = format!("merge, push: {}", self.merge_requirement().describe());
-        Sha256::digest(decides).iter().map(|byte| format!("{byte:02x}")).collect()
+    fn called(&self, team: &InstanceName) -> InstanceName {
+        self.renamed.get(team).unwrap_or(team).clone()
+    }
+}
+
+/// What the policies ask for, and where they say so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// Who, how many, how, and for how long.
+    pub ask: Ask,
+    /// The policy, or the rule of the configuration.
+    pub policy: String,
+    /// Hash of all that decided.
+    pub hash: PolicyHash,
+}
+
+impl Asked {
+    /// What an approval of this action is bound to besides the action: where it acts, and what decided who is asked.
+    pub(crate) fn binding(&self, action: &Action) -> Binding {
+        let (target, fingerprint) = match action {
+            Action::Merge(merge) => {
+                (format!("{} {} #{}", merge.repository, merge.target, merge.pull_request), merge.diff.clone())
+            }
+            Action::Push(push) => (format!("{} {}", push.repository, push.branch), push.diff.clone()),
+            other => (other.name().to_owned(), other.title()),
+        };
+        Binding {
+            tool: None,
+            arguments: serde_json::Value::Null,
+            target,
+            fingerprint,
+            policies: self.hash.to_string(),
+            askers: Vec::new(),
+            reopens: None,
+        }
+    }
+}
+
+/// Nothing reaches a target branch without a person, even where the policies would let it.
+fn one_person() -> Ask {
+    Ask {
+        requirement: Requirement { roles: vec![Role::Owner, Role::Reviewer], count: 1, solo: true },
+        way: Way::Button,
+        decide_by: SignedDuration::from_hours(72),
+        execute_by: SignedDuration::from_hours(24),
+        local_votes: false,
     }
 }
 

@@ -8,7 +8,7 @@
     reason = "a test that cannot go on panics"
 )]
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use qd_approvals::{Cast, Resumption, Swept};
@@ -17,8 +17,10 @@ use qd_core::{
     chat::{Channel, Message},
     handle,
 };
+use qd_engine::{Bundle, Facts, KnownPerson, Policies};
 use qd_types::{
-    Approval, ApprovalId, ApprovalState, Ballot, CommitId, Line, Merge, Person, Role, Stage, Tally, Vote,
+    Approval, ApprovalId, ApprovalState, Ballot, CommitId, Line, Merge, Person, PolicyRule, Role, Stage,
+    Tally, Vote,
 };
 use qd_wire::v1::{Alert, FeatureReport, ForgeAct, ForgeOutcome, ForgeRequest, Order, Report};
 
@@ -30,6 +32,22 @@ fn person(name: &str, role: Role) -> Person {
     Person { id: name.parse().unwrap(), roles: vec![role] }
 }
 
+fn people() -> Vec<Person> {
+    vec![person("ines", Role::Owner), person("theo", Role::Owner), person("olaf", Role::Operator)]
+}
+
+/// The default policies with rules of a configuration on top.
+fn policies(rules: &[PolicyRule]) -> Arc<Policies> {
+    let known = |person| KnownPerson { person, identities: Vec::new() };
+    let facts = Facts {
+        people: people().into_iter().map(known).collect(),
+        teams: vec!["alpha".parse().unwrap()],
+        repositories: vec!["sample".parse().unwrap()],
+        ..Facts::default()
+    };
+    Arc::new(Policies::new(Arc::new(Bundle::embedded().unwrap()), &facts, rules).unwrap())
+}
+
 struct Fleet {
     state: FleetState,
 }
@@ -38,9 +56,9 @@ impl Fleet {
     fn new() -> Self {
         let rules = Rules {
             teams: vec!["alpha".parse().unwrap()],
-            people: vec![person("ines", Role::Owner), person("theo", Role::Owner)],
-            solo: false,
-            merge_quorum: 1,
+            people: people(),
+            renamed: BTreeMap::new(),
+            policies: policies(&[]),
             merge_methods: BTreeMap::new(),
             approvals: qd_approvals::Rules::default(),
         };
@@ -65,15 +83,20 @@ impl Fleet {
         self.report(Report::ForgeRequest(ForgeRequest { id: id.into(), feature, run, act }))
     }
 
-    /// Asks, as the store would take it.
-    fn ask(&mut self) -> (Standing, Vec<Effect>) {
+    /// A run asks for its merge.
+    fn asks(&mut self) -> Vec<Effect> {
         let act = ForgeAct::AskMerge {
             merge: merge(),
             requesters: vec!["theo".parse().unwrap()],
             words: Some("Splits it. **now**".into()),
             facts: "12 files, +214 −380. Passed on exactly this commit: test.".into(),
         };
-        let asking = asked(&self.request("A-1.1/ask", act));
+        self.request("A-1.1/ask", act)
+    }
+
+    /// Asks, as the store would take it.
+    fn ask(&mut self) -> (Standing, Vec<Effect>) {
+        let asking = asked(&self.asks());
         let standing = Standing {
             approval: Approval {
                 id: "bot/01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap(),
@@ -184,9 +207,7 @@ fn a_request_binds_its_target_its_state_and_the_rules() {
     let (standing, _) = fleet.ask();
     let binding = standing.approval.subject.binding.unwrap();
     assert_eq!((&*binding.target, binding.fingerprint), ("sample main #7", "d".repeat(64)));
-    assert_eq!(binding.policies, fleet.state.rules.policies());
-    fleet.state.rules.merge_quorum = 2;
-    assert_ne!(binding.policies, fleet.state.rules.policies());
+    assert_eq!(binding.policies, policies(&[]).hash().as_str());
 }
 
 #[test]
@@ -341,4 +362,43 @@ fn one_living_message_per_feature_and_one_alert_per_cause() {
     insta::assert_snapshot!(second.text, @"⚠ alpha: A-1 X: checks red. Needs a person. (2 times)");
     insta::assert_snapshot!(over.text, @"✔ alpha: over after 0 min: A-1 X: checks red. Needs a person.");
     assert!(fleet.report(alert(true)).is_empty());
+}
+
+#[test]
+fn the_policies_say_who_decides_a_merge() {
+    let rule = |json: &str| vec![serde_json::from_str::<PolicyRule>(json).unwrap()];
+    let mut fleet = Fleet::new();
+    let subject = |fleet: &mut Fleet| asked(&fleet.asks()).subject;
+    let usual = subject(&mut fleet);
+    assert_eq!(usual.requirement.describe(), "1 owner or reviewer, not the requester");
+    let bound = usual.binding.unwrap();
+    assert_eq!(
+        (bound.target.as_str(), bound.policies.as_str()),
+        ("sample main #7", policies(&[]).hash().as_str())
+    );
+
+    let two =
+        rule(r#"{"name": "main", "actions": ["merge"], "branch": "main", "effect": "ask", "quorum": 2}"#);
+    fleet.state.rules.policies = policies(&two);
+    let stricter = subject(&mut fleet);
+    assert_ne!(stricter.binding.unwrap().policies, bound.policies, "other policies ask anew");
+    assert_eq!(stricter.requirement.describe(), "2 owners or reviewers, not the requester");
+
+    let free = rule(r#"{"name": "free", "actions": ["merge"], "effect": "allow", "loosen": true}"#);
+    fleet.state.rules.policies = policies(&free);
+    assert_eq!(
+        subject(&mut fleet).requirement.describe(),
+        "1 owner or reviewer (solo: the requester may decide)",
+        "nothing merges without a person"
+    );
+
+    let never =
+        rule(r#"{"name": "freeze", "actions": ["merge"], "effect": "deny", "reason": "We ship on Monday."}"#);
+    fleet.state.rules.policies = policies(&never);
+    let effects = fleet.asks();
+    let Some(Effect::Tell { order, .. }) = effects.first() else { panic!("{effects:?}") };
+    let Order::ForgeOutcome { outcome: ForgeOutcome::NotApproved { reason }, .. } = order.as_ref() else {
+        panic!("{order:?}")
+    };
+    insta::assert_snapshot!(reason, @"We ship on Monday. So says the rule freeze of the configuration.");
 }

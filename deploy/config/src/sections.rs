@@ -54,7 +54,8 @@ pub struct Fleet {
     /// The zone of quiet hours, due dates, recurring features and daily budgets, like `Europe/Berlin`. Default: this
     /// computer's.
     pub time_zone: Option<String>,
-    /// Approvals that a merge needs, from 1: nothing merges without a person. Default: 1.
+    /// Approvals that a merge needs, from 1: nothing merges without a person. From 2 it is a rule on top of the policies.
+    /// Default: 1.
     #[schemars(range(min = 1))]
     pub merge_quorum: u32,
 }

@@ -11,6 +11,7 @@ use qd_types::{InstanceName, Person, PersonId};
 use crate::{
     cli::Common,
     fleet::{FleetPlan, RepositoryPlan, TeamPlan, team_folder},
+    policies::PolicyPlan,
 };
 
 /// A message for people: what is wrong, and the way out.
@@ -167,8 +168,7 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
         listen: config.web.listen,
         people: config.people.iter().map(|p| Person { id: p.name.clone(), roles: p.roles.clone() }).collect(),
         me,
-        solo: config.fleet.solo,
-        merge_quorum: config.fleet.merge_quorum,
+        policies: PolicyPlan::of(loaded),
         teams: teams.collect(),
         repositories: repositories.collect(),
         runs: qd_team::RunPolicy {

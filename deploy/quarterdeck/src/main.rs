@@ -9,6 +9,7 @@ mod fleet;
 mod http;
 mod log;
 mod people;
+mod policies;
 mod say;
 mod verbs;
 

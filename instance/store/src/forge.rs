@@ -79,11 +79,13 @@ impl Store {
         .await
     }
 
-    /// Applies one order. `repository` is where a feature from afar is filed.
+    /// Applies one order. `repository` is where a feature from afar is filed; `refused` says why a command of a person
+    /// may not be carried out.
     pub async fn apply(
         &self,
         order: Envelope<Order>,
         repository: Option<RepositoryName>,
+        refused: Option<String>,
         now: Timestamp,
     ) -> Result<Applied, StoreError> {
         let lens = self.lens();
@@ -95,7 +97,7 @@ impl Store {
             }
             // A refused order is acknowledged as refused and never blocks what follows; what it wrote goes.
             c.execute_batch("SAVEPOINT apply")?;
-            let applied = match apply(c, &lens, order.body, repository, now) {
+            let applied = match apply(c, &lens, order.body, repository, refused, now) {
                 Ok(()) => Applied::Yes,
                 Err(StoreError::Db(error)) => return Err(StoreError::Db(error)),
                 Err(refused) => {
@@ -118,6 +120,7 @@ fn apply(
     lens: &Lens,
     order: Order,
     repository: Option<RepositoryName>,
+    refused: Option<String>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     match order {
@@ -125,7 +128,7 @@ fn apply(
         Order::Approval(card) => approvals::put(c, lens, &card, now),
         Order::Command { person, surface: _, command } => {
             let refuse = |reason: String| StoreError::from(qd_board::Refused { reason });
-            person.may_command_board().map_err(refuse)?;
+            refused.map_or(Ok(()), |reason| Err(refuse(reason)))?;
             match command {
                 BoardCommand::AddFeature { title, stage } => {
                     let repository = repository.ok_or_else(|| {

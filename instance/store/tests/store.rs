@@ -57,28 +57,29 @@ async fn a_circle_is_refused_with_its_path() {
 async fn an_order_is_applied_once_and_a_refused_one_blocks_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(&dir.path().join("board.db"), settings()).unwrap();
-    let order = |seq, role, title: &str| Envelope {
+    let order = |seq, title: &str| Envelope {
         epoch: 1,
         seq,
         at: Timestamp::now(),
         body: Order::Command {
-            person: Person { id: "ines".parse().unwrap(), roles: vec![role] },
+            person: Person { id: "ines".parse().unwrap(), roles: vec![Role::Manager] },
             surface: "console".into(),
             command: BoardCommand::AddFeature { title: title.into(), stage: Stage::Backlog },
         },
     };
     let repository = || Some("sample".parse().unwrap());
-    let apply = |order| store.apply(order, repository(), Timestamp::now());
-    assert_eq!(apply(order(1, Role::Manager, "One")).await.unwrap(), Applied::Yes);
-    assert_eq!(apply(order(1, Role::Manager, "One")).await.unwrap(), Applied::Again);
-    assert_eq!(apply(order(3, Role::Manager, "Three")).await.unwrap(), Applied::Gap);
-    let refused = apply(order(2, Role::Viewer, "Two")).await.unwrap();
-    assert!(matches!(&refused, Applied::Refused(why) if why.contains("You have: viewer")), "{refused:?}");
+    let apply = |order| store.apply(order, repository(), None, Timestamp::now());
+    assert_eq!(apply(order(1, "One")).await.unwrap(), Applied::Yes);
+    assert_eq!(apply(order(1, "One")).await.unwrap(), Applied::Again);
+    assert_eq!(apply(order(3, "Three")).await.unwrap(), Applied::Gap);
+    let may_not = Some("You may not.".to_owned());
+    let refused = store.apply(order(2, "Two"), repository(), may_not, Timestamp::now()).await.unwrap();
+    assert_eq!(refused, Applied::Refused("You may not.".into()));
     assert_eq!(
-        apply(order(3, Role::Manager, "")).await.unwrap(),
+        apply(order(3, "")).await.unwrap(),
         Applied::Refused("title: is empty: say in one line what is wanted".into())
     );
-    assert_eq!(apply(order(4, Role::Manager, "Four")).await.unwrap(), Applied::Yes);
+    assert_eq!(apply(order(4, "Four")).await.unwrap(), Applied::Yes);
     let titles: Vec<String> = store
         .snapshots(None, 10, Timestamp::now())
         .await

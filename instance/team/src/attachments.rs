@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use qd_api::FeatureView;
 use qd_board::{Attachment, EditFeature};
-use qd_types::FeatureId;
+use qd_types::{FeatureId, Verb};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -37,7 +37,7 @@ impl Team {
         name: &str,
         bytes: Vec<u8>,
     ) -> Answer<FeatureView> {
-        caller.person.may_command_board().map_err(problem::forbidden)?;
+        self.permit(caller, Verb::FeatureAttach)?;
         let name = name.trim().to_owned();
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
         if !(1..=100).contains(&name.len()) || name.starts_with('.') || !name.chars().all(plain) {
@@ -66,6 +66,6 @@ impl Team {
         all.retain(|other| other.name != name);
         all.push(file);
         let edit = EditFeature::of(Some(seen.version)).set("attachments", all);
-        self.edit(caller, id, edit, None).await
+        self.change(caller, id, edit, None).await
     }
 }

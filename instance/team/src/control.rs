@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use qd_board::{Happened, Observed, Operation};
 use qd_store::Which;
-use qd_types::Stage;
+use qd_types::{Stage, Verb};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -38,7 +38,7 @@ impl Team {
 
     /// Pauses the team: what runs goes on, nothing starts.
     pub async fn pause(&self, caller: &Caller, why: Option<String>) -> Answer<()> {
-        caller.person.may_command_board().map_err(problem::forbidden)?;
+        self.permit(caller, Verb::TeamPause)?;
         let now = Timestamp::now();
         let pause = Pause { said: said(caller, why), at: now };
         let text = format!("The team is paused. {}", pause.said);
@@ -48,7 +48,7 @@ impl Team {
 
     /// Lets the team go on.
     pub async fn resume(&self, caller: &Caller) -> Answer<()> {
-        caller.person.may_command_board().map_err(problem::forbidden)?;
+        self.permit(caller, Verb::TeamResume)?;
         if self.paused().await?.is_none() {
             return Err(problem::refused("The team is not paused."));
         }
@@ -71,7 +71,7 @@ impl Team {
 
     /// Tries again what gave up: its feature is ready once more.
     pub async fn retry_operation(&self, caller: &Caller, id: u64) -> Answer<Operation> {
-        let operation = self.gave_up(caller, id).await?;
+        let operation = self.gave_up(caller, Verb::OperationRetry, id).await?;
         let Some(feature) = operation.feature else {
             return Err(problem::refused(format!(
                 "Operation {id} belongs to no feature: it is not retried."
@@ -87,7 +87,7 @@ impl Team {
 
     /// Takes what gave up off the list. Its feature goes to the backlog.
     pub async fn drop_operation(&self, caller: &Caller, id: u64) -> Answer<Operation> {
-        let operation = self.gave_up(caller, id).await?;
+        let operation = self.gave_up(caller, Verb::OperationDrop, id).await?;
         let now = Timestamp::now();
         match operation.feature {
             Some(feature) => {
@@ -103,8 +103,8 @@ impl Team {
         self.operation(id).await
     }
 
-    async fn gave_up(&self, caller: &Caller, id: u64) -> Answer<Operation> {
-        caller.person.may_command_board().map_err(problem::forbidden)?;
+    async fn gave_up(&self, caller: &Caller, verb: Verb, id: u64) -> Answer<Operation> {
+        self.permit(caller, verb)?;
         let operation = self.operation(id).await?;
         if operation.observed != Observed::Dead {
             let reason =
@@ -116,7 +116,7 @@ impl Team {
 
     /// Stops an operation that is under way, with the run that it belongs to.
     pub async fn stop_operation(&self, caller: &Caller, id: u64) -> Answer<Operation> {
-        caller.person.may_command_board().map_err(problem::forbidden)?;
+        self.permit(caller, Verb::OperationStop)?;
         let operation = self.operation(id).await?;
         let Some(run) = operation.run.clone().filter(|_| operation.ended_at.is_none()) else {
             let text =

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use qd_api::ImportFile;
 use qd_board::exchange::{self, Document, Imported, Plan, VERSION};
 use qd_store::Import;
-use qd_types::Stage;
+use qd_types::{Stage, Verb};
 
 use crate::{
     problem,
@@ -25,7 +25,7 @@ impl Team {
 
     /// Files what a file holds and the board does not have yet: all of it, or nothing.
     pub async fn import(&self, caller: &Caller, file: ImportFile) -> Answer<Imported> {
-        caller.person.may_command_board().map_err(problem::forbidden)?;
+        self.permit(caller, Verb::FeatureImport)?;
         let invalid = |error: qd_board::FieldError| problem::invalid(format!("{error}."));
         let name = file.name.as_deref().map(str::trim).filter(|name| !name.is_empty()).unwrap_or(UNNAMED);
         let plan = exchange::read(file.format, &file.text).and_then(|batch| batch.plan(&self.name(), name));

@@ -6,7 +6,7 @@ use qd_board::{
     Comment, EditFeature, Feature, Happened, NewFeature, RunEnd, Source, SourceKind, Wanted,
     wanted::MAX_TITLE,
 };
-use qd_types::{CommitId, FeatureId, RepositoryName, Stage};
+use qd_types::{CommitId, FeatureId, RepositoryName, Stage, Verb};
 
 use crate::{
     options::TeamOptions,
@@ -58,7 +58,11 @@ impl Team {
 
     /// Files a feature.
     pub async fn add(&self, caller: &Caller, new: NewFeature) -> Answer<FeatureView> {
-        caller.person.may_command_board().map_err(problem::forbidden)?;
+        self.permit(caller, Verb::FeatureAdd)?;
+        self.file(caller, new).await
+    }
+
+    async fn file(&self, caller: &Caller, new: NewFeature) -> Answer<FeatureView> {
         let options = self.options();
         let repository = match (&new.repository, options.only_repository()) {
             (Some(name), _) => {
@@ -96,7 +100,18 @@ impl Team {
         edit: EditFeature,
         reason: Option<String>,
     ) -> Answer<FeatureView> {
-        caller.person.may_command_board().map_err(problem::forbidden)?;
+        self.permit(caller, Verb::FeatureEdit)?;
+        self.change(caller, id, edit, reason).await
+    }
+
+    /// Edits what the caller may edit.
+    pub(crate) async fn change(
+        &self,
+        caller: &Caller,
+        id: &FeatureId,
+        edit: EditFeature,
+        reason: Option<String>,
+    ) -> Answer<FeatureView> {
         let now = Timestamp::now();
         let edited = self.store().edit(&caller.person.id, id, edit, reason, now).await;
         edited.map(|snapshot| views::feature(snapshot, now)).map_err(problem::from_store)
@@ -104,6 +119,7 @@ impl Team {
 
     /// Moves a feature.
     pub async fn move_to(&self, caller: &Caller, id: &FeatureId, to: MoveFeature) -> Answer<FeatureView> {
+        self.permit(caller, Verb::FeatureMove)?;
         self.happen(caller, id, Happened::Moved(to.stage), to.version, to.reason).await
     }
 
@@ -114,6 +130,7 @@ impl Team {
         id: &FeatureId,
         reason: Option<String>,
     ) -> Answer<FeatureView> {
+        self.permit(caller, Verb::FeatureCancel)?;
         self.happen(caller, id, Happened::Cancelled, None, reason).await
     }
 
@@ -125,7 +142,6 @@ impl Team {
         seen: Option<u64>,
         reason: Option<String>,
     ) -> Answer<FeatureView> {
-        caller.person.may_command_board().map_err(problem::forbidden)?;
         let now = Timestamp::now();
         let moved = self.store().happen(&caller.person.id, id, happened, seen, reason, now).await;
         moved.map(|snapshot| views::feature(snapshot, now)).map_err(problem::from_store)
@@ -138,11 +154,13 @@ impl Team {
         id: &FeatureId,
         why: Option<String>,
     ) -> Answer<FeatureView> {
+        self.permit(caller, Verb::FeaturePause)?;
         self.set_paused(caller, id, Some(said(caller, why))).await
     }
 
     /// Lets a paused feature go on.
     pub async fn resume_feature(&self, caller: &Caller, id: &FeatureId) -> Answer<FeatureView> {
+        self.permit(caller, Verb::FeatureResume)?;
         self.set_paused(caller, id, None).await
     }
 
@@ -152,7 +170,6 @@ impl Team {
         id: &FeatureId,
         paused: Option<String>,
     ) -> Answer<FeatureView> {
-        caller.person.may_command_board().map_err(problem::forbidden)?;
         let now = Timestamp::now();
         let done = self.store().pause(&caller.person.id, id, paused, now).await;
         done.map(|snapshot| views::feature(snapshot, now)).map_err(problem::from_store)
@@ -161,12 +178,13 @@ impl Team {
     /// Files a feature that takes a merged one back: its pull request undoes that merge, and is checked and approved
     /// like any other.
     pub async fn revert(&self, caller: &Caller, id: &FeatureId, why: Option<String>) -> Answer<FeatureView> {
+        self.permit(caller, Verb::FeatureRevert)?;
         let view = self.feature(id).await?;
         let merged = view.run.as_ref().and_then(|run| run.end.clone());
         let Some(RunEnd::Merged { commit }) = merged else {
             return Err(problem::refused(format!("{id} is not merged: there is nothing to take back.")));
         };
-        self.add(caller, taking_back(&view.feature, &commit, why.as_deref(), 1)).await
+        self.file(caller, taking_back(&view.feature, &commit, why.as_deref(), 1)).await
     }
 
     /// The parts of an epic, by number.
@@ -178,7 +196,7 @@ impl Team {
 
     /// Writes a comment.
     pub async fn comment(&self, caller: &Caller, id: &FeatureId, text: &str) -> Answer<Vec<Comment>> {
-        caller.person.may_command_board().map_err(problem::forbidden)?;
+        self.permit(caller, Verb::FeatureComment)?;
         let written = self.store().comment(&caller.person.id, id, text, Timestamp::now()).await;
         written.map_err(problem::from_store)?;
         self.comments(id).await

@@ -9,6 +9,7 @@ mod documents;
 mod exchange;
 mod features;
 mod options;
+mod permit;
 mod plans;
 mod preserved;
 mod problem;

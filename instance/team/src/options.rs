@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use jiff::tz::TimeZone;
 use qd_agents::{Agent, CheckSpec};
 use qd_board::{Rules, hours::QuietHours, schedule::Limits};
+use qd_engine::Engine;
 use qd_store::Settings;
 use qd_types::{InstanceName, RepositoryName};
 use qd_worktrees::{RepositorySpec, Setup};
@@ -70,6 +71,8 @@ pub struct TeamOptions {
     pub repositories: BTreeMap<RepositoryName, RepositoryOptions>,
     /// How runs work.
     pub runs: RunPolicy,
+    /// Who may do what. One for all teams of a process, and put in force by whoever runs it.
+    pub policies: Arc<Engine>,
 }
 
 impl TeamOptions {

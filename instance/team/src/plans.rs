@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use qd_api::{AcceptPlan, RunView};
 use qd_board::{Feature, PlanMode, Source, SourceKind, exchange::Plan, goal};
 use qd_store::Import;
-use qd_types::{RunId, Stage};
+use qd_types::{RunId, Stage, Verb};
 
 use crate::{
     problem,
@@ -14,7 +14,7 @@ use crate::{
 impl Team {
     /// Accepts the plan of a run, as it is or as the person changed it. For a goal, its features are filed.
     pub async fn accept_plan(&self, caller: &Caller, id: &RunId, plan: AcceptPlan) -> Answer<RunView> {
-        caller.person.may_command_board().map_err(problem::forbidden)?;
+        self.permit(caller, Verb::PlanAccept)?;
         let (actor, now) = (&caller.person.id, Timestamp::now());
         let snapshot = self.store().snapshot(id.feature(), now).await.map_err(problem::from_store)?;
         let feature = snapshot.feature;

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use qd_api::{DiffView, PreservedView, RestoredView};
-use qd_types::RunId;
+use qd_types::{RunId, Verb};
 use qd_worktrees::{Preserved, WorktreeError};
 
 use crate::{
@@ -62,7 +62,7 @@ impl Team {
         run: &RunId,
         folder: Option<&std::path::Path>,
     ) -> Answer<RestoredView> {
-        caller.person.may_command_board().map_err(problem::forbidden)?;
+        self.permit(caller, Verb::PreservedRestore)?;
         if let Some(folder) = folder.filter(|folder| !folder.is_absolute()) {
             return Err(problem::invalid(format!("{} is not an absolute path.", folder.display())));
         }
@@ -76,7 +76,7 @@ impl Team {
 
     /// Lets go of what is older; what belongs to a run under way stays.
     pub async fn prune_preserved(&self, caller: &Caller, days: Option<u32>) -> Answer<Vec<PreservedView>> {
-        caller.person.may_command_board().map_err(problem::forbidden)?;
+        self.permit(caller, Verb::PreservedPrune)?;
         let gone = self
             .let_go_of_preserved(days)
             .await

@@ -5,6 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use qd_api::Problem;
+use qd_engine::Refusal;
 use qd_store::StoreError;
 
 /// Where the shape of every request is found.
@@ -62,6 +63,11 @@ pub(crate) fn unproven() -> Problem {
     let hint = "In a terminal, quarterdeck approve and deny ask for your passphrase; in the browser, sign in with it at \
                 /sign-in.";
     problem("unproven", 403, "A vote needs proof of who you are.", Some(hint))
+}
+
+/// A policy's no: its reason, and what would help.
+pub(crate) fn denied(refusal: Refusal) -> Problem {
+    problem("forbidden", 403, refusal.reason, Some(&refusal.help))
 }
 
 /// What was sent can be read, and is wrong.

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use qd_api::{EditProject, ProjectView};
 use qd_board::Project;
+use qd_types::Verb;
 
 use crate::{
     problem,
@@ -35,7 +36,7 @@ impl Team {
 
     /// Adds one.
     pub async fn add_project(&self, caller: &Caller, new: Project) -> Answer<ProjectView> {
-        caller.person.may_command_board().map_err(problem::forbidden)?;
+        self.permit(caller, Verb::ProjectAdd)?;
         let name = new.name.trim().to_owned();
         let added = self.store().add_project(&caller.person.id, new, Timestamp::now()).await;
         added.map_err(problem::from_store)?;
@@ -44,7 +45,7 @@ impl Team {
 
     /// Changes one.
     pub async fn edit_project(&self, caller: &Caller, name: &str, edit: EditProject) -> Answer<ProjectView> {
-        caller.person.may_command_board().map_err(problem::forbidden)?;
+        self.permit(caller, Verb::ProjectEdit)?;
         let EditProject { version, fields } = edit;
         let edited =
             self.store().edit_project(&caller.person.id, name, fields, version, Timestamp::now()).await;
@@ -54,7 +55,7 @@ impl Team {
 
     /// Removes one that no feature names. Gives what is left.
     pub async fn remove_project(&self, caller: &Caller, name: &str) -> Answer<Vec<ProjectView>> {
-        caller.person.may_command_board().map_err(problem::forbidden)?;
+        self.permit(caller, Verb::ProjectRemove)?;
         let removed = self.store().remove_project(&caller.person.id, name, Timestamp::now()).await;
         removed.map_err(problem::from_store)?;
         self.projects().await

@@ -7,7 +7,7 @@ use qd_board::{
     recurring::{Decision, Recurring, due},
 };
 use qd_store::{RecurringRow, StoreError};
-use qd_types::PersonId;
+use qd_types::{PersonId, Verb};
 
 use crate::{
     problem,
@@ -66,7 +66,7 @@ impl Team {
 
     /// Adds one.
     pub async fn add_recurring(&self, caller: &Caller, new: NewRecurring) -> Answer<RecurringView> {
-        caller.person.may_command_board().map_err(problem::forbidden)?;
+        self.permit(caller, Verb::RecurringAdd)?;
         let schedule: Schedule =
             new.schedule.parse().map_err(|error| problem::invalid(format!("schedule: {error}.")))?;
         if let Some(name) = &new.feature.repository {
@@ -85,7 +85,7 @@ impl Team {
 
     /// Files the feature of one right now.
     pub async fn run_recurring(&self, caller: &Caller, name: &str) -> Answer<FeatureView> {
-        caller.person.may_command_board().map_err(problem::forbidden)?;
+        self.permit(caller, Verb::RecurringRun)?;
         let view = self.one_recurring(name).await?;
         let options = self.options();
         let repository = view.feature.repository.or_else(|| options.only_repository().cloned());
@@ -97,7 +97,7 @@ impl Team {
 
     /// Lets one stand still.
     pub async fn suspend_recurring(&self, caller: &Caller, name: &str) -> Answer<RecurringView> {
-        caller.person.may_command_board().map_err(problem::forbidden)?;
+        self.permit(caller, Verb::RecurringSuspend)?;
         let now = Timestamp::now();
         let done = self
             .store()
@@ -109,7 +109,7 @@ impl Team {
 
     /// Lets one go on with its next occurrence.
     pub async fn resume_recurring(&self, caller: &Caller, name: &str) -> Answer<RecurringView> {
-        caller.person.may_command_board().map_err(problem::forbidden)?;
+        self.permit(caller, Verb::RecurringResume)?;
         let now = Timestamp::now();
         let resume = move |recurring: &mut qd_store::RecurringFeature| recurring.resume(now);
         let done = self.store().change_recurring(&caller.person.id, name, "resumed", resume, now).await;
@@ -119,7 +119,7 @@ impl Team {
 
     /// Removes one; what it made stays. Gives what is left.
     pub async fn remove_recurring(&self, caller: &Caller, name: &str) -> Answer<Vec<RecurringView>> {
-        caller.person.may_command_board().map_err(problem::forbidden)?;
+        self.permit(caller, Verb::RecurringRemove)?;
         let done = self.store().remove_recurring(&caller.person.id, name, Timestamp::now()).await;
         done.map_err(problem::from_store)?;
         self.recurring().await

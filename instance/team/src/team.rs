@@ -16,7 +16,7 @@ use qd_api::{
 use qd_approvals::SurfaceKey;
 use qd_board::breaker::Breaker;
 use qd_store::{Store, StoreError};
-use qd_types::{FeatureId, InstanceName, Person, RepositoryName, RunId, Vote};
+use qd_types::{FeatureId, InstanceName, Person, RepositoryName, RunId, Verb, Vote};
 use qd_worktrees::Worktrees;
 use tokio::task::JoinSet;
 
@@ -46,6 +46,8 @@ const DIFF: usize = 1024 * 1024;
 pub struct Caller {
     /// The person.
     pub person: Person,
+    /// The agent of the team that speaks, on the person's behalf; none if they do so themselves.
+    pub agent: Option<String>,
     /// `board`, `cli`, `console`.
     pub surface: String,
     /// Whether they proved who they are, by passphrase or on a signed-in page. Without that nobody votes.
@@ -386,7 +388,7 @@ impl Team {
 
     /// Stops a run truly: its processes end, its work is kept.
     pub async fn stop(&self, caller: &Caller, id: &RunId) -> Answer<RunView> {
-        caller.person.may_command_board().map_err(problem::forbidden)?;
+        self.permit(caller, Verb::RunStop)?;
         let actor = caller.person.id.as_str();
         self.store().ask_stop(id, actor, Timestamp::now()).await.map_err(problem::from_store)?;
         self.signal_stop(id);
@@ -403,6 +405,7 @@ impl Team {
 
     /// Sends a person's word to the executor. `key` is the unique part of the approval's id.
     pub async fn vote(&self, caller: &Caller, key: &str, vote: CastVote) -> Answer<ApprovalView> {
+        self.permit(caller, Verb::ApprovalVote)?;
         if !caller.proven {
             return Err(problem::unproven());
         }
@@ -439,6 +442,7 @@ impl Team {
 
     /// Puts an approval off for the caller, or brings it back.
     pub async fn snooze(&self, caller: &Caller, key: &str, snooze: Snooze) -> Answer<ApprovalView> {
+        self.permit(caller, Verb::ApprovalView)?;
         let (reader, now) = (&caller.person.id, Timestamp::now());
         self.store().inbox_row(reader, key, now).await.map_err(problem::from_store)?;
         let minutes = snooze.minutes.filter(|minutes| *minutes > 0);

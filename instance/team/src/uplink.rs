@@ -81,7 +81,14 @@ async fn take(team: &Team, uplink: &dyn Uplink) -> Result<(), Box<dyn std::error
     for order in uplink.orders(after).await? {
         let repository = team.options().only_repository().cloned();
         let seq = order.seq;
-        match team.store().apply(order, repository, Timestamp::now()).await? {
+        let refused = match &order.body {
+            Order::Command { person, command, .. } => {
+                let permitted = team.permit_order(person, command.verb());
+                permitted.err().map(|refusal| format!("{} {}", refusal.reason, refusal.help))
+            }
+            Order::ForgeOutcome { .. } | Order::Approval(_) => None,
+        };
+        match team.store().apply(order, repository, refused, Timestamp::now()).await? {
             Applied::Yes | Applied::Again => {}
             Applied::Refused(reason) => tracing::warn!(seq, reason, "an order was refused"),
             Applied::Gap => return Err(format!("order {seq} came before the one that is next").into()),

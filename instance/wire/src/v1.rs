@@ -1,7 +1,9 @@
 //! Version 1 of the wire: envelopes, reports, orders, and the typed acts an instance asks the forge for.
 
 use jiff::Timestamp;
-use qd_types::{Approval, ApprovalId, CommitId, FeatureId, Line, PersonId, RepositoryName, RunId, Stage};
+use qd_types::{
+    Approval, ApprovalId, CommitId, FeatureId, Line, PersonId, RepositoryName, RunId, Stage, Verb,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -239,6 +241,17 @@ pub enum BoardCommand {
         /// Which.
         feature: FeatureId,
     },
+}
+
+impl BoardCommand {
+    /// The action that it is, as the policies call it.
+    pub fn verb(&self) -> Verb {
+        match self {
+            Self::AddFeature { .. } => Verb::FeatureAdd,
+            Self::MoveFeature { .. } => Verb::FeatureMove,
+            Self::CancelFeature { .. } => Verb::FeatureCancel,
+        }
+    }
 }
 
 /// What became of a forge request.

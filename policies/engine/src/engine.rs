@@ -13,6 +13,7 @@ use crate::{
     bundle::{Bundle, BundleError, Files, read_files},
     facts::{Facts, FactsError},
     policies::{Policies, PoliciesError},
+    refusal::Refusal,
     request::Request,
     rules::RuleError,
 };
@@ -67,17 +68,16 @@ pub enum Reloaded {
 /// The policies in force. Deciding takes no lock.
 #[derive(Debug)]
 pub struct Engine {
-    source: Source,
     current: ArcSwap<Policies>,
-    /// Held while policies are replaced, so that no replacement undoes another.
-    replacing: Mutex<()>,
+    /// Where the bundle comes from. Held while policies are replaced, so that no replacement undoes another.
+    source: Mutex<Source>,
 }
 
 impl Engine {
     /// Loads the bundle and puts it in force.
     pub fn new(source: Source, facts: &Facts, rules: &[PolicyRule]) -> Result<Self, EngineError> {
         let policies = Policies::new(Arc::new(source.load()?), facts, rules)?;
-        Ok(Self { source, current: ArcSwap::from_pointee(policies), replacing: Mutex::new(()) })
+        Ok(Self { current: ArcSwap::from_pointee(policies), source: Mutex::new(source) })
     }
 
     /// What policy says now.
@@ -90,27 +90,53 @@ impl Engine {
         self.current.load_full()
     }
 
+    /// Nothing if policy allows it now; else why not, and what would help. For whoever can't ask people.
+    pub fn permit(&self, request: &Request) -> Result<(), Refusal> {
+        self.current.load().permit(request)
+    }
+
     /// Reads the bundle again. After an error the one before is still in force.
     pub fn reload(&self) -> Result<Reloaded, EngineError> {
-        self.put(self.source.load()?)
+        let source = self.source.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.put(&source, source.load()?)
+    }
+
+    /// From now on all of this counts: another bundle, other facts, other rules. After an error nothing has changed.
+    pub fn adopt(
+        &self,
+        source: Source,
+        facts: &Facts,
+        rules: &[PolicyRule],
+    ) -> Result<Reloaded, EngineError> {
+        let bundle = Arc::new(source.load()?);
+        let after = Policies::new(bundle, facts, rules)?;
+        let mut held = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        let (from, to) = (self.current.load().hash().clone(), after.hash().clone());
+        self.current.store(Arc::new(after));
+        *held = source;
+        Ok(if from == to { Reloaded::Same } else { Reloaded::Changed { from, to } })
     }
 
     /// From now on these facts count.
     pub fn set_facts(&self, facts: &Facts) -> Result<(), FactsError> {
-        let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _replacing = self.source.lock().unwrap_or_else(PoisonError::into_inner);
         self.current.store(Arc::new(self.current.load().with_facts(facts)?));
         Ok(())
     }
 
     /// From now on these rules of the configuration count.
     pub fn set_rules(&self, rules: &[PolicyRule]) -> Result<(), RuleError> {
-        let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _replacing = self.source.lock().unwrap_or_else(PoisonError::into_inner);
         self.current.store(Arc::new(self.current.load().with_rules(rules)?));
         Ok(())
     }
 
-    fn put(&self, bundle: Bundle) -> Result<Reloaded, EngineError> {
-        let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+    fn put(&self, source: &Source, bundle: Bundle) -> Result<Reloaded, EngineError> {
+        let now = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        if *now != *source {
+            // Another came into force meanwhile.
+            return Ok(Reloaded::Same);
+        }
         let before = self.current.load();
         if bundle.hash() == before.bundle().hash() {
             return Ok(Reloaded::Same);
@@ -129,19 +155,25 @@ pub struct Watch {
     tried: Option<Files>,
     /// What the last look saw. A change counts once two looks see the same: an editor may be in the middle of it.
     seen: Option<Files>,
+    /// The last state of the files was refused. That they hold again is news, even if they are those in force.
+    broken: bool,
 }
 
 impl Watch {
     /// Reloads if the files changed and stand still. An error is told once for each state of the files: it is an alert, and
     /// the bundle before stays in force.
     pub fn look(&mut self, engine: &Engine) -> Option<Result<Reloaded, EngineError>> {
-        let Source::Folder(folder) = &engine.source else { return None };
+        let source = engine.source.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Source::Folder(folder) = &source else {
+            *self = Self::default();
+            return None;
+        };
         let files = match read_files(folder) {
             Ok(files) => files,
             Err(error) => {
                 // An unreadable folder is told once as well, until it can be read again.
                 let told = self.tried.as_ref().is_some_and(Files::is_empty);
-                (self.tried, self.seen) = (Some(Files::new()), None);
+                (self.tried, self.seen, self.broken) = (Some(Files::new()), None, true);
                 return (!told).then_some(Err(error.into()));
             }
         };
@@ -153,9 +185,8 @@ impl Watch {
         }
         let loaded = Bundle::load(&files);
         self.tried = Some(files);
-        match loaded.map_err(EngineError::from).and_then(|bundle| engine.put(bundle)) {
-            Ok(Reloaded::Same) => None,
-            told => Some(told),
-        }
+        let told = loaded.map_err(EngineError::from).and_then(|bundle| engine.put(&source, bundle));
+        let was_broken = std::mem::replace(&mut self.broken, told.is_err());
+        (was_broken || !matches!(told, Ok(Reloaded::Same))).then_some(told)
     }
 }

@@ -65,20 +65,6 @@ pub struct Person {
     pub roles: Vec<Role>,
 }
 
-impl Person {
-    /// Who may file, edit, move and cancel features and stop runs: owners, managers and operators.
-    /// The error says which role is missing.
-    pub fn may_command_board(&self) -> Result<(), String> {
-        const NEED: [Role; 3] = [Role::Owner, Role::Manager, Role::Operator];
-        if self.roles.iter().any(|role| NEED.contains(role)) {
-            return Ok(());
-        }
-        let have: Vec<&str> = self.roles.iter().map(|role| role.as_str()).collect();
-        let have = if have.is_empty() { "none".to_owned() } else { have.join(", ") };
-        Err(format!("You need the role owner, manager or operator for this. You have: {have}."))
-    }
-}
-
 /// How dangerous an action is; each tier has its own way of being confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

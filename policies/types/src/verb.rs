@@ -131,6 +131,7 @@ verbs! {
     RunView "run.view" Read Team "See a run, its transcript and its changes";
     ApprovalView "approval.view" Read Team "See what waits for people, and what was decided";
     OperationView "operation.view" Read Team "See long operations";
+    ProjectView "project.view" Read Team "See projects";
     RecurringView "recurring.view" Read Team "See recurring features";
     PreservedView "preserved.view" Read Team "See work that was kept";
     SearchQuery "search.query" Read Team "Search the board, the runs and the documents";
@@ -146,6 +147,10 @@ verbs! {
     FeatureAttach "feature.attach" Operate Team "Attach a file to a feature, or take it off";
     FeatureRevert "feature.revert" Operate Team "File a feature that takes a merged one back";
     FeatureCancel "feature.cancel" Operate Team "Give a feature up";
+    FeatureImport "feature.import" Operate Team "File what a file holds";
+    ProjectAdd "project.add" Operate Team "Add a project";
+    ProjectEdit "project.edit" Operate Team "Edit a project";
+    ProjectRemove "project.remove" Operate Team "Remove a project that no feature names";
     RunStop "run.stop" Operate Team "Stop a run";
     RunGuide "run.guide" Operate Team "Give a run guidance";
     OperationRetry "operation.retry" Operate Team "Try a long operation again";

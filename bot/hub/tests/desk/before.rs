@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 use qd_sqlite::{Db, DbError, outbox};
-use qd_types::{Action, Approval, ApprovalId, ApprovalState, RunId, Subject};
+use qd_types::{Action, Approval, ApprovalId, ApprovalState, Requirement, Role, RunId, Subject};
 use qd_wire::v1::{ApprovalCard, ForgeOutcome};
 use serde_json::json;
 
@@ -44,7 +44,7 @@ fn row(number: u32, state: ApprovalState) -> (ApprovalId, String) {
         run: RunId::new(feature.clone(), number),
         feature,
         requesters: vec!["theo".parse().unwrap()],
-        requirement: rules().merge_requirement(),
+        requirement: Requirement { roles: vec![Role::Owner, Role::Reviewer], count: 1, solo: false },
     };
     let id: ApprovalId = format!("bot/01ARZ3NDEKTSV4RRFFQ69G5FA{number}").parse().unwrap();
     let approval = Approval {

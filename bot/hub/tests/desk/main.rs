@@ -17,7 +17,7 @@ use qd_approvals::SurfaceKey;
 use qd_core::forge::ForgeError;
 use qd_types::{Merge, Push, Role};
 use qd_wire::v1::{ForgeAct, ForgeOutcome};
-use support::{Fleet, commit, merge, person, rules};
+use support::{Fleet, commit, merge, person, policies, rules};
 
 fn reason(outcome: ForgeOutcome) -> String {
     match outcome {
@@ -194,10 +194,11 @@ async fn rules_that_changed_lapse_what_was_approved_under_the_old_ones() {
     let id = fleet.ask("A-1.1/ask").await;
     fleet.says("ines", "approve A-1").await;
     let mut stricter = rules();
-    stricter.merge_quorum = 2;
+    let two = r#"{"name": "two", "actions": ["merge"], "effect": "ask", "quorum": 2}"#;
+    stricter.policies = policies(&[serde_json::from_str(two).unwrap()]);
     fleet.hub().set_rules(stricter).await.unwrap();
     fleet.do_merge("A-1.1/merge/1", &id, merge()).await;
-    assert_snapshot!(reason(fleet.first("A-1.1/merge/1").await), @"The approval lapsed: What was approved is not what would be done: the policies (approved: 173b81512ccd; now: fca8f4e29e4e), the number of people who decide (approved: 1; now: 2).");
+    assert_snapshot!(reason(fleet.first("A-1.1/merge/1").await), @"The approval lapsed: What was approved is not what would be done: the policies (approved: 9fbd8195ca82; now: 0f35583d06b0), the number of people who decide (approved: 1; now: 2).");
 }
 
 #[tokio::test]

@@ -17,10 +17,11 @@ use qd_core::{
         PullRequest, PullRequestState,
     },
 };
+use qd_engine::{Bundle, Facts, KnownPerson, Policies};
 use qd_hub::Hub;
 use qd_types::{
-    ApprovalId, Ballot, CommitId, Digest, Identity, InstanceName, Merge, Person, RepositoryName, Role,
-    SpentGrant, Vote,
+    ApprovalId, Ballot, CommitId, Digest, Identity, InstanceName, Merge, Person, PolicyRule, RepositoryName,
+    Role, SpentGrant, Vote,
 };
 use qd_wire::v1::{
     Ack, ApprovalCard, Envelope, ForgeAct, ForgeOutcome, ForgeRequest, Order, Report, SignedVote,
@@ -186,16 +187,28 @@ pub(crate) struct Fleet {
     key: SurfaceKey,
 }
 
+fn people() -> Vec<Person> {
+    vec![person("ines", Role::Owner), person("theo", Role::Owner), person("olaf", Role::Operator)]
+}
+
+/// The default policies with rules of a configuration on top.
+pub(crate) fn policies(rules: &[PolicyRule]) -> Arc<Policies> {
+    let known = |person| KnownPerson { person, identities: Vec::new() };
+    let facts = Facts {
+        people: people().into_iter().map(known).collect(),
+        teams: vec!["alpha".parse().unwrap()],
+        repositories: vec!["sample".parse().unwrap()],
+        ..Facts::default()
+    };
+    Arc::new(Policies::new(Arc::new(Bundle::embedded().unwrap()), &facts, rules).unwrap())
+}
+
 pub(crate) fn rules() -> Rules {
     Rules {
         teams: vec!["alpha".parse().unwrap()],
-        people: vec![
-            person("ines", Role::Owner),
-            person("theo", Role::Owner),
-            person("olaf", Role::Operator),
-        ],
-        solo: false,
-        merge_quorum: 1,
+        people: people(),
+        renamed: BTreeMap::new(),
+        policies: policies(&[]),
         merge_methods: BTreeMap::new(),
         approvals: qd_approvals::Rules { local_votes: true, ..qd_approvals::Rules::default() },
     }

@@ -20,6 +20,8 @@ fn settings() {
         &["fleet.name", "log.level", "web.listen"],
     );
     check("", "[[people]]\nname = \"ines\"\nroles = [\"owner\"]\n", &["people"], &[]);
+    let rule = "[[policies.rules]]\nname = \"main\"\nactions = [\"merge\"]\neffect = \"ask\"\nquorum = 2\n";
+    check("", &format!("[policies]\nfolder = \"who\"\n{rule}"), &["policies.folder", "policies.rules"], &[]);
     check("[runs]\nrepair_rounds = 3\n", "# the default, now left out\n", &[], &[]);
 }
 

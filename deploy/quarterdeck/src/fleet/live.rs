@@ -14,13 +14,14 @@ use axum::{
 };
 use qd_api::Problem;
 use qd_core::chat::Commands;
+use qd_engine::Engine;
 use qd_team::{ProblemResponse, Team, Trains};
 use qd_types::InstanceName;
 use tokio::task::AbortHandle;
 use tower::ServiceExt as _;
 
 use super::{
-    FleetPlan,
+    FleetPlan, policies,
     start::{self, Bot, FleetError},
 };
 use crate::{
@@ -38,6 +39,7 @@ struct Socket {
 /// The changing parts of a fleet.
 pub struct Live {
     plan: Arc<RwLock<FleetPlan>>,
+    policies: Arc<Engine>,
     teams: Mutex<Vec<Team>>,
     trains: Trains,
     bot: Option<Bot>,
@@ -57,6 +59,7 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 impl Live {
     pub(super) fn new(
         plan: Arc<RwLock<FleetPlan>>,
+        policies: Arc<Engine>,
         teams: Vec<Team>,
         trains: Trains,
         bot: Option<Bot>,
@@ -65,7 +68,7 @@ impl Live {
     ) -> Self {
         let router = router(&teams, bot.as_ref()).merge(extra.clone());
         let (teams, sockets) = (Mutex::new(teams), Mutex::default());
-        Self { plan, teams, trains, bot, guard, extra, router: RwLock::new(router), sockets }
+        Self { plan, policies, teams, trains, bot, guard, extra, router: RwLock::new(router), sockets }
     }
 
     /// The teams, in the order of the configuration.
@@ -75,6 +78,24 @@ impl Live {
 
     pub(super) fn bot(&self) -> Option<&Bot> {
         self.bot.as_ref()
+    }
+
+    /// The policies in force.
+    pub fn policies(&self) -> &Arc<Engine> {
+        &self.policies
+    }
+
+    /// Has the policies know the people there are, and the bot go by both as they are in force now.
+    pub(super) async fn share_policies(&self) -> Result<(), FleetError> {
+        if let Some(bot) = &self.bot {
+            return bot.telling.tell().await;
+        }
+        let people = self.guard.roster().active().await?;
+        let facts = match self.plan.read() {
+            Ok(plan) => plan.policies.facts_with(&people),
+            Err(poisoned) => poisoned.into_inner().policies.facts_with(&people),
+        };
+        Ok(self.policies.set_facts(&facts)?)
     }
 
     pub(super) fn guard(&self) -> &Guard {
@@ -128,9 +149,10 @@ impl Live {
         Ok(())
     }
 
-    /// Puts a plan in force: repositories and teams that are new start, teams that are gone end, all others take over
-    /// what can be taken over while they work.
+    /// Puts a plan in force: policies first, and nothing at all if they do not hold; repositories and teams that are new
+    /// start, teams that are gone end, all others take over what can be taken over while they work.
     pub(super) async fn apply(self: &Arc<Self>, plan: &FleetPlan) -> Result<(), FleetError> {
+        policies::adopt(&self.policies, &plan.policies, &self.teams()).await?;
         start::seed_people(self.guard.roster(), plan).await?;
         if let Some(bot) = &self.bot {
             for repository in &plan.repositories {
@@ -145,13 +167,16 @@ impl Live {
             match before.iter().find(|team| team.id() == team_plan.id) {
                 // What needs a restart stays as it is: prefix and state are the running team's own.
                 Some(team) => {
-                    team.adopt(start::options(plan, team_plan));
+                    team.adopt(start::options(plan, team_plan, &self.policies));
                     after.push(team.clone());
                 }
                 // A process that runs one team, or the bot alone, starts no other.
                 None if self.bot.is_none() || before.is_empty() => {}
                 None => {
-                    after.push(start::start_team(plan, team_plan, self.bot.as_ref(), &self.trains).await?);
+                    after.push(
+                        start::start_team(plan, team_plan, &self.policies, self.bot.as_ref(), &self.trains)
+                            .await?,
+                    );
                 }
             }
         }
@@ -159,9 +184,7 @@ impl Live {
             Ok(mut guard) => *guard = plan.clone(),
             Err(poisoned) => *poisoned.into_inner() = plan.clone(),
         }
-        if let Some(bot) = &self.bot {
-            bot.telling.tell().await?;
-        }
+        self.share_policies().await?;
         *locked(&self.teams) = after.clone();
         let routes = router(&after, self.bot.as_ref()).merge(self.extra.clone());
         match self.router.write() {

@@ -4,6 +4,7 @@
 mod link;
 mod live;
 mod plan;
+mod policies;
 mod reload;
 mod rules;
 mod start;

@@ -10,6 +10,8 @@ use qd_team::RunPolicy;
 use qd_types::{InstanceName, Person, PersonId, RepositoryName};
 use qd_worktrees::Setup;
 
+use crate::policies::PolicyPlan;
+
 /// A fleet.
 #[derive(Debug, Clone)]
 pub struct FleetPlan {
@@ -21,10 +23,8 @@ pub struct FleetPlan {
     pub people: Vec<Person>,
     /// Who the person at this computer is.
     pub me: PersonId,
-    /// One person runs the fleet: requesters may decide.
-    pub solo: bool,
-    /// People needed for a merge.
-    pub merge_quorum: u32,
+    /// Who may do what.
+    pub policies: PolicyPlan,
     /// The teams.
     pub teams: Vec<TeamPlan>,
     /// The repositories.

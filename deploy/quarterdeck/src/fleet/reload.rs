@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use qd_config::{Loaded, Reload, Sources, reload};
+use qd_engine::{Principal, Refusal, Request, Resource};
+use qd_types::{Person, Verb};
 
 use super::{Fleet, live::Live};
 use crate::context::{self, UserError};
@@ -23,6 +25,13 @@ impl Reloader {
     /// What it is in force for.
     pub fn attach(&mut self, fleet: &Fleet) {
         self.live = Some(fleet.live());
+    }
+
+    /// Nothing if the policies let this person have the configuration read again; else why not.
+    pub fn permit(&self, person: &Person) -> Result<(), Refusal> {
+        let principal = Principal::Person(person.clone());
+        let request = Request::new(principal, Verb::ConfigReload, Resource::Fleet);
+        self.live.as_ref().map_or(Ok(()), |live| live.policies().permit(&request))
     }
 
     /// Reads the layers again and puts in force what can be put in force.

@@ -1,7 +1,9 @@
-//! What the bot is told of people and rules: whenever the plan or the people change, always both as they stand.
+//! What the bot is told of people and policies: whenever the plan, the people or the policies change, always all as they
+//! stand.
 
 use std::sync::{Arc, RwLock};
 
+use qd_engine::Engine;
 use qd_hub::Hub;
 use qd_types::Person;
 use tokio::sync::Mutex;
@@ -12,6 +14,7 @@ use crate::people::Roster;
 /// Tells the bot.
 pub(super) struct Telling {
     pub(super) plan: Arc<RwLock<FleetPlan>>,
+    pub(super) policies: Arc<Engine>,
     pub(super) roster: Roster,
     pub(super) hub: Hub,
     /// Whom it was told about. Whoever tells holds it, so that what was read first does not arrive last.
@@ -19,11 +22,13 @@ pub(super) struct Telling {
 }
 
 impl Telling {
-    /// Tells the rules of the plan, and who there is.
+    /// Tells the rules of the plan, the policies in force, and who there is; the policies know these people too.
     pub(super) async fn tell(&self) -> Result<(), FleetError> {
         let mut told = self.told.lock().await;
         let people = self.roster.active().await?;
-        self.hub.set_rules(rules(&self.plan(), people.clone())).await?;
+        let plan = self.plan();
+        self.policies.set_facts(&plan.policies.facts_with(&people))?;
+        self.hub.set_rules(rules(&plan, &self.policies, people.clone())).await?;
         *told = Some(people);
         Ok(())
     }
@@ -51,13 +56,18 @@ impl Telling {
     }
 }
 
-/// The bot's rules, from the plan and the people.
-pub(super) fn rules(plan: &FleetPlan, people: Vec<Person>) -> qd_core::Rules {
+/// What the bot goes by: the plan, the policies as they are in force now, and the people.
+pub(super) fn rules(plan: &FleetPlan, policies: &Engine, people: Vec<Person>) -> qd_core::Rules {
     qd_core::Rules {
         teams: plan.teams.iter().map(|team| team.id.clone()).collect(),
+        renamed: plan
+            .teams
+            .iter()
+            .filter(|team| team.id != team.name)
+            .map(|team| (team.id.clone(), team.name.clone()))
+            .collect(),
         people,
-        solo: plan.solo,
-        merge_quorum: plan.merge_quorum,
+        policies: policies.current(),
         merge_methods: plan
             .repositories
             .iter()

@@ -11,6 +11,7 @@ use std::{
 use axum::Router;
 use qd_board::{Rules, hours::QuietHours, schedule::Limits};
 use qd_console::Console;
+use qd_engine::{Engine, EngineError, FactsError};
 use qd_forge_local::{Imported, LocalForge, LocalForgeError};
 use qd_git::Git;
 use qd_hub::{Hub, HubError};
@@ -24,6 +25,7 @@ use super::{
     FleetPlan, TeamPlan,
     link::InProcess,
     live::Live,
+    policies,
     rules::{Telling, rules},
 };
 use crate::{
@@ -64,6 +66,12 @@ pub enum FleetError {
     /// People.
     #[error("people can't be had: {0}")]
     People(#[from] PeopleError),
+    /// Policies.
+    #[error("the policies can't be put in force: {0}")]
+    Policies(#[from] EngineError),
+    /// What the policies know.
+    #[error("the policies can't be told who there is: {0}")]
+    Facts(#[from] FactsError),
     /// An address or a socket.
     #[error("{place} can't be served")]
     Serve {
@@ -115,9 +123,14 @@ impl Fleet {
         let roster =
             if roles.bot { Roster::hold(&plan.state).await? } else { Roster::beside(&plan.state).await? };
         seed_people(&roster, plan).await?;
+        let policies = Arc::new(plan.policies.engine_for(&roster.active().await?)?);
         let mut tasks = JoinSet::new();
         let shared = Arc::new(RwLock::new(plan.clone()));
-        let bot = if roles.bot { Some(start_bot(plan, &shared, &roster, &mut tasks).await?) } else { None };
+        let bot = if roles.bot {
+            Some(start_bot(plan, &policies, &shared, &roster, &mut tasks).await?)
+        } else {
+            None
+        };
         if bot.is_none() {
             seed(plan).await?;
         }
@@ -126,7 +139,7 @@ impl Fleet {
             let known = || plan.teams.iter().map(|team| team.name.as_str()).collect::<Vec<_>>().join(", ");
             let team = plan.teams.iter().find(|team| team.name == *name);
             let team = team.ok_or_else(|| FleetError::NoTeam { name: name.clone(), known: known() })?;
-            teams.push(start_team(plan, team, bot.as_ref(), &trains).await?);
+            teams.push(start_team(plan, team, &policies, bot.as_ref(), &trains).await?);
         }
         let place = plan.listen.to_string();
         let listener = http::bind(plan.listen)
@@ -137,9 +150,10 @@ impl Fleet {
         let desk = Desk { roster, address, live: Arc::clone(&boards) };
         let extra = extra.merge(people::routes(desk.clone()));
         let guard = Guard::new(desk, plan.me.clone());
-        let live = Arc::new(Live::new(shared, teams, trains, bot, guard.clone(), extra));
+        let live = Arc::new(Live::new(shared, policies, teams, trains, bot, guard.clone(), extra));
         // Set once, here.
         boards.get_or_init(|| Arc::downgrade(&live));
+        tasks.spawn(policies::follow(Arc::clone(&live)));
         tasks.spawn(http::serve_tcp(listener, live.service(), guard));
         live.serve_sockets().await?;
         Ok(Self { address, live, tasks })
@@ -194,6 +208,7 @@ pub(super) async fn seed_people(roster: &Roster, plan: &FleetPlan) -> Result<(),
 
 async fn start_bot(
     plan: &FleetPlan,
+    policies: &Arc<Engine>,
     shared: &Arc<RwLock<FleetPlan>>,
     roster: &Roster,
     tasks: &mut JoinSet<()>,
@@ -205,7 +220,7 @@ async fn start_bot(
     let console = Console::open(&plan.bot_folder().join("console.db"))?;
     let hub = Hub::open(
         &plan.bot_folder().join("bot.db"),
-        rules(plan, roster.active().await?),
+        rules(plan, policies, roster.active().await?),
         Arc::new(forge.clone()),
         Arc::new(console.clone()),
     )
@@ -213,6 +228,7 @@ async fn start_bot(
     tasks.spawn(hub.clone().run());
     let telling = Arc::new(Telling {
         plan: Arc::clone(shared),
+        policies: Arc::clone(policies),
         roster: roster.clone(),
         hub: hub.clone(),
         told: Mutex::default(),
@@ -267,6 +283,7 @@ async fn import(plan: Arc<RwLock<FleetPlan>>, forge: LocalForge) {
 pub(super) async fn start_team(
     plan: &FleetPlan,
     team: &TeamPlan,
+    policies: &Arc<Engine>,
     bot: Option<&Bot>,
     trains: &Trains,
 ) -> Result<Team, FleetError> {
@@ -275,7 +292,7 @@ pub(super) async fn start_team(
     });
     let folder = plan.team_folder(&team.id);
     let worktrees = GitWorktrees::open(Git::new(), &folder).await?;
-    let running = Team::open(options(plan, team), Arc::new(worktrees), trains.clone())?;
+    let running = Team::open(options(plan, team, policies), Arc::new(worktrees), trains.clone())?;
     if let Some(bot) = bot {
         bot.hub.enrol(&team.id, running.surface_key()).await?;
     }
@@ -284,7 +301,7 @@ pub(super) async fn start_team(
 }
 
 /// A team's options, from the plan.
-pub(crate) fn options(plan: &FleetPlan, team: &TeamPlan) -> TeamOptions {
+pub(crate) fn options(plan: &FleetPlan, team: &TeamPlan, policies: &Arc<Engine>) -> TeamOptions {
     let repositories = plan
         .repositories
         .iter()
@@ -334,5 +351,6 @@ pub(crate) fn options(plan: &FleetPlan, team: &TeamPlan) -> TeamOptions {
         launcher: plan.launcher.clone(),
         repositories,
         runs: plan.runs.clone(),
+        policies: Arc::clone(policies),
     }
 }

@@ -93,6 +93,7 @@ impl Guard {
         };
         Ok(known.map(|(profile, surface, proven)| Caller {
             person: person_at(&profile, path),
+            agent: None,
             surface: surface.into(),
             proven,
         }))

@@ -19,7 +19,7 @@ pub(super) async fn config(common: &Common, verb: ConfigVerb) -> Done {
     let loaded = context::load(&sources)?;
     match verb {
         ConfigVerb::Check => {
-            context::plan(&loaded, &sources.env)?;
+            context::plan(&loaded, &sources.env)?.policies.engine()?;
             let file =
                 loaded.file.as_ref().map_or_else(|| "defaults".to_owned(), |file| file.display().to_string());
             if common.json {

@@ -6,15 +6,14 @@ use std::{
 };
 
 use qd_config::Loaded;
-use qd_engine::{
-    Branch, Bundle, Engine, Facts, KnownPerson, Matrix, Principal, Request, Resource, Severity, Source,
-};
+use qd_engine::{Branch, Bundle, Matrix, Principal, Request, Resource, Severity, Source};
 use qd_types::{Person, Ruling, Target, Verb};
 use serde_json::json;
 
 use crate::{
     cli::{Common, Explain, PolicyVerb},
     context::{self, UserError},
+    policies::PolicyPlan,
     say,
 };
 
@@ -28,7 +27,7 @@ pub(super) fn policy(common: &Common, verb: PolicyVerb) -> Result<ExitCode, User
         PolicyVerb::Matrix { folder } => {
             let source = match folder {
                 Some(folder) => Source::Folder(folder),
-                None => source(&context::load(&context::sources(common)?)?),
+                None => PolicyPlan::of(&context::load(&context::sources(common)?)?).source,
             };
             matrix(common, load(&source)?.matrix());
         }
@@ -37,42 +36,17 @@ pub(super) fn policy(common: &Common, verb: PolicyVerb) -> Result<ExitCode, User
     Ok(ExitCode::SUCCESS)
 }
 
-fn source(loaded: &Loaded) -> Source {
-    loaded.config.policies.folder.clone().map_or(Source::Embedded, Source::Folder)
-}
-
 fn load(source: &Source) -> Result<Bundle, UserError> {
     source.load().map_err(|error| UserError::from_error(&error))
 }
 
-/// What the configuration says that policies know of.
-fn facts(loaded: &Loaded) -> Facts {
-    let config = &loaded.config;
-    let people = config.people.iter().map(|person| KnownPerson {
-        person: Person { id: person.name.clone(), roles: person.roles.clone() },
-        identities: vec![format!("local:{}", person.name)],
-    });
-    let teams: Vec<_> = config.teams.iter().map(|team| team.name.clone()).collect();
-    let agents = teams.iter().flat_map(|team| config.agents.keys().map(|name| (team.clone(), name.clone())));
-    Facts {
-        solo: config.fleet.solo,
-        people: people.collect(),
-        agents: agents.collect(),
-        teams,
-        repositories: config.repositories.iter().map(|repository| repository.name.clone()).collect(),
-        ..Facts::default()
-    }
-}
-
-fn engine(loaded: &Loaded, source: Source) -> Result<Engine, UserError> {
-    let rules = &loaded.config.policies.rules;
-    Engine::new(source, &facts(loaded), rules).map_err(|error| UserError::from_error(&error))
-}
-
 fn check(common: &Common, folder: Option<PathBuf>) -> Result<ExitCode, UserError> {
     let loaded = context::load(&context::sources(common)?)?;
-    let source = folder.map_or_else(|| source(&loaded), Source::Folder);
-    let policies = engine(&loaded, source)?.current();
+    let mut plan = PolicyPlan::of(&loaded);
+    if let Some(folder) = folder {
+        plan.source = Source::Folder(folder);
+    }
+    let policies = plan.engine()?.current();
     let findings = policies.check();
     let failed = findings.iter().any(|finding| finding.severity == Severity::Error);
     if common.json {
@@ -99,7 +73,7 @@ fn explain(common: &Common, asked: &Explain) -> Result<(), UserError> {
     let principal = principal(&loaded, &who)?;
     let resource = resource(&loaded, common, asked)?;
     let request = Request { team: common.team.clone(), ..Request::new(principal, asked.action, resource) };
-    let policies = engine(&loaded, source(&loaded))?.current();
+    let policies = PolicyPlan::of(&loaded).engine()?.current();
     if common.json {
         say::json(&policies.decide(&request));
     } else {

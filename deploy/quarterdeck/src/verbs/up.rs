@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{Extension, Router, http::StatusCode, response::IntoResponse, routing::post};
 use qd_people::TokenKind;
-use qd_types::{InstanceName, PersonId};
+use qd_types::{InstanceName, Person, PersonId};
 use tokio::{io::BufReader, sync::Mutex};
 
 use super::Done;
@@ -104,8 +104,15 @@ async fn wait_for_end() -> Result<(), UserError> {
     Ok(())
 }
 
-async fn reload(Extension(reloader): Extension<Arc<Mutex<Reloader>>>) -> axum::response::Response {
-    match reloader.lock().await.reload().await {
+async fn reload(
+    Extension(reloader): Extension<Arc<Mutex<Reloader>>>,
+    Extension(person): Extension<Person>,
+) -> axum::response::Response {
+    let mut reloader = reloader.lock().await;
+    if let Err(refusal) = reloader.permit(&person) {
+        return (StatusCode::FORBIDDEN, format!("{} {}\n", refusal.reason, refusal.help)).into_response();
+    }
+    match reloader.reload().await {
         Ok(reload) => axum::Json(serde_json::json!({
             "took_effect": reload.took_effect,
             "needs_restart": reload.needs_restart,

@@ -25,6 +25,7 @@ mod matrix;
 mod openapi;
 mod people;
 mod planning;
+mod policies;
 mod sse;
 mod stranger;
 mod support;

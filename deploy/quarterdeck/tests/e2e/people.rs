@@ -29,7 +29,7 @@ fn bare(project: &Project, args: &[&str]) -> String {
 }
 
 /// Invites somebody and gives the token of the invitation.
-fn invite(project: &Project, args: &[&str]) -> String {
+pub(crate) fn invite(project: &Project, args: &[&str]) -> String {
     let said = project.ok(&[&["person", "invite"], args].concat());
     said.split("/join?token=").nth(1).unwrap().lines().next().unwrap().to_owned()
 }

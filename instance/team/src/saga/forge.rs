@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 use qd_board::FailureClass;
+use qd_engine::Branch;
 use qd_store::RunFact;
 use qd_types::{CommitId, Merge, Push, Step};
 use qd_wire::v1::{CheckReport, ForgeAct, ForgeOutcome, ForgeRequest};
@@ -36,11 +37,16 @@ pub(super) async fn put(here: &Here<'_>, commit: &CommitId) -> Result<(), StepEr
     Ok(here.store().note(&here.run.id, vec![RunFact::Pushed(commit.clone())]).await?)
 }
 
-/// A change of paths that hold more than code leaves the team only after people saw it. The request's id names the
-/// commit: what they approved is what is pushed, and another commit asks anew.
+/// What the policies let nobody push stays here. A change of paths that hold more than code leaves the team only after
+/// people saw it. The request's id names the commit: what they approved is what is pushed, and another commit asks anew.
 async fn allowed(here: &Here<'_>, commit: &CommitId) -> Result<(), StepError> {
     let (name, base) = (&here.repository.spec.name, base(here)?);
     let touched = here.team.worktrees().touches(name, base, commit).await?;
+    let (repository, branch) = (name.clone(), here.run.branch.clone());
+    let branch = Branch { repository, name: branch, protected: false, paths: Some(touched.clone()) };
+    here.team.permit_push(branch).map_err(|refusal| {
+        StepError::failed(FailureClass::Denied, format!("It is not pushed. {}", refusal.reason))
+    })?;
     let paths: Vec<String> = sensitive(&touched).into_iter().map(str::to_owned).collect();
     let Some(first) = paths.first() else { return Ok(()) };
     let why = why_sensitive(first).map_or("it holds more than code", |rule| rule.reason);

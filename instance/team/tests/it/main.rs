@@ -10,5 +10,6 @@
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
 mod openapi;
+mod policies;
 mod problems;
 mod support;

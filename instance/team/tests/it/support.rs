@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{Extension, Router, body::Body, http::Request};
 use http_body_util::BodyExt as _;
 use qd_board::{Rules, hours::QuietHours, schedule::Limits};
+use qd_engine::{Engine, Facts, KnownPerson, Source};
 use qd_git::Git;
 use qd_team::{Caller, RepositoryOptions, RunPolicy, Team, TeamOptions, Trains};
-use qd_types::{Person, Role};
+use qd_types::{Person, PolicyRule, Role};
 use qd_worktrees::{GitWorktrees, RepositorySpec, Setup};
 use serde_json::Value;
 use tower::ServiceExt as _;
@@ -18,7 +19,7 @@ const ROOT: &str = "/teams/alpha/api/v1";
 /// The API of a team with one repository, for a caller who may command the board.
 pub struct Api {
     router: Router,
-    _dir: tempfile::TempDir,
+    dir: Arc<tempfile::TempDir>,
 }
 
 /// What was answered.
@@ -31,13 +32,23 @@ pub struct Answer {
 
 impl Api {
     pub async fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::with(&[]).await.caller("ines", Role::Manager, None)
+    }
+
+    /// With rules of a configuration on top of the policies; nobody calls yet.
+    pub async fn with(rules: &[PolicyRule]) -> Self {
+        let dir = Arc::new(tempfile::tempdir().unwrap());
         let worktrees = GitWorktrees::open(Git::new(), dir.path()).await.unwrap();
-        let team = Team::open(options(dir.path()), Arc::new(worktrees), Trains::default()).unwrap();
-        let person = Person { id: "ines".parse().unwrap(), roles: vec![Role::Manager] };
-        let caller = Caller { person, surface: "api".into(), proven: true };
-        let router = Router::new().nest(ROOT, qd_team::router(team)).layer(Extension(caller));
-        Self { router, _dir: dir }
+        let policies = Arc::new(Engine::new(Source::Embedded, &facts(), rules).unwrap());
+        let team = Team::open(options(dir.path(), policies), Arc::new(worktrees), Trains::default()).unwrap();
+        Self { router: Router::new().nest(ROOT, qd_team::router(team)), dir }
+    }
+
+    /// The same team for somebody, or for an agent on their behalf.
+    pub fn caller(&self, name: &str, role: Role, agent: Option<&str>) -> Self {
+        let person = Person { id: name.parse().unwrap(), roles: vec![role] };
+        let caller = Caller { person, agent: agent.map(str::to_owned), surface: "api".into(), proven: true };
+        Self { router: self.router.clone().layer(Extension(caller)), dir: Arc::clone(&self.dir) }
     }
 
     /// One request; `path` begins at the root of the API. A body is JSON unless `kind` says something else.
@@ -59,7 +70,29 @@ impl Api {
     }
 }
 
-fn options(state: &std::path::Path) -> TeamOptions {
+/// Ines manages, Olaf and Theo own, Oskar operates, Rosa reviews, Vera views.
+fn facts() -> Facts {
+    let known = |name: &str, role| KnownPerson {
+        person: Person { id: name.parse().unwrap(), roles: vec![role] },
+        identities: Vec::new(),
+    };
+    Facts {
+        people: vec![
+            known("ines", Role::Manager),
+            known("olaf", Role::Owner),
+            known("theo", Role::Owner),
+            known("oskar", Role::Operator),
+            known("rosa", Role::Reviewer),
+            known("vera", Role::Viewer),
+        ],
+        teams: vec!["alpha".parse().unwrap()],
+        agents: vec![("alpha".parse().unwrap(), "claude".into())],
+        repositories: vec!["sample".parse().unwrap()],
+        ..Facts::default()
+    }
+}
+
+fn options(state: &std::path::Path, policies: Arc<Engine>) -> TeamOptions {
     let name: qd_types::RepositoryName = "sample".parse().unwrap();
     let spec = RepositorySpec {
         name: name.clone(),
@@ -94,5 +127,6 @@ fn options(state: &std::path::Path) -> TeamOptions {
             large_lines: 800,
             preserved_days: 14,
         },
+        policies,
     }
 }

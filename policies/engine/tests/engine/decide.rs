@@ -193,8 +193,8 @@ fn an_explanation_says_what_would_change_it() {
     let policies = policies(&facts(), &[]);
     insta::assert_snapshot!(hashless(&policies.explain(&by("vera", &[Role::Viewer], Verb::PlanAccept, alpha()))), @"
     vera (viewer), plan.accept on team alpha
-      denied: You need the role manager for this. You have: viewer.
-      with the role manager as well, it would be allowed
+      denied: You need the role owner, manager or operator for this. You have: viewer.
+      with the role owner, manager or operator as well, it would be allowed
     ");
     insta::assert_snapshot!(hashless(&policies.explain(&by("ines", &[Role::Owner], Verb::Merge, branch("main", true, None)))), @"
     ines (owner), merge on branch main of sample, protected

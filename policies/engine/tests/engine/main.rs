@@ -10,6 +10,7 @@
 mod bundle;
 mod decide;
 mod matrix;
+mod refusal;
 mod reload;
 mod rules;
 mod world;

@@ -44,6 +44,11 @@ fn a_broken_bundle_keeps_the_one_before_and_is_told_once() {
     assert_ne!(after.hash, before.hash);
     assert_eq!(engine.reload().unwrap(), Reloaded::Same);
 
+    fs::write(folder.path().join("extra.cedar"), "permit (principal").unwrap();
+    assert_eq!(looks().iter().filter(|told| told.is_err()).count(), 1);
+    fs::write(folder.path().join("extra.cedar"), stop).unwrap();
+    assert!(matches!(looks().as_slice(), [Ok(Reloaded::Same)]), "it holds again, which is news");
+
     fs::remove_dir_all(folder.path()).unwrap();
     assert_eq!(looks().iter().filter(|told| told.is_err()).count(), 1);
     assert_eq!(engine.decide(&request), after);
@@ -94,4 +99,23 @@ fn facts_and_rules_change_while_it_runs() {
     insta::assert_snapshot!(engine.set_rules(std::slice::from_ref(&rule)).unwrap_err(), @r#"the rule stay: "run.*" is not an action: a name like feature.add or merge; quarterdeck policy matrix lists them all"#);
     engine.set_rules(&[qd_types::PolicyRule { actions: vec!["run.stop".into()], ..rule }]).unwrap();
     insta::assert_snapshot!(said(&engine.current(), &request), @"deny: The rule stay of the configuration forbids it. [stay]");
+}
+
+#[test]
+fn a_configuration_comes_into_force_as_a_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &files());
+    let engine = Engine::new(Source::Embedded, &facts(), &[]).unwrap();
+    let request = by("oskar", &[Role::Operator], Verb::RunStop, alpha());
+    let rule: qd_types::PolicyRule =
+        serde_json::from_str(r#"{"name": "stay", "actions": ["run.stop"], "effect": "deny"}"#).unwrap();
+    let source = Source::Folder(folder.path().to_owned());
+    fs::write(folder.path().join("extra.cedar"), "permit (principal").unwrap();
+    assert!(engine.adopt(source.clone(), &facts(), std::slice::from_ref(&rule)).is_err());
+    assert_eq!(engine.decide(&request).ruling, Ruling::Allow);
+    fs::remove_file(folder.path().join("extra.cedar")).unwrap();
+    assert!(matches!(engine.adopt(source, &facts(), &[rule]).unwrap(), Reloaded::Changed { .. }));
+    assert_eq!(engine.decide(&request).policy, "stay");
+    fs::remove_dir_all(folder.path()).unwrap();
+    assert!(engine.reload().is_err(), "from now on the folder counts");
 }

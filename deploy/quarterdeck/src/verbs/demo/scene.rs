@@ -16,6 +16,7 @@ use crate::{
     cli::Demo,
     context::UserError,
     fleet::{Fleet, FleetPlan, RepositoryPlan, TeamPlan},
+    policies::{self, PolicyPlan},
 };
 
 /// Commits of the sample's history that the demo shows at its end.
@@ -101,14 +102,18 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
     };
     let you = Person { id: id("ines")?, roles: vec![Role::Owner, Role::Operator] };
     let requester = Person { id: id("theo")?, roles: vec![Role::Manager] };
+    let teams = vec![team("alpha", "A")?, team("beta", "B")?];
+    let people = vec![you.clone(), requester.clone()];
+    let names = teams.iter().map(|team| team.name.clone()).collect();
+    let agents = [agent.name.as_str()].into_iter();
+    let known = policies::facts(false, people.iter().cloned(), names, vec![repository.clone()], agents);
     let plan = FleetPlan {
         state: root.join("state"),
         listen: demo.listen,
-        people: vec![you.clone(), requester.clone()],
+        people,
         me: you.id.clone(),
-        solo: false,
-        merge_quorum: 1,
-        teams: vec![team("alpha", "A")?, team("beta", "B")?],
+        policies: PolicyPlan::default(known),
+        teams,
         repositories: vec![RepositoryPlan {
             name: repository,
             source: sample,

@@ -1,0 +1,108 @@
+//! From the configuration to what the policies decide by: the bundle, what is known, and the rules on top.
+
+use qd_config::{Config, Loaded};
+use qd_engine::{Engine, EngineError, Facts, KnownPerson, Source};
+use qd_types::{InstanceName, Person, PolicyRule, RepositoryName, RuleEffect, Verb};
+
+use crate::context::UserError;
+
+/// What policies are in force by.
+#[derive(Debug, Clone)]
+pub struct PolicyPlan {
+    /// Where the bundle comes from.
+    pub source: Source,
+    /// What is known.
+    pub facts: Facts,
+    /// The configuration's rules on top.
+    pub rules: Vec<PolicyRule>,
+}
+
+impl PolicyPlan {
+    /// As it is configured. Nothing of the bundle is read.
+    pub fn of(loaded: &Loaded) -> Self {
+        let config = &loaded.config;
+        let people = config
+            .people
+            .iter()
+            .map(|person| Person { id: person.name.clone(), roles: person.roles.clone() });
+        Self {
+            source: config.policies.folder.clone().map_or(Source::Embedded, Source::Folder),
+            facts: facts(
+                config.fleet.solo,
+                people,
+                config.teams.iter().map(|team| team.name.clone()).collect(),
+                config.repositories.iter().map(|repository| repository.name.clone()).collect(),
+                config.agents.keys().map(String::as_str),
+            ),
+            rules: rules(config),
+        }
+    }
+
+    /// The policies that come with the program, without rules on top.
+    pub fn default(facts: Facts) -> Self {
+        Self { source: Source::Embedded, facts, rules: Vec::new() }
+    }
+
+    /// What is known, with the people there are now instead of those of the configuration.
+    pub fn facts_with(&self, people: &[Person]) -> Facts {
+        Facts { people: people.iter().cloned().map(known).collect(), ..self.facts.clone() }
+    }
+
+    /// Puts them in force for the people there are now.
+    pub fn engine_for(&self, people: &[Person]) -> Result<Engine, EngineError> {
+        Engine::new(self.source.clone(), &self.facts_with(people), &self.rules)
+    }
+
+    /// Puts them in force.
+    pub fn engine(&self) -> Result<Engine, UserError> {
+        Engine::new(self.source.clone(), &self.facts, &self.rules)
+            .map_err(|error| UserError::from_error(&error))
+    }
+}
+
+/// What policies know of a fleet whose agents work for all of its teams.
+pub fn facts<'a>(
+    solo: bool,
+    people: impl Iterator<Item = Person>,
+    teams: Vec<InstanceName>,
+    repositories: Vec<RepositoryName>,
+    agents: impl Iterator<Item = &'a str> + Clone,
+) -> Facts {
+    let each =
+        |team: &InstanceName| agents.clone().map(|name| (team.clone(), name.to_owned())).collect::<Vec<_>>();
+    Facts {
+        solo,
+        people: people.map(known).collect(),
+        agents: teams.iter().flat_map(each).collect(),
+        teams,
+        repositories,
+        ..Facts::default()
+    }
+}
+
+fn known(person: Person) -> KnownPerson {
+    KnownPerson { identities: vec![format!("local:{}", person.id)], person }
+}
+
+/// The rules of the configuration; `fleet.merge_quorum` is one of them.
+fn rules(config: &Config) -> Vec<PolicyRule> {
+    let quorum = config.fleet.merge_quorum;
+    let merge = (quorum > 1).then(|| PolicyRule {
+        name: "fleet.merge_quorum".into(),
+        actions: [Verb::Merge, Verb::PushSensitive].map(|verb| verb.as_str().to_owned()).into(),
+        team: None,
+        repository: None,
+        branch: None,
+        path: None,
+        effect: RuleEffect::Ask,
+        quorum: Some(quorum),
+        roles: None,
+        way: None,
+        decide_minutes: None,
+        execute_minutes: None,
+        local_votes: None,
+        reason: None,
+        loosen: false,
+    });
+    merge.into_iter().chain(config.policies.rules.iter().cloned()).collect()
+}

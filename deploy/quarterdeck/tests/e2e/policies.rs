@@ -1,0 +1,189 @@
+//! Who may do what, in a running fleet: rules of the configuration and files of policies that change while it runs.
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    net::TcpStream,
+    time::Duration,
+};
+
+use qd_api::{ApprovalView, CastVote, Client, FeatureView};
+use qd_board::NewFeature;
+use qd_types::Ballot;
+
+use crate::{
+    people::invite,
+    support::{Project, Up, add, config, finished, join, open_approval, session, until},
+};
+
+/// Longest wait for anything.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Ines and Olaf own, Oskar operates, Rosa reviews, Vera views.
+fn fleet() -> String {
+    let people = [("olaf", "owner"), ("oskar", "operator"), ("rosa", "reviewer"), ("vera", "viewer")]
+        .map(|(name, role)| format!("\n[[people]]\nname = \"{name}\"\nroles = [\"{role}\"]\n"));
+    config("cat > hello.txt", None).replace("solo = true", "me = \"ines\"") + &people.concat()
+}
+
+fn rule(fields: &str) -> String {
+    format!("\n[[policies.rules]]\n{fields}\n")
+}
+
+fn write(project: &Project, text: &str) {
+    std::fs::write(project.folder().join("quarterdeck.toml"), text).unwrap();
+}
+
+fn refusal(project: &Project, args: &[&str]) -> String {
+    let output = project.run(args);
+    assert!(!output.status.success(), "{args:?} worked");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// They set their passphrases, and sign in.
+fn let_in(project: &Project, up: &Up, people: &[&str]) {
+    for person in people {
+        join(&up.address, &invite(project, &[person, "--again"]));
+        let session = session(&up.address, person).unwrap();
+        std::fs::write(project.folder().with_file_name(format!("session.{person}")), session).unwrap();
+    }
+}
+
+/// What the first approval asks that waits for the feature.
+async fn asked(client: &mut Client, id: &str) -> ApprovalView {
+    loop {
+        if let Some(view) = open_approval(client, id).await {
+            return view;
+        }
+        tokio::time::sleep(Duration::from_millis(40)).await;
+    }
+}
+
+async fn vote(up: &Up, person: &str, view: &ApprovalView) {
+    let cast = CastVote { ballot: Ballot::Approve, digest: view.approval.digest.to_string(), reason: None };
+    let path = format!("approvals/{}/vote", view.approval.id.key());
+    let _: ApprovalView = up.client("alpha", Some(person)).post(&path, &cast).await.unwrap();
+}
+
+/// Waits until the board's log has an entry with these words, and gives its text.
+fn logged(project: &Project, up: &Up, words: &str) -> String {
+    let mut stream = TcpStream::connect(&up.address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let token = project.token("ines");
+    let request = format!("GET /teams/alpha/api/v1/events?after=0 HTTP/1.0\r\nHost: x\r\n{token}\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    for line in BufReader::new(stream).lines() {
+        let line = line.expect("the log never says it");
+        let Some(data) = line.strip_prefix("data: ") else { continue };
+        let event: serde_json::Value = serde_json::from_str(data).unwrap();
+        let text = event["text"].as_str().unwrap_or_default();
+        if text.contains(words) {
+            return text.to_owned();
+        }
+    }
+    panic!("the log ended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tightened_configuration_counts_without_a_restart() {
+    let project = Project::new(&[("README.md", "# Law\n")]);
+    write(&project, &fleet());
+    let up = project.up(&[]);
+    let_in(&project, &up, &["olaf", "oskar", "rosa", "vera"]);
+    let mut ines = up.client("alpha", None);
+    let mut vera = up.client("alpha", Some("vera"));
+    let filed = vera.post::<_, FeatureView>("features", &NewFeature::titled("Mine")).await;
+    insta::assert_snapshot!(filed.unwrap_err(), @"You need the role owner, manager or operator for this. You have: viewer.");
+    add(&mut ines, "One").await;
+    let one = asked(&mut ines, "A-1").await.approval.subject;
+    insta::assert_snapshot!(one.requirement.describe(), @"1 owner or reviewer, not the requester");
+
+    let two = rule("name = \"main\"\nactions = [\"merge\"]\nbranch = \"main\"\neffect = \"ask\"\nquorum = 2");
+    let freeze = rule(
+        "name = \"freeze\"\nactions = [\"project.add\"]\neffect = \"deny\"\nreason = \"Nothing new before the release.\"",
+    );
+    write(&project, &(fleet() + &two + &freeze));
+    assert_eq!(project.ok(&["config", "reload"]), "policies.rules: in force now\n");
+    logged(&project, &up, "Other policies are in force: ");
+    insta::assert_snapshot!(refusal(&project, &["project", "add", "q3"]), @"quarterdeck: Nothing new before the release. So says the rule freeze of the configuration. Nobody here may as long as the rule freeze of the configuration holds.");
+    let reload = |person| crate::door::send(&up.address, "POST /fleet/reload", &[&project.token(person)], "");
+    assert_eq!((reload("vera").0, reload("oskar").0), (403, 200));
+    add(&mut ines, "Two").await;
+    let card = asked(&mut ines, "A-2").await;
+    let subject = &card.approval.subject;
+    insta::assert_snapshot!(subject.requirement.describe(), @"2 owners or reviewers, not the requester");
+    assert_ne!(subject.binding.as_ref().unwrap().policies, one.binding.unwrap().policies);
+    vote(&up, "olaf", &card).await;
+    vote(&up, "rosa", &card).await;
+    until(&mut ines, "A-2", finished).await;
+
+    let secret = rule(
+        "name = \"greetings\"\nactions = [\"push\"]\npath = \"hello.*\"\neffect = \"deny\"\nreason = \"We greet nobody.\"",
+    );
+    write(&project, &(fleet() + &freeze + &secret));
+    project.ok(&["config", "reload"]);
+    add(&mut ines, "Three").await;
+    let held = until(&mut ines, "A-3", |view| view.feature.held.is_some()).await;
+    insta::assert_snapshot!(held.sentence, @"It is not pushed. We greet nobody. So says the rule greetings of the configuration. Needs a person.");
+
+    let wrong = rule("name = \"free\"\nactions = [\"merge\"]\neffect = \"ask\"\nway = \"reaction\"");
+    write(&project, &(fleet() + &wrong));
+    let text = refusal(&project, &["config", "reload"]);
+    insta::assert_snapshot!(text, @"quarterdeck: the policies can't be put in force: the rule free: for merge on a branch a reaction would do instead of button, which is less strict than the policy merge; ask for more, or write loosen = true");
+    logged(&project, &up, "The new policies do not hold, those before stay in force. the rule free:");
+    assert!(refusal(&project, &["project", "add", "q3"]).contains("the rule freeze"));
+
+    let loose =
+        rule("name = \"free\"\nactions = [\"merge\"]\neffect = \"ask\"\nway = \"reaction\"\nloosen = true");
+    write(&project, &(fleet() + &loose));
+    insta::assert_snapshot!(project.ok(&["policy", "check"]).split(" (").next().unwrap(), @"
+    note: rule free: it makes the policies less strict, as loosen = true says
+    The policies hold
+    ");
+    project.ok(&["config", "reload"]);
+    project.ok(&["project", "add", "q3"]);
+
+    write(&project, &fleet().replace("[\"viewer\"]", "[\"operator\"]"));
+    project.ok(&["config", "reload"]);
+    vera.post::<_, FeatureView>("features", &NewFeature::titled("Mine")).await.unwrap();
+    write(&project, &fleet());
+    project.ok(&["config", "reload"]);
+    let filed = vera.post::<_, FeatureView>("features", &NewFeature::titled("Mine")).await;
+    assert!(filed.is_err(), "what was given is taken again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_in_a_folder_are_followed_and_a_broken_one_changes_nothing() {
+    let project = Project::new(&[("README.md", "# Law\n")]);
+    let folder = project.folder().join("who");
+    std::fs::create_dir(&folder).unwrap();
+    let tiers = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/cedar/tiers");
+    for entry in std::fs::read_dir(tiers).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, folder.join(path.file_name().unwrap())).unwrap();
+    }
+    write(&project, &(fleet() + "\n[policies]\nfolder = \"who\"\n"));
+    let up = project.up(&[]);
+    project.ok(&["project", "add", "q1"]);
+
+    let forbid = r#"@id("freeze") @reason("Nothing new before the release.")
+        forbid (principal, action == Action::"project.add", resource);"#;
+    std::fs::write(folder.join("freeze.cedar"), forbid).unwrap();
+    logged(&project, &up, "Other policies are in force: ");
+    insta::assert_snapshot!(refusal(&project, &["project", "add", "q2"]), @"quarterdeck: Nothing new before the release. So says the policy freeze. Nobody here may as long as the policy freeze holds.");
+
+    std::fs::write(folder.join("freeze.cedar"), "permit (principal").unwrap();
+    insta::assert_snapshot!(logged(&project, &up, "do not hold"), @"The new policies do not hold, those before stay in force. freeze.cedar:1: unexpected end of input");
+    assert!(refusal(&project, &["project", "add", "q2"]).contains("the policy freeze"));
+    insta::assert_snapshot!(refusal(&project, &["config", "check"]), @"quarterdeck: freeze.cedar:1: unexpected end of input");
+
+    std::fs::write(folder.join("freeze.cedar"), forbid).unwrap();
+    logged(&project, &up, "The policies hold again.");
+    std::fs::remove_file(folder.join("freeze.cedar")).unwrap();
+    for _ in 0..600 {
+        if project.run(&["project", "add", "q2"]).status.success() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the policy is gone, and still in force");
+}

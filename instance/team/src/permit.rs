@@ -1,0 +1,68 @@
+//! Who may do what on this team's board: the policies decide, for the caller, the action and the team.
+
+use jiff::Timestamp;
+use qd_engine::{Branch, Principal, Refusal, Request, Resource};
+use qd_types::{InstanceName, Person, Verb};
+
+use crate::{
+    problem,
+    team::{Answer, Caller, Team},
+};
+
+/// The alert of policies that can't be put in force.
+const ALERT: &str = "policies";
+
+impl Caller {
+    /// As whom the policies see the caller: an agent is never the person that it works for.
+    fn principal(&self, team: &InstanceName) -> Principal {
+        match &self.agent {
+            Some(name) => Principal::Agent { team: team.clone(), name: name.clone() },
+            None => Principal::Person(self.person.clone()),
+        }
+    }
+}
+
+impl Team {
+    /// Nothing if the caller may; otherwise why not, and what would help. Where people would have to be asked it is a no,
+    /// too, until there is a way to ask them.
+    pub(crate) fn permit(&self, caller: &Caller, verb: Verb) -> Answer<()> {
+        let team = self.name();
+        let principal = caller.principal(&team);
+        self.ask_policies(principal, verb, Resource::Team(team)).map_err(problem::denied)
+    }
+
+    /// The same for a person whose word came from the bot.
+    pub(crate) fn permit_order(&self, person: &Person, verb: Verb) -> Result<(), Refusal> {
+        self.ask_policies(Principal::Person(person.clone()), verb, Resource::Team(self.name()))
+    }
+
+    /// The same for the team itself, which pushes a branch of its own.
+    pub(crate) fn permit_push(&self, branch: Branch) -> Result<(), Refusal> {
+        self.ask_policies(Principal::Team(self.name()), Verb::Push, Resource::Branch(branch))
+    }
+
+    fn ask_policies(&self, principal: Principal, verb: Verb, resource: Resource) -> Result<(), Refusal> {
+        let request = Request { team: Some(self.name()), ..Request::new(principal, verb, resource) };
+        let permitted = self.options().policies.permit(&request);
+        if let Err(refusal) = &permitted {
+            tracing::info!(who = %request.principal, %verb, policy = refusal.decision.policy, "refused by policy");
+        }
+        permitted
+    }
+
+    /// Says on the board, and to the bot, that policies could not be put in force; those before stay.
+    pub async fn policies_broken(&self, text: &str) -> Answer<()> {
+        self.store().raise(ALERT, text, false, Timestamp::now()).await.map_err(problem::from_store)
+    }
+
+    /// What was broken holds again.
+    pub async fn policies_hold(&self) -> Answer<()> {
+        let text = "The policies hold again.";
+        self.store().raise(ALERT, text, true, Timestamp::now()).await.map_err(problem::from_store)
+    }
+
+    /// An entry of the board's log about the policies.
+    pub async fn policies_said(&self, text: String) -> Answer<()> {
+        self.store().say("team", "policies", text, Timestamp::now()).await.map_err(problem::from_store)
+    }
+}
