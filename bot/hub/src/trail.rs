@@ -17,17 +17,7 @@ pub(crate) fn state(
     record: &Record,
     now: Timestamp,
 ) -> Result<(), HubError> {
-    let (id, state) = (record.id().to_string(), to_json("trailed", &record.state())?);
-    let last: Option<String> = c
-        .prepare_cached("SELECT state FROM trailed WHERE approval = ?1")?
-        .query_row([&id], |row| row.get(0))
-        .optional()?;
-    if last.as_ref() == Some(&state) {
-        return Ok(());
-    }
-    c.prepare_cached("INSERT INTO trailed VALUES (?1, ?2) ON CONFLICT DO UPDATE SET state = excluded.state")?
-        .execute(params![id, state])?;
-    let word = state.trim_matches('"');
+    let Some(word) = news(c, record)? else { return Ok(()) };
     let subject = &record.approval.subject;
     let effect = approvals.effect(record.id(), WHOLE)?;
     let (kind, payload) = match record.state() {

@@ -215,8 +215,7 @@ async fn memory(binary: &Path, figures: &mut Figures) -> Result<(), Failure> {
 pub async fn approve_all(client: &mut Client) -> Result<(), Failure> {
     let inbox: Vec<ApprovalView> = client.get("approvals").await?;
     for view in inbox.into_iter().filter(|view| view.approval.state.is_open() && !view.deciding) {
-        let cast =
-            CastVote { ballot: Ballot::Approve, digest: view.approval.digest.to_string(), reason: None };
+        let cast = CastVote::new(Ballot::Approve, &view.approval.digest, None);
         let path = format!("approvals/{}/vote", view.approval.id.key());
         // Somebody else's word, or a run that ended meanwhile: the next look sees it.
         drop(client.post::<_, ApprovalView>(&path, &cast).await);

@@ -228,6 +228,19 @@ pub struct CastVote {
     /// Why.
     #[serde(default)]
     pub reason: Option<String>,
+    /// The name of the target, typed out, where an approval wants that.
+    #[serde(default)]
+    pub typed: Option<String>,
+    /// The answer to a question: any JSON that the question's schema takes.
+    #[serde(default)]
+    pub answer: Option<serde_json::Value>,
+}
+
+impl CastVote {
+    /// A plain yes or no on what was seen.
+    pub fn new(ballot: Ballot, digest: impl ToString, reason: Option<String>) -> Self {
+        Self { ballot, digest: digest.to_string(), reason, typed: None, answer: None }
+    }
 }
 
 /// Where a feature should go.

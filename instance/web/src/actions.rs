@@ -296,7 +296,7 @@ pub(crate) async fn vote(
     Form(form): Form<VoteForm>,
 ) -> Answer {
     let here = web.at(&team, &caller)?;
-    let cast = CastVote { ballot: form.ballot, digest: form.digest, reason: form.reason };
+    let cast = CastVote::new(form.ballot, form.digest, form.reason);
     here.team.vote(&caller, &form.key, cast).await.map_err(|problem| here.trouble(problem))?;
     Ok(Redirect::to(&here.path(&format!("inbox?id={}", form.key))).into_response())
 }

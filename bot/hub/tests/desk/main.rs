@@ -260,7 +260,6 @@ async fn nobody_decided_in_time_and_a_person_opens_it_again() {
     card bot: shown on the console
     decision bot: expired
     request a person: Merge 4444444 into main
-    request agent:A-1.1: Merge 4444444 into main
     card bot: shown on the console
     vote a person: yes, on the console
     decision bot: granted

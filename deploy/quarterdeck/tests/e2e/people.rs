@@ -44,7 +44,7 @@ async fn asked(client: &mut Client) -> ApprovalView {
 }
 
 async fn vote(client: &mut Client, view: &ApprovalView) -> Result<ApprovalView, String> {
-    let cast = CastVote { ballot: Ballot::Approve, digest: view.approval.digest.to_string(), reason: None };
+    let cast = CastVote::new(Ballot::Approve, &view.approval.digest, None);
     client.post(&format!("approvals/{}/vote", view.approval.id.key()), &cast).await.map_err(|error| {
         match error {
             ClientError::Problem { problem } => {

@@ -59,7 +59,7 @@ async fn asked(client: &mut Client, id: &str) -> ApprovalView {
 }
 
 async fn vote(up: &Up, person: &str, view: &ApprovalView) {
-    let cast = CastVote { ballot: Ballot::Approve, digest: view.approval.digest.to_string(), reason: None };
+    let cast = CastVote::new(Ballot::Approve, &view.approval.digest, None);
     let path = format!("approvals/{}/vote", view.approval.id.key());
     let _: ApprovalView = up.client("alpha", Some(person)).post(&path, &cast).await.unwrap();
 }

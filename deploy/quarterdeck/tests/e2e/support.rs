@@ -275,8 +275,7 @@ pub async fn approve(client: &mut Client, id: &str) {
     loop {
         let open = open_approval(client, id).await;
         if let Some(view) = open {
-            let cast =
-                CastVote { ballot: Ballot::Approve, digest: view.approval.digest.to_string(), reason: None };
+            let cast = CastVote::new(Ballot::Approve, &view.approval.digest, None);
             let path = format!("approvals/{}/vote", view.approval.id.key());
             let _: ApprovalView = client.post(&path, &cast).await.unwrap();
             return;

@@ -24,7 +24,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("instance/look", &[]),
     // The instance.
     ("instance/board", &[]),
-    ("instance/store", &["instance/wire", "instance/board", "instance/sqlite"]),
+    // The instance is the executor of what its team does itself: those approvals and their trail lie beside the board.
+    (
+        "instance/store",
+        &["instance/wire", "instance/board", "instance/sqlite", "policies/approvals", "policies/audit"],
+    ),
     ("instance/worktrees", &["instance/git"]),
     ("instance/confine", &[]),
     ("instance/agents", &["instance/confine"]),

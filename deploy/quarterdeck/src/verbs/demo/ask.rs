@@ -106,7 +106,7 @@ fn headline(view: &ApprovalView) -> String {
 }
 
 async fn vote(team: &Team, you: &Caller, view: &ApprovalView, ballot: Ballot) -> Result<(), UserError> {
-    let cast = CastVote { ballot, digest: view.approval.digest.to_string(), reason: None };
+    let cast = CastVote::new(ballot, &view.approval.digest, None);
     match team.vote(you, &view.approval.id.key(), cast).await {
         Ok(_) => Ok(()),
         // Somebody was faster, on the page.
