@@ -19,16 +19,18 @@ pub(super) struct Asking {
     told: BTreeSet<String>,
     asked: Option<(Team, ApprovalView)>,
     way: String,
+    /// Who filed the features. They try to approve one themselves, once.
+    requester: Option<Caller>,
 }
 
 impl Asking {
-    pub(super) fn new(yes: bool, port: u16, board: &str) -> Self {
+    pub(super) fn new(yes: bool, requester: Caller, port: u16, board: &str) -> Self {
         let interactive = !yes && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
         let way = format!(
             "Approve on the page: {board}\nFrom another computer: ssh -L {port}:127.0.0.1:{port} THIS-HOST, then the same address."
         );
         let terminal = interactive.then(|| BufReader::new(tokio::io::stdin()).lines());
-        Self { yes, terminal, told: BTreeSet::new(), asked: None, way }
+        Self { yes, terminal, told: BTreeSet::new(), asked: None, way, requester: Some(requester) }
     }
 
     /// Looks what waits for a person, and asks for it once.
@@ -56,6 +58,9 @@ impl Asking {
         }
         for (team, view) in open {
             let fresh = self.told.insert(view.approval.id.key());
+            if let Some(requester) = self.requester.take() {
+                progress.say(&own_yes(&team, &requester, &view).await?);
+            }
             if self.yes {
                 if fresh {
                     progress.say(&format!("{}: approved as {} (--yes).", headline(&view), you.person.id));
@@ -97,6 +102,19 @@ impl Asking {
         vote(team, you, view, ballot).await?;
         self.asked = None;
         Ok(())
+    }
+}
+
+/// Whoever asked for a change says yes to it. That is refused, and the board says why.
+async fn own_yes(team: &Team, requester: &Caller, view: &ApprovalView) -> Result<String, UserError> {
+    let cast = CastVote::new(Ballot::Approve, &view.approval.digest, None);
+    let (who, feature) = (&requester.person.id, &view.approval.subject.feature);
+    match team.vote(requester, &view.approval.id.key(), cast).await {
+        Err(problem) if problem.kind == "forbidden" => {
+            Ok(format!("{who} says yes to {feature}, and is refused: {}", problem.detail))
+        }
+        Err(problem) => Err(UserError::failed(problem.detail)),
+        Ok(_) => Err(UserError::failed(format!("{who} asked for {feature}, and could approve it"))),
     }
 }
 

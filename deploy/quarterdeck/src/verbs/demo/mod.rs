@@ -68,7 +68,7 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<ExitCode, UserEr
         features.push((team.clone(), view.feature.id));
     }
     engine::why(&features).await?;
-    let outcome = watch(&fleet, &scene, &features, &demo, &board, begun).await?;
+    let outcome = watch(&fleet, &scene, &requester, &features, &demo, &board, begun).await?;
     let graph = scene::graph(&fleet, &scene).await?;
     say::note("");
     say::note(&graph);
@@ -128,6 +128,7 @@ fn introduce(scene: &scene::Scene, board: &str) {
 async fn watch(
     fleet: &Fleet,
     scene: &scene::Scene,
+    requester: &Caller,
     features: &[(qd_team::Team, qd_types::FeatureId)],
     demo: &Demo,
     board: &str,
@@ -135,7 +136,7 @@ async fn watch(
 ) -> Result<Vec<summary::Ended>, UserError> {
     let you = Caller { person: scene.you.clone(), agent: None, surface: "cli".into(), proven: true };
     let mut progress = progress::Progress::start(features.len());
-    let mut asking = ask::Asking::new(demo.yes, fleet.address.port(), board);
+    let mut asking = ask::Asking::new(demo.yes, requester.clone(), fleet.address.port(), board);
     let deadline = begun + Duration::from_secs(demo.wait * 60);
     loop {
         let mut views: Vec<FeatureView> = Vec::new();

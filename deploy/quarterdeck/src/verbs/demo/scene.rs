@@ -101,7 +101,7 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
         })
     };
     let you = Person { id: id("ines")?, roles: vec![Role::Owner, Role::Operator] };
-    let requester = Person { id: id("theo")?, roles: vec![Role::Manager] };
+    let requester = Person { id: id("theo")?, roles: vec![Role::Manager, Role::Reviewer] };
     let teams = vec![team("alpha", "A")?, team("beta", "B")?];
     let people = vec![you.clone(), requester.clone()];
     let names = teams.iter().map(|team| team.name.clone()).collect();
