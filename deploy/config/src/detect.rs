@@ -104,17 +104,23 @@ fn has_target(makefile: &str, target: &str) -> bool {
     })
 }
 
-/// Known agents whose programs are on `path` (as in `$PATH`).
-pub fn agents(path: &str) -> Vec<(String, Agent)> {
+/// Whether a program can be started: by its path, or because it is on `path` (as in `$PATH`).
+pub fn runs(program: &str, path: &str) -> bool {
     let runs = |program: &Path| {
         std::fs::metadata(program).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
     };
-    let folders: Vec<&str> = path.split(':').filter(|folder| !folder.is_empty()).collect();
-    let there = |program: &str| folders.iter().any(|folder| runs(&Path::new(folder).join(program)));
+    if program.contains('/') {
+        return runs(Path::new(program));
+    }
+    path.split(':').filter(|folder| !folder.is_empty()).any(|folder| runs(&Path::new(folder).join(program)))
+}
+
+/// Known agents whose programs are on `path` (as in `$PATH`).
+pub fn agents(path: &str) -> Vec<(String, Agent)> {
     let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
     AGENTS
         .into_iter()
-        .filter(|(name, _, _)| there(name))
+        .filter(|(name, _, _)| runs(name, path))
         .map(|(name, command, env)| {
             let agent = Agent {
                 command: texts(command),

@@ -147,6 +147,8 @@ pub enum Verb {
     Policy(PolicyVerb),
     /// The link by which you sign in to the pages
     Url(UrlFlags),
+    /// What is missing, odd or wrong here, and the way out
+    Doctor,
     /// What this program is
     Version,
     /// Completions for a shell

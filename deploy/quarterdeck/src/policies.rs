@@ -1,10 +1,12 @@
 //! From the configuration to what the policies decide by: the bundle, what is known, and the rules on top.
 
+use std::path::Path;
+
 use qd_config::{Config, Loaded};
 use qd_engine::{Engine, EngineError, Facts, KnownPerson, Source};
 use qd_types::{InstanceName, Person, PolicyRule, RepositoryName, RuleEffect, Verb};
 
-use crate::context::UserError;
+use crate::{context::UserError, people::Roster};
 
 /// What policies are in force by.
 #[derive(Debug, Clone)]
@@ -57,6 +59,14 @@ impl PolicyPlan {
     pub fn engine(&self) -> Result<Engine, UserError> {
         Engine::new(self.source.clone(), &self.facts, &self.rules)
             .map_err(|error| UserError::from_error(&error))
+    }
+
+    /// The same with the people there are below `state`, those who were invited too; those of the configuration if nobody
+    /// was taken in yet.
+    pub async fn with_people(self, state: &Path) -> Result<Self, UserError> {
+        let Some(roster) = Roster::look(state) else { return Ok(self) };
+        let people = roster.active().await.map_err(|error| UserError::from_error(&error))?;
+        Ok(Self { facts: self.facts_with(&people), ..self })
     }
 }
 

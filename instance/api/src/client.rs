@@ -78,6 +78,11 @@ impl Client {
         Self { target, prefix: format!("/teams/{team}/api/v1"), token, sender: None }
     }
 
+    /// A path below the root of the API; empty for the root itself, which has no slash at its end.
+    fn at(&self, path: &str) -> String {
+        format!("{}/{}", self.prefix, path.trim_start_matches('/')).trim_end_matches('/').to_owned()
+    }
+
     /// GET, decoded.
     pub async fn get<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, ClientError> {
         self.call(Method::GET, path, None::<&()>).await
@@ -107,7 +112,7 @@ impl Client {
         path: &str,
         bytes: Vec<u8>,
     ) -> Result<T, ClientError> {
-        let path = format!("{}/{}", self.prefix, path.trim_start_matches('/'));
+        let path = self.at(path);
         decoded(&self.answer(Method::POST, &path, bytes).await?)
     }
 
@@ -134,7 +139,7 @@ impl Client {
     ) -> Result<Bytes, ClientError> {
         let body =
             body.map(serde_json::to_vec).transpose().map_err(ClientError::Unreadable)?.unwrap_or_default();
-        let path = format!("{}/{}", self.prefix, path.trim_start_matches('/'));
+        let path = self.at(path);
         self.answer(method, &path, body).await
     }
 
@@ -169,7 +174,7 @@ impl Client {
 
     /// Opens a stream: the answer's body is read by the caller.
     pub async fn stream(&mut self, path: &str) -> Result<Response<Incoming>, ClientError> {
-        let path = format!("{}/{}", self.prefix, path.trim_start_matches('/'));
+        let path = self.at(path);
         self.open(Method::GET, &path, Vec::new(), "text/event-stream").await
     }
 

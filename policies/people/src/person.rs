@@ -239,4 +239,10 @@ impl Profile {
         roles.dedup();
         Person { id: self.id.clone(), roles }
     }
+
+    /// The person with every role that they have anywhere: the most that they can be. Somebody who is not active has none.
+    pub fn ceiling(&self) -> Person {
+        let scopes: Vec<Scope> = self.roles.iter().map(|(scope, _)| scope.clone()).collect();
+        self.person(&scopes)
+    }
 }

@@ -130,11 +130,18 @@ impl Roster {
         self.read(list).await
     }
 
-    /// Everybody who may act, with the roles that they have everywhere.
+    /// Everybody who may act, with every role that they have anywhere: the most that they can be. Which of these hold at
+    /// some place, the door says.
     pub async fn active(&self) -> Result<Vec<Person>, PeopleError> {
         let profiles = self.list().await?.into_iter();
         let active = profiles.filter(|profile| profile.state == State::Active);
-        Ok(active.map(|profile| profile.person(&[])).collect())
+        Ok(active.map(|profile| profile.ceiling()).collect())
+    }
+
+    /// Looks into the file below `state` beside whoever holds it; `None` if it was not made yet. Makes nothing.
+    pub fn look(state: &Path) -> Option<Self> {
+        let path = state.join("people.db");
+        path.exists().then_some(Self { path, held: None })
     }
 
     /// Somebody, in whatever state.

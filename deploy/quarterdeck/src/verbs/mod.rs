@@ -4,6 +4,7 @@ mod audit;
 mod config;
 mod confine;
 mod demo;
+mod doctor;
 mod exchange;
 mod feature;
 mod init;
@@ -75,9 +76,10 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, UserError> {
         Verb::Deny(ballot) => vote::vote(&common, ballot, qd_types::Ballot::Deny).await?,
         Verb::Audit(verb) => audit::audit(&common, verb)?,
         Verb::Config(verb) => config::config(&common, verb).await?,
-        Verb::Policy(verb) => return policy::policy(&common, verb),
+        Verb::Policy(verb) => return policy::policy(&common, verb).await,
         Verb::Person(person) => person::person(&common, person).await?,
         Verb::Url(flags) => up::url(&common, flags).await?,
+        Verb::Doctor => return doctor::doctor(&common).await,
         Verb::Version => version(common.json),
         Verb::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "quarterdeck", &mut std::io::stdout());

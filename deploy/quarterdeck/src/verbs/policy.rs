@@ -20,10 +20,10 @@ use crate::{
 /// The word for the policies that come with the program.
 const DEFAULT: &str = "default";
 
-pub(super) fn policy(common: &Common, verb: PolicyVerb) -> Result<ExitCode, UserError> {
+pub(super) async fn policy(common: &Common, verb: PolicyVerb) -> Result<ExitCode, UserError> {
     match verb {
-        PolicyVerb::Check { folder } => return check(common, folder),
-        PolicyVerb::Explain(asked) => explain(common, &asked)?,
+        PolicyVerb::Check { folder } => return check(common, folder).await,
+        PolicyVerb::Explain(asked) => explain(common, &asked).await?,
         PolicyVerb::Matrix { folder } => {
             let source = match folder {
                 Some(folder) => Source::Folder(folder),
@@ -40,9 +40,9 @@ fn load(source: &Source) -> Result<Bundle, UserError> {
     source.load().map_err(|error| UserError::from_error(&error))
 }
 
-fn check(common: &Common, folder: Option<PathBuf>) -> Result<ExitCode, UserError> {
+async fn check(common: &Common, folder: Option<PathBuf>) -> Result<ExitCode, UserError> {
     let loaded = context::load(&context::sources(common)?)?;
-    let mut plan = PolicyPlan::of(&loaded);
+    let mut plan = PolicyPlan::of(&loaded).with_people(&loaded.state_dir).await?;
     if let Some(folder) = folder {
         plan.source = Source::Folder(folder);
     }
@@ -63,17 +63,18 @@ fn check(common: &Common, folder: Option<PathBuf>) -> Result<ExitCode, UserError
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn explain(common: &Common, asked: &Explain) -> Result<(), UserError> {
+async fn explain(common: &Common, asked: &Explain) -> Result<(), UserError> {
     let sources = context::sources(common)?;
     let loaded = context::load(&sources)?;
     let who = match &asked.who {
         Some(who) => who.clone(),
         None => context::me(&loaded, &sources.env)?.to_string(),
     };
-    let principal = principal(&loaded, &who)?;
+    let plan = PolicyPlan::of(&loaded).with_people(&loaded.state_dir).await?;
+    let principal = principal(&plan, &who)?;
     let resource = resource(&loaded, common, asked)?;
     let request = Request { team: common.team.clone(), ..Request::new(principal, asked.action, resource) };
-    let policies = PolicyPlan::of(&loaded).engine()?.current();
+    let policies = plan.engine()?.current();
     if common.json {
         say::json(&policies.decide(&request));
     } else {
@@ -82,7 +83,7 @@ fn explain(common: &Common, asked: &Explain) -> Result<(), UserError> {
     Ok(())
 }
 
-fn principal(loaded: &Loaded, who: &str) -> Result<Principal, UserError> {
+fn principal(plan: &PolicyPlan, who: &str) -> Result<Principal, UserError> {
     let wrong = |error: &dyn std::error::Error| UserError::usage(format!("--as {who}: {error}"));
     if let Some(agent) = who.strip_prefix("agent:") {
         let (team, name) =
@@ -94,8 +95,8 @@ fn principal(loaded: &Loaded, who: &str) -> Result<Principal, UserError> {
         return Ok(Principal::Team(team.parse().map_err(|error| wrong(&error))?));
     }
     let id = who.parse().map_err(|error| wrong(&error))?;
-    let configured = loaded.config.people.iter().find(|person| person.name == id);
-    let roles = configured.map(|person| person.roles.clone()).unwrap_or_default();
+    let known = plan.facts.people.iter().find(|known| known.person.id == id);
+    let roles = known.map(|known| known.person.roles.clone()).unwrap_or_default();
     Ok(Principal::Person(Person { id, roles }))
 }
 

@@ -18,6 +18,7 @@ mod cli;
 mod concurrent;
 mod crash;
 mod demo;
+mod doctor;
 mod door;
 mod engine;
 mod exchange;

@@ -213,6 +213,22 @@ async fn only_an_owner_changes_people_and_the_last_one_stays() {
     project.ok(&["person", "disable", "theo", "--passphrase-file", "new"]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_in_one_team_decides_there() {
+    let project = project();
+    let up = project.up(&[]);
+    let invitation = invite(&project, &["theo", "--role", "viewer", "--role", "reviewer@team:beta"]);
+    project.ok(&["person", "accept", &invitation]);
+    let mut ines = up.socket("alpha", None);
+    add(&mut ines, "Say hello").await;
+    let view = asked(&mut ines).await;
+    let mut theo = up.client("alpha", Some("theo"));
+    insta::assert_snapshot!(vote(&mut theo, &view).await.unwrap_err(), @"403 forbidden: You need the role owner, manager, operator or reviewer for this. You have: viewer. Who may: ines, theo.");
+    project.ok(&["person", "role", "theo", "reviewer@team:alpha"]);
+    vote(&mut theo, &view).await.unwrap();
+    until(&mut ines, "A-1", finished).await;
+}
+
 #[test]
 fn a_first_passphrase_is_set_where_nothing_runs() {
     let project = project();

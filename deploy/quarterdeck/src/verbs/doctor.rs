@@ -1,0 +1,255 @@
+//! `doctor`: looks at everything that a fleet needs and says what is missing, odd or wrong, each with the way out. It reads
+//! only; nothing has to run.
+
+use std::{fmt, os::unix::fs::PermissionsExt as _, path::Path, process::ExitCode};
+
+use qd_api::{Client, Target};
+use qd_config::{Loaded, Sandbox, detect};
+use qd_engine::Severity;
+use qd_git::Git;
+use qd_people::State;
+use qd_types::Role;
+use serde::Serialize;
+
+use crate::{
+    cli::Common,
+    context::{self, UserError},
+    fleet::team_folder,
+    people::Roster,
+    policies::PolicyPlan,
+    say,
+};
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Level {
+    Fine,
+    Note,
+    Wrong,
+}
+
+/// What was looked at, and what was found.
+#[derive(Debug, Serialize)]
+struct Finding {
+    level: Level,
+    about: &'static str,
+    text: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = match self.level {
+            Level::Fine => "✔",
+            Level::Note => "●",
+            Level::Wrong => "✖",
+        };
+        write!(f, "{sign} {:<14} {}", self.about, self.text)
+    }
+}
+
+/// All findings, in the order in which they were looked for.
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn fine(&mut self, about: &'static str, text: impl Into<String>) {
+        self.0.push(Finding { level: Level::Fine, about, text: text.into() });
+    }
+
+    fn note(&mut self, about: &'static str, text: impl Into<String>) {
+        self.0.push(Finding { level: Level::Note, about, text: text.into() });
+    }
+
+    fn wrong(&mut self, about: &'static str, text: impl Into<String>) {
+        self.0.push(Finding { level: Level::Wrong, about, text: text.into() });
+    }
+}
+
+pub(super) async fn doctor(common: &Common) -> Result<ExitCode, UserError> {
+    let mut found = Findings::default();
+    git(&mut found).await;
+    let sources = context::sources(common)?;
+    match context::load(&sources) {
+        Ok(loaded) => {
+            let file = loaded.file.as_ref().map(|file| file.display().to_string());
+            match (context::plan(&loaded, &sources.env), file) {
+                (Ok(_), file) => {
+                    found.fine("configuration", file.unwrap_or_else(|| "the defaults".to_owned()));
+                }
+                (Err(error), _) => found.wrong("configuration", error.to_string()),
+            }
+            repositories(&loaded, &mut found).await;
+            let path = sources.env.get("PATH").map(String::as_str).unwrap_or_default();
+            agents(&loaded, path, &mut found);
+            walls(loaded.config.runs.sandbox, &mut found);
+            state(&loaded.state_dir, &mut found);
+            people(&loaded.state_dir, &mut found).await;
+            policies(&loaded, &mut found).await;
+            fleet(&loaded, &mut found).await;
+        }
+        Err(error) => found.wrong("configuration", error.to_string()),
+    }
+    let Findings(found) = found;
+    let wrong = found.iter().filter(|finding| finding.level == Level::Wrong).count();
+    if common.json {
+        say::json(&serde_json::json!({ "ok": wrong == 0, "findings": found }));
+    } else {
+        found.iter().for_each(|finding| say::line(&finding.to_string()));
+        say::line(match wrong {
+            0 => "Nothing is wrong.",
+            1 => "One thing is wrong.",
+            _ => "Some things are wrong.",
+        });
+    }
+    Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn git(found: &mut Findings) {
+    match Git::new().version().await {
+        Ok(version) => found.fine("git", version),
+        Err(error) => found.wrong("git", format!("{error}. Install git")),
+    }
+}
+
+async fn repositories(loaded: &Loaded, found: &mut Findings) {
+    for repository in &loaded.config.repositories {
+        let (name, path) = (&repository.name, repository.path.display());
+        if !repository.path.is_dir() {
+            found.wrong("repository", format!("{name}: there is no folder {path}. Correct its path"));
+        } else if !has_branch(&repository.path, &repository.target).await {
+            let text = format!(
+                "{name}: {path} has no branch {}. Commit something there, or correct its target",
+                repository.target
+            );
+            found.wrong("repository", text);
+        } else if repository.checks.is_empty() {
+            let text = format!(
+                "{name}: no check is configured, so its work stays unverified. Name one under repositories.checks"
+            );
+            found.note("repository", text);
+        } else {
+            let checks: Vec<&str> = repository.checks.iter().map(|check| check.name.as_str()).collect();
+            found.fine(
+                "repository",
+                format!("{name}: {}, checked by {}", repository.target, checks.join(", ")),
+            );
+        }
+    }
+}
+
+async fn has_branch(folder: &Path, branch: &str) -> bool {
+    let mut git = tokio::process::Command::new("git");
+    git.arg("-C").arg(folder).args(["rev-parse", "--verify", "--quiet", &format!("refs/heads/{branch}")]);
+    git.output().await.is_ok_and(|output| output.status.success())
+}
+
+fn agents(loaded: &Loaded, path: &str, found: &mut Findings) {
+    if loaded.config.agents.is_empty() {
+        found.note(
+            "agent",
+            "no coding agent is configured. Name one under [agents]; any command line will do",
+        );
+    }
+    for (name, agent) in &loaded.config.agents {
+        match agent.command.first() {
+            Some(program) if detect::runs(program, path) => found.fine("agent", format!("{name}: {program}")),
+            Some(program) => {
+                let text = format!(
+                    "{name}: {program} is not on the PATH. Install it, or correct agents.{name}.command"
+                );
+                found.wrong("agent", text);
+            }
+            None => found.wrong("agent", format!("{name}: agents.{name}.command is empty")),
+        }
+    }
+}
+
+fn walls(sandbox: Sandbox, found: &mut Findings) {
+    match (sandbox, qd_confine::available()) {
+        (Sandbox::Auto | Sandbox::Landlock, true) => {
+            found.fine("walls", "agents and checks write only where they are let (Landlock)");
+        }
+        (Sandbox::None, _) => {
+            found.note(
+                "walls",
+                "runs.sandbox is none: nothing keeps an agent from writing anywhere. Set it to auto",
+            );
+        }
+        (Sandbox::Auto, false) => {
+            let text = "this kernel has no Landlock: writes elsewhere are found only afterwards. Use agents that you trust";
+            found.note("walls", text);
+        }
+        (Sandbox::Landlock, false) => {
+            found
+                .wrong("walls", "runs.sandbox is landlock, and this kernel has none. Set it to auto or none");
+        }
+    }
+}
+
+fn state(folder: &Path, found: &mut Findings) {
+    let place = folder.display();
+    match std::fs::metadata(folder) {
+        Err(_) => found.note("state", format!("{place} will be made at the first start")),
+        Ok(is) if is.permissions().mode() & 0o022 != 0 => {
+            found.wrong("state", format!("others may write to {place}. Run: chmod go-w {place}"));
+        }
+        Ok(_) => found.fine("state", place.to_string()),
+    }
+}
+
+async fn people(state: &Path, found: &mut Findings) {
+    let Some(roster) = Roster::look(state) else {
+        return found.note("people", "nobody was taken in yet: that happens at the first start");
+    };
+    let list = match roster.list().await {
+        Ok(list) => list,
+        Err(error) => return found.wrong("people", format!("people.db can't be read: {error}")),
+    };
+    let active: Vec<_> = list.iter().filter(|profile| profile.state == State::Active).collect();
+    let decides = |role: &Role| !matches!(role, Role::Viewer);
+    for profile in &active {
+        if !profile.has_passphrase && profile.roles.iter().any(|(_, role)| decides(role)) {
+            let text = format!(
+                "{0} has no passphrase, so can't vote. Set it with: quarterdeck person passphrase, or invite {0} again",
+                profile.id
+            );
+            found.note("people", text);
+        }
+    }
+    let names: Vec<&str> = active.iter().map(|profile| profile.id.as_str()).collect();
+    found.fine("people", names.join(", "));
+}
+
+async fn policies(loaded: &Loaded, found: &mut Findings) {
+    let engine = match PolicyPlan::of(loaded).with_people(&loaded.state_dir).await {
+        Ok(plan) => plan.engine(),
+        Err(error) => Err(error),
+    };
+    let policies = match engine {
+        Ok(engine) => engine.current(),
+        Err(error) => return found.wrong("policies", error.to_string()),
+    };
+    for finding in policies.check() {
+        let text = format!("{}: {}", finding.place, finding.text);
+        match finding.severity {
+            Severity::Error => found.wrong("policies", text),
+            Severity::Warning | Severity::Note => found.note("policies", text),
+        }
+    }
+    found.fine("policies", format!("version {}", policies.hash().short()));
+}
+
+async fn fleet(loaded: &Loaded, found: &mut Findings) {
+    for team in &loaded.config.teams {
+        let socket = team_folder(&loaded.state_dir, team.id()).join("api.sock");
+        let mut client = Client::new(Target::Socket(socket), team.name.as_str(), None);
+        match client.get::<qd_api::TeamView>("").await {
+            Ok(_) => found.fine("team", format!("{} runs", team.name)),
+            Err(qd_api::ClientError::NotRunning { .. }) => {
+                found.note("team", format!("{} does not run. Start it with: quarterdeck up", team.name));
+            }
+            Err(error) => found.wrong("team", format!("{}: {error}", team.name)),
+        }
+    }
+}
