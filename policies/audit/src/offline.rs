@@ -6,9 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use qd_types::PersonId;
 use rusqlite::Connection;
 
-use crate::{AuditError, Countersignature, Of, Report, Row, Signer, chain, file, head, show, verify};
+use crate::{
+    AuditError, Countersignature, Of, Pseudonym, Report, Row, Signer, chain, file, head, known, names, show,
+    verify,
+};
 
 /// Where a database's archived segments lie: in the folder `audit` beside it.
 pub fn segments_beside(database: &Path) -> PathBuf {
@@ -29,8 +33,7 @@ impl ChainFile {
             return Ok(None);
         }
         let connection = qd_sqlite::read_only(database)?;
-        let tables = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'audit_head'";
-        if connection.query_row(tables, [], |row| row.get::<_, i64>(0))? == 0 {
+        if !head::has_table(&connection, "audit_head")? {
             return Ok(None);
         }
         let Some(noted) = chain::stored(&connection)? else { return Ok(None) };
@@ -48,8 +51,22 @@ impl ChainFile {
     }
 
     /// See [`crate::witnessed`].
-    pub fn witnessed(&self, chain: &str) -> Result<Option<Countersignature>, AuditError> {
+    pub fn witnessed(&self, chain: &str) -> Result<Vec<Countersignature>, AuditError> {
         head::witnessed(&self.connection, chain)
+    }
+
+    /// See [`crate::signers`].
+    pub fn signers(&self) -> Result<Vec<Signer>, AuditError> {
+        if head::has_table(&self.connection, "audit_signers")? {
+            known::signers(&self.connection)
+        } else {
+            Ok(Vec::new())
+        }
+    }
+
+    /// See [`crate::name_of`].
+    pub fn name_of(&self, pseudonym: &Pseudonym) -> Result<Option<PersonId>, AuditError> {
+        names::name_of(&self.connection, pseudonym)
     }
 
     /// See [`crate::select`].

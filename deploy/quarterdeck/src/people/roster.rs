@@ -22,7 +22,7 @@ use tokio::sync::watch;
 
 use super::host::{CHAIN, Fleet};
 
-const MIGRATIONS: &[Migration] = &[qd_audit::SCHEMA, qd_people::SCHEMA];
+const MIGRATIONS: &[Migration] = &[qd_audit::SCHEMA, qd_people::SCHEMA, qd_audit::WITNESSES];
 
 /// How long to wait for a process that has the file for the moment of a write.
 const PATIENCE: Duration = Duration::from_secs(2);

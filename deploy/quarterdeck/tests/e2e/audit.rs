@@ -4,7 +4,8 @@ use std::path::Path;
 
 use ed25519_dalek::SigningKey;
 use qd_audit::{
-    About, Actor, AuditError, Entry, Kind, SCHEMA, Signer, append, begin, head, keep, sign, witness,
+    About, Actor, AuditError, Entry, Kind, SCHEMA, Signer, WITNESSES, append, begin, head, keep, sign,
+    witness,
 };
 use qd_sqlite::Db;
 use serde_json::{Map, json};
@@ -24,7 +25,7 @@ fn signer(name: &str, key: &SigningKey) -> (Signer, String) {
 }
 
 async fn fill(file: &Path, chain: &'static str, texts: &'static [(Kind, &'static str)]) -> Db {
-    let db = Db::open(file, &[SCHEMA]).unwrap();
+    let db = Db::open(file, &[SCHEMA, WITNESSES]).unwrap();
     db.write::<_, AuditError, _>(move |tx| {
         begin(tx, chain)?;
         for (second, (kind, text)) in texts.iter().enumerate() {
