@@ -10,6 +10,7 @@ mod exchange;
 mod features;
 mod forge;
 mod goals;
+mod heads;
 mod merged;
 mod operations;
 mod projects;
@@ -22,6 +23,7 @@ mod schema;
 mod search;
 mod store;
 mod switches;
+mod trail;
 
 pub use approvals::InboxRow;
 pub use clashes::FoundClash;

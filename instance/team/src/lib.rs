@@ -20,6 +20,7 @@ mod recurring;
 mod saga;
 mod scheduler;
 mod team;
+mod trail;
 mod uplink;
 mod views;
 mod walls;

@@ -79,6 +79,7 @@ impl TeamOptions {
     /// What the store has to know.
     pub(crate) fn settings(&self) -> Settings {
         Settings {
+            instance: self.id.clone(),
             prefix: self.prefix.clone(),
             slots: self.limits.slots,
             repair_rounds: self.runs.repair_rounds,

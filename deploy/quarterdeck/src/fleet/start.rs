@@ -296,6 +296,7 @@ pub(super) async fn start_team(
     if let Some(bot) = bot {
         bot.hub.enrol(&team.id, running.surface_key()).await?;
     }
+    running.enrol(bot.map(|bot| bot.hub.surface_key())).await?;
     running.start(uplink).await;
     Ok(running)
 }

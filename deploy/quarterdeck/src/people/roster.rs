@@ -11,6 +11,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
+use qd_audit::{AuditError, Head};
 use qd_people::{
     By, Connection, PassphraseHash, People, PeopleError, Profile, Proof, Scope, Seed, Seeded, SignedIn,
     State, TokenKind, by_token, find, list,
@@ -63,6 +64,20 @@ impl Roster {
     /// Ticks after every change; `None` if another process makes them.
     pub fn changes(&self) -> Option<watch::Receiver<u64>> {
         self.held.as_ref().map(Db::commits)
+    }
+
+    /// Where the chain of people ends.
+    pub async fn head(&self) -> Result<Head, PeopleError> {
+        self.read(|c| qd_audit::head(c).map_err(|error| PeopleError::Host(error.into()))).await
+    }
+
+    /// What the trail itself needs written: a signature, an archived segment.
+    pub(super) async fn trail<T, F>(&self, job: F) -> Result<T, PeopleError>
+    where
+        F: FnOnce(&Connection) -> Result<T, AuditError> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.write(|tx| job(tx).map_err(|error| PeopleError::Host(error.into()))).await
     }
 
     async fn read<T, F>(&self, query: F) -> Result<T, PeopleError>
