@@ -113,7 +113,8 @@ impl Hub {
         loop {
             commits.borrow_and_update();
             match self.show(shown.clone()).await {
-                Ok(now) if shown.as_ref() == Some(&now) => {
+                // What it says itself is a commit, too, and no news.
+                Ok(now) if now.0.seq == 0 || shown.as_ref() == Some(&now) => {
                     if commits.changed().await.is_err() {
                         return;
                     }

@@ -33,6 +33,8 @@ pub use exchange::Import;
 pub use forge::Applied;
 pub use operations::Which;
 pub use projects::ProjectRow;
+/// How long the trail is kept, and what went; who runs a team need not see the trail's crate.
+pub use qd_audit::{Archived, Retention};
 pub use recurring::{RecurringFeature, RecurringRow};
 pub use runs::{NewRun, RunFact};
 pub use scheduling::Scene;

@@ -226,6 +226,7 @@ impl Team {
         options.zone = new.zone;
         options.disk = new.disk;
         options.runs = new.runs;
+        options.trail = new.trail;
         options.launcher = new.launcher;
         self.inner.store.set_settings(options.settings());
         *guard = Arc::new(options);

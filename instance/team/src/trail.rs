@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use qd_store::Archived;
 
 use crate::team::Team;
 
@@ -21,7 +22,7 @@ pub(crate) async fn show(team: Team) {
         commits.borrow_and_update();
         match team.store().show_head(shown.as_ref(), Timestamp::now()).await {
             // What it says itself is a commit, too, and no news.
-            Ok(head) if shown.as_ref() == Some(&head) => {
+            Ok(head) if head.seq == 0 || shown.as_ref() == Some(&head) => {
                 if commits.changed().await.is_err() {
                     return;
                 }
@@ -47,5 +48,17 @@ pub(crate) async fn show_last(team: &Team) {
     };
     if let Ok(Err(error)) = tokio::time::timeout(FAREWELL, shown).await {
         tracing::error!(%error, "the last head of the audit trail can't be shown");
+    }
+}
+
+/// Old rows go to segment files, and files that were kept long enough go.
+pub(crate) async fn archive(team: &Team) {
+    let policy = team.options().trail.clone();
+    match team.store().archive_trail(&policy.folder, policy.retention, Timestamp::now()).await {
+        Ok(done) if done == Archived::default() => {}
+        Ok(done) => tracing::info!(?done, "old rows of the audit trail were archived"),
+        Err(error) => {
+            tracing::error!(%error, "old rows of the audit trail could not be archived, it is tried again");
+        }
     }
 }

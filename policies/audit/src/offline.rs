@@ -6,13 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use qd_types::PersonId;
 use rusqlite::Connection;
 
-use crate::{
-    AuditError, Countersignature, Of, Pseudonym, Report, Row, Signer, chain, file, head, known, names, show,
-    verify,
-};
+use crate::{AuditError, Countersignature, Of, Report, Signer, Told, chain, file, head, known, show, verify};
 
 /// Where a database's archived segments lie: in the folder `audit` beside it.
 pub fn segments_beside(database: &Path) -> PathBuf {
@@ -40,6 +36,11 @@ impl ChainFile {
         Ok(Some(Self { connection, segments: segments_beside(database), name: noted.chain }))
     }
 
+    /// With its archived segments in another folder than beside it.
+    pub fn with_segments(self, folder: PathBuf) -> Self {
+        Self { segments: folder, ..self }
+    }
+
     /// Whose chain: `bot`, or an instance's name.
     pub fn name(&self) -> &str {
         &self.name
@@ -64,19 +65,9 @@ impl ChainFile {
         }
     }
 
-    /// See [`crate::name_of`].
-    pub fn name_of(&self, pseudonym: &Pseudonym) -> Result<Option<PersonId>, AuditError> {
-        names::name_of(&self.connection, pseudonym)
-    }
-
-    /// See [`crate::select`].
-    pub fn select(&self, of: &Of) -> Result<Vec<Row>, AuditError> {
-        show::select(&self.connection, &self.segments, of)
-    }
-
-    /// See [`crate::timeline`].
-    pub fn timeline(&self, rows: &[Row]) -> Result<String, AuditError> {
-        show::timeline(&self.connection, rows)
+    /// The rows about `of`, told with the names of this file's map.
+    pub fn tell(&self, of: &Of) -> Result<Vec<Told>, AuditError> {
+        show::told(&self.connection, &self.name, show::select(&self.connection, &self.segments, of)?)
     }
 
     /// See [`crate::export`].

@@ -38,11 +38,12 @@ async fn sign_head(
     if head.seq > 0 && signed != Some(&head) {
         let signature = hub.witness(head.clone()).await?;
         let key = hub.surface_key();
-        roster.trail(move |tx| {
-            qd_audit::enrol(tx, &signature.by, &key)?;
-            qd_audit::keep(tx, &signature, &qd_audit::signers(tx)?)
-        })
-        .await?;
+        roster
+            .trail(move |tx| {
+                qd_audit::enrol(tx, &signature.by, &key)?;
+                qd_audit::keep(tx, &signature, &qd_audit::signers(tx)?)
+            })
+            .await?;
     }
     Ok(head)
 }

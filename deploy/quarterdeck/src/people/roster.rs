@@ -11,7 +11,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use qd_audit::{AuditError, Head};
+use qd_audit::{Actor, Archived, AuditError, Head, Retention};
 use qd_people::{
     By, Connection, PassphraseHash, People, PeopleError, Profile, Proof, Scope, Seed, Seeded, SignedIn,
     State, TokenKind, by_token, find, list,
@@ -69,6 +69,20 @@ impl Roster {
     /// Where the chain of people ends.
     pub async fn head(&self) -> Result<Head, PeopleError> {
         self.read(|c| qd_audit::head(c).map_err(|error| PeopleError::Host(error.into()))).await
+    }
+
+    /// Moves old rows of the chain to segment files in `folder`, and lets go of those that were kept long enough. Nothing
+    /// happens where another process keeps the file.
+    pub async fn archive(&self, folder: &Path, retention: Retention) -> Result<Archived, AuditError> {
+        match &self.held {
+            Some(db) => qd_audit::archive(db, folder, retention, &Actor::Bot, Timestamp::now()).await,
+            None => Ok(Archived::default()),
+        }
+    }
+
+    /// Where the database lies.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// What the trail itself needs written: a signature, an archived segment.
