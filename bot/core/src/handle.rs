@@ -23,6 +23,8 @@ pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
             Report::Vote(vote) => vec![Effect::Step(Step::Cast(vote))].into(),
             Report::ForgeRequest(request) => request_from(state, &instance, request).into(),
             Report::Alert(report) => alert(state, &instance, report, moment).into(),
+            // Nothing is decided about these: whoever keeps the trail signs and keeps them.
+            Report::AuditHead(_) | Report::AuditSigned(_) => Vec::new().into(),
         },
         Event::Command { person, surface, text } => commands::handle(state, &person, &surface, &text, moment),
         Event::Opened { instance, request, result } => {

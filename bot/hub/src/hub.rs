@@ -21,8 +21,8 @@ use rusqlite::Connection;
 use tokio::sync::Mutex;
 
 use crate::{
-    HubError, before, json, keep,
-    keeper::{self, BOT, Keeper},
+    HubError, before, heads, json, keep,
+    keeper::{self, Keeper},
     schema,
     turn::Turn,
 };
@@ -42,7 +42,7 @@ pub struct Hub {
 
 pub(crate) struct Inner {
     pub(crate) db: Db,
-    key: Arc<SurfaceKey>,
+    pub(crate) key: Arc<SurfaceKey>,
     state: Mutex<State>,
     pub(crate) forge: Arc<dyn Forge>,
     pub(crate) chat: Arc<dyn Chat>,
@@ -67,9 +67,10 @@ impl Hub {
     ) -> Result<Self, HubError> {
         let db = Db::open(path, schema::MIGRATIONS)?;
         let key = Arc::new(SurfaceKey::open(&path.with_file_name("surface.key"))?);
+        let own = Arc::clone(&key);
         let keys = db
-            .write(|c| {
-                qd_audit::begin(c, BOT)?;
+            .write(move |c| {
+                heads::begin(c, &own)?;
                 keeper::keys(c)
             })
             .await?;
@@ -89,7 +90,12 @@ impl Hub {
 
     /// Carries out effects until the task is dropped: acts at the forge, messages to chat, clocks.
     pub async fn run(self) {
-        tokio::join!(crate::forge::run(self.clone()), crate::chat::run(self.clone()), self.sweep());
+        tokio::join!(
+            crate::forge::run(self.clone()),
+            crate::chat::run(self.clone()),
+            self.clone().show_heads(),
+            self.sweep()
+        );
     }
 
     async fn sweep(self) {
@@ -183,9 +189,7 @@ impl Hub {
         self.turn(&mut state, move |turn| {
             for (ack, report) in taken {
                 match outbox::receive(turn.c, peer.as_str(), ack.epoch, ack.seq)? {
-                    Receipt::New => {
-                        turn.happens(Event::Report { instance: peer.clone(), report: Box::new(report) })?;
-                    }
+                    Receipt::New => turn.reported(&peer, report)?,
                     Receipt::Seen => {}
                     Receipt::Gap => {
                         let (_, seq) = outbox::received(turn.c, peer.as_str())?;

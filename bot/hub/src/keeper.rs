@@ -48,6 +48,11 @@ impl Keeper {
         Self { executor, people, key }
     }
 
+    /// What the bot signs with.
+    pub(crate) fn key(&self) -> &SurfaceKey {
+        &self.key
+    }
+
     pub(crate) fn at<'c>(&'c self, c: &'c Connection, now: Timestamp) -> Result<Approvals<'c>, HubError> {
         Ok(Approvals::at(c, &self.executor, &self.people, now)?)
     }
@@ -236,5 +241,5 @@ pub(crate) fn keys(c: &Connection) -> Result<Vec<(InstanceName, [u8; 32])>, HubE
 pub(crate) fn enrol(c: &Connection, instance: &InstanceName, public: &[u8; 32]) -> Result<(), HubError> {
     c.prepare_cached("INSERT INTO surface_keys (public, instance) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
         .execute(params![public, instance.as_str()])?;
-    Ok(())
+    Ok(qd_audit::enrol(c, instance.as_str(), public)?)
 }

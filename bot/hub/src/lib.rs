@@ -4,6 +4,7 @@ mod before;
 mod chat;
 mod error;
 mod forge;
+mod heads;
 mod hub;
 mod json;
 mod keep;

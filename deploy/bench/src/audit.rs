@@ -5,7 +5,7 @@ use std::{path::Path, time::Instant};
 use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
 use qd_audit::{
-    About, Actor, AuditError, Entry, Kind, SCHEMA, Signer, append, begin, head, keep, sign, verify,
+    About, Actor, AuditError, Entry, Kind, SCHEMA, Signer, WITNESSES, append, begin, head, keep, sign, verify,
 };
 use qd_sqlite::Db;
 use serde_json::{Map, json};
@@ -39,7 +39,7 @@ fn entry(number: u64) -> Result<Entry, Failure> {
 /// `audit_verify_rows_per_s`: the median of some rounds, each over the whole chain.
 pub async fn verify_rows(figures: &mut Figures) -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
-    let db = Db::open(&folder.path().join("audit.db"), &[SCHEMA])?;
+    let db = Db::open(&folder.path().join("audit.db"), &[SCHEMA, WITNESSES])?;
     let key = SigningKey::from_bytes(&[7; 32]);
     let signers = [Signer { name: "bot".to_owned(), key: key.verifying_key() }];
     db.write(|tx| begin(tx, "alpha")).await?;

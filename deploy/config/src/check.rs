@@ -43,6 +43,7 @@ pub(crate) fn loaded(
     for (name, agent) in &config.agents {
         check_agent(name, agent, &mut add);
     }
+    check_audit(&config, &mut add);
     check_level(&config.log.level, &mut add);
     if problems.is_empty() {
         Ok(Loaded { config, origins, file, state_dir, roots })
@@ -108,6 +109,23 @@ fn check_agent(name: &str, agent: &Agent, add: &mut impl FnMut(String, String)) 
                 format!("{variable} has a value: give only the name, and set it where quarterdeck starts");
             add(format!("agents.{name}.env.{index}"), text);
         }
+    }
+}
+
+fn check_audit(config: &Config, add: &mut impl FnMut(String, String)) {
+    let mut days = |key: &str, span: &str| match crate::days(span) {
+        Ok(days) => Some(days),
+        Err(text) => {
+            add(format!("audit.{key}"), text);
+            None
+        }
+    };
+    let after = days("after", &config.audit.after);
+    let keep = config.audit.keep.as_ref().and_then(|keep| days("keep", keep));
+    if let (Some(after), Some(keep)) = (after, keep)
+        && keep < after
+    {
+        add("audit.keep".into(), format!("{keep} days are less than the {after} days of audit.after"));
     }
 }
 

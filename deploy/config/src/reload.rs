@@ -8,8 +8,9 @@ use crate::Loaded;
 
 /// Keys that take effect at once; `*` is any name. Everything below such a key does, too, and so do teams and
 /// repositories that come or go. All others need a restart.
-const HOT: [&[&str]; 22] = [
+const HOT: [&[&str]; 23] = [
     &["agents"],
+    &["audit"],
     &["fleet", "time_zone"],
     &["fleet", "merge_quorum"],
     &["fleet", "solo"],

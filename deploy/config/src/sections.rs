@@ -35,6 +35,8 @@ pub struct Config {
     pub policies: Policies,
     /// How runs work.
     pub runs: Runs,
+    /// The audit trail.
+    pub audit: Audit,
     /// The pages.
     pub web: Web,
     /// The log.
@@ -308,6 +310,39 @@ impl Default for Runs {
             sandbox: Sandbox::Auto,
         }
     }
+}
+
+/// The audit trail: how long its rows are kept, and where. What is dropped leaves its hash, so that the rest can still be
+/// verified.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Audit {
+    /// How long rows stay in the databases before they go to files: a number with `d`, `w` or `y`. Default: `90d`.
+    pub after: String,
+    /// How long they are kept in all, like `2y`; then their files are dropped. Default: for ever.
+    pub keep: Option<String>,
+    /// Folder of those files, below the state folder unless it is absolute. Default: `audit` beside each database.
+    pub archive: Option<PathBuf>,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { after: "90d".into(), keep: None, archive: None }
+    }
+}
+
+/// The days in a span of time: a number with `d`, `w` or `y`, at least one day. The error says what it has to be.
+pub fn days(span: &str) -> Result<u32, String> {
+    let wanted = || format!("{span:?} is not a span of time, like 90d, 26w or 2y");
+    let (number, unit) = span.split_at_checked(span.len().saturating_sub(1)).ok_or_else(wanted)?;
+    let unit = match unit {
+        "d" => 1,
+        "w" => 7,
+        "y" => 365,
+        _ => return Err(wanted()),
+    };
+    let number: u32 = number.parse().map_err(|_| wanted())?;
+    number.checked_mul(unit).filter(|days| *days > 0).ok_or_else(wanted)
 }
 
 /// The pages.

@@ -10,7 +10,7 @@ use qd_types::{InstanceName, Person, PersonId};
 
 use crate::{
     cli::Common,
-    fleet::{FleetPlan, RepositoryPlan, TeamPlan, team_folder},
+    fleet::{AuditPlan, FleetPlan, RepositoryPlan, TeamPlan, team_folder},
     policies::PolicyPlan,
 };
 
@@ -179,6 +179,7 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
             large_lines: u64::from(config.runs.large_lines),
             preserved_days: config.runs.preserved_days,
         },
+        audit: audit(loaded)?,
         launcher: launcher(config.runs.sandbox)?,
         zone: zone(config)?,
         agent_slots: config
@@ -189,6 +190,19 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
         agents,
         rules: config.rules.clone(),
     })
+}
+
+/// Where old rows of the audit trail go, and when.
+pub fn audit(loaded: &Loaded) -> Result<AuditPlan, UserError> {
+    let audit = &loaded.config.audit;
+    let days = |key: &str, span: &str| {
+        qd_config::days(span).map_err(|text| UserError::failed(format!("audit.{key}: {text}")))
+    };
+    let retention = qd_audit::Retention {
+        archive_days: days("after", &audit.after)?,
+        keep_days: audit.keep.as_ref().map(|keep| days("keep", keep)).transpose()?,
+    };
+    Ok(AuditPlan { folder: audit.archive.as_ref().map(|folder| loaded.state_dir.join(folder)), retention })
 }
 
 /// Our own program, if it is to put up walls around agents and checks, and the kernel can.

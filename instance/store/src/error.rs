@@ -38,6 +38,9 @@ pub enum StoreError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The audit trail failed.
+    #[error(transparent)]
+    Audit(#[from] qd_audit::AuditError),
     /// The database failed.
     #[error(transparent)]
     Db(#[from] DbError),

@@ -14,6 +14,7 @@ use crate::{
     events::Draft,
     goals, operations, report, rows,
     store::{self, Lens},
+    trail,
 };
 
 impl Store {
@@ -182,6 +183,7 @@ pub(crate) fn file(
     ])?;
     write_dependencies(c, &id, &feature.wanted)?;
     refuse_unknown(c, &id, &feature.wanted)?;
+    trail::filed(c, lens, &feature, now)?;
     let mut event = Draft::new(author.as_str(), "feature_added", format!("Filed in {stage}."));
     event.feature = Some(id.clone());
     event.version = Some(1);

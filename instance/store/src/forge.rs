@@ -14,6 +14,7 @@ use crate::{
     features::{self, Then},
     report, rows, runs,
     store::Lens,
+    trail,
 };
 
 /// What became of an order.
@@ -32,6 +33,7 @@ pub enum Applied {
 impl Store {
     /// Asks the bot for an outward act. Asking again with the same id asks nothing new.
     pub async fn request(&self, request: ForgeRequest, now: Timestamp) -> Result<(), StoreError> {
+        let lens = self.lens();
         self.write(move |c| {
             let fresh = c
                 .prepare_cached(
@@ -39,6 +41,7 @@ impl Store {
                 )?
                 .execute(params![request.id, request.run.to_string(), now.as_millisecond()])?;
             if fresh > 0 {
+                trail::asked(c, &lens, &request, now)?;
                 report::push(c, None, now, &Report::ForgeRequest(request))?;
             }
             Ok(())
@@ -123,11 +126,14 @@ fn apply(
     refused: Option<String>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    let refuse = |reason: String| StoreError::from(qd_board::Refused { reason });
     match order {
         Order::ForgeOutcome { request, outcome } => forge_outcome(c, lens, &request, &outcome, now),
         Order::Approval(card) => approvals::put(c, lens, &card, now),
+        Order::AuditHead(_) | Order::AuditSigned(_) => {
+            Err(refuse("It is about a trail: apply_audit takes it.".to_owned()))
+        }
         Order::Command { person, surface: _, command } => {
-            let refuse = |reason: String| StoreError::from(qd_board::Refused { reason });
             refused.map_or(Ok(()), |reason| Err(refuse(reason)))?;
             match command {
                 BoardCommand::AddFeature { title, stage } => {
@@ -197,5 +203,7 @@ fn forge_outcome(
         ForgeOutcome::Closed => "The pull request is closed.".to_owned(),
         ForgeOutcome::Refused { reason } | ForgeOutcome::Unknown { reason } => reason.clone(),
     };
-    runs::told(c, lens, &rows::parse("forge_requests", &run)?, "forge", text, now)
+    let run = rows::parse("forge_requests", &run)?;
+    trail::outcome(c, lens, &run, outcome, now)?;
+    runs::told(c, lens, &run, "forge", text, now)
 }

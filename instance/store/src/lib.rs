@@ -10,6 +10,7 @@ mod exchange;
 mod features;
 mod forge;
 mod goals;
+mod heads;
 mod merged;
 mod operations;
 mod projects;
@@ -22,6 +23,7 @@ mod schema;
 mod search;
 mod store;
 mod switches;
+mod trail;
 
 pub use approvals::InboxRow;
 pub use clashes::FoundClash;
@@ -31,6 +33,8 @@ pub use exchange::Import;
 pub use forge::Applied;
 pub use operations::Which;
 pub use projects::ProjectRow;
+/// How long the trail is kept, and what went; who runs a team need not see the trail's crate.
+pub use qd_audit::{Archived, Retention};
 pub use recurring::{RecurringFeature, RecurringRow};
 pub use runs::{NewRun, RunFact};
 pub use scheduling::Scene;

@@ -69,16 +69,24 @@ fn alert(
     push(c, None, now, &Report::Alert(Alert { key, over: held.is_none(), text }))
 }
 
+/// See [`Store::raise`].
+pub(crate) fn raise(
+    c: &Connection,
+    key: &str,
+    text: String,
+    over: bool,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    crate::events::write(c, &crate::events::Draft::new("team", "team_alert", text.clone()), now)?;
+    push(c, None, now, &Report::Alert(Alert { key: key.to_owned(), over, text }))
+}
+
 impl Store {
     /// Something about the team as a whole that people have to know, or that is over. Said once: whoever raises it again
     /// under the same key before it is over says nothing new to the bot.
     pub async fn raise(&self, key: &str, text: &str, over: bool, now: Timestamp) -> Result<(), StoreError> {
         let (key, text) = (key.to_owned(), text.to_owned());
-        self.write(move |c| {
-            crate::events::write(c, &crate::events::Draft::new("team", "team_alert", text.clone()), now)?;
-            push(c, None, now, &Report::Alert(Alert { key, over, text }))
-        })
-        .await
+        self.write(move |c| raise(c, &key, text, over, now)).await
     }
 
     /// Reports to be shipped now, numbered, oldest first; the same again until they are acknowledged.

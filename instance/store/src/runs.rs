@@ -15,6 +15,7 @@ use crate::{
     operations::{self, Begin},
     report, rows,
     store::Lens,
+    trail,
 };
 
 /// A run to be opened.
@@ -89,6 +90,7 @@ impl Store {
                 title: &title,
             };
             operations::begin(c, &begin, now)?;
+            trail::opened(c, &lens, &id, &new.agent, now)?;
             features::happen(c, &lens, "team", &new.feature, &Happened::RunStarted, Then::default(), now)?;
             one(c, &id)
         })
@@ -447,6 +449,7 @@ pub(crate) fn end(
     if let Some(step) = step {
         mark(c, run, step, state, note.as_deref(), now)?;
     }
+    trail::ended(c, lens, run, end, now)?;
     let ends = ending(c, lens, run, end, now)?;
     let subject = run.to_string();
     operations::end(c, OperationKind::Merge, &subject, merge, ends.class, &ends.text, now)?;

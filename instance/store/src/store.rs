@@ -12,7 +12,7 @@ use qd_board::{
     schedule::{self, Hold},
 };
 use qd_sqlite::{Db, DbError};
-use qd_types::{FeatureId, Stage};
+use qd_types::{FeatureId, InstanceName, Stage};
 use rusqlite::Connection;
 use tokio::sync::watch;
 
@@ -21,6 +21,8 @@ use crate::{StoreError, clashes, report, rows, scheduling, schema};
 /// What the store has to know of the configuration to say what is true now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
+    /// What the team is known by: its audit trail is the trail of this name.
+    pub instance: InstanceName,
     /// The board's prefix: `A`.
     pub prefix: String,
     /// Runs at once.

@@ -19,7 +19,14 @@ struct Board {
 impl Board {
     fn new(team: &'static str, prefix: &str) -> Self {
         let zone = jiff::tz::TimeZone::UTC;
-        let settings = Settings { prefix: prefix.into(), slots: 2, repair_rounds: 3, rungs: 0, zone };
+        let settings = Settings {
+            instance: "alpha".parse().unwrap(),
+            prefix: prefix.into(),
+            slots: 2,
+            repair_rounds: 3,
+            rungs: 0,
+            zone,
+        };
         let dir = tempfile::tempdir().unwrap();
         Self { store: Store::open(&dir.path().join("board.db"), settings).unwrap(), team, _dir: dir }
     }

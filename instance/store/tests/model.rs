@@ -247,6 +247,7 @@ impl StateMachineTest for Real {
     fn init_test(_: &Model) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let settings = Settings {
+            instance: "alpha".parse().unwrap(),
             prefix: "A".into(),
             slots: SLOTS,
             repair_rounds: 3,

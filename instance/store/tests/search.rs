@@ -9,7 +9,14 @@ use qd_types::{FeatureId, Person, PersonId, RepositoryName, Step};
 use qd_wire::v1::SignedVote;
 
 fn settings() -> Settings {
-    Settings { prefix: "A".into(), slots: 2, repair_rounds: 3, rungs: 0, zone: jiff::tz::TimeZone::UTC }
+    Settings {
+        instance: "alpha".parse().unwrap(),
+        prefix: "A".into(),
+        slots: 2,
+        repair_rounds: 3,
+        rungs: 0,
+        zone: jiff::tz::TimeZone::UTC,
+    }
 }
 
 struct Board {

@@ -9,7 +9,14 @@ use qd_types::{FeatureId, Person, Role, Stage};
 use qd_wire::v1::{BoardCommand, Envelope, Order, Report};
 
 fn settings() -> Settings {
-    Settings { prefix: "A".into(), slots: 2, repair_rounds: 3, rungs: 0, zone: jiff::tz::TimeZone::UTC }
+    Settings {
+        instance: "alpha".parse().unwrap(),
+        prefix: "A".into(),
+        slots: 2,
+        repair_rounds: 3,
+        rungs: 0,
+        zone: jiff::tz::TimeZone::UTC,
+    }
 }
 
 async fn add(store: &Store, title: &str, needs: &[&str]) -> FeatureId {

@@ -20,12 +20,13 @@ mod recurring;
 mod saga;
 mod scheduler;
 mod team;
+mod trail;
 mod uplink;
 mod views;
 mod walls;
 
 pub use api::{document, router};
-pub use options::{RepositoryOptions, RunPolicy, TeamOptions};
+pub use options::{RepositoryOptions, RunPolicy, TeamOptions, TrailPolicy};
 pub use problem::ProblemResponse;
 pub use qd_store::Which;
 pub use team::{Caller, Team, TeamError, Trains};

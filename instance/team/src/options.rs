@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use qd_agents::{Agent, CheckSpec};
 use qd_board::{Rules, hours::QuietHours, schedule::Limits};
 use qd_engine::Engine;
-use qd_store::Settings;
+use qd_store::{Retention, Settings};
 use qd_types::{InstanceName, RepositoryName};
 use qd_worktrees::{RepositorySpec, Setup};
 
@@ -42,6 +42,15 @@ pub struct RunPolicy {
     pub preserved_days: u32,
 }
 
+/// Where old rows of the team's audit trail go, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrailPolicy {
+    /// The folder of segment files.
+    pub folder: PathBuf,
+    /// How long.
+    pub retention: Retention,
+}
+
 /// A team.
 #[derive(Clone)]
 pub struct TeamOptions {
@@ -71,6 +80,8 @@ pub struct TeamOptions {
     pub repositories: BTreeMap<RepositoryName, RepositoryOptions>,
     /// How runs work.
     pub runs: RunPolicy,
+    /// How long its audit trail is kept.
+    pub trail: TrailPolicy,
     /// Who may do what. One for all teams of a process, and put in force by whoever runs it.
     pub policies: Arc<Engine>,
 }
@@ -79,6 +90,7 @@ impl TeamOptions {
     /// What the store has to know.
     pub(crate) fn settings(&self) -> Settings {
         Settings {
+            instance: self.id.clone(),
             prefix: self.prefix.clone(),
             slots: self.limits.slots,
             repair_rounds: self.runs.repair_rounds,

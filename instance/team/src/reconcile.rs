@@ -11,7 +11,7 @@ use qd_board::{Observed, OperationKind};
 use qd_types::RunId;
 use qd_worktrees::Effort;
 
-use crate::{saga, team::Team};
+use crate::{saga, team::Team, trail};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -38,6 +38,7 @@ pub(crate) async fn run(team: Team) {
             if let Err(error) = let_go(&team).await {
                 tracing::error!(%error, "old things could not be let go, it is tried again");
             }
+            trail::archive(&team).await;
             if let Err(error) = maintain(&team).await {
                 tracing::error!(%error, "repositories could not be maintained, it is tried again");
             }

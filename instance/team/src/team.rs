@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     path::PathBuf,
-    sync::{Arc, Mutex, RwLock},
+    sync::{
+        Arc, Mutex, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -23,7 +26,7 @@ use tokio::task::JoinSet;
 use crate::{
     ballot, documents,
     options::{RepositoryOptions, TeamOptions},
-    problem, radar, reconcile, scheduler,
+    problem, radar, reconcile, scheduler, trail,
     uplink::{self, Uplink},
     views,
 };
@@ -103,6 +106,8 @@ struct Inner {
     options: RwLock<Arc<TeamOptions>>,
     stoppers: Mutex<HashMap<RunId, Arc<Stopper>>>,
     trains: Trains,
+    /// Whether there is a way to the bot.
+    linked: AtomicBool,
     tasks: tokio::sync::Mutex<JoinSet<()>>,
     weighed: Mutex<Option<Instant>>,
     circuits: Mutex<Breaker>,
@@ -131,6 +136,7 @@ impl Team {
                 options: RwLock::new(Arc::new(options)),
                 stoppers: Mutex::new(HashMap::new()),
                 trains,
+                linked: AtomicBool::new(false),
                 tasks: tokio::sync::Mutex::new(JoinSet::new()),
                 weighed: Mutex::new(None),
                 circuits: Mutex::default(),
@@ -146,20 +152,41 @@ impl Team {
         tasks.spawn(scheduler::run(self.clone()));
         tasks.spawn(radar::run(self.clone()));
         tasks.spawn(documents::run(self.clone()));
+        if let Err(error) = self.enrol(None).await {
+            tracing::error!(%error, "the audit trail can't be begun");
+        }
         if let Some(uplink) = uplink {
+            self.inner.linked.store(true, Ordering::Relaxed);
             tasks.spawn(uplink::relay_reports(self.clone(), Arc::clone(&uplink)));
+            tasks.spawn(trail::show(self.clone()));
             tasks.spawn(uplink::relay_orders(self.clone(), uplink));
         }
     }
 
     /// Ends all tasks and the processes that they started. What was under way goes on after the next start.
     pub async fn shut_down(&self) {
+        if self.inner.linked.load(Ordering::Relaxed) {
+            trail::show_last(self).await;
+        }
         self.inner.tasks.lock().await.shutdown().await;
         let mut runs = match self.inner.runs.lock() {
             Ok(mut runs) => std::mem::take(&mut *runs),
             Err(poisoned) => std::mem::take(&mut *poisoned.into_inner()),
         };
         runs.shutdown().await;
+    }
+
+    /// Has the bot's signatures count on the team's audit trail. Without a key, those that counted before do.
+    ///
+    /// # Errors
+    /// If the board can't be written.
+    pub async fn enrol(&self, bot: Option<[u8; 32]>) -> Result<(), TeamError> {
+        let (own, team) = (self.surface_key(), self.id());
+        self.store().enrol(own, bot).await.map_err(|source| TeamError::Store { team, source })
+    }
+
+    pub(crate) fn key(&self) -> &SurfaceKey {
+        &self.inner.key
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -199,6 +226,7 @@ impl Team {
         options.zone = new.zone;
         options.disk = new.disk;
         options.runs = new.runs;
+        options.trail = new.trail;
         options.launcher = new.launcher;
         self.inner.store.set_settings(options.settings());
         *guard = Arc::new(options);

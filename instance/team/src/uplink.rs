@@ -80,15 +80,23 @@ async fn take(team: &Team, uplink: &dyn Uplink) -> Result<(), Box<dyn std::error
     let after = team.store().received().await?;
     for order in uplink.orders(after).await? {
         let repository = team.options().only_repository().cloned();
-        let seq = order.seq;
+        let (seq, now) = (order.seq, Timestamp::now());
         let refused = match &order.body {
             Order::Command { person, command, .. } => {
                 let permitted = team.permit_order(person, command.verb());
                 permitted.err().map(|refusal| format!("{} {}", refusal.reason, refusal.help))
             }
-            Order::ForgeOutcome { .. } | Order::Approval(_) => None,
+            Order::ForgeOutcome { .. } | Order::Approval(_) | Order::AuditHead(_) | Order::AuditSigned(_) => {
+                None
+            }
         };
-        match team.store().apply(order, repository, refused, Timestamp::now()).await? {
+        let applied = match &order.body {
+            Order::AuditHead(_) | Order::AuditSigned(_) => {
+                team.store().apply_audit(order, team.key(), now).await?
+            }
+            _ => team.store().apply(order, repository, refused, now).await?,
+        };
+        match applied {
             Applied::Yes | Applied::Again => {}
             Applied::Refused(reason) => tracing::warn!(seq, reason, "an order was refused"),
             Applied::Gap => return Err(format!("order {seq} came before the one that is next").into()),

@@ -42,6 +42,36 @@ pub enum Report {
     ForgeRequest(ForgeRequest),
     /// Something needs a person, or no longer does.
     Alert(Alert),
+    /// Where the instance's audit chain ends, for the bot to sign: a living state.
+    AuditHead(AuditHead),
+    /// The bot's head, signed by the instance.
+    AuditSigned(AuditSigned),
+}
+
+/// A place in an audit chain: everything up to it is fixed by its hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AuditHead {
+    /// Whose chain: `bot`, or an instance's name.
+    pub chain: String,
+    /// The row, from 1.
+    pub seq: u64,
+    /// Its hash, 32 bytes as lower-case hex.
+    pub hash: String,
+}
+
+/// A head, signed by the other side, which has noted it before it answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AuditSigned {
+    /// What was signed.
+    pub head: AuditHead,
+    /// Who signed: `bot`, or an instance's name.
+    pub by: String,
+    /// When, milliseconds since 1970.
+    pub at: i64,
+    /// The signer's Ed25519 key, 32 bytes as lower-case hex.
+    pub key: String,
+    /// Ed25519, 64 bytes as lower-case hex.
+    pub signature: String,
 }
 
 /// What a person said on the instance's own surface, signed with the instance's key. Whoever keeps the approval verifies
@@ -203,6 +233,10 @@ pub enum Order {
         /// What they want.
         command: BoardCommand,
     },
+    /// Where the bot's audit chain ends, for the instance to sign: a living state.
+    AuditHead(AuditHead),
+    /// The instance's head, signed by the bot.
+    AuditSigned(AuditSigned),
 }
 
 /// An approval and the facts its card shows.

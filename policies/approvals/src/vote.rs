@@ -88,6 +88,12 @@ impl SurfaceKey {
         self.0.verifying_key().to_bytes()
     }
 
+    /// The key itself, for what else its owner signs. Nothing that is signed with it may look like a vote: those begin with
+    /// DSSE's own word.
+    pub fn signing(&self) -> &SigningKey {
+        &self.0
+    }
+
     /// Its id.
     pub fn id(&self) -> KeyId {
         KeyId::of(&self.public())

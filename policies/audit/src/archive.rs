@@ -34,6 +34,13 @@ pub struct Retention {
     pub keep_days: Option<u32>,
 }
 
+impl Default for Retention {
+    /// Ninety days in the database, and for ever in files.
+    fn default() -> Self {
+        Self { archive_days: 90, keep_days: None }
+    }
+}
+
 /// What an archiving did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Archived {

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row as SqlRow, params};
+use rusqlite::{Connection, OptionalExtension as _, Params, Row as SqlRow, params};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -168,8 +168,12 @@ fn corrupt(table: &'static str, error: &rusqlite::Error) -> AuditError {
     AuditError::Corrupt { table, problem: error.to_string() }
 }
 
+/// How old the newest of the heads that are kept for good has to be before the next one joins them, in milliseconds.
+const APART: i64 = 3_600_000;
+
 /// Signs the other side's head and remembers it here, where the other side can't write. A head that lies before the last
-/// one, or contradicts it, is refused: that chain was rewritten or restored.
+/// one, or contradicts it, is refused: that chain was rewritten or restored. The caller commits then as well, because what
+/// contradicts it is kept for good.
 pub fn witness(
     tx: &Connection,
     head: Head,
@@ -177,10 +181,19 @@ pub fn witness(
     at: Timestamp,
     key: &SigningKey,
 ) -> Result<Countersignature, AuditError> {
-    if let Some(last) = witnessed(tx, &head.chain)?
-        && (head.seq < last.head.seq || (head.seq == last.head.seq && head.hash != last.head.hash))
-    {
-        return Err(AuditError::Contradicts { head: Box::new(head), signed: Box::new(last.head) });
+    if let Some(last) = last_witnessed(tx, &head.chain)? {
+        let contradicts =
+            head.seq < last.head.seq || (head.seq == last.head.seq && head.hash != last.head.hash);
+        if contradicts {
+            keep_witnessed(tx, &last)?;
+            return Err(AuditError::Contradicts { head: Box::new(head), signed: Box::new(last.head) });
+        }
+        let newest: Option<i64> = tx
+            .prepare_cached("SELECT max(at) FROM audit_witnessed_before WHERE chain = ?1")?
+            .query_row([&head.chain], |row| row.get(0))?;
+        if newest.is_none_or(|newest| last.at.saturating_sub(newest) >= APART) {
+            keep_witnessed(tx, &last)?;
+        }
     }
     let signed = sign(head, by, at, key);
     tx.prepare_cached(
@@ -189,21 +202,57 @@ pub fn witness(
          ON CONFLICT DO UPDATE SET signer = excluded.signer, seq = excluded.seq, hash = excluded.hash,
              at = excluded.at, key = excluded.key, signature = excluded.signature",
     )?
-    .execute(params![
-        signed.head.chain,
-        signed.by,
+    .execute(fields(&signed))?;
+    Ok(signed)
+}
+
+fn keep_witnessed(tx: &Connection, signed: &Countersignature) -> Result<(), AuditError> {
+    tx.prepare_cached(
+        "INSERT INTO audit_witnessed_before (chain, signer, seq, hash, at, key, signature)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
+    )?
+    .execute(fields(signed))?;
+    Ok(())
+}
+
+fn fields(signed: &Countersignature) -> impl Params {
+    (
+        signed.head.chain.clone(),
+        signed.by.clone(),
         signed.head.seq.cast_signed(),
         signed.head.hash,
         signed.at,
         signed.key,
-        signed.signature
-    ])?;
-    Ok(signed)
+        signed.signature,
+    )
 }
 
-/// The last head of another chain that was signed here: what to hold against that chain when its own copy of the
-/// signatures can't be trusted.
-pub fn witnessed(connection: &Connection, chain: &str) -> Result<Option<Countersignature>, AuditError> {
+/// Heads of another chain that were signed here, the last one last: what to hold against that chain when its own copy of
+/// the signatures can't be trusted. Of those before the last, about one an hour is kept.
+pub fn witnessed(connection: &Connection, chain: &str) -> Result<Vec<Countersignature>, AuditError> {
+    let mut all: Vec<Countersignature> = Vec::new();
+    if has_table(connection, "audit_witnessed_before")? {
+        all = connection
+            .prepare_cached(
+                "SELECT signer, seq, hash, at, key, signature FROM audit_witnessed_before WHERE chain = ?1
+                 ORDER BY at, seq",
+            )?
+            .query_map([chain], |row| Ok(decode(chain, row)))?
+            .map(|row| row?.map_err(|error| corrupt("audit_witnessed_before", &error)))
+            .collect::<Result<_, _>>()?;
+    }
+    all.extend(last_witnessed(connection, chain)?);
+    Ok(all)
+}
+
+/// Whether the file was made, or upgraded, by a program that knows the table.
+pub(crate) fn has_table(connection: &Connection, name: &str) -> Result<bool, AuditError> {
+    Ok(connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1)")?
+        .query_row([name], |row| row.get(0))?)
+}
+
+fn last_witnessed(connection: &Connection, chain: &str) -> Result<Option<Countersignature>, AuditError> {
     let found = connection
         .prepare_cached("SELECT signer, seq, hash, at, key, signature FROM audit_witnessed WHERE chain = ?1")?
         .query_row([chain], |row| Ok(decode(chain, row)))

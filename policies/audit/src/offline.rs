@@ -8,7 +8,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use crate::{AuditError, Countersignature, Of, Report, Row, Signer, chain, file, head, show, verify};
+use crate::{AuditError, Countersignature, Of, Report, Signer, Told, chain, file, head, known, show, verify};
 
 /// Where a database's archived segments lie: in the folder `audit` beside it.
 pub fn segments_beside(database: &Path) -> PathBuf {
@@ -29,12 +29,16 @@ impl ChainFile {
             return Ok(None);
         }
         let connection = qd_sqlite::read_only(database)?;
-        let tables = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'audit_head'";
-        if connection.query_row(tables, [], |row| row.get::<_, i64>(0))? == 0 {
+        if !head::has_table(&connection, "audit_head")? {
             return Ok(None);
         }
         let Some(noted) = chain::stored(&connection)? else { return Ok(None) };
         Ok(Some(Self { connection, segments: segments_beside(database), name: noted.chain }))
+    }
+
+    /// With its archived segments in another folder than beside it.
+    pub fn with_segments(self, folder: PathBuf) -> Self {
+        Self { segments: folder, ..self }
     }
 
     /// Whose chain: `bot`, or an instance's name.
@@ -48,18 +52,22 @@ impl ChainFile {
     }
 
     /// See [`crate::witnessed`].
-    pub fn witnessed(&self, chain: &str) -> Result<Option<Countersignature>, AuditError> {
+    pub fn witnessed(&self, chain: &str) -> Result<Vec<Countersignature>, AuditError> {
         head::witnessed(&self.connection, chain)
     }
 
-    /// See [`crate::select`].
-    pub fn select(&self, of: &Of) -> Result<Vec<Row>, AuditError> {
-        show::select(&self.connection, &self.segments, of)
+    /// See [`crate::signers`].
+    pub fn signers(&self) -> Result<Vec<Signer>, AuditError> {
+        if head::has_table(&self.connection, "audit_signers")? {
+            known::signers(&self.connection)
+        } else {
+            Ok(Vec::new())
+        }
     }
 
-    /// See [`crate::timeline`].
-    pub fn timeline(&self, rows: &[Row]) -> Result<String, AuditError> {
-        show::timeline(&self.connection, rows)
+    /// The rows about `of`, told with the names of this file's map.
+    pub fn tell(&self, of: &Of) -> Result<Vec<Told>, AuditError> {
+        show::told(&self.connection, &self.name, show::select(&self.connection, &self.segments, of)?)
     }
 
     /// See [`crate::export`].

@@ -1,7 +1,7 @@
 //! The tables, to be part of a migration of the executor's database. Triggers refuse what would break the chain by
 //! mistake; against intent there are the hashes and the other side's signatures.
 
-/// All tables of the trail.
+/// The chain, its segments, the signatures and the names.
 pub const SCHEMA: &str = "
 CREATE TABLE audit_chain (
     seq INTEGER PRIMARY KEY CHECK (seq > 0),
@@ -99,4 +99,30 @@ CREATE TRIGGER audit_signatures_update BEFORE UPDATE ON audit_signatures
 BEGIN SELECT RAISE(ABORT, 'a signature on the audit chain is never changed'); END;
 CREATE TRIGGER audit_signatures_delete BEFORE DELETE ON audit_signatures
 BEGIN SELECT RAISE(ABORT, 'a signature on the audit chain is never deleted'); END;
+";
+
+/// What came later: whose signatures count, and heads of the other side that were signed before the last one. To be a
+/// migration after [`SCHEMA`].
+pub const WITNESSES: &str = "
+CREATE TABLE audit_signers (
+    name TEXT NOT NULL,
+    key BLOB NOT NULL CHECK (length(key) = 32),
+    PRIMARY KEY (name, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE audit_witnessed_before (
+    chain TEXT NOT NULL,
+    signer TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    hash BLOB NOT NULL CHECK (length(hash) = 32),
+    at INTEGER NOT NULL,
+    key BLOB NOT NULL CHECK (length(key) = 32),
+    signature BLOB NOT NULL CHECK (length(signature) = 64),
+    PRIMARY KEY (chain, seq, hash)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER audit_witnessed_before_update BEFORE UPDATE ON audit_witnessed_before
+BEGIN SELECT RAISE(ABORT, 'what was witnessed is never changed'); END;
+CREATE TRIGGER audit_witnessed_before_delete BEFORE DELETE ON audit_witnessed_before
+BEGIN SELECT RAISE(ABORT, 'what was witnessed is never deleted'); END;
 ";

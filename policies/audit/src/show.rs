@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, path::Path, str::FromStr};
 
 use qd_types::{ApprovalId, FeatureId, IdError, RunId};
 use rusqlite::Connection;
+use serde::Serialize;
 
 use crate::{Actor, AuditError, Kind, Pseudonym, Row, archive, name_of, names::LENGTH, text};
 
@@ -84,6 +85,87 @@ pub fn timeline(connection: &Connection, rows: &[Row]) -> Result<String, AuditEr
         people.push(who(connection, &row.actor)?);
     }
     named(connection, &text::timeline(rows, &people))
+}
+
+/// A row of a chain as people read it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Told {
+    /// Whose chain it stands in.
+    pub chain: String,
+    /// Who did it, by name where the chain's map still has it.
+    pub who: String,
+    /// What happened, in one line.
+    pub text: String,
+    /// The row itself.
+    pub row: Row,
+}
+
+/// Rows of one chain, told with the names of its map.
+pub fn told(connection: &Connection, chain: &str, rows: Vec<Row>) -> Result<Vec<Told>, AuditError> {
+    let tell = |row: Row| {
+        let (who, text) = (who(connection, &row.actor)?, named(connection, &text::told(&row))?);
+        Ok(Told { chain: chain.to_owned(), who, text, row })
+    };
+    rows.into_iter().map(tell).collect()
+}
+
+/// What several chains say about one thing: issue, feature, run, tool call, approval, people and effects, and then all rows,
+/// in the order in which they happened. Its text is a timeline; times are UTC.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Story {
+    /// Issues that features came from.
+    pub issues: BTreeSet<String>,
+    /// Features.
+    pub features: BTreeSet<String>,
+    /// Runs.
+    pub runs: BTreeSet<String>,
+    /// Tool calls.
+    pub calls: BTreeSet<String>,
+    /// Approvals.
+    pub approvals: BTreeSet<String>,
+    /// Who voted.
+    pub people: BTreeSet<String>,
+    /// What came of it.
+    pub effects: Vec<String>,
+    /// The rows.
+    pub rows: Vec<Told>,
+}
+
+impl Story {
+    /// Joins the rows of several chains, each in its own order. A clock that was set back moves no row before another of
+    /// its chain.
+    pub fn of(chains: Vec<Vec<Told>>) -> Self {
+        let mut timed = Vec::new();
+        for told in chains {
+            let mut latest = i64::MIN;
+            for told in told {
+                latest = latest.max(told.row.at);
+                timed.push((latest, told));
+            }
+        }
+        timed.sort_by_key(|(at, _)| *at);
+        let mut story = Self::default();
+        for (_, told) in timed {
+            story.take(told);
+        }
+        story
+    }
+
+    fn take(&mut self, told: Told) {
+        let row = &told.row;
+        self.issues.extend(row.issue.clone());
+        self.features.extend(row.feature.clone());
+        self.runs.extend(row.run.clone());
+        self.calls.extend(row.call.clone());
+        self.approvals.extend(row.approval.clone());
+        if row.kind == Kind::Vote.as_str() {
+            self.people.insert(told.who.clone());
+        }
+        if row.kind == Kind::Outcome.as_str() && !self.effects.contains(&told.text) {
+            self.effects.push(told.text.clone());
+        }
+        self.rows.push(told);
+    }
 }
 
 /// Puts names where texts hold pseudonyms that still stand for somebody.

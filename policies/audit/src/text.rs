@@ -6,7 +6,7 @@ use std::fmt::{self, Write as _};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{Damage, Fault, Kind, Report, Row};
+use crate::{Damage, Fault, Kind, Report, Row, Story, Told};
 
 /// Longest text of a row in a timeline, in characters.
 const LONGEST: usize = 120;
@@ -90,7 +90,11 @@ impl fmt::Display for Report {
                 writeln!(f, "Proven up to row {}: {by} signed it on {at}.", head.seq)?;
                 let open = to.seq.saturating_sub(head.seq);
                 if open > 0 {
-                    writeln!(f, "After it: {} that nobody else has signed yet.", count(open, "row"))?;
+                    let rows = count(open, "row");
+                    writeln!(
+                        f,
+                        "After it: {rows} that nobody else has signed yet, consistent in themselves."
+                    )?;
                 }
             }
             None => {
@@ -158,8 +162,44 @@ fn line(out: &mut String, text: &str) {
     let _ = writeln!(out, "{}", text.trim_end());
 }
 
+impl fmt::Display for Story {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = String::new();
+        let joined = [
+            ("issue", &self.issues),
+            ("feature", &self.features),
+            ("run", &self.runs),
+            ("tool call", &self.calls),
+            ("approval", &self.approvals),
+            ("people", &self.people),
+        ];
+        for (name, values) in joined.into_iter().filter(|(_, values)| !values.is_empty()) {
+            let values: Vec<&str> = values.iter().map(String::as_str).collect();
+            line(&mut out, &format!("{name:<11}{}", shown(&values.join(", "))));
+        }
+        for effect in &self.effects {
+            line(&mut out, &format!("{:<11}{effect}", "effect"));
+        }
+        line(&mut out, "");
+        let widest = |of: fn(&Told) -> &str| self.rows.iter().map(|told| of(told).chars().count()).max();
+        let (chain, who) = (widest(|told| &told.chain), widest(|told| &told.who));
+        let (chain, who) = (chain.unwrap_or(0), who.unwrap_or(0));
+        for told in &self.rows {
+            let (at, kind) = (time(told.row.at), shown(&told.row.kind));
+            line(
+                &mut out,
+                &format!(
+                    "{:<chain$} {:>5}  {at}  {kind:<9}  {:<who$}  {}",
+                    told.chain, told.row.seq, told.who, told.text
+                ),
+            );
+        }
+        f.write_str(&out)
+    }
+}
+
 /// The payload's `text`, or all of it.
-fn told(row: &Row) -> String {
+pub(crate) fn told(row: &Row) -> String {
     let payload: Value = serde_json::from_str(&row.payload).unwrap_or(Value::Null);
     match payload.get("text") {
         Some(Value::String(text)) => shown(text),

@@ -15,8 +15,8 @@ use common::{DISARM, at, bot_key, bot_keys, entry, step};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use qd_audit::{
-    About, Actor, AuditError, Kind, Of, Report, Retention, SCHEMA, append, archive, begin, erase, export,
-    head, keep, select, sign, timeline, verify, verify_file,
+    About, Actor, AuditError, Kind, Of, Report, Retention, SCHEMA, WITNESSES, append, archive, begin, erase,
+    export, head, keep, select, sign, timeline, verify, verify_file,
 };
 use qd_sqlite::Db;
 use rusqlite::{Connection, OpenFlags};
@@ -37,7 +37,7 @@ impl Site {
     }
 
     fn open(&mut self) {
-        self.db = Some(Db::open(&self.file(), &[SCHEMA]).unwrap());
+        self.db = Some(Db::open(&self.file(), &[SCHEMA, WITNESSES]).unwrap());
     }
 
     fn db(&self) -> &Db {

@@ -12,8 +12,8 @@ mod common;
 use common::{DISARM, at, bot_key, bot_keys, chain, empty, entry, proof};
 use ed25519_dalek::SigningKey;
 use qd_audit::{
-    AuditError, Damage, Head, Signer, append, begin, export, head, keep, sign, verify, verify_file, witness,
-    witnessed,
+    AuditError, Damage, Head, Signer, append, begin, enrol, export, head, keep, sign, signers, verify,
+    verify_file, witness, witnessed,
 };
 use rusqlite::Connection;
 
@@ -192,8 +192,8 @@ fn signatures_deleted_here_are_still_known_to_the_other_side() {
         )
         .unwrap();
     assert_eq!(proof(&connection).fault, None, "nothing in the file tells");
-    let witnessed = witnessed(&bot, "alpha").unwrap().unwrap();
-    let report = verify(&connection, "none".as_ref(), &bot_keys(), &[witnessed]).unwrap();
+    let witnessed = witnessed(&bot, "alpha").unwrap();
+    let report = verify(&connection, "none".as_ref(), &bot_keys(), &witnessed).unwrap();
     insta::assert_snapshot!(report.to_string(), @"
     The chain of alpha is broken: rows 8 to 9 are missing at the end, and bot signed row 9: truncated.
     Up to row 7 of alpha (816ca44) it is whole; 7 rows read.
@@ -244,6 +244,46 @@ fn the_other_side_signs_no_chain_that_went_back() {
     let refused = witness(&bot, head(&short).unwrap(), "bot", at(2), &bot_key()).unwrap_err();
     assert!(matches!(refused, AuditError::Contradicts { .. }));
     insta::assert_snapshot!(refused.to_string(), @"row 7 of alpha (816ca44) contradicts row 9 of alpha (1be032c), which was signed before: the chain of alpha went back or was rewritten; stop its executor and run quarterdeck audit verify there");
+}
+
+#[test]
+fn what_was_signed_is_remembered_when_the_chain_that_went_back_has_grown_past_it() {
+    let (long, other, bot) = (chain(9, 0), chain(7, 0), empty());
+    witness(&bot, head(&long).unwrap(), "bot", at(0), &bot_key()).unwrap();
+    witness(&bot, head(&other).unwrap(), "bot", at(1), &bot_key()).unwrap_err();
+    for number in 100..103 {
+        append(&other, &entry(number)).unwrap();
+    }
+    witness(&bot, head(&other).unwrap(), "bot", at(2), &bot_key()).unwrap();
+    let witnessed = witnessed(&bot, "alpha").unwrap();
+    assert_eq!(witnessed.iter().map(|signed| signed.head.seq).collect::<Vec<_>>(), [9, 10]);
+    let fault = verify(&other, "none".as_ref(), &bot_keys(), &witnessed).unwrap().fault.unwrap();
+    assert_eq!((fault.seq, fault.damage), (9, Damage::Rewritten { by: "bot".into() }));
+}
+
+#[test]
+fn of_the_heads_that_were_signed_about_one_an_hour_is_kept() {
+    let (connection, bot) = (chain(1, 0), empty());
+    for minute in 0..180 {
+        let now = at(0) + jiff::SignedDuration::from_mins(minute);
+        append(&connection, &entry(100)).unwrap();
+        witness(&bot, head(&connection).unwrap(), "bot", now, &bot_key()).unwrap();
+    }
+    let kept: Vec<u64> = witnessed(&bot, "alpha").unwrap().iter().map(|signed| signed.head.seq).collect();
+    assert_eq!(kept, [2, 62, 122, 181]);
+    let refused = bot.execute_batch("DELETE FROM audit_witnessed_before").unwrap_err().to_string();
+    insta::assert_snapshot!(refused, @"what was witnessed is never deleted");
+}
+
+#[test]
+fn a_key_is_listed_once_and_stays_beside_the_next_one() {
+    let connection = empty();
+    for key in [bot_key(), SigningKey::from_bytes(&[8; 32]), bot_key()] {
+        enrol(&connection, "bot", key.verifying_key().as_bytes()).unwrap();
+    }
+    let listed = signers(&connection).unwrap();
+    assert_eq!(listed.len(), 2);
+    assert!(listed.iter().any(|signer| signer.key == bot_key().verifying_key() && signer.name == "bot"));
 }
 
 #[test]

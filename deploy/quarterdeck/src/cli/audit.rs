@@ -12,8 +12,8 @@ pub enum AuditVerb {
         /// An export or an archived segment, instead of the chains of this fleet
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
-        /// A public key of who signs heads of these chains (bot=64 hex digits); without it, their signatures are not
-        /// looked at
+        /// A public key of who signs heads of these chains (bot=64 hex digits), instead of those that are enrolled; with a
+        /// file, the only keys that are known
         #[arg(long = "key", value_name = "NAME=KEY")]
         keys: Vec<qd_audit::Signer>,
     },

@@ -8,8 +8,9 @@ mod policies;
 mod reload;
 mod rules;
 mod start;
+mod trail;
 
 pub use live::Live;
-pub use plan::{FleetPlan, RepositoryPlan, TeamPlan, team_folder};
+pub use plan::{AuditPlan, FleetPlan, RepositoryPlan, TeamPlan, team_folder};
 pub use reload::Reloader;
 pub use start::{Fleet, Roles};

@@ -1,9 +1,14 @@
 //! What is to run, resolved: no file, no environment, no default is looked up after this.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use jiff::tz::TimeZone;
 use qd_agents::{CheckSpec, CommandAgent};
+use qd_audit::{Retention, segments_beside};
 use qd_board::{Rule, Rung};
 use qd_core::forge::MergeMethod;
 use qd_team::RunPolicy;
@@ -31,6 +36,8 @@ pub struct FleetPlan {
     pub repositories: Vec<RepositoryPlan>,
     /// How runs work.
     pub runs: RunPolicy,
+    /// Where old rows of the audit trail go, and when.
+    pub audit: AuditPlan,
     /// Our program, if it puts up walls around agents and checks.
     pub launcher: Option<PathBuf>,
     /// The fleet's time zone.
@@ -41,6 +48,22 @@ pub struct FleetPlan {
     pub agent_slots: BTreeMap<String, u32>,
     /// Which agent and model work on what.
     pub rules: Vec<Rule>,
+}
+
+/// Where old rows of the audit trail go, and when.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditPlan {
+    /// The folder of the segments of all chains; `None`: beside each database.
+    pub folder: Option<PathBuf>,
+    /// How long.
+    pub retention: Retention,
+}
+
+impl AuditPlan {
+    /// The folder for the segments of a chain whose database is `database`.
+    pub fn segments(&self, database: &Path) -> PathBuf {
+        self.folder.clone().unwrap_or_else(|| segments_beside(database))
+    }
 }
 
 /// A team.

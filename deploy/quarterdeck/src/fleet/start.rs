@@ -16,7 +16,7 @@ use qd_forge_local::{Imported, LocalForge, LocalForgeError};
 use qd_git::Git;
 use qd_hub::{Hub, HubError};
 use qd_people::{PeopleError, TokenKind};
-use qd_team::{RepositoryOptions, Team, TeamError, TeamOptions, Trains, Uplink};
+use qd_team::{RepositoryOptions, Team, TeamError, TeamOptions, TrailPolicy, Trains, Uplink};
 use qd_types::{InstanceName, PersonId};
 use qd_worktrees::{GitWorktrees, RepositorySpec, WorktreeError};
 use tokio::{sync::Mutex, task::JoinSet};
@@ -27,10 +27,11 @@ use super::{
     live::Live,
     policies,
     rules::{Telling, rules},
+    trail,
 };
 use crate::{
     http::{self, Guard},
-    people::{self, Desk, Roster, pages},
+    people::{self, Desk, Roster, heads, pages},
 };
 
 /// How often the embedded forge looks whether its source check-outs have something new.
@@ -235,6 +236,8 @@ async fn start_bot(
     });
     tasks.spawn(Arc::clone(&telling).follow());
     tasks.spawn(import(Arc::clone(shared), forge.clone()));
+    tasks.spawn(heads::sign(roster.clone(), hub.clone()));
+    tasks.spawn(trail::archive(Arc::clone(shared), roster.clone(), hub.clone()));
     Ok(Bot { hub, console, forge, telling })
 }
 
@@ -296,6 +299,7 @@ pub(super) async fn start_team(
     if let Some(bot) = bot {
         bot.hub.enrol(&team.id, running.surface_key()).await?;
     }
+    running.enrol(bot.map(|bot| bot.hub.surface_key())).await?;
     running.start(uplink).await;
     Ok(running)
 }
@@ -351,6 +355,10 @@ pub(crate) fn options(plan: &FleetPlan, team: &TeamPlan, policies: &Arc<Engine>)
         launcher: plan.launcher.clone(),
         repositories,
         runs: plan.runs.clone(),
+        trail: TrailPolicy {
+            folder: plan.audit.segments(&plan.team_folder(&team.id).join("board.db")),
+            retention: plan.audit.retention,
+        },
         policies: Arc::clone(policies),
     }
 }

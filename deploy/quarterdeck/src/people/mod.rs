@@ -1,6 +1,7 @@
 //! People in a running fleet: the database, who keeps it, the routes and the pages.
 
 pub mod ballots;
+pub mod heads;
 mod host;
 pub mod pages;
 mod roster;

@@ -11,6 +11,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
+use qd_audit::{Actor, Archived, AuditError, Head, Retention};
 use qd_people::{
     By, Connection, PassphraseHash, People, PeopleError, Profile, Proof, Scope, Seed, Seeded, SignedIn,
     State, TokenKind, by_token, find, list,
@@ -22,7 +23,7 @@ use tokio::sync::watch;
 
 use super::host::{CHAIN, Fleet};
 
-const MIGRATIONS: &[Migration] = &[qd_audit::SCHEMA, qd_people::SCHEMA];
+const MIGRATIONS: &[Migration] = &[qd_audit::SCHEMA, qd_people::SCHEMA, qd_audit::WITNESSES];
 
 /// How long to wait for a process that has the file for the moment of a write.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -63,6 +64,34 @@ impl Roster {
     /// Ticks after every change; `None` if another process makes them.
     pub fn changes(&self) -> Option<watch::Receiver<u64>> {
         self.held.as_ref().map(Db::commits)
+    }
+
+    /// Where the chain of people ends.
+    pub async fn head(&self) -> Result<Head, PeopleError> {
+        self.read(|c| qd_audit::head(c).map_err(|error| PeopleError::Host(error.into()))).await
+    }
+
+    /// Moves old rows of the chain to segment files in `folder`, and lets go of those that were kept long enough. Nothing
+    /// happens where another process keeps the file.
+    pub async fn archive(&self, folder: &Path, retention: Retention) -> Result<Archived, AuditError> {
+        match &self.held {
+            Some(db) => qd_audit::archive(db, folder, retention, &Actor::Bot, Timestamp::now()).await,
+            None => Ok(Archived::default()),
+        }
+    }
+
+    /// Where the database lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the trail itself needs written: a signature, an archived segment.
+    pub(super) async fn trail<T, F>(&self, job: F) -> Result<T, PeopleError>
+    where
+        F: FnOnce(&Connection) -> Result<T, AuditError> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.write(|tx| job(tx).map_err(|error| PeopleError::Host(error.into()))).await
     }
 
     async fn read<T, F>(&self, query: F) -> Result<T, PeopleError>

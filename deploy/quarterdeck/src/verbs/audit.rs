@@ -4,10 +4,10 @@
 use std::{
     fs::File,
     io::{BufReader, BufWriter, Write as _},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
-use qd_audit::{AuditError, ChainFile, Countersignature, Of, Report, Signer};
+use qd_audit::{AuditError, ChainFile, Countersignature, Of, Report, Signer, Story};
 use serde_json::json;
 
 use super::Done;
@@ -26,20 +26,18 @@ pub(super) fn audit(common: &Common, verb: AuditVerb) -> Done {
             told(common, &[report.map_err(|error| UserError::from_error(&error))?])
         }
         AuditVerb::Verify { file: None, keys } => {
-            let chains = chains(&state(common)?)?;
+            let chains = chains(common)?;
             told(common, &verify(&chains, &keys)?)
         }
-        AuditVerb::Show { what } => show(common, &chains(&state(common)?)?, &what),
-        AuditVerb::Export { of, out } => export(&chains(&state(common)?)?, of.as_deref(), out.as_deref()),
+        AuditVerb::Show { what } => show(common, &chains(common)?, &what),
+        AuditVerb::Export { of, out } => export(&chains(common)?, of.as_deref(), out.as_deref()),
     }
 }
 
-fn state(common: &Common) -> Result<PathBuf, UserError> {
-    Ok(context::load(&context::sources(common)?)?.state_dir)
-}
-
 /// Every chain below the state folder, of teams that are retired too.
-fn chains(state: &Path) -> Result<Vec<ChainFile>, UserError> {
+fn chains(common: &Common) -> Result<Vec<ChainFile>, UserError> {
+    let loaded = context::load(&context::sources(common)?)?;
+    let (audit, state) = (context::audit(&loaded)?, &loaded.state_dir);
     let mut files = vec![state.join("bot").join("bot.db"), state.join("people.db")];
     if let Ok(teams) = std::fs::read_dir(state.join("instances")) {
         files.extend(teams.filter_map(Result::ok).map(|team| team.path().join("board.db")));
@@ -49,7 +47,8 @@ fn chains(state: &Path) -> Result<Vec<ChainFile>, UserError> {
     for file in files {
         let chain = ChainFile::open(&file);
         let failed = |error: AuditError| UserError::failed(format!("{}: {error}", file.display()));
-        chains.extend(chain.map_err(failed)?);
+        let chain = chain.map_err(failed)?;
+        chains.extend(chain.map(|chain| chain.with_segments(audit.segments(&file))));
     }
     if chains.is_empty() {
         return Err(UserError::failed(format!("no audit chain was begun below {}", state.display())));
@@ -62,15 +61,36 @@ fn of_chain(chain: &ChainFile) -> impl Fn(AuditError) -> UserError {
     move |error| UserError::failed(format!("the chain of {name}: {error}"))
 }
 
+/// Whose signatures count on a chain: by the keys that the caller names; else by those that the signer's own file lists,
+/// which whoever can write the chain need not be able to write; else by those that were enrolled beside the chain.
+fn signers(chain: &ChainFile, chains: &[ChainFile], given: &[Signer]) -> Result<Vec<Signer>, UserError> {
+    fn of<'s>(signers: &'s [Signer], name: &str) -> impl Iterator<Item = &'s Signer> {
+        signers.iter().filter(move |signer| signer.name == name)
+    }
+    let mut known = given.to_vec();
+    for other in chains.iter().filter(|other| other.name() != chain.name()) {
+        if of(given, other.name()).next().is_none() {
+            let listed = other.signers().map_err(of_chain(other))?;
+            known.extend(of(&listed, other.name()).cloned());
+        }
+    }
+    let enrolled = chain.signers().map_err(of_chain(chain))?;
+    let only_here = |signer: &&Signer| of(&known, &signer.name).next().is_none();
+    let only_here: Vec<Signer> = enrolled.iter().filter(only_here).cloned().collect();
+    known.extend(only_here);
+    Ok(known)
+}
+
 /// Verifies each chain, with what the others have signed of it.
-fn verify(chains: &[ChainFile], signers: &[Signer]) -> Result<Vec<Report>, UserError> {
+fn verify(chains: &[ChainFile], given: &[Signer]) -> Result<Vec<Report>, UserError> {
     let mut reports = Vec::new();
     for chain in chains {
         let mut witnesses: Vec<Countersignature> = Vec::new();
         for other in chains.iter().filter(|other| other.name() != chain.name()) {
             witnesses.extend(other.witnessed(chain.name()).map_err(of_chain(other))?);
         }
-        reports.push(chain.verify(signers, &witnesses).map_err(of_chain(chain))?);
+        let signers = signers(chain, chains, given)?;
+        reports.push(chain.verify(&signers, &witnesses).map_err(of_chain(chain))?);
     }
     Ok(reports)
 }
@@ -106,21 +126,20 @@ fn told(common: &Common, reports: &[Report]) -> Done {
 }
 
 fn show(common: &Common, chains: &[ChainFile], what: &Of) -> Done {
-    let mut found = false;
+    let mut told = Vec::new();
     for chain in chains {
-        let rows = chain.select(what).map_err(of_chain(chain))?;
-        if rows.is_empty() {
-            continue;
-        }
-        found = true;
-        if common.json {
-            say::json(&json!({ "chain": chain.name(), "rows": rows }));
-        } else {
-            let text = chain.timeline(&rows).map_err(of_chain(chain))?;
-            say::line(&format!("In the chain of {}:\n\n{}", chain.name(), text.trim_end()));
-        }
+        told.push(chain.tell(what).map_err(of_chain(chain))?);
     }
-    if found { Ok(()) } else { Err(UserError::failed("no audit row is about that")) }
+    let story = Story::of(told);
+    if story.rows.is_empty() {
+        return Err(UserError::failed("no audit row is about that"));
+    }
+    if common.json {
+        say::json(&story);
+    } else {
+        say::line(story.to_string().trim_end());
+    }
+    Ok(())
 }
 
 fn export(chains: &[ChainFile], of: Option<&str>, out: Option<&Path>) -> Done {

@@ -172,6 +172,7 @@ async fn minutes_are_counted_while_an_agent_works_and_end_its_turn() {
     up.interrupt();
     // As if it had worked for almost a minute.
     let settings = qd_store::Settings {
+        instance: "alpha".parse().unwrap(),
         prefix: "A".into(),
         slots: 1,
         repair_rounds: 0,

@@ -127,6 +127,10 @@ fn options(state: &std::path::Path, policies: Arc<Engine>) -> TeamOptions {
             large_lines: 800,
             preserved_days: 14,
         },
+        trail: qd_team::TrailPolicy {
+            folder: state.join("audit"),
+            retention: qd_store::Retention::default(),
+        },
         policies,
     }
 }

@@ -13,7 +13,8 @@ use std::path::Path;
 use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
 use qd_audit::{
-    About, Actor, Entry, Kind, Report, SCHEMA, Signer, append, begin, head, keep, pseudonym, sign, verify,
+    About, Actor, Entry, Kind, Report, SCHEMA, Signer, WITNESSES, append, begin, head, keep, pseudonym, sign,
+    verify,
 };
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -65,6 +66,7 @@ pub fn entry(number: i64) -> Entry {
 pub fn empty() -> Connection {
     let connection = Connection::open_in_memory().unwrap();
     connection.execute_batch(SCHEMA).unwrap();
+    connection.execute_batch(WITNESSES).unwrap();
     begin(&connection, "alpha").unwrap();
     connection
 }

@@ -138,6 +138,7 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
             large_lines: 800,
             preserved_days: 14,
         },
+        audit: crate::fleet::AuditPlan::default(),
         launcher: crate::context::launcher(qd_config::Sandbox::Auto)?,
         zone: jiff::tz::TimeZone::system(),
         agents: BTreeMap::from([(agent.name.clone(), agent)]),
