@@ -234,3 +234,26 @@ fn choice(typed: &str) -> Option<(Ballot, usize, Option<String>)> {
     let reason = Some(rest.trim().to_owned()).filter(|reason| !reason.is_empty());
     Some((word(&letters)?, number, reason))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(typed: &str) -> String {
+        match choice(typed) {
+            Some((word, number, reason)) => format!("{word:?} {number} {}", reason.unwrap_or_default()),
+            None => "nothing".to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_is_typed_names_a_word_and_a_number() {
+        assert_eq!(read("a 1"), "Approve 1 ");
+        assert_eq!(read("1a\n"), "Approve 1 ");
+        assert_eq!(read(" d12  use a   migration "), "Deny 12 use a   migration");
+        assert_eq!(read("d 2 use a migration"), "Deny 2 use a migration");
+        for nothing in ["a", "1", "a 0", "x 1", "approve 1", "a one", "a -1", "1 a"] {
+            assert_eq!(read(nothing), "nothing", "{nothing}");
+        }
+    }
+}
