@@ -21,6 +21,7 @@
     });
     said.hidden = false;
     said.textContent = await answer.text();
+    said.scrollIntoView({ block: "nearest" });
   };
   document.getElementById("command").addEventListener("submit", (event) => {
     event.preventDefault();

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use qd_core::chat::{Button, Channel, Chat, ChatError, Delivered, Message};
+use qd_core::chat::{Button, Channel, Chat, ChatError, Delivered, Message, MessageKey, Reaction};
 use qd_sqlite::{Db, DbError, Migration};
-use rusqlite::params;
+use rusqlite::{OptionalExtension as _, params};
 use tokio::sync::watch;
 
 /// Longest message, in characters: Discord's limit for bots, so that what fits here fits there.
@@ -14,7 +14,8 @@ const MAX_TEXT: usize = 2_000;
 /// Most buttons under a message: one row of Discord's components.
 const MAX_BUTTONS: usize = 5;
 
-const MIGRATIONS: &[Migration] = &["
+const MIGRATIONS: &[Migration] = &[
+    "
 CREATE TABLE messages (
     id INTEGER PRIMARY KEY,
     key TEXT NOT NULL UNIQUE,
@@ -28,7 +29,11 @@ CREATE TABLE messages (
 );
 CREATE INDEX messages_channel ON messages (channel, id);
 CREATE INDEX messages_change ON messages (change);
-"];
+",
+    "
+ALTER TABLE messages ADD COLUMN reactions TEXT NOT NULL DEFAULT '[]';
+",
+];
 
 /// Why the console did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +63,8 @@ pub struct Posted {
     pub text: String,
     /// The buttons under it.
     pub buttons: Vec<Button>,
+    /// The reactions beside them.
+    pub reactions: Vec<Reaction>,
     /// When it was last edited.
     pub edited_at: Timestamp,
     /// How often it was edited.
@@ -95,6 +102,18 @@ impl Console {
         self.db.read(move |c| select(c, "WHERE change > ?1 ORDER BY change LIMIT 500", params![change])).await
     }
 
+    /// The key of a message in a channel.
+    pub(crate) async fn key(&self, channel: Channel, id: i64) -> Result<Option<MessageKey>, ConsoleError> {
+        self.db
+            .read(move |c| {
+                let mut found =
+                    c.prepare_cached("SELECT key FROM messages WHERE id = ?1 AND channel = ?2")?;
+                let key = found.query_row(params![id, channel.as_str()], |row| row.get(0)).optional()?;
+                Ok(key.map(MessageKey))
+            })
+            .await
+    }
+
     /// Ticks when a message was posted or edited.
     pub fn ticks(&self) -> watch::Receiver<u64> {
         self.db.commits()
@@ -106,20 +125,23 @@ fn select(
     filter: &str,
     args: impl rusqlite::Params,
 ) -> Result<Vec<Posted>, ConsoleError> {
-    let sql = format!("SELECT id, channel, text, buttons, edited_at, edits, change FROM messages {filter}");
+    let sql = format!(
+        "SELECT id, channel, text, buttons, edited_at, edits, change, reactions FROM messages {filter}"
+    );
     let mut statement = c.prepare_cached(&sql)?;
     let mut rows = statement.query(args)?;
     let mut messages = Vec::new();
     while let Some(row) = rows.next()? {
         let channel: String = row.get(1)?;
         let channel = Channel::ALL.into_iter().find(|known| known.as_str() == channel);
-        let buttons: String = row.get(3)?;
+        let (buttons, reactions): (String, String) = (row.get(3)?, row.get(7)?);
+        let corrupt = |error: serde_json::Error| ConsoleError::Corrupt(error.to_string());
         messages.push(Posted {
             id: row.get(0)?,
             channel: channel.ok_or_else(|| ConsoleError::Corrupt("its channel is unknown".into()))?,
             text: row.get(2)?,
-            buttons: serde_json::from_str(&buttons)
-                .map_err(|error| ConsoleError::Corrupt(error.to_string()))?,
+            buttons: serde_json::from_str(&buttons).map_err(corrupt)?,
+            reactions: serde_json::from_str(&reactions).map_err(corrupt)?,
             edited_at: Timestamp::from_millisecond(row.get(4)?)
                 .map_err(|error| ConsoleError::Corrupt(error.to_string()))?,
             edits: row.get(5)?,
@@ -142,17 +164,28 @@ impl Chat for Console {
                 message.buttons.len()
             )));
         }
-        let buttons =
-            serde_json::to_string(&message.buttons).map_err(|error| ChatError::Refused(error.to_string()))?;
+        let refused = |error: serde_json::Error| ChatError::Refused(error.to_string());
+        let buttons = serde_json::to_string(&message.buttons).map_err(refused)?;
+        let reactions = serde_json::to_string(&message.reactions).map_err(refused)?;
         let (message, at) = (message.clone(), Timestamp::now());
         let id: Result<i64, DbError> = self
             .db
             .write(move |c| {
+                // The same again is no edit.
+                let same = c
+                    .prepare_cached(
+                        "SELECT id FROM messages WHERE key = ?1 AND text = ?2 AND buttons = ?3 AND reactions = ?4",
+                    )?
+                    .query_row(params![message.key.0, message.text, buttons, reactions], |row| row.get(0))
+                    .optional()?;
+                if let Some(id) = same {
+                    return Ok(id);
+                }
                 Ok(c.prepare_cached(
-                    "INSERT INTO messages (key, channel, text, buttons, posted_at, edited_at, change)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?5, (SELECT coalesce(max(change), 0) + 1 FROM messages))
+                    "INSERT INTO messages (key, channel, text, buttons, reactions, posted_at, edited_at, change)
+                     VALUES (?1, ?2, ?3, ?4, ?6, ?5, ?5, (SELECT coalesce(max(change), 0) + 1 FROM messages))
                      ON CONFLICT (key) DO UPDATE SET text = excluded.text, buttons = excluded.buttons,
-                     edited_at = excluded.edited_at, edits = edits + 1, change = excluded.change
+                     reactions = excluded.reactions, edited_at = excluded.edited_at, edits = edits + 1, change = excluded.change
                      RETURNING id",
                 )?
                 .query_row(
@@ -161,7 +194,8 @@ impl Chat for Console {
                         message.channel.as_str(),
                         message.text,
                         buttons,
-                        at.as_millisecond()
+                        at.as_millisecond(),
+                        reactions
                     ],
                     |row| row.get(0),
                 )?)

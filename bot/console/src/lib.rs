@@ -2,6 +2,7 @@
 
 mod console;
 mod page;
+mod surface;
 pub mod terminal;
 mod text;
 

@@ -14,7 +14,7 @@ use axum::{
 };
 use futures_util::{Stream, stream};
 use maud::{Markup, html};
-use qd_core::chat::{Channel, Commands};
+use qd_core::chat::{Channel, Commands, Reaction};
 use qd_look::{Nav, Shell, parts};
 use qd_types::Person;
 use serde::Deserialize;
@@ -126,11 +126,22 @@ fn message(message: &Posted) -> Markup {
                             button.btn name="text" value=(button.command) { (button.label) }
                         }
                     }
+                    @for reaction in &message.reactions {
+                        form method="post" action="/console/command" {
+                            button.btn.mark name="text" value=(reaction.command) aria-label=(meaning(reaction)) title=(meaning(reaction)) { (reaction.mark) }
+                        }
+                    }
                 }
             }
             p.faint { @if message.edits > 0 { "edited " } (parts::ago(message.edited_at)) }
         }
     }
+}
+
+/// What a reaction does, in words: colours and marks alone say nothing to some.
+fn meaning(reaction: &Reaction) -> String {
+    let verb = reaction.command.split(' ').next().unwrap_or_default();
+    format!("React {} to {verb}", reaction.mark)
 }
 
 async fn events(State(channels): State<Channels>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {

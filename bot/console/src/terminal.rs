@@ -42,5 +42,23 @@ pub async fn run(
 fn block(message: &Posted) -> String {
     let mark = if message.edits > 0 { "~" } else { "" };
     let name = format!("{mark}#{}", message.channel.as_str());
-    text::plain(&message.text).lines().map(|line| format!("{name:<11} | {line}\n")).collect()
+    let mut lines = text::plain(&message.text);
+    if let Some(ways) = ways(message) {
+        lines.push_str(&format!("\n{ways}"));
+    }
+    lines.lines().map(|line| format!("{name:<11} | {line}\n")).collect()
+}
+
+/// What can be typed about a message: its buttons, with the mark of the reaction that does the same.
+fn ways(message: &Posted) -> Option<String> {
+    let ways: Vec<String> = message
+        .buttons
+        .iter()
+        .map(|button| {
+            let mark = message.reactions.iter().find(|reaction| reaction.command == button.command);
+            let mark = mark.map_or_else(String::new, |reaction| format!("{} ", reaction.mark));
+            text::plain(&format!("{mark}{}", button.command))
+        })
+        .collect();
+    (!ways.is_empty()).then(|| ways.join(" · "))
 }

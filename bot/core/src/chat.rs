@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use qd_approvals::confirm::Way;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +59,9 @@ pub struct Message {
     pub text: String,
     /// The buttons under it, empty once decided.
     pub buttons: Vec<Button>,
+    /// The reactions that are seeded beside them, where one is enough to decide.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reactions: Vec<Reaction>,
 }
 
 /// A button: pressing it is typing its command.
@@ -67,6 +71,32 @@ pub struct Button {
     pub label: String,
     /// What it does, in the grammar of `bot/command`: `approve 01K…`.
     pub command: String,
+}
+
+/// A seeded reaction: giving it is typing its command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reaction {
+    /// The mark: ✅.
+    pub mark: String,
+    /// What it does, in the grammar of `bot/command`: `approve 01K…`.
+    pub command: String,
+}
+
+/// How an open card is decided in a channel: by buttons, and where the way is as light as that, by reactions. Where a name
+/// has to be typed out there is no button for a yes: the card says how.
+pub fn ballots(id: &qd_types::ApprovalId, way: Way) -> (Vec<Button>, Vec<Reaction>) {
+    let (approve, deny) = (format!("approve {}", id.key()), format!("deny {}", id.key()));
+    let mut buttons = Vec::new();
+    if way != Way::Typed {
+        buttons.push(Button { label: "Approve".into(), command: approve.clone() });
+    }
+    buttons.push(Button { label: "Deny".into(), command: deny.clone() });
+    let mut reactions = Vec::new();
+    if way == Way::Reaction {
+        reactions.push(Reaction { mark: "✅".into(), command: approve });
+        reactions.push(Reaction { mark: "❌".into(), command: deny });
+    }
+    (buttons, reactions)
 }
 
 /// Where the service keeps a delivered message.

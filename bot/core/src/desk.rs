@@ -1,7 +1,7 @@
 //! The approvals desk: what is asked, voted, merged and pushed, as steps that the store of approvals takes; and what
 //! follows from what it says. The bot executes acts on the forge, so it alone tallies their votes.
 
-use qd_approvals::{AskRefusal, Cast, Outcome, ReopenRefusal, Resumption, Spending, Swept};
+use qd_approvals::{AskRefusal, Cast, Outcome, ReopenRefusal, Resumption, Spending, Swept, confirm};
 use qd_types::{
     Action, ApprovalId, ApprovalState, Ballot, Binding, CommitId, FeatureId, InstanceName, Merge, Person,
     PersonId, RunId, Subject, Vote,
@@ -10,7 +10,7 @@ use qd_wire::v1::{ForgeOutcome, Order};
 
 use crate::{
     answer::{Handled, answer, failed},
-    chat::{Button, Channel, Message, MessageKey},
+    chat::{self, Channel, Message, MessageKey},
     effect::{Asking, Effect, ForgeCall, Save, Step},
     event::Moment,
     forge::{Check, Conclusion, ForgeError, MergeMethod, MergeOrder},
@@ -210,17 +210,16 @@ pub(crate) fn withdraw(state: &FleetState, instance: &InstanceName, run: &RunId)
 /// Shows an approval everywhere it stands.
 fn shown(desk: &Desk) -> Vec<Effect> {
     let approval = desk.approval();
-    let key = approval.id.key();
-    let buttons = if approval.state.is_open() {
-        vec![
-            Button { label: "Approve".into(), command: format!("approve {key}") },
-            Button { label: "Deny".into(), command: format!("deny {key}") },
-        ]
+    let (buttons, reactions) = if approval.state.is_open() {
+        let subject = &approval.subject;
+        chat::ballots(&approval.id, confirm::floor(&subject.action, false, subject.requirement.solo).way)
     } else {
-        Vec::new()
+        Default::default()
     };
-    let card = MessageKey::of_approval(&approval.id);
-    vec![told(desk), put(Channel::Approvals, card, text::approval(desk), buttons)]
+    let key = MessageKey::of_approval(&approval.id);
+    let text = text::approval(desk);
+    let card = Message { channel: Channel::Approvals, key, text, buttons, reactions };
+    vec![told(desk), Effect::Put(card)]
 }
 
 fn told(desk: &Desk) -> Effect {
@@ -231,8 +230,8 @@ fn told(desk: &Desk) -> Effect {
     }
 }
 
-fn put(channel: Channel, key: MessageKey, text: String, buttons: Vec<Button>) -> Effect {
-    Effect::Put(Message { channel, key, text, buttons })
+fn put(channel: Channel, key: MessageKey, text: String) -> Effect {
+    Effect::Put(Message { channel, key, text, buttons: Vec::new(), reactions: Vec::new() })
 }
 
 /// This is how an approval stands. Its instance is told in any case, so that a board no longer says "deciding".
@@ -254,7 +253,7 @@ pub(crate) fn voted(state: &FleetState, approval: &ApprovalId, cast: &Cast) -> H
         Cast::Denied { pause, .. } => {
             if let Some(desk) = state.desk(approval).filter(|_| *pause) {
                 let key = MessageKey(format!("paused:{}", desk.approval().subject.run));
-                effects.push(put(Channel::Alerts, key, text::paused(desk), Vec::new()));
+                effects.push(put(Channel::Alerts, key, text::paused(desk)));
             }
             "Denied.".to_owned()
         }
@@ -291,12 +290,12 @@ pub(crate) fn swept(state: &FleetState, swept: &Swept) -> Vec<Effect> {
         Swept::Escalate(id, roles) => {
             let Some(desk) = state.desk(id) else { return Vec::new() };
             let key = MessageKey(format!("escalation:{}", id.key()));
-            vec![put(Channel::Approvals, key, text::escalation(desk, roles), Vec::new())]
+            vec![put(Channel::Approvals, key, text::escalation(desk, roles))]
         }
         Swept::Unseen(id) => {
             let Some(desk) = state.desk(id) else { return Vec::new() };
             let key = MessageKey(format!("unseen:{}", id.key()));
-            vec![put(Channel::Alerts, key, text::unseen(desk), Vec::new())]
+            vec![put(Channel::Alerts, key, text::unseen(desk))]
         }
         // How it ended stands on its card, and whoever waited is told.
         Swept::Expired(_) | Swept::Lapsed(_) | Swept::Abandoned(_) => Vec::new(),

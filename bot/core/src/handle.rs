@@ -71,6 +71,7 @@ fn feature(state: &mut FleetState, instance: &InstanceName, report: FeatureRepor
             key: MessageKey(format!("feature:{instance}:{}", report.feature)),
             text: text::feature(instance, &report),
             buttons: Vec::new(),
+            reactions: Vec::new(),
         }));
     }
     effects
@@ -93,6 +94,7 @@ fn alert(state: &mut FleetState, instance: &InstanceName, report: Alert, moment:
         key: MessageKey(format!("alert:{instance}:{}:{}", report.key, next.since.as_millisecond())),
         text: text::alert(instance, &next, moment.at),
         buttons: Vec::new(),
+        reactions: Vec::new(),
     };
     vec![Effect::Save(Save::Alert(instance.clone(), report.key, next)), Effect::Put(message)]
 }

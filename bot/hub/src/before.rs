@@ -73,6 +73,7 @@ fn end(turn: &mut Turn<'_>, before: Before) -> Result<(), HubError> {
         key: MessageKey(key.clone()),
         text,
         buttons: Vec::new(),
+        reactions: Vec::new(),
     })];
     let words = card.words.clone();
     let facts = card.facts.clone();

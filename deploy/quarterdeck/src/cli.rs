@@ -1,5 +1,6 @@
 //! The command line.
 
+mod approvals;
 mod audit;
 mod person;
 mod planning;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use qd_board::{Dependency, HitKind, PlanMode, Size, exchange::Format};
 use qd_types::{FeatureId, InstanceName, PersonId, RepositoryName, RunId, Stage};
 
+pub use approvals::{Answer, Approvals, ApprovalsVerb, Ballot, ListFlags, Reopen, Who};
 pub use audit::AuditVerb;
 pub use person::{Person, PersonVerb, UrlFlags};
 pub use planning::{BudgetFlags, ImportFlags, Plan, PlanVerb, ProjectFields, ProjectVerb};
@@ -129,7 +131,7 @@ pub enum Verb {
     /// Let the team go on
     Resume,
     /// What waits for people, and what was decided
-    Approvals,
+    Approvals(Approvals),
     /// Say yes to what is asked
     Approve(Ballot),
     /// Say no to what is asked
@@ -474,22 +476,6 @@ pub enum RunVerb {
         #[arg(long)]
         text: Option<String>,
     },
-}
-
-/// A vote.
-#[derive(Debug, Args)]
-pub struct Ballot {
-    /// A feature like A-1, or the approval's id or its beginning
-    pub id: String,
-    /// As this person
-    #[arg(long = "as", value_name = "NAME")]
-    pub person: Option<PersonId>,
-    /// Why
-    #[arg(long)]
-    pub reason: Option<String>,
-    /// The passphrase is in this file; left out, QUARTERDECK_PASSPHRASE or the terminal is asked
-    #[arg(long, value_name = "FILE")]
-    pub passphrase_file: Option<PathBuf>,
 }
 
 /// What to do with the configuration.

@@ -24,3 +24,9 @@ pub fn json(value: &impl serde::Serialize) {
         Err(error) => problem(&format!("the answer has no JSON: {error}")),
     }
 }
+
+/// Rings the terminal's bell.
+pub fn bell() {
+    let mut out = std::io::stdout();
+    let _gone = write!(out, "\u{7}").and_then(|()| out.flush());
+}

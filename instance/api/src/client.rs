@@ -23,6 +23,9 @@ use crate::Problem;
 /// Largest answer that is read, in bytes.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
+/// What is sent and taken, unless said otherwise.
+const JSON: &str = "application/json";
+
 /// Where the API is.
 #[derive(Debug, Clone)]
 pub enum Target {
@@ -165,7 +168,29 @@ impl Client {
         path: &str,
         body: Vec<u8>,
     ) -> Result<(StatusCode, Bytes), ClientError> {
-        let response = self.open(method, path, body, "application/json").await?;
+        let response = self.open(method, path, body, JSON, JSON).await?;
+        self.whole(response).await
+    }
+
+    /// Posts a form to an absolute path, as a page does, and reads the answer as text.
+    pub async fn form(&mut self, path: &str, fields: &[(&str, &str)]) -> Result<String, ClientError> {
+        let pairs: Vec<String> =
+            fields.iter().map(|(name, value)| format!("{}={}", quoted(name), quoted(value))).collect();
+        let body = pairs.join("&").into_bytes();
+        let form = "application/x-www-form-urlencoded";
+        let response = self.open(Method::POST, path, body, "text/plain", form).await?;
+        let (status, bytes) = self.whole(response).await?;
+        let text = String::from_utf8_lossy(&bytes).trim().to_owned();
+        if status.is_success() {
+            return Ok(text);
+        }
+        let detail = if text.is_empty() { format!("{path} answered {status}") } else { text };
+        let problem = Problem { kind: "internal".into(), status: status.as_u16(), detail, hint: None };
+        Err(ClientError::Problem { problem })
+    }
+
+    /// Reads the whole answer.
+    async fn whole(&self, response: Response<Incoming>) -> Result<(StatusCode, Bytes), ClientError> {
         let status = response.status();
         let broken = self.broken();
         let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(broken)?;
@@ -175,7 +200,7 @@ impl Client {
     /// Opens a stream: the answer's body is read by the caller.
     pub async fn stream(&mut self, path: &str) -> Result<Response<Incoming>, ClientError> {
         let path = self.at(path);
-        self.open(Method::GET, &path, Vec::new(), "text/event-stream").await
+        self.open(Method::GET, &path, Vec::new(), "text/event-stream", JSON).await
     }
 
     async fn open(
@@ -184,13 +209,14 @@ impl Client {
         path: &str,
         body: Vec<u8>,
         accept: &str,
+        content: &str,
     ) -> Result<Response<Incoming>, ClientError> {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header(header::HOST, "localhost")
             .header(header::ACCEPT, accept)
-            .header(header::CONTENT_TYPE, "application/json");
+            .header(header::CONTENT_TYPE, content);
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
@@ -249,4 +275,9 @@ impl Client {
 
 fn decoded<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ClientError> {
     serde_json::from_slice(bytes).map_err(ClientError::Unreadable)
+}
+
+/// A text as a part of a form.
+fn quoted(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }

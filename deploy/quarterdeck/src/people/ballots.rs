@@ -1,5 +1,5 @@
 //! Votes that are typed as commands. Chat's commands carry a person, and not whether they proved who they are: what
-//! decides an approval is stopped here.
+//! decides an approval, or opens one again, is stopped here.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ const MOST_BYTES: usize = 64 * 1024;
 
 /// Whether a command decides something.
 fn decides(text: &str) -> bool {
-    matches!(parse(text), Ok(Command::Approve { .. } | Command::Deny { .. }))
+    matches!(parse(text), Ok(Command::Approve { .. } | Command::Deny { .. } | Command::Reopen { .. }))
 }
 
 /// Commands of a terminal that nobody gave a passphrase in.

@@ -1,5 +1,6 @@
 //! One module per verb or family of verbs. Each says what it did, or what is wrong and the way out.
 
+mod approvals;
 mod audit;
 mod config;
 mod confine;
@@ -20,13 +21,13 @@ mod roster;
 mod run;
 mod search;
 mod up;
-mod vote;
 
 use std::process::ExitCode;
 
 use clap::CommandFactory as _;
 use hyper::Method;
 use qd_api::{Client, ClientError, Problem, Target};
+use qd_types::Ballot;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -71,9 +72,9 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, UserError> {
         Verb::Import(flags) => exchange::import(&common, flags).await?,
         Verb::Pause { reason } => operation::pause(&common, reason).await?,
         Verb::Resume => operation::resume(&common).await?,
-        Verb::Approvals => vote::list(&common).await?,
-        Verb::Approve(ballot) => vote::vote(&common, ballot, qd_types::Ballot::Approve).await?,
-        Verb::Deny(ballot) => vote::vote(&common, ballot, qd_types::Ballot::Deny).await?,
+        Verb::Approvals(verb) => approvals::approvals(&common, verb).await?,
+        Verb::Approve(ballot) => approvals::vote(&common, ballot, Ballot::Approve).await?,
+        Verb::Deny(ballot) => approvals::vote(&common, ballot, Ballot::Deny).await?,
         Verb::Audit(verb) => audit::audit(&common, verb)?,
         Verb::Config(verb) => config::config(&common, verb).await?,
         Verb::Policy(verb) => return policy::policy(&common, verb).await,

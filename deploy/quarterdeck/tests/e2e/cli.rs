@@ -87,7 +87,7 @@ async fn a_feature_is_carried_by_verbs_alone() {
     assert!(followed.contains("# Feature A-1: Say hello"), "{followed}");
     let again = refusal(&project, &["approve", "A-1"]);
     assert_eq!(again.0, 1);
-    assert!(again.1.starts_with("quarterdeck: A-1 is decided: approved by ines, merged as "), "{}", again.1);
+    assert!(again.1.starts_with("quarterdeck: A-1 is decided: Approved by ines, merged as "), "{}", again.1);
     assert!(project.ok(&["audit", "verify"]).contains("bot"), "the trail of what was asked, voted and done");
     let trail: serde_json::Value =
         serde_json::from_str(&project.ok(&["--json", "audit", "show", "A-1.1"])).unwrap();

@@ -284,7 +284,7 @@ async fn a_workflow_leaves_the_team_only_after_people_saw_it() {
     approve(&mut client, "A-1").await;
     until(&mut client, "A-1", finished).await;
     assert_eq!(main_holds(&project, ".github/workflows/ci.yml"), "on: push");
-    let listed = project.ok(&["approvals"]);
+    let listed = project.ok(&["approvals", "--all"]);
     assert!(listed.contains("Approved by ines. Pushed."), "{listed}");
 }
 

@@ -12,6 +12,7 @@
 )]
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
+mod approvals;
 mod audit;
 mod browser;
 mod cli;

@@ -69,7 +69,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("bot/discord", &["bot/core"]),
     ("bot/github", &["bot/core"]),
-    ("bot/console", &["bot/core", "instance/look", "instance/sqlite"]),
+    // It is a surface for the cards of approvals.
+    ("bot/console", &["bot/core", "instance/look", "instance/sqlite", "policies/approvals"]),
     ("bot/forge-local", &["bot/core", "instance/git", "instance/sqlite"]),
     ("bot/web", &["bot/core", "instance/look"]),
     ("bot/testkit", &["bot/core"]),
