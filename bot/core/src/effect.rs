@@ -1,7 +1,7 @@
 //! What follows from an event, as data. The hub writes all effects of one event in one transaction, then carries
 //! them out; those that go outside are rows with a key before they are calls.
 
-use qd_approvals::Outcome;
+use qd_approvals::{Outcome, Terms};
 use qd_types::{ApprovalId, CommitId, FeatureId, InstanceName, PersonId, RepositoryName, Subject, Vote};
 use qd_wire::v1::{FeatureReport, Order, SignedVote};
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,8 @@ pub enum Save {
 pub struct Asking {
     /// Everything that it binds.
     pub subject: Subject,
+    /// By which terms it is decided: the policy's.
+    pub terms: Terms,
     /// The agent's words.
     pub words: Option<String>,
     /// The forge request that waits for the decision.

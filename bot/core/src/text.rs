@@ -62,11 +62,13 @@ pub fn approval(desk: &Desk) -> String {
     match approval.state {
         ApprovalState::Requested => {
             let mut text = format!(
-                "**{title}** {place}\n{}\nDecide: {}. {} of {} so far.\nDigest {}",
+                "**{title}** {place}\n{}\nDecide{}: {}. {} of {} so far. {}\nDigest {}",
                 desk.filed.facts,
+                until(desk),
                 subject.requirement.describe(),
                 tally.approved.len(),
                 tally.needed,
+                desk.standing.confirm.how(),
                 approval.digest.short(),
             );
             if let Some(words) = &desk.standing.words {
@@ -87,6 +89,12 @@ pub fn approval(desk: &Desk) -> String {
             format!("✘ {title} {place}: {}", inert(&ended(desk).unwrap_or_default(), QUOTE))
         }
     }
+}
+
+/// Until when people have to decide, once that is known.
+fn until(desk: &Desk) -> String {
+    let until = desk.standing.decide_until;
+    until.map_or_else(String::new, |until| format!(" until {}", until.strftime("%Y-%m-%d %H:%M UTC")))
 }
 
 /// How an approval ended, as a sentence; `None` while it has not.

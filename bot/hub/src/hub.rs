@@ -129,6 +129,15 @@ impl Hub {
         Arc::clone(&self.inner.state.lock().await.keeper)
     }
 
+    /// One transaction in which events are handled.
+    pub(crate) async fn within<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Turn<'_>) -> Result<T, HubError> + Send + 'static,
+    ) -> Result<T, HubError> {
+        let mut state = self.inner.state.lock().await;
+        self.turn(&mut state, job).await
+    }
+
     /// One transaction: all of it, or nothing, in memory as on disk.
     async fn turn<T: Send + 'static>(
         &self,
@@ -260,8 +269,7 @@ impl Hub {
         event: Event,
         also: impl FnOnce(&Connection) -> Result<(), HubError> + Send + 'static,
     ) -> Result<Option<String>, HubError> {
-        let mut state = self.inner.state.lock().await;
-        self.turn(&mut state, move |turn| {
+        self.within(move |turn| {
             also(turn.c)?;
             turn.happens(event)
         })

@@ -164,6 +164,7 @@ fn ask_of(asking: &Asking) -> Ask {
         words: asking.words.clone(),
         places: vec![place()],
         waiter: Some(asking.request.clone()).filter(|request| !request.is_empty()),
+        terms: asking.terms.clone(),
         fresh: ulid::Ulid::generate(),
     }
 }
@@ -207,10 +208,16 @@ pub(crate) fn standing(
 ) -> Result<Standing, HubError> {
     let record = approvals.show(id)?;
     trail::state(c, approvals, &record, now)?;
-    Ok(Standing { approval: record.approval, words: record.words, reason: record.reason })
+    Ok(Standing {
+        approval: record.approval,
+        words: record.words,
+        reason: record.reason,
+        confirm: record.confirm,
+        decide_until: record.decide_until,
+    })
 }
 
-fn stands(
+pub(crate) fn stands(
     c: &Connection,
     approvals: &Approvals<'_>,
     id: &ApprovalId,

@@ -3,7 +3,7 @@
 use qd_sqlite::{Migration, outbox};
 
 /// All versions, oldest first.
-pub(crate) const MIGRATIONS: &[Migration] = &[V1, outbox::SCHEMA, qd_approvals::SCHEMA, qd_audit::SCHEMA, V5];
+pub(crate) const MIGRATIONS: &[Migration] = &[V1, outbox::SCHEMA, qd_approvals::SCHEMA, qd_audit::SCHEMA, V5, qd_approvals::SCHEMA_TERMS];
 
 const V1: &str = "
 CREATE TABLE features (
