@@ -14,7 +14,7 @@ use axum::{
 };
 use futures_util::{Stream, stream};
 use maud::{Markup, html};
-use qd_core::chat::{Channel, Commands};
+use qd_core::chat::{Channel, Commands, Given, Proof};
 use qd_look::{Nav, Shell, parts};
 use qd_types::Person;
 use serde::Deserialize;
@@ -150,10 +150,13 @@ struct Typed {
 async fn command(
     State(channels): State<Channels>,
     Extension(person): Extension<Person>,
+    proof: Option<Extension<Proof>>,
     headers: axum::http::HeaderMap,
     Form(Typed { text }): Form<Typed>,
 ) -> Response {
-    let said = channels.commands.command(&person, "console", &text).await;
+    // Who did not come through a door that asks is not proven.
+    let Extension(proof) = proof.unwrap_or(Extension(Proof::Socket));
+    let said = channels.commands.command(&person, &Given::on_console(proof), &text).await;
     let plain = headers.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes() == b"text/plain");
     if plain {
         return text::plain(&said).into_response();

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+pub use qd_approvals::{Proof, confirm::Way};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -96,9 +97,27 @@ pub trait Chat: Send + Sync {
     async fn put(&self, message: &Message) -> Result<Delivered, ChatError>;
 }
 
+/// Where and how somebody gave a command, and how it is known that it is them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// Where: `console`.
+    pub surface: String,
+    /// How the surface knew who it was. What is not proven commands, and does not vote.
+    pub proof: Proof,
+    /// How: by a reaction, or by a button; a typed line is one.
+    pub way: Way,
+}
+
+impl Given {
+    /// On the embedded console, by a button or a line.
+    pub fn on_console(proof: Proof) -> Self {
+        Self { surface: "console".into(), proof, way: Way::Button }
+    }
+}
+
 /// What people type into a channel, or press, comes in here. The hub implements it; an adapter of Chat calls it.
 #[async_trait]
 pub trait Commands: Send + Sync {
     /// Takes one command in the grammar of `bot/command` and answers in a few words, for that person alone.
-    async fn command(&self, from: &qd_types::Person, surface: &str, text: &str) -> String;
+    async fn command(&self, from: &qd_types::Person, given: &Given, text: &str) -> String;
 }

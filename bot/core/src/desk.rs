@@ -10,8 +10,8 @@ use qd_wire::v1::{ForgeOutcome, Order};
 
 use crate::{
     answer::{Handled, answer, failed},
-    chat::{Button, Channel, Message, MessageKey},
-    effect::{Asking, Effect, ForgeCall, Save, Step},
+    chat::{Button, Channel, Given, Message, MessageKey, Way},
+    effect::{Asking, Effect, ForgeCall, Save, Step, Word},
     event::Moment,
     forge::{Check, Conclusion, ForgeError, MergeMethod, MergeOrder},
     state::{Desk, Filed, FleetState, Merging, Rules, Standing},
@@ -210,10 +210,10 @@ fn shown(desk: &Desk) -> Vec<Effect> {
     let approval = desk.approval();
     let key = approval.id.key();
     let buttons = if approval.state.is_open() {
-        vec![
-            Button { label: "Approve".into(), command: format!("approve {key}") },
-            Button { label: "Deny".into(), command: format!("deny {key}") },
-        ]
+        // Where the name has to be typed, a button alone says nothing.
+        let yes = Button { label: "Approve".into(), command: format!("approve {key}") };
+        let no = Button { label: "Deny".into(), command: format!("deny {key}") };
+        Some(yes).filter(|_| !desk.standing.confirm.typed).into_iter().chain([no]).collect()
     } else {
         Vec::new()
     };
@@ -461,22 +461,29 @@ pub(crate) fn finish(approval: &ApprovalId, result: Result<&CommitId, &ForgeErro
     ]
 }
 
+/// A yes or a no, with what belongs to it.
+pub(crate) enum Said {
+    /// Yes; `typed` is what stands for the target's name.
+    Yes { typed: Option<String> },
+    /// No.
+    No { reason: Option<String> },
+}
+
 /// A vote given in chat by `person` on `desk`.
-pub(crate) fn ballot(
-    desk: &Desk,
-    person: &Person,
-    surface: &str,
-    ballot: Ballot,
-    reason: Option<String>,
-    moment: Moment,
-) -> Effect {
-    Effect::Step(Step::Vote(Vote {
+pub(crate) fn ballot(desk: &Desk, person: &Person, given: &Given, said: Said, moment: Moment) -> Effect {
+    let (ballot, reason, typed) = match said {
+        Said::Yes { typed } => (Ballot::Approve, None, typed),
+        Said::No { reason } => (Ballot::Deny, reason, None),
+    };
+    let vote = Vote {
         approval: desk.approval().id.clone(),
         digest: desk.approval().digest.clone(),
         person: person.clone(),
-        surface: surface.to_owned(),
+        surface: given.surface.clone(),
         ballot,
         reason,
         at: moment.at,
-    }))
+    };
+    let way = if typed.is_some() { Way::Typed } else { given.way };
+    Effect::Step(Step::Vote(Word { vote, proof: given.proof.clone(), way, typed }))
 }

@@ -24,7 +24,7 @@ pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
             Report::ForgeRequest(request) => request_from(state, &instance, request).into(),
             Report::Alert(report) => alert(state, &instance, report, moment).into(),
         },
-        Event::Command { person, surface, text } => commands::handle(state, &person, &surface, &text, moment),
+        Event::Command { person, given, text } => commands::handle(state, &person, &given, &text, moment),
         Event::Opened { instance, request, result } => {
             let outcome = match result {
                 Ok(number) => ForgeOutcome::Opened { number },

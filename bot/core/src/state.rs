@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use qd_approvals::Terms;
 use qd_engine::{Branch, Policies, Principal, Refusal, Request, Resource};
 use qd_types::{
-    Action, Approval, ApprovalId, Binding, Confirm, Decision, FeatureId, InstanceName, Person, PersonId, PolicyHash,
-    Requirement, Role, Ruling, Verb,
+    Action, Approval, ApprovalId, Binding, Confirm, Decision, FeatureId, InstanceName, Person, PersonId,
+    PolicyHash, Requirement, Role, Ruling, Verb,
 };
 use qd_wire::v1::{ApprovalCard, FeatureReport};
 use serde::{Deserialize, Serialize};

@@ -71,6 +71,14 @@ pub fn approval(desk: &Desk) -> String {
                 desk.standing.confirm.how(),
                 approval.digest.short(),
             );
+            if desk.standing.confirm.typed {
+                let target = subject.binding.as_ref().map_or("", |binding| &binding.target);
+                text.push_str(&format!(
+                    "\nOn: {0}. Type: approve {1} {0}",
+                    inert(target, QUOTE),
+                    approval.id.key()
+                ));
+            }
             if let Some(words) = &desk.standing.words {
                 text.push_str(&format!("\n> \"{}\" (the agent's words)", inert(words, QUOTE)));
             }

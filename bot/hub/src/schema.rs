@@ -3,7 +3,8 @@
 use qd_sqlite::{Migration, outbox};
 
 /// All versions, oldest first.
-pub(crate) const MIGRATIONS: &[Migration] = &[V1, outbox::SCHEMA, qd_approvals::SCHEMA, qd_audit::SCHEMA, V5, qd_approvals::SCHEMA_TERMS];
+pub(crate) const MIGRATIONS: &[Migration] =
+    &[V1, outbox::SCHEMA, qd_approvals::SCHEMA, qd_audit::SCHEMA, V5, qd_approvals::SCHEMA_TERMS, V7];
 
 const V1: &str = "
 CREATE TABLE features (
@@ -68,4 +69,9 @@ CREATE TABLE surface_keys (
     public BLOB PRIMARY KEY CHECK (length(public) = 32),
     instance TEXT NOT NULL
 ) WITHOUT ROWID;
+";
+
+/// A key that another one of its instance took the place of signs no more.
+const V7: &str = "
+ALTER TABLE surface_keys ADD COLUMN revoked_at INTEGER;
 ";

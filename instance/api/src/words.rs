@@ -6,7 +6,8 @@ use qd_board::{
     exchange::Format,
 };
 use qd_types::{
-    Approval, Ballot, CommitId, Confirm, FeatureId, InstanceName, Line, PersonId, RepositoryName, RunId, Stage, Step,
+    Approval, Ballot, CommitId, Confirm, FeatureId, InstanceName, Line, PersonId, RepositoryName, RunId,
+    Stage, Step,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use qd_types::{
-    Approval, ApprovalId, Confirm, CommitId, FeatureId, Line, PersonId, RepositoryName, RunId, Stage, Verb,
+    Approval, ApprovalId, CommitId, Confirm, FeatureId, Line, PersonId, RepositoryName, RunId, Stage, Verb,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -224,7 +224,6 @@ pub struct ApprovalCard {
     #[schemars(with = "Option<String>")]
     pub decide_until: Option<Timestamp>,
 }
-
 
 /// What a person may want of a board from afar.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -1,7 +1,7 @@
 //! How each kind of action is confirmed, at the least (`approvals.md`, How it is confirmed). Policy may ask for more.
 
-pub use qd_types::{Confirm, Way};
 use qd_types::{Action, Requirement, Role, Subject, Tier};
+pub use qd_types::{Confirm, Way};
 
 use crate::{Directory, Proof, Statement, inert};
 
@@ -60,7 +60,9 @@ pub(crate) fn lack(confirm: Confirm, statement: &Statement, target: &str) -> Opt
         return Some(format!("A yes to this takes {how}."));
     }
     let wrong = confirm.typed && statement.typed.as_deref() != Some(target);
-    wrong.then(|| format!("What was typed is not the name of what this is done to: {}.", inert::plain(target, 80)))
+    wrong.then(|| {
+        format!("What was typed is not the name of what this is done to: {}.", inert::plain(target, 80))
+    })
 }
 
 /// Why what the policies ask for is less than the least, or `None`.

@@ -181,6 +181,17 @@ impl<'c> Approvals<'c> {
         Ok(lapsed)
     }
 
+    /// Everybody whose vote is kept on something undecided, and who may do nothing here: they were disabled or removed
+    /// while nobody looked.
+    pub fn strangers(&self) -> Result<Vec<PersonId>, ApprovalError> {
+        let mut strangers = std::collections::BTreeSet::new();
+        for record in rows::select(self.c, "state = 'requested'", [], self.now)? {
+            let votes = decide::stored(self, record.id())?.into_iter().map(|vote| vote.person);
+            strangers.extend(votes.filter(|person| self.people.person(person, &[]).is_none()));
+        }
+        Ok(strangers.into_iter().collect())
+    }
+
     /// A person was disabled or removed: their votes on what is undecided are gone for good. Returns on what they were.
     pub fn drop_votes(&self, person: &PersonId) -> Result<Vec<ApprovalId>, ApprovalError> {
         let person = self.people.same(person);

@@ -127,10 +127,7 @@ fn record(row: &Row<'_>, now: Elapsed) -> Result<Record, ApprovalError> {
         reason: row.get(6)?,
         reopened_as: later.as_deref().map(id).transpose()?,
         confirm: confirm::confirm(&approval.subject, way),
-        decide_until: row
-            .get::<_, Option<i64>>(20)?
-            .map(|at| time("approval_requests", at))
-            .transpose()?,
+        decide_until: row.get::<_, Option<i64>>(20)?.map(|at| time("approval_requests", at)).transpose()?,
         local_votes: row.get(19)?,
         seq: row.get(0)?,
         asked: row.get(2)?,

@@ -5,7 +5,11 @@
 use async_trait::async_trait;
 use qd_types::ApprovalId;
 
-use crate::{CardSurface, SurfaceError, confirm::{Confirm, Way}, face::Face};
+use crate::{
+    CardSurface, SurfaceError,
+    confirm::{Confirm, Way},
+    face::Face,
+};
 
 /// What a person sees of a card.
 #[derive(Debug, Clone, PartialEq, Eq)]
