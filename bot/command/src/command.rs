@@ -29,6 +29,8 @@ pub enum Command {
     Approve {
         /// To what.
         which: Which,
+        /// The target's name, typed out, where a yes takes that. One space between words.
+        typed: Option<String>,
     },
     /// Say no.
     Deny {
@@ -82,7 +84,8 @@ pub enum Command {
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Approve { which } => write!(f, "approve {which}"),
+            Self::Approve { which, typed: None } => write!(f, "approve {which}"),
+            Self::Approve { which, typed: Some(typed) } => write!(f, "approve {which} {typed}"),
             Self::Deny { which, reason: None } => write!(f, "deny {which}"),
             Self::Deny { which, reason: Some(reason) } => write!(f, "deny {which} {reason}"),
             Self::Reopen { which } => write!(f, "reopen {which}"),

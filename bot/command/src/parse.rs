@@ -6,7 +6,8 @@ use crate::{Command, Which};
 
 /// All commands, a line each.
 pub const HELP: &str = "\
-approve ID                     say yes to what is asked; ID is on the card, or a feature like A-142
+approve ID [NAME]              say yes to what is asked; ID is on the card, or a feature like A-142
+                               NAME is what it is done to, where a card asks for that
 deny ID [reason]               say no
 reopen ID                      ask again for what nobody decided in time
 approvals                      what waits for people
@@ -41,7 +42,11 @@ pub fn parse(text: &str) -> Result<Command, CommandError> {
         "" => no("Say what you want. Type help for all commands."),
         "help" | "?" => Ok(Command::Help),
         "approvals" => Ok(Command::Approvals),
-        "approve" => Ok(Command::Approve { which: only("approve", rest)? }),
+        "approve" => {
+            let (which, typed) = first(rest);
+            let typed = Some(typed.to_owned()).filter(|typed| !typed.is_empty());
+            Ok(Command::Approve { which: self::which("approve", which)?, typed })
+        }
         "reopen" => Ok(Command::Reopen { which: only("reopen", rest)? }),
         "deny" => {
             let (which, reason) = first(rest);
@@ -198,7 +203,7 @@ mod tests {
         insta::assert_snapshot!(check("sing"), @r#"✘ I don't know "sing". Type help for all commands."#);
         insta::assert_snapshot!(check("approve"), @"✘ approve needs an id: the one on the card, or a feature like A-142.");
         insta::assert_snapshot!(check("approve x"), @r#"✘ "x" is neither a feature like A-142 nor at least 6 characters of an approval's id."#);
-        insta::assert_snapshot!(check("approve A-1 now"), @r#"✘ approve takes one id. What does "now" after A-1 mean?"#);
+        insta::assert_snapshot!(check("approve A-1 now"), @"approve A-1 now");
         insta::assert_snapshot!(check("feature mvoe A-1"), @r#"✘ I don't know "feature mvoe". Did you mean move?"#);
         insta::assert_snapshot!(check("feature move A-1 done"), @r#"✘ feature move A-1 takes backlog or ready, not "done"."#);
         insta::assert_snapshot!(check("feature add --raedy x"), @"✘ feature add does not know --raedy. Did you mean --ready?");

@@ -14,7 +14,7 @@ use axum::{
 };
 use futures_util::{Stream, stream};
 use maud::{Markup, html};
-use qd_core::chat::{Channel, Commands, Reaction};
+use qd_core::chat::{Channel, Commands, Given, Proof, Reaction, Way};
 use qd_look::{Nav, Shell, parts};
 use qd_types::Person;
 use serde::Deserialize;
@@ -128,6 +128,7 @@ fn message(message: &Posted) -> Markup {
                     }
                     @for reaction in &message.reactions {
                         form method="post" action="/console/command" {
+                            input type="hidden" name="way" value=(Way::Reaction);
                             button.btn.mark name="text" value=(reaction.command) aria-label=(meaning(reaction)) title=(meaning(reaction)) { (reaction.mark) }
                         }
                     }
@@ -156,15 +157,27 @@ async fn events(State(channels): State<Channels>) -> Sse<impl Stream<Item = Resu
 #[derive(Deserialize)]
 struct Typed {
     text: String,
+    #[serde(default = "by_button")]
+    way: Way,
+}
+
+/// A typed line is as good as a button.
+const fn by_button() -> Way {
+    Way::Button
 }
 
 async fn command(
     State(channels): State<Channels>,
     Extension(person): Extension<Person>,
+    proof: Option<Extension<Proof>>,
     headers: axum::http::HeaderMap,
-    Form(Typed { text }): Form<Typed>,
+    Form(Typed { text, way }): Form<Typed>,
 ) -> Response {
-    let said = channels.commands.command(&person, "console", &text).await;
+    // Who did not come through a door that asks is not proven.
+    let Extension(proof) = proof.unwrap_or(Extension(Proof::Socket));
+    // A page is not a terminal: it gives what a hand gives there, and never more than a button.
+    let given = Given { way: way.min(Way::Button), ..Given::on_console(proof) };
+    let said = channels.commands.command(&person, &given, &text).await;
     let plain = headers.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes() == b"text/plain");
     if plain {
         return text::plain(&said).into_response();

@@ -45,7 +45,7 @@ impl CardSurface for Console {
 
     async fn show(&self, recipient: &str, id: &ApprovalId, face: &Face) -> Result<String, SurfaceError> {
         let channel = channel(recipient)?;
-        let (buttons, reactions) = face.way.map(|way| ballots(id, way)).unwrap_or_default();
+        let (buttons, reactions) = face.confirm.map(|confirm| ballots(id, confirm)).unwrap_or_default();
         let key = MessageKey::of_approval(id);
         let card = Message { channel, key, text: face.markdown(), buttons, reactions };
         Ok(self.put(&card).await.map_err(|error| chat(recipient, error))?.id)

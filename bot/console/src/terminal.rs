@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc};
 
-use qd_core::chat::Commands;
+use qd_core::chat::{Commands, Given, Proof};
 use qd_types::Person;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
@@ -31,7 +31,7 @@ pub async fn run(
             line = lines.next_line() => {
                 let Some(line) = line? else { return Ok(()) };
                 if !line.trim().is_empty() {
-                    let said = commands.command(&person, "console", &line).await;
+                    let said = commands.command(&person, &Given::on_console(Proof::Socket), &line).await;
                     output.write_all(format!("{}\n", text::plain(&said)).as_bytes()).await?;
                 }
             }

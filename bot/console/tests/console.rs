@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use axum::body::Body;
 use qd_approvals::{
     CardSurface,
-    confirm::Way,
+    confirm::{Confirm, Way},
     face::Face,
     testkit::{Scene, Seen, contract},
 };
 use qd_console::{Console, router, terminal};
-use qd_core::chat::{Button, Channel, Chat, ChatError, Commands, Message, MessageKey};
+use qd_core::chat::{Button, Channel, Chat, ChatError, Commands, Given, Message, MessageKey, Proof};
 use qd_types::{Person, Role};
 use tower::ServiceExt as _;
 
@@ -22,8 +22,9 @@ struct Heard(Mutex<Vec<String>>);
 
 #[async_trait]
 impl Commands for Heard {
-    async fn command(&self, from: &Person, surface: &str, text: &str) -> String {
-        self.0.lock().unwrap().push(format!("{} on {surface}: {text}", from.id));
+    async fn command(&self, from: &Person, given: &Given, text: &str) -> String {
+        let Given { surface, proof, .. } = given;
+        self.0.lock().unwrap().push(format!("{} on {surface}, by {proof:?}: {text}", from.id));
         "**Noted** \u{1b}[31m".into()
     }
 }
@@ -74,7 +75,9 @@ async fn a_message_is_inert_on_the_page_and_a_command_comes_from_its_person() {
     let console = Console::open(&dir.path().join("console.db")).unwrap();
     console.put(&message("a", "**Merge** `x` <script>alert(1)</script>\n> quoted")).await.unwrap();
     let heard = Arc::new(Heard::default());
-    let app = router(console, heard.clone(), vec!["alpha".into()]).layer(axum::Extension(ines()));
+    let app = router(console, heard.clone(), vec!["alpha".into()])
+        .layer(axum::Extension(ines()))
+        .layer(axum::Extension(Proof::SignedIn));
     let get = axum::http::Request::get("/console").body(Body::empty()).unwrap();
     let page = body(app.clone().oneshot(get).await.unwrap()).await;
     assert!(page.contains("<b>Merge</b> <code>x</code> &lt;script&gt;"), "{page}");
@@ -86,7 +89,7 @@ async fn a_message_is_inert_on_the_page_and_a_command_comes_from_its_person() {
         .body(Body::from("text=approve+A-1"))
         .unwrap();
     assert_eq!(body(app.oneshot(post).await.unwrap()).await, "Noted [31m");
-    assert_eq!(*heard.0.lock().unwrap(), ["ines on console: approve A-1"]);
+    assert_eq!(*heard.0.lock().unwrap(), ["ines on console, by SignedIn: approve A-1"]);
 }
 
 #[tokio::test]
@@ -175,7 +178,7 @@ fn face(way: Way) -> Face {
         fields: vec![("On", "billing-db".into()), ("Digest", "9be1 40c7 d2aa".into())],
         words: vec![("The agent", "It hangs. @everyone".into())],
         warnings: vec![],
-        way: Some(way),
+        confirm: Some(Confirm { way, typed: way == Way::Typed }),
         ended: None,
     }
 }

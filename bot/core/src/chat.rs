@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use qd_approvals::confirm::Way;
+pub use qd_approvals::{Proof, confirm::Way};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -84,15 +84,15 @@ pub struct Reaction {
 
 /// How an open card is decided in a channel: by buttons, and where the way is as light as that, by reactions. Where a name
 /// has to be typed out there is no button for a yes: the card says how.
-pub fn ballots(id: &qd_types::ApprovalId, way: Way) -> (Vec<Button>, Vec<Reaction>) {
+pub fn ballots(id: &qd_types::ApprovalId, confirm: qd_types::Confirm) -> (Vec<Button>, Vec<Reaction>) {
     let (approve, deny) = (format!("approve {}", id.key()), format!("deny {}", id.key()));
     let mut buttons = Vec::new();
-    if way != Way::Typed {
+    if !confirm.typed {
         buttons.push(Button { label: "Approve".into(), command: approve.clone() });
     }
     buttons.push(Button { label: "Deny".into(), command: deny.clone() });
     let mut reactions = Vec::new();
-    if way == Way::Reaction {
+    if confirm.way == Way::Reaction && !confirm.typed {
         reactions.push(Reaction { mark: "✅".into(), command: approve });
         reactions.push(Reaction { mark: "❌".into(), command: deny });
     }
@@ -126,9 +126,27 @@ pub trait Chat: Send + Sync {
     async fn put(&self, message: &Message) -> Result<Delivered, ChatError>;
 }
 
+/// Where and how somebody gave a command, and how it is known that it is them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// Where: `console`.
+    pub surface: String,
+    /// How the surface knew who it was. What is not proven commands, and does not vote.
+    pub proof: Proof,
+    /// How: by a reaction, or by a button; a typed line is one.
+    pub way: Way,
+}
+
+impl Given {
+    /// On the embedded console, by a button or a line.
+    pub fn on_console(proof: Proof) -> Self {
+        Self { surface: "console".into(), proof, way: Way::Button }
+    }
+}
+
 /// What people type into a channel, or press, comes in here. The hub implements it; an adapter of Chat calls it.
 #[async_trait]
 pub trait Commands: Send + Sync {
     /// Takes one command in the grammar of `bot/command` and answers in a few words, for that person alone.
-    async fn command(&self, from: &qd_types::Person, surface: &str, text: &str) -> String;
+    async fn command(&self, from: &qd_types::Person, given: &Given, text: &str) -> String;
 }

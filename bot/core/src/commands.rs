@@ -1,11 +1,12 @@
 //! Commands that people give in chat. The answer is for them alone; what follows is the same as from any surface.
 
 use qd_command::{Command, Which, parse};
-use qd_types::{ApprovalState, Ballot, FeatureId, InstanceName, Person, Stage};
+use qd_types::{ApprovalState, FeatureId, InstanceName, Person, Stage};
 use qd_wire::v1::{BoardCommand, FeatureReport, Order};
 
 use crate::{
     answer::Handled,
+    chat::Given,
     desk,
     effect::Effect,
     event::Moment,
@@ -20,7 +21,7 @@ const LISTED: usize = 15;
 pub(crate) fn handle(
     state: &mut FleetState,
     person: &Person,
-    surface: &str,
+    given: &Given,
     text: &str,
     moment: Moment,
 ) -> Handled {
@@ -32,9 +33,11 @@ pub(crate) fn handle(
         Command::Help => say(qd_command::HELP),
         Command::Approvals => say(approvals(state)),
         Command::Board { team } => say(board(state, team.as_ref())),
-        Command::Approve { which } => ballot(state, person, surface, &which, Ballot::Approve, None, moment),
+        Command::Approve { which, typed } => {
+            ballot(state, &which, |desk| desk::ballot(desk, person, given, desk::Said::Yes { typed }, moment))
+        }
         Command::Deny { which, reason } => {
-            ballot(state, person, surface, &which, Ballot::Deny, reason, moment)
+            ballot(state, &which, |desk| desk::ballot(desk, person, given, desk::Said::No { reason }, moment))
         }
         Command::Reopen { which } => reopen(state, person, &which),
         Command::FeatureShow { id } => say(match find(state, &id) {
@@ -47,16 +50,18 @@ pub(crate) fn handle(
                 Err(problem) => return say(problem),
             };
             let stage = if ready { Stage::Ready } else { Stage::Backlog };
-            order(state, person, surface, team, BoardCommand::AddFeature { title, stage })
+            order(state, person, &given.surface, team, BoardCommand::AddFeature { title, stage })
         }
         Command::FeatureMove { id, stage } => match find(state, &id) {
             Ok((team, _)) => {
-                order(state, person, surface, team, BoardCommand::MoveFeature { feature: id, stage })
+                order(state, person, &given.surface, team, BoardCommand::MoveFeature { feature: id, stage })
             }
             Err(problem) => say(problem),
         },
         Command::FeatureCancel { id } => match find(state, &id) {
-            Ok((team, _)) => order(state, person, surface, team, BoardCommand::CancelFeature { feature: id }),
+            Ok((team, _)) => {
+                order(state, person, &given.surface, team, BoardCommand::CancelFeature { feature: id })
+            }
             Err(problem) => say(problem),
         },
     }
@@ -126,17 +131,9 @@ fn pick<'a>(state: &'a FleetState, which: &Which) -> Result<&'a Desk, String> {
     }
 }
 
-fn ballot(
-    state: &FleetState,
-    person: &Person,
-    surface: &str,
-    which: &Which,
-    ballot: Ballot,
-    reason: Option<String>,
-    moment: Moment,
-) -> Handled {
+fn ballot(state: &FleetState, which: &Which, said: impl FnOnce(&Desk) -> Effect) -> Handled {
     match pick(state, which) {
-        Ok(found) => vec![desk::ballot(found, person, surface, ballot, reason, moment)].into(),
+        Ok(found) => vec![said(found)].into(),
         Err(problem) => say(problem),
     }
 }

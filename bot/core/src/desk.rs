@@ -1,7 +1,7 @@
 //! The approvals desk: what is asked, voted, merged and pushed, as steps that the store of approvals takes; and what
 //! follows from what it says. The bot executes acts on the forge, so it alone tallies their votes.
 
-use qd_approvals::{AskRefusal, Cast, Outcome, ReopenRefusal, Resumption, Spending, Swept, confirm};
+use qd_approvals::{AskRefusal, Cast, Outcome, ReopenRefusal, Resumption, Spending, Swept, Terms};
 use qd_types::{
     Action, ApprovalId, ApprovalState, Ballot, Binding, CommitId, FeatureId, InstanceName, Merge, Person,
     PersonId, RunId, Subject, Vote,
@@ -10,8 +10,8 @@ use qd_wire::v1::{ForgeOutcome, Order};
 
 use crate::{
     answer::{Handled, answer, failed},
-    chat::{self, Channel, Message, MessageKey},
-    effect::{Asking, Effect, ForgeCall, Save, Step},
+    chat::{self, Channel, Given, Message, MessageKey, Way},
+    effect::{Asking, Effect, ForgeCall, Save, Step, Word},
     event::Moment,
     forge::{Check, Conclusion, ForgeError, MergeMethod, MergeOrder},
     state::{Desk, Filed, FleetState, Merging, Rules, Standing},
@@ -35,19 +35,16 @@ pub(crate) struct Ask {
 }
 
 /// What was asked for before, as the policies of now would have it asked. The error is their no.
-fn bound(rules: &Rules, subject: Subject) -> Result<Subject, String> {
+fn bound(rules: &Rules, subject: Subject) -> Result<(Subject, Terms), String> {
     let asked = rules.asks(&subject.instance, &subject.action)?;
-    Ok(Subject {
-        binding: Some(asked.binding(&subject.action)),
-        requirement: asked.ask.requirement,
-        ..subject
-    })
+    let binding = Some(asked.binding(&subject.action));
+    Ok((Subject { binding, requirement: asked.requirement, ..subject }, asked.terms))
 }
 
 /// As it is about to be done, under the policies of now. What they forbid by now equals nothing that was approved.
 fn rebuild(rules: &Rules, subject: Subject) -> Subject {
     match bound(rules, subject.clone()) {
-        Ok(subject) => subject,
+        Ok((subject, _)) => subject,
         Err(no) => {
             let binding = subject.binding.map(|binding| Binding { policies: no, ..binding });
             Subject { binding, ..subject }
@@ -83,7 +80,7 @@ pub(crate) fn ask(state: &FleetState, ask: Ask) -> Vec<Effect> {
         feature: ask.feature,
         run: ask.run,
         requesters: ask.requesters,
-        requirement: asked.ask.requirement,
+        requirement: asked.requirement,
     };
     // A run asks anew because its change is another one: what was approved before stands no more.
     let mut effects = pushed(state, &subject.instance, &subject.run);
@@ -91,7 +88,7 @@ pub(crate) fn ask(state: &FleetState, ask: Ask) -> Vec<Effect> {
         .filter(|desk| !is_used(desk) && !is_same(&desk.approval().subject, &subject));
     effects.extend(older.map(|desk| call_off(desk, "The change is another one now.")));
     let filed = Filed { facts: ask.facts, feature_title, merging: None };
-    let asking = Asking { subject, words: ask.words, request: ask.request, filed };
+    let asking = Asking { subject, terms: asked.terms, words: ask.words, request: ask.request, filed };
     effects.push(Effect::Step(Step::Ask(Box::new(asking))));
     effects
 }
@@ -126,10 +123,11 @@ pub(crate) fn asked(
 
 /// A person opens an expired request again, as it would be asked now. The error is the policies' no.
 pub(crate) fn reopen(state: &FleetState, by: &Person, desk: &Desk) -> Result<Effect, String> {
-    let subject = bound(&state.rules, desk.approval().subject.clone())?;
+    let (subject, terms) = bound(&state.rules, desk.approval().subject.clone())?;
     let filed = Filed { merging: None, ..desk.filed.clone() };
     // Whoever waited for the old one waits for the new one: the store knows who.
-    let asking = Asking { subject, words: desk.standing.words.clone(), request: String::new(), filed };
+    let words = desk.standing.words.clone();
+    let asking = Asking { subject, terms, words, request: String::new(), filed };
     let (approval, by) = (desk.approval().id.clone(), by.id.clone());
     Ok(Effect::Step(Step::Reopen { approval, by, asking: Box::new(asking) }))
 }
@@ -211,8 +209,7 @@ pub(crate) fn withdraw(state: &FleetState, instance: &InstanceName, run: &RunId)
 fn shown(desk: &Desk) -> Vec<Effect> {
     let approval = desk.approval();
     let (buttons, reactions) = if approval.state.is_open() {
-        let subject = &approval.subject;
-        chat::ballots(&approval.id, confirm::floor(&subject.action, false, subject.requirement.solo).way)
+        chat::ballots(&approval.id, desk.standing.confirm)
     } else {
         Default::default()
     };
@@ -462,22 +459,29 @@ pub(crate) fn finish(approval: &ApprovalId, result: Result<&CommitId, &ForgeErro
     ]
 }
 
+/// A yes or a no, with what belongs to it.
+pub(crate) enum Said {
+    /// Yes; `typed` is what stands for the target's name.
+    Yes { typed: Option<String> },
+    /// No.
+    No { reason: Option<String> },
+}
+
 /// A vote given in chat by `person` on `desk`.
-pub(crate) fn ballot(
-    desk: &Desk,
-    person: &Person,
-    surface: &str,
-    ballot: Ballot,
-    reason: Option<String>,
-    moment: Moment,
-) -> Effect {
-    Effect::Step(Step::Vote(Vote {
+pub(crate) fn ballot(desk: &Desk, person: &Person, given: &Given, said: Said, moment: Moment) -> Effect {
+    let (ballot, reason, typed) = match said {
+        Said::Yes { typed } => (Ballot::Approve, None, typed),
+        Said::No { reason } => (Ballot::Deny, reason, None),
+    };
+    let vote = Vote {
         approval: desk.approval().id.clone(),
         digest: desk.approval().digest.clone(),
         person: person.clone(),
-        surface: surface.to_owned(),
+        surface: given.surface.clone(),
         ballot,
         reason,
         at: moment.at,
-    }))
+    };
+    let way = if typed.is_some() { Way::Typed } else { given.way };
+    Effect::Step(Step::Vote(Word { vote, proof: given.proof.clone(), way, typed }))
 }

@@ -1,7 +1,7 @@
 //! What follows from an event, as data. The hub writes all effects of one event in one transaction, then carries
 //! them out; those that go outside are rows with a key before they are calls.
 
-use qd_approvals::Outcome;
+use qd_approvals::{Outcome, Proof, Terms, confirm::Way};
 use qd_types::{ApprovalId, CommitId, FeatureId, InstanceName, PersonId, RepositoryName, Subject, Vote};
 use qd_wire::v1::{FeatureReport, Order, SignedVote};
 use serde::{Deserialize, Serialize};
@@ -55,12 +55,27 @@ pub enum Save {
 pub struct Asking {
     /// Everything that it binds.
     pub subject: Subject,
+    /// By which terms it is decided: the policy's.
+    pub terms: Terms,
     /// The agent's words.
     pub words: Option<String>,
     /// The forge request that waits for the decision.
     pub request: String,
     /// What is kept beside it.
     pub filed: Filed,
+}
+
+/// What a person said on an approval, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Word {
+    /// The vote.
+    pub vote: Vote,
+    /// How the surface knew who it was.
+    pub proof: Proof,
+    /// How it was given.
+    pub way: Way,
+    /// What was typed out as the target's name.
+    pub typed: Option<String>,
 }
 
 /// A step in an approval's life. The store of approvals decides what becomes of it.
@@ -78,7 +93,7 @@ pub enum Step {
         asking: Box<Asking>,
     },
     /// A person voted in chat: the bot's own key signs it.
-    Vote(Vote),
+    Vote(Word),
     /// A vote that an instance took and signed.
     Cast(SignedVote),
     /// Whoever asked gives it up.

@@ -5,7 +5,7 @@ use qd_approvals::{AskRefusal, Cast, ReopenRefusal, Resumption, Spending, Swept}
 use qd_types::{ApprovalId, CommitId, InstanceName, Person};
 use qd_wire::v1::Report;
 
-use crate::{effect::Asking, forge::ForgeError, state::Standing};
+use crate::{chat::Given, effect::Asking, forge::ForgeError, state::Standing};
 
 /// Time and randomness, given from outside so that the same event gives the same effects.
 #[derive(Debug, Clone, Copy)]
@@ -30,8 +30,8 @@ pub enum Event {
     Command {
         /// Who, with the roles they hold now.
         person: Person,
-        /// Where.
-        surface: String,
+        /// Where and how, and how it is known that it is them.
+        given: Given,
         /// What they typed or pressed.
         text: String,
     },

@@ -26,7 +26,7 @@ pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
             // Nothing is decided about these: whoever keeps the trail signs and keeps them.
             Report::AuditHead(_) | Report::AuditSigned(_) => Vec::new().into(),
         },
-        Event::Command { person, surface, text } => commands::handle(state, &person, &surface, &text, moment),
+        Event::Command { person, given, text } => commands::handle(state, &person, &given, &text, moment),
         Event::Opened { instance, request, result } => {
             let outcome = match result {
                 Ok(number) => ForgeOutcome::Opened { number },

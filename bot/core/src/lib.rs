@@ -12,7 +12,7 @@ pub mod state;
 pub mod text;
 
 pub use answer::Handled;
-pub use effect::{Asking, Effect, ForgeCall, Save, Step};
+pub use effect::{Asking, Effect, ForgeCall, Save, Step, Word};
 pub use event::{Event, Moment};
 pub use handle::handle;
 pub use state::{AlertState, Asked, Desk, Filed, FleetState, Merging, Rules, Standing};

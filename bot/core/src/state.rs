@@ -2,15 +2,14 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use qd_approvals::Terms;
 use qd_engine::{Branch, Policies, Principal, Refusal, Request, Resource};
 use qd_types::{
-    Action, Approval, ApprovalId, Ask, Binding, Decision, FeatureId, InstanceName, Person, PersonId,
-    PolicyHash, Requirement, Role, Ruling, Verb, Way,
+    Action, Approval, ApprovalId, Binding, Confirm, Decision, FeatureId, InstanceName, Person, PersonId,
+    PolicyHash, Requirement, Role, Ruling, Verb,
 };
 use qd_wire::v1::{ApprovalCard, FeatureReport};
 use serde::{Deserialize, Serialize};
-
-use jiff::SignedDuration;
 
 use crate::{forge::MergeMethod, text};
 
@@ -61,8 +60,14 @@ impl Rules {
         let request = Request::new(principal, verb, Resource::Branch(branch));
         let Decision { ruling, policy, hash } = self.policies.decide(&request);
         match ruling {
-            Ruling::Ask(ask) => Ok(Asked { ask, policy, hash }),
-            Ruling::Allow => Ok(Asked { ask: one_person(), policy, hash }),
+            Ruling::Ask(ask) => {
+                let terms = Terms::from(&ask);
+                Ok(Asked { requirement: ask.requirement, terms, policy, hash })
+            }
+            Ruling::Allow => {
+                let (requirement, terms) = (one_person(), Terms::default());
+                Ok(Asked { requirement, terms, policy, hash })
+            }
             Ruling::Deny { reason } => {
                 Err(self.policies.permit(&request).err().map_or(reason, |refusal| refusal.reason))
             }
@@ -77,8 +82,10 @@ impl Rules {
 /// What the policies ask for, and where they say so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
-    /// Who, how many, how, and for how long.
-    pub ask: Ask,
+    /// Who, and how many.
+    pub requirement: Requirement,
+    /// How, and for how long; where the policies say nothing, the rules of the executor do.
+    pub terms: Terms,
     /// The policy, or the rule of the configuration.
     pub policy: String,
     /// Hash of all that decided.
@@ -108,14 +115,8 @@ impl Asked {
 }
 
 /// Nothing reaches a target branch without a person, even where the policies would let it.
-fn one_person() -> Ask {
-    Ask {
-        requirement: Requirement { roles: vec![Role::Owner, Role::Reviewer], count: 1, solo: true },
-        way: Way::Button,
-        decide_by: SignedDuration::from_hours(72),
-        execute_by: SignedDuration::from_hours(24),
-        local_votes: false,
-    }
+fn one_person() -> Requirement {
+    Requirement { roles: vec![Role::Owner, Role::Reviewer], count: 1, solo: true }
 }
 
 /// An approval as its store has it: what the core goes by, and what everybody is shown.
@@ -127,6 +128,10 @@ pub struct Standing {
     pub words: Option<String>,
     /// Why it stands there, in the store's words.
     pub reason: Option<String>,
+    /// How a yes has to be given.
+    pub confirm: Confirm,
+    /// Until when people have to decide, once its card was delivered.
+    pub decide_until: Option<jiff::Timestamp>,
 }
 
 /// What the bot keeps of an approval beside what the store keeps.
@@ -162,6 +167,8 @@ impl Desk {
             facts: self.filed.facts.clone(),
             words: self.standing.words.clone(),
             ended: text::ended(self),
+            confirm: Some(self.standing.confirm),
+            decide_until: self.standing.decide_until,
         }
     }
 }

@@ -62,13 +62,23 @@ pub fn approval(desk: &Desk) -> String {
     match approval.state {
         ApprovalState::Requested => {
             let mut text = format!(
-                "**{title}** {place}\n{}\nDecide: {}. {} of {} so far.\nDigest {}",
+                "**{title}** {place}\n{}\nDecide{}: {}. {} of {} so far. {}\nDigest {}",
                 desk.filed.facts,
+                until(desk),
                 subject.requirement.describe(),
                 tally.approved.len(),
                 tally.needed,
+                desk.standing.confirm.how(),
                 approval.digest.short(),
             );
+            if desk.standing.confirm.typed {
+                let target = subject.binding.as_ref().map_or("", |binding| &binding.target);
+                text.push_str(&format!(
+                    "\nOn: {0}. Type: approve {1} {0}",
+                    inert(target, QUOTE),
+                    approval.id.key()
+                ));
+            }
             if let Some(words) = &desk.standing.words {
                 text.push_str(&format!("\n> \"{}\" (the agent's words)", inert(words, QUOTE)));
             }
@@ -87,6 +97,12 @@ pub fn approval(desk: &Desk) -> String {
             format!("✘ {title} {place}: {}", inert(&ended(desk).unwrap_or_default(), QUOTE))
         }
     }
+}
+
+/// Until when people have to decide, once that is known.
+fn until(desk: &Desk) -> String {
+    let until = desk.standing.decide_until;
+    until.map_or_else(String::new, |until| format!(" until {}", until.strftime("%Y-%m-%d %H:%M UTC")))
 }
 
 /// How an approval ended, as a sentence; `None` while it has not.

@@ -13,14 +13,14 @@ use std::{collections::BTreeMap, sync::Arc};
 use jiff::Timestamp;
 use qd_approvals::{Cast, Resumption, Swept};
 use qd_core::{
-    Asking, Effect, Event, FleetState, ForgeCall, Handled, Moment, Rules, Standing, Step,
-    chat::{Channel, Message},
+    Asking, Effect, Event, FleetState, ForgeCall, Handled, Moment, Rules, Standing, Step, Word,
+    chat::{Channel, Given, Message, Proof, Way},
     handle,
 };
 use qd_engine::{Bundle, Facts, KnownPerson, Policies};
 use qd_types::{
-    Approval, ApprovalId, ApprovalState, Ballot, CommitId, Line, Merge, Person, PolicyRule, Role, Stage,
-    Tally, Vote,
+    Approval, ApprovalId, ApprovalState, Ballot, CommitId, Confirm, Line, Merge, Person, PolicyRule, Role,
+    Stage, Tally, Vote,
 };
 use qd_wire::v1::{Alert, FeatureReport, ForgeAct, ForgeOutcome, ForgeRequest, Order, Report};
 
@@ -75,7 +75,11 @@ impl Fleet {
     }
 
     fn says(&mut self, who: Person, text: &str) -> Handled {
-        self.happens(Event::Command { person: who, surface: "console".into(), text: text.into() })
+        self.happens(Event::Command {
+            person: who,
+            given: Given::on_console(Proof::SignedIn),
+            text: text.into(),
+        })
     }
 
     fn request(&mut self, id: &str, act: ForgeAct) -> Vec<Effect> {
@@ -109,6 +113,8 @@ impl Fleet {
             },
             words: asking.words.clone(),
             reason: None,
+            confirm: Confirm { way: Way::Button, typed: false },
+            decide_until: Some("2026-11-24T12:00:00Z".parse().unwrap()),
         };
         let result = Ok(Box::new(standing.clone()));
         let effects = self.happens(Event::Asked { asking: Box::new(asking), result }).effects;
@@ -193,7 +199,7 @@ fn a_card_says_what_happens_and_quotes_the_agent_inertly() {
     insta::assert_snapshot!(card.text.replace(&digest, "9be1 40c7 d2aa"), @r#"
     **Merge 4444444 into main** (A-1, alpha)
     12 files, +214 −380. Passed on exactly this commit: test.
-    Decide: 1 owner or reviewer, not the requester. 0 of 1 so far.
+    Decide until 2026-11-24 12:00 UTC: 1 owner or reviewer, not the requester. 0 of 1 so far. By button.
     Digest 9be1 40c7 d2aa
     > "Splits it. \*\*now\*\*" (the agent's words)
     "#);
@@ -217,7 +223,12 @@ fn a_word_in_chat_is_a_vote_to_be_signed() {
     let handled = fleet.says(person("ines", Role::Owner), "deny A-1 use a migration");
     let mut wanted = vote(&standing, "ines", Ballot::Deny, Some("use a migration"));
     wanted.at = Timestamp::from_second(36_840).unwrap();
-    assert_eq!((steps(&handled.effects), handled.reply), (vec![&Step::Vote(wanted)], None));
+    let word = Word { vote: wanted, proof: Proof::SignedIn, way: Way::Button, typed: None };
+    assert_eq!((steps(&handled.effects), handled.reply), (vec![&Step::Vote(word)], None));
+    // What stands behind a yes is the name of what it is done to.
+    let handled = fleet.says(person("ines", Role::Owner), "approve A-1 sample main #7");
+    let Some(Step::Vote(word)) = steps(&handled.effects).pop() else { panic!() };
+    assert_eq!((word.way, word.typed.as_deref()), (Way::Typed, Some("sample main #7")));
 }
 
 #[test]

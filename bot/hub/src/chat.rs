@@ -10,12 +10,13 @@ use qd_core::{
     chat::{ChatError, Delivered, Message},
 };
 use qd_types::ApprovalId;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
 use crate::{
     Hub, HubError, json,
-    keeper::{Keeper, place},
+    keeper::{self, place},
     trail,
+    turn::Turn,
 };
 
 struct Due {
@@ -73,21 +74,19 @@ async fn deliver(hub: &Hub, due: Due) -> Result<(), HubError> {
     let Due { key, changed, attempts, message } = due;
     match hub.inner.chat.put(&message).await {
         Ok(delivered) => {
-            let keeper = hub.keeper().await;
-            hub.inner
-                .db
-                .write(move |c| {
-                    if let Some(id) = message.key.approval() {
-                        shown(c, &keeper, &id, &delivered, message.buttons.is_empty())?;
-                    }
-                    // Changed meanwhile: it stays pending and goes out again.
-                    c.prepare_cached(
+            hub.within(move |turn| {
+                if let Some(id) = message.key.approval() {
+                    shown(turn, &id, &delivered, message.buttons.is_empty())?;
+                }
+                // Changed meanwhile: it stays pending and goes out again.
+                turn.c
+                    .prepare_cached(
                         "UPDATE messages SET delivered = ?2, pending = (changed <> ?3 OR message <> ?4) WHERE key = ?1",
                     )?
                     .execute(params![key, delivered.id, changed, json::to_json("messages", &message)?])?;
-                    Ok(())
-                })
-                .await
+                Ok(())
+            })
+            .await
         }
         Err(ChatError::Refused(reason)) => {
             tracing::error!(message = key, reason, "chat refused a message, it is dropped");
@@ -116,21 +115,20 @@ async fn set_attempts(hub: &Hub, key: String, attempts: u32, pending: bool) -> R
         .await
 }
 
-/// A card is delivered: its time begins. One without buttons is closed.
-fn shown(
-    c: &Connection,
-    keeper: &Keeper,
-    id: &ApprovalId,
-    delivered: &Delivered,
-    closed: bool,
-) -> Result<(), HubError> {
-    let (now, place) = (Timestamp::now(), place());
-    let approvals = keeper.at(c, now)?;
-    if approvals.delivered(id, &place, &delivered.id)? {
+/// A card is delivered: its time begins, and from now on it says until when. One without buttons is closed.
+fn shown(turn: &mut Turn<'_>, id: &ApprovalId, delivered: &Delivered, closed: bool) -> Result<(), HubError> {
+    let (c, now, place) = (turn.c, turn.now, place());
+    let approvals = turn.keeper.at(c, now)?;
+    let begins = approvals.delivered(id, &place, &delivered.id)?;
+    if begins {
         trail::card(c, &approvals.show(id)?, &place, &delivered.id, now)?;
     }
     if closed {
         approvals.closed(id, &place)?;
+    }
+    if begins {
+        let stands = keeper::stands(c, &approvals, id, now)?;
+        turn.happens(stands)?;
     }
     Ok(())
 }

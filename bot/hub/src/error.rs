@@ -35,6 +35,15 @@ pub enum HubError {
         /// Which was next.
         expected: u64,
     },
+    /// A key that does not sign any more.
+    #[error(
+        "the key of the team {instance} was withdrawn, or is another team's: remove surface.key from the team's state \
+         folder, and a new one is made when it starts"
+    )]
+    KeyWithdrawn {
+        /// Whose.
+        instance: String,
+    },
 }
 
 impl From<rusqlite::Error> for HubError {

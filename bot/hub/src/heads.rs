@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
-use qd_approvals::SurfaceKey;
+use qd_approvals::{KeyOwner, SurfaceKey};
 use qd_audit::{Actor, Archived, AuditError, Countersignature, Head, Retention};
 use qd_core::Event;
 use qd_sqlite::outbox;
@@ -31,8 +31,10 @@ const LIVING: &str = "audit:head";
 pub(crate) fn begin(c: &Connection, key: &SurfaceKey) -> Result<(), HubError> {
     qd_audit::begin(c, BOT)?;
     qd_audit::enrol(c, BOT, &key.public())?;
-    for (instance, public) in keeper::keys(c)? {
-        qd_audit::enrol(c, instance.as_str(), &public)?;
+    for key in keeper::keys(c)? {
+        if let KeyOwner::Instance(instance) = key.owner {
+            qd_audit::enrol(c, instance.as_str(), &key.public)?;
+        }
     }
     Ok(())
 }
@@ -133,7 +135,10 @@ impl Hub {
         shown: Option<(Head, BTreeSet<InstanceName>)>,
     ) -> Result<(Head, BTreeSet<InstanceName>), HubError> {
         let look = |c: &Connection| {
-            let instances = keeper::keys(c)?.into_iter().map(|(instance, _)| instance);
+            let instances = keeper::keys(c)?.into_iter().filter_map(|key| match key.owner {
+                KeyOwner::Instance(instance) => Some(instance),
+                KeyOwner::Bot => None,
+            });
             Ok::<_, HubError>((qd_audit::head(c)?, instances.collect::<BTreeSet<_>>()))
         };
         let now = self.inner.db.read(look).await?;

@@ -8,14 +8,14 @@ use jiff::Timestamp;
 use qd_approvals::SurfaceKey;
 use qd_core::{
     Event, FleetState, Rules,
-    chat::{Chat, Commands},
+    chat::{Chat, Commands, Given},
     forge::Forge,
 };
 use qd_sqlite::{
     Db,
     outbox::{self, Receipt},
 };
-use qd_types::{InstanceName, Person};
+use qd_types::{InstanceName, Person, PersonId};
 use qd_wire::v1::{Ack, Envelope, Order, Report};
 use rusqlite::Connection;
 use tokio::sync::Mutex;
@@ -74,12 +74,14 @@ impl Hub {
                 keeper::keys(c)
             })
             .await?;
-        let keeper = Arc::new(Keeper::new(&rules, Arc::clone(&key), &keys));
+        let keeper = Arc::new(Keeper::new(&rules, Arc::clone(&key), keys));
         let state = State { fleet: None, rules, keeper, received: HashMap::new() };
         let hub = Self { inner: Arc::new(Inner { db, key, state: Mutex::new(state), forge, chat }) };
         let mut state = hub.inner.state.lock().await;
         hub.turn(&mut state, |turn| {
             before::carry_over(turn)?;
+            // Who was shut out while nothing ran, or whose votes were not ended before a crash.
+            keeper::count_again(turn)?;
             // What the clock ended while nothing ran, and who is to be told of it.
             turn.happens(Event::Tick).map(drop)
         })
@@ -117,22 +119,41 @@ impl Hub {
         self.renew(&mut state).await
     }
 
-    /// Votes that are signed with this key are votes that the instance took.
+    /// A person is shut out: what they voted on and is not decided goes on without them. Returns on what that was, in words.
+    pub async fn drop_votes(&self, person: &PersonId) -> Result<Vec<String>, HubError> {
+        let person = person.clone();
+        self.within(move |turn| keeper::drop_votes(turn, &person)).await
+    }
+
+    /// Votes that are signed with this key are votes that the instance took; what it signed with another one counts no more,
+    /// on nothing that is open.
+    ///
+    /// # Errors
+    /// If the key was withdrawn, or is another instance's.
     pub async fn enrol(&self, instance: &InstanceName, public: [u8; 32]) -> Result<(), HubError> {
         let mut state = self.inner.state.lock().await;
-        let instance = instance.clone();
-        self.inner.db.write(move |c| keeper::enrol(c, &instance, &public)).await?;
+        let (instance, now) = (instance.clone(), Timestamp::now());
+        self.inner.db.write(move |c| keeper::enrol(c, &instance, &public, now)).await?;
         self.renew(&mut state).await
     }
 
     async fn renew(&self, state: &mut State) -> Result<(), HubError> {
         let keys = self.inner.db.read(keeper::keys).await?;
-        state.keeper = Arc::new(Keeper::new(&state.rules, Arc::clone(&self.inner.key), &keys));
-        Ok(())
+        state.keeper = Arc::new(Keeper::new(&state.rules, Arc::clone(&self.inner.key), keys));
+        self.turn(state, keeper::count_again).await
     }
 
     pub(crate) async fn keeper(&self) -> Arc<Keeper> {
         Arc::clone(&self.inner.state.lock().await.keeper)
+    }
+
+    /// One transaction in which events are handled.
+    pub(crate) async fn within<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Turn<'_>) -> Result<T, HubError> + Send + 'static,
+    ) -> Result<T, HubError> {
+        let mut state = self.inner.state.lock().await;
+        self.turn(&mut state, job).await
     }
 
     /// One transaction: all of it, or nothing, in memory as on disk.
@@ -264,8 +285,7 @@ impl Hub {
         event: Event,
         also: impl FnOnce(&Connection) -> Result<(), HubError> + Send + 'static,
     ) -> Result<Option<String>, HubError> {
-        let mut state = self.inner.state.lock().await;
-        self.turn(&mut state, move |turn| {
+        self.within(move |turn| {
             also(turn.c)?;
             turn.happens(event)
         })
@@ -275,9 +295,8 @@ impl Hub {
 
 #[async_trait]
 impl Commands for Hub {
-    async fn command(&self, from: &Person, surface: &str, text: &str) -> String {
-        let event =
-            Event::Command { person: from.clone(), surface: surface.to_owned(), text: text.to_owned() };
+    async fn command(&self, from: &Person, given: &Given, text: &str) -> String {
+        let event = Event::Command { person: from.clone(), given: given.clone(), text: text.to_owned() };
         match self.process(event, |_| Ok(())).await {
             Ok(reply) => reply.unwrap_or_default(),
             Err(error) => {

@@ -1,8 +1,8 @@
 //! Effects to rows, in the transaction of their event; and the state back from rows, at start.
 
 use jiff::Timestamp;
-use qd_approvals::{Approvals, Record};
-use qd_core::{Desk, Effect, FleetState, ForgeCall, Rules, Save, Standing};
+use qd_approvals::Approvals;
+use qd_core::{Desk, Effect, FleetState, ForgeCall, Rules, Save};
 use qd_sqlite::outbox;
 use qd_types::ApprovalId;
 use rusqlite::{Connection, params};
@@ -10,7 +10,7 @@ use rusqlite::{Connection, params};
 use crate::{
     HubError,
     json::{from_json, to_json},
-    keeper::Keeper,
+    keeper::{self, Keeper},
 };
 
 /// Writes an effect.
@@ -101,9 +101,8 @@ pub(crate) fn load(
     while let Some(row) = rows.next()? {
         let id: String = row.get(0)?;
         let id: ApprovalId = id.parse().map_err(|error| HubError::corrupt("desks", error))?;
-        let Record { approval, words, reason, .. } = approvals.show(&id)?;
         let filed = from_json("desks", &row.get::<_, String>(1)?)?;
-        let standing = Standing { approval, words, reason };
+        let standing = keeper::shown(approvals.show(&id)?);
         state.approvals.insert(id.key(), Desk { standing, filed });
     }
     let mut statement = c.prepare("SELECT team, cause, alert FROM alerts")?;

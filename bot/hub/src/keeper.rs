@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use qd_approvals::{
-    Approvals, Ask, Asked, Asker, Cast, Directory, Executor, KeyId, KeyOwner, Known, Place, Probe, Proof,
-    Reopened, SignedVote, Spending, Statement, SurfaceKey, Swept, WHOLE, confirm::Way,
+    Approvals, Ask, Asked, Asker, Cast, Directory, Executor, Key, KeyId, KeyOwner, Known, Place, Probe,
+    Record, Reopened, SignedVote, Spending, Statement, SurfaceKey, Swept, WHOLE,
 };
-use qd_core::{Asking, Event, ForgeCall, Rules, Standing, Step};
-use qd_types::{ApprovalId, Identity, InstanceName, Subject};
-use rusqlite::{Connection, params};
+use qd_core::{Asking, Event, ForgeCall, Rules, Standing, Step, Word};
+use qd_types::{ApprovalId, Identity, InstanceName, PersonId, Subject};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::{HubError, keep, trail};
+use crate::{HubError, keep, trail, turn::Turn};
 
 /// The name of the bot among executors, and of its chain.
 pub(crate) const BOT: &str = "bot";
@@ -31,12 +31,10 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// `instances` are the keys by which instances sign.
-    pub(crate) fn new(rules: &Rules, key: Arc<SurfaceKey>, instances: &[(InstanceName, [u8; 32])]) -> Self {
+    /// `instances` are the keys by which instances sign, or signed.
+    pub(crate) fn new(rules: &Rules, key: Arc<SurfaceKey>, instances: Vec<Key>) -> Self {
         let mut people = Directory::default();
-        for (name, public) in instances {
-            people.add_key(*public, KeyOwner::Instance(name.clone()));
-        }
+        people.keys = instances.into_iter().map(|key| (KeyId::of(&key.public), key)).collect();
         // Last: nobody else owns the bot's key.
         people.add_key(key.public(), KeyOwner::Bot);
         for person in &rules.people {
@@ -82,16 +80,10 @@ impl Keeper {
                 let before = stands(c, &approvals, &approval, now)?;
                 Ok(vec![before, Event::Reopened { asking, result }])
             }
-            Step::Vote(vote) => {
-                let account = Identity { service: "local".into(), account: vote.person.id.to_string() };
-                let statement = Statement {
-                    vote,
-                    identity: account,
-                    proof: Proof::SignedIn,
-                    way: Way::Button,
-                    typed: None,
-                    answer: None,
-                };
+            Step::Vote(word) => {
+                let Word { vote, proof, way, typed } = word;
+                let identity = Identity { service: "local".into(), account: vote.person.id.to_string() };
+                let statement = Statement { vote, identity, proof, way, typed, answer: None };
                 let signed =
                     self.key.sign(&statement).map_err(|error| HubError::corrupt("approval_votes", error))?;
                 cast(c, &approvals, &signed, now)
@@ -169,6 +161,7 @@ fn ask_of(asking: &Asking) -> Ask {
         words: asking.words.clone(),
         places: vec![place()],
         waiter: Some(asking.request.clone()).filter(|request| !request.is_empty()),
+        terms: asking.terms.clone(),
         fresh: ulid::Ulid::generate(),
     }
 }
@@ -212,10 +205,16 @@ pub(crate) fn standing(
 ) -> Result<Standing, HubError> {
     let record = approvals.show(id)?;
     trail::state(c, approvals, &record, now)?;
-    Ok(Standing { approval: record.approval, words: record.words, reason: record.reason })
+    Ok(shown(record))
 }
 
-fn stands(
+/// As the core goes by it.
+pub(crate) fn shown(record: Record) -> Standing {
+    let Record { approval, words, reason, confirm, decide_until, .. } = record;
+    Standing { approval, words, reason, confirm, decide_until }
+}
+
+pub(crate) fn stands(
     c: &Connection,
     approvals: &Approvals<'_>,
     id: &ApprovalId,
@@ -224,22 +223,66 @@ fn stands(
     Ok(Event::Stands(Box::new(standing(c, approvals, id, now)?)))
 }
 
+/// Nothing that shut-out people or withdrawn keys said counts any more: says how everything that is open stands now.
+pub(crate) fn count_again(turn: &mut Turn<'_>) -> Result<(), HubError> {
+    let keeper = turn.keeper;
+    let approvals = keeper.at(turn.c, turn.now)?;
+    for person in approvals.strangers()? {
+        approvals.drop_votes(&person)?;
+    }
+    for record in approvals.live()? {
+        let stands = stands(turn.c, &approvals, record.id(), turn.now)?;
+        turn.happens(stands)?;
+    }
+    Ok(())
+}
+
+/// A person is shut out: their open votes end. Returns on what they were, in words.
+pub(crate) fn drop_votes(turn: &mut Turn<'_>, person: &PersonId) -> Result<Vec<String>, HubError> {
+    let keeper = turn.keeper;
+    let approvals = keeper.at(turn.c, turn.now)?;
+    let mut dropped = Vec::new();
+    for id in approvals.drop_votes(person)? {
+        let title = approvals.show(&id)?.approval.subject.action.title();
+        dropped.push(format!("{title} ({})", id.key()));
+        let stands = stands(turn.c, &approvals, &id, turn.now)?;
+        turn.happens(stands)?;
+    }
+    Ok(dropped)
+}
+
 /// The keys of instances that were enrolled.
-pub(crate) fn keys(c: &Connection) -> Result<Vec<(InstanceName, [u8; 32])>, HubError> {
-    let mut statement = c.prepare_cached("SELECT instance, public FROM surface_keys ORDER BY public")?;
+pub(crate) fn keys(c: &Connection) -> Result<Vec<Key>, HubError> {
+    let sql = "SELECT instance, public, revoked_at IS NOT NULL FROM surface_keys ORDER BY public";
+    let mut statement = c.prepare_cached(sql)?;
     let mut rows = statement.query([])?;
     let mut keys = Vec::new();
     while let Some(row) = rows.next()? {
         let name: String = row.get(0)?;
         let name = name.parse().map_err(|error| HubError::corrupt("surface_keys", error))?;
-        keys.push((name, row.get(1)?));
+        keys.push(Key { public: row.get(1)?, owner: KeyOwner::Instance(name), revoked: row.get(2)? });
     }
     Ok(keys)
 }
 
-/// Keeps the key of an instance.
-pub(crate) fn enrol(c: &Connection, instance: &InstanceName, public: &[u8; 32]) -> Result<(), HubError> {
+/// Keeps the key of an instance; those that it had before sign no more. A key that was withdrawn, or is another
+/// instance's, does not come back.
+pub(crate) fn enrol(
+    c: &Connection,
+    instance: &InstanceName,
+    public: &[u8; 32],
+    now: Timestamp,
+) -> Result<(), HubError> {
     c.prepare_cached("INSERT INTO surface_keys (public, instance) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
         .execute(params![public, instance.as_str()])?;
+    let sql = "SELECT 1 FROM surface_keys WHERE public = ?1 AND instance = ?2 AND revoked_at IS NULL";
+    let holds: Option<i64> =
+        c.prepare_cached(sql)?.query_row(params![public, instance.as_str()], |row| row.get(0)).optional()?;
+    if holds.is_none() {
+        return Err(HubError::KeyWithdrawn { instance: instance.to_string() });
+    }
+    let sql =
+        "UPDATE surface_keys SET revoked_at = ?3 WHERE instance = ?2 AND public <> ?1 AND revoked_at IS NULL";
+    c.prepare_cached(sql)?.execute(params![public, instance.as_str(), now.as_millisecond()])?;
     Ok(qd_audit::enrol(c, instance.as_str(), public)?)
 }

@@ -3,8 +3,16 @@
 use qd_sqlite::{Migration, outbox};
 
 /// All versions, oldest first.
-pub(crate) const MIGRATIONS: &[Migration] =
-    &[V1, outbox::SCHEMA, qd_approvals::SCHEMA, qd_audit::SCHEMA, V5, qd_audit::WITNESSES];
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    V1,
+    outbox::SCHEMA,
+    qd_approvals::SCHEMA,
+    qd_audit::SCHEMA,
+    V5,
+    qd_audit::WITNESSES,
+    qd_approvals::SCHEMA_TERMS,
+    V8,
+];
 
 const V1: &str = "
 CREATE TABLE features (
@@ -69,4 +77,9 @@ CREATE TABLE surface_keys (
     public BLOB PRIMARY KEY CHECK (length(public) = 32),
     instance TEXT NOT NULL
 ) WITHOUT ROWID;
+";
+
+/// A key that another one of its instance took the place of signs no more.
+const V8: &str = "
+ALTER TABLE surface_keys ADD COLUMN revoked_at INTEGER;
 ";

@@ -33,6 +33,8 @@ pub struct Config {
     pub rules: Vec<Rule>,
     /// Who may do what.
     pub policies: Policies,
+    /// How people are asked, where the policies say nothing.
+    pub approvals: Approvals,
     /// How runs work.
     pub runs: Runs,
     /// The audit trail.
@@ -96,6 +98,48 @@ pub struct Policies {
     /// Rules on top of the policies: stricter ones per team, repository, branch and path; less strict ones only with
     /// `loosen = true`.
     pub rules: Vec<PolicyRule>,
+}
+
+/// How people are asked, where the policies say nothing.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Approvals {
+    /// How long a card may be on its way before people are alerted, in minutes, from 1. What nobody could see does not
+    /// expire meanwhile. Default: 15.
+    #[schemars(range(min = 1))]
+    pub deliver_minutes: u32,
+    /// How long people have to decide, in minutes from the first delivered card, where the policy that asks does not say.
+    /// Default: 1440, a day.
+    #[schemars(range(min = 1))]
+    pub decide_minutes: u32,
+    /// How long a grant holds, in minutes, where the policy that asks does not say. Default: 60.
+    #[schemars(range(min = 1))]
+    pub execute_minutes: u32,
+    /// Whether votes that are given on this computer count while an agent runs that no walls can be put around: `refuse`,
+    /// or `allow`. Inside walls an agent reaches nothing that proves who somebody is. Default: `refuse`.
+    pub local_votes_beside_unsandboxed_agents: BesideUnsandboxed,
+}
+
+impl Default for Approvals {
+    fn default() -> Self {
+        Self {
+            deliver_minutes: 15,
+            decide_minutes: 24 * 60,
+            execute_minutes: 60,
+            local_votes_beside_unsandboxed_agents: BesideUnsandboxed::Refuse,
+        }
+    }
+}
+
+/// Local votes beside agents without walls.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BesideUnsandboxed {
+    /// They don't count meanwhile.
+    #[default]
+    Refuse,
+    /// They count.
+    Allow,
 }
 
 /// A team.

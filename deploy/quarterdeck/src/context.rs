@@ -169,6 +169,16 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
         people: config.people.iter().map(|p| Person { id: p.name.clone(), roles: p.roles.clone() }).collect(),
         me,
         policies: PolicyPlan::of(loaded),
+        approvals: qd_approvals::Rules {
+            deliver_within: minutes(config.approvals.deliver_minutes),
+            decide_within: minutes(config.approvals.decide_minutes),
+            execute_within: minutes(config.approvals.execute_minutes),
+            // One process and one person's machine: what a team's own board takes counts here.
+            local_votes: true,
+            exposed: false,
+        },
+        votes_beside_unwalled: config.approvals.local_votes_beside_unsandboxed_agents
+            == qd_config::BesideUnsandboxed::Allow,
         teams: teams.collect(),
         repositories: repositories.collect(),
         runs: qd_team::RunPolicy {

@@ -6,7 +6,8 @@ use qd_board::{
     exchange::Format,
 };
 use qd_types::{
-    Approval, Ballot, CommitId, FeatureId, InstanceName, Line, PersonId, RepositoryName, RunId, Stage, Step,
+    Approval, Ballot, CommitId, Confirm, FeatureId, InstanceName, Line, PersonId, RepositoryName, RunId,
+    Stage, Step,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -199,6 +200,11 @@ pub struct ApprovalView {
     pub words: Option<String>,
     /// How it ended, once it did.
     pub ended: Option<String>,
+    /// How a yes has to be given, if the executor says so.
+    pub confirm: Option<Confirm>,
+    /// Until when people have to decide, once a card was delivered.
+    #[schemars(with = "Option<String>")]
+    pub decide_until: Option<Timestamp>,
     /// A vote given here travels to the executor: "deciding".
     pub deciding: bool,
     /// Why the caller may not decide; `None` if they may, or if it is closed.

@@ -3,8 +3,19 @@
 use qd_sqlite::{Migration, outbox};
 
 /// All versions, oldest first.
-pub(crate) const MIGRATIONS: &[Migration] =
-    &[V1, outbox::SCHEMA, V3, V4, V5, V6, V7, qd_approvals::SCHEMA, qd_audit::SCHEMA, qd_audit::WITNESSES];
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    V1,
+    outbox::SCHEMA,
+    V3,
+    V4,
+    V5,
+    V6,
+    V7,
+    qd_approvals::SCHEMA,
+    qd_audit::SCHEMA,
+    qd_audit::WITNESSES,
+    qd_approvals::SCHEMA_TERMS,
+];
 
 const V1: &str = "
 CREATE TABLE features (

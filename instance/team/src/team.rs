@@ -16,10 +16,10 @@ use qd_api::{
     ApprovalView, CastVote, DiffView, EventView, Problem, RunSummary, RunView, Snooze, TeamView,
     TranscriptEntry, TranscriptPage,
 };
-use qd_approvals::SurfaceKey;
+use qd_approvals::{Proof, SurfaceKey};
 use qd_board::breaker::Breaker;
 use qd_store::{Store, StoreError};
-use qd_types::{FeatureId, InstanceName, Person, RepositoryName, RunId, Verb, Vote};
+use qd_types::{Ballot, FeatureId, InstanceName, Person, RepositoryName, RunId, Verb, Vote};
 use qd_worktrees::Worktrees;
 use tokio::task::JoinSet;
 
@@ -53,8 +53,15 @@ pub struct Caller {
     pub agent: Option<String>,
     /// `board`, `cli`, `console`.
     pub surface: String,
-    /// Whether they proved who they are, by passphrase or on a signed-in page. Without that nobody votes.
-    pub proven: bool,
+    /// How it is known that it is them. Without a passphrase or a signed-in page nobody votes.
+    pub proof: Proof,
+}
+
+impl Caller {
+    /// Whether they proved who they are.
+    pub fn is_proven(&self) -> bool {
+        matches!(self.proof, Proof::Passphrase | Proof::SignedIn)
+    }
 }
 
 /// Why a team does not start.
@@ -434,7 +441,7 @@ impl Team {
     /// Sends a person's word to the executor. `key` is the unique part of the approval's id.
     pub async fn vote(&self, caller: &Caller, key: &str, vote: CastVote) -> Answer<ApprovalView> {
         self.permit(caller, Verb::ApprovalVote)?;
-        if !caller.proven {
+        if !caller.is_proven() {
             return Err(problem::unproven());
         }
         let (reader, now) = (&caller.person.id, Timestamp::now());
@@ -451,7 +458,13 @@ impl Team {
         if vote.digest != approval.digest.as_str() {
             return Err(problem::refused("What is asked has changed since you saw it."));
         }
+        let target = approval.subject.binding.as_ref().map_or("", |binding| &binding.target);
+        let takes_name = vote.ballot == Ballot::Approve && view.confirm.is_some_and(|confirm| confirm.typed);
+        if takes_name && vote.typed.as_deref() != Some(target) {
+            return Err(problem::refused(format!("A yes to this takes its name, typed out: {target}")));
+        }
         let now = Timestamp::now();
+        let given = ballot::Given { proof: caller.proof.clone(), typed: vote.typed, answer: vote.answer };
         let vote = Vote {
             approval: approval.id.clone(),
             digest: approval.digest.clone(),
@@ -461,7 +474,7 @@ impl Team {
             reason: vote.reason.filter(|reason| !reason.trim().is_empty()),
             at: now,
         };
-        let signed = ballot::signed(&self.inner.key, vote.clone())
+        let signed = ballot::signed(&self.inner.key, vote.clone(), given)
             .map_err(|error| problem::refused(format!("The vote can't be signed: {error}.")))?;
         self.store().cast(vote, signed, now).await.map_err(problem::from_store)?;
         let row = self.store().inbox_row(reader, key, now).await.map_err(problem::from_store)?;

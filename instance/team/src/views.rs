@@ -89,6 +89,8 @@ pub(crate) fn approval(row: InboxRow, caller: &Person) -> ApprovalView {
         facts: card.facts,
         words: card.words,
         ended: card.ended,
+        confirm: card.confirm,
+        decide_until: card.decide_until,
         deciding,
         refusal,
         snoozed,

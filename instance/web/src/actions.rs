@@ -287,6 +287,8 @@ pub(crate) struct VoteForm {
     ballot: Ballot,
     #[serde(default)]
     reason: Option<String>,
+    #[serde(default)]
+    typed: Option<String>,
 }
 
 pub(crate) async fn vote(
@@ -296,7 +298,8 @@ pub(crate) async fn vote(
     Form(form): Form<VoteForm>,
 ) -> Answer {
     let here = web.at(&team, &caller)?;
-    let cast = CastVote::new(form.ballot, form.digest, form.reason);
+    let plain = CastVote::new(form.ballot, form.digest, form.reason);
+    let cast = CastVote { typed: form.typed, ..plain };
     here.team.vote(&caller, &form.key, cast).await.map_err(|problem| here.trouble(problem))?;
     Ok(Redirect::to(&here.path(&format!("inbox?id={}", form.key))).into_response())
 }

@@ -172,7 +172,10 @@ fn detail(team: &TeamView, filter: Filter, view: &ApprovalView) -> Markup {
                 }
                 dt { "Facts" } dd { (view.facts) }
                 dt { "Digest" } dd.mono { (approval.digest.short()) }
+                @if !target(view).is_empty() { dt { "On" } dd.mono { (target(view)) } }
                 dt { "Decide" } dd { (subject.requirement.describe()) ". " (standing(view).trim_end_matches('.')) "." }
+                @if let Some(confirm) = view.confirm.filter(|_| approval.state.is_open()) { dt { "How" } dd { (confirm.how()) } }
+                @if let Some(until) = view.decide_until.filter(|_| approval.state.is_open()) { dt { "Until" } dd { (parts::moment(until)) } }
                 @if !votes.is_empty() { dt { "Votes" } dd { (votes.join(", ")) } }
                 dt { "Run" } dd { a.mono href={ "/teams/" (team.name) "/runs/" (subject.run) } { (subject.run) } }
             }
@@ -230,6 +233,11 @@ pub(crate) fn ask(team: &TeamView, view: &ApprovalView) -> Markup {
     }
 }
 
+/// What it is done to: the name that is typed out where an approval takes that.
+fn target(view: &ApprovalView) -> &str {
+    view.approval.subject.binding.as_ref().map_or("", |binding| &binding.target)
+}
+
 fn buttons(team: &TeamView, view: &ApprovalView) -> Markup {
     let approval = &view.approval;
     let action = format!("/teams/{}/do/vote", team.name);
@@ -245,9 +253,23 @@ fn buttons(team: &TeamView, view: &ApprovalView) -> Markup {
             div.acts { button.btn.go disabled { "Approve" } span.soft { (refusal) } }
         } @else {
             div.acts {
-                form method="post" action=(action) {
-                    (hidden)
-                    button #approve .btn.go name="ballot" value="approve" data-key="a" { "Approve " kbd { "a" } }
+                @if view.confirm.is_some_and(|confirm| confirm.typed) {
+                    details {
+                        summary #approve .btn.go data-key="a" { "Approve " kbd { "a" } }
+                        form.stack method="post" action=(action) {
+                            (hidden)
+                            label {
+                                "Type " span.mono { (target(view)) }
+                                input name="typed" required autocomplete="off" spellcheck="false";
+                            }
+                            div.acts { button.btn.go name="ballot" value="approve" { "Approve" } }
+                        }
+                    }
+                } @else {
+                    form method="post" action=(action) {
+                        (hidden)
+                        button #approve .btn.go name="ballot" value="approve" data-key="a" { "Approve " kbd { "a" } }
+                    }
                 }
                 details {
                     summary.btn.no data-key="d" { "Deny with a reason " kbd { "d" } }
@@ -268,6 +290,15 @@ mod tests {
 
     use super::*;
     use crate::sample;
+
+    #[test]
+    fn a_yes_that_takes_the_targets_name_asks_for_it() {
+        let mut view = sample::approval(1);
+        view.confirm = Some(qd_types::Confirm { way: qd_types::Way::Button, typed: false });
+        assert!(!buttons(&sample::team(), &view).into_string().contains("name=\"typed\""));
+        view.confirm = Some(qd_types::Confirm { way: qd_types::Way::Typed, typed: true });
+        assert!(buttons(&sample::team(), &view).into_string().contains("name=\"typed\" required"));
+    }
 
     #[test]
     fn an_inbox_shows_what_it_is_asked_for_and_what_is_put_off_comes_later() {

@@ -106,6 +106,8 @@ pub(crate) fn approval(number: u64) -> ApprovalView {
         facts: "2 files".into(),
         words: None,
         ended: None,
+        confirm: None,
+        decide_until: None,
         deciding: false,
         refusal: None,
         snoozed: None,

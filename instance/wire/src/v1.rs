@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use qd_types::{
-    Approval, ApprovalId, CommitId, FeatureId, Line, PersonId, RepositoryName, RunId, Stage, Verb,
+    Approval, ApprovalId, CommitId, Confirm, FeatureId, Line, PersonId, RepositoryName, RunId, Stage, Verb,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -250,6 +250,13 @@ pub struct ApprovalCard {
     pub words: Option<String>,
     /// How it ended, once it did: "approved by ines, merged as 4f2a91c".
     pub ended: Option<String>,
+    /// How a yes has to be given. A bot of before does not say.
+    #[serde(default)]
+    pub confirm: Option<Confirm>,
+    /// Until when people have to decide, once a card was delivered.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub decide_until: Option<Timestamp>,
 }
 
 /// What a person may want of a board from afar.

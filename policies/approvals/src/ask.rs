@@ -1,6 +1,8 @@
 //! Asking: what is refused before anybody is bothered, and what becomes a request.
 
-use qd_types::{Action, ApprovalId, ApprovalState, Binding, Digest, Subject};
+use std::time::Duration;
+
+use qd_types::{Action, ApprovalId, ApprovalState, Binding, Digest, Subject, Way};
 use rusqlite::params;
 use ulid::Ulid;
 
@@ -22,8 +24,36 @@ pub struct Ask {
     pub places: Vec<Place>,
     /// Who waits for the decision, in the executor's own words: a turn, a tool call.
     pub waiter: Option<String>,
+    /// By which terms it is decided; what it leaves out is the executor's own.
+    pub terms: Terms,
     /// The unique half of its id.
     pub fresh: Ulid,
+}
+
+/// By which terms one request is decided: what the policy that asks says. The default says nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// How a yes has to be given; never less than the least for its action.
+    pub way: Option<Way>,
+    /// How long people have, from the first delivered card.
+    pub decide_within: Option<Duration>,
+    /// How long a grant holds.
+    pub execute_within: Option<Duration>,
+    /// Votes that its instance signed count, also where the executor is not that instance.
+    pub local_votes: bool,
+}
+
+impl From<&qd_types::Ask> for Terms {
+    fn from(ask: &qd_types::Ask) -> Self {
+        // A clock that is before zero is over.
+        let within = |time: jiff::SignedDuration| Some(Duration::try_from(time).unwrap_or_default());
+        Self {
+            way: Some(ask.way),
+            decide_within: within(ask.decide_by),
+            execute_within: within(ask.execute_by),
+            local_votes: ask.local_votes,
+        }
+    }
 }
 
 /// What became of it.
@@ -183,12 +213,13 @@ impl Approvals<'_> {
             *reopens = None;
         }
         let asked = plain.digest().map_err(|error| ApprovalError::corrupt("approval_requests", error))?;
-        let rules = &self.executor.rules;
+        let (rules, terms) = (&self.executor.rules, &ask.terms);
         self.c
             .prepare_cached(
                 "INSERT INTO approval_requests
-                 (id, run, action, target, asked, digest, subject, words, state, requested_at, decide_ms, execute_ms, reopens)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'requested', ?9, ?10, ?11, ?12)",
+                 (id, run, action, target, asked, digest, subject, words, state, requested_at, decide_ms, execute_ms, reopens,
+                  way, local_votes)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'requested', ?9, ?10, ?11, ?12, ?13, ?14)",
             )?
             .execute(params![
                 id.to_string(),
@@ -200,9 +231,11 @@ impl Approvals<'_> {
                 rows::to_json("approval_requests", &ask.subject)?,
                 ask.words.map(|words| words.chars().take(WORDS).collect::<String>()),
                 self.wall.as_millisecond(),
-                millis(rules.decide_within),
-                millis(rules.execute_within),
+                millis(terms.decide_within.unwrap_or(rules.decide_within)),
+                millis(terms.execute_within.unwrap_or(rules.execute_within)),
                 reopens.map(|id| id.to_string()),
+                terms.way.map(Way::as_str),
+                terms.local_votes,
             ])?;
         self.keep_items(&id, &ask.items)?;
         self.keep_places(&id, &ask.places)?;

@@ -104,10 +104,10 @@ impl Approvals<'_> {
         if changed == 1 {
             self.c
                 .prepare_cached(
-                    "UPDATE approval_requests SET decide_from = ?2
+                    "UPDATE approval_requests SET decide_from = ?2, decide_until_at = ?3 + decide_ms
                      WHERE id = ?1 AND decide_from IS NULL AND opened IS NOT NULL AND state = 'requested'",
                 )?
-                .execute(params![id.to_string(), self.now])?;
+                .execute(params![id.to_string(), self.now, self.wall.as_millisecond()])?;
         }
         Ok(changed == 1)
     }

@@ -1,21 +1,9 @@
 //! How each kind of action is confirmed, at the least (`approvals.md`, How it is confirmed). Policy may ask for more.
 
 use qd_types::{Action, Requirement, Role, Subject, Tier};
-use serde::{Deserialize, Serialize};
+pub use qd_types::{Confirm, Way};
 
-use crate::Directory;
-
-/// How a vote was given. Each is stronger than the one before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Way {
-    /// ✅ or ❌ under a message.
-    Reaction,
-    /// A button, an approving review of that head, a line in the terminal.
-    Button,
-    /// A button, and then the target's name typed out.
-    Typed,
-}
+use crate::{Directory, Proof, Statement, inert};
 
 /// The least that an action takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +35,34 @@ pub fn floor(action: &Action, protected: bool, solo: bool) -> Floor {
     };
     floor.requirement.solo = solo;
     floor
+}
+
+/// What a yes takes: the stricter of the least for its action, and of `asked`, the policy's way, if it says one.
+pub fn confirm(subject: &Subject, asked: Option<Way>) -> Confirm {
+    let least = floor(&subject.action, false, subject.requirement.solo).way;
+    let way = asked.map_or(least, |asked| asked.max(least));
+    Confirm { way, typed: Way::Typed == least || Way::Typed == way }
+}
+
+/// Why a yes was not given like that, or `None`. `target` is what would have to be typed.
+pub(crate) fn lack(confirm: Confirm, statement: &Statement, target: &str) -> Option<String> {
+    let proven = matches!(statement.proof, Proof::Passphrase | Proof::SignedIn);
+    if confirm.way == Way::Passphrase && !proven {
+        return Some(
+            "A yes to this takes your passphrase: at a terminal, or on a page that you signed in to.".into(),
+        );
+    }
+    // The passphrase is what the person shows; the surface gives a button, or what was typed.
+    let least = if confirm.typed { Way::Typed } else { confirm.way.min(Way::Button) };
+    if statement.way < least {
+        let typed = "the name of what it is done to, typed out";
+        let how = if confirm.typed { typed } else { "a button, not a reaction" };
+        return Some(format!("A yes to this takes {how}."));
+    }
+    let wrong = confirm.typed && statement.typed.as_deref() != Some(target);
+    wrong.then(|| {
+        format!("What was typed is not the name of what this is done to: {}.", inert::plain(target, 80))
+    })
 }
 
 /// Why what the policies ask for is less than the least, or `None`.

@@ -244,7 +244,9 @@ impl Approvals<'_> {
             return Err(VoteRefusal::NotEligible(reason));
         }
         if vote.ballot == Ballot::Approve {
-            strong(record, statement)?;
+            if let Some(lack) = confirm::lack(record.confirm, statement, record.target()) {
+                return Err(VoteRefusal::TooWeak(lack));
+            }
             if let Action::Question(question) = &asked.subject.action
                 && let Some(problem) = question::unfit(question, statement.answer.as_ref())
             {
@@ -269,7 +271,7 @@ impl Approvals<'_> {
                 if !bots || !theirs {
                     return no(format!("it decides on its own effects, and this is one of {}.", record.id()));
                 }
-                if !self.executor.rules.local_votes {
+                if !self.executor.rules.local_votes && !record.local_votes {
                     return no(
                         "the bot takes votes of an instance only where the policies say `local_votes`."
                             .to_owned(),
@@ -357,27 +359,6 @@ fn proved(statement: &Statement) -> Result<(), VoteRefusal> {
         }
         Proof::Service(_) => no("a local vote takes a passphrase or a signed-in page."),
     }
-}
-
-/// The yes was given in a way that this action takes.
-fn strong(record: &Record, statement: &Statement) -> Result<(), VoteRefusal> {
-    let subject = &record.approval.subject;
-    let least = confirm::floor(&subject.action, false, subject.requirement.solo).way;
-    if statement.way < least {
-        let how = match least {
-            confirm::Way::Typed => "the name of what it is done to, typed out",
-            confirm::Way::Button | confirm::Way::Reaction => "a button, not a reaction",
-        };
-        return Err(VoteRefusal::TooWeak(format!("A yes to this takes {how}.")));
-    }
-    let target = record.target();
-    if least == confirm::Way::Typed && statement.typed.as_deref() != Some(target) {
-        return Err(VoteRefusal::TooWeak(format!(
-            "What was typed is not the name of what this is done to: {}.",
-            inert::plain(target, 80)
-        )));
-    }
-    Ok(())
 }
 
 /// Whether a state means that somebody decided.

@@ -5,7 +5,7 @@ use qd_types::{Action, PersonId};
 
 use crate::{
     Record,
-    confirm::{self, Way},
+    confirm::Confirm,
     inert::{self, Warning},
 };
 
@@ -27,7 +27,7 @@ pub struct Face {
     /// What a reader should know about the names in it.
     pub warnings: Vec<Warning>,
     /// How to say yes; `None` when it is decided.
-    pub way: Option<Way>,
+    pub confirm: Option<Confirm>,
     /// How it ended, once it has.
     pub ended: Option<String>,
 }
@@ -56,6 +56,9 @@ impl Face {
         }
         fields.push(("For", people.join(", ")));
         fields.push(("Decide", subject.requirement.describe()));
+        if let Some(until) = record.decide_until.filter(|_| record.state().is_open()) {
+            fields.push(("Until", until.strftime("%Y-%m-%d %H:%M UTC").to_string()));
+        }
         fields.push(("Digest", record.approval.digest.short()));
         let mut words = Vec::new();
         if let Action::Question(question) = &subject.action {
@@ -71,7 +74,7 @@ impl Face {
             fields,
             words,
             warnings,
-            way: open.then(|| confirm::floor(&subject.action, false, subject.requirement.solo).way),
+            confirm: open.then_some(record.confirm),
             ended: (!open).then(|| {
                 let reason = record.reason.clone().unwrap_or_default();
                 format!("{:?}. {reason}", record.state())
@@ -95,14 +98,7 @@ impl Face {
         lines.extend(
             self.warnings.iter().map(|warning| format!("Careful: {}", one(&warning.to_string(), FIELD))),
         );
-        lines.extend(self.way.map(|way| {
-            let how = match way {
-                Way::Reaction => "✅ or ❌, or a button.",
-                Way::Button => "By button.",
-                Way::Typed => "By button, then the name that stands behind “On”, typed out.",
-            };
-            how.to_owned()
-        }));
+        lines.extend(self.confirm.map(|confirm| confirm.how().to_owned()));
         lines.extend(self.ended.as_ref().map(|ended| one(ended, FIELD)));
         // Last, and apart: what follows a quoted line would be taken for a part of it.
         lines.extend(self.words.iter().map(|(whose, text)| format!("\n{}", words(whose, text))));

@@ -26,7 +26,7 @@ mod sweep;
 pub mod testkit;
 mod vote;
 
-pub use ask::{Ask, AskRefusal, Asked};
+pub use ask::{Ask, AskRefusal, Asked, Terms};
 pub use cards::{Card, CardOrder, Place, Undelivered};
 pub use continuation::{Answer, Resumption};
 pub use decide::{Cast, VoteRefusal};
@@ -38,7 +38,7 @@ pub use keyfile::KeyFileError;
 pub use life::{Approvals, DENIALS_PER_RUN, Executor, OPEN_PER_RUN, Rules};
 pub use reopen::{Asker, ReopenRefusal, Reopened};
 pub use rows::Record;
-pub use schema::SCHEMA;
+pub use schema::{SCHEMA, SCHEMA_TERMS};
 pub use spend::{Authorised, SpendRefusal, Spending, WHOLE, authorise};
 pub use surface::{CardSurface, SurfaceError};
 pub use sweep::Swept;

@@ -22,13 +22,13 @@ pub const DENIALS_PER_RUN: i64 = 5;
 /// What this executor goes by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
-    /// How long people have to decide, from the first delivered card.
+    /// How long people have to decide, from the first delivered card, where a request's own terms say nothing.
     pub decide_within: Duration,
-    /// How long a grant holds.
+    /// How long a grant holds, where a request's own terms say nothing.
     pub execute_within: Duration,
     /// How long a card may be on its way before somebody is alerted.
     pub deliver_within: Duration,
-    /// The bot takes votes that an instance signed, for that instance's own requests.
+    /// The bot takes votes that an instance signed, for that instance's own requests; beside what their terms say.
     pub local_votes: bool,
     /// Agents run now that could reach the state folder and the socket: local votes are refused meanwhile.
     pub exposed: bool,
@@ -179,6 +179,17 @@ impl<'c> Approvals<'c> {
             lapsed.push(record.approval.id);
         }
         Ok(lapsed)
+    }
+
+    /// Everybody whose vote is kept on something undecided, and who may do nothing here: they were disabled or removed
+    /// while nobody looked.
+    pub fn strangers(&self) -> Result<Vec<PersonId>, ApprovalError> {
+        let mut strangers = std::collections::BTreeSet::new();
+        for record in rows::select(self.c, "state = 'requested'", [], self.now)? {
+            let votes = decide::stored(self, record.id())?.into_iter().map(|vote| vote.person);
+            strangers.extend(votes.filter(|person| self.people.person(person, &[]).is_none()));
+        }
+        Ok(strangers.into_iter().collect())
     }
 
     /// A person was disabled or removed: their votes on what is undecided are gone for good. Returns on what they were.

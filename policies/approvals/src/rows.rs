@@ -5,7 +5,11 @@ use qd_types::{Approval, ApprovalId, ApprovalState, RunId};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{ApprovalError, clock::Elapsed};
+use crate::{
+    ApprovalError,
+    clock::Elapsed,
+    confirm::{self, Confirm},
+};
 
 /// An approval as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +26,12 @@ pub struct Record {
     pub reason: Option<String>,
     /// The approval that a person opened in its place.
     pub reopened_as: Option<ApprovalId>,
+    /// How a yes has to be given.
+    pub confirm: Confirm,
+    /// Until when people have to decide, by the wall clock, once a card was delivered.
+    pub decide_until: Option<Timestamp>,
+    /// Votes that its instance signed count.
+    pub local_votes: bool,
     pub(crate) seq: i64,
     pub(crate) asked: String,
     pub(crate) decide_from: Option<Elapsed>,
@@ -67,7 +77,8 @@ impl Record {
 
 const COLUMNS: &str = "seq, id, asked, subject, words, state, reason, requested_at, decided_at, opened, decide_from, \
                        execute_from, decide_ms, execute_ms, escalated, alerted, \
-                       (SELECT id FROM approval_requests AS later WHERE later.reopens = approval_requests.id), digest";
+                       (SELECT id FROM approval_requests AS later WHERE later.reopens = approval_requests.id), digest, \
+                       way, local_votes, decide_until_at";
 
 /// The approvals that a condition picks, in the order in which they were asked for. Their votes are left out.
 pub(crate) fn select(
@@ -97,6 +108,8 @@ fn record(row: &Row<'_>, now: Elapsed) -> Result<Record, ApprovalError> {
         ));
     }
     let later: Option<String> = row.get(16)?;
+    let way: Option<String> = row.get(18)?;
+    let way = way.map(|way| from_word("approval_requests", &way)).transpose()?;
     let approval = Approval {
         id: id(&row.get::<_, String>(1)?)?,
         subject,
@@ -113,6 +126,9 @@ fn record(row: &Row<'_>, now: Elapsed) -> Result<Record, ApprovalError> {
         left_ms: None,
         reason: row.get(6)?,
         reopened_as: later.as_deref().map(id).transpose()?,
+        confirm: confirm::confirm(&approval.subject, way),
+        decide_until: row.get::<_, Option<i64>>(20)?.map(|at| time("approval_requests", at)).transpose()?,
+        local_votes: row.get(19)?,
         seq: row.get(0)?,
         asked: row.get(2)?,
         opened,

@@ -1,4 +1,4 @@
-//! The tables, as one migration of the executor's own database. Their names begin with `approval_`, so that they stand
+//! The tables, as migrations of the executor's own database. Their names begin with `approval_`, so that they stand
 //! beside whatever else it keeps.
 
 use qd_sqlite::Migration;
@@ -97,4 +97,12 @@ CREATE TABLE approval_continuations (
     PRIMARY KEY (approval, waiter)
 ) WITHOUT ROWID;
 CREATE INDEX approval_continuations_due ON approval_continuations (approval) WHERE resumed_at IS NULL;
+";
+
+/// The terms of the policy that asked, beside each request; after [`SCHEMA`]. What was asked before has none of its own.
+/// `decide_until_at` is for people to read; the deadline is `decide_from` and `decide_ms`.
+pub const SCHEMA_TERMS: Migration = "
+ALTER TABLE approval_requests ADD COLUMN way TEXT;
+ALTER TABLE approval_requests ADD COLUMN local_votes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE approval_requests ADD COLUMN decide_until_at INTEGER;
 ";

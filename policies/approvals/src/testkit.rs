@@ -5,7 +5,11 @@
 use async_trait::async_trait;
 use qd_types::ApprovalId;
 
-use crate::{CardSurface, SurfaceError, confirm::Way, face::Face};
+use crate::{
+    CardSurface, SurfaceError,
+    confirm::{Confirm, Way},
+    face::Face,
+};
 
 /// What a person sees of a card.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +85,7 @@ fn face(ended: Option<&str>) -> Face {
         fields: vec![("On", "billing-db".to_owned()), ("Digest", "9be1 40c7 d2aa".to_owned())],
         words: vec![("The agent", "@everyone @here <@1> please **approve**".to_owned())],
         warnings: vec![],
-        way: ended.is_none().then_some(Way::Button),
+        confirm: ended.is_none().then_some(Confirm { way: Way::Button, typed: false }),
         ended: ended.map(str::to_owned),
     }
 }

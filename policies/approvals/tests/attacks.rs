@@ -10,7 +10,9 @@
 mod support;
 
 use insta::assert_snapshot;
-use qd_approvals::{Asker, Authorised, Cast, KeyOwner, Reopened, Swept, inert};
+use qd_approvals::{
+    Ask, Asked, Asker, Authorised, Cast, KeyOwner, Reopened, Swept, Terms, VoteRefusal, confirm::Way, inert,
+};
 use qd_types::{Ballot, Role, Tier};
 use serde_json::json;
 use support::{DAY, World, account, binding, call, person, refused, restart};
@@ -50,7 +52,7 @@ async fn a_replayed_vote() {
     let subject = call("container.remove", Tier::Destroy);
     let id = world.asked(subject).await;
     let mut statement = world.statement(&id, "ines", "discord", Ballot::Approve).await;
-    (statement.way, statement.typed) = (qd_approvals::confirm::Way::Typed, Some("billing-db".into()));
+    (statement.way, statement.typed) = (Way::Typed, Some("billing-db".into()));
     let vote = world.sign(&statement);
     assert!(matches!(world.cast(vote.clone()).await, Cast::Counted(_)));
     // The same again is the same vote, and not a second person.
@@ -65,7 +67,7 @@ async fn a_replayed_vote() {
     assert!(tally.approved.is_empty());
     // And when it is over, it stays over.
     let mut no = world.statement(&id, "mira", "discord", Ballot::Deny).await;
-    no.way = qd_approvals::confirm::Way::Reaction;
+    no.way = Way::Reaction;
     assert!(matches!(world.cast(world.sign(&no)).await, Cast::Denied { pause: false, .. }));
     statement.vote.reason = Some("once more".into());
     assert_snapshot!(world.refusal(world.sign(&statement)).await, @"This is decided already: denied. mira said no.");
@@ -203,7 +205,7 @@ async fn one_person_on_two_surfaces() {
     let id = world.asked(call("container.remove", Tier::Destroy)).await;
     for surface in ["discord", "github", "board"] {
         let mut statement = world.statement(&id, "ines", surface, Ballot::Approve).await;
-        (statement.way, statement.typed) = (qd_approvals::confirm::Way::Typed, Some("billing-db".into()));
+        (statement.way, statement.typed) = (Way::Typed, Some("billing-db".into()));
         match world.cast(world.sign(&statement)).await {
             Cast::Counted(tally) => assert_eq!(tally.approved, [person("ines")], "{surface}"),
             other => panic!("{other:?}"),
@@ -375,7 +377,7 @@ async fn a_yes_without_the_name() {
     let id = world.asked(call("container.remove", Tier::Destroy)).await;
     let mut statement = world.statement(&id, "ines", "discord", Ballot::Approve).await;
     assert_snapshot!(world.refusal(world.sign(&statement)).await, @"A yes to this takes the name of what it is done to, typed out.");
-    (statement.way, statement.typed) = (qd_approvals::confirm::Way::Typed, Some("billing".into()));
+    (statement.way, statement.typed) = (Way::Typed, Some("billing".into()));
     assert_snapshot!(world.refusal(world.sign(&statement)).await, @"What was typed is not the name of what this is done to: billing-db.");
 }
 
@@ -409,4 +411,62 @@ fn names_that_look_like_others() {
     assert_snapshot!(told("bi1ling-db"), @"bi1ling-db: It looks like “billing-db”, and is not.");
     assert_snapshot!(told("ines"), @"ines:");
     assert_snapshot!(told("Zoë Müller 東京"), @"Zoë Müller 東京:");
+}
+
+/// Asks for this by these terms, and delivers the card.
+async fn asked_by(world: &mut World, terms: Terms) -> qd_types::ApprovalId {
+    let ask = Ask { terms, ..world.ask_of(restart()) };
+    let Asked::Opened(id) = world.run(move |a| a.ask(ask)).await else { panic!() };
+    world.deliver(&id).await;
+    id
+}
+
+#[tokio::test]
+async fn a_yes_that_is_lighter_than_the_policy_asks_for() {
+    let mut world = World::new();
+    let id = asked_by(&mut world, Terms { way: Some(Way::Typed), ..Terms::default() }).await;
+    let mut statement = world.statement(&id, "ines", "discord", Ballot::Approve).await;
+    assert_snapshot!(world.refusal(world.sign(&statement)).await, @"A yes to this takes the name of what it is done to, typed out.");
+    (statement.way, statement.typed) = (Way::Typed, Some("billing".into()));
+    assert_snapshot!(world.refusal(world.sign(&statement)).await, @"What was typed is not the name of what this is done to: billing-db.");
+    statement.typed = Some("billing-db".into());
+    assert!(matches!(world.cast(world.sign(&statement)).await, Cast::Granted(_)));
+
+    let mut world = World::new();
+    let id = asked_by(&mut world, Terms { way: Some(Way::Passphrase), ..Terms::default() }).await;
+    let statement = world.statement(&id, "ines", "discord", Ballot::Approve).await;
+    assert_snapshot!(world.refusal(world.sign(&statement)).await, @"A yes to this takes your passphrase: at a terminal, or on a page that you signed in to.");
+    let statement = world.statement(&id, "ines", "board", Ballot::Approve).await;
+    assert!(matches!(world.cast(world.sign(&statement)).await, Cast::Granted(_)));
+
+    // A policy that asks for less than the least changes nothing.
+    let mut world = World::new();
+    let terms = Terms { way: Some(Way::Reaction), ..Terms::default() };
+    let ask = Ask { terms, ..world.ask_of(call("container.remove", Tier::Destroy)) };
+    let Asked::Opened(id) = world.run(move |a| a.ask(ask)).await else { panic!() };
+    world.deliver(&id).await;
+    let statement = world.statement(&id, "ines", "discord", Ballot::Approve).await;
+    assert!(matches!(world.cast(world.sign(&statement)).await, Cast::Refused(VoteRefusal::TooWeak(_))));
+}
+
+#[tokio::test]
+async fn each_request_goes_by_its_own_terms() {
+    let mut world = World::of("bot");
+    let minutes = |minutes: u64| Some(std::time::Duration::from_secs(minutes * 60));
+    let terms = Terms {
+        decide_within: minutes(30),
+        execute_within: minutes(5),
+        local_votes: true,
+        ..Terms::default()
+    };
+    let id = asked_by(&mut world, terms).await;
+    let which = id.clone();
+    let record = world.run(move |a| a.show(&which)).await;
+    assert_eq!(record.decide_until, Some(world.now + jiff::SignedDuration::from_mins(30)));
+    world.restart();
+    world.pass(29);
+    let statement = world.statement(&id, "ines", "board", Ballot::Approve).await;
+    assert!(matches!(world.cast(world.sign(&statement)).await, Cast::Granted(_)), "local votes count here");
+    world.pass(5);
+    assert_eq!(world.run(|a| a.sweep()).await, [Swept::Lapsed(id)]);
 }

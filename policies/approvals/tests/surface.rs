@@ -117,6 +117,7 @@ async fn the_face_of_a_card() {
     Arguments: {"container":"billing-db","replicas":1}
     For: theo
     Decide: 1 owner or operator, not the requester
+    Until: 2026-11-22 12:00 UTC
     Digest: 46b2 5372 815a
     Careful: It holds marks that turn the direction of writing; they are shown as ⟨U+…⟩.
     ✅ or ❌, or a button.
@@ -131,6 +132,7 @@ async fn the_face_of_a_card() {
     Arguments: \{\"container\"\:·\"billing\-db\",\"replicas\"\:·1\}
     For: theo
     Decide: 1 owner or operator, not the requester
+    Until: 2026\-11\-22 12\:·00 UTC
     Digest: 46b2 5372 815a
     Careful: It holds marks that turn the direction of writing; they are shown as ⟨U\+…⟩.
     ✅ or ❌, or a button.
@@ -141,5 +143,5 @@ async fn the_face_of_a_card() {
     "#);
     world.vote(&id, "ines", "board", Ballot::Deny).await;
     let closed = face(&world).await;
-    assert_eq!((closed.way, closed.ended.as_deref()), (None, Some("Denied. ines said no.")));
+    assert_eq!((closed.confirm, closed.ended.as_deref()), (None, Some("Denied. ines said no.")));
 }

@@ -54,6 +54,35 @@ impl FromStr for Way {
     }
 }
 
+/// How a yes to one request has to be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Confirm {
+    /// The lightest way that counts.
+    pub way: Way,
+    /// The target's name has to be typed out, whatever else is asked for.
+    pub typed: bool,
+}
+
+impl Confirm {
+    /// For a card, as a sentence.
+    pub fn how(self) -> &'static str {
+        match (self.way, self.typed) {
+            (Way::Reaction, false) => "✅ or ❌, or a button.",
+            (Way::Button, false) => "By button.",
+            (Way::Reaction | Way::Button | Way::Typed, _) => {
+                "By button, then the name that stands behind “On”, typed out."
+            }
+            (Way::Passphrase, false) => {
+                "With your passphrase: at a terminal, or on a page that you signed in to."
+            }
+            (Way::Passphrase, true) => {
+                "With your passphrase: at a terminal, or on a page that you signed in to; then the name that stands \
+                 behind “On”, typed out."
+            }
+        }
+    }
+}
+
 /// People are asked: who, how, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ask {

@@ -18,7 +18,7 @@ pub use approval::{
     Approval, ApprovalEvent, ApprovalState, Ballot, IllegalApproval, Requirement, Tally, Vote,
 };
 pub use binding::{Binding, Identity, Tool};
-pub use decision::{Ask, Decision, PolicyHash, Ruling, Way};
+pub use decision::{Ask, Confirm, Decision, PolicyHash, Ruling, Way};
 pub use grant::{Grant, SpentGrant};
 pub use id::{ApprovalId, CommitId, FeatureId, IdError, InstanceName, PersonId, RepositoryName, RunId};
 pub use line::{Line, Mark, Step};

@@ -56,7 +56,14 @@ fn row(number: u32, state: ApprovalState) -> (ApprovalId, String) {
         requested_at: jiff::Timestamp::UNIX_EPOCH,
         decided_at: None,
     };
-    let card = ApprovalCard { approval, facts: "12 files.".into(), words: None, ended: None };
+    let card = ApprovalCard {
+        approval,
+        facts: "12 files.".into(),
+        words: None,
+        ended: None,
+        confirm: None,
+        decide_until: None,
+    };
     let request = format!("A-1.{number}/merge/1");
     let merging = (state != ApprovalState::Requested).then(|| json!({ "request": request }));
     let desk = json!({

@@ -10,8 +10,6 @@
 mod before;
 mod support;
 
-use std::time::Duration;
-
 use insta::assert_snapshot;
 use qd_approvals::SurfaceKey;
 use qd_core::forge::ForgeError;
@@ -178,11 +176,13 @@ async fn what_the_forge_refuses_before_it_is_begun_fails_at_once() {
 
 #[tokio::test]
 async fn a_grant_that_was_not_used_in_time_pays_for_nothing() {
-    let mut hasty = rules();
-    hasty.approvals.execute_within = Duration::ZERO;
-    let mut fleet = Fleet::with(hasty).await;
+    let mut fleet = Fleet::new().await;
     let id = fleet.ask("A-1.1/ask").await;
     fleet.says("ines", "approve A-1").await;
+    // A day is what the policy for merges gives.
+    fleet.restart_after(23).await;
+    assert_eq!(fleet.state(&id), "granted");
+    fleet.restart_after(1).await;
     fleet.do_merge("A-1.1/merge/1", &id, merge()).await;
     assert_snapshot!(reason(fleet.first("A-1.1/merge/1").await), @"The approval lapsed: It was not carried out in time.");
     assert_eq!((fleet.state(&id).as_str(), fleet.forge.0.lock().unwrap().merges), ("lapsed", 0));
@@ -230,11 +230,11 @@ async fn an_approved_push_is_used_up_when_its_run_goes_on() {
 async fn nobody_decided_in_time_and_a_person_opens_it_again() {
     let mut fleet = Fleet::new().await;
     let id = fleet.ask("A-1.1/ask").await;
-    fleet.restart_after(13).await;
+    fleet.restart_after(37).await;
     assert_eq!(fleet.state(&id), "requested");
     let escalation = fleet.message(&format!("escalation:{}", id.key()), |_| true).await;
     assert_snapshot!(escalation.text.replace(&id.key(), "KEY"), @"⏳ owner, reviewer: half of the time to decide is over. **Merge 4444444 into main** (A-1, alpha): approve KEY or deny KEY");
-    fleet.restart_after(12).await;
+    fleet.restart_after(36).await;
     let said = reason(fleet.decision("A-1.1/ask").await);
     assert_snapshot!(said.replace(&id.key(), "KEY"), @"Nobody decided in time. A person can ask again: reopen KEY");
     assert_eq!(fleet.state(&id), "expired");
@@ -280,6 +280,76 @@ async fn a_card_that_chat_refuses_is_an_alert() {
     let alert = fleet.message(&format!("unseen:{}", approval.key()), |_| true).await;
     assert_snapshot!(alert.text.replace(&approval.key(), "KEY"), @"⚠ alpha: the card of A-1 can't be shown: Merge 4444444 into main. It does not expire meanwhile: approve KEY or deny KEY");
     assert_eq!(fleet.says("ines", "approve A-1").await, "Approved.", "it can be decided all the same");
+}
+
+/// Two people decide on every merge.
+fn two_decide() -> qd_core::Rules {
+    let two = r#"{"name": "two", "actions": ["merge"], "effect": "ask", "quorum": 2}"#;
+    let mut people = rules().people;
+    people.push(person("mira", Role::Owner));
+    qd_core::Rules { people, policies: policies(&[serde_json::from_str(two).unwrap()]), ..rules() }
+}
+
+#[tokio::test]
+async fn whoever_is_shut_out_has_no_open_votes_left_also_after_a_crash() {
+    let mut fleet = Fleet::with(two_decide()).await;
+    let id = fleet.ask("A-1.1/ask").await;
+    assert_snapshot!(fleet.says("ines", "approve A-1").await, @"Noted: 1 of 2.");
+    let ended = fleet.hub().drop_votes(&"ines".parse().unwrap()).await.unwrap();
+    assert_eq!(ended, [format!("Merge 4444444 into main ({})", id.key())]);
+    assert_eq!(fleet.hub().drop_votes(&"ines".parse().unwrap()).await.unwrap(), Vec::<String>::new());
+    let card = fleet.message(&format!("approval:{id}"), |card| card.text.contains("0 of 2 so far")).await;
+    assert_eq!(card.buttons.len(), 2);
+    assert_snapshot!(fleet.says("mira", "approve A-1").await, @"Noted: 1 of 2.");
+
+    // The process ended between the change of people and the end of the votes.
+    fleet.rules.people.retain(|person| person.id.as_str() != "mira");
+    fleet.restart().await;
+    let dropped = "SELECT count(*) FROM approval_votes WHERE person = 'mira' AND dropped_at IS NOT NULL";
+    assert_eq!(fleet.sql(dropped), "1");
+    // Let in again, she decides anew: what was ended stays ended.
+    fleet.rules = two_decide();
+    fleet.restart().await;
+    assert_snapshot!(fleet.says("ines", "approve A-1").await, @"Noted: 1 of 2.");
+    assert_eq!(fleet.state(&id), "requested");
+}
+
+#[tokio::test]
+async fn a_key_that_another_took_the_place_of_signs_no_more() {
+    let mut fleet = Fleet::with(two_decide()).await;
+    let id = fleet.ask("A-1.1/ask").await;
+    fleet.votes(None, &id, person("ines", Role::Owner)).await;
+    let tally = async |fleet: &mut Fleet| fleet.card(&id).await.approval.tally().approved.len();
+    assert_eq!(tally(&mut fleet).await, 1);
+    let (old, new) = (SurfaceKey::new(&[7; 32]), SurfaceKey::new(&[8; 32]));
+    fleet.hub().enrol(&"alpha".parse().unwrap(), new.public()).await.unwrap();
+    assert_eq!(tally(&mut fleet).await, 0, "what the old key signed counts no more");
+    fleet.votes(Some(old), &id, person("mira", Role::Owner)).await;
+    assert_eq!(tally(&mut fleet).await, 0);
+    fleet.votes(Some(new), &id, person("ines", Role::Owner)).await;
+    assert_eq!(tally(&mut fleet).await, 1);
+    let back = fleet.hub().enrol(&"alpha".parse().unwrap(), SurfaceKey::new(&[7; 32]).public()).await;
+    assert_snapshot!(back.unwrap_err().to_string(), @"the key of the team alpha was withdrawn, or is another team's: remove surface.key from the team's state folder, and a new one is made when it starts");
+}
+
+#[tokio::test]
+async fn a_yes_in_chat_is_given_as_the_policy_asks_and_by_whoever_proved_who_they_are() {
+    let typed =
+        r#"{"name": "typed", "actions": ["merge"], "effect": "ask", "way": "typed", "decide_minutes": 90}"#;
+    let rules = qd_core::Rules { policies: policies(&[serde_json::from_str(typed).unwrap()]), ..rules() };
+    let mut fleet = Fleet::with(rules).await;
+    let id = fleet.ask("A-1.1/ask").await;
+    let card = fleet.message(&format!("approval:{id}"), |card| card.text.contains("until")).await;
+    let lines: Vec<&str> = card.text.lines().collect();
+    assert!(lines[2].starts_with("Decide until 2"), "{}", card.text);
+    assert_snapshot!(lines[4].replace(&id.key(), "KEY"), @r"On: sample main \#7. Type: approve KEY sample main \#7");
+    assert_eq!(card.buttons.len(), 1, "a button alone says nothing");
+    assert_snapshot!(fleet.says("ines", "approve A-1").await, @"A yes to this takes the name of what it is done to, typed out.");
+    assert_snapshot!(fleet.says("ines", "approve A-1 sample main #8").await, @"What was typed is not the name of what this is done to: sample main #7.");
+    assert_snapshot!(fleet.says_unproven("ines", "approve A-1 sample main #7").await, @"It is not proved who gave this vote: a socket's user is not enough, as an agent may be the same one. Give your passphrase.");
+    assert_snapshot!(fleet.says("ines", "approve A-1 sample main #7").await, @"Approved.");
+    let limits = fleet.sql("SELECT decide_ms || ' ' || execute_ms || ' ' || way FROM approval_requests");
+    assert_snapshot!(limits, @"5400000 86400000 typed");
 }
 
 #[tokio::test]

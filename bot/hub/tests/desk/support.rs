@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use qd_approvals::{Proof, Statement, SurfaceKey, confirm::Way};
 use qd_core::{
     Rules,
-    chat::{Chat, ChatError, Commands as _, Delivered, Message},
+    chat::{Chat, ChatError, Commands as _, Delivered, Given, Message},
     forge::{
         Check, Comment, Forge, ForgeError, Issue, Marker, MergeOrder, Milestone, NewIssue, NewPullRequest,
         PullRequest, PullRequestState,
@@ -270,7 +270,8 @@ impl Fleet {
             reason = "time passes behind the bot's back, not through its store"
         )]
         let c = rusqlite::Connection::open(self.dir.path().join("bot.db")).unwrap();
-        let back = "UPDATE approval_requests SET decide_from = decide_from - ?1 * 3600000";
+        let back = "UPDATE approval_requests SET decide_from = decide_from - ?1 * 3600000,
+            execute_from = execute_from - ?1 * 3600000";
         c.execute(back, [hours]).unwrap();
         drop(c);
         self.start().await;
@@ -323,7 +324,13 @@ impl Fleet {
     pub(crate) async fn says(&self, who: &str, text: &str) -> String {
         let known = self.rules.people.iter().find(|person| person.id.as_str() == who).cloned();
         let who = known.unwrap_or_else(|| person(who, Role::Owner));
-        self.hub().command(&who, "console", text).await
+        self.hub().command(&who, &Given::on_console(Proof::SignedIn), text).await
+    }
+
+    /// The same, by somebody of whom nothing is known but the socket's user.
+    pub(crate) async fn says_unproven(&self, who: &str, text: &str) -> String {
+        let known = self.rules.people.iter().find(|person| person.id.as_str() == who).cloned().unwrap();
+        self.hub().command(&known, &Given::on_console(Proof::Socket), text).await
     }
 
     /// A vote that alpha took, with whatever roles it asserts, signed with `key`.

@@ -30,6 +30,10 @@ pub struct FleetPlan {
     pub me: PersonId,
     /// Who may do what.
     pub policies: PolicyPlan,
+    /// By what clocks approvals go where the policies say nothing, and whose votes count.
+    pub approvals: qd_approvals::Rules,
+    /// Local votes count also while agents run that no walls are put around.
+    pub votes_beside_unwalled: bool,
     /// The teams.
     pub teams: Vec<TeamPlan>,
     /// The repositories.

@@ -73,7 +73,6 @@ pub(super) fn rules(plan: &FleetPlan, policies: &Engine, people: Vec<Person>) ->
             .iter()
             .map(|repository| (repository.name.to_string(), repository.method))
             .collect(),
-        // One process and one person's machine: what a team's own board takes counts here.
-        approvals: qd_approvals::Rules { local_votes: true, ..qd_approvals::Rules::default() },
+        approvals: plan.approvals.clone(),
     }
 }

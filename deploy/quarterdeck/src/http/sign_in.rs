@@ -13,6 +13,7 @@ use axum::{
     routing::get,
 };
 use qd_api::Problem;
+use qd_approvals::Proof;
 use qd_people::{PeopleError, State as PersonState, TokenKind};
 use qd_team::{Caller, ProblemResponse};
 use qd_types::PersonId;
@@ -84,19 +85,29 @@ impl Guard {
                 .roster()
                 .by_token(&token)
                 .await?
-                .map(|signed_in| (signed_in.profile, surface, signed_in.kind == TokenKind::Session)),
+                .map(|signed_in| (signed_in.profile, surface, proof(signed_in.kind, door))),
             Shown::Nothing if door == Door::Socket => {
                 let me = self.roster().find(&self.inner.me).await?;
-                me.filter(|me| me.state == PersonState::Active).map(|me| (me, "cli", false))
+                me.filter(|me| me.state == PersonState::Active).map(|me| (me, "cli", Proof::Socket))
             }
             Shown::Nothing => None,
         };
-        Ok(known.map(|(profile, surface, proven)| Caller {
+        Ok(known.map(|(profile, surface, proof)| Caller {
             person: person_at(&profile, path),
             agent: None,
             surface: surface.into(),
-            proven,
+            proof,
         }))
+    }
+}
+
+/// What is proven by what was shown: a session is what a passphrase gave, at a terminal or on a page. Any other token lies
+/// in a file of some program.
+fn proof(kind: TokenKind, door: Door) -> Proof {
+    match (kind, door) {
+        (TokenKind::Session, Door::Socket) => Proof::Passphrase,
+        (TokenKind::Session, Door::Tcp) => Proof::SignedIn,
+        (TokenKind::Token, _) => Proof::Socket,
     }
 }
 
@@ -143,11 +154,12 @@ async fn check(
             return refuse(403, "forbidden", "That came from another page.", hint);
         }
         // A vote of a page that is not signed in with a passphrase would be refused: the way there is shown at once.
-        if !caller.proven && request.uri().path().ends_with("/do/vote") {
+        if !caller.is_proven() && request.uri().path().ends_with("/do/vote") {
             return Redirect::to(&format!("/sign-in?next={}", came_from(headers))).into_response();
         }
     }
     request.extensions_mut().insert(caller.person.clone());
+    request.extensions_mut().insert(caller.proof.clone());
     request.extensions_mut().insert(caller);
     next.run(request).await
 }

@@ -1,5 +1,5 @@
-//! Votes that are typed as commands. Chat's commands carry a person, and not whether they proved who they are: what
-//! decides an approval, or opens one again, is stopped here.
+//! Votes that are typed as commands. Chat's commands carry how somebody proved who they are, and nothing unproven counts;
+//! whoever has yet to prove it, or to open an approval again, is told the way here.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
 };
 use qd_command::{Command, parse};
-use qd_core::chat::Commands;
+use qd_core::chat::{Commands, Given};
 use qd_team::{Caller, ProblemResponse};
 use qd_types::Person;
 use serde::Deserialize;
@@ -33,12 +33,12 @@ pub struct WithoutVotes(pub Arc<dyn Commands>);
 
 #[async_trait]
 impl Commands for WithoutVotes {
-    async fn command(&self, from: &Person, surface: &str, text: &str) -> String {
+    async fn command(&self, from: &Person, given: &Given, text: &str) -> String {
         if decides(text) {
             return "A vote needs proof of who you are: quarterdeck approve asks for your passphrase."
                 .to_owned();
         }
-        self.0.command(from, surface, text).await
+        self.0.command(from, given, text).await
     }
 }
 
@@ -49,7 +49,7 @@ struct Typed {
 
 /// Lets a typed vote through for whoever proved who they are, and every other command for all.
 pub async fn proven(Extension(caller): Extension<Caller>, request: Request, next: Next) -> Response {
-    if caller.proven || request.uri().path() != "/console/command" {
+    if caller.is_proven() || request.uri().path() != "/console/command" {
         return next.run(request).await;
     }
     let (parts, body) = request.into_parts();

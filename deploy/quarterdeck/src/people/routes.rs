@@ -126,7 +126,7 @@ fn body<T: DeserializeOwned>(body: Body<T>) -> Result<T, ProblemResponse> {
 
 /// The owner who asks, and proved it.
 fn owner(caller: &Caller) -> Result<By, ProblemResponse> {
-    if !caller.proven {
+    if !caller.is_proven() {
         let hint = "Give your passphrase: quarterdeck person asks for it.";
         return Err(no("unproven", 403, "A change of people needs proof of who you are.", Some(hint)));
     }
@@ -165,7 +165,7 @@ async fn list(State(desk): State<Desk>) -> Answer<Vec<PersonView>> {
 
 /// A sign-in link for whoever asks: with proof it may vote, without it reads and works.
 async fn link_for_me(State(desk): State<Desk>, Extension(caller): Extension<Caller>) -> Answer<Said> {
-    let kind = if caller.proven { TokenKind::Session } else { TokenKind::Token };
+    let kind = if caller.is_proven() { TokenKind::Session } else { TokenKind::Token };
     let made = desk.roster.make_token(&caller.person.id, kind, "sign-in link", SIGNED_IN).await;
     let token = made.map_err(|error| refused(&error))?;
     Ok(Json(Said { text: pages::sign_in_url(desk.address, &token) }))
@@ -309,7 +309,7 @@ async fn export(
     Extension(caller): Extension<Caller>,
     Path(person): Path<PersonId>,
 ) -> Answer<qd_people::Export> {
-    if !(caller.proven && caller.person.id == person) {
+    if !(caller.is_proven() && caller.person.id == person) {
         owner(&caller)?;
     }
     Ok(Json(desk.roster.export(&person).await.map_err(|error| refused(&error))?))

@@ -47,7 +47,12 @@ impl Api {
     /// The same team for somebody, or for an agent on their behalf.
     pub fn caller(&self, name: &str, role: Role, agent: Option<&str>) -> Self {
         let person = Person { id: name.parse().unwrap(), roles: vec![role] };
-        let caller = Caller { person, agent: agent.map(str::to_owned), surface: "api".into(), proven: true };
+        let caller = Caller {
+            person,
+            agent: agent.map(str::to_owned),
+            surface: "api".into(),
+            proof: qd_approvals::Proof::Passphrase,
+        };
         Self { router: self.router.clone().layer(Extension(caller)), dir: Arc::clone(&self.dir) }
     }
 

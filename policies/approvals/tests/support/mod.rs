@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use qd_approvals::{
     ApprovalError, Approvals, Ask, Asked, Authorised, Cast, Directory, Executor, KeyOwner, Known, Place,
-    Proof, SCHEMA, SignedVote, Statement, SurfaceKey, WHOLE, authorise, confirm::Way,
+    Proof, SCHEMA, SCHEMA_TERMS, SignedVote, Statement, SurfaceKey, Terms, WHOLE, authorise, confirm::Way,
 };
 use qd_sqlite::Db;
 use qd_types::{
@@ -120,7 +120,7 @@ impl World {
     }
 
     pub(crate) fn start(&mut self) {
-        self.db = Some(Db::open(&self.dir.path().join("executor.db"), &[SCHEMA]).unwrap());
+        self.db = Some(Db::open(&self.dir.path().join("executor.db"), &[SCHEMA, SCHEMA_TERMS]).unwrap());
     }
 
     pub(crate) fn restart(&mut self) {
@@ -165,6 +165,7 @@ impl World {
             words: None,
             places: vec![place("board", 0)],
             waiter: Some("turn-1".into()),
+            terms: Terms::default(),
             fresh: ulid::Ulid::from(self.ids),
         }
     }

@@ -1,7 +1,7 @@
 //! An approval in the terminal: a line of the list, and everything that it binds. Whatever others wrote is inert.
 
 use qd_approvals::{
-    confirm::{self, Way},
+    confirm::{self, Confirm, Way},
     inert,
 };
 use qd_types::{Action, ApprovalState, Ballot, PersonId, Vote};
@@ -63,10 +63,9 @@ fn word(state: ApprovalState) -> &'static str {
     }
 }
 
-/// The least way in which a yes has to be given.
-pub(super) fn way(found: &Found) -> Way {
-    let subject = &found.view.approval.subject;
-    confirm::floor(&subject.action, false, subject.requirement.solo).way
+/// How a yes has to be given: as the executor says, or the least that is ever enough.
+pub(super) fn confirm(found: &Found) -> Confirm {
+    found.view.confirm.unwrap_or_else(|| confirm::confirm(&found.view.approval.subject, None))
 }
 
 /// What it is done to.
@@ -176,13 +175,15 @@ fn quorum(found: &Found) -> String {
 }
 
 fn how(found: &Found) -> &'static str {
-    match way(found) {
+    let Confirm { way, typed } = confirm(found);
+    match way {
         _ if matches!(found.view.approval.subject.action, Action::Question(_)) => {
             "An answer, on the board or here with your passphrase."
         }
+        _ if typed => "The name behind “On”, typed out: after a button, or here with your passphrase.",
         Way::Reaction => "✅ or ❌ under the card, a button, or here with your passphrase.",
-        Way::Button => "A button, or here with your passphrase.",
-        Way::Typed => "The name behind “On”, typed out: after a button, or here with your passphrase.",
+        Way::Button | Way::Typed => "A button, or here with your passphrase.",
+        Way::Passphrase => "On a page that you signed in to, or here, with your passphrase.",
     }
 }
 

@@ -1,7 +1,7 @@
 //! Deciding in the terminal. What is voted on is the digest of what was read here, and shown.
 
 use qd_api::{ApprovalView, CastVote};
-use qd_approvals::{confirm::Way, inert};
+use qd_approvals::inert;
 use qd_types::{Action, ApprovalState, Ballot as Word};
 use serde_json::Value;
 
@@ -52,7 +52,7 @@ async fn decide(
     }
     announce(one);
     let typed = match typed {
-        None if word == Word::Approve && card::way(one) == Way::Typed => Some(type_out(one)?),
+        None if word == Word::Approve && card::confirm(one).typed => Some(type_out(one)?),
         typed => typed,
     };
     let cast = CastVote { typed, ..CastVote::new(word, &one.view.approval.digest, reason) };

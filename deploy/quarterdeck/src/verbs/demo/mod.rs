@@ -12,6 +12,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration, time::Instant};
 
 use axum::Router;
 use qd_api::FeatureView;
+use qd_approvals::Proof;
 use qd_people::TokenKind;
 use qd_team::Caller;
 use qd_types::Stage;
@@ -55,8 +56,12 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<ExitCode, UserEr
     let fleet = Fleet::start(&scene.plan, &roles, Router::new()).await.map_err(|error| failed(&error))?;
     let board = fleet.sign_in(&scene.you.id, TokenKind::Session).await.map_err(|error| failed(&error))?;
     introduce(&scene, &board);
-    let requester =
-        Caller { person: scene.requester.clone(), agent: None, surface: "cli".into(), proven: true };
+    let requester = Caller {
+        person: scene.requester.clone(),
+        agent: None,
+        surface: "cli".into(),
+        proof: Proof::Passphrase,
+    };
     let mut features = Vec::new();
     for new in &scene.features {
         let team = fleet.teams().into_iter().find(|team| team.name() == new.team);
@@ -134,7 +139,8 @@ async fn watch(
     board: &str,
     begun: Instant,
 ) -> Result<Vec<summary::Ended>, UserError> {
-    let you = Caller { person: scene.you.clone(), agent: None, surface: "cli".into(), proven: true };
+    let you =
+        Caller { person: scene.you.clone(), agent: None, surface: "cli".into(), proof: Proof::Passphrase };
     let mut progress = progress::Progress::start(features.len());
     let mut asking = ask::Asking::new(demo.yes, requester.clone(), fleet.address.port(), board);
     let deadline = begun + Duration::from_secs(demo.wait * 60);

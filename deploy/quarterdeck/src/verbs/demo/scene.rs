@@ -113,6 +113,9 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
         people,
         me: you.id.clone(),
         policies: PolicyPlan::default(known),
+        approvals: qd_approvals::Rules { local_votes: true, ..qd_approvals::Rules::default() },
+        // Its two people are made up, and so is what they decide.
+        votes_beside_unwalled: true,
         teams,
         repositories: vec![RepositoryPlan {
             name: repository,
