@@ -207,6 +207,9 @@ impl Team {
         options.disk = new.disk;
         options.runs = new.runs;
         options.launcher = new.launcher;
+        options.sealed = new.sealed;
+        options.exposure = new.exposure;
+        options.walls_expose = new.walls_expose;
         self.inner.store.set_settings(options.settings());
         *guard = Arc::new(options);
     }
@@ -415,6 +418,9 @@ impl Team {
         self.permit(caller, Verb::ApprovalVote)?;
         if !caller.is_proven() {
             return Err(problem::unproven());
+        }
+        if self.options().exposure.is_now() {
+            return Err(problem::exposed());
         }
         let (reader, now) = (&caller.person.id, Timestamp::now());
         let row = self.store().inbox_row(reader, key, now).await.map_err(problem::from_store)?;

@@ -22,6 +22,7 @@ impl TeamOptions {
         std::fs::create_dir_all(&tmp)?;
         let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let mut sealed = vec![real(&self.state), real(self.state.parent().unwrap_or(&self.state))];
+        sealed.extend(self.sealed.iter().map(|path| real(path)));
         sealed.extend(self.repositories.values().map(|repository| real(&repository.source)));
         let mut writable = devices();
         for root in [std::env::temp_dir(), "/tmp".into(), "/var/tmp".into()] {
