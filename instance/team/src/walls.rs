@@ -1,5 +1,6 @@
 //! The walls around what runs for a team: where an agent may write, and where a check may. The team's state, with other
-//! worktrees, git folders, tokens and databases in it, is sealed, and so are people's own check-outs.
+//! worktrees, git folders, tokens and databases in it, is sealed, and so are the fleet's, with people and approvals in it,
+//! and people's own check-outs.
 
 use std::path::{Path, PathBuf};
 
