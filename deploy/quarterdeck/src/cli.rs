@@ -485,6 +485,9 @@ pub struct Ballot {
     /// Why
     #[arg(long)]
     pub reason: Option<String>,
+    /// The name of what it is done to, where a yes takes that
+    #[arg(long, value_name = "NAME")]
+    pub typed: Option<String>,
     /// The passphrase is in this file; left out, QUARTERDECK_PASSPHRASE or the terminal is asked
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,

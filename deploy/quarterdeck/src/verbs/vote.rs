@@ -59,7 +59,8 @@ pub(super) async fn vote(common: &Common, ballot: Ballot, word: qd_types::Ballot
     };
     let proven = proof::prove(common, ballot.person.as_ref(), ballot.passphrase_file.as_deref()).await?;
     let mut client = proven.team(common)?;
-    let cast = CastVote::new(word, &view.approval.digest, ballot.reason);
+    let plain = CastVote::new(word, &view.approval.digest, ballot.reason);
+    let cast = CastVote { typed: ballot.typed, ..plain };
     let path = format!("approvals/{}/vote", view.approval.id.key());
     let after: Result<ApprovalView, _> = client.post(&path, &cast).await.map_err(explain);
     proven.end().await;
