@@ -119,8 +119,15 @@ impl Hub {
         self.renew(&mut state).await
     }
 
-    /// A person is shut out: what they voted on and is not decided goes on without them. Returns on what that was, in words.
-    pub async fn drop_votes(&self, person: &PersonId) -> Result<Vec<String>, HubError> {
+    /// On what a person voted that is not decided yet, in words.
+    pub async fn votes_of(&self, person: &PersonId) -> Result<Vec<String>, HubError> {
+        let person = person.clone();
+        self.within(move |turn| keeper::votes_of(turn, &person)).await
+    }
+
+    /// A person is shut out: what they voted on and is not decided goes on without them. Done again at each start, and
+    /// whenever rules come, for everybody whom the rules do not name.
+    pub async fn drop_votes(&self, person: &PersonId) -> Result<(), HubError> {
         let person = person.clone();
         self.within(move |turn| keeper::drop_votes(turn, &person)).await
     }

@@ -33,8 +33,8 @@ pub(crate) struct Keeper {
 impl Keeper {
     /// `instances` are the keys by which instances sign, or signed.
     pub(crate) fn new(rules: &Rules, key: Arc<SurfaceKey>, instances: Vec<Key>) -> Self {
-        let mut people = Directory::default();
-        people.keys = instances.into_iter().map(|key| (KeyId::of(&key.public), key)).collect();
+        let keys = instances.into_iter().map(|key| (KeyId::of(&key.public), key)).collect();
+        let mut people = Directory { keys, ..Directory::default() };
         // Last: nobody else owns the bot's key.
         people.add_key(key.public(), KeyOwner::Bot);
         for person in &rules.people {
@@ -237,18 +237,26 @@ pub(crate) fn count_again(turn: &mut Turn<'_>) -> Result<(), HubError> {
     Ok(())
 }
 
-/// A person is shut out: their open votes end. Returns on what they were, in words.
-pub(crate) fn drop_votes(turn: &mut Turn<'_>, person: &PersonId) -> Result<Vec<String>, HubError> {
+/// On what undecided a person voted, in words.
+pub(crate) fn votes_of(turn: &Turn<'_>, person: &PersonId) -> Result<Vec<String>, HubError> {
+    let approvals = turn.keeper.at(turn.c, turn.now)?;
+    let mut votes = Vec::new();
+    for id in approvals.votes_of(person)? {
+        let title = approvals.show(&id)?.approval.subject.action.title();
+        votes.push(format!("{title} ({})", id.key()));
+    }
+    Ok(votes)
+}
+
+/// A person is shut out: their open votes end.
+pub(crate) fn drop_votes(turn: &mut Turn<'_>, person: &PersonId) -> Result<(), HubError> {
     let keeper = turn.keeper;
     let approvals = keeper.at(turn.c, turn.now)?;
-    let mut dropped = Vec::new();
     for id in approvals.drop_votes(person)? {
-        let title = approvals.show(&id)?.approval.subject.action.title();
-        dropped.push(format!("{title} ({})", id.key()));
         let stands = stands(turn.c, &approvals, &id, turn.now)?;
         turn.happens(stands)?;
     }
-    Ok(dropped)
+    Ok(())
 }
 
 /// The keys of instances that were enrolled.

@@ -115,9 +115,9 @@ pub struct Approvals {
     /// How long a grant holds, in minutes, where the policy that asks does not say. Default: 60.
     #[schemars(range(min = 1))]
     pub execute_minutes: u32,
-    /// Whether votes that are given on this computer count while an agent runs that no walls can be put around: `refuse`,
-    /// or `allow`. Inside walls an agent reaches nothing that proves who somebody is. Default: `refuse`.
-    pub local_votes_beside_unsandboxed_agents: BesideUnsandboxed,
+    /// Whether votes that are given on this computer count while agents run: `refuse`, not while one runs that no walls are
+    /// around; `strict`, also not beside walls, which hide nothing from reading; `allow`, always. Default: `refuse`.
+    pub local_votes_beside_unsandboxed_agents: BesideAgents,
 }
 
 impl Default for Approvals {
@@ -126,18 +126,20 @@ impl Default for Approvals {
             deliver_minutes: 15,
             decide_minutes: 24 * 60,
             execute_minutes: 60,
-            local_votes_beside_unsandboxed_agents: BesideUnsandboxed::Refuse,
+            local_votes_beside_unsandboxed_agents: BesideAgents::Refuse,
         }
     }
 }
 
-/// Local votes beside agents without walls.
+/// Local votes while agents run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum BesideUnsandboxed {
-    /// They don't count meanwhile.
+pub enum BesideAgents {
+    /// They don't count while one runs that no walls are around.
     #[default]
     Refuse,
+    /// They don't count while any runs.
+    Strict,
     /// They count.
     Allow,
 }

@@ -175,10 +175,9 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
             execute_within: minutes(config.approvals.execute_minutes),
             // One process and one person's machine: what a team's own board takes counts here.
             local_votes: true,
-            exposed: false,
+            exposed: qd_approvals::Exposure::default(),
         },
-        votes_beside_unwalled: config.approvals.local_votes_beside_unsandboxed_agents
-            == qd_config::BesideUnsandboxed::Allow,
+        beside_agents: config.approvals.local_votes_beside_unsandboxed_agents,
         teams: teams.collect(),
         repositories: repositories.collect(),
         runs: qd_team::RunPolicy {

@@ -35,3 +35,28 @@ pub(crate) fn signed(key: &SurfaceKey, vote: Vote, given: Given) -> Result<Signe
         signature: signed.signature,
     })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_signed_says_how_it_was_proven_and_given() {
+        let said = |proof: Proof, typed: Option<&str>, answer: Option<Value>| {
+            let vote = serde_json::from_value(serde_json::json!({
+                "approval": "bot/01ARZ3NDEKTSV4RRFFQ69G5FAV", "digest": "d".repeat(64),
+                "person": { "id": "ines", "roles": ["owner"] }, "surface": "board", "ballot": "approve",
+                "reason": null, "at": "2026-11-21T12:00:00Z",
+            }));
+            let given = Given { proof, typed: typed.map(str::to_owned), answer };
+            let signed = signed(&SurfaceKey::new(&[7; 32]), vote.unwrap(), given).unwrap();
+            let statement: Statement = serde_json::from_str(&signed.payload).unwrap();
+            (statement.proof, statement.way, statement.typed, statement.answer)
+        };
+        let typed = said(Proof::Passphrase, Some("billing-db"), None);
+        assert_eq!(typed, (Proof::Passphrase, Way::Typed, Some("billing-db".into()), None));
+        let answered = said(Proof::SignedIn, None, Some("blue".into()));
+        assert_eq!(answered, (Proof::SignedIn, Way::Button, None, Some("blue".into())));
+    }
+}

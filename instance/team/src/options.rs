@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use jiff::tz::TimeZone;
-use qd_agents::{Agent, CheckSpec};
+use qd_agents::{Agent, CheckSpec, Confined};
+use qd_approvals::{Exposed, Exposure};
 use qd_board::{Rules, hours::QuietHours, schedule::Limits};
 use qd_engine::Engine;
 use qd_store::{Retention, Settings};
@@ -76,6 +77,12 @@ pub struct TeamOptions {
     pub disk: u64,
     /// Our program, if it puts up walls around agents and checks; without, writes elsewhere are only found afterwards.
     pub launcher: Option<PathBuf>,
+    /// What nothing that runs for the team may write, beside the team's own state: the fleet's.
+    pub sealed: Vec<PathBuf>,
+    /// Counts what runs now and could act as a person of this machine.
+    pub exposure: Exposure,
+    /// Walls do not keep from that: they hide nothing from reading.
+    pub walls_expose: bool,
     /// Where it may work.
     pub repositories: BTreeMap<RepositoryName, RepositoryOptions>,
     /// How runs work.
@@ -97,6 +104,11 @@ impl TeamOptions {
             rungs: self.rules.rungs(),
             zone: self.zone.clone(),
         }
+    }
+
+    /// To be kept for as long as something runs that is `confined`, or is not.
+    pub(crate) fn exposed(&self, confined: Option<&Confined>) -> Option<Exposed> {
+        (confined.is_none() || self.walls_expose).then(|| self.exposure.enter())
     }
 
     /// The one repository, if there is only one.

@@ -58,6 +58,15 @@ pub(crate) fn forbidden(detail: impl Into<String>) -> Problem {
     problem("forbidden", 403, detail, Some("Ask somebody who may."))
 }
 
+/// Somebody votes while an agent runs that could be them.
+pub(crate) fn exposed() -> Problem {
+    let hint = "Vote when it has ended, or in Discord or on GitHub. runs.sandbox puts walls around agents; \
+                approvals.local_votes_beside_unsandboxed_agents says what counts meanwhile.";
+    let detail =
+        "An agent runs that could act as you on this machine, so votes that are given here do not count now.";
+    problem("exposed", 409, detail, Some(hint))
+}
+
 /// Somebody votes who only claims to be who they are.
 pub(crate) fn unproven() -> Problem {
     let hint = "In a terminal, quarterdeck approve and deny ask for your passphrase; in the browser, sign in with it at \

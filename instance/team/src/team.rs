@@ -235,6 +235,9 @@ impl Team {
         options.runs = new.runs;
         options.trail = new.trail;
         options.launcher = new.launcher;
+        options.sealed = new.sealed;
+        options.exposure = new.exposure;
+        options.walls_expose = new.walls_expose;
         self.inner.store.set_settings(options.settings());
         *guard = Arc::new(options);
     }
@@ -443,6 +446,9 @@ impl Team {
         self.permit(caller, Verb::ApprovalVote)?;
         if !caller.is_proven() {
             return Err(problem::unproven());
+        }
+        if self.options().exposure.is_now() {
+            return Err(problem::exposed());
         }
         let (reader, now) = (&caller.person.id, Timestamp::now());
         let row = self.store().inbox_row(reader, key, now).await.map_err(problem::from_store)?;

@@ -1,5 +1,6 @@
 //! The walls around what runs for a team: where an agent may write, and where a check may. The team's state, with other
-//! worktrees, git folders, tokens and databases in it, is sealed, and so are people's own check-outs.
+//! worktrees, git folders, tokens and databases in it, is sealed, and so are the fleet's, with people and approvals in it,
+//! and people's own check-outs.
 
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,7 @@ impl TeamOptions {
         std::fs::create_dir_all(&tmp)?;
         let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let mut sealed = vec![real(&self.state), real(self.state.parent().unwrap_or(&self.state))];
+        sealed.extend(self.sealed.iter().map(|path| real(path)));
         sealed.extend(self.repositories.values().map(|repository| real(&repository.source)));
         let mut writable = devices();
         for root in [std::env::temp_dir(), "/tmp".into(), "/var/tmp".into()] {

@@ -211,9 +211,10 @@ impl Approvals<'_> {
         if record.queued {
             return Err(VoteRefusal::Queued);
         }
-        if self.executor.rules.exposed && !is_remote(&vote.surface) {
+        if self.executor.rules.exposed.is_now() && !is_remote(&vote.surface) {
             return Err(VoteRefusal::Unproved(
-                "agents run that could act as you on this machine. Vote in Discord or on GitHub, or stop them first."
+                "an agent runs that could act as you on this machine. Vote when it has ended, in Discord or on GitHub; or \
+                 put walls around agents: runs.sandbox."
                     .to_owned(),
             ));
         }

@@ -8,7 +8,7 @@ use qd_types::{Action, ApprovalEvent, ApprovalId, ApprovalState, PersonId, RunId
 use rusqlite::{Connection, params};
 
 use crate::{
-    ApprovalError, Directory, Record,
+    ApprovalError, Directory, Exposure, Record,
     clock::{self, Elapsed},
     decide, rows,
 };
@@ -31,7 +31,7 @@ pub struct Rules {
     /// The bot takes votes that an instance signed, for that instance's own requests; beside what their terms say.
     pub local_votes: bool,
     /// Agents run now that could reach the state folder and the socket: local votes are refused meanwhile.
-    pub exposed: bool,
+    pub exposed: Exposure,
 }
 
 impl Default for Rules {
@@ -42,7 +42,7 @@ impl Default for Rules {
             execute_within: Duration::from_secs(HOUR),
             deliver_within: Duration::from_secs(HOUR / 4),
             local_votes: false,
-            exposed: false,
+            exposed: Exposure::default(),
         }
     }
 }
@@ -190,6 +190,19 @@ impl<'c> Approvals<'c> {
             strangers.extend(votes.filter(|person| self.people.person(person, &[]).is_none()));
         }
         Ok(strangers.into_iter().collect())
+    }
+
+    /// On what undecided a vote of this person is kept, whether or not it counts now.
+    pub fn votes_of(&self, person: &PersonId) -> Result<Vec<ApprovalId>, ApprovalError> {
+        let person = self.people.same(person);
+        let mut ids = Vec::new();
+        for record in rows::select(self.c, "state = 'requested'", [], self.now)? {
+            let votes = decide::stored(self, record.id())?;
+            if votes.iter().any(|vote| self.people.same(&vote.person) == person) {
+                ids.push(record.approval.id);
+            }
+        }
+        Ok(ids)
     }
 
     /// A person was disabled or removed: their votes on what is undecided are gone for good. Returns on what they were.

@@ -34,6 +34,11 @@ impl TokenKind {
         }
     }
 
+    /// What a token claims to be, by what it begins with. Whether it is one is for whoever keeps them to say.
+    pub fn of(token: &str) -> Option<Self> {
+        [Self::Session, Self::Token].into_iter().find(|kind| token.starts_with(kind.prefix()))
+    }
+
     /// What it begins with, so that it is recognised where it should not be.
     fn prefix(self) -> &'static str {
         match self {

@@ -295,9 +295,11 @@ async fn whoever_is_shut_out_has_no_open_votes_left_also_after_a_crash() {
     let mut fleet = Fleet::with(two_decide()).await;
     let id = fleet.ask("A-1.1/ask").await;
     assert_snapshot!(fleet.says("ines", "approve A-1").await, @"Noted: 1 of 2.");
-    let ended = fleet.hub().drop_votes(&"ines".parse().unwrap()).await.unwrap();
-    assert_eq!(ended, [format!("Merge 4444444 into main ({})", id.key())]);
-    assert_eq!(fleet.hub().drop_votes(&"ines".parse().unwrap()).await.unwrap(), Vec::<String>::new());
+    let ines = "ines".parse().unwrap();
+    let votes = fleet.hub().votes_of(&ines).await.unwrap();
+    assert_eq!(votes, [format!("Merge 4444444 into main ({})", id.key())]);
+    fleet.hub().drop_votes(&ines).await.unwrap();
+    assert_eq!(fleet.hub().votes_of(&ines).await.unwrap(), Vec::<String>::new());
     let card = fleet.message(&format!("approval:{id}"), |card| card.text.contains("0 of 2 so far")).await;
     assert_eq!(card.buttons.len(), 2);
     assert_snapshot!(fleet.says("mira", "approve A-1").await, @"Noted: 1 of 2.");

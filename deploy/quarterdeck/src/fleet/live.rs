@@ -76,7 +76,7 @@ impl Live {
         locked(&self.teams).clone()
     }
 
-    pub(super) fn bot(&self) -> Option<&Bot> {
+    pub(crate) fn bot(&self) -> Option<&Bot> {
         self.bot.as_ref()
     }
 
@@ -152,6 +152,13 @@ impl Live {
     /// Puts a plan in force: policies first, and nothing at all if they do not hold; repositories and teams that are new
     /// start, teams that are gone end, all others take over what can be taken over while they work.
     pub(super) async fn apply(self: &Arc<Self>, plan: &FleetPlan) -> Result<(), FleetError> {
+        let mut plan = plan.clone();
+        // What runs goes on to be counted where it was.
+        plan.approvals.exposed = match self.plan.read() {
+            Ok(before) => before.approvals.exposed.clone(),
+            Err(poisoned) => poisoned.into_inner().approvals.exposed.clone(),
+        };
+        let plan = &plan;
         policies::adopt(&self.policies, &plan.policies, &self.teams()).await?;
         start::seed_people(self.guard.roster(), plan).await?;
         if let Some(bot) = &self.bot {

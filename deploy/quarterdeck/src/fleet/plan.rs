@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use qd_agents::{CheckSpec, CommandAgent};
 use qd_audit::{Retention, segments_beside};
 use qd_board::{Rule, Rung};
+use qd_config::BesideAgents;
 use qd_core::forge::MergeMethod;
 use qd_team::RunPolicy;
 use qd_types::{InstanceName, Person, PersonId, RepositoryName};
@@ -32,8 +33,8 @@ pub struct FleetPlan {
     pub policies: PolicyPlan,
     /// By what clocks approvals go where the policies say nothing, and whose votes count.
     pub approvals: qd_approvals::Rules,
-    /// Local votes count also while agents run that no walls are put around.
-    pub votes_beside_unwalled: bool,
+    /// Whether local votes count while agents run.
+    pub beside_agents: BesideAgents,
     /// The teams.
     pub teams: Vec<TeamPlan>,
     /// The repositories.

@@ -9,7 +9,9 @@ use std::{
 };
 
 use axum::Router;
+use qd_approvals::Exposure;
 use qd_board::{Rules, hours::QuietHours, schedule::Limits};
+use qd_config::BesideAgents;
 use qd_console::Console;
 use qd_engine::{Engine, EngineError, FactsError};
 use qd_forge_local::{Imported, LocalForge, LocalForgeError};
@@ -353,6 +355,13 @@ pub(crate) fn options(plan: &FleetPlan, team: &TeamPlan, policies: &Arc<Engine>)
         zone: plan.zone.clone(),
         disk: team.disk,
         launcher: plan.launcher.clone(),
+        sealed: vec![plan.state.clone()],
+        // Where it does not matter, it is not counted for anybody.
+        exposure: match plan.beside_agents {
+            BesideAgents::Allow => Exposure::default(),
+            BesideAgents::Refuse | BesideAgents::Strict => plan.approvals.exposed.clone(),
+        },
+        walls_expose: plan.beside_agents == BesideAgents::Strict,
         repositories,
         runs: plan.runs.clone(),
         trail: TrailPolicy {

@@ -223,3 +223,17 @@ pub fn home(to: &str) -> Router {
     let to = to.to_owned();
     Router::new().route("/", get(move || async move { Redirect::temporary(&to) }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Door, Proof, TokenKind, proof};
+
+    #[test]
+    fn a_session_proves_where_it_is_shown_and_no_other_token_does() {
+        assert_eq!(proof(TokenKind::Session, Door::Socket), Proof::Passphrase);
+        assert_eq!(proof(TokenKind::Session, Door::Tcp), Proof::SignedIn);
+        for door in [Door::Socket, Door::Tcp] {
+            assert_eq!(proof(TokenKind::Token, door), Proof::Socket);
+        }
+    }
+}

@@ -8,14 +8,16 @@ use serde_json::{Map, Value, json};
 /// The chain of `people.db`.
 pub(super) const CHAIN: &str = "people";
 
-/// What hangs on whoever leaves, looked up on the boards before the change.
+/// What hangs on whoever leaves, looked up on the boards and at the bot before the change.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Fleet {
+pub(super) struct Theirs {
     /// Features that are theirs to do.
     pub(super) responsible: Vec<String>,
+    /// What they voted on and is not decided.
+    pub(super) votes: Vec<String>,
 }
 
-impl Host for Fleet {
+impl Host for Theirs {
     fn record(&self, tx: &Connection, change: &Change) -> Result<(), HostError> {
         let actor = match &change.by {
             By::Person(person) => Actor::Person(pseudonym(tx, person)?),
@@ -32,9 +34,10 @@ impl Host for Fleet {
         Ok(())
     }
 
-    /// Votes lie with the executor of each approval, which does not take those of somebody who is not active.
+    /// Votes lie with the executor of each approval, in its own file. It ends them when the change is on disk, and looks
+    /// again at each start; until then it counts nothing of somebody who is not active.
     fn end_votes(&self, _: &Connection, _: &PersonId) -> Result<Vec<String>, HostError> {
-        Ok(Vec::new())
+        Ok(self.votes.clone())
     }
 
     fn responsible_for(&self, _: &Connection, _: &PersonId) -> Result<Vec<String>, HostError> {

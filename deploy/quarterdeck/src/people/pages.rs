@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use maud::{DOCTYPE, Markup, html};
-use qd_people::LEAST_CHARACTERS;
+use qd_people::{LEAST_CHARACTERS, TokenKind};
 use qd_types::PersonId;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -95,11 +95,11 @@ fn go_on(guard: &Guard, token: &str, next: &str) -> Response {
     let next = local(next);
     let head = html! { meta http-equiv="refresh" content=(format!("0;url={next}")); };
     let mut response = page(StatusCode::OK, "Signed in", head, html! { p { a href=(next) { "Go on" } } });
-    let cookie = format!(
-        "{}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}",
-        guard.cookie(),
-        SIGNED_IN.as_secs()
-    );
+    let mut cookie = format!("{}={token}; Path=/; HttpOnly; SameSite=Strict", guard.cookie());
+    // What votes is not put into the browser's store of cookies, where everything that runs as this user could read it.
+    if TokenKind::of(token) != Some(TokenKind::Session) {
+        cookie.push_str(&format!("; Max-Age={}", SIGNED_IN.as_secs()));
+    }
     match cookie.parse() {
         Ok(value) => {
             response.headers_mut().insert(header::SET_COOKIE, value);
@@ -196,7 +196,7 @@ pub(crate) async fn take_up(
         Err(error) => return wrong(&refused(&error).0.detail),
     };
     // Who holds the invitation just chose the passphrase: no need to ask for it again.
-    let kind = qd_people::TokenKind::Session;
+    let kind = TokenKind::Session;
     match guard.roster().make_token(&profile.id, kind, "page", SIGNED_IN).await {
         Ok(token) => go_on(&guard, &token, "/"),
         Err(error) => wrong(&refused(&error).0.detail),

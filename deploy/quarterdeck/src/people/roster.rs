@@ -21,7 +21,7 @@ use qd_types::{Person, PersonId};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::watch;
 
-use super::host::{CHAIN, Fleet};
+use super::host::{CHAIN, Theirs};
 
 const MIGRATIONS: &[Migration] = &[qd_audit::SCHEMA, qd_people::SCHEMA, qd_audit::WITNESSES];
 
@@ -126,19 +126,16 @@ impl Roster {
         F: FnOnce(&People<'_>) -> Result<T, PeopleError> + Send + 'static,
         T: Send + 'static,
     {
-        self.change_of(by, Vec::new(), job).await
+        self.change_of(by, Theirs::default(), job).await
     }
 
-    /// Like [`Roster::change`], for somebody on whom `responsible` hangs.
-    pub async fn change_of<T, F>(&self, by: By, responsible: Vec<String>, job: F) -> Result<T, PeopleError>
+    /// Like [`Roster::change`], for somebody on whom `theirs` hangs.
+    pub(super) async fn change_of<T, F>(&self, by: By, theirs: Theirs, job: F) -> Result<T, PeopleError>
     where
         F: FnOnce(&People<'_>) -> Result<T, PeopleError> + Send + 'static,
         T: Send + 'static,
     {
-        let work = move |tx: &Connection| {
-            let host = Fleet { responsible };
-            job(&People::new(tx, &host, by, Timestamp::now()))
-        };
+        let work = move |tx: &Connection| job(&People::new(tx, &theirs, by, Timestamp::now()));
         self.write(work).await
     }
 

@@ -21,7 +21,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 
 use super::{
-    Roster, pages,
+    Roster,
+    host::Theirs,
+    pages,
     roster::SIGNED_IN,
     words::{
         Accept, Accepted, ChangeLink, ChangeRole, Invite, Invited, NewPassphrase, PersonView, Said, Session,
@@ -270,9 +272,27 @@ async fn leave(
     event: fn(&People<'_>, &PersonId) -> Result<Departure, PeopleError>,
 ) -> Answer<Said> {
     let by = owner(caller)?;
-    let theirs = responsible(desk, &person).await?;
+    let live = desk.live.get().and_then(Weak::upgrade);
+    let hub = live.as_ref().and_then(|live| live.bot()).map(|bot| bot.hub.clone());
+    let votes = match &hub {
+        Some(hub) => hub.votes_of(&person).await.map_err(|error| {
+            tracing::error!(%error, "open votes can't be looked up");
+            let hint = "The fleet's log says why.";
+            no("unavailable", 503, "Their open votes can't be looked up, so nothing is changed.", Some(hint))
+        })?,
+        // Another process runs the bot, which ends them as soon as it sees who is shut out.
+        None => Vec::new(),
+    };
+    let theirs = Theirs { responsible: responsible(desk, &person).await?, votes };
     let left = desk.roster.change_of(by, theirs, move |people| event(people, &person)).await;
-    Ok(Json(Said { text: left.map_err(|error| refused(&error))?.to_string() }))
+    let left = left.map_err(|error| refused(&error))?;
+    if let Some(hub) = hub
+        && let Err(error) = hub.drop_votes(&left.person).await
+    {
+        // Nothing is lost: the bot ends them when it is told who there is, and at its next start.
+        tracing::error!(%error, person = %left.person, "open votes are not ended yet");
+    }
+    Ok(Json(Said { text: left.to_string() }))
 }
 
 /// What hangs on a person on the boards that are served here: features that are theirs to do.

@@ -41,6 +41,14 @@ fn tcp_needs_a_token_and_another_page_gets_nowhere() {
     assert_eq!(status, 200);
     let cookie = answer.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
     assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+    // What votes is not kept in the browser's store of cookies; what does not vote is.
+    assert!(cookie.contains("qds_") && !cookie.contains("Max-Age"), "{cookie}");
+    let reads = project.command(&["url"]).env_remove("QUARTERDECK_PASSPHRASE").output().unwrap();
+    let reads = String::from_utf8(reads.stdout).unwrap();
+    let (_, path) = reads.trim().split_once(&up.address).unwrap();
+    let (_, signed_in) = send(&up.address, &format!("GET {path}"), &[], "");
+    let reads = signed_in.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
+    assert!(reads.contains("qdt_") && reads.contains("Max-Age"), "{reads}");
     let cookie = format!("Cookie: {}", cookie.split(';').next().unwrap());
     assert_eq!(send(&up.address, features, &[&cookie], "").0, 200);
 

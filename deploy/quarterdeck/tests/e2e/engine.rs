@@ -401,7 +401,9 @@ async fn an_attachment_is_read_by_the_agent_where_it_is_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn walls_keep_an_agent_and_a_check_from_writing_elsewhere() {
     let evil = "d=$(git rev-parse --git-common-dir); s=$d/../..; \
-                for f in $d/config $d/hooks/post-checkout $s/board.db $s/planted; do \
+                f=$s/../..; \
+                for f in $d/config $d/hooks/post-checkout $s/board.db $s/planted \
+                $f/people.db $f/planted $f/bot/bot.db $f/bot/surface.key $f/bot/planted; do \
                 if echo evil >> $f; then echo $f >> reached; fi; done; \
                 if git update-ref refs/heads/stolen HEAD; then echo ref >> reached; fi; \
                 echo x > $TMPDIR/x && echo fine > tmp; true";

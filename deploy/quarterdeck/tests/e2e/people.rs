@@ -214,6 +214,89 @@ async fn only_an_owner_changes_people_and_the_last_one_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_shut_out_decides_nothing_that_is_open() {
+    let project = project();
+    let path = project.folder().join("quarterdeck.toml");
+    let three = config("echo hello > hello.txt", None).replacen(
+        "[fleet]\nsolo = true\n",
+        "[[people]]\nname = \"theo\"\nroles = [\"reviewer\"]\n\n[[people]]\nname = \"mira\"\nroles = [\"reviewer\"]\n\n\
+         [fleet]\nme = \"ines\"\nmerge_quorum = 2\n",
+        1,
+    );
+    std::fs::write(&path, three).unwrap();
+    let up = project.up(&[]);
+    for name in ["theo", "mira"] {
+        join(&up.address, &invite(&project, &[name, "--again"]));
+        assert!(session(&up.address, name).is_some());
+    }
+    let mut ines = up.socket("alpha", None);
+    add(&mut ines, "Say hello").await;
+    let view = asked(&mut ines).await;
+    let mut theo = up.client("alpha", Some("theo"));
+    vote(&mut theo, &view).await.unwrap();
+    let one = loop {
+        let now = asked(&mut ines).await;
+        if !now.deciding && now.approval.tally().approved.len() == 1 && now.decide_until.is_some() {
+            break now;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(40)).await;
+    };
+    assert_eq!(one.approval.votes[0].person.id.as_str(), "theo");
+    assert!(
+        one.decide_until.is_some() && one.confirm.is_some(),
+        "the board says how, and until when: {one:?}"
+    );
+
+    let said = project.ok(&["person", "disable", "theo"]);
+    let (key, head) = (view.approval.id.key(), view.title.clone());
+    insta::assert_snapshot!(said.replace(&key, "KEY").replace(&head, "HEAD"), @"
+    theo is shut out. Ended: 3 sessions, 0 tokens, 0 links, 1 open vote.
+    Their vote does not count any more on: HEAD (KEY).
+    Nothing lacks an owner.
+    ");
+    vote(&mut up.client("alpha", Some("mira")), &view).await.unwrap();
+    loop {
+        let now = asked(&mut ines).await;
+        let by: Vec<String> = now.approval.tally().approved.iter().map(ToString::to_string).collect();
+        assert!(by.len() < 2, "{by:?}");
+        if !now.deciding && by == ["mira"] {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(40)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_votes_here_while_an_agent_runs_without_walls() {
+    let project = Project::new(&[("README.md", "# People\n")]);
+    let here = project.folder().canonicalize().unwrap();
+    let flags = here.parent().unwrap().to_path_buf();
+    let (hold, inside) = (flags.join("hold"), flags.join("inside"));
+    let agent = format!(
+        "echo $$ > hello.txt; if [ -e {0} ]; then touch {1}; while [ -e {0} ]; do sleep 0.05; done; fi",
+        hold.display(),
+        inside.display()
+    );
+    let text = format!("{}\n[runs]\nsandbox = \"none\"\n", config(&agent, None));
+    std::fs::write(project.folder().join("quarterdeck.toml"), text).unwrap();
+    let up = project.up(&[]);
+    let mut client = up.client("alpha", Some("ines"));
+    add(&mut client, "Say hello").await;
+    let view = asked(&mut client).await;
+    std::fs::write(&hold, "").unwrap();
+    add(&mut client, "Say more").await;
+    while !inside.exists() {
+        tokio::time::sleep(std::time::Duration::from_millis(40)).await;
+    }
+    insta::assert_snapshot!(vote(&mut client, &view).await.unwrap_err(), @"409 exposed: An agent runs that could act as you on this machine, so votes that are given here do not count now. Vote when it has ended, or in Discord or on GitHub. runs.sandbox puts walls around agents; approvals.local_votes_beside_unsandboxed_agents says what counts meanwhile.");
+    std::fs::remove_file(&hold).unwrap();
+    while vote(&mut client, &view).await.is_err_and(|error| error.starts_with("409 exposed")) {
+        tokio::time::sleep(std::time::Duration::from_millis(40)).await;
+    }
+    until(&mut client, "A-1", finished).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_role_in_one_team_decides_there() {
     let project = project();
     let up = project.up(&[]);

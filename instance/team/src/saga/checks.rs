@@ -137,6 +137,7 @@ pub(super) async fn run_one(
         let admin = link.trim().strip_prefix("gitdir: ").map(std::path::PathBuf::from);
         confined.walls.writable.extend(admin);
     }
+    let _exposed = here.team.options().exposed(confined.as_ref());
     let place = CheckPlace {
         cwd,
         run: &here.run.id,

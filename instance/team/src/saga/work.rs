@@ -228,6 +228,7 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
         prompt: prompt::build(&facts, turn),
         prompt_file: here.team.folder(&here.run.id).prompt(here.run.round),
     };
+    let _exposed = options.exposed(task.confined.as_ref());
     let mut transcript = here.transcript()?;
     let keeper = here.keeper();
     here.team.worktrees().guard_before(name, &here.run.id).await?;

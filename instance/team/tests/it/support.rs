@@ -123,6 +123,9 @@ fn options(state: &std::path::Path, policies: Arc<Engine>) -> TeamOptions {
         zone: jiff::tz::TimeZone::UTC,
         disk: u64::MAX,
         launcher: None,
+        sealed: Vec::new(),
+        exposure: qd_approvals::Exposure::default(),
+        walls_expose: false,
         repositories: BTreeMap::from([(name, repository)]),
         runs: RunPolicy {
             repair_rounds: 1,

@@ -115,7 +115,7 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
         policies: PolicyPlan::default(known),
         approvals: qd_approvals::Rules { local_votes: true, ..qd_approvals::Rules::default() },
         // Its two people are made up, and so is what they decide.
-        votes_beside_unwalled: true,
+        beside_agents: qd_config::BesideAgents::Allow,
         teams,
         repositories: vec![RepositoryPlan {
             name: repository,
