@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{Extension, Router, http::StatusCode, response::IntoResponse, routing::post};
+use qd_config::BesideAgents;
 use qd_people::TokenKind;
 use qd_types::{InstanceName, Person, PersonId};
 use tokio::{io::BufReader, sync::Mutex};
@@ -62,6 +63,11 @@ async fn serve(
     for (team, repository) in plan.teams.iter().filter_map(|team| Some((team, team.repositories.first()?))) {
         let no_agent = if team.agent.is_none() { " It has no agent yet." } else { "" };
         say::line(&format!("Team {} works on {repository}.{no_agent}", team.name));
+    }
+    if plan.launcher.is_none() && plan.beside_agents != BesideAgents::Allow {
+        say::line(
+            "Agents have no walls here (runs.sandbox): while one runs, votes that are given on this computer are refused.",
+        );
     }
     for repository in &plan.repositories {
         let git_dir = plan.forge_folder().join("repos").join(format!("{}.git", repository.name));
