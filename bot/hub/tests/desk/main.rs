@@ -8,6 +8,7 @@
 )]
 
 mod before;
+mod heads;
 mod support;
 
 use std::time::Duration;
