@@ -195,6 +195,11 @@ async fn a_feature_its_run_and_what_is_asked_of_the_bot_stand_in_the_trail() {
     let chain = ChainFile::open(&site.dir.path().join("board.db")).unwrap().unwrap();
     let issues = |told: &qd_audit::Told| told.row.issue.as_deref() == Some("billing#12");
     assert!(chain.tell(&"A-1".parse().unwrap()).unwrap().iter().all(issues));
+    site.store.forget(&"ines".parse().unwrap()).await.unwrap();
+    let told = site.told("A-1");
+    let who = told.lines().next().unwrap();
+    assert!(who.starts_with("feature p-") && who.ends_with(" (erased): filed"), "{who}");
+    assert_eq!(chain.verify(&[], &[]).unwrap().fault, None);
     let mut file = Vec::new();
     chain.export(&mut file).unwrap();
     let file = String::from_utf8(file).unwrap();
