@@ -8,7 +8,7 @@ use qd_approvals::{KeyOwner, SurfaceKey};
 use qd_audit::{Actor, Archived, AuditError, Countersignature, Head, Retention};
 use qd_core::Event;
 use qd_sqlite::outbox;
-use qd_types::InstanceName;
+use qd_types::{InstanceName, PersonId};
 use qd_wire::v1::{Alert, AuditHead, AuditSigned, Order, Report};
 use rusqlite::Connection;
 use serde::{Serialize, de::DeserializeOwned};
@@ -97,6 +97,15 @@ impl Hub {
             .write(move |c| Ok::<_, HubError>(qd_audit::witness(c, head, BOT, Timestamp::now(), &key)))
             .await?
             .map_err(HubError::Audit)
+    }
+
+    /// Forgets who stands behind a pseudonym in the bot's chain, which stays as it is.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn forget(&self, person: &PersonId) -> Result<(), HubError> {
+        let person = person.clone();
+        self.inner.db.write(move |c| Ok(qd_audit::erase(c, &person).map(drop)?)).await
     }
 
     /// Moves old rows of the bot's chain to segment files in the folder `audit` beside it, and lets go of those that were

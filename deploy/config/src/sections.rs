@@ -377,7 +377,11 @@ impl Default for Audit {
     }
 }
 
-/// The days in a span of time: a number with `d`, `w` or `y`, at least one day. The error says what it has to be.
+/// Longest span of time, in days: a hundred years.
+const LONGEST: u32 = 36_500;
+
+/// The days in a span of time: a number with `d`, `w` or `y`, from a day to a hundred years. The error says what it has to
+/// be.
 pub fn days(span: &str) -> Result<u32, String> {
     let wanted = || format!("{span:?} is not a span of time, like 90d, 26w or 2y");
     let (number, unit) = span.split_at_checked(span.len().saturating_sub(1)).ok_or_else(wanted)?;
@@ -388,7 +392,7 @@ pub fn days(span: &str) -> Result<u32, String> {
         _ => return Err(wanted()),
     };
     let number: u32 = number.parse().map_err(|_| wanted())?;
-    number.checked_mul(unit).filter(|days| *days > 0).ok_or_else(wanted)
+    number.checked_mul(unit).filter(|days| (1..=LONGEST).contains(days)).ok_or_else(wanted)
 }
 
 /// The pages.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use qd_approvals::SurfaceKey;
 use qd_audit::{Actor, Archived, AuditError, Countersignature, Head, Retention};
 use qd_sqlite::outbox::{self, Receipt};
+use qd_types::PersonId;
 use qd_wire::v1::{AuditHead, AuditSigned, Envelope, Order, Report};
 use rusqlite::Connection;
 use serde::{Serialize, de::DeserializeOwned};
@@ -104,6 +105,12 @@ impl Store {
             Ok(signed || head.seq == 0)
         })
         .await
+    }
+
+    /// Forgets who stands behind a pseudonym in the trail, which stays as it is. The board is not changed.
+    pub async fn forget(&self, person: &PersonId) -> Result<(), StoreError> {
+        let person = person.clone();
+        self.write(move |c| Ok(qd_audit::erase(c, &person).map(drop)?)).await
     }
 
     /// Moves old rows of the trail to segment files in `folder`, and lets go of those that were kept long enough.

@@ -19,7 +19,7 @@ use qd_api::{
 use qd_approvals::{Proof, SurfaceKey};
 use qd_board::breaker::Breaker;
 use qd_store::{Store, StoreError};
-use qd_types::{Ballot, FeatureId, InstanceName, Person, RepositoryName, RunId, Verb, Vote};
+use qd_types::{Ballot, FeatureId, InstanceName, Person, PersonId, RepositoryName, RunId, Verb, Vote};
 use qd_worktrees::Worktrees;
 use tokio::task::JoinSet;
 
@@ -190,6 +190,15 @@ impl Team {
     pub async fn enrol(&self, bot: Option<[u8; 32]>) -> Result<(), TeamError> {
         let (own, team) = (self.surface_key(), self.id());
         self.store().enrol(own, bot).await.map_err(|source| TeamError::Store { team, source })
+    }
+
+    /// Forgets who stands behind a pseudonym in the team's audit trail, which stays as it is.
+    ///
+    /// # Errors
+    /// If the board can't be written.
+    pub async fn forget(&self, person: &PersonId) -> Result<(), TeamError> {
+        let team = self.id();
+        self.store().forget(person).await.map_err(|source| TeamError::Store { team, source })
     }
 
     pub(crate) fn key(&self) -> &SurfaceKey {

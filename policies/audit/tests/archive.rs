@@ -140,7 +140,7 @@ async fn old_rows_go_to_files_that_are_verified_with_the_rest() {
     insta::assert_snapshot!(site.report().await.to_string(), @"
     The chain of alpha is whole: 10 rows read, up to row 10 of alpha (eed68c0).
     Proven up to row 6: bot signed it on 2026-05-28 20:26:46Z.
-    After it: 4 rows that nobody else has signed yet.
+    After it: 4 rows that nobody else has signed yet, consistent in themselves.
     ");
     insta::assert_debug_snapshot!(site.archive(None, 60).await, @r#"
     [
@@ -150,7 +150,7 @@ async fn old_rows_go_to_files_that_are_verified_with_the_rest() {
     insta::assert_snapshot!(site.report().await.to_string(), @"
     The chain of alpha is whole: 11 rows read, up to row 11 of alpha (de6756b).
     Proven up to row 6: bot signed it on 2026-05-28 20:26:46Z.
-    After it: 5 rows that nobody else has signed yet.
+    After it: 5 rows that nobody else has signed yet, consistent in themselves.
     ");
     let segments = site.segments();
     let mut all = Vec::new();
@@ -221,7 +221,7 @@ async fn a_segment_is_dropped_after_its_days_and_its_hash_stays() {
     The chain of alpha is whole: 6 rows read, up to row 12 of alpha (31f481a).
     The first 6 rows dropped by retention; what follows hangs on the hash that is left.
     Proven up to row 6: bot signed it on 2026-05-28 20:26:46Z.
-    After it: 6 rows that nobody else has signed yet.
+    After it: 6 rows that nobody else has signed yet, consistent in themselves.
     ");
     let segments = site.segments();
     let export = site

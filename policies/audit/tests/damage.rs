@@ -29,7 +29,7 @@ fn a_whole_chain_is_proven_up_to_the_signed_head() {
     insta::assert_snapshot!(check(9, 6, ""), @"
     The chain of alpha is whole: 9 rows read, up to row 9 of alpha (1be032c).
     Proven up to row 6: bot signed it on 2026-05-28 20:26:40Z.
-    After it: 3 rows that nobody else has signed yet.
+    After it: 3 rows that nobody else has signed yet, consistent in themselves.
     ");
     insta::assert_snapshot!(check(3, 0, ""), @"
     The chain of alpha is whole: 3 rows read, up to row 3 of alpha (5579f45).
@@ -102,13 +102,13 @@ fn each_kind_of_damage_is_named() {
     The chain of alpha is broken: rows 8 to 9 are missing at the end: truncated.
     Up to row 7 of alpha (816ca44) it is whole; 7 rows read.
     Proven up to row 6: bot signed it on 2026-05-28 20:26:40Z.
-    After it: 1 row that nobody else has signed yet.
+    After it: 1 row that nobody else has signed yet, consistent in themselves.
     ");
     insta::assert_snapshot!(check(9, 6, "UPDATE audit_head SET hash = zeroblob(32)"), @"
     The chain of alpha is broken: row 9 is the last, and the note of the chain's end says something else.
     Up to row 9 of alpha (1be032c) it is whole; 9 rows read.
     Proven up to row 6: bot signed it on 2026-05-28 20:26:40Z.
-    After it: 3 rows that nobody else has signed yet.
+    After it: 3 rows that nobody else has signed yet, consistent in themselves.
     ");
     insta::assert_snapshot!(check(9, 6, "UPDATE audit_signatures SET signature = zeroblob(64)"), @"
     The chain of alpha is broken: the signature of bot on row 6 is refused: it does not fit what it signs.
@@ -315,14 +315,14 @@ fn an_export_is_verified_on_its_own() {
     insta::assert_snapshot!(text(&file), @"
     The chain of alpha is whole: 5 rows read, up to row 5 of alpha (238de49).
     Proven up to row 4: bot signed it on 2026-05-28 20:26:40Z.
-    After it: 1 row that nobody else has signed yet.
+    After it: 1 row that nobody else has signed yet, consistent in themselves.
     ");
     let lines: Vec<&[u8]> = file.split_inclusive(|byte| *byte == b'\n').collect();
     insta::assert_snapshot!(text(&lines[..7].concat()), @"
     The chain of alpha is broken: at row 6: it has no last line: it was cut.
     Up to row 5 of alpha (238de49) it is whole; 5 rows read.
     Proven up to row 4: bot signed it on 2026-05-28 20:26:40Z.
-    After it: 1 row that nobody else has signed yet.
+    After it: 1 row that nobody else has signed yet, consistent in themselves.
     ");
     insta::assert_snapshot!(text(&[&lines[..4], &lines[5..]].concat().concat()), @"
     The chain of alpha is broken: row 3 is missing: removed.
@@ -339,7 +339,7 @@ fn an_export_is_verified_on_its_own() {
     The chain of alpha is broken: at row 6: there is more after its last line.
     Up to row 5 of alpha (238de49) it is whole; 5 rows read.
     Proven up to row 4: bot signed it on 2026-05-28 20:26:40Z.
-    After it: 1 row that nobody else has signed yet.
+    After it: 1 row that nobody else has signed yet, consistent in themselves.
     ");
     insta::assert_snapshot!(text(b"hello\n"), @"This can't be verified: its first line is not the header of an audit export.");
 }

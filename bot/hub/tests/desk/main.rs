@@ -8,6 +8,7 @@
 )]
 
 mod before;
+mod heads;
 mod support;
 
 use insta::assert_snapshot;

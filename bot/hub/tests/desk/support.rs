@@ -419,6 +419,19 @@ impl Fleet {
         found().unwrap()
     }
 
+    /// The texts of messages whose key begins so.
+    pub(crate) fn messages(&self, key: &str) -> Vec<String> {
+        let written = self.sql(&format!(
+            "SELECT json_group_array(message ->> '$.text') FROM messages WHERE key LIKE '{key}%'"
+        ));
+        serde_json::from_str(&written).unwrap()
+    }
+
+    /// The bot's database.
+    pub(crate) fn file(&self) -> std::path::PathBuf {
+        self.dir.path().join("bot.db")
+    }
+
     pub(crate) async fn until(&self, come: impl Fn() -> bool) {
         let begun = std::time::Instant::now();
         while !come() {

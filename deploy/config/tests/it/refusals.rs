@@ -227,3 +227,16 @@ fn folders_that_are_not_there() {
     place.sources.env.clear();
     insta::assert_snapshot!(place.refused(), @"state.dir: is not set, and neither HOME nor STATE_DIRECTORY says where state goes: set it.");
 }
+
+#[test]
+fn spans_of_the_audit_trail() {
+    insta::assert_snapshot!(refused("[audit]\nafter = \"soon\"\nkeep = \"0d\"\n"), @r#"
+    DIR/quarterdeck.toml:2: audit.after: "soon" is not a span of time, like 90d, 26w or 2y.
+    DIR/quarterdeck.toml:3: audit.keep: "0d" is not a span of time, like 90d, 26w or 2y.
+    "#);
+    insta::assert_snapshot!(refused("[audit]\nafter = \"2y\"\nkeep = \"26w\"\n"), @"DIR/quarterdeck.toml:3: audit.keep: 182 days are less than the 730 days of audit.after.");
+    assert_eq!(["90d", "26w", "2y"].map(qd_config::days), [Ok(90), Ok(182), Ok(730)]);
+    for no in ["", "d", "y2", "-1d", "1 d", "9999999y", "ü", "2ü"] {
+        assert!(qd_config::days(no).is_err(), "{no}");
+    }
+}

@@ -22,6 +22,7 @@ fn settings() {
     check("", "[[people]]\nname = \"ines\"\nroles = [\"owner\"]\n", &["people"], &[]);
     let rule = "[[policies.rules]]\nname = \"main\"\nactions = [\"merge\"]\neffect = \"ask\"\nquorum = 2\n";
     check("", &format!("[policies]\nfolder = \"who\"\n{rule}"), &["policies.folder", "policies.rules"], &[]);
+    check("", "[audit]\nkeep = \"2y\"\n", &["audit.keep"], &[]);
     check("[runs]\nrepair_rounds = 3\n", "# the default, now left out\n", &[], &[]);
 }
 

@@ -16,7 +16,7 @@ use qd_api::Problem;
 use qd_core::chat::Commands;
 use qd_engine::Engine;
 use qd_team::{ProblemResponse, Team, Trains};
-use qd_types::InstanceName;
+use qd_types::{InstanceName, PersonId};
 use tokio::task::AbortHandle;
 use tower::ServiceExt as _;
 
@@ -202,6 +202,17 @@ impl Live {
         for gone in before.iter().filter(|team| !after.iter().any(|other| other.id() == team.id())) {
             tracing::info!(team = %gone.name(), "a team is retired");
             gone.shut_down().await;
+        }
+        Ok(())
+    }
+
+    /// Has the trails of all that runs here forget who stands behind a pseudonym.
+    pub async fn forget(&self, person: &PersonId) -> Result<(), FleetError> {
+        if let Some(bot) = &self.bot {
+            bot.hub.forget(person).await?;
+        }
+        for team in self.teams() {
+            team.forget(person).await?;
         }
         Ok(())
     }

@@ -318,7 +318,17 @@ async fn erase(
 ) -> Answer<Said> {
     let by = owner(&caller)?;
     let text = format!("Everything that was stored about {person} is deleted. The trail keeps a pseudonym.");
-    let erased = desk.roster.change(by, move |people| people.erase(&person)).await;
+    let whom = person.clone();
+    let erased = desk.roster.change(by, move |people| people.erase(&whom)).await;
+    // Somebody who is gone already may still be in a map that could not be written then.
+    if let (Ok(()) | Err(PeopleError::NoSuch(_)), Some(live)) =
+        (&erased, desk.live.get().and_then(Weak::upgrade))
+        && let Err(error) = live.forget(&person).await
+    {
+        tracing::error!(%person, %error, "a trail could not forget a person");
+        let detail = "A trail still has the name beside it.";
+        return Err(no("internal", 500, detail, Some("Erase them again; the fleet's log says why.")));
+    }
     erased.map_err(|error| refused(&error))?;
     Ok(Json(Said { text }))
 }
