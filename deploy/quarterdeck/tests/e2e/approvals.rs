@@ -232,7 +232,7 @@ async fn a_watch_in_a_terminal_rings_and_decides() {
     let project = project();
     let up = project.up(&[]);
     let bare = project.command(&[]);
-    let line = format!("{} approvals watch", crate::support::binary());
+    let line = format!("exec {} approvals watch", crate::support::binary());
     let mut command = Command::new("script");
     command.args(["--quiet", "--flush", "--return", "--command", &line, "/dev/null"]).env_clear();
     command.envs(bare.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("TERM", "xterm");
