@@ -198,14 +198,15 @@ async fn a_card_has_reactions_where_one_is_enough_and_they_count_like_its_button
     terminal::run(channels.console.clone(), Arc::new(Heard::default()), ines(), &b""[..], &mut output)
         .await
         .unwrap();
-    insta::assert_snapshot!(String::from_utf8(output).unwrap(), @"
+    let shown = String::from_utf8(output).unwrap().replace('\u{200b}', "⟨U+200B⟩");
+    insta::assert_snapshot!(shown, @"
     #approvals  | Do container.restart
     #approvals  | On: billing-db
     #approvals  | Digest: 9be1 40c7 d2aa
     #approvals  | ✅ or ❌, or a button.
     #approvals  | 
     #approvals  | The agent wrote:
-    #approvals  | > It hangs. @​everyone
+    #approvals  | > It hangs. @⟨U+200B⟩everyone
     #approvals  | ✅ approve 01ARZ3NDEKTSV4RRFFQ69G5FAV · ❌ deny 01ARZ3NDEKTSV4RRFFQ69G5FAV
     #approvals  | Do container.restart
     #approvals  | On: billing-db
@@ -213,7 +214,7 @@ async fn a_card_has_reactions_where_one_is_enough_and_they_count_like_its_button
     #approvals  | By button.
     #approvals  | 
     #approvals  | The agent wrote:
-    #approvals  | > It hangs. @​everyone
+    #approvals  | > It hangs. @⟨U+200B⟩everyone
     #approvals  | approve 01BX5ZZKBKACTAV9WEVGEMMVRZ · deny 01BX5ZZKBKACTAV9WEVGEMMVRZ
     #approvals  | Do container.restart
     #approvals  | On: billing-db
@@ -221,7 +222,7 @@ async fn a_card_has_reactions_where_one_is_enough_and_they_count_like_its_button
     #approvals  | By button, then the name that stands behind “On”, typed out.
     #approvals  | 
     #approvals  | The agent wrote:
-    #approvals  | > It hangs. @​everyone
+    #approvals  | > It hangs. @⟨U+200B⟩everyone
     #approvals  | deny 01CX5ZZKBKACTAV9WEVGEMMVRZ
     ");
 

@@ -18,8 +18,7 @@ use crate::{
 fn project() -> Project {
     let project = Project::new(&[("README.md", "# Approvals\n")]);
     let beta = "\n[[teams]]\nname = \"beta\"\nagent = \"shell\"\n";
-    let text =
-        config("echo hello > \"$(basename \"$PWD\").txt\"; echo 'All \u{1b}[2J @everyone done.'", None);
+    let text = config(r#"echo hello > hello.txt; printf "All \033[2J @everyone done.\n""#, None);
     std::fs::write(project.folder().join("quarterdeck.toml"), text + beta).unwrap();
     project
 }
@@ -66,7 +65,7 @@ async fn asked(up: &Up, team: &str, id: &str) -> ApprovalView {
 async fn approvals_of_all_teams_are_listed_shown_and_decided_by_what_was_shown() {
     let project = project();
     let up = project.up(&[]);
-    insta::assert_snapshot!(project.ok(&["approvals"]), @"");
+    insta::assert_snapshot!(project.ok(&["approvals"]), @"Nothing waits for people. What was decided: quarterdeck approvals --all");
     let (mut alpha, mut beta) = (up.client("alpha", None), up.client("beta", None));
     add(&mut alpha, "Say hello").await;
     let a = asked(&up, "alpha", "A-1").await;
@@ -75,7 +74,10 @@ async fn approvals_of_all_teams_are_listed_shown_and_decided_by_what_was_shown()
     let (key, views) = (a.approval.id.key(), [&a, &b]);
 
     // The newest first, whichever team's.
-    insta::assert_snapshot!(tame(project.ok(&["approvals"]), &views), @"");
+    insta::assert_snapshot!(tame(project.ok(&["approvals"]), &views), @"
+    KEY-B-1  Merge 4f2a91c into main (B-1, beta)  Decide: 1 owner or reviewer (solo: the requester may decide). 0 of 1 so far. 1 file, +1 −0. Unverified: the repository has no checks.
+    KEY-A-1  Merge 4f2a91c into main (A-1, alpha)  Decide: 1 owner or reviewer (solo: the requester may decide). 0 of 1 so far. 1 file, +1 −0. Unverified: the repository has no checks.
+    ");
     assert_eq!(project.ok(&["approvals", "list", "--mine"]), project.ok(&["approvals"]));
     assert_eq!(project.ok(&["approvals", "--team", "beta"]).lines().count(), 1);
     let listed: Vec<ApprovalView> = serde_json::from_str(&project.ok(&["approvals", "--json"])).unwrap();
@@ -85,40 +87,71 @@ async fn approvals_of_all_teams_are_listed_shown_and_decided_by_what_was_shown()
     );
     let shown = project.ok(&["approvals", "show", &key]);
     assert!(!shown.contains('\u{1b}'), "{shown:?}");
-    insta::assert_snapshot!(tame(shown, &views), @"");
+    insta::assert_snapshot!(tame(shown, &views), @"
+    Merge 4f2a91c into main (A-1, alpha)
+
+    Key           KEY-A-1
+    Stands        People are asked.
+    Team          alpha, run A-1.1
+    Feature       A-1 Say hello
+    Facts         1 file, +1 −0. Unverified: the repository has no checks.
+    Action        merge
+    Repository    project
+    Pull request  1
+    Target        main
+    Head          HEAD
+    Diff          DIFF
+    On            project main #1
+    Fingerprint   DIFF
+    Policies      POLICIES
+    For           ines
+    Decide        1 owner or reviewer (solo: the requester may decide). 0 of 1 so far, 1 missing.
+    How           A button, or here with your passphrase.
+    You           You may decide.
+    Digest        9be1 40c7 d2aa (DIGEST-A-1)
+    Asked at      WHEN
+
+    The agent wrote:
+      > All  @everyone done.
+
+    Decide: quarterdeck approve KEY-A-1, or deny KEY-A-1
+    ");
     let whole: ApprovalView =
         serde_json::from_str(&project.ok(&["approvals", "show", "A-1", "--json"])).unwrap();
     assert_eq!(whole.approval.subject, a.approval.subject);
 
     // Only by what was seen, and only as it is asked.
     let wrong = refusal(&project, &["approvals", "approve", "A-1", "--digest", "0000 0000 0000"]);
-    insta::assert_snapshot!(tame(wrong.1, &views), @"");
-    insta::assert_snapshot!(tame(refusal(&project, &["approvals", "answer", "A-1", "yes"]).1, &views), @"");
-    insta::assert_snapshot!(tame(refusal(&project, &["approvals", "reopen", "A-1"]).1, &views), @"");
-    insta::assert_snapshot!(refusal(&project, &["approvals", "answer", "A-1", "--value", "{"]).1, @"");
-    insta::assert_snapshot!(refusal(&project, &["approvals", "show", "01"]).1, @"");
-    insta::assert_snapshot!(refusal(&project, &["approve", "A-7"]).1, @"");
+    insta::assert_snapshot!(tame(wrong.1, &views), @"quarterdeck: what is asked under KEY-A-1 has the digest 9be1 40c7 d2aa and not 0000 0000 0000: nothing was decided. Look at it: quarterdeck approvals show KEY-A-1");
+    insta::assert_snapshot!(tame(refusal(&project, &["approvals", "answer", "A-1", "yes"]).1, &views), @"quarterdeck: it is no question: quarterdeck approve KEY-A-1, or deny KEY-A-1");
+    insta::assert_snapshot!(tame(refusal(&project, &["approvals", "reopen", "A-1"]).1, &views), @"quarterdeck: Merge 4f2a91c into main (A-1, alpha) has not expired. Decide: 1 owner or reviewer (solo: the requester may decide). 0 of 1 so far. 1 file, +1 −0. Unverified: the repository has no checks.");
+    insta::assert_snapshot!(refusal(&project, &["approvals", "answer", "A-1", "--value", "{"]).1, @r#"quarterdeck: --value takes JSON, not "{": EOF while parsing an object at line 1 column 1"#);
+    insta::assert_snapshot!(refusal(&project, &["approvals", "show", "01"]).1, @r#"quarterdeck: "01" is neither a feature like A-142 nor at least 6 characters of an approval's key"#);
+    insta::assert_snapshot!(refusal(&project, &["approve", "A-7"]).1, @"quarterdeck: nothing is asked under A-7. quarterdeck approvals lists what waits");
     let shared: String =
         key.chars().zip(b.approval.id.key().chars()).take_while(|(a, b)| a == b).map(|(a, _)| a).collect();
     if shared.len() >= 6 {
         let said = refusal(&project, &["approve", &shared]);
         assert_eq!(said.0, Some(2), "{said:?}");
-        insta::assert_snapshot!(tame(said.1.replace(&format!("fit {shared},"), "fit PREFIX,"), &views), @"");
+        insta::assert_snapshot!(tame(said.1.replace(&format!("fit {shared},"), "fit PREFIX,"), &views), @"quarterdeck: several approvals fit PREFIX, use a key: KEY-B-1, KEY-A-1");
     }
 
     let output = project.run(&["approvals", "approve", &key[..20], "--digest", &a.approval.digest.short()]);
     assert!(output.status.success(), "{output:?}");
-    insta::assert_snapshot!(tame(String::from_utf8(output.stderr).unwrap(), &views), @"");
-    insta::assert_snapshot!(tame(String::from_utf8(output.stdout).unwrap(), &views), @"");
+    insta::assert_snapshot!(tame(String::from_utf8(output.stderr).unwrap(), &views), @"Merge 4f2a91c into main (A-1, alpha). Decide: 1 owner or reviewer (solo: the requester may decide). 0 of 1 so far. 1 file, +1 −0. Unverified: the repository has no checks. Digest 9be1 40c7 d2aa.");
+    insta::assert_snapshot!(tame(String::from_utf8(output.stdout).unwrap(), &views), @r#"Your word on "Merge 4f2a91c into main" is on its way."#);
     until(&mut alpha, "A-1", finished).await;
     project.ok(&["approvals", "deny", "B-1", "--reason", "not *now*"]);
     until(&mut beta, "B-1", |view| view.sentence.contains("denied")).await;
 
-    insta::assert_snapshot!(refusal(&project, &["deny", "B-1"]).1, @"");
-    insta::assert_snapshot!(project.ok(&["approvals", "--mine"]), @"");
+    insta::assert_snapshot!(refusal(&project, &["deny", "B-1"]).1, @"quarterdeck: B-1 is decided: Merge denied by ines. Reason: not *now*");
+    insta::assert_snapshot!(project.ok(&["approvals", "--mine"]), @"Nothing waits for you.");
     let all = project.ok(&["approvals", "--all"]);
     let merged = all.split("merged as ").nth(1).unwrap()[..7].to_owned();
-    insta::assert_snapshot!(tame(all.replace(&merged, "c01dd3e"), &views), @"");
+    insta::assert_snapshot!(tame(all.replace(&merged, "c01dd3e"), &views), @"
+    KEY-B-1  Merge 4f2a91c into main (B-1, beta)  Merge denied by ines. Reason: not *now*
+    KEY-A-1  Merge 4f2a91c into main (A-1, alpha)  Approved by ines, merged as c01dd3e.
+    ");
 
     // A late click is answered to whoever clicked, alone.
     let token = project.token("ines");
@@ -140,6 +173,20 @@ async fn approvals_of_all_teams_are_listed_shown_and_decided_by_what_was_shown()
 /// A watch that is ended by its id when the test ends.
 struct Watch(Child);
 
+impl Watch {
+    /// Whether it ended well, by itself.
+    fn ended(&mut self) -> bool {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            match self.0.try_wait().unwrap() {
+                Some(status) => return status.success(),
+                None => assert!(Instant::now() < deadline, "the watch goes on"),
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
 impl Drop for Watch {
     fn drop(&mut self) {
         let _gone = self.0.kill();
@@ -157,7 +204,7 @@ async fn a_watch_that_is_piped_is_a_line_for_each_event() {
     let mut client = up.client("alpha", None);
     add(&mut client, "Say hello").await;
     let view = asked(&up, "alpha", "A-1").await;
-    insta::assert_snapshot!(tame(lines.next().unwrap(), &[&view]), @"");
+    insta::assert_snapshot!(tame(lines.next().unwrap(), &[&view]), @"asks      KEY-A-1  Merge 4f2a91c into main (A-1, alpha)  Decide: 1 owner or reviewer (solo: the requester may decide). 0 of 1 so far. 1 file, +1 −0. Unverified: the repository has no checks.");
     project.ok(&["approve", "A-1"]);
     let mut heard = Vec::new();
     for line in lines.by_ref() {
@@ -172,7 +219,7 @@ async fn a_watch_that_is_piped_is_a_line_for_each_event() {
     assert!(heard.last().unwrap().contains("Approved by ines, merged as "), "{all}");
     let pid = watch.0.id().to_string();
     assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
-    assert!(watch.0.wait().unwrap().success(), "Ctrl-C is how it ends");
+    assert!(watch.ended(), "Ctrl-C is how it ends");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -185,7 +232,7 @@ async fn a_watch_in_a_terminal_rings_and_decides() {
     let project = project();
     let up = project.up(&[]);
     let bare = project.command(&[]);
-    let line = format!("{} approvals watch", crate::support::binary());
+    let line = format!("exec {} approvals watch", crate::support::binary());
     let mut command = Command::new("script");
     command.args(["--quiet", "--flush", "--return", "--command", &line, "/dev/null"]).env_clear();
     command.envs(bare.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("TERM", "xterm");
@@ -226,5 +273,5 @@ async fn a_watch_in_a_terminal_rings_and_decides() {
     typed.write_all(b"\n").unwrap();
     see(&|seen| seen.contains("merged as"));
     typed.write_all(&[3]).unwrap();
-    assert!(watch.0.wait().unwrap().success());
+    assert!(watch.ended());
 }

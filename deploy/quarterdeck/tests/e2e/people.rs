@@ -18,14 +18,21 @@ fn project() -> Project {
 fn refusal(project: &Project, args: &[&str]) -> String {
     let output = project.run(args);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    String::from_utf8(output.stderr).unwrap()
+    problem(output)
+}
+
+/// What is wrong, without what was said before it came to that.
+fn problem(output: std::process::Output) -> String {
+    let said = String::from_utf8(output.stderr).unwrap();
+    let at = said.find("quarterdeck: ").unwrap_or_default();
+    said[at..].to_owned()
 }
 
 /// Without the passphrase that every other test has in its environment.
 fn bare(project: &Project, args: &[&str]) -> String {
     let output = project.command(args).env_remove("QUARTERDECK_PASSPHRASE").output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    String::from_utf8(output.stderr).unwrap()
+    problem(output)
 }
 
 /// Invites somebody and gives the token of the invitation.

@@ -7,10 +7,18 @@ use http_body_util::BodyExt as _;
 use qd_api::{ApprovalView, Client};
 use qd_types::{ApprovalState, Ballot, InstanceName};
 use serde::Serialize;
-use tokio::sync::mpsc;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
 
 use super::{Found, all, card, clients, decide};
-use crate::{cli::Common, context, say, verbs::Done};
+use crate::{
+    cli::Common,
+    context::{self, UserError},
+    say,
+    verbs::Done,
+};
 
 /// How long to wait before a stream that ended is opened again.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -39,6 +47,9 @@ struct Event<'a> {
 
 pub(super) async fn watch(common: &Common, bell: bool) -> Done {
     let loaded = context::load(&context::sources(common)?)?;
+    let failed = |error| UserError::failed(format!("signals can't be heard: {error}"));
+    // One for the whole watch: what comes while something else is done is not lost.
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let drawn = std::io::stdout().is_terminal() && !common.json;
     let (tell, mut heard) = mpsc::channel(64);
     for (team, client) in clients(common, &loaded)? {
@@ -58,12 +69,15 @@ pub(super) async fn watch(common: &Common, bell: bool) -> Done {
     }
     loop {
         let what = tokio::select! {
-            _ = tokio::signal::ctrl_c() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
             what = heard.recv() => what,
         };
         match what {
             None => return Ok(()),
-            Some(Heard::Change) => tokio::time::sleep(TOGETHER).await,
+            Some(Heard::Change) => {
+                tokio::time::sleep(TOGETHER).await;
+                while matches!(heard.try_recv(), Ok(Heard::Change)) {}
+            }
             Some(Heard::Line(typed)) => {
                 said = choose(common, &before, &typed).await;
                 // The reader has gone only if its terminal has.
@@ -250,9 +264,10 @@ mod tests {
     fn what_is_typed_names_a_word_and_a_number() {
         assert_eq!(read("a 1"), "Approve 1 ");
         assert_eq!(read("1a\n"), "Approve 1 ");
+        assert_eq!(read("1 a"), "Approve 1 ");
         assert_eq!(read(" d12  use a   migration "), "Deny 12 use a   migration");
         assert_eq!(read("d 2 use a migration"), "Deny 2 use a migration");
-        for nothing in ["a", "1", "a 0", "x 1", "approve 1", "a one", "a -1", "1 a"] {
+        for nothing in ["a", "1", "a 0", "x 1", "approve 1", "a one", "a -1"] {
             assert_eq!(read(nothing), "nothing", "{nothing}");
         }
     }
