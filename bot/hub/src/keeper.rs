@@ -6,13 +6,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use qd_approvals::{
     Approvals, Ask, Asked, Asker, Cast, Directory, Executor, KeyId, KeyOwner, Known, Place, Probe, Proof,
-    Reopened, SignedVote, Spending, Statement, SurfaceKey, Swept, WHOLE, confirm::Way,
+    Reopened, SignedVote, Spending, Statement, SurfaceKey, Swept, WHOLE, confirm::Way, trail,
 };
 use qd_core::{Asking, Event, ForgeCall, Rules, Standing, Step};
 use qd_types::{ApprovalId, Identity, InstanceName, Subject};
 use rusqlite::{Connection, params};
 
-use crate::{HubError, keep, trail};
+use crate::{HubError, keep};
 
 /// The name of the bot among executors, and of its chain.
 pub(crate) const BOT: &str = "bot";

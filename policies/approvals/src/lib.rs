@@ -24,6 +24,7 @@ mod surface;
 mod sweep;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+pub mod trail;
 mod vote;
 
 pub use ask::{Ask, AskRefusal, Asked};
