@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::{
     Store, StoreError, events,
+    executor,
     events::Draft,
     features::{self, Then},
     operations::{self, Begin},
@@ -444,6 +445,7 @@ pub(crate) fn end(
         RunEnd::Failed { .. } => (StepState::Failed, None, Observed::Failed),
         RunEnd::Stopped { .. } => (StepState::Failed, None, Observed::Stopped),
     };
+    executor::run_ended(c, lens, run, "Its run ended.", now)?;
     if let Some(step) = step {
         mark(c, run, step, state, note.as_deref(), now)?;
     }

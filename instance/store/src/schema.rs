@@ -1,10 +1,11 @@
 //! The schema as migrations, forward only. An old file is upgraded when it is opened; a test does it.
 
+use qd_approvals::trail;
 use qd_sqlite::{Migration, outbox};
 
 /// All versions, oldest first.
 pub(crate) const MIGRATIONS: &[Migration] =
-    &[V1, outbox::SCHEMA, V3, V4, V5, V6, V7, qd_approvals::SCHEMA, qd_audit::SCHEMA];
+    &[V1, outbox::SCHEMA, V3, V4, V5, V6, V7, qd_approvals::SCHEMA, qd_audit::SCHEMA, trail::SCHEMA, V11];
 
 const V1: &str = "
 CREATE TABLE features (
@@ -273,5 +274,16 @@ CREATE TABLE snoozes (
     approval TEXT NOT NULL,
     until INTEGER NOT NULL,
     PRIMARY KEY (person, approval)
+) WITHOUT ROWID;
+";
+
+/// Beside the instance's own approvals: answers that were given, and requests that people were alerted of.
+const V11: &str = "
+CREATE TABLE answers (
+    approval TEXT PRIMARY KEY REFERENCES approval_requests (id),
+    answers TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE escalations (
+    approval TEXT PRIMARY KEY REFERENCES approval_requests (id)
 ) WITHOUT ROWID;
 ";

@@ -18,14 +18,14 @@ CREATE TABLE trailed (
 ) WITHOUT ROWID;
 ";
 
-/// Notes where an approval stands, if the trail has it elsewhere.
+/// Notes where an approval stands, if the trail has it elsewhere: `true` if that is news.
 pub fn state(
     c: &Connection,
     approvals: &Approvals<'_>,
     record: &Record,
     now: Timestamp,
-) -> Result<(), ApprovalError> {
-    let Some(word) = news(c, record)? else { return Ok(()) };
+) -> Result<bool, ApprovalError> {
+    let Some(word) = news(c, record)? else { return Ok(false) };
     let subject = &record.approval.subject;
     let effect = approvals.effect(record.id(), WHOLE)?;
     let (kind, payload) = match record.state() {
@@ -51,7 +51,8 @@ pub fn state(
         Kind::Request => Actor::Agent(subject.run.clone()),
         _ => keeper(record)?,
     };
-    write(c, record, kind, actor, payload, now)
+    write(c, record, kind, actor, payload, now)?;
+    Ok(true)
 }
 
 /// The word for where an approval stands, if the trail has it elsewhere; from now on it has it there.
