@@ -281,9 +281,13 @@ pub(crate) fn allow(
     let mut wanted = before.wanted.clone();
     wanted.budget.minutes = Some(minutes);
     let version = before.version + 1;
-    c.prepare_cached("UPDATE features SET details = ?2, version = ?3, updated_at = ?4 WHERE id = ?1")?.execute(
-        params![before.id.to_string(), rows::details(&wanted)?, version as i64, now.as_millisecond()],
-    )?;
+    c.prepare_cached("UPDATE features SET details = ?2, version = ?3, updated_at = ?4 WHERE id = ?1")?
+        .execute(params![
+            before.id.to_string(),
+            rows::details(&wanted)?,
+            version as i64,
+            now.as_millisecond()
+        ])?;
     let fields = vec!["budget".to_owned()];
     let mut event = Draft::new("team", "feature_edited", changed(&before.wanted, &wanted, &fields));
     event.feature = Some(before.id.clone());

@@ -10,8 +10,8 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::{
     Store, StoreError, events,
-    executor,
     events::Draft,
+    executor,
     features::{self, Then},
     operations::{self, Begin},
     report, rows,

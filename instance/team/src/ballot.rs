@@ -9,14 +9,18 @@ pub(crate) fn surface(door: &str) -> &'static str {
     if door == "board" { "board" } else { "cli" }
 }
 
-/// Signs a vote of a person whom the door has let in.
+/// Signs a vote of a person whom the door has let in, with their answer if it is to a question.
 ///
 /// # Errors
 /// If the vote has no JSON.
-pub(crate) fn signed(key: &SurfaceKey, vote: Vote) -> Result<SignedVote, serde_json::Error> {
+pub(crate) fn signed(
+    key: &SurfaceKey,
+    vote: Vote,
+    answer: Option<serde_json::Value>,
+) -> Result<SignedVote, serde_json::Error> {
     let identity = Identity { service: "local".into(), account: vote.person.id.to_string() };
     let statement =
-        Statement { vote, identity, proof: Proof::SignedIn, way: Way::Button, typed: None, answer: None };
+        Statement { vote, identity, proof: Proof::SignedIn, way: Way::Button, typed: None, answer };
     let signed = key.sign(&statement)?;
     Ok(SignedVote {
         payload: signed.payload,

@@ -83,12 +83,7 @@ fn request(record: &Record) -> Value {
 }
 
 /// Notes that a person opened an expired request again.
-pub fn reopened(
-    c: &Connection,
-    record: &Record,
-    by: &PersonId,
-    now: Timestamp,
-) -> Result<(), ApprovalError> {
+pub fn reopened(c: &Connection, record: &Record, by: &PersonId, now: Timestamp) -> Result<(), ApprovalError> {
     let actor = Actor::Person(pseudonym(c, by)?);
     match news(c, record)? {
         Some(_) => write(c, record, Kind::Request, actor, request(record), now),

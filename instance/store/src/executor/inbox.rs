@@ -41,19 +41,20 @@ impl Store {
         .await
     }
 
-    /// What of a run people or the instance may still do something about, oldest first.
-    pub async fn own_live(
+    /// What was asked for in a run, oldest first.
+    pub async fn own_of(
         &self,
         keeper: &Keeper,
         run: &RunId,
         now: Timestamp,
     ) -> Result<Vec<Record>, StoreError> {
         let run = run.clone();
-        self.look(keeper, now, move |approvals| {
-            let live = approvals.live()?.into_iter();
-            Ok(live.filter(|record| record.approval.subject.run == run).collect())
-        })
-        .await
+        self.look(keeper, now, move |approvals| Ok(approvals.of_run(&run)?)).await
+    }
+
+    /// Own approvals that people or the instance may still do something about, oldest first.
+    pub async fn own_live(&self, keeper: &Keeper, now: Timestamp) -> Result<Vec<Record>, StoreError> {
+        self.look(keeper, now, |approvals| Ok(approvals.live()?)).await
     }
 
     /// The answers to a question that was answered.
@@ -118,7 +119,12 @@ fn card(c: &Connection, record: Record) -> Result<ApprovalCard, StoreError> {
         Action::Question(question) => Some(question.text.clone()),
         _ => None,
     };
-    Ok(ApprovalCard { facts: facts.join(" "), words: asked.or(record.words), ended, approval: record.approval })
+    Ok(ApprovalCard {
+        facts: facts.join(" "),
+        words: asked.or(record.words),
+        ended,
+        approval: record.approval,
+    })
 }
 
 impl Answered {

@@ -10,7 +10,7 @@ pub(crate) use inbox::{card_of, cards, open_of};
 
 use jiff::Timestamp;
 use qd_approvals::{
-    Approvals, Ask, Asked, Asker, Authorised, Cast, CardOrder, Directory, Effect, Executor, KeyId, Outcome,
+    Approvals, Ask, Asked, Asker, Authorised, CardOrder, Cast, Directory, Effect, Executor, KeyId, Outcome,
     Place, Probe, Reopened, Rules, SignedVote, Spending, Statement, Swept, trail,
 };
 use qd_types::{ApprovalId, ApprovalState, Ballot, InstanceName, RunId, Subject};
@@ -136,7 +136,10 @@ impl Store {
                     Swept::Expired(id) | Swept::Lapsed(id) | Swept::Abandoned(id) => own.noted(id)?,
                     Swept::Escalate(id, roles) => {
                         let roles: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
-                        own.alert(id, &format!("half of its time is over. Who may decide: {}", roles.join(" or ")))?;
+                        own.alert(
+                            id,
+                            &format!("half of its time is over. Who may decide: {}", roles.join(" or ")),
+                        )?;
                     }
                     Swept::Unseen(id) => own.alert(id, "nobody can have seen it yet")?,
                 }

@@ -48,6 +48,8 @@ const MUTATIONS: &[(&str, &str, &str, &str)] = &[
     ("preserved.prune", "POST", "/preserved/prune", "{}"),
     ("preserved.restore", "POST", "/preserved/A-1.1/restore", "{}"),
     ("approval.vote", "POST", "/approvals/x/vote", r#"{"ballot":"approve","digest":"x"}"#),
+    ("approval.reopen", "POST", "/approvals/x/reopen", ""),
+    ("question.answer", "POST", "/questions", r#"{"run":"A-1.1","text":"Why?"}"#),
     ("approval.view", "POST", "/approvals/x/snooze", "{}"),
     ("team.pause", "POST", "/pause", "{}"),
     ("team.resume", "POST", "/resume", ""),

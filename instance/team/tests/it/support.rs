@@ -7,6 +7,7 @@ use http_body_util::BodyExt as _;
 use qd_board::{Rules, hours::QuietHours, schedule::Limits};
 use qd_engine::{Engine, Facts, KnownPerson, Source};
 use qd_git::Git;
+use qd_store::{NewRun, Settings, Store};
 use qd_team::{Caller, RepositoryOptions, RunPolicy, Team, TeamOptions, Trains};
 use qd_types::{Person, PolicyRule, Role};
 use qd_worktrees::{GitWorktrees, RepositorySpec, Setup};
@@ -49,6 +50,21 @@ impl Api {
         let person = Person { id: name.parse().unwrap(), roles: vec![role] };
         let caller = Caller { person, agent: agent.map(str::to_owned), surface: "api".into(), proven: true };
         Self { router: self.router.clone().layer(Extension(caller)), dir: Arc::clone(&self.dir) }
+    }
+
+    /// Opens a run of an agent on a feature that is ready, as the scheduler would.
+    pub async fn run(&self, feature: &str, agent: &str) {
+        let zone = jiff::tz::TimeZone::UTC;
+        let settings = Settings { prefix: "A".into(), slots: 1, repair_rounds: 1, rungs: 0, zone };
+        let store = Store::open(&self.dir.path().join("board.db"), settings).unwrap();
+        let new = NewRun {
+            feature: feature.parse().unwrap(),
+            agent: agent.into(),
+            model: None,
+            assigned_by: "the default".into(),
+            branch: "qd/alpha/x".into(),
+        };
+        store.open_run(new, jiff::Timestamp::now()).await.unwrap();
     }
 
     /// One request; `path` begins at the root of the API. A body is JSON unless `kind` says something else.
