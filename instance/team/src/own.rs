@@ -4,9 +4,7 @@ use jiff::Timestamp;
 use qd_approvals::{Asker, Cast, Directory, KeyOwner, Known, Record, Reopened, Rules, VoteRefusal, confirm};
 use qd_engine::{Principal, Request, Resource};
 use qd_store::Keeper;
-use qd_types::{
-    Action, Binding, FeatureId, Identity, PersonId, PolicyHash, Requirement, Ruling, RunId, Subject, Verb,
-};
+use qd_types::{Action, Binding, FeatureId, Identity, PersonId, PolicyHash, Ruling, RunId, Subject, Verb};
 use qd_wire::v1::SignedVote;
 use serde_json::Value;
 use ulid::Ulid;
@@ -48,10 +46,6 @@ impl Quorum {
             ));
         }
         Ok(self)
-    }
-
-    pub(crate) fn requirement(&self) -> &Requirement {
-        &self.ask.requirement
     }
 }
 

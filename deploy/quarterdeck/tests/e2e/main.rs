@@ -14,6 +14,7 @@
 
 mod audit;
 mod browser;
+mod budget;
 mod cli;
 mod concurrent;
 mod crash;

@@ -13,7 +13,7 @@ use qd_approvals::{
     Approvals, Ask, Asked, Asker, Authorised, CardOrder, Cast, Directory, Effect, Executor, KeyId, Outcome,
     Place, Probe, Reopened, Rules, SignedVote, Spending, Statement, Swept, trail,
 };
-use qd_types::{ApprovalId, ApprovalState, Ballot, InstanceName, RunId, Subject};
+use qd_types::{Action, ApprovalId, ApprovalState, Ballot, InstanceName, RunId, Subject};
 use qd_wire::v1::{Alert, Report};
 use rusqlite::{Connection, params};
 
@@ -93,7 +93,9 @@ impl Store {
             if matches!(cast, Cast::Counted(_) | Cast::Granted(_) | Cast::Denied { .. }) {
                 let record = own.approvals.show(&vote.approval)?;
                 trail::vote(own.c, &record, &vote, &signed, own.now)?;
+                let question = matches!(record.approval.subject.action, Action::Question(_));
                 let word = match vote.ballot {
+                    Ballot::Approve if question => "answers",
                     Ballot::Approve => "approves",
                     Ballot::Deny => "denies",
                 };

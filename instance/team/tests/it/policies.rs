@@ -159,7 +159,8 @@ async fn owners_managers_and_operators_change_everything_and_reviewers_say_somet
     let reviewer = api.caller("rosa", Role::Reviewer, None);
     for (verb, method, path, body) in MUTATIONS {
         let refused = mutate(&reviewer, method, path, body).await.status == 403;
-        let says = ["feature.comment", "feature.attach", "approval.view", "approval.vote"].contains(verb);
+        let says = ["feature.comment", "feature.attach", "approval.view", "approval.vote", "question.answer"]
+            .contains(verb);
         assert_eq!(refused, !says, "{verb}");
     }
 }
