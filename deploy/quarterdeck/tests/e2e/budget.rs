@@ -74,12 +74,12 @@ async fn a_run_whose_minutes_are_used_up_asks_and_a_no_ends_it() {
     let (project, up) = spent(&[]).await;
     let mut client = up.client("alpha", None);
     let asks: FeatureView = client.get("features/A-1").await.unwrap();
-    insta::assert_snapshot!(asks.sentence, @"");
+    insta::assert_snapshot!(asks.sentence, @"Its budget of 1 min is used up. Asks for 2 min: one more manager.");
     let open = open_approval(&mut client, "A-1").await.unwrap();
-    insta::assert_snapshot!(format!("{}. {}", open.title, open.facts), @"");
+    insta::assert_snapshot!(format!("{}. {}", open.title, open.facts), @r#"Change a budget from 1 to 2 min. On: minutes of A-1. Arguments: {"more":1}."#);
     assert_eq!(says(&up, Ballot::Deny).await.approval.state, ApprovalState::Denied);
     let held = until(&mut client, "A-1", |view| view.feature.held.is_some()).await;
-    insta::assert_snapshot!(held.sentence, @"");
+    insta::assert_snapshot!(held.sentence, @"Its budget of 1 min is used up. ines said no. Needs a person.");
     project.ok(&["feature", "edit", "A-1", "--budget-minutes", "9"]);
     assert!(!project.ok(&["feature", "why", "A-1"]).contains("used up, "));
 }
