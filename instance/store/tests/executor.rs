@@ -213,7 +213,7 @@ async fn what_nobody_decides_escalates_once_expires_and_is_opened_again_by_a_per
     let inbox = store.inbox(&keeper, &"ines".parse().unwrap(), 10, now).await.unwrap();
     let ended: Vec<_> = inbox.into_iter().filter_map(|row| row.card.ended).collect();
     insta::assert_snapshot!(ended.join("\n").replace(&new.to_string(), "NEW"), @"
-    ines answered: “Blue.”.
+    ines answered: “Blue.”
     Expired. Nobody decided in time. theo opened it again as NEW.
     ");
 }

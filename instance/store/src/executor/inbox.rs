@@ -134,7 +134,7 @@ impl Answered {
             Value::String(text) => format!("“{text}”"),
             other => other.to_string(),
         };
-        format!("{} answered: {value}.", self.person)
+        format!("{} answered: {value}", self.person)
     }
 }
 

@@ -52,12 +52,12 @@ async fn an_agent_asks_a_person_answers_and_the_agent_reads_it() {
     assert_eq!(vera.status, 403);
     let blue = vote(&rosa, &key, "approve", json!("blue")).await;
     assert_eq!(blue.status, 200, "{}", blue.body);
-    insta::assert_snapshot!(format!("{}: {}", text(&blue, "state"), text(&blue, "ended")), @"executed: rosa answered: “blue”.");
+    insta::assert_snapshot!(format!("{}: {}", text(&blue, "state"), text(&blue, "ended")), @"executed: rosa answered: “blue”");
 
     let read = agent.json("GET", &format!("/questions/{key}"), "").await;
     assert_eq!(read.body["answers"], json!([{ "person": "rosa", "value": "blue" }]));
     let late = vote(&rosa, &key, "approve", json!("red")).await;
-    insta::assert_snapshot!(format!("{} {}", late.status, text(&late, "detail")), @"409 rosa answered: “blue”.");
+    insta::assert_snapshot!(format!("{} {}", late.status, text(&late, "detail")), @"409 rosa answered: “blue”");
     assert_eq!(rosa.json("GET", "/", "").await.body["asks"], 0);
     // What was decided is in the log, with who did it.
     let log = rosa.json("GET", "/features/A-1/history", "").await;
