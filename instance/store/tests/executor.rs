@@ -116,6 +116,11 @@ impl Bench {
     }
 
     async fn says(&self, id: &ApprovalId, name: &str, role: Role, answer: &str, hours: i64) -> Cast {
+        self.vote(id, name, role, Some(answer.into()), hours).await
+    }
+
+    /// A yes with an answer, or a no without one.
+    async fn vote(&self, id: &ApprovalId, name: &str, role: Role, answer: Option<Value>, hours: i64) -> Cast {
         let at = self.after(hours);
         let record = self.store.own(&self.keeper, &id.key(), at).await.unwrap().unwrap();
         let statement = Statement {
@@ -124,7 +129,7 @@ impl Bench {
                 digest: record.approval.digest,
                 person: Person { id: name.parse().unwrap(), roles: vec![role] },
                 surface: "board".into(),
-                ballot: Ballot::Approve,
+                ballot: if answer.is_some() { Ballot::Approve } else { Ballot::Deny },
                 reason: None,
                 at,
             },
@@ -132,7 +137,7 @@ impl Bench {
             proof: Proof::SignedIn,
             way: Way::Button,
             typed: None,
-            answer: Some(answer.into()),
+            answer,
         };
         let signed = self.key.sign(&statement).unwrap();
         let (key, signature) = (signed.key.as_str().to_owned(), signed.signature);
@@ -228,4 +233,33 @@ async fn the_end_of_a_run_ends_what_it_asks() {
     assert_eq!(bench.state(&id, 1).await, ApprovalState::Withdrawn);
     assert_eq!(bench.store.asks(&"ines".parse().unwrap(), bench.after(1)).await.unwrap(), 0);
     assert!(bench.trail().ends_with("decision team:alpha: withdrawn"), "{}", bench.trail());
+}
+
+#[tokio::test]
+async fn a_no_ends_what_asks_for_the_same_and_five_end_all_asking() {
+    let bench = Bench::new().await;
+    let about = |target: usize, fingerprint: &str| {
+        let mut ask = Bench::question();
+        if let Some(binding) = &mut ask.subject.binding {
+            (binding.target, binding.fingerprint) = (format!("question {target}"), fingerprint.to_owned());
+        }
+        ask
+    };
+    let ask = async |ask| bench.store.ask(&bench.keeper, ask, bench.start).await.unwrap();
+    for target in 0..5 {
+        let Asked::Opened(first) = ask(about(target, "1")).await else { panic!() };
+        let Asked::Opened(same) = ask(about(target, "2")).await else { panic!() };
+        let cast = bench.vote(&first, "ines", Role::Manager, None, 0).await;
+        let Cast::Denied { pause, .. } = cast else { panic!("{cast:?}") };
+        assert_eq!(pause, target == 4);
+        assert_eq!(bench.state(&same, 0).await, ApprovalState::Withdrawn);
+        assert!(bench.trail().ends_with("decision team:alpha: withdrawn"), "{}", bench.trail());
+    }
+    assert!(matches!(ask(about(5, "1")).await, Asked::Refused(AskRefusal::Paused { count: 5 })));
+    let shipped = bench.store.ship(1000).await.unwrap();
+    let told = shipped.into_iter().find_map(|envelope| match envelope.body {
+        Report::Alert(alert) if alert.key == "denials:A-1.1" => Some(alert.text),
+        _ => None,
+    });
+    insta::assert_snapshot!(told.unwrap(), @"A-1.1 was told no 5 times. It may not ask for anything any more.");
 }

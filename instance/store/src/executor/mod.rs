@@ -10,8 +10,8 @@ pub(crate) use inbox::{card_of, cards, open_of};
 
 use jiff::Timestamp;
 use qd_approvals::{
-    Approvals, Ask, Asked, Asker, Authorised, CardOrder, Cast, Directory, Effect, Executor, KeyId, Outcome,
-    Place, Probe, Reopened, Rules, SignedVote, Spending, Statement, Swept, trail,
+    Approvals, Ask, Asked, Asker, Authorised, CardOrder, Cast, DENIALS_PER_RUN, Directory, Effect, Executor,
+    KeyId, Outcome, Place, Probe, Reopened, Rules, SignedVote, Spending, Statement, Swept, trail,
 };
 use qd_types::{Action, ApprovalId, ApprovalState, Ballot, InstanceName, RunId, Subject};
 use qd_wire::v1::{Alert, Report};
@@ -107,6 +107,9 @@ impl Store {
                 events::write(own.c, &event, own.now)?;
             }
             own.noted(&vote.approval)?;
+            if let Cast::Denied { pause, .. } = cast {
+                own.denied(&vote.approval, pause)?;
+            }
             Ok(cast)
         })
         .await
@@ -342,6 +345,25 @@ impl Own<'_> {
         event.run = Some(subject.run.clone());
         events::write(self.c, &event, self.now)?;
         let alert = Alert { key: format!("approval:{id}"), over: false, text };
+        report::push(self.c, None, self.now, &Report::Alert(alert))
+    }
+
+    /// A no holds for the run: what else of it asked for the same has ended with it. After too many, people are told.
+    fn denied(&self, id: &ApprovalId, too_many: bool) -> Result<(), StoreError> {
+        let run = self.approvals.show(id)?.approval.subject.run;
+        for record in self.approvals.of_run(&run)? {
+            self.noted(record.id())?;
+        }
+        if !too_many {
+            return Ok(());
+        }
+        let text =
+            format!("{run} was told no {DENIALS_PER_RUN} times. It may not ask for anything any more.");
+        let mut event = Draft::new("team", "approval_alert", text.clone());
+        event.feature = Some(run.feature().clone());
+        event.run = Some(run.clone());
+        events::write(self.c, &event, self.now)?;
+        let alert = Alert { key: format!("denials:{run}"), over: false, text };
         report::push(self.c, None, self.now, &Report::Alert(alert))
     }
 
