@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use qd_approvals::{Swept, Undelivered};
+use qd_approvals::{Swept, Undelivered, trail};
 use qd_core::{
     Event,
     chat::{ChatError, Delivered, Message},
@@ -15,7 +15,6 @@ use rusqlite::{OptionalExtension as _, params};
 use crate::{
     Hub, HubError, json,
     keeper::{self, place},
-    trail,
     turn::Turn,
 };
 

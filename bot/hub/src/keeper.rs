@@ -6,13 +6,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use qd_approvals::{
     Approvals, Ask, Asked, Asker, Cast, Directory, Executor, Key, KeyId, KeyOwner, Known, Place, Probe,
-    Record, Reopened, SignedVote, Spending, Statement, SurfaceKey, Swept, WHOLE,
+    Record, Reopened, SignedVote, Spending, Statement, SurfaceKey, Swept, WHOLE, trail,
 };
 use qd_core::{Asking, Event, ForgeCall, Rules, Standing, Step, Word};
 use qd_types::{ApprovalId, Identity, InstanceName, PersonId, Subject};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::{HubError, keep, trail, turn::Turn};
+use crate::{HubError, keep, turn::Turn};
 
 /// The name of the bot among executors, and of its chain.
 pub(crate) const BOT: &str = "bot";

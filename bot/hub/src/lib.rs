@@ -10,7 +10,6 @@ mod json;
 mod keep;
 mod keeper;
 mod schema;
-mod trail;
 mod turn;
 
 pub use error::HubError;

@@ -6,8 +6,8 @@ use qd_board::{
     exchange::Format,
 };
 use qd_types::{
-    Approval, Ballot, CommitId, Confirm, FeatureId, InstanceName, Line, PersonId, RepositoryName, RunId,
-    Stage, Step,
+    Approval, ApprovalState, Ballot, CommitId, Confirm, FeatureId, InstanceName, Line, PersonId,
+    RepositoryName, Role, RunId, Stage, Step,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -221,6 +221,53 @@ pub struct Snooze {
     /// For so long, at most a week; left out, it comes back now.
     #[serde(default)]
     pub minutes: Option<u32>,
+}
+
+/// A question to people, on behalf of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AskQuestion {
+    /// Which run wants to know.
+    pub run: RunId,
+    /// The question, 1 to 2000 characters.
+    pub text: String,
+    /// Answers to choose from, at most 20. Without any, and without a schema, the answer is a text.
+    #[serde(default)]
+    pub choices: Vec<String>,
+    /// JSON Schema of a good answer, instead of choices.
+    #[serde(default)]
+    pub schema: Option<serde_json::Value>,
+    /// Who is asked; left out, everybody whom the policies let answer.
+    #[serde(default)]
+    pub roles: Vec<Role>,
+}
+
+/// A question, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct QuestionView {
+    /// The unique part of its approval's id.
+    pub key: String,
+    /// Which run asked.
+    pub run: RunId,
+    /// The question.
+    pub text: String,
+    /// JSON Schema of a good answer; none takes any text.
+    pub schema: Option<serde_json::Value>,
+    /// `requested` until somebody answers, then `executed`; `denied` if somebody refused to answer.
+    pub state: ApprovalState,
+    /// Why it stands there, as a sentence.
+    pub reason: Option<String>,
+    /// What was answered, by the names of the people.
+    pub answers: Vec<AnswerView>,
+}
+
+/// One person's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AnswerView {
+    /// Whose.
+    pub person: PersonId,
+    /// A text, or what the schema takes.
+    pub value: serde_json::Value,
 }
 
 /// A vote.

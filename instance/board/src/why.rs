@@ -2,7 +2,7 @@
 //! Derived whenever it is read, from facts; never stored.
 
 use jiff::{Timestamp, tz::TimeZone};
-use qd_types::{Approval, Stage, Step};
+use qd_types::{Action, Approval, Budget, Stage, Step};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -113,6 +113,7 @@ impl Situation<'_> {
         let started = run.step(step).is_some_and(|row| row.state == StepState::Started);
         match step {
             Step::Worktree => why(None, "Makes a worktree."),
+            Step::Agent if self.approval.is_some() => self.asks(),
             Step::Agent if run.repairs() > 0 => why(
                 Waits::Checks,
                 format!("{}, repair round {} of {}.", red(run), run.repairs(), self.repair_rounds),
@@ -143,6 +144,25 @@ impl Situation<'_> {
 
     fn plan_waits(&self, run: &Run) -> bool {
         self.feature.wanted.plan.asks() && run.plan.is_some() && run.plan_accepted.is_none()
+    }
+
+    /// What the instance itself asks for, while its agent waits or works.
+    fn asks(&self) -> Why {
+        let Some(approval) = self.approval else { return why(None, "Asks.") };
+        let roles: Vec<&str> = approval.subject.requirement.roles.iter().map(|role| role.as_str()).collect();
+        let who = roles.join(" or ");
+        match &approval.subject.action {
+            Action::Budget(budget) => {
+                let Budget { unit, from, to } = budget;
+                let text =
+                    format!("Its budget of {from} {unit} is used up. Asks for {to} {unit}: one more {who}.");
+                why(Waits::Budget, text)
+            }
+            Action::Question(_) => {
+                why(Waits::Question, format!("Asks a question. Waits for one more {who}."))
+            }
+            action => why(Waits::Approval, format!("Asks to {}. Waits for {who}.", lower(&action.title()))),
+        }
     }
 
     fn review(&self, run: &Run, started: bool) -> Why {

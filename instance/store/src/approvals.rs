@@ -1,12 +1,12 @@
-//! The inbox: approvals as their executor keeps them. The instance shows them and sends votes; it never tallies
-//! what another executes.
+//! The inbox: approvals as their executor keeps them, the instance's own among them. It shows them and sends votes; it
+//! never tallies what another executes.
 
 use jiff::Timestamp;
 use qd_types::{ApprovalState, PersonId, RunId, Vote};
 use qd_wire::v1::{ApprovalCard, Report, SignedVote};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::{Store, StoreError, events, events::Draft, report, rows, store::Lens};
+use crate::{Keeper, Store, StoreError, events, events::Draft, executor, report, rows, store::Lens};
 
 /// An approval in the inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,27 +22,44 @@ pub struct InboxRow {
 }
 
 impl Store {
-    /// Approvals for a person, open ones first, newest first, at most `limit`.
+    /// Approvals for a person, the instance's own and those of others, open ones first, newest first, at most `limit`.
     pub async fn inbox(
         &self,
+        keeper: &Keeper,
         reader: &PersonId,
         limit: usize,
         now: Timestamp,
     ) -> Result<Vec<InboxRow>, StoreError> {
-        let reader = reader.clone();
-        self.read(move |c| select(c, &reader, now, "ORDER BY open DESC, at DESC LIMIT ?1", [limit as i64]))
-            .await
+        let (keeper, reader) = (keeper.clone(), reader.clone());
+        self.read(move |c| {
+            let filter = "ORDER BY open DESC, at DESC LIMIT ?1";
+            let mut inbox = select(c, &reader, now, filter, [limit as i64])?;
+            for card in executor::cards(c, &keeper, limit, now)? {
+                inbox.push(row(c, &reader, now, card, false)?);
+            }
+            inbox.sort_by_key(|row| {
+                let approval = &row.card.approval;
+                (!approval.state.is_open(), std::cmp::Reverse(approval.requested_at))
+            });
+            inbox.truncate(limit);
+            Ok(inbox)
+        })
+        .await
     }
 
     /// One approval by the unique part of its id.
     pub async fn inbox_row(
         &self,
+        keeper: &Keeper,
         reader: &PersonId,
         key: &str,
         now: Timestamp,
     ) -> Result<InboxRow, StoreError> {
-        let (reader, key) = (reader.clone(), key.to_owned());
+        let (keeper, reader, key) = (keeper.clone(), reader.clone(), key.to_owned());
         self.read(move |c| {
+            if let Some(card) = executor::card_of(c, &keeper, &key, now)? {
+                return row(c, &reader, now, card, false);
+            }
             let found = select(c, &reader, now, "WHERE key = ?1", [&key])?.pop();
             found.ok_or_else(|| StoreError::no_such("approval", &key))
         })
@@ -54,7 +71,12 @@ impl Store {
         let reader = reader.clone();
         self.read(move |c| {
             Ok(c.prepare_cached(
-                "SELECT count(*) FROM approvals WHERE open = 1 AND NOT EXISTS (
+                "SELECT count(*) FROM (
+                     SELECT key FROM approvals WHERE open = 1
+                     UNION ALL
+                     SELECT substr(id, instr(id, '/') + 1) FROM approval_requests
+                     WHERE state = 'requested' AND opened IS NOT NULL)
+                 WHERE NOT EXISTS (
                      SELECT 1 FROM snoozes WHERE person = ?1 AND approval = key AND until > ?2)",
             )?
             .query_row(params![reader.as_str(), now.as_millisecond()], |row| row.get(0))?)
@@ -65,7 +87,10 @@ impl Store {
     /// Runs whose approval is open.
     pub async fn asking(&self) -> Result<Vec<RunId>, StoreError> {
         self.read(|c| {
-            let mut statement = c.prepare_cached("SELECT run FROM approvals WHERE open = 1")?;
+            let mut statement = c.prepare_cached(
+                "SELECT run FROM approvals WHERE open = 1
+                 UNION SELECT run FROM approval_requests WHERE state = 'requested'",
+            )?;
             let runs: Vec<String> =
                 statement.query_map([], |row| row.get(0))?.collect::<Result<_, rusqlite::Error>>()?;
             runs.iter().map(|run| rows::parse("approvals", run)).collect()
@@ -158,26 +183,34 @@ fn select(
     filter: &str,
     args: impl rusqlite::Params,
 ) -> Result<Vec<InboxRow>, StoreError> {
-    let mut put_off =
-        c.prepare_cached("SELECT until FROM snoozes WHERE person = ?1 AND approval = ?2 AND until > ?3")?;
     let mut statement = c.prepare_cached(&format!("SELECT card, deciding, open FROM approvals {filter}"))?;
     let mut rows = statement.query(args)?;
     let mut inbox = Vec::new();
-    while let Some(row) = rows.next()? {
-        let mut card: ApprovalCard = rows::json("approvals", &row.get::<_, String>(0)?)?;
+    while let Some(found) = rows.next()? {
+        let mut card: ApprovalCard = rows::json("approvals", &found.get::<_, String>(0)?)?;
         // Its run has ended or went back to its agent: the executor hears of it, and nobody is asked meanwhile.
-        if !row.get::<_, bool>(2)? && card.approval.state.is_open() {
+        if !found.get::<_, bool>(2)? && card.approval.state.is_open() {
             card.approval.state = ApprovalState::Lapsed;
             card.ended = Some("Its run does not ask for it any more.".to_owned());
         }
-        let feature = rows::feature_by_id(c, &card.approval.subject.feature)?;
-        let snoozed: Option<i64> = put_off
-            .query_row(params![reader.as_str(), card.approval.id.key(), now.as_millisecond()], |row| {
-                row.get(0)
-            })
-            .optional()?;
-        let snoozed = snoozed.map(|until| rows::time("snoozes", until)).transpose()?;
-        inbox.push(InboxRow { card, feature_title: feature.wanted.title, deciding: row.get(1)?, snoozed });
+        inbox.push(row(c, reader, now, card, found.get(1)?)?);
     }
     Ok(inbox)
+}
+
+/// A card as its reader has it.
+fn row(
+    c: &Connection,
+    reader: &PersonId,
+    now: Timestamp,
+    card: ApprovalCard,
+    deciding: bool,
+) -> Result<InboxRow, StoreError> {
+    let feature = rows::feature_by_id(c, &card.approval.subject.feature)?;
+    let snoozed: Option<i64> = c
+        .prepare_cached("SELECT until FROM snoozes WHERE person = ?1 AND approval = ?2 AND until > ?3")?
+        .query_row(params![reader.as_str(), card.approval.id.key(), now.as_millisecond()], |row| row.get(0))
+        .optional()?;
+    let snoozed = snoozed.map(|until| rows::time("snoozes", until)).transpose()?;
+    Ok(InboxRow { card, feature_title: feature.wanted.title, deciding, snoozed })
 }

@@ -38,6 +38,9 @@ pub enum StoreError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The instance's own approvals failed.
+    #[error(transparent)]
+    Approvals(#[from] qd_approvals::ApprovalError),
     /// The audit trail failed.
     #[error(transparent)]
     Audit(#[from] qd_audit::AuditError),

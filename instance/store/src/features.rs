@@ -271,6 +271,36 @@ fn apply_edit(
     store::snapshot(c, lens, after, now)
 }
 
+/// Gives a feature more minutes, as people approved it.
+pub(crate) fn allow(
+    c: &Connection,
+    lens: &Lens,
+    before: &Feature,
+    minutes: u32,
+    reason: String,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut wanted = before.wanted.clone();
+    wanted.budget.minutes = Some(minutes);
+    let version = before.version + 1;
+    c.prepare_cached("UPDATE features SET details = ?2, version = ?3, updated_at = ?4 WHERE id = ?1")?
+        .execute(params![
+            before.id.to_string(),
+            rows::details(&wanted)?,
+            version as i64,
+            now.as_millisecond()
+        ])?;
+    let fields = vec!["budget".to_owned()];
+    let mut event = Draft::new("team", "feature_edited", changed(&before.wanted, &wanted, &fields));
+    event.feature = Some(before.id.clone());
+    event.version = Some(version);
+    event.changes = Some(changes(&before.wanted, &wanted, &fields));
+    event.fields = fields;
+    event.reason = Some(reason);
+    events::write(c, &event, now)?;
+    report::feature(c, lens, &before.id, now)
+}
+
 /// Each changed field with its value before and after.
 fn changes(before: &Wanted, after: &Wanted, fields: &[String]) -> serde_json::Value {
     let whole = |wanted: &Wanted| serde_json::to_value(wanted).unwrap_or_default();

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use crate::{
     Store, StoreError, events,
     events::Draft,
+    executor,
     features::{self, Then},
     operations::{self, Begin},
     report, rows,
@@ -446,6 +447,7 @@ pub(crate) fn end(
         RunEnd::Failed { .. } => (StepState::Failed, None, Observed::Failed),
         RunEnd::Stopped { .. } => (StepState::Failed, None, Observed::Stopped),
     };
+    executor::run_ended(c, lens, run, "Its run ended.", now)?;
     if let Some(step) = step {
         mark(c, run, step, state, note.as_deref(), now)?;
     }

@@ -1,5 +1,6 @@
 //! The schema as migrations, forward only. An old file is upgraded when it is opened; a test does it.
 
+use qd_approvals::trail;
 use qd_sqlite::{Migration, outbox};
 
 /// All versions, oldest first.
@@ -15,6 +16,8 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     qd_audit::SCHEMA,
     qd_audit::WITNESSES,
     qd_approvals::SCHEMA_TERMS,
+    trail::SCHEMA,
+    V13,
 ];
 
 const V1: &str = "
@@ -284,5 +287,16 @@ CREATE TABLE snoozes (
     approval TEXT NOT NULL,
     until INTEGER NOT NULL,
     PRIMARY KEY (person, approval)
+) WITHOUT ROWID;
+";
+
+/// Beside the instance's own approvals: answers that were given, and requests that people were alerted of.
+const V13: &str = "
+CREATE TABLE answers (
+    approval TEXT PRIMARY KEY REFERENCES approval_requests (id),
+    answers TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE escalations (
+    approval TEXT PRIMARY KEY REFERENCES approval_requests (id)
 ) WITHOUT ROWID;
 ";

@@ -16,7 +16,7 @@ use qd_types::{FeatureId, InstanceName, Stage};
 use rusqlite::Connection;
 use tokio::sync::watch;
 
-use crate::{StoreError, clashes, report, rows, scheduling, schema};
+use crate::{StoreError, clashes, executor, report, rows, scheduling, schema};
 
 /// What the store has to know of the configuration to say what is true now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -207,8 +207,11 @@ pub(crate) fn snapshot(
     // Most features of a big board never ran and wait for nothing: they cost no further query.
     let rests = feature.stage == Stage::Backlog && feature.version == 1;
     let run = if rests { None } else { rows::newest_run(c, &feature.id)? };
-    let card = match feature.stage {
-        Stage::Running | Stage::Review => rows::open_approval(c, &feature.id)?,
+    let approval = match feature.stage {
+        Stage::Running | Stage::Review => match rows::open_approval(c, &feature.id)? {
+            Some(card) => Some(card.approval),
+            None => executor::open_of(c, &feature.id, now)?,
+        },
         _ => None,
     };
     let clashes = match feature.stage {
@@ -221,7 +224,7 @@ pub(crate) fn snapshot(
     } else {
         None
     };
-    let approval = card.as_ref().map(|card| &card.approval);
+    let approval = approval.as_ref();
     let situation = Situation {
         feature: &feature,
         run: run.as_ref(),

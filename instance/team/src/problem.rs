@@ -38,7 +38,7 @@ pub(crate) fn from_store(error: StoreError) -> Problem {
             Some("Look at it again and repeat the edit."),
         ),
         StoreError::Field(field) => invalid(format!("{field}.")),
-        StoreError::Corrupt { .. } | StoreError::Audit(_) | StoreError::Db(_) => {
+        StoreError::Corrupt { .. } | StoreError::Db(_) | StoreError::Approvals(_) | StoreError::Audit(_) => {
             tracing::error!(%error, "the store failed");
             problem("internal", 500, "The board could not be read or written.", Some(LOG))
         }

@@ -33,6 +33,9 @@ pub(crate) async fn run(team: Team) {
         if let Err(error) = look(&team).await {
             tracing::error!(%error, "reconciling failed, it is tried again");
         }
+        if let Err(error) = clocks(&team).await {
+            tracing::error!(%error, "the clocks of approvals can't be looked at, it is tried again");
+        }
         if tidied.is_none_or(|at: std::time::Instant| at.elapsed() >= DAILY) {
             tidied = Some(std::time::Instant::now());
             if let Err(error) = let_go(&team).await {
@@ -80,6 +83,17 @@ async fn look(team: &Team) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// The team's own approvals are in line with the clock, and what was granted after its run ended is carried out.
+async fn clocks(team: &Team) -> Result<(), Failure> {
+    let (keeper, now) = (team.keeper(), Timestamp::now());
+    if !team.store().own_live(&keeper, now).await?.is_empty() {
+        for swept in team.store().sweep(&keeper, now).await? {
+            tracing::info!(?swept, "the clock of an approval");
+        }
+    }
+    Ok(saga::raise_for_ended(team).await?)
 }
 
 /// Each repository is repacked once a day, thoroughly once a week.

@@ -445,12 +445,31 @@ impl Team {
     /// The inbox: open approvals first, newest first.
     pub async fn approvals(&self, caller: &Caller) -> Answer<Vec<ApprovalView>> {
         let now = Timestamp::now();
-        let rows =
-            self.store().inbox(&caller.person.id, APPROVALS, now).await.map_err(problem::from_store)?;
+        let rows = self
+            .store()
+            .inbox(&self.keeper(), &caller.person.id, APPROVALS, now)
+            .await
+            .map_err(problem::from_store)?;
         Ok(rows.into_iter().map(|row| views::approval(row, &caller.person)).collect())
     }
 
-    /// Sends a person's word to the executor. `key` is the unique part of the approval's id.
+    /// One approval, with everything that it binds.
+    pub async fn approval(&self, caller: &Caller, key: &str) -> Answer<ApprovalView> {
+        let row = self.store().inbox_row(&self.keeper(), &caller.person.id, key, Timestamp::now()).await;
+        Ok(views::approval(row.map_err(problem::from_store)?, &caller.person))
+    }
+
+    /// Opens an expired approval again, as one of its own.
+    pub async fn reopen(&self, caller: &Caller, key: &str) -> Answer<ApprovalView> {
+        self.permit(caller, Verb::ApprovalReopen)?;
+        if !caller.is_proven() {
+            return Err(problem::unproven());
+        }
+        let key = self.open_again(caller, key).await?;
+        self.approval(caller, &key).await
+    }
+
+    /// Tallies a person's word on an own approval, or sends it to the executor. `key` is the unique part of the approval's id.
     pub async fn vote(&self, caller: &Caller, key: &str, vote: CastVote) -> Answer<ApprovalView> {
         self.permit(caller, Verb::ApprovalVote)?;
         if !caller.is_proven() {
@@ -459,9 +478,7 @@ impl Team {
         if self.options().exposure.is_now() {
             return Err(problem::exposed());
         }
-        let (reader, now) = (&caller.person.id, Timestamp::now());
-        let row = self.store().inbox_row(reader, key, now).await.map_err(problem::from_store)?;
-        let view = views::approval(row, &caller.person);
+        let view = self.approval(caller, key).await?;
         let approval = &view.approval;
         if !approval.state.is_open() {
             let ended = view.ended.clone().unwrap_or_else(|| "It is decided already.".into());
@@ -491,16 +508,17 @@ impl Team {
         };
         let signed = ballot::signed(&self.inner.key, vote.clone(), given)
             .map_err(|error| problem::refused(format!("The vote can't be signed: {error}.")))?;
-        self.store().cast(vote, signed, now).await.map_err(problem::from_store)?;
-        let row = self.store().inbox_row(reader, key, now).await.map_err(problem::from_store)?;
-        Ok(views::approval(row, &caller.person))
+        if !self.tally(key, &signed).await? {
+            self.store().cast(vote, signed, now).await.map_err(problem::from_store)?;
+        }
+        self.approval(caller, key).await
     }
 
     /// Puts an approval off for the caller, or brings it back.
     pub async fn snooze(&self, caller: &Caller, key: &str, snooze: Snooze) -> Answer<ApprovalView> {
         self.permit(caller, Verb::ApprovalView)?;
         let (reader, now) = (&caller.person.id, Timestamp::now());
-        self.store().inbox_row(reader, key, now).await.map_err(problem::from_store)?;
+        self.approval(caller, key).await?;
         let minutes = snooze.minutes.filter(|minutes| *minutes > 0);
         if minutes.is_some_and(|minutes| minutes > LONGEST_SNOOZE) {
             return Err(problem::invalid("minutes: an approval can be put off for a week at most."));
@@ -508,8 +526,7 @@ impl Team {
         let until =
             minutes.and_then(|minutes| now.checked_add(SignedDuration::from_mins(minutes.into())).ok());
         self.store().snooze(reader, key, until).await.map_err(problem::from_store)?;
-        let row = self.store().inbox_row(reader, key, now).await.map_err(problem::from_store)?;
-        Ok(views::approval(row, &caller.person))
+        self.approval(caller, key).await
     }
 
     /// Ticks after every change of the board.

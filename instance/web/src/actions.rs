@@ -10,6 +10,7 @@ use qd_board::NewFeature;
 use qd_team::Caller;
 use qd_types::{Ballot, FeatureId, RunId, Stage};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{
     feature::{Refused, RefusedEdit},
@@ -287,8 +288,15 @@ pub(crate) struct VoteForm {
     ballot: Ballot,
     #[serde(default)]
     reason: Option<String>,
+    /// The name of what it is done to, typed out.
     #[serde(default)]
     typed: Option<String>,
+    /// The answer to a question, in words.
+    #[serde(default)]
+    text: Option<String>,
+    /// The answer to a question, as JSON.
+    #[serde(default)]
+    json: Option<String>,
 }
 
 pub(crate) async fn vote(
@@ -298,8 +306,11 @@ pub(crate) async fn vote(
     Form(form): Form<VoteForm>,
 ) -> Answer {
     let here = web.at(&team, &caller)?;
+    let json = form.json.as_deref().map(serde_json::from_str::<Value>).transpose();
+    let json = json.map_err(|error| here.trouble(invalid(format!("answer: this is not JSON: {error}."))))?;
+    let answer = form.text.map(Value::String).or(json);
     let plain = CastVote::new(form.ballot, form.digest, form.reason);
-    let cast = CastVote { typed: form.typed, ..plain };
+    let cast = CastVote { typed: form.typed, answer, ..plain };
     here.team.vote(&caller, &form.key, cast).await.map_err(|problem| here.trouble(problem))?;
     Ok(Redirect::to(&here.path(&format!("inbox?id={}", form.key))).into_response())
 }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use qd_api::{ApprovalView, TeamView};
 use qd_look::parts;
-use qd_types::{Action, ApprovalState, Tier};
+use qd_types::{Action, ApprovalState, Question, Tier};
 use serde::{Deserialize, Serialize};
 
 /// Which are listed.
@@ -142,6 +142,7 @@ fn detail(team: &TeamView, filter: Filter, view: &ApprovalView) -> Markup {
     let approval = &view.approval;
     let subject = &approval.subject;
     let requesters: Vec<&str> = subject.requesters.iter().map(qd_types::PersonId::as_str).collect();
+    let requesters = if requesters.is_empty() { "its agent".to_owned() } else { requesters.join(", ") };
     let votes: Vec<String> = approval
         .votes
         .iter()
@@ -153,7 +154,7 @@ fn detail(team: &TeamView, filter: Filter, view: &ApprovalView) -> Markup {
             p.soft {
                 "Asked by team " (subject.instance) " for "
                 a href={ "/teams/" (team.name) "/features/" (subject.feature) } { (subject.feature) " " (view.feature_title) }
-                ", on behalf of " (requesters.join(", ")) ", " (parts::ago(approval.requested_at)) "."
+                ", on behalf of " (requesters) ", " (parts::ago(approval.requested_at)) "."
             }
             br;
             dl.wide {
@@ -180,13 +181,46 @@ fn detail(team: &TeamView, filter: Filter, view: &ApprovalView) -> Markup {
                 dt { "Run" } dd { a.mono href={ "/teams/" (team.name) "/runs/" (subject.run) } { (subject.run) } }
             }
             @if let Some(words) = &view.words {
-                blockquote { "“" (words) "” " span.faint { "(the agent’s words)" } }
+                blockquote { "“" (words) "” " span.faint { "(" (whose(view)) "’s words)" } }
             }
+            @if let Some(ended) = view.ended.as_ref().filter(|_| is_question(view)) { p { (ended) } }
             (buttons(team, view))
             @if approval.state.is_open() { (snooze(team, filter, view)) }
             details.more {
                 summary { "Everything it binds" }
                 pre.said { (serde_json::to_string_pretty(subject).unwrap_or_default()) }
+            }
+        }
+    }
+}
+
+fn is_question(view: &ApprovalView) -> bool {
+    matches!(view.approval.subject.action, Action::Question(_))
+}
+
+/// Whose words are quoted: a question may be a person's.
+fn whose(view: &ApprovalView) -> &str {
+    let asker = view.approval.subject.requesters.first();
+    asker.filter(|_| is_question(view)).map_or("the agent", qd_types::PersonId::as_str)
+}
+
+/// By what a question is answered: a button for each choice, a line for a text, JSON for everything else.
+fn answers(question: &Question) -> Markup {
+    let choices = question.answer.as_ref().map(|schema| schema.get("enum").and_then(|all| all.as_array()));
+    html! {
+        @match choices {
+            None => {
+                label { "Answer" textarea name="text" rows="3" required {} }
+                div.acts { button #approve .btn.go { "Answer" } }
+            }
+            Some(Some(choices)) => div.acts {
+                @for choice in choices {
+                    button.btn.go name="json" value=(choice) { (choice.as_str().map_or_else(|| choice.to_string(), str::to_owned)) }
+                }
+            },
+            Some(None) => {
+                label { "Answer, as JSON" textarea name="json" rows="3" required {} }
+                div.acts { button #approve .btn.go { "Answer" } }
             }
         }
     }
@@ -252,8 +286,17 @@ fn buttons(team: &TeamView, view: &ApprovalView) -> Markup {
         } @else if let Some(refusal) = &view.refusal {
             div.acts { button.btn.go disabled { "Approve" } span.soft { (refusal) } }
         } @else {
+            @if let Action::Question(question) = &approval.subject.action {
+                form.stack method="post" action=(action) {
+                    (hidden)
+                    input type="hidden" name="ballot" value="approve";
+                    (answers(question))
+                }
+            }
             div.acts {
-                @if view.confirm.is_some_and(|confirm| confirm.typed) {
+                @if is_question(view) {
+                    // Its answer is the yes.
+                } @else if view.confirm.is_some_and(|confirm| confirm.typed) {
                     details {
                         summary #approve .btn.go data-key="a" { "Approve " kbd { "a" } }
                         form.stack method="post" action=(action) {
@@ -298,6 +341,28 @@ mod tests {
         assert!(!buttons(&sample::team(), &view).into_string().contains("name=\"typed\""));
         view.confirm = Some(qd_types::Confirm { way: qd_types::Way::Typed, typed: true });
         assert!(buttons(&sample::team(), &view).into_string().contains("name=\"typed\" required"));
+    }
+
+    #[test]
+    fn a_question_is_quoted_and_takes_its_answer_by_button_or_in_words() {
+        let shown = |answer: Option<serde_json::Value>| {
+            let mut view = sample::approval(1);
+            view.approval.subject.requesters.clear();
+            view.approval.subject.action =
+                Action::Question(Question { text: "Which <colour>?".into(), answer });
+            view.words = Some("Which <colour>?".into());
+            page(&sample::team(), &[view], Filter::All, None).into_string()
+        };
+        let choices = shown(Some(serde_json::json!({ "enum": ["red", 7] })));
+        assert!(
+            choices.contains("“Which &lt;colour&gt;?” <span class=\"faint\">(the agent’s words)"),
+            "{choices}"
+        );
+        assert!(choices.contains(r#"name="json" value="&quot;red&quot;">red</button>"#), "{choices}");
+        assert!(choices.contains(r#"name="json" value="7">7</button>"#), "{choices}");
+        assert!(!choices.contains("Approve "), "{choices}");
+        assert!(shown(None).contains(r#"<textarea name="text""#));
+        assert!(shown(Some(serde_json::json!({ "type": "integer" }))).contains("Answer, as JSON"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The name of the one executor that is not an instance.
-const BOT: &str = "bot";
+pub(crate) const BOT: &str = "bot";
 
 /// How often one person may say yes to one request. People change their answers, but not without end.
 const VOTES_EACH: i64 = 50;

@@ -10,6 +10,9 @@ pub enum ApprovalError {
     /// The database refused.
     #[error(transparent)]
     Db(#[from] DbError),
+    /// The audit trail, which is written in the same transaction.
+    #[error(transparent)]
+    Audit(#[from] qd_audit::AuditError),
     /// A row makes no sense. Nothing is decided from it.
     #[error(
         "the table {table} holds something that is not well formed: {problem}; restore the database from a backup"

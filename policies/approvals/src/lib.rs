@@ -25,6 +25,7 @@ mod surface;
 mod sweep;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+pub mod trail;
 mod vote;
 
 pub use ask::{Ask, AskRefusal, Asked, Terms};

@@ -122,6 +122,27 @@ impl<'c> Approvals<'c> {
         Ok(records)
     }
 
+    /// The newest, whatever became of them, at most `limit`, with the votes that count; those that wait for people first.
+    pub fn newest(&self, limit: u32) -> Result<Vec<Record>, ApprovalError> {
+        let newest =
+            "seq IN (SELECT seq FROM approval_requests ORDER BY state = 'requested' DESC, seq DESC LIMIT ?1)";
+        let mut records = rows::select(self.c, newest, [limit], self.now)?;
+        for record in &mut records {
+            record.approval.votes = decide::counted(self, record)?;
+        }
+        records.sort_by_key(|record| (!record.state().is_open(), std::cmp::Reverse(record.seq)));
+        Ok(records)
+    }
+
+    /// Everything that was asked for in a run, oldest first, with the votes that count.
+    pub fn of_run(&self, run: &RunId) -> Result<Vec<Record>, ApprovalError> {
+        let mut records = rows::select(self.c, "run = ?1", [run.to_string()], self.now)?;
+        for record in &mut records {
+            record.approval.votes = decide::counted(self, record)?;
+        }
+        Ok(records)
+    }
+
     /// Whoever asked no longer wants it. `false` if it is decided already.
     pub fn withdraw(&self, id: &ApprovalId, reason: &str) -> Result<bool, ApprovalError> {
         let mut record = self.settled(id)?;

@@ -125,6 +125,11 @@ impl Known {
         Fleet { solo: self.solo, people: self.people.len() }
     }
 
+    /// Everybody who is known, with their identities.
+    pub(crate) fn everybody(&self) -> impl Iterator<Item = &KnownPerson> {
+        self.people.values()
+    }
+
     /// Everybody who is known.
     pub(crate) fn people(&self) -> impl Iterator<Item = &Person> {
         self.people.values().map(|known| &known.person)

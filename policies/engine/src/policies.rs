@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     bundle::Bundle,
-    facts::{Facts, FactsError, Known, context},
+    facts::{Facts, FactsError, Known, KnownPerson, context},
     request::{Principal, Request},
     rules::{RuleError, Rules},
 };
@@ -91,6 +91,11 @@ impl Policies {
     /// Rules that are less strict than the bundle, and say so. `policy check` and `doctor` list them.
     pub fn loosened(&self) -> impl Iterator<Item = &PolicyRule> {
         self.rules.written().iter().filter(|rule| rule.loosen)
+    }
+
+    /// Everybody who is known, with the most that they may be.
+    pub fn people(&self) -> impl Iterator<Item = &KnownPerson> {
+        self.known.everybody()
     }
 
     /// What policy says.

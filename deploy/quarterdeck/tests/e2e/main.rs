@@ -15,6 +15,7 @@
 mod approvals;
 mod audit;
 mod browser;
+mod budget;
 mod cli;
 mod concurrent;
 mod crash;

@@ -157,38 +157,3 @@ async fn a_project_says_how_it_stands() {
     }
     assert!(project.ok(&["project", "remove", "billing"]).starts_with("No projects yet"));
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn minutes_are_counted_while_an_agent_works_and_end_its_turn() {
-    let project = Project::new(&[("README.md", "# Lines\n")]);
-    let marker = project.folder().join("works-long");
-    let agent = format!("test -f {} && exec sleep 60", marker.display());
-    std::fs::write(project.folder().join("quarterdeck.toml"), config(&agent, None)).unwrap();
-    let up = project.up(&[]);
-    let mut client = up.client("alpha", None);
-    project.ok(&["feature", "add", "Long", "--budget-minutes", "1", "--ready"]);
-    until(&mut client, "A-1", |view| view.feature.held.is_some()).await;
-    drop(client);
-    up.interrupt();
-    // As if it had worked for almost a minute.
-    let settings = qd_store::Settings {
-        instance: "alpha".parse().unwrap(),
-        prefix: "A".into(),
-        slots: 1,
-        repair_rounds: 0,
-        rungs: 0,
-        zone: jiff::tz::TimeZone::UTC,
-    };
-    let store = qd_store::Store::open(&project.state().join("instances/alpha/board.db"), settings).unwrap();
-    let run = "A-1.1".parse().unwrap();
-    store.note(&run, vec![qd_store::RunFact::Worked(59_500)]).await.unwrap();
-    drop(store);
-    std::fs::write(marker, "").unwrap();
-    let up = project.up(&[]);
-    let mut client = up.client("alpha", None);
-    project.ok(&["feature", "move", "A-1", "ready"]);
-    let over = until(&mut client, "A-1", |view| view.sentence.contains("budget")).await;
-    insta::assert_snapshot!(over.sentence, @"Its budget of 1 min is used up. Needs a person.");
-    project.ok(&["feature", "edit", "A-1", "--budget-minutes", "9"]);
-    assert!(!project.ok(&["feature", "why", "A-1"]).contains("used up, "));
-}

@@ -14,8 +14,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("policies/audit", &["instance/sqlite"]),
     ("policies/people", &["instance/sqlite"]),
     ("policies/engine", &[]),
-    // Both executors keep approvals in their own database, and through one crate.
-    ("policies/approvals", &["instance/sqlite"]),
+    // Both executors keep approvals in their own database, and through one crate; so is each step's row of the trail.
+    ("policies/approvals", &["instance/sqlite", "policies/audit"]),
     // Shared ground: what both sides stand on. Knows nothing of a board or of a bot.
     ("instance/wire", &[]),
     ("instance/sqlite", &[]),

@@ -15,6 +15,8 @@ use crate::team::{Caller, Team};
 pub(super) fn router() -> Routes {
     Routes::new()
         .get("/approvals", "Lists the inbox: open approvals first, newest first.", approvals)
+        .get("/approvals/{key}", "Shows an approval with everything that it binds.", approval)
+        .post("/approvals/{key}/reopen", "Opens an expired approval again, as one of its own.", reopen)
         .post("/approvals/{key}/vote", "Votes on what one approval asks.", vote)
         .post("/approvals/{key}/snooze", "Puts an approval off for the caller, or brings it back.", snooze)
 }
@@ -27,9 +29,25 @@ async fn approvals(
 }
 
 #[derive(Deserialize, JsonSchema)]
-struct Keyed {
+pub(super) struct Keyed {
     /// The unique part of the approval's id.
-    key: String,
+    pub(super) key: String,
+}
+
+async fn approval(
+    State(team): State<Team>,
+    Extension(caller): Extension<Caller>,
+    Path(Keyed { key }): Path<Keyed>,
+) -> Answer<ApprovalView> {
+    Ok(Json(team.approval(&caller, &key).await?))
+}
+
+async fn reopen(
+    State(team): State<Team>,
+    Extension(caller): Extension<Caller>,
+    Path(Keyed { key }): Path<Keyed>,
+) -> Answer<ApprovalView> {
+    Ok(Json(team.reopen(&caller, &key).await?))
 }
 
 async fn vote(

@@ -9,6 +9,7 @@ mod features;
 mod operations;
 mod preserved;
 mod projects;
+mod questions;
 mod recurring;
 mod request;
 mod routes;
@@ -57,6 +58,7 @@ fn routes() -> Routes {
         .merge(features::router())
         .merge(runs::router())
         .merge(approvals::router())
+        .merge(questions::router())
         .merge(operations::router())
         .merge(preserved::router())
         .merge(projects::router())

@@ -2,6 +2,7 @@
 //! facts. One task per run takes the step that is next, as the rows have it. After a crash another process takes the
 //! same step again, after it has ended whatever the older one left running.
 
+mod budget;
 mod cache;
 mod checks;
 mod clean_up;
@@ -19,6 +20,7 @@ use qd_store::{RunFact, Store, StoreError};
 use qd_types::{RunId, Step};
 use qd_worktrees::{Identity, Stamp, WorktreeError};
 
+pub(crate) use self::budget::{more_minutes, raise_for_ended};
 use crate::{options::RepositoryOptions, problem::capital, reconcile, team::Team};
 
 /// How long a feature's own acceptance check may take.
@@ -32,6 +34,9 @@ pub(crate) enum StepError {
     /// A person wants the run stopped.
     #[error("stopped")]
     Stopped,
+    /// What it needs has changed: the step is taken anew, with the rows as they are.
+    #[error("taken anew")]
+    Anew,
     /// It can't go on; the reason is a sentence for people.
     #[error("{reason}")]
     Failed {
@@ -195,7 +200,7 @@ async fn drive(
         team.store().begin_step(id, step, Timestamp::now()).await?;
         let here = Here { team, run, feature, repository, stop: stopper.listen() };
         match take(&here, step).await {
-            Ok(()) => tries = 0,
+            Ok(()) | Err(StepError::Anew) => tries = 0,
             Err(StepError::Stopped) => {
                 reconcile::end_leftover(team, id).await?;
             }

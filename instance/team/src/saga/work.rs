@@ -15,7 +15,7 @@ use qd_store::RunFact;
 use qd_types::{CommitId, FeatureId, Step};
 use qd_worktrees::{Setup, WorktreeError};
 
-use super::{Here, StepError, chain};
+use super::{Here, StepError, budget, chain};
 
 /// Bytes of a failing check's log that go into a prompt, however many lines they are.
 const LOG_BYTES: usize = 16 * 1024;
@@ -89,6 +89,9 @@ async fn set_up(here: &Here<'_>, cwd: &std::path::Path) -> Result<(), StepError>
 pub(super) async fn agent(here: &Here<'_>) -> Result<(), StepError> {
     if let Some(merged) = reverts(here).await? {
         return take_back(here, &merged).await;
+    }
+    if !budget::left(here).await? {
+        return Ok(());
     }
     let mode = here.feature.wanted.plan;
     if mode != PlanMode::None && here.run.plan.is_none() {
@@ -248,7 +251,7 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
             here.transcript()?.append(Kind::System, &text)?;
             here.store().note(&here.run.id, vec![RunFact::Worked(millis(begun.elapsed()))]).await?;
             guarded(here).await?;
-            return Err(StepError::failed(FailureClass::Budget, text));
+            return Err(StepError::Anew);
         }
         Err(Cut::Repeats(repeats)) => {
             here.store().note(&here.run.id, vec![RunFact::Worked(millis(begun.elapsed()))]).await?;

@@ -12,4 +12,5 @@
 mod openapi;
 mod policies;
 mod problems;
+mod questions;
 mod support;

@@ -48,6 +48,8 @@ const MUTATIONS: &[(&str, &str, &str, &str)] = &[
     ("preserved.prune", "POST", "/preserved/prune", "{}"),
     ("preserved.restore", "POST", "/preserved/A-1.1/restore", "{}"),
     ("approval.vote", "POST", "/approvals/x/vote", r#"{"ballot":"approve","digest":"x"}"#),
+    ("approval.reopen", "POST", "/approvals/x/reopen", ""),
+    ("question.answer", "POST", "/questions", r#"{"run":"A-1.1","text":"Why?"}"#),
     ("approval.view", "POST", "/approvals/x/snooze", "{}"),
     ("team.pause", "POST", "/pause", "{}"),
     ("team.resume", "POST", "/resume", ""),
@@ -157,7 +159,8 @@ async fn owners_managers_and_operators_change_everything_and_reviewers_say_somet
     let reviewer = api.caller("rosa", Role::Reviewer, None);
     for (verb, method, path, body) in MUTATIONS {
         let refused = mutate(&reviewer, method, path, body).await.status == 403;
-        let says = ["feature.comment", "feature.attach", "approval.view", "approval.vote"].contains(verb);
+        let says = ["feature.comment", "feature.attach", "approval.view", "approval.vote", "question.answer"]
+            .contains(verb);
         assert_eq!(refused, !says, "{verb}");
     }
 }

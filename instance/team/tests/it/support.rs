@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{Extension, Router, body::Body, http::Request};
 use http_body_util::BodyExt as _;
-use qd_board::{Rules, hours::QuietHours, schedule::Limits};
+use qd_board::{NewFeature, Rules, Wanted, hours::QuietHours, schedule::Limits};
 use qd_engine::{Engine, Facts, KnownPerson, Source};
 use qd_git::Git;
+use qd_store::{NewRun, Settings, Store};
 use qd_team::{Caller, RepositoryOptions, RunPolicy, Team, TeamOptions, Trains};
 use qd_types::{Person, PolicyRule, Role};
 use qd_worktrees::{GitWorktrees, RepositorySpec, Setup};
@@ -37,7 +38,39 @@ impl Api {
 
     /// With rules of a configuration on top of the policies; nobody calls yet.
     pub async fn with(rules: &[PolicyRule]) -> Self {
+        Self::over(Arc::new(tempfile::tempdir().unwrap()), rules).await
+    }
+
+    /// With a feature of Olaf's that an agent works on, `A-1.1`.
+    pub async fn with_run(agent: &str) -> Self {
         let dir = Arc::new(tempfile::tempdir().unwrap());
+        let zone = jiff::tz::TimeZone::UTC;
+        let settings = Settings {
+            instance: "alpha".parse().unwrap(),
+            prefix: "A".into(),
+            slots: 1,
+            repair_rounds: 1,
+            rungs: 0,
+            zone,
+        };
+        let store = Store::open(&dir.path().join("board.db"), settings).unwrap();
+        let now = jiff::Timestamp::now();
+        let wanted = Wanted { title: "Split".into(), ..Wanted::default() };
+        let new = NewFeature { wanted, ready: true, ..NewFeature::default() };
+        let feature = store.add(&"olaf".parse().unwrap(), new, "sample".parse().unwrap(), now).await.unwrap();
+        let run = NewRun {
+            feature: feature.feature.id,
+            agent: agent.into(),
+            model: None,
+            assigned_by: "the default".into(),
+            branch: "qd/alpha/A-1-split".into(),
+        };
+        store.open_run(run, now).await.unwrap();
+        drop(store);
+        Self::over(dir, &[]).await
+    }
+
+    async fn over(dir: Arc<tempfile::TempDir>, rules: &[PolicyRule]) -> Self {
         let worktrees = GitWorktrees::open(Git::new(), dir.path()).await.unwrap();
         let policies = Arc::new(Engine::new(Source::Embedded, &facts(), rules).unwrap());
         let team = Team::open(options(dir.path(), policies), Arc::new(worktrees), Trains::default()).unwrap();

@@ -1,23 +1,31 @@
-//! The audit trail of the bot's approvals: a row for each thing that happens to one, in the transaction in which it
+//! The audit trail of an executor's approvals: a row for each thing that happens to one, in the transaction in which it
 //! happens. People stand in it under pseudonyms, and nothing that people wrote stands in it.
 
 use jiff::Timestamp;
-use qd_approvals::{Approvals, Place, Record, SignedVote, WHOLE};
 use qd_audit::{About, Actor, Entry, Kind, append, pseudonym};
+use qd_sqlite::Migration;
 use qd_types::{ApprovalState, Ballot, PersonId, Vote};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::{Map, Value, json};
 
-use crate::{HubError, json::to_json};
+use crate::{ApprovalError, Approvals, Place, Record, SignedVote, WHOLE, decide::BOT, rows};
 
-/// Notes where an approval stands, if the trail has it elsewhere.
-pub(crate) fn state(
+/// Where the trail has each approval, as one migration of the executor's database.
+pub const SCHEMA: Migration = "
+CREATE TABLE trailed (
+    approval TEXT PRIMARY KEY,
+    state TEXT NOT NULL
+) WITHOUT ROWID;
+";
+
+/// Notes where an approval stands, if the trail has it elsewhere: `true` if that is news.
+pub fn state(
     c: &Connection,
     approvals: &Approvals<'_>,
     record: &Record,
     now: Timestamp,
-) -> Result<(), HubError> {
-    let Some(word) = news(c, record)? else { return Ok(()) };
+) -> Result<bool, ApprovalError> {
+    let Some(word) = news(c, record)? else { return Ok(false) };
     let subject = &record.approval.subject;
     let effect = approvals.effect(record.id(), WHOLE)?;
     let (kind, payload) = match record.state() {
@@ -38,18 +46,18 @@ pub(crate) fn state(
             (Kind::Outcome, json!({ "text": format!("{word}: {outcome}"), "outcome": outcome }))
         }
     };
-    // The run asked; what follows is the bot's doing.
+    // The run asked; what follows is the executor's doing.
     let actor = match kind {
         Kind::Request => Actor::Agent(subject.run.clone()),
-        _ => Actor::Bot,
+        _ => keeper(record)?,
     };
-    write(c, record, kind, actor, payload, now)
+    write(c, record, kind, actor, payload, now)?;
+    Ok(true)
 }
 
 /// The word for where an approval stands, if the trail has it elsewhere; from now on it has it there.
-fn news(c: &Connection, record: &Record) -> Result<Option<String>, HubError> {
-    let (id, state) = (record.id().to_string(), to_json("trailed", &record.state())?);
-    let word = state.trim_matches('"').to_owned();
+fn news(c: &Connection, record: &Record) -> Result<Option<String>, ApprovalError> {
+    let (id, word) = (record.id().to_string(), rows::word("trailed", &record.state())?);
     let last: Option<String> = c
         .prepare_cached("SELECT state FROM trailed WHERE approval = ?1")?
         .query_row([&id], |row| row.get(0))
@@ -75,12 +83,7 @@ fn request(record: &Record) -> Value {
 }
 
 /// Notes that a person opened an expired request again.
-pub(crate) fn reopened(
-    c: &Connection,
-    record: &Record,
-    by: &PersonId,
-    now: Timestamp,
-) -> Result<(), HubError> {
+pub fn reopened(c: &Connection, record: &Record, by: &PersonId, now: Timestamp) -> Result<(), ApprovalError> {
     let actor = Actor::Person(pseudonym(c, by)?);
     match news(c, record)? {
         Some(_) => write(c, record, Kind::Request, actor, request(record), now),
@@ -89,13 +92,13 @@ pub(crate) fn reopened(
 }
 
 /// Notes a vote that counts.
-pub(crate) fn vote(
+pub fn vote(
     c: &Connection,
     record: &Record,
     vote: &Vote,
     signed: &SignedVote,
     now: Timestamp,
-) -> Result<(), HubError> {
+) -> Result<(), ApprovalError> {
     let actor = Actor::Person(pseudonym(c, &vote.person.id)?);
     let word = match vote.ballot {
         Ballot::Approve => "yes",
@@ -111,15 +114,26 @@ pub(crate) fn vote(
 }
 
 /// Notes that a card was delivered.
-pub(crate) fn card(
+pub fn card(
     c: &Connection,
     record: &Record,
     place: &Place,
     receipt: &str,
     now: Timestamp,
-) -> Result<(), HubError> {
+) -> Result<(), ApprovalError> {
     let payload = json!({ "text": format!("shown on the {}", place.surface), "receipt": receipt });
-    write(c, record, Kind::Card, Actor::Bot, payload, now)
+    write(c, record, Kind::Card, keeper(record)?, payload, now)
+}
+
+/// Who keeps an approval: the bot, or an instance.
+fn keeper(record: &Record) -> Result<Actor, ApprovalError> {
+    match record.id().executor() {
+        BOT => Ok(Actor::Bot),
+        name => {
+            let name = name.parse().map_err(|error| ApprovalError::corrupt("approval_requests", error))?;
+            Ok(Actor::Team(name))
+        }
+    }
 }
 
 fn write(
@@ -129,7 +143,7 @@ fn write(
     actor: Actor,
     payload: Value,
     at: Timestamp,
-) -> Result<(), HubError> {
+) -> Result<(), ApprovalError> {
     let subject = &record.approval.subject;
     let about = About {
         feature: Some(subject.feature.clone()),

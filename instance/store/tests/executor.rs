@@ -1,0 +1,265 @@
+//! The instance as an executor of approvals of its own: their clocks, their trail, and that restarts lose nothing.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on panics"
+)]
+
+use std::path::Path;
+
+use jiff::{SignedDuration, Timestamp};
+use qd_approvals::{
+    Ask, AskRefusal, Asked, Asker, Cast, Directory, KeyOwner, Known, Proof, Reopened, Rules, Statement,
+    SurfaceKey, Swept, confirm::Way,
+};
+use qd_board::{FailureClass, NewFeature, RunEnd, Wanted};
+use qd_store::{Keeper, NewRun, QUESTION, Settings, Store};
+use qd_types::{
+    Action, ApprovalId, ApprovalState, Ballot, Binding, Identity, Person, Question, Requirement, Role, RunId,
+    Subject, Vote,
+};
+use qd_wire::v1::{Report, SignedVote};
+use serde_json::Value;
+
+const START: &str = "2026-03-02T08:00:00Z";
+
+struct Bench {
+    dir: tempfile::TempDir,
+    store: Store,
+    key: SurfaceKey,
+    keeper: Keeper,
+    start: Timestamp,
+}
+
+fn open(dir: &Path) -> Store {
+    let zone = jiff::tz::TimeZone::UTC;
+    let settings = Settings { prefix: "A".into(), slots: 1, repair_rounds: 1, rungs: 0, zone };
+    Store::open(&dir.join("board.db"), settings).unwrap()
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let (dir, start) = (tempfile::tempdir().unwrap(), START.parse().unwrap());
+        let store = open(dir.path());
+        let wanted = Wanted { title: "Split".into(), ..Wanted::default() };
+        let new = NewFeature { wanted, ready: true, ..NewFeature::default() };
+        store.add(&"theo".parse().unwrap(), new, "sample".parse().unwrap(), start).await.unwrap();
+        let run = NewRun {
+            feature: "A-1".parse().unwrap(),
+            agent: "claude".into(),
+            model: None,
+            assigned_by: "the default".into(),
+            branch: "qd/alpha/A-1".into(),
+        };
+        store.open_run(run, start).await.unwrap();
+        let key = SurfaceKey::new(&[7; 32]);
+        let mut people = Directory::default();
+        for (name, role) in [("ines", Role::Manager), ("theo", Role::Manager), ("vera", Role::Viewer)] {
+            let identities = vec![Identity { service: "local".into(), account: name.into() }];
+            let known = Known { roles: vec![role], identities, ..Known::default() };
+            people.people.insert(name.parse().unwrap(), known);
+        }
+        people.add_key(key.public(), KeyOwner::Instance("alpha".parse().unwrap()));
+        let keeper = Keeper::new(&"alpha".parse().unwrap(), Rules::default(), people);
+        Self { dir, store, key, keeper, start }
+    }
+
+    fn after(&self, hours: i64) -> Timestamp {
+        self.start.checked_add(SignedDuration::from_hours(hours)).unwrap()
+    }
+
+    fn run() -> RunId {
+        RunId::new("A-1".parse().unwrap(), 1)
+    }
+
+    /// The agent's question, asked by nobody who could answer it.
+    fn question() -> Ask {
+        let subject = Subject {
+            action: Action::Question(Question { text: "Which?".into(), answer: None }),
+            binding: Some(Binding {
+                tool: None,
+                arguments: Value::Null,
+                target: "A-1.1 question".into(),
+                fingerprint: "1".into(),
+                policies: "p".into(),
+                askers: vec![Identity { service: "agent".into(), account: "A-1.1".into() }],
+                reopens: None,
+            }),
+            instance: "alpha".parse().unwrap(),
+            feature: "A-1".parse().unwrap(),
+            run: Self::run(),
+            requesters: vec![],
+            requirement: Requirement { roles: vec![Role::Manager], count: 1, solo: false },
+        };
+        Ask {
+            subject,
+            items: vec![],
+            words: None,
+            places: vec![qd_store::place()],
+            waiter: Some(QUESTION.into()),
+            fresh: ulid::Ulid::generate(),
+        }
+    }
+
+    async fn ask(&self, hours: i64) -> ApprovalId {
+        match self.store.ask(&self.keeper, Self::question(), self.after(hours)).await.unwrap() {
+            Asked::Opened(id) => id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn state(&self, id: &ApprovalId, hours: i64) -> ApprovalState {
+        self.store.own(&self.keeper, &id.key(), self.after(hours)).await.unwrap().unwrap().state()
+    }
+
+    async fn says(&self, id: &ApprovalId, name: &str, role: Role, answer: &str, hours: i64) -> Cast {
+        self.vote(id, name, role, Some(answer.into()), hours).await
+    }
+
+    /// A yes with an answer, or a no without one.
+    async fn vote(&self, id: &ApprovalId, name: &str, role: Role, answer: Option<Value>, hours: i64) -> Cast {
+        let at = self.after(hours);
+        let record = self.store.own(&self.keeper, &id.key(), at).await.unwrap().unwrap();
+        let statement = Statement {
+            vote: Vote {
+                approval: id.clone(),
+                digest: record.approval.digest,
+                person: Person { id: name.parse().unwrap(), roles: vec![role] },
+                surface: "board".into(),
+                ballot: if answer.is_some() { Ballot::Approve } else { Ballot::Deny },
+                reason: None,
+                at,
+            },
+            identity: Identity { service: "local".into(), account: name.into() },
+            proof: Proof::SignedIn,
+            way: Way::Button,
+            typed: None,
+            answer,
+        };
+        let signed = self.key.sign(&statement).unwrap();
+        let (key, signature) = (signed.key.as_str().to_owned(), signed.signature);
+        let signed = SignedVote { payload: signed.payload, key, signature };
+        self.store.cast_own(&self.keeper, signed, at).await.unwrap()
+    }
+
+    async fn alerts(&self) -> Vec<String> {
+        let shipped = self.store.ship(1000).await.unwrap();
+        let alert = |report| match report {
+            Report::Alert(alert) if alert.key.starts_with("approval:") => Some(alert.text),
+            _ => None,
+        };
+        shipped.into_iter().filter_map(|envelope| alert(envelope.body)).collect()
+    }
+
+    /// The trail, a line per row, after its chain was verified.
+    fn trail(&self) -> String {
+        let path = self.dir.path().join("board.db");
+        let c = qd_sqlite::read_only(&path).unwrap();
+        let report = qd_audit::verify(&c, &qd_audit::segments_beside(&path), &[], &[]).unwrap();
+        assert!(report.fault.is_none(), "{report}");
+        let sql = "SELECT kind, actor, payload ->> 'text' FROM audit_chain ORDER BY seq";
+        let mut rows = c.prepare(sql).unwrap();
+        let line = |row: &rusqlite::Row<'_>| -> rusqlite::Result<String> {
+            let actor: String = row.get(1)?;
+            let actor = if actor.starts_with("person:") { "a person".to_owned() } else { actor };
+            Ok(format!("{} {actor}: {}", row.get::<_, String>(0)?, row.get::<_, String>(2)?))
+        };
+        let lines: Vec<String> = rows.query_map([], line).unwrap().map(Result::unwrap).collect();
+        lines.join("\n")
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_decides_escalates_once_expires_and_is_opened_again_by_a_person() {
+    let bench = Bench::new().await;
+    let id = bench.ask(0).await;
+    let sweep = async |hours| bench.store.sweep(&bench.keeper, bench.after(hours)).await.unwrap();
+    assert_eq!(sweep(11).await, []);
+    assert_eq!(sweep(13).await, [Swept::Escalate(id.clone(), vec![Role::Manager])]);
+    assert_eq!(sweep(14).await, [], "said once");
+    assert_eq!(sweep(25).await, [Swept::Expired(id.clone())]);
+    insta::assert_snapshot!(bench.alerts().await.join("\n"), @"
+    A-1: Answer a question is not decided, and half of its time is over. Who may decide: manager.
+    over
+    ");
+    let again = bench.store.ask(&bench.keeper, Bench::question(), bench.after(26)).await.unwrap();
+    assert_eq!(again, Asked::Refused(AskRefusal::Expired { id: id.clone() }));
+
+    let reopen = async |by| {
+        bench.store.reopen(&bench.keeper, &id, &by, Bench::question(), bench.after(27)).await.unwrap()
+    };
+    assert!(matches!(reopen(Asker::Agent(Bench::run())).await, Reopened::Refused(_)));
+    assert!(matches!(reopen(Asker::Person("vera".parse().unwrap())).await, Reopened::Refused(_)));
+    let Reopened::Opened(new) = reopen(Asker::Person("theo".parse().unwrap())).await else { panic!() };
+    assert_eq!(bench.state(&new, 27).await, ApprovalState::Requested);
+    assert!(matches!(bench.says(&new, "vera", Role::Manager, "Mine.", 28).await, Cast::Refused(_)));
+    assert!(matches!(bench.says(&new, "ines", Role::Manager, "Blue.", 29).await, Cast::Granted(_)));
+    assert_eq!(bench.state(&new, 29).await, ApprovalState::Executed);
+    insta::assert_snapshot!(bench.trail(), @"
+    request agent:A-1.1: Answer a question
+    card team:alpha: shown on the board
+    decision team:alpha: expired
+    request a person: Answer a question
+    card team:alpha: shown on the board
+    vote a person: yes, on the board
+    decision team:alpha: granted
+    outcome team:alpha: executed: ines said yes.
+    ");
+
+    let Bench { dir, store, keeper, .. } = bench;
+    drop(store);
+    let store = open(dir.path());
+    let answers = store.answers(&new).await.unwrap();
+    assert_eq!(answers.iter().map(|answer| &answer.value).collect::<Vec<_>>(), ["Blue."]);
+    let now: Timestamp = "2026-03-05T08:00:00Z".parse().unwrap();
+    let inbox = store.inbox(&keeper, &"ines".parse().unwrap(), 10, now).await.unwrap();
+    let ended: Vec<_> = inbox.into_iter().filter_map(|row| row.card.ended).collect();
+    insta::assert_snapshot!(ended.join("\n").replace(&new.to_string(), "NEW"), @"
+    ines answered: “Blue.”
+    Expired. Nobody decided in time. theo opened it again as NEW.
+    ");
+}
+
+#[tokio::test]
+async fn the_end_of_a_run_ends_what_it_asks() {
+    let bench = Bench::new().await;
+    let id = bench.ask(0).await;
+    assert_eq!(bench.store.asking().await.unwrap(), [Bench::run()]);
+    let end = RunEnd::Failed { reason: "It gave up.".into(), class: FailureClass::GaveUp };
+    bench.store.end_run(&Bench::run(), None, end, bench.after(1)).await.unwrap();
+    assert_eq!(bench.state(&id, 1).await, ApprovalState::Withdrawn);
+    assert_eq!(bench.store.asks(&"ines".parse().unwrap(), bench.after(1)).await.unwrap(), 0);
+    assert!(bench.trail().ends_with("decision team:alpha: withdrawn"), "{}", bench.trail());
+}
+
+#[tokio::test]
+async fn a_no_ends_what_asks_for_the_same_and_five_end_all_asking() {
+    let bench = Bench::new().await;
+    let about = |target: usize, fingerprint: &str| {
+        let mut ask = Bench::question();
+        if let Some(binding) = &mut ask.subject.binding {
+            (binding.target, binding.fingerprint) = (format!("question {target}"), fingerprint.to_owned());
+        }
+        ask
+    };
+    let ask = async |ask| bench.store.ask(&bench.keeper, ask, bench.start).await.unwrap();
+    for target in 0..5 {
+        let Asked::Opened(first) = ask(about(target, "1")).await else { panic!() };
+        let Asked::Opened(same) = ask(about(target, "2")).await else { panic!() };
+        let cast = bench.vote(&first, "ines", Role::Manager, None, 0).await;
+        let Cast::Denied { pause, .. } = cast else { panic!("{cast:?}") };
+        assert_eq!(pause, target == 4);
+        assert_eq!(bench.state(&same, 0).await, ApprovalState::Withdrawn);
+        assert!(bench.trail().ends_with("decision team:alpha: withdrawn"), "{}", bench.trail());
+    }
+    assert!(matches!(ask(about(5, "1")).await, Asked::Refused(AskRefusal::Paused { count: 5 })));
+    let shipped = bench.store.ship(1000).await.unwrap();
+    let told = shipped.into_iter().find_map(|envelope| match envelope.body {
+        Report::Alert(alert) if alert.key == "denials:A-1.1" => Some(alert.text),
+        _ => None,
+    });
+    insta::assert_snapshot!(told.unwrap(), @"A-1.1 was told no 5 times. It may not ask for anything any more.");
+}

@@ -1,0 +1,209 @@
+//! The instance as an executor: by whom its own approvals are kept, what they bind, and what a person does with one.
+
+use jiff::Timestamp;
+use qd_approvals::{
+    Asker, Cast, Directory, KeyOwner, Known, Record, Reopened, Rules, Terms, VoteRefusal, confirm,
+};
+use qd_engine::{Principal, Request, Resource};
+use qd_store::Keeper;
+use qd_types::{Action, Binding, FeatureId, Identity, PersonId, PolicyHash, Ruling, RunId, Subject, Verb};
+use qd_wire::v1::SignedVote;
+use serde_json::Value;
+use ulid::Ulid;
+
+use crate::{
+    problem, saga,
+    team::{Answer, Caller, Team},
+};
+
+/// Whom the policies want asked, and for how long.
+pub(crate) struct Quorum {
+    ask: qd_types::Ask,
+    hash: PolicyHash,
+}
+
+/// What an own approval is about: the parts of its subject that are not the same for all.
+pub(crate) struct About {
+    pub(crate) action: Action,
+    pub(crate) target: String,
+    pub(crate) fingerprint: String,
+    pub(crate) arguments: Value,
+    pub(crate) feature: FeatureId,
+    pub(crate) run: RunId,
+    pub(crate) requesters: Vec<PersonId>,
+    pub(crate) askers: Vec<Identity>,
+}
+
+impl Quorum {
+    /// Only those of the roles that are named, if any are; an error if nobody is left.
+    pub(crate) fn among(mut self, roles: &[qd_types::Role]) -> Result<Self, String> {
+        let asked = &mut self.ask.requirement.roles;
+        let all = asked.clone();
+        asked.retain(|role| roles.is_empty() || roles.contains(role));
+        if asked.is_empty() {
+            let words: Vec<&str> = all.iter().map(|role| role.as_str()).collect();
+            return Err(format!(
+                "roles: of these, the policies let none decide; there are {}.",
+                words.join(", ")
+            ));
+        }
+        Ok(self)
+    }
+}
+
+impl Team {
+    /// By what the own approvals are kept now: whoever the policies know may decide, and what the instance's own key signed
+    /// counts.
+    pub(crate) fn keeper(&self) -> Keeper {
+        let options = self.options();
+        let rules = Rules { exposed: options.exposure.clone(), ..Rules::default() };
+        let mut people = Directory::default();
+        for known in options.policies.current().people() {
+            let name = &known.person.id;
+            let mut identities = vec![Identity { service: "local".into(), account: name.to_string() }];
+            identities.extend(known.identities.iter().filter_map(|identity| {
+                let (service, account) = identity.split_once(':')?;
+                Some(Identity { service: service.to_owned(), account: account.to_owned() })
+            }));
+            let known = Known { roles: known.person.roles.clone(), identities, ..Known::default() };
+            people.people.insert(name.clone(), known);
+        }
+        people.add_key(self.surface_key(), KeyOwner::Instance(options.id.clone()));
+        Keeper::new(&options.id, rules, people)
+    }
+
+    /// Whom the policies want asked before this is done on the team's behalf; an error is their no.
+    pub(crate) fn quorum(&self, principal: Principal, verb: Verb) -> Result<Quorum, String> {
+        let team = self.name();
+        let request =
+            Request { team: Some(team.clone()), ..Request::new(principal, verb, Resource::Team(team)) };
+        let decision = self.options().policies.decide(&request);
+        match decision.ruling {
+            Ruling::Ask(ask) => Ok(Quorum { ask, hash: decision.hash }),
+            Ruling::Allow => Err(format!("The policy {} names nobody to ask.", decision.policy)),
+            Ruling::Deny { reason } => Err(reason),
+        }
+    }
+
+    /// Everything that an own approval binds, as it is now.
+    pub(crate) fn subject(&self, about: About, quorum: &Quorum) -> Subject {
+        Subject {
+            action: about.action,
+            binding: Some(Binding {
+                tool: None,
+                arguments: about.arguments,
+                target: about.target,
+                fingerprint: about.fingerprint,
+                policies: quorum.hash.to_string(),
+                askers: about.askers,
+                reopens: None,
+            }),
+            instance: self.id(),
+            feature: about.feature,
+            run: about.run,
+            requesters: about.requesters,
+            requirement: quorum.ask.requirement.clone(),
+        }
+    }
+
+    /// The request for it, and by what it is kept: with the clocks that the policies give it.
+    pub(crate) fn request(
+        &self,
+        subject: Subject,
+        quorum: &Quorum,
+        waiter: Option<&str>,
+    ) -> (Keeper, qd_approvals::Ask) {
+        let ask = qd_approvals::Ask {
+            subject,
+            items: Vec::new(),
+            words: None,
+            places: vec![qd_store::place()],
+            waiter: waiter.map(str::to_owned),
+            fresh: Ulid::generate(),
+            terms: Terms::from(&quorum.ask),
+        };
+        (self.keeper(), ask)
+    }
+
+    /// Why nobody who is known could decide it, or `None`.
+    pub(crate) fn unreachable(&self, subject: &Subject) -> Option<String> {
+        let mut people = Directory::default();
+        for known in self.options().policies.current().people() {
+            let roles = known.person.roles.clone();
+            people.people.insert(known.person.id.clone(), Known { roles, ..Known::default() });
+        }
+        confirm::unreachable(subject, &people)
+    }
+
+    /// Tallies a vote on an own approval at once. `false` if the approval is somebody else's.
+    pub(crate) async fn tally(&self, key: &str, signed: &SignedVote) -> Answer<bool> {
+        let (keeper, now) = (self.keeper(), Timestamp::now());
+        if self.store().own(&keeper, key, now).await.map_err(problem::from_store)?.is_none() {
+            return Ok(false);
+        }
+        let cast = self.store().cast_own(&keeper, signed.clone(), now).await.map_err(problem::from_store)?;
+        match cast {
+            Cast::Counted(_) | Cast::Granted(_) | Cast::Denied { .. } | Cast::Duplicate => Ok(true),
+            Cast::Refused(refusal @ VoteRefusal::Answer(_)) => {
+                Err(problem::invalid(format!("answer: {refusal}")))
+            }
+            Cast::Refused(refusal @ (VoteRefusal::NotEligible(_) | VoteRefusal::Unproved(_))) => {
+                Err(problem::forbidden(refusal.to_string()))
+            }
+            Cast::Refused(refusal) => Err(problem::refused(refusal.to_string())),
+        }
+    }
+
+    /// A person opens an expired approval again. The answer is the key of the one in its place.
+    pub(crate) async fn open_again(&self, caller: &Caller, key: &str) -> Answer<String> {
+        let (keeper, now) = (self.keeper(), Timestamp::now());
+        let Some(record) = self.store().own(&keeper, key, now).await.map_err(problem::from_store)? else {
+            // Whether there is such a one at all is said first.
+            let row = self.store().inbox_row(&keeper, &caller.person.id, key, now).await;
+            row.map_err(problem::from_store)?;
+            return Err(problem::refused(format!(
+                "The bot keeps this approval. Open it again in its console: reopen {key}."
+            )));
+        };
+        let (subject, quorum, waiter) = self.again(&record).await?;
+        let (keeper, ask) = self.request(subject, &quorum, waiter);
+        let by = Asker::Person(caller.person.id.clone());
+        let reopened = self.store().reopen(&keeper, record.id(), &by, ask, now).await;
+        match reopened.map_err(problem::from_store)? {
+            Reopened::Opened(id) | Reopened::Queued(id) => Ok(id.key()),
+            Reopened::Refused(refusal) => Err(problem::refused(refusal.to_string())),
+        }
+    }
+
+    /// What an own approval asked for, as it would be asked for now.
+    async fn again(&self, record: &Record) -> Answer<(Subject, Quorum, Option<&'static str>)> {
+        let old = &record.approval.subject;
+        match &old.action {
+            Action::Budget(_) => {
+                let feature = self.store().snapshot(&old.feature, Timestamp::now()).await;
+                let feature = feature.map_err(problem::from_store)?.feature;
+                let found =
+                    saga::more_minutes(self, &old.run, &feature).await.map_err(problem::from_store)?;
+                let Some(about) = found else {
+                    return Err(problem::refused("Its budget is not used up any more."));
+                };
+                let quorum =
+                    self.quorum(Principal::Team(self.name()), Verb::BudgetRaise).map_err(problem::refused)?;
+                Ok((self.subject(about, &quorum), quorum, None))
+            }
+            Action::Question(_) => {
+                let quorum = self
+                    .quorum(Principal::Team(self.name()), Verb::QuestionAnswer)
+                    .and_then(|quorum| quorum.among(&old.requirement.roles))
+                    .map_err(problem::refused)?;
+                let mut subject = old.clone();
+                if let Some(binding) = &mut subject.binding {
+                    binding.policies = quorum.hash.to_string();
+                }
+                subject.requirement = quorum.ask.requirement.clone();
+                Ok((subject, quorum, Some(qd_store::QUESTION)))
+            }
+            action => Err(problem::refused(format!("A {} is not opened again here.", action.name()))),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! A run whose minutes are used up asks for as many again. Granted, they are raised once and the run goes on where it was;
+//! otherwise it ends, as one that may not ask does.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use qd_approvals::{Asked, Authorised, EffectState, Probe, Record, WHOLE};
+use qd_board::{FailureClass, Feature};
+use qd_engine::Principal;
+use qd_store::{Store, StoreError};
+use qd_types::{Action, ApprovalState, Budget, RunId, Verb};
+use serde_json::json;
+
+use super::{Here, StepError};
+use crate::{own::About, team::Team};
+
+/// What is counted.
+const UNIT: &str = "min";
+
+/// What became of a grant.
+enum Raised {
+    /// The minutes are raised, or what was approved is not so any more: look again.
+    Look,
+    /// There is nothing to spend, and why.
+    No(String),
+}
+
+/// What a feature would ask for, if its minutes are used up: as many again.
+pub(crate) async fn more_minutes(
+    team: &Team,
+    run: &RunId,
+    feature: &Feature,
+) -> Result<Option<About>, StoreError> {
+    let Some(minutes) = feature.wanted.budget.minutes else { return Ok(None) };
+    let worked = team.store().worked(&feature.id).await?;
+    if worked < Duration::from_secs(u64::from(minutes) * 60) {
+        return Ok(None);
+    }
+    let (from, more) = (u64::from(minutes), u64::from(minutes));
+    Ok(Some(About {
+        action: Action::Budget(Budget { unit: UNIT.into(), from, to: from + more }),
+        target: format!("minutes of {}", feature.id),
+        fingerprint: format!("{} ms used", worked.as_millis()),
+        arguments: json!({ "more": more }),
+        feature: feature.id.clone(),
+        run: run.clone(),
+        requesters: feature.requesters(),
+        askers: Vec::new(),
+    }))
+}
+
+/// Waits until the feature has minutes left. `false` if it had to wait: the step is taken anew, with the rows as they are.
+///
+/// # Errors
+/// Fails the run if nobody gives it more.
+pub(super) async fn left(here: &Here<'_>) -> Result<bool, StepError> {
+    let (mut commits, mut stop) = (here.store().commits(), here.stop.clone());
+    let mut waited = false;
+    loop {
+        commits.borrow_and_update();
+        let feature = here.store().snapshot(&here.feature.id, Timestamp::now()).await?.feature;
+        let last = newest(here.team, &here.run.id).await?;
+        let Some(about) = more_minutes(here.team, &here.run.id, &feature).await? else {
+            if let Some(open) = last.filter(|last| !last.state().is_final()) {
+                withdraw(here, &open).await?;
+            }
+            return Ok(!waited);
+        };
+        waited = true;
+        let over = |why: &str| {
+            let minutes = feature.wanted.budget.minutes.unwrap_or_default();
+            let text = format!("Its budget of {minutes} min is used up. {why}");
+            StepError::failed(FailureClass::Budget, text.trim_end())
+        };
+        // One for another amount was about another state of the budget.
+        let last = last.filter(|last| last.approval.subject.action == about.action);
+        match last.as_ref().map(Record::state) {
+            Some(ApprovalState::Requested) => {}
+            Some(ApprovalState::Granted | ApprovalState::Executing) => {
+                let Some(granted) = last else { continue };
+                match raise(here.team, &granted, &feature).await? {
+                    Raised::Look => continue,
+                    Raised::No(reason) => return Err(over(&reason)),
+                }
+            }
+            Some(ApprovalState::Denied | ApprovalState::Expired | ApprovalState::Unknown) => {
+                let reason = last.and_then(|last| last.reason).unwrap_or_default();
+                return Err(over(&reason));
+            }
+            _ => ask(here, about).await.map_err(|error| match error {
+                Asking::Refused(reason) => over(&reason),
+                Asking::Store(error) => error.into(),
+            })?,
+        }
+        tokio::select! {
+            changed = Store::changed(&mut commits) => changed?,
+            _ = stop.wanted() => return Err(StepError::Stopped),
+        }
+    }
+}
+
+/// Carries out grants for runs that have ended: whoever opened their request again may start another.
+pub(crate) async fn raise_for_ended(team: &Team) -> Result<(), StoreError> {
+    for record in team.store().own_live(&team.keeper(), Timestamp::now()).await? {
+        let subject = &record.approval.subject;
+        let waits = matches!(record.state(), ApprovalState::Granted | ApprovalState::Executing);
+        if !waits || !matches!(subject.action, Action::Budget(_)) {
+            continue;
+        }
+        if team.store().run(&subject.run).await?.end.is_some() {
+            let feature = team.store().snapshot(&subject.feature, Timestamp::now()).await?.feature;
+            raise(team, &record, &feature).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn newest(team: &Team, run: &RunId) -> Result<Option<Record>, StoreError> {
+    let asked = team.store().own_of(&team.keeper(), run, Timestamp::now()).await?;
+    let mut budgets = asked.into_iter();
+    Ok(budgets.rfind(|record| matches!(record.approval.subject.action, Action::Budget(_))))
+}
+
+async fn withdraw(here: &Here<'_>, open: &Record) -> Result<(), StepError> {
+    let (keeper, reason) = (here.team.keeper(), "It has minutes left.");
+    here.store().withdraw(&keeper, open.id(), reason, Timestamp::now()).await?;
+    Ok(())
+}
+
+/// Why nobody was asked.
+enum Asking {
+    Refused(String),
+    Store(StoreError),
+}
+
+async fn ask(here: &Here<'_>, about: About) -> Result<(), Asking> {
+    let team = here.team;
+    let quorum = team.quorum(Principal::Team(team.name()), Verb::BudgetRaise).map_err(Asking::Refused)?;
+    let subject = team.subject(about, &quorum);
+    // Nobody waits for a decision that nobody can make.
+    if team.unreachable(&subject).is_some() {
+        return Err(Asking::Refused(String::new()));
+    }
+    let (keeper, ask) = team.request(subject, &quorum, None);
+    match team.store().ask(&keeper, ask, Timestamp::now()).await.map_err(Asking::Store)? {
+        Asked::Refused(refusal) => Err(Asking::Refused(refusal.to_string())),
+        Asked::Opened(_) | Asked::Queued(_) | Asked::Already(_) => Ok(()),
+    }
+}
+
+/// Spends a grant and raises the minutes. What a crash cut short goes on here.
+async fn raise(team: &Team, granted: &Record, feature: &Feature) -> Result<Raised, StoreError> {
+    let (store, keeper, id) = (team.store(), team.keeper(), granted.id());
+    let begun = store.interrupted(&keeper, Timestamp::now()).await?.into_iter();
+    let mut begun = begun.filter(|effect| effect.approval == *id && effect.state == EffectState::UnderWay);
+    if begun.next().is_some() {
+        // Raising and saying so are one transaction: what is under way did not happen.
+        store.probed(&keeper, (id, WHOLE), Probe::DidNot, Timestamp::now()).await?;
+    }
+    let quorum = team.quorum(Principal::Team(team.name()), Verb::BudgetRaise);
+    let about = more_minutes(team, &granted.approval.subject.run, feature).await?;
+    let (Ok(quorum), Some(about)) = (quorum, about) else {
+        let reason = "What was approved is not asked for any more.";
+        store.withdraw(&keeper, id, reason, Timestamp::now()).await?;
+        return Ok(Raised::No(reason.to_owned()));
+    };
+    let (rebuilt, effect) = (team.subject(about, &quorum), format!("budget/{}", id.key()));
+    match store.authorise(&keeper, (id, WHOLE), rebuilt, &effect, Timestamp::now()).await? {
+        Authorised::Go(grant) => {
+            qd_failpoint::reached("budget_spent");
+            store.raise_minutes(&keeper, grant, Timestamp::now()).await?;
+            qd_failpoint::reached("budget_raised");
+            Ok(Raised::Look)
+        }
+        Authorised::Lapsed { .. } => Ok(Raised::Look),
+        Authorised::Refused(refusal) => Ok(Raised::No(refusal.to_string())),
+    }
+}
