@@ -269,7 +269,8 @@ mod tests {
 
     #[test]
     fn a_budget_warns_and_then_refuses() {
-        let standing = |tokens| money(100).standing(&spent(tokens, "known"), Some(&priced("known")), &prices());
+        let standing =
+            |tokens| money(100).standing(&spent(tokens, "known"), Some(&priced("known")), &prices());
         let amount = |spent| Amount::Money { spent: MicroDollars(spent), limit: MicroDollars(100) };
         assert_eq!(standing(79), Standing::Free);
         assert_eq!(standing(80), Standing::Warned(amount(80)));
@@ -286,7 +287,8 @@ mod tests {
         assert_eq!(money(100).standing(&unknown, None, &prices()), Standing::Unpriced(priced("new")));
         let with_tokens = Budget { tokens: Some(1_000), ..money(100) };
         assert_eq!(with_tokens.standing(&unknown, Some(&priced("new")), &prices()), Standing::Free);
-        let later = prices().with("later", &TABLE.replace("known", "new").replace("input = 1", "input = 9")).unwrap();
+        let later =
+            prices().with("later", &TABLE.replace("known", "new").replace("input = 1", "input = 9")).unwrap();
         let amount = Amount::Money { spent: MicroDollars(90), limit: MicroDollars(100) };
         assert_eq!(money(100).standing(&unknown, Some(&priced("new")), &later), Standing::Warned(amount));
         assert_eq!(Budget::default().standing(&unknown, Some(&priced("new")), &prices()), Standing::Free);

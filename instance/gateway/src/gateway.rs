@@ -189,8 +189,8 @@ impl Gateway {
         let provider = Arc::clone(provider);
         let said_by = |refusal: Refusal| (provider.shape, refusal);
         let query = request.uri().query();
-        let token = headers::token(request.headers(), query)
-            .ok_or_else(|| said_by(TokenError::Missing.into()))?;
+        let token =
+            headers::token(request.headers(), query).ok_or_else(|| said_by(TokenError::Missing.into()))?;
         let pass = self.inner.runs.find(&token).map_err(|error| said_by(error.into()))?;
         let post = request.method() == Method::POST;
         let route = match request.method() {
@@ -209,12 +209,7 @@ impl Gateway {
         .map_err(said_by)
     }
 
-    async fn receive(
-        &self,
-        request: Request<Incoming>,
-        rest: String,
-        token: &str,
-    ) -> Result<Asked, Refusal> {
+    async fn receive(&self, request: Request<Incoming>, rest: String, token: &str) -> Result<Asked, Refusal> {
         let Settings { body_limit: limit, body_time, .. } = self.inner.settings;
         let (head, body) = request.into_parts();
         if usize::try_from(body.size_hint().lower()).map_or(true, |length| length > limit) {
@@ -285,7 +280,13 @@ impl Gateway {
             answered: None,
             reading: Reading::Unknown,
             charged,
-            cost: self.inner.rates.load().prices.find(&priced.list, &priced.model).map(|price| price.of(&charged)),
+            cost: self
+                .inner
+                .rates
+                .load()
+                .prices
+                .find(&priced.list, &priced.model)
+                .map(|price| price.of(&charged)),
             priced,
             outcome: Outcome::Open,
             status: None,

@@ -4,9 +4,9 @@
 use hyper::{
     HeaderMap,
     header::{
-        ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED,
-        HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
-        UPGRADE,
+        ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, COOKIE, EXPECT,
+        FORWARDED, HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER,
+        TRANSFER_ENCODING, UPGRADE,
     },
 };
 
@@ -127,7 +127,11 @@ mod tests {
         assert_eq!(token(&headers(&[("x-api-key", "a")]), None).as_deref(), Some("a"));
         assert_eq!(token(&headers(&[("x-goog-api-key", "a")]), None).as_deref(), Some("a"));
         assert_eq!(token(&HeaderMap::new(), Some("alt=sse&key=a")).as_deref(), Some("a"));
-        for (list, query) in [(&[][..], None), (&[("authorization", "Basic a")][..], Some("monkey=a")), (&[][..], Some("key="))] {
+        for (list, query) in [
+            (&[][..], None),
+            (&[("authorization", "Basic a")][..], Some("monkey=a")),
+            (&[][..], Some("key=")),
+        ] {
             assert_eq!(token(&headers(list), query), None);
         }
     }

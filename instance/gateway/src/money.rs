@@ -5,9 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// Millionths of a US dollar.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MicroDollars(pub u64);
 
@@ -42,8 +40,8 @@ mod tests {
 
     #[test]
     fn amounts_read_as_dollars() {
-        let shown = [0, 1, 500_000, 1_234_500, 12_000_000, 99_999_999]
-            .map(|amount| MicroDollars(amount).to_string());
+        let shown =
+            [0, 1, 500_000, 1_234_500, 12_000_000, 99_999_999].map(|amount| MicroDollars(amount).to_string());
         assert_eq!(shown, ["$0.00", "$0.000001", "$0.50", "$1.2345", "$12.00", "$99.999999"]);
     }
 }

@@ -160,7 +160,8 @@ fn without_date(model: &str) -> Option<&str> {
     }
     let (name, date) = split(11)?;
     let mut parts = date.strip_prefix('-')?.split('-');
-    let dated = [4, 2, 2].iter().all(|len| parts.next().is_some_and(|part| part.len() == *len && digits(part)));
+    let dated =
+        [4, 2, 2].iter().all(|len| parts.next().is_some_and(|part| part.len() == *len && digits(part)));
     dated.then_some(name)
 }
 
@@ -206,7 +207,10 @@ mod tests {
             output: 100,
             reasoning: 50,
         };
-        assert_eq!(cost("anthropic", "claude-x", usage), Some(MicroDollars(3_000 + 3_000 + 3_750 + 6_000 + 1_500)));
+        assert_eq!(
+            cost("anthropic", "claude-x", usage),
+            Some(MicroDollars(3_000 + 3_000 + 3_750 + 6_000 + 1_500))
+        );
         // Without a rate of its own, a cached token is a token.
         assert_eq!(cost("openai", "gpt-x", usage), Some(MicroDollars(13_000 / 4 + 200)));
     }

@@ -270,9 +270,7 @@ fn read_key(name: &str, source: &KeySource) -> Result<Option<SecretString>, Prov
         KeySource::None => return Ok(None),
         KeySource::Value(secret) => secret.expose_secret().to_owned(),
         KeySource::Env(variable) => std::env::var(variable).map_err(|error| failed(error.to_string()))?,
-        KeySource::File(path) => {
-            std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?
-        }
+        KeySource::File(path) => std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?,
     };
     let text = text.trim();
     if text.is_empty() {
@@ -297,12 +295,12 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         let local = "[local]\nshape = 'openai'\nbase_url = 'http://10.0.0.7:8000/api/'\n";
-        insta::assert_snapshot!(check(local), @"");
-        insta::assert_snapshot!(check(&local.replace("[local]", "['a b']")), @"");
-        insta::assert_snapshot!(check(&local.replace("http://10.0.0.7:8000/api/", "ftp://x")), @"");
-        insta::assert_snapshot!(check(&format!("{local}key = {{ file = '/nowhere/key' }}")), @"");
-        insta::assert_snapshot!(check(&format!("{local}key = {{ env = 'PATH' }}")), @"");
-        insta::assert_snapshot!(check(&format!("{local}fallback = [{{ provider = 'other' }}]")), @"");
+        insta::assert_snapshot!(check(local), @"local");
+        insta::assert_snapshot!(check(&local.replace("[local]", "['a b']")), @r#"provider "a b": a name has letters, digits, - and _, like openai"#);
+        insta::assert_snapshot!(check(&local.replace("http://10.0.0.7:8000/api/", "ftp://x")), @r#"provider local: base_url "ftp://x" is no address like https://api.openai.com"#);
+        insta::assert_snapshot!(check(&format!("{local}key = {{ file = '/nowhere/key' }}")), @"provider local: its key can't be read from /nowhere/key: Not a directory (os error 20)");
+        insta::assert_snapshot!(check(&format!("{local}key = {{ env = 'PATH' }}")), @"provider local: base_url http://10.0.0.7:8000/api is not encrypted, and a key may not go there: use https");
+        insta::assert_snapshot!(check(&format!("{local}fallback = [{{ provider = 'other' }}]")), @"provider local: its fallback other is no provider of the same shape");
     }
 
     #[test]

@@ -18,7 +18,9 @@ pub(crate) enum Refusal {
     Token(#[from] TokenError),
     #[error("no provider is called {0}: the base URL is the gateway's address and a provider's name")]
     Provider(String),
-    #[error("the gateway does not pass on {method} {path}: only calls that it can count, and lists of models")]
+    #[error(
+        "the gateway does not pass on {method} {path}: only calls that it can count, and lists of models"
+    )]
     Path { method: String, path: String },
     #[error("the request is larger than {limit} bytes")]
     TooLarge { limit: usize },
@@ -46,7 +48,9 @@ fn budget_sentence(scope: &Scope, standing: &Standing) -> String {
             priced.model, priced.list
         ),
         Standing::Reached(amount) | Standing::Warned(amount) => {
-            format!("the budget of {scope} is used up ({amount}): a person has to raise it before this goes on")
+            format!(
+                "the budget of {scope} is used up ({amount}): a person has to raise it before this goes on"
+            )
         }
         Standing::Free => format!("the budget of {scope} refuses"),
     }
@@ -90,7 +94,9 @@ impl Refusal {
                 let (kind, code) = self.openai();
                 json!({"error": {"message": message, "type": kind, "param": null, "code": code}})
             }
-            Shape::Anthropic => json!({"type": "error", "error": {"type": self.anthropic(), "message": message}}),
+            Shape::Anthropic => {
+                json!({"type": "error", "error": {"type": self.anthropic(), "message": message}})
+            }
             Shape::Gemini => json!({
                 "error": {"code": self.status().as_u16(), "message": message, "status": self.gemini()}
             }),

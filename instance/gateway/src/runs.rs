@@ -134,7 +134,8 @@ mod tests {
     fn a_token_is_good_for_its_run_and_its_time() {
         let now = Arc::new(AtomicI64::new(1_000));
         let clock = Arc::clone(&now);
-        let tokens = Tokens::new(Arc::new(move || Timestamp::from_second(clock.load(Ordering::Relaxed)).unwrap()));
+        let tokens =
+            Tokens::new(Arc::new(move || Timestamp::from_second(clock.load(Ordering::Relaxed)).unwrap()));
         let pass = |run: &str| Pass { run: run.parse().unwrap(), budgets: RunBudgets::default() };
         let one = tokens.mint(pass("A-1.1"), Duration::from_secs(60)).unwrap();
         let other = tokens.mint(pass("A-2.1"), Duration::from_secs(60)).unwrap();

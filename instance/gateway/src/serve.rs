@@ -6,7 +6,7 @@ use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, UnixListener},
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
     sync::Semaphore,
     task::JoinSet,
 };
@@ -58,6 +58,29 @@ pub async fn bind_tcp(address: std::net::SocketAddr) -> Result<TcpListener, Serv
     listen.map_err(|source| ServeError::Listen { place: address.to_string(), source })
 }
 
+/// What agents connect to.
+trait Listener {
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    fn accept_one(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+impl Listener for TcpListener {
+    type Stream = TcpStream;
+    async fn accept_one(&self) -> io::Result<TcpStream> {
+        let (stream, _) = self.accept().await?;
+        // An answer's pieces are small, and each is wanted at once.
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+}
+
+impl Listener for UnixListener {
+    type Stream = UnixStream;
+    async fn accept_one(&self) -> io::Result<UnixStream> {
+        Ok(self.accept().await?.0)
+    }
+}
+
 impl Gateway {
     /// Serves a TCP port until `stop` is over. Calls that are under way then end, and are recorded as cancelled.
     pub async fn serve_tcp(
@@ -70,31 +93,22 @@ impl Gateway {
             let place = address.map_or_else(|error| error.to_string(), |address| address.to_string());
             return Err(ServeError::NotLoopback(place));
         }
-        let accept = async || {
-            let (stream, _) = listener.accept().await?;
-            // An answer's pieces are small, and each is wanted at once.
-            stream.set_nodelay(true)?;
-            Ok(stream)
-        };
-        self.serve(accept, stop).await;
+        self.serve(listener, stop).await;
         Ok(())
     }
 
     /// Serves a Unix socket until `stop` is over.
     pub async fn serve_unix(&self, listener: UnixListener, stop: impl Future<Output = ()>) {
-        self.serve(async || Ok(listener.accept().await?.0), stop).await;
+        self.serve(listener, stop).await;
     }
 
-    async fn serve<S>(&self, accept: impl AsyncFn() -> io::Result<S>, stop: impl Future<Output = ()>)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    async fn serve(&self, listener: impl Listener, stop: impl Future<Output = ()>) {
         let places = Arc::new(Semaphore::new(self.inner.settings.connections));
         let mut connections = JoinSet::new();
         let mut stop = std::pin::pin!(stop);
-        let next = async || {
+        let next = || async {
             let place = Arc::clone(&places).acquire_owned().await;
-            (place, accept().await)
+            (place, listener.accept_one().await)
         };
         loop {
             let (place, stream) = tokio::select! {

@@ -233,14 +233,16 @@ fn read_totals(connection: &Connection) -> Result<(Totals, u64), DbError> {
             &priced_of(row)?,
         );
     }
-    let next: i64 = connection.query_row("SELECT coalesce(max(call), 0) + 1 FROM entry", [], |row| row.get(0))?;
+    let next: i64 =
+        connection.query_row("SELECT coalesce(max(call), 0) + 1 FROM entry", [], |row| row.get(0))?;
     Ok((totals, next.unsigned_abs()))
 }
 
 fn record_of(row: &Row<'_>) -> rusqlite::Result<Record> {
     let detail: Option<String> = row.get("detail")?;
     let counted: Option<String> = row.get("counted")?;
-    let usage = counted.map(|text| serde_json::from_str::<Usage>(&text).map_err(|error| bad("counted", error)));
+    let usage =
+        counted.map(|text| serde_json::from_str::<Usage>(&text).map_err(|error| bad("counted", error)));
     let usage = usage.transpose()?.unwrap_or_default();
     let at = jiff::Timestamp::from_millisecond(row.get("at")?).map_err(|error| bad("at", error))?;
     let reading = match row.get::<_, String>("reading")?.as_str() {

@@ -97,7 +97,9 @@ enum Value {
 fn at(node: Node, key: &[u8]) -> Value {
     use Value::{Inside, LastNumber, Number};
     match (node, key) {
-        (Node::Root | Node::Message | Node::Response, b"model") | (Node::Root, b"modelVersion") => Value::Model,
+        (Node::Root | Node::Message | Node::Response, b"model") | (Node::Root, b"modelVersion") => {
+            Value::Model
+        }
         (Node::Root | Node::Response, b"usage") => Inside(Node::Usage),
         (Node::Root | Node::Response, b"error") => Inside(Node::Error),
         (Node::Root, b"message") => Inside(Node::Message),
@@ -297,7 +299,8 @@ impl Scan {
         } else if byte == b'\\' {
             (self.escaped, self.unread) = (true, true);
         } else if self.state == State::InKey {
-            let node = if let Some(Frame::Object(node)) = self.stack.last() { *node } else { Node::Elsewhere };
+            let node =
+                if let Some(Frame::Object(node)) = self.stack.last() { *node } else { Node::Elsewhere };
             self.value = if self.unread { Value::Nothing } else { at(node, &self.token) };
             self.state = State::Colon;
         } else {
