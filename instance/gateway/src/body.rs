@@ -106,18 +106,16 @@ impl<'a> Fields<'a> {
             return Ok(None);
         }
         let given = self.raw("stream_options").filter(|raw| *raw != "null").unwrap_or("{}");
-        let options: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_str(given).map_err(|error| Refusal::Body(format!("stream_options: {error}")))?;
-        if options.get("include_usage") == Some(&true.into()) {
+        let options: Fields<'_> = serde_json::from_str(given)
+            .map_err(|error| Refusal::Body(format!("stream_options: {error}")))?;
+        if options.is_true("include_usage") {
             return Ok(None);
         }
-        let mut options = options;
-        options.insert("include_usage".to_owned(), true.into());
-        Ok(Some(serde_json::Value::Object(options).to_string()))
+        Ok(Some(options.with(&[("include_usage", "true".to_owned())])))
     }
 
     /// The same with other values, which are JSON. What is not there is added.
-    pub(crate) fn with(&self, changes: &[(&str, String)]) -> Bytes {
+    pub(crate) fn with(&self, changes: &[(&str, String)]) -> String {
         let kept = self.0.iter().map(|(name, value)| (&**name, value.get()));
         let kept = kept.filter(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
         let changed = changes.iter().map(|(name, value)| (*name, value.as_str()));
@@ -131,7 +129,7 @@ impl<'a> Fields<'a> {
             text.push_str(value);
         }
         text.push('}');
-        text.into()
+        text
     }
 }
 
@@ -165,15 +163,15 @@ mod tests {
         let changed = Fields::of(body.as_bytes())
             .unwrap()
             .with(&[("model", "\"b\"".to_owned()), ("new", "[]".to_owned())]);
-        insta::assert_snapshot!(std::str::from_utf8(&changed).unwrap(), @r#"{"n":1.50e0,"messages":[ {"x": "\u00e9"} ],"t\"":null,"model":"b","new":[]}"#);
+        insta::assert_snapshot!(changed, @r#"{"n":1.50e0,"messages":[ {"x": "\u00e9"} ],"t\"":null,"model":"b","new":[]}"#);
         assert_eq!(Fields::of(b"{}").unwrap().with(&[]), "{}");
     }
 
     #[test]
     fn what_could_be_read_in_two_ways_is_refused() {
         let said = |body: &str| Fields::of(body.as_bytes()).unwrap_err().to_string();
-        insta::assert_snapshot!(said(r#"{"model":"cheap","model":"dear"}"#), @"the request can't be read: the field model stands twice at line 1 column 32");
-        insta::assert_snapshot!(said("[]"), @"the request can't be read: invalid type: sequence, expected an object at line 1 column 0");
+        insta::assert_snapshot!(said(r#"{"model":"cheap","model":"dear"}"#), @"the request can't be taken: the field model stands twice at line 1 column 32");
+        insta::assert_snapshot!(said("[]"), @"the request can't be taken: invalid type: sequence, expected an object at line 1 column 0");
         assert!(Fields::of(br#"{"model":"a"} {"model":"b"}"#).is_err());
     }
 }

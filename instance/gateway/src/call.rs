@@ -21,19 +21,21 @@ pub(crate) struct Call {
     record: Record,
     begun: Instant,
     reader: Option<Reader>,
-    /// A provider may have worked for us: it has the request, and has not said no.
-    worked: bool,
+    /// A provider has the request, and has not said no.
+    asked: bool,
+    /// One had it, and was heard of no more.
+    lost: bool,
 }
 
 impl Call {
     pub(crate) fn new(inner: Arc<Inner>, ticket: Box<dyn Ticket>, pass: Pass, record: Record) -> Self {
-        let (begun, reader, worked) = (Instant::now(), None, false);
-        Self { inner, ticket: Some(ticket), pass, record, begun, reader, worked }
+        let begun = Instant::now();
+        Self { inner, ticket: Some(ticket), pass, record, begun, reader: None, asked: false, lost: false }
     }
 
     /// A request goes out.
     pub(crate) fn ask(&mut self, target: &Target, sent: usize) {
-        self.worked = true;
+        self.asked = true;
         self.record.attempts = self.record.attempts.saturating_add(1);
         self.record.provider.clone_from(&target.provider.name);
         self.record.priced = target.provider.priced(&target.model);
@@ -43,13 +45,19 @@ impl Call {
     /// A provider answered.
     pub(crate) fn status(&mut self, status: u16) {
         self.record.status = Some(status);
-        self.worked = (200..400).contains(&status);
+        self.asked = status < 400;
     }
 
     /// The request never got there.
     pub(crate) fn not_sent(&mut self) {
         self.record.status = None;
-        self.worked = false;
+        self.asked = false;
+    }
+
+    /// The request got there, and no answer came.
+    pub(crate) fn no_answer(&mut self) {
+        self.record.status = None;
+        self.lost = true;
     }
 
     pub(crate) fn tell(&self, target: &Target, trouble: Trouble, next: Next) {
@@ -88,7 +96,7 @@ impl Call {
         // Who said no, or never heard of it, used nothing.
         self.record.reading = match &self.reader {
             Some(reader) => reader.reading(),
-            None if self.worked => Reading::Unknown,
+            None if self.asked || self.lost => Reading::Unknown,
             None => Reading::Whole(Usage::default()),
         };
         self.record.answered = self.reader.as_ref().and_then(Reader::model).map(str::to_owned);

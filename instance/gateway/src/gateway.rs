@@ -251,7 +251,7 @@ impl Gateway {
         let mut changes = vec![];
         changes.extend(fields.usage_option(endpoint)?.map(|options| ("stream_options", options)));
         // The same bytes for every attempt, unless a fallback has another model.
-        let as_asked = if changes.is_empty() { asked.body.clone() } else { fields.with(&changes) };
+        let as_asked = if changes.is_empty() { asked.body.clone() } else { fields.with(&changes).into() };
         let make = |target: &Target| {
             if target.model == model {
                 return asked.request(target, &asked.rest, as_asked.clone());
@@ -262,7 +262,7 @@ impl Gateway {
             }
             let mut changes = changes.clone();
             changes.push(("model", serde_json::Value::from(&*target.model).to_string()));
-            asked.request(target, &asked.rest, fields.with(&changes))
+            asked.request(target, &asked.rest, fields.with(&changes).into())
         };
 
         let at = (self.inner.clock)();

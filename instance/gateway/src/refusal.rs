@@ -2,7 +2,7 @@
 //! agent, or a person in its transcript, reads from us is built here.
 
 use hyper::{HeaderMap, StatusCode, header::HeaderValue};
-use serde_json::json;
+use serde::Serialize;
 
 use crate::{
     budget::{Scope, Standing},
@@ -24,7 +24,7 @@ pub(crate) enum Refusal {
     Path { method: String, path: String },
     #[error("the request is larger than {limit} bytes")]
     TooLarge { limit: usize },
-    #[error("the request can't be read: {0}")]
+    #[error("the request can't be taken: {0}")]
     Body(String),
     #[error("the request did not arrive in time")]
     Slow,
@@ -92,16 +92,18 @@ impl Refusal {
         let body = match shape {
             Shape::OpenAi => {
                 let (kind, code) = self.openai();
-                json!({"error": {"message": message, "type": kind, "param": null, "code": code}})
+                serde_json::to_string(&OpenAi { error: OpenAiError { message, kind, param: None, code } })
             }
             Shape::Anthropic => {
-                json!({"type": "error", "error": {"type": self.anthropic(), "message": message}})
+                let error = AnthropicError { kind: self.anthropic(), message };
+                serde_json::to_string(&Anthropic { kind: "error", error })
             }
-            Shape::Gemini => json!({
-                "error": {"code": self.status().as_u16(), "message": message, "status": self.gemini()}
-            }),
+            Shape::Gemini => {
+                let (code, status) = (self.status().as_u16(), self.gemini());
+                serde_json::to_string(&Gemini { error: GeminiError { code, message, status } })
+            }
         };
-        body.to_string()
+        body.unwrap_or_default()
     }
 
     fn openai(&self) -> (&'static str, Option<&'static str>) {
@@ -141,4 +143,44 @@ impl Refusal {
             Self::KeyRefused { .. } => "FAILED_PRECONDITION",
         }
     }
+}
+
+#[derive(Serialize)]
+struct OpenAi {
+    error: OpenAiError,
+}
+
+#[derive(Serialize)]
+struct OpenAiError {
+    message: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    param: Option<&'static str>,
+    code: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Anthropic {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    error: AnthropicError,
+}
+
+#[derive(Serialize)]
+struct AnthropicError {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    message: String,
+}
+
+#[derive(Serialize)]
+struct Gemini {
+    error: GeminiError,
+}
+
+#[derive(Serialize)]
+struct GeminiError {
+    code: u16,
+    message: String,
+    status: &'static str,
 }

@@ -21,7 +21,7 @@ pub enum Shape {
 pub enum Endpoint {
     /// `POST …/chat/completions`
     ChatCompletions,
-    /// `POST …/responses`
+    /// `POST …/responses` and `…/responses/compact`
     Responses,
     /// `POST …/messages`
     Messages,
@@ -69,7 +69,10 @@ pub(crate) fn route(shape: Shape, post: bool, rest: &str) -> Option<Route> {
         (Shape::OpenAi, true) if rest.ends_with("/chat/completions") => {
             Some(Route::Metered(Endpoint::ChatCompletions))
         }
-        (Shape::OpenAi, true) if last == "responses" => Some(Route::Metered(Endpoint::Responses)),
+        (Shape::OpenAi, true) if last == "responses" || rest.ends_with("/responses/compact") => {
+            Some(Route::Metered(Endpoint::Responses))
+        }
+        (Shape::OpenAi, true) if rest.ends_with("/responses/input_tokens") => Some(Route::Free),
         (Shape::Anthropic, true) if last == "messages" => Some(Route::Metered(Endpoint::Messages)),
         (Shape::Anthropic, true) if rest.ends_with("/messages/count_tokens") => Some(Route::Free),
         (Shape::Gemini, true) if models => match last.split_once(':')?.1 {
@@ -113,6 +116,7 @@ mod tests {
         let metered = [
             (OpenAi, "/v1/chat/completions", ChatCompletions),
             (OpenAi, "/v1/responses", Responses),
+            (OpenAi, "/v1/responses/compact", Responses),
             (Anthropic, "/v1/messages", Messages),
             (Gemini, "/v1beta/models/gemini-3:generateContent", GenerateContent),
             (Gemini, "/v1beta/models/gemini-3:streamGenerateContent", GenerateContent),
@@ -123,6 +127,7 @@ mod tests {
         }
         let free = [
             (OpenAi, false, "/v1/models"),
+            (OpenAi, true, "/v1/responses/input_tokens"),
             (Anthropic, true, "/v1/messages/count_tokens"),
             (Gemini, true, "/v1beta/models/gemini-3:countTokens"),
             (Gemini, false, "/v1beta/models/gemini-3"),
@@ -132,6 +137,8 @@ mod tests {
         }
         let refused = [
             (OpenAi, true, "/v1/embeddings"),
+            (OpenAi, false, "/v1/responses/resp_1"),
+            (OpenAi, true, "/v1/responses/resp_1/cancel"),
             (OpenAi, true, "/v1/batches"),
             (OpenAi, false, "/v1/files"),
             (OpenAi, true, "/v1/messages"),

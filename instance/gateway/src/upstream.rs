@@ -134,11 +134,18 @@ impl Upstream {
         }
         let answered = tokio::time::timeout(settings.silence, self.client.request(request)).await;
         let response = match answered {
-            Err(_) => return Ok(Err(Failure::Silent)),
+            Err(_) => {
+                if let Some(call) = call {
+                    call.no_answer();
+                }
+                return Ok(Err(Failure::Silent));
+            }
             Ok(Err(error)) => {
                 tracing::warn!(provider = target.provider.name, %error, "a provider can't be reached");
-                if let Some(call) = call.as_mut().filter(|_| error.is_connect()) {
-                    call.not_sent();
+                match call {
+                    Some(call) if error.is_connect() => call.not_sent(),
+                    Some(call) => call.no_answer(),
+                    None => {}
                 }
                 return Ok(Err(Failure::Unreachable));
             }

@@ -115,7 +115,7 @@ async fn a_limit_in_tokens_counts_all_kinds() {
     bench.upstream.plays([Reply::json(CHAT.plain)]);
     assert_eq!(bench.call(&CHAT).await.status, 200);
     let refused = bench.call(&CHAT).await;
-    insta::assert_snapshot!(refused.shown(), @r#"402 {"error":{"code":"insufficient_quota","message":"Quarterdeck: the budget of run A-1.1 is used up (1050 of 1050 tokens): a person has to raise it before this goes on","param":null,"type":"insufficient_quota"}}"#);
+    insta::assert_snapshot!(refused.shown(), @r#"402 {"error":{"message":"Quarterdeck: the budget of run A-1.1 is used up (1050 of 1050 tokens): a person has to raise it before this goes on","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#);
 }
 
 #[tokio::test]
@@ -125,7 +125,7 @@ async fn what_has_no_price_reaches_a_money_budget() {
     bench.upstream.plays([Reply::json(&CHAT.plain.replace("model-x", "model-new"))]);
     let body = CHAT.body.replace("model-x", "model-new");
     let refused = bench.post("openai", CHAT.path, &body).await;
-    insta::assert_snapshot!(refused.shown(), @r#"402 {"error":{"code":"insufficient_quota","message":"Quarterdeck: the price of model model-new (test) is unknown, and the budget of run A-1.1 is in money: a person has to set a price, or a limit in tokens","param":null,"type":"insufficient_quota"}}"#);
+    insta::assert_snapshot!(refused.shown(), @r#"402 {"error":{"message":"Quarterdeck: the price of model model-new (test) is unknown, and the budget of run A-1.1 is in money: a person has to set a price, or a limit in tokens","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#);
     assert_eq!(scopes(&bench.told()), ["refused by run A-1.1: unpriced"]);
     assert_eq!(bench.seen().len(), 0);
 

@@ -29,8 +29,8 @@ async fn a_budget_that_is_used_up() {
     let run = RunBudgets { run: money(0), ..RunBudgets::default() };
     let bench = Bench::new(Options { run, ..Options::default() }).await;
     insta::assert_snapshot!(in_all(&bench, |request| request).await, @r#"
-    402 {"error":{"code":"insufficient_quota","message":"Quarterdeck: the budget of run A-1.1 is used up ($0.00 of $0.00): a person has to raise it before this goes on","param":null,"type":"insufficient_quota"}} (retry: false)
-    402 {"error":{"message":"Quarterdeck: the budget of run A-1.1 is used up ($0.00 of $0.00): a person has to raise it before this goes on","type":"billing_error"},"type":"error"} (retry: false)
+    402 {"error":{"message":"Quarterdeck: the budget of run A-1.1 is used up ($0.00 of $0.00): a person has to raise it before this goes on","type":"insufficient_quota","param":null,"code":"insufficient_quota"}} (retry: false)
+    402 {"type":"error","error":{"type":"billing_error","message":"Quarterdeck: the budget of run A-1.1 is used up ($0.00 of $0.00): a person has to raise it before this goes on"}} (retry: false)
     402 {"error":{"code":402,"message":"Quarterdeck: the budget of run A-1.1 is used up ($0.00 of $0.00): a person has to raise it before this goes on","status":"RESOURCE_EXHAUSTED"}} (retry: false)
     "#);
 }
@@ -43,8 +43,8 @@ async fn a_token_that_is_none() {
         request
     };
     insta::assert_snapshot!(in_all(&bench, without).await, @r#"
-    401 {"error":{"code":"invalid_api_key","message":"Quarterdeck: the request carries no token: give the agent its run's token as API key","param":null,"type":"invalid_request_error"}} (retry: false)
-    401 {"error":{"message":"Quarterdeck: the request carries no token: give the agent its run's token as API key","type":"authentication_error"},"type":"error"} (retry: false)
+    401 {"error":{"message":"Quarterdeck: the request carries no token: give the agent its run's token as API key","type":"invalid_request_error","param":null,"code":"invalid_api_key"}} (retry: false)
+    401 {"type":"error","error":{"type":"authentication_error","message":"Quarterdeck: the request carries no token: give the agent its run's token as API key"}} (retry: false)
     401 {"error":{"code":401,"message":"Quarterdeck: the request carries no token: give the agent its run's token as API key","status":"UNAUTHENTICATED"}} (retry: false)
     "#);
     let other = |mut request: client::Request| {
@@ -56,8 +56,8 @@ async fn a_token_that_is_none() {
         request
     };
     insta::assert_snapshot!(in_all(&bench, other).await, @r#"
-    401 {"error":{"code":"invalid_api_key","message":"Quarterdeck: the token is unknown or was taken back: its run is over, or it is no run's token","param":null,"type":"invalid_request_error"}} (retry: false)
-    401 {"error":{"message":"Quarterdeck: the token is unknown or was taken back: its run is over, or it is no run's token","type":"authentication_error"},"type":"error"} (retry: false)
+    401 {"error":{"message":"Quarterdeck: the token is unknown or was taken back: its run is over, or it is no run's token","type":"invalid_request_error","param":null,"code":"invalid_api_key"}} (retry: false)
+    401 {"type":"error","error":{"type":"authentication_error","message":"Quarterdeck: the token is unknown or was taken back: its run is over, or it is no run's token"}} (retry: false)
     401 {"error":{"code":401,"message":"Quarterdeck: the token is unknown or was taken back: its run is over, or it is no run's token","status":"UNAUTHENTICATED"}} (retry: false)
     "#);
     bench.tokens.revoke(&"A-1.1".parse().unwrap());
@@ -67,7 +67,7 @@ async fn a_token_that_is_none() {
     let expired = bench.tokens.mint(pass, Duration::ZERO).unwrap();
     let headers = [credentials("openai", expired.expose_secret())];
     let request = client::request("POST", "/openai/v1/responses", &headers, b"{}");
-    insta::assert_snapshot!(client::send(bench.address, request).await.shown(), @r#"401 {"error":{"code":"invalid_api_key","message":"Quarterdeck: the token has expired: its run has to be given a new one","param":null,"type":"invalid_request_error"}}"#);
+    insta::assert_snapshot!(client::send(bench.address, request).await.shown(), @r#"401 {"error":{"message":"Quarterdeck: the token has expired: its run has to be given a new one","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#);
 }
 
 #[tokio::test]
@@ -80,12 +80,12 @@ async fn a_path_that_is_not_passed_on() {
         request
     };
     insta::assert_snapshot!(in_all(&bench, elsewhere).await, @r#"
-    404 {"error":{"code":"unknown_url","message":"Quarterdeck: the gateway does not pass on POST /v1/files: only calls that it can count, and lists of models","param":null,"type":"invalid_request_error"}} (retry: false)
-    404 {"error":{"message":"Quarterdeck: the gateway does not pass on POST /v1/files: only calls that it can count, and lists of models","type":"not_found_error"},"type":"error"} (retry: false)
+    404 {"error":{"message":"Quarterdeck: the gateway does not pass on POST /v1/files: only calls that it can count, and lists of models","type":"invalid_request_error","param":null,"code":"unknown_url"}} (retry: false)
+    404 {"type":"error","error":{"type":"not_found_error","message":"Quarterdeck: the gateway does not pass on POST /v1/files: only calls that it can count, and lists of models"}} (retry: false)
     404 {"error":{"code":404,"message":"Quarterdeck: the gateway does not pass on POST /v1/files: only calls that it can count, and lists of models","status":"NOT_FOUND"}} (retry: false)
     "#);
     let nobody = bench.post("nobody", "/v1/responses", "{}").await;
-    insta::assert_snapshot!(nobody.shown(), @r#"404 {"error":{"code":"unknown_url","message":"Quarterdeck: no provider is called nobody: the base URL is the gateway's address and a provider's name","param":null,"type":"invalid_request_error"}}"#);
+    insta::assert_snapshot!(nobody.shown(), @r#"404 {"error":{"message":"Quarterdeck: no provider is called nobody: the base URL is the gateway's address and a provider's name","type":"invalid_request_error","param":null,"code":"unknown_url"}}"#);
 }
 
 #[tokio::test]
@@ -93,17 +93,17 @@ async fn a_request_that_is_none() {
     let bench = Bench::usual().await;
     let large = format!(r#"{{"model":"model-x","input":"{}"}}"#, "x".repeat(100_000));
     let large = bench.post("openai", "/v1/responses", &large).await;
-    insta::assert_snapshot!(large.shown(), @r#"413 {"error":{"code":null,"message":"Quarterdeck: the request is larger than 100000 bytes","param":null,"type":"invalid_request_error"}}"#);
+    insta::assert_snapshot!(large.shown(), @r#"413 {"error":{"message":"Quarterdeck: the request is larger than 100000 bytes","type":"invalid_request_error","param":null,"code":null}}"#);
     let large = format!(r#"{{"model":"model-x","input":"{}"}}"#, "x".repeat(100_000));
     let large = bench.post("anthropic", "/v1/messages", &large).await;
-    insta::assert_snapshot!(large.shown(), @r#"413 {"error":{"message":"Quarterdeck: the request is larger than 100000 bytes","type":"request_too_large"},"type":"error"}"#);
+    insta::assert_snapshot!(large.shown(), @r#"413 {"type":"error","error":{"type":"request_too_large","message":"Quarterdeck: the request is larger than 100000 bytes"}}"#);
     let shown = async |body: &str| bench.post("openai", "/v1/responses", body).await.shown();
-    insta::assert_snapshot!(shown("hello").await, @r#"400 {"error":{"code":null,"message":"Quarterdeck: the request can't be read: expected value at line 1 column 1","param":null,"type":"invalid_request_error"}}"#);
-    insta::assert_snapshot!(shown(r#"{"input":"hi"}"#).await, @r#"400 {"error":{"code":null,"message":"Quarterdeck: the request can't be read: it names no model","param":null,"type":"invalid_request_error"}}"#);
-    insta::assert_snapshot!(shown(r#"{"model":"model-x","background":true}"#).await, @r#"400 {"error":{"code":null,"message":"Quarterdeck: the request can't be read: an answer in the background can't be counted: ask without background","param":null,"type":"invalid_request_error"}}"#);
+    insta::assert_snapshot!(shown("hello").await, @r#"400 {"error":{"message":"Quarterdeck: the request can't be taken: expected value at line 1 column 1","type":"invalid_request_error","param":null,"code":null}}"#);
+    insta::assert_snapshot!(shown(r#"{"input":"hi"}"#).await, @r#"400 {"error":{"message":"Quarterdeck: the request can't be taken: it names no model","type":"invalid_request_error","param":null,"code":null}}"#);
+    insta::assert_snapshot!(shown(r#"{"model":"model-x","background":true}"#).await, @r#"400 {"error":{"message":"Quarterdeck: the request can't be taken: an answer in the background can't be counted: ask without background","type":"invalid_request_error","param":null,"code":null}}"#);
     let headers = [credentials("openai", &bench.token), ("content-encoding", "zstd".to_owned())];
     let request = client::request("POST", "/openai/v1/responses", &headers, b"{}");
-    insta::assert_snapshot!(client::send(bench.address, request).await.shown(), @r#"400 {"error":{"code":null,"message":"Quarterdeck: the request can't be read: it is packed in another way than gzip: send it plain","param":null,"type":"invalid_request_error"}}"#);
+    insta::assert_snapshot!(client::send(bench.address, request).await.shown(), @r#"400 {"error":{"message":"Quarterdeck: the request can't be taken: it is packed in another way than gzip: send it plain","type":"invalid_request_error","param":null,"code":null}}"#);
     assert_eq!(bench.seen().len(), 0);
     assert_eq!(bench.meter.records(), []);
 }
@@ -152,7 +152,7 @@ async fn the_key_never_comes_out_and_the_token_never_goes_in() {
     let refused = bench.call(&CHAT).await;
     assert_eq!(refused.status, 404);
     bench.upstream.plays([Reply::error(401, &leak)]);
-    insta::assert_snapshot!(bench.call(&CHAT).await.shown(), @r#"502 {"error":{"code":null,"message":"Quarterdeck: provider openai does not take the gateway's key: a person has to set another","param":null,"type":"server_error"}}"#);
+    insta::assert_snapshot!(bench.call(&CHAT).await.shown(), @r#"502 {"error":{"message":"Quarterdeck: provider openai does not take the gateway's key: a person has to set another","type":"server_error","param":null,"code":null}}"#);
 }
 
 #[tokio::test]
@@ -182,8 +182,8 @@ async fn a_provider_that_says_nothing_is_given_up() {
     // Not asked again: it may be working.
     assert_eq!(bench.seen().len(), 3);
     insta::assert_snapshot!(shown.join("\n"), @r#"
-    504 {"error":{"code":null,"message":"Quarterdeck: provider openai did not answer within 0 s","param":null,"type":"server_error"}}
-    504 {"error":{"message":"Quarterdeck: provider anthropic did not answer within 0 s","type":"timeout_error"},"type":"error"}
-    504 {"error":{"code":504,"message":"Quarterdeck: provider gemini did not answer within 0 s","status":"DEADLINE_EXCEEDED"}}
+    504 {"error":{"message":"Quarterdeck: provider openai did not answer within 1 s","type":"server_error","param":null,"code":null}}
+    504 {"type":"error","error":{"type":"timeout_error","message":"Quarterdeck: provider anthropic did not answer within 1 s"}}
+    504 {"error":{"code":504,"message":"Quarterdeck: provider gemini did not answer within 1 s","status":"DEADLINE_EXCEEDED"}}
     "#);
 }

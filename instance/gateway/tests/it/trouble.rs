@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use qd_gateway::{
     budget::RunBudgets,
-    event::{Event, Next, Trouble},
+    event::{Event, Next},
     meter::Outcome,
     providers::Fallback,
     usage::{Reading, Usage},
@@ -119,8 +119,8 @@ async fn nobody_there() {
         shown.push(bench.call(case).await.shown());
     }
     insta::assert_snapshot!(shown.join("\n"), @r#"
-    502 {"error":{"code":null,"message":"Quarterdeck: provider openai can't be reached","param":null,"type":"server_error"}}
-    502 {"error":{"message":"Quarterdeck: provider anthropic can't be reached","type":"api_error"},"type":"error"}
+    502 {"error":{"message":"Quarterdeck: provider openai can't be reached","type":"server_error","param":null,"code":null}}
+    502 {"type":"error","error":{"type":"api_error","message":"Quarterdeck: provider anthropic can't be reached"}}
     502 {"error":{"code":502,"message":"Quarterdeck: provider gemini can't be reached","status":"UNAVAILABLE"}}
     "#);
     let records = bench.records(3).await;
@@ -135,9 +135,8 @@ fn fallback(provider: &str, model: Option<&str>) -> Fallback {
 
 #[tokio::test]
 async fn somebody_else_is_asked_instead() {
-    let mut other = fallback("nowhere", None);
+    let mut other = fallback("spare", None);
     other.when = Some("another-model".to_owned());
-    other.provider = "spare".to_owned();
     let fallback = vec![other, fallback("openai", Some("model-y")), fallback("spare", Some("model-x"))];
     let mut bench = Bench::new(Options { fallback, ..Options::default() }).await;
     bench.upstream.plays([Reply::error(402, "{}"), Reply::error(402, "{}"), good()]);
@@ -172,5 +171,25 @@ async fn a_silent_provider_is_replaced_and_not_repeated() {
     bench.upstream.plays([good().first(Piece::Wait(Duration::from_secs(30))), good()]);
     assert_eq!(bench.call(&CHAT).await.status, 200);
     assert_eq!(words(&bench.told()), ["openai Silent: spare model-x"]);
-    assert!(matches!(bench.told().as_slice(), [] | [Event::Provider { trouble: Trouble::Silent, .. }]));
+}
+
+#[tokio::test]
+async fn what_a_silent_provider_may_have_done_is_not_free() {
+    let fallback = vec![fallback("spare", None)];
+    let bench = Bench::new(Options { fallback, ..Options::default() }).await;
+    bench.upstream.plays([good().first(Piece::Wait(Duration::from_secs(30))), Reply::error(402, "{}")]);
+    assert_eq!(bench.call(&CHAT).await.status, 402);
+    let record = bench.record().await;
+    assert_eq!(record.reading, Reading::Unknown);
+    assert!(record.charged.input > 0);
+}
+
+#[tokio::test]
+async fn what_is_not_encrypted_is_not_reached_by_https() {
+    let peer = Bench::usual().await;
+    let base_url = Some(peer.upstream.url().replace("http://", "https://"));
+    let bench = Bench::new(Options { base_url, ..Options::default() }).await;
+    assert_eq!(bench.call(&CHAT).await.status, 502);
+    assert_eq!(bench.record().await.outcome, Outcome::Unreachable);
+    assert_eq!(peer.seen().len(), 0);
 }

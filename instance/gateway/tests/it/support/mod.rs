@@ -152,7 +152,7 @@ pub(crate) fn settings() -> Settings {
     Settings {
         pause: Duration::from_millis(20),
         patience: Duration::from_millis(500),
-        silence: Duration::from_millis(500),
+        silence: Duration::from_secs(1),
         idle: Duration::from_millis(500),
         body_limit: 100_000,
         ..Settings::default()
