@@ -34,7 +34,11 @@ use qd_gateway::{
     runs::{Pass, Tokens},
 };
 use secrecy::ExposeSecret as _;
-use tokio::{net::{TcpListener, TcpStream}, runtime::Runtime, sync::mpsc};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    runtime::Runtime,
+    sync::mpsc,
+};
 
 const CLIENTS: usize = 16;
 const TIME: Duration = Duration::from_secs(5);
@@ -185,6 +189,7 @@ impl Client {
             .header("authorization", format!("Bearer {}", self.token))
             .body(Full::new(self.body.clone()))
             .unwrap();
+        self.sender.ready().await.unwrap();
         let response = self.sender.send_request(request).await.unwrap();
         assert_eq!(response.status(), 200);
         response.into_body().collect().await.unwrap();

@@ -106,8 +106,8 @@ impl<'a> Fields<'a> {
             return Ok(None);
         }
         let given = self.raw("stream_options").filter(|raw| *raw != "null").unwrap_or("{}");
-        let options: Fields<'_> = serde_json::from_str(given)
-            .map_err(|error| Refusal::Body(format!("stream_options: {error}")))?;
+        let options: Fields<'_> =
+            serde_json::from_str(given).map_err(|error| Refusal::Body(format!("stream_options: {error}")))?;
         if options.is_true("include_usage") {
             return Ok(None);
         }

@@ -23,6 +23,7 @@ use crate::{
     meter::{Meter, Outcome, Record},
     prices::Prices,
     providers::{Provider, ProviderConfigs, ProviderError, Providers, Target},
+    redact,
     refusal::Refusal,
     route::{self, Endpoint, Route, Shape},
     runs::{Clock, Pass, Runs, TokenError},
@@ -217,6 +218,8 @@ impl Gateway {
         }
         let body = receive(body, limit, body_time).await?;
         let body = unpack(body, head.headers.get(CONTENT_ENCODING), limit)?;
+        // What an agent prints of its environment comes along in its next prompt.
+        let body = redact::without(body, token);
         let query = headers::query_without(head.uri.query(), token);
         let headers = headers::towards_provider(head.headers, token);
         Ok(Asked { method: head.method, rest, query, headers, body })
@@ -339,7 +342,10 @@ impl Gateway {
         let settings = &self.inner.settings;
         let (head, answer) = match reply {
             Reply::Error(head, body) => {
-                let body = target.provider.key().map_or(body.clone(), |key| key.redact(&body).into());
+                let body = match target.provider.key() {
+                    Some(key) => key.redact(body),
+                    None => body,
+                };
                 if let Some(mut call) = call {
                     call.finish(Outcome::Refused);
                 }

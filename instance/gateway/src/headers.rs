@@ -10,7 +10,7 @@ use hyper::{
     },
 };
 
-use crate::providers::Key;
+use crate::{providers::Key, redact};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -73,7 +73,7 @@ pub(crate) fn towards_provider(mut headers: HeaderMap, token: &str) -> HeaderMap
     for name in OURS {
         headers.remove(name);
     }
-    remove_with(&mut headers, |value| memchr::memmem::find(value, token.as_bytes()).is_some());
+    remove_with(&mut headers, |value| redact::holds(value, token));
     headers
 }
 

@@ -11,6 +11,7 @@ pub mod meter;
 pub mod money;
 pub mod prices;
 pub mod providers;
+mod redact;
 mod refusal;
 pub mod route;
 pub mod runs;

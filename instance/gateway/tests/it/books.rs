@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use proptest::prelude::*;
 use qd_gateway::{
     budget::Scope,
-    meter::{Meter as _, Outcome, Record, SqliteMeter},
+    meter::{MemoryMeter, Meter as _, Outcome, Record, SqliteMeter},
     money::MicroDollars,
     prices::Priced,
     route::Endpoint,
@@ -33,6 +34,64 @@ fn record(run: &str, cost: Option<u64>) -> Record {
         received: 15,
         first_byte_ms: Some(3),
         total_ms: 7,
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_asked_when_nothing_can_be_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("calls.db");
+    let meter = Arc::new(SqliteMeter::open(&path).await.unwrap());
+    let bench = Bench::new(Options { meter: Some(meter.clone()), ..Options::default() }).await;
+    bench.upstream.plays([Reply::json(CHAT.plain)]);
+    // Another process takes the file over.
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE;
+    let other = rusqlite::Connection::open_with_flags(&path, flags).unwrap();
+    other.execute("UPDATE generation SET number = number + 1", []).unwrap();
+    let mut answered = bench.call(&CHAT).await;
+    for _ in 0..200 {
+        if answered.status == 503 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        answered = bench.call(&CHAT).await;
+    }
+    insta::assert_snapshot!(answered.shown(), @r#"503 {"error":{"message":"Quarterdeck: the record of model calls can't be written: the disk takes no rows; look at its space and at the log","type":"server_error","param":null,"code":null}}"#);
+    let asked = bench.seen().len();
+    assert_eq!(bench.call(&CHAT).await.status, 503);
+    assert_eq!(bench.seen().len(), asked);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn the_books_read_back_what_was_summed(calls in prop::collection::vec((0..3_usize, 0..3_u32, 0..4_u32, prop::option::of(0..1_000_u64), 0..1_000_u64, any::<bool>()), 0..20)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("calls.db");
+            let (kept, summed) = (SqliteMeter::open(&path).await.unwrap(), MemoryMeter::default());
+            let mut scopes = vec![];
+            for (run, day, model, cost, tokens, closes) in calls {
+                let mut record = record(["A-1.1", "A-1.2", "B-1.1"][run], cost);
+                record.day = jiff::civil::date(2026, 11, 29).saturating_add(jiff::Span::new().days(day));
+                record.priced.model = format!("model-{model}");
+                record.charged = Usage { input: tokens, reasoning: tokens / 2, ..record.charged };
+                scopes.extend(Scope::all(&record.run, record.day));
+                let ticket = kept.open(record.clone()).await.unwrap();
+                if closes {
+                    ticket.close(record.clone());
+                }
+                summed.open(record.clone()).await.unwrap().close(record);
+            }
+            kept.close().await;
+            let kept = SqliteMeter::open(&path).await.unwrap();
+            for scope in scopes {
+                assert_eq!(kept.spent(&scope), summed.spent(&scope), "{scope}");
+            }
+            kept.close().await;
+        });
     }
 }
 

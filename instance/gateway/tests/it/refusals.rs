@@ -140,13 +140,17 @@ async fn the_key_never_comes_out_and_the_token_never_goes_in() {
             let reply = if status == 200 { Reply::json(case.plain) } else { Reply::error(status, &leak) };
             let reply = reply.header("x-echo", KEY).header("set-cookie", "a=b").header("x-fine", "yes");
             bench.upstream.plays([reply]);
-            let request = client::request("POST", &path, &everywhere, case.body.as_bytes());
+            // An agent may have printed its environment.
+            let body = case.body.replace("hi", &format!("OPENAI_API_KEY={token}"));
+            let request = client::request("POST", &path, &everywhere, body.as_bytes());
             let answered = client::send(bench.address, request).await;
             assert!(!format!("{answered:?}").contains(KEY), "{answered:?}");
             assert!(!answered.headers.contains_key("set-cookie"));
             assert_eq!(answered.headers.contains_key("x-fine"), status != 401);
         }
-        assert!(bench.seen().iter().all(|seen| seen.query.as_deref() == Some("alt=json")));
+        let seen = bench.seen();
+        assert!(seen.iter().all(|seen| seen.query.as_deref() == Some("alt=json")));
+        assert!(seen.iter().all(|seen| seen.body.contains("OPENAI_API_KEY=[redacted]")));
     }
     // And what the key is not taken for is said without it.
     let refused = bench.call(&CHAT).await;
@@ -175,15 +179,14 @@ async fn a_request_that_does_not_come_is_not_waited_for() {
 async fn a_provider_that_says_nothing_is_given_up() {
     let bench = Bench::usual().await;
     bench.upstream.plays([Reply::json(CHAT.plain).first(Piece::Wait(Duration::from_secs(30)))]);
-    let mut shown = vec![];
-    for case in [&CHAT, &MESSAGES, &GENERATE] {
-        shown.push(bench.call(case).await.shown());
-    }
+    let (chat, messages, generate) =
+        tokio::join!(bench.call(&CHAT), bench.call(&MESSAGES), bench.call(&GENERATE));
+    let shown = [chat.shown(), messages.shown(), generate.shown()];
     // Not asked again: it may be working.
     assert_eq!(bench.seen().len(), 3);
     insta::assert_snapshot!(shown.join("\n"), @r#"
-    504 {"error":{"message":"Quarterdeck: provider openai did not answer within 1 s","type":"server_error","param":null,"code":null}}
-    504 {"type":"error","error":{"type":"timeout_error","message":"Quarterdeck: provider anthropic did not answer within 1 s"}}
-    504 {"error":{"code":504,"message":"Quarterdeck: provider gemini did not answer within 1 s","status":"DEADLINE_EXCEEDED"}}
+    504 {"error":{"message":"Quarterdeck: provider openai did not answer within 2 s","type":"server_error","param":null,"code":null}}
+    504 {"type":"error","error":{"type":"timeout_error","message":"Quarterdeck: provider anthropic did not answer within 2 s"}}
+    504 {"error":{"code":504,"message":"Quarterdeck: provider gemini did not answer within 2 s","status":"DEADLINE_EXCEEDED"}}
     "#);
 }

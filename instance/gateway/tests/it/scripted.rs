@@ -90,7 +90,7 @@ fn body(case: &Case, steps: &str, stream: bool) -> (String, String) {
 }
 
 async fn bench(peer: &Peer) -> Bench {
-    let settings = qd_gateway::Settings { silence: Duration::from_millis(1_500), ..settings() };
+    let settings = qd_gateway::Settings { ..settings() };
     let base_url = Some(peer.url.clone());
     Bench::new(Options { base_url, settings: Some(settings), ..Options::default() }).await
 }
@@ -148,16 +148,17 @@ async fn a_slow_stream_comes_word_by_word() {
     let bench = Bench::new(Options { base_url, settings: Some(settings), ..Options::default() }).await;
     let (path, body) = body(CASES[2], "slow:3", true);
     let stream = tokio::net::TcpStream::connect(bench.address).await.unwrap();
-    let begun = std::time::Instant::now();
     let mut coming = crate::support::client::open(stream, bench.request("anthropic", &path, &body)).await;
     let mut text = String::new();
     while !text.contains("word0") {
         text += &coming.next().await.unwrap();
     }
-    assert!(begun.elapsed() < Duration::from_millis(900));
+    let begun = std::time::Instant::now();
     while let Some(more) = coming.next().await {
         text += &more;
     }
     assert!(text.contains("word2") && text.contains("message_stop"));
+    // The first word was here long before the last one was written.
+    assert!(begun.elapsed() > Duration::from_secs(1));
     assert!(matches!(bench.record().await.reading, Reading::Whole(_)));
 }

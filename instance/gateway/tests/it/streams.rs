@@ -68,8 +68,15 @@ async fn a_client_that_does_not_wait_for_the_head_is_recorded_too() {
     })
     .await;
     bench.upstream.plays([Reply::json(CHAT.plain).first(LONG)]);
-    let waiting = tokio::time::timeout(Duration::from_millis(200), bench.call(&CHAT)).await;
-    assert!(waiting.is_err());
+    let asked = async {
+        while bench.seen().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        answered = bench.call(&CHAT) => panic!("{answered:?}"),
+        () = asked => {}
+    }
     let record = bench.record().await;
     assert_eq!((record.outcome, record.reading), (Outcome::Cancelled, Reading::Unknown));
     assert!(record.charged.input > 0);
@@ -167,6 +174,19 @@ async fn a_unix_socket_serves_its_owner() {
         assert_eq!(client::finish(coming).await.body, CHAT.plain);
         serving.abort();
     }
+}
+
+#[tokio::test]
+async fn more_connections_than_are_allowed_wait() {
+    let settings = Settings { connections: 1, ..settings() };
+    let bench = Bench::new(Options { settings: Some(settings), ..Options::default() }).await;
+    bench.upstream.plays([Reply::json(CHAT.plain)]);
+    let first = TcpStream::connect(bench.address).await.unwrap();
+    // Another one is not looked at while the first is there.
+    assert!(tokio::time::timeout(Duration::from_millis(300), bench.call(&CHAT)).await.is_err());
+    assert_eq!(bench.seen().len(), 0);
+    drop(first);
+    assert_eq!(bench.call(&CHAT).await.status, 200);
 }
 
 #[tokio::test]

@@ -7,11 +7,12 @@ use qd_gateway::{
     event::{Event, Next},
     meter::Outcome,
     providers::Fallback,
+    route::Shape,
     usage::{Reading, Usage},
 };
 
 use crate::support::{
-    Bench, CHAT, GENERATE, MESSAGES, Options,
+    Bench, CHAT, GENERATE, KEY, MESSAGES, Options,
     client::Answered,
     money,
     upstream::{Piece, Reply},
@@ -192,4 +193,40 @@ async fn what_is_not_encrypted_is_not_reached_by_https() {
     assert_eq!(bench.call(&CHAT).await.status, 502);
     assert_eq!(bench.record().await.outcome, Outcome::Unreachable);
     assert_eq!(peer.seen().len(), 0);
+}
+
+#[tokio::test]
+async fn https_begins_with_a_handshake_and_the_key_does_not_go_before_it() {
+    use tokio::io::AsyncReadExt as _;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url = Some(format!("https://localhost:{}", listener.local_addr().unwrap().port()));
+    let bench = Bench::new(Options { base_url, ..Options::default() }).await;
+    let peer = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut hello = vec![0; 300];
+        let length = stream.read(&mut hello).await.unwrap();
+        hello.truncate(length);
+        drop(listener);
+        hello
+    };
+    let (answered, hello) = tokio::join!(bench.call(&CHAT), peer);
+    // A record of type 22, TLS, with the name of whom it wants.
+    assert_eq!(hello[..2], [22, 3]);
+    assert!(hello.windows(9).any(|window| window == b"localhost"));
+    assert!(!String::from_utf8_lossy(&hello).contains(KEY));
+    assert_eq!(answered.status, 502);
+}
+
+#[tokio::test]
+async fn a_fallback_may_have_another_model_in_its_path() {
+    let fallback = vec![fallback("gemini", Some("model-y"))];
+    let bench = Bench::new(Options { fallback, shape: Some(Shape::Gemini), ..Options::default() }).await;
+    let answer = GENERATE.plain.replace("model-x", "model-y");
+    bench.upstream.plays([Reply::error(402, "{}"), Reply::json(&answer)]);
+    assert_eq!(bench.call(&GENERATE).await.body, answer);
+    let paths: Vec<_> = bench.seen().into_iter().map(|seen| seen.path).collect();
+    assert_eq!(paths, ["/v1beta/models/model-x:generateContent", "/v1beta/models/model-y:generateContent"]);
+    // It has no price, and there is no budget: its cost is unknown.
+    let record = bench.record().await;
+    assert_eq!((record.priced.model.as_str(), record.cost), ("model-y", None));
 }

@@ -144,6 +144,8 @@ pub(crate) struct Options {
     pub(crate) settings: Option<Settings>,
     pub(crate) base_url: Option<String>,
     pub(crate) fallback: Vec<Fallback>,
+    /// Whose fallback it is; OpenAI's, if not set.
+    pub(crate) shape: Option<Shape>,
     pub(crate) meter: Option<Arc<dyn Meter>>,
 }
 
@@ -152,8 +154,8 @@ pub(crate) fn settings() -> Settings {
     Settings {
         pause: Duration::from_millis(20),
         patience: Duration::from_millis(500),
-        silence: Duration::from_secs(1),
-        idle: Duration::from_millis(500),
+        silence: Duration::from_secs(2),
+        idle: Duration::from_secs(2),
         body_limit: 100_000,
         ..Settings::default()
     }
@@ -172,10 +174,12 @@ impl Bench {
             prices: Some("test".to_owned()),
             fallback,
         };
+        let whose = options.shape.unwrap_or(Shape::OpenAi);
+        let fallback = |shape| if shape == whose { options.fallback.clone() } else { vec![] };
         let mut providers = ProviderConfigs::new();
-        providers.insert("openai".to_owned(), config(Shape::OpenAi, options.fallback));
-        providers.insert("anthropic".to_owned(), config(Shape::Anthropic, vec![]));
-        providers.insert("gemini".to_owned(), config(Shape::Gemini, vec![]));
+        providers.insert("openai".to_owned(), config(Shape::OpenAi, fallback(Shape::OpenAi)));
+        providers.insert("anthropic".to_owned(), config(Shape::Anthropic, fallback(Shape::Anthropic)));
+        providers.insert("gemini".to_owned(), config(Shape::Gemini, fallback(Shape::Gemini)));
         let mut spare = config(Shape::OpenAi, vec![]);
         spare.base_url = format!("{}/spare", upstream.url());
         providers.insert("spare".to_owned(), spare);
