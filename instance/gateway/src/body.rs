@@ -57,9 +57,6 @@ impl<'de> Deserialize<'de> for Fields<'de> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut fields: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::new();
                 while let Some((Name(name), value)) = map.next_entry()? {
-                    if fields.iter().any(|(known, _)| *known == name) {
-                        return Err(serde::de::Error::custom(format!("the field {name} stands twice")));
-                    }
                     fields.push((name, value));
                 }
                 Ok(Fields(fields))
@@ -73,8 +70,18 @@ impl<'de> Deserialize<'de> for Fields<'de> {
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'a> Fields<'a> {
+    /// Not in the parser's words, which quote what they read.
     pub(crate) fn of(body: &'a [u8]) -> Result<Self, Refusal> {
-        serde_json::from_slice(body).map_err(|error| Refusal::Body(error.to_string()))
+        let fields: Self = serde_json::from_slice(body).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            Refusal::Body(format!("it is no JSON object (line {line}, column {column})"))
+        })?;
+        let mut names: Vec<&str> = fields.0.iter().map(|(name, _)| &**name).collect();
+        names.sort_unstable();
+        match names.iter().zip(names.iter().skip(1)).find(|(one, other)| one == other) {
+            Some((name, _)) => Err(Refusal::Body(format!("its field {name} stands twice"))),
+            None => Ok(fields),
+        }
     }
 
     fn raw(&self, name: &str) -> Option<&'a str> {
@@ -89,6 +96,16 @@ impl<'a> Fields<'a> {
     pub(crate) fn model(&self) -> Result<String, Refusal> {
         let model: Option<String> = self.raw("model").and_then(|raw| serde_json::from_str(raw).ok());
         model.ok_or_else(|| Refusal::Body("it names no model".to_owned()))
+    }
+
+    /// The tier that is asked for, where it costs something else than the table says. What is cheaper than that is priced
+    /// as if it were not.
+    pub(crate) fn tier(&self) -> Option<String> {
+        const USUAL: [&str; 6] = ["auto", "default", "standard", "standard_only", "flex", "scale"];
+        ["service_tier", "serviceTier", "speed"].iter().find_map(|name| {
+            let tier: String = serde_json::from_str(self.raw(name)?).ok()?;
+            Some(tier).filter(|tier| !USUAL.contains(&tier.as_str()))
+        })
     }
 
     /// Refuses what would be answered where nobody counts.
@@ -106,8 +123,7 @@ impl<'a> Fields<'a> {
             return Ok(None);
         }
         let given = self.raw("stream_options").filter(|raw| *raw != "null").unwrap_or("{}");
-        let options: Fields<'_> =
-            serde_json::from_str(given).map_err(|error| Refusal::Body(format!("stream_options: {error}")))?;
+        let options = Fields::of(given.as_bytes())?;
         if options.is_true("include_usage") {
             return Ok(None);
         }
@@ -168,10 +184,19 @@ mod tests {
     }
 
     #[test]
+    fn a_tier_that_costs_more_is_seen() {
+        let tier = |body: &str| Fields::of(body.as_bytes()).unwrap().tier();
+        assert_eq!(tier(r#"{"service_tier":"priority"}"#).as_deref(), Some("priority"));
+        assert_eq!(tier(r#"{"service_tier":"auto","speed":"fast"}"#).as_deref(), Some("fast"));
+        assert_eq!(tier(r#"{"service_tier":"flex"}"#), None);
+        assert_eq!(tier(r#"{"service_tier":null}"#), None);
+    }
+
+    #[test]
     fn what_could_be_read_in_two_ways_is_refused() {
         let said = |body: &str| Fields::of(body.as_bytes()).unwrap_err().to_string();
-        insta::assert_snapshot!(said(r#"{"model":"cheap","model":"dear"}"#), @"the request can't be taken: the field model stands twice at line 1 column 32");
-        insta::assert_snapshot!(said("[]"), @"the request can't be taken: invalid type: sequence, expected an object at line 1 column 0");
+        insta::assert_snapshot!(said(r#"{"model":"cheap","model":"dear"}"#), @"the request can't be taken: its field model stands twice");
+        insta::assert_snapshot!(said("[]"), @"the request can't be taken: it is no JSON object (line 1, column 0)");
         assert!(Fields::of(br#"{"model":"a"} {"model":"b"}"#).is_err());
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     event::{Event, Next, Trouble},
     gateway::Inner,
     meter::{Change, Outcome, Record, Ticket},
+    prices::Priced,
     providers::Target,
     runs::Pass,
     usage::{Reader, Reading, Usage},
@@ -21,6 +22,8 @@ pub(crate) struct Call {
     record: Record,
     begun: Instant,
     reader: Option<Reader>,
+    /// Who was asked last.
+    target: Option<Target>,
     /// A provider has the request, and has not said no.
     asked: bool,
     /// One had it, and was heard of no more.
@@ -29,8 +32,17 @@ pub(crate) struct Call {
 
 impl Call {
     pub(crate) fn new(inner: Arc<Inner>, ticket: Box<dyn Ticket>, pass: Pass, record: Record) -> Self {
-        let begun = Instant::now();
-        Self { inner, ticket: Some(ticket), pass, record, begun, reader: None, asked: false, lost: false }
+        Self {
+            inner,
+            ticket: Some(ticket),
+            pass,
+            record,
+            begun: Instant::now(),
+            reader: None,
+            target: None,
+            asked: false,
+            lost: false,
+        }
     }
 
     /// A request goes out.
@@ -38,7 +50,8 @@ impl Call {
         self.asked = true;
         self.record.attempts = self.record.attempts.saturating_add(1);
         self.record.provider.clone_from(&target.provider.name);
-        self.record.priced = target.provider.priced(&target.model);
+        self.record.priced = target.priced(&target.model);
+        self.target = Some(target.clone());
         self.record.sent = u64::try_from(sent).unwrap_or(u64::MAX);
     }
 
@@ -112,13 +125,13 @@ impl Call {
     /// The price of the model that answered, else of the one that was asked for: a dated name may have none.
     fn price(&mut self) {
         let rates = self.inner.rates.load();
-        let list = &self.record.priced.list;
-        if let Some(answered) = &self.record.answered
-            && rates.prices.find(list, answered).is_some()
-        {
-            self.record.priced.model.clone_from(answered);
+        let answered = self.record.answered.as_ref().zip(self.target.as_ref());
+        let answered = answered.map(|(model, target)| target.priced(model));
+        let known = |priced: &Priced| rates.prices.find(&priced.list, &priced.model).is_some();
+        if let Some(priced) = answered.filter(known) {
+            self.record.priced = priced;
         }
-        let price = rates.prices.find(list, &self.record.priced.model);
+        let price = rates.prices.find(&self.record.priced.list, &self.record.priced.model);
         self.record.cost = price.map(|price| price.of(&self.record.charged));
     }
 

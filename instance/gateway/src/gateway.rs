@@ -228,7 +228,7 @@ impl Gateway {
     /// What costs nothing.
     async fn pass_on(&self, provider: &Arc<Provider>, asked: Asked) -> Result<Response<Answer>, Refusal> {
         let settings = &self.inner.settings;
-        let target = [Target { provider: Arc::clone(provider), model: String::new() }];
+        let target = [Target { provider: Arc::clone(provider), model: String::new(), tier: None }];
         let make = |target: &Target| asked.request(target, &asked.rest, asked.body.clone());
         let (reply, target) = self.inner.upstream.ask(settings, &mut None, &target, make).await?;
         Ok(self.reply(reply, None, target))
@@ -270,9 +270,12 @@ impl Gateway {
 
         let at = (self.inner.clock)();
         let day = at.to_zoned(self.inner.zone.clone()).date();
-        let targets = self.admitted(&pass, day, self.inner.providers.targets(provider, &model))?;
+        let all = self.inner.providers.targets(provider, &model, fields.tier().as_deref());
+        let targets = self.admitted(&pass, day, all)?;
         let sent = u64::try_from(as_asked.len()).unwrap_or(u64::MAX);
-        let priced = provider.priced(&model);
+        let Some(priced) = targets.first().map(|target| target.priced(&model)) else {
+            return Err(Refusal::Body("there is nobody to ask".to_owned()));
+        };
         let charged = Reading::Unknown.charged(sent, 0);
         let record = Record {
             at,
@@ -321,7 +324,7 @@ impl Gateway {
 
     fn admit(&self, pass: &Pass, day: Date, target: &Target) -> Result<(), Refusal> {
         let rates = self.inner.rates.load();
-        let priced = target.provider.priced(&target.model);
+        let priced = target.priced(&target.model);
         for scope in Scope::all(&pass.run, day) {
             let budget = scope.budget(&pass.budgets, &rates.budgets);
             if budget == Budget::default() {

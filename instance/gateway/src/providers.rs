@@ -150,10 +150,6 @@ impl Provider {
         let mark = if query.is_some() { "?" } else { "" };
         format!("{}{rest}{mark}{}", self.base, query.unwrap_or_default()).parse().ok()
     }
-
-    pub(crate) fn priced(&self, model: &str) -> Priced {
-        Priced { list: self.list.clone(), model: model.to_owned() }
-    }
 }
 
 /// All of them.
@@ -164,6 +160,17 @@ pub(crate) struct Providers(BTreeMap<String, Arc<Provider>>);
 pub(crate) struct Target {
     pub(crate) provider: Arc<Provider>,
     pub(crate) model: String,
+    /// The tier, where it has a price of its own.
+    pub(crate) tier: Option<String>,
+}
+
+impl Target {
+    /// Where the price of one of its models stands: its own, or the one that says it answered.
+    pub(crate) fn priced(&self, model: &str) -> Priced {
+        let list = self.provider.list.clone();
+        let tier = self.tier.iter().flat_map(|tier| [":", tier]);
+        Priced { list, model: std::iter::once(model).chain(tier).collect() }
+    }
 }
 
 impl Providers {
@@ -188,13 +195,17 @@ impl Providers {
     }
 
     /// Who is asked, in order: the provider itself, then its fallbacks. Theirs do not count.
-    pub(crate) fn targets(&self, provider: &Arc<Provider>, model: &str) -> Vec<Target> {
-        let mut targets = vec![Target { provider: Arc::clone(provider), model: model.to_owned() }];
+    pub(crate) fn targets(&self, provider: &Arc<Provider>, model: &str, tier: Option<&str>) -> Vec<Target> {
+        let target = |provider: &Arc<Provider>, model: &str| Target {
+            provider: Arc::clone(provider),
+            model: model.to_owned(),
+            tier: tier.map(str::to_owned),
+        };
+        let mut targets = vec![target(provider, model)];
         let fits = |fallback: &&Fallback| fallback.when.as_deref().is_none_or(|when| when == model);
         for fallback in provider.fallback.iter().filter(fits) {
             if let Some(provider) = self.find(&fallback.provider) {
-                let model = fallback.model.as_deref().unwrap_or(model).to_owned();
-                targets.push(Target { provider: Arc::clone(provider), model });
+                targets.push(target(provider, fallback.model.as_deref().unwrap_or(model)));
             }
         }
         targets

@@ -10,6 +10,8 @@ use memchr::memchr2;
 const DEEPEST: usize = 256;
 /// The longest key, name or number that is read.
 const LONGEST: usize = 128;
+/// No call has more tokens than this. What says so is not believed, and no sum of such numbers overflows.
+const MOST: u64 = 1_000_000_000;
 
 /// A number that is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -326,7 +328,7 @@ impl Scan {
             _ => return,
         };
         let read = std::str::from_utf8(&self.token).ok().and_then(|text| text.parse().ok());
-        if let Some(number) = read.filter(|_| !self.unread) {
+        if let Some(number) = read.filter(|number| !self.unread && *number <= MOST) {
             self.found.set(count, number);
             self.found.last |= last;
         }

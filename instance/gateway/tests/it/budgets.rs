@@ -150,6 +150,22 @@ async fn what_has_no_price_reaches_a_money_budget() {
 }
 
 #[tokio::test]
+async fn another_tier_has_another_price() {
+    let run = RunBudgets { run: money(1_000_000), ..RunBudgets::default() };
+    let bench = Bench::new(Options { run, ..Options::default() }).await;
+    bench.upstream.plays([Reply::json(CHAT.plain)]);
+    let body = CHAT.body.replace("\"messages\"", "\"service_tier\":\"priority\",\"messages\"");
+    assert_eq!(bench.post("openai", CHAT.path, &body).await.status, 402);
+    let dearer = "[[price]]\nprovider = 'test'\nmodel = 'model-x:priority'\ninput = 2\noutput = 4\n\
+                  date = '2026-11-02'\nsource = 'https://example.com'\n";
+    let rates = Rates { prices: prices().with("more", dearer).unwrap(), budgets: Budgets::default() };
+    bench.gateway.set_rates(rates);
+    assert_eq!(bench.post("openai", CHAT.path, &body).await.status, 200);
+    let record = bench.record().await;
+    assert_eq!((&*record.priced.model, record.cost), ("model-x:priority", Some(MicroDollars(2_200))));
+}
+
+#[tokio::test]
 async fn hanging_up_does_not_make_it_free() {
     let run = RunBudgets { run: Budget { tokens: Some(30), money: None }, ..RunBudgets::default() };
     let bench = Bench::new(Options { run, ..Options::default() }).await;

@@ -98,7 +98,7 @@ async fn a_request_that_is_none() {
     let large = bench.post("anthropic", "/v1/messages", &large).await;
     insta::assert_snapshot!(large.shown(), @r#"413 {"type":"error","error":{"type":"request_too_large","message":"Quarterdeck: the request is larger than 100000 bytes"}}"#);
     let shown = async |body: &str| bench.post("openai", "/v1/responses", body).await.shown();
-    insta::assert_snapshot!(shown("hello").await, @r#"400 {"error":{"message":"Quarterdeck: the request can't be taken: expected value at line 1 column 1","type":"invalid_request_error","param":null,"code":null}}"#);
+    insta::assert_snapshot!(shown("hello").await, @r#"400 {"error":{"message":"Quarterdeck: the request can't be taken: it is no JSON object (line 1, column 1)","type":"invalid_request_error","param":null,"code":null}}"#);
     insta::assert_snapshot!(shown(r#"{"input":"hi"}"#).await, @r#"400 {"error":{"message":"Quarterdeck: the request can't be taken: it names no model","type":"invalid_request_error","param":null,"code":null}}"#);
     insta::assert_snapshot!(shown(r#"{"model":"model-x","background":true}"#).await, @r#"400 {"error":{"message":"Quarterdeck: the request can't be taken: an answer in the background can't be counted: ask without background","type":"invalid_request_error","param":null,"code":null}}"#);
     let headers = [credentials("openai", &bench.token), ("content-encoding", "zstd".to_owned())];
