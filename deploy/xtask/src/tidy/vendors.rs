@@ -21,6 +21,7 @@ const VENDORS: &[Vendor] = &[
         &[
             "instance/sqlite",
             "instance/store",
+            "instance/gateway",
             "policies/approvals",
             "policies/audit",
             "policies/people",
@@ -44,6 +45,8 @@ const VENDORS: &[Vendor] = &[
     only("unicode-security", &["policies/approvals"]),
     only("cedar-policy", &["policies/engine"]),
     only("rmcp", &["mcp-servers/"]),
+    only("hyper-rustls", &["instance/gateway"]),
+    only("rustls", &["instance/gateway"]),
     only("argon2", &["policies/people"]),
     only("indicatif", &["deploy/quarterdeck"]),
     only("config", &["deploy/config"]),
