@@ -251,7 +251,7 @@ async fn a_card_has_reactions_where_one_is_enough_and_they_count_like_its_button
         .body(Body::from("text=approve+01ARZ3NDEKTSV4RRFFQ69G5FAV"))
         .unwrap();
     body(app.oneshot(post).await.unwrap()).await;
-    assert_eq!(*heard.0.lock().unwrap(), ["ines on console: approve 01ARZ3NDEKTSV4RRFFQ69G5FAV"]);
+    assert_eq!(*heard.0.lock().unwrap(), ["ines on console, by Socket: approve 01ARZ3NDEKTSV4RRFFQ69G5FAV"]);
 }
 
 #[tokio::test]

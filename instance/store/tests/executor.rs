@@ -13,7 +13,7 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 use qd_approvals::{
     Ask, AskRefusal, Asked, Asker, Cast, Directory, KeyOwner, Known, Proof, Reopened, Rules, Statement,
-    SurfaceKey, Swept, confirm::Way,
+    SurfaceKey, Swept, Terms, confirm::Way,
 };
 use qd_board::{FailureClass, NewFeature, RunEnd, Wanted};
 use qd_store::{Keeper, NewRun, QUESTION, Settings, Store};
@@ -36,7 +36,14 @@ struct Bench {
 
 fn open(dir: &Path) -> Store {
     let zone = jiff::tz::TimeZone::UTC;
-    let settings = Settings { prefix: "A".into(), slots: 1, repair_rounds: 1, rungs: 0, zone };
+    let settings = Settings {
+        instance: "alpha".parse().unwrap(),
+        prefix: "A".into(),
+        slots: 1,
+        repair_rounds: 1,
+        rungs: 0,
+        zone,
+    };
     Store::open(&dir.join("board.db"), settings).unwrap()
 }
 
@@ -95,6 +102,7 @@ impl Bench {
             requirement: Requirement { roles: vec![Role::Manager], count: 1, solo: false },
         };
         Ask {
+            terms: Terms::default(),
             subject,
             items: vec![],
             words: None,
@@ -199,6 +207,8 @@ async fn what_nobody_decides_escalates_once_expires_and_is_opened_again_by_a_per
     assert!(matches!(bench.says(&new, "ines", Role::Manager, "Blue.", 29).await, Cast::Granted(_)));
     assert_eq!(bench.state(&new, 29).await, ApprovalState::Executed);
     insta::assert_snapshot!(bench.trail(), @"
+    feature a person: filed
+    run team:alpha: opened for the agent claude
     request agent:A-1.1: Answer a question
     card team:alpha: shown on the board
     decision team:alpha: expired
@@ -232,7 +242,8 @@ async fn the_end_of_a_run_ends_what_it_asks() {
     bench.store.end_run(&Bench::run(), None, end, bench.after(1)).await.unwrap();
     assert_eq!(bench.state(&id, 1).await, ApprovalState::Withdrawn);
     assert_eq!(bench.store.asks(&"ines".parse().unwrap(), bench.after(1)).await.unwrap(), 0);
-    assert!(bench.trail().ends_with("decision team:alpha: withdrawn"), "{}", bench.trail());
+    let trail = bench.trail();
+    assert!(trail.ends_with("decision team:alpha: withdrawn\nrun team:alpha: ended: failed"), "{trail}");
 }
 
 #[tokio::test]
@@ -253,7 +264,8 @@ async fn a_no_ends_what_asks_for_the_same_and_five_end_all_asking() {
         let Cast::Denied { pause, .. } = cast else { panic!("{cast:?}") };
         assert_eq!(pause, target == 4);
         assert_eq!(bench.state(&same, 0).await, ApprovalState::Withdrawn);
-        assert!(bench.trail().ends_with("decision team:alpha: withdrawn"), "{}", bench.trail());
+        let trail = bench.trail();
+        assert!(trail.ends_with("decision team:alpha: withdrawn\nrun team:alpha: ended: failed"), "{trail}");
     }
     assert!(matches!(ask(about(5, "1")).await, Asked::Refused(AskRefusal::Paused { count: 5 })));
     let shipped = bench.store.ship(1000).await.unwrap();

@@ -67,16 +67,26 @@ pub(super) async fn watch(common: &Common, bell: bool) -> Done {
     } else {
         happened(&[], &before).iter().for_each(|event| line(common, event));
     }
+    // A line that was typed while changes were gathered.
+    let mut pending = None;
     loop {
-        let what = tokio::select! {
-            _ = interrupt.recv() => return Ok(()),
-            what = heard.recv() => what,
+        let what = match pending.take() {
+            Some(line) => Some(line),
+            None => tokio::select! {
+                _ = interrupt.recv() => return Ok(()),
+                what = heard.recv() => what,
+            },
         };
         match what {
             None => return Ok(()),
             Some(Heard::Change) => {
                 tokio::time::sleep(TOGETHER).await;
-                while matches!(heard.try_recv(), Ok(Heard::Change)) {}
+                while let Ok(more) = heard.try_recv() {
+                    if let Heard::Line(_) = more {
+                        pending = Some(more);
+                        break;
+                    }
+                }
             }
             Some(Heard::Line(typed)) => {
                 said = choose(common, &before, &typed).await;
