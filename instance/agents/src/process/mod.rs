@@ -1,5 +1,5 @@
-//! Processes that are known before they work and gone when they are over. Not a sandbox: it holds a process group
-//! together, not a process that leaves its group on purpose.
+//! Processes that are known before they work and gone when they are over. Not a sandbox: it finds a process that leaves
+//! its group by its parents and by what its environment says, not one that hides from both.
 
 mod confined;
 mod environment;
@@ -17,9 +17,9 @@ use qd_types::RunId;
 pub use confined::{Confined, NOT_CONFINED};
 pub(crate) use environment::{ALLOW, CHECK_ALLOW, Environment, find_program};
 pub use group::{Leftover, ProcessGroup, kill_leftover};
-pub(crate) use output::Stream;
+pub(crate) use output::{Stream, pump};
 pub use stop::{Stop, Stopper, stop};
-pub(crate) use supervise::{Job, SuperviseError, supervise};
+pub(crate) use supervise::{Job, Leader, SuperviseError, start, supervise};
 
 /// How long a process group is given after SIGTERM before SIGKILL, unless the one who stops it is in more of a hurry.
 pub const GRACE: Duration = Duration::from_secs(10);
