@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod acp;
 pub mod check;
 pub mod command;
 pub mod folder;
@@ -11,13 +12,14 @@ pub mod scripted;
 mod text;
 pub mod transcript;
 
+pub use acp::AcpAgent;
 pub use check::{CheckEnd, CheckError, CheckPlace, CheckResult, CheckSpec, check_environment, run_check};
 pub use command::CommandAgent;
 pub use folder::RunFolder;
 pub use port::{Agent, AgentEnd, AgentError, Task};
 pub use process::{
     Confined, Ended, GRACE, Leftover, NOT_CONFINED, OnStart, ProcessError, ProcessGroup, Stop, Stopper,
-    kill_leftover, stop,
+    TurnEnd, kill_leftover, stop,
 };
 pub use redact::Redactor;
 pub use transcript::Transcript;

@@ -45,6 +45,19 @@ pub enum Ended {
     TimeLimit(Duration),
     /// It was told to stop.
     Stopped,
+    /// Its turn was over, and its process was ended. That proves nothing about its work either.
+    Turn(TurnEnd),
+}
+
+/// How a turn ended, as the agent says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TurnEnd {
+    /// It has nothing more to do.
+    Done,
+    /// Its model would say no more.
+    TokenLimit,
+    /// It would ask its model no more.
+    RequestLimit,
 }
 
 impl std::fmt::Display for Ended {
@@ -54,6 +67,9 @@ impl std::fmt::Display for Ended {
             Self::Signalled(signal) => write!(f, "was ended by signal {signal}"),
             Self::TimeLimit(limit) => write!(f, "was ended at its time limit of {}", Seconds(*limit)),
             Self::Stopped => f.write_str("was stopped"),
+            Self::Turn(TurnEnd::Done) => f.write_str("ended its turn"),
+            Self::Turn(TurnEnd::TokenLimit) => f.write_str("ended its turn at its model's limit of tokens"),
+            Self::Turn(TurnEnd::RequestLimit) => f.write_str("ended its turn at its limit of requests"),
         }
     }
 }

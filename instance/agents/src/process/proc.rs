@@ -57,11 +57,6 @@ fn parse(pid: i32, text: &str) -> Option<Stat> {
     })
 }
 
-/// The living processes of a group.
-pub(crate) fn members(pgid: i32) -> Result<Vec<Stat>, ProcessError> {
-    Ok(living()?.into_iter().filter(|stat| stat.pgrp == pgid).collect())
-}
-
 /// The living processes of a group, those that were started in it and left it, and what these started. The group began
 /// at `started` for `run`. A process that has left it, lost its parent and cleared its environment is not found.
 pub(crate) fn family(pgid: i32, started: u64, run: &str) -> Result<Vec<Stat>, ProcessError> {
@@ -123,7 +118,10 @@ mod tests {
         let tail = "1 77 1 0 -1 4194304 0 0 0 0 0 0 0 0 20 0 1 0 123456 0 0";
         let check = |comm: &str, state: &str| parse(5, &format!("5 ({comm}) {state} {tail}")).unwrap();
         assert_eq!(check("sh", "S"), Stat { pid: 5, parent: 1, pgrp: 77, started: 123_456, dead: false });
-        assert_eq!(check("a) Z 1 2 (b", "S"), Stat { pid: 5, parent: 1, pgrp: 77, started: 123_456, dead: false });
+        assert_eq!(
+            check("a) Z 1 2 (b", "S"),
+            Stat { pid: 5, parent: 1, pgrp: 77, started: 123_456, dead: false }
+        );
         assert!(check("sh", "Z").dead);
         assert_eq!(parse(5, "5 (torn"), None);
     }
