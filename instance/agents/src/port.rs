@@ -96,11 +96,12 @@ pub enum AgentError {
         source: io::Error,
     },
     /// The conversation with it failed.
-    #[error("agent {agent}: {source}")]
+    #[error("agent {agent}: its session failed")]
     Acp {
         /// The agent.
         agent: String,
         /// What went wrong.
+        #[source]
         source: AcpError,
     },
     /// What it says could not be stored. It was killed.

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod it {
+    mod acp;
     mod check;
     mod command;
     mod demo;

@@ -167,7 +167,7 @@ mod tests {
         }
 
         #[test]
-        fn any_words_can_be_written_as_a_plain_command(words in prop::collection::vec("[^\u{0}\r\n=\u{1}-\u{1f}\u{7f}-\u{9f}]{1,12}", 1..5)) {
+        fn any_words_can_be_written_as_a_plain_command(words in prop::collection::vec("[A-Za-z0-9_./é '\"$;|&`-]{1,12}", 1..5)) {
             prop_assume!(!RESERVED.contains(&words[0].as_str()));
             prop_assert_eq!(Command::parse(&shell_words::join(&words)), Command::Plain(words));
         }

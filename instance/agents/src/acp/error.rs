@@ -38,11 +38,6 @@ pub enum AcpError {
         /// The last of what it wrote on its standard error.
         words: String,
     },
-    /// It speaks another version.
-    #[error(
-        "it speaks version {0} of the protocol; versions 1 and 2 are understood: install another version of it"
-    )]
-    Version(u16),
     /// Its turn ended for a reason that nobody knows.
     #[error("its turn ended with the stop reason {0:?}, which is unknown")]
     StopReason(String),

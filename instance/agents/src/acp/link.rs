@@ -4,13 +4,14 @@
 use std::sync::Arc;
 
 use agent_client_protocol::{
-    Agent, Channel, Client, RawJsonRpcMessage, TransportFrame,
+    Agent, Channel, Client, RawJsonRpcMessage, RawJsonRpcResponse, TransportFrame,
     v1::{
         ConnectionTo,
         schema::{ReadTextFileRequest, WriteTextFileRequest},
     },
 };
 use futures_util::{Stream, StreamExt as _};
+use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader},
     process::Child,
@@ -175,6 +176,9 @@ async fn read(
                     }
                 }
             }
+            Some(TransportFrame::Single(RawJsonRpcMessage::Response(response))) => {
+                forward(TransportFrame::Single(RawJsonRpcMessage::Response(as_version_one(response))))
+            }
             Some(frame @ TransportFrame::Single(_)) => forward(frame),
             _ => {
                 Dropped::count(&dropped.lines);
@@ -185,6 +189,17 @@ async fn read(
             return;
         }
     }
+}
+
+/// Some agents echo version 2 in the handshake and go on with the shape of version 1. The crate would turn them away.
+fn as_version_one(mut response: RawJsonRpcResponse) -> RawJsonRpcResponse {
+    if let RawJsonRpcResponse::Result { result: Value::Object(fields), .. } = &mut response
+        && fields.contains_key("agentCapabilities")
+        && fields.get("protocolVersion").and_then(Value::as_u64) == Some(2)
+    {
+        fields.insert("protocolVersion".to_owned(), 1.into());
+    }
+    response
 }
 
 /// Reads a line into `line`, and says whether it is there as a whole. None at the end.
