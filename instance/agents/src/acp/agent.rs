@@ -1,6 +1,6 @@
 //! An agent that speaks the protocol, behind the port: one process for each turn, one session for the whole run.
 
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use agent_client_protocol::v1::schema::SessionId;
 use async_trait::async_trait;
@@ -15,7 +15,7 @@ use super::{
     clock::Clock,
     driver::{Driver, Place, TurnError},
     error::AcpError,
-    launch::Launch,
+    launch::{Endpoints, Filled, Launch},
     link::Link,
     memory::{self, Memory},
     permission::Permissions,
@@ -56,7 +56,9 @@ pub struct AcpAgent {
     pub permissions: Arc<dyn Permissions>,
     /// The MCP servers that its sessions get.
     pub servers: Arc<dyn McpServers>,
-    /// The model, if it is chosen in the session and the task names none.
+    /// Where it finds its model.
+    pub endpoints: Arc<dyn Endpoints>,
+    /// The model, if the task names none.
     pub model: Option<String>,
     /// Whether the model is chosen in the session: through a config option of the category "model".
     pub model_in_session: bool,
@@ -106,14 +108,17 @@ impl Agent for AcpAgent {
         let written = |source| AgentError::Transcript { agent: agent(), source };
         let acp = |source| AgentError::Acp { agent: agent(), source };
 
-        let environment = self.launch.environment(&task.run).map_err(acp)?;
+        let endpoint = self.endpoints.of_run(&task.run);
+        let model = task.model.as_deref().or(self.model.as_deref());
+        let Filled { args, environment } =
+            self.launch.fill(&task.run, endpoint.as_ref(), model).map_err(acp)?;
         let environment = match &task.confined {
             Some(confined) => environment.with_tmp(&confined.tmp),
             None => environment,
         };
         let servers = if self.can.mcp { self.servers.of_run(&task.run) } else { Vec::new() };
         transcript.learn(&self.secrets);
-        transcript.learn(&self.launch.secrets);
+        transcript.learn(endpoint.iter().map(|endpoint| &endpoint.token));
         transcript.learn(&environment.secrets());
         transcript.learn(servers.iter().flat_map(|server| server.secrets()));
         if !self.can.mcp {
@@ -125,7 +130,6 @@ impl Agent for AcpAgent {
         }
 
         let old = memory::recall(transcript.path(), &self.name, &task.cwd).map(SessionId::new);
-        let model = task.model.as_deref().or(self.model.as_deref());
         let wanted = Wanted {
             cwd: &task.cwd,
             servers,
@@ -136,7 +140,6 @@ impl Agent for AcpAgent {
             model: model.filter(|_| self.model_in_session),
             mode: self.mode.as_deref(),
         };
-        let args = self.launch.args(task.model.as_deref());
         let mut leader = self.start(&task, &environment, args, on_start).await.map_err(process)?;
         let clock = Clock::new(self.limit);
         let link = Link::new(&mut leader.child).await.map_err(acp)?;
@@ -272,7 +275,7 @@ async fn watch_turn(
         exited = leader.exited() => { exited?; None }
         () = sleep(PATIENCE.min(grace / 2)) => None,
     };
-    Ok(Over { turn, cut: Some(cut), grace: grace.saturating_sub(begun.elapsed()) })
+    Ok(Over { turn, cut: Some(cut), grace: grace.saturating_sub(begun.elapsed()).min(GRACE) })
 }
 
 enum EndError {
@@ -338,14 +341,4 @@ fn judge(over: Over, exit: Ended, words: &str, complaints: String) -> Result<End
         Some(other) => Err(AcpError::StopReason(other.chars().take(80).collect()).into()),
         None => Err(AcpError::StopReason(String::new()).into()),
     }
-}
-
-/// Writes files of an agent's own configuration below its home.
-pub(super) fn configure(home: &Path, files: &[(String, String)]) -> Result<(), AcpError> {
-    for (name, text) in files {
-        let path = home.join(name);
-        let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, text));
-        written.map_err(|source| AcpError::Configuration { path, source })?;
-    }
-    Ok(())
 }

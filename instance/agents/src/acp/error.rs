@@ -54,6 +54,12 @@ pub enum AcpError {
         /// What there is.
         offered: Vec<String>,
     },
+    /// Its configuration needs the model.
+    #[error("it is told where its model is together with the model, and no model is chosen: choose one")]
+    NeedsModel,
+    /// A value for this placeholder can't be written into its configuration.
+    #[error("the value for {0} holds a character that would break its configuration")]
+    OddValue(&'static str),
     /// A file of its configuration could not be written.
     #[error("its configuration {path} could not be written")]
     Configuration {

@@ -28,6 +28,6 @@ mod wire;
 pub use agent::{Abilities, AcpAgent};
 pub use command::Command;
 pub use error::AcpError;
-pub use launch::Launch;
+pub use launch::{BASE_URL, Endpoint, Endpoints, Launch, MODEL, Setting, TOKEN};
 pub use permission::{Ask, AskedPath, Decision, DenyAll, Permissions, ToolKind, Verdict};
 pub use session::{McpServer, McpServers};

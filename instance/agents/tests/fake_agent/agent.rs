@@ -318,7 +318,7 @@ impl Fake {
                     }
                 }
                 "orphan" => {
-                    let script = format!("trap '' TERM; echo $$ > {rest}; while :; do sleep 0.1; done");
+                    let script = format!("echo $$ > {rest}; while :; do sleep 0.1; done");
                     Command::new("setsid").args(["sh", "-c", &script]).spawn().unwrap();
                     while fs::read_to_string(rest).unwrap_or_default().is_empty() {
                         thread::sleep(Duration::from_millis(10));
