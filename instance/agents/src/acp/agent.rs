@@ -6,7 +6,6 @@ use agent_client_protocol::v1::schema::SessionId;
 use async_trait::async_trait;
 use secrecy::SecretString;
 use tokio::{
-    io::AsyncWriteExt as _,
     sync::watch,
     time::{sleep, timeout},
 };
@@ -194,10 +193,7 @@ impl AcpAgent {
         let pgid = leader.group.pgid();
         let not_kept = |source| ProcessError::NotKept { pgid, run: task.run.clone(), source };
         on_start.started(&leader.group).await.map_err(not_kept)?;
-        if let Some(stdin) = &mut leader.child.stdin {
-            let opened = stdin.write_all(b"\n").await;
-            opened.map_err(|source| ProcessError::Watch { doing: "open the gate of", pgid, source })?;
-        }
+        leader.open().await?;
         Ok(leader)
     }
 

@@ -153,6 +153,16 @@ impl<'a> Driver<'a> {
         limit: Duration,
     ) -> Result<R::Response, TurnError> {
         let answer = self.link.to.send_request(request).block_task();
+        self.answered(method, answer, limit).await
+    }
+
+    /// Carries on with everything else until that request is answered.
+    pub(super) async fn answered<T>(
+        &mut self,
+        method: &'static str,
+        answer: impl Future<Output = Result<T, Error>>,
+        limit: Duration,
+    ) -> Result<T, TurnError> {
         match self.drive(timeout(limit, answer)).await? {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(self.refused(method, &error)),

@@ -23,7 +23,10 @@ use super::{
     error::AcpError,
     wire::{Dropped, Event, PermissionAsked},
 };
-use crate::process::{Stream as Pipe, pump};
+use crate::{
+    process::{Stream as Pipe, pump},
+    text::clean,
+};
 
 /// Longest message, in bytes: a file may be in it.
 const MESSAGE_CAP: usize = 32 * 1024 * 1024;
@@ -32,9 +35,9 @@ const MESSAGE_CAP: usize = 32 * 1024 * 1024;
 const EVENTS: usize = 256;
 
 /// The link.
-pub(super) struct Link {
+pub(crate) struct Link {
     /// Sends requests.
-    pub(super) to: ConnectionTo<Agent>,
+    pub(crate) to: ConnectionTo<Agent>,
     /// What the agent does besides answering. It must be read while an answer is waited for.
     pub(super) events: mpsc::Receiver<Event>,
     /// What nothing could be made of.
@@ -46,7 +49,7 @@ pub(super) struct Link {
 
 impl Link {
     /// Links up with a process whose gate is open.
-    pub(super) async fn new(child: &mut Child) -> Result<Self, AcpError> {
+    pub(crate) async fn new(child: &mut Child) -> Result<Self, AcpError> {
         let (events, received) = mpsc::channel(EVENTS);
         let dropped = Arc::new(Dropped::default());
         let mut tasks = JoinSet::new();
@@ -85,8 +88,17 @@ impl Link {
         Ok(Self { to, events: received, dropped, hang_up: Some(hang_up), _tasks: tasks })
     }
 
+    /// What it writes on its standard error next, cleaned. Everything else that it sends is left out. None at the end.
+    pub(crate) async fn complaint(&mut self) -> Option<String> {
+        loop {
+            if let Event::Complaint(line) = self.events.recv().await? {
+                return Some(clean(&String::from_utf8_lossy(&line.bytes)));
+            }
+        }
+    }
+
     /// Closes the agent's standard input. Its events go on until its streams end.
-    pub(super) fn hang_up(&mut self) {
+    pub(crate) fn hang_up(&mut self) {
         if let Some(hang_up) = self.hang_up.take() {
             let _ = hang_up.send(());
         }

@@ -28,6 +28,9 @@ mod wire;
 pub use agent::{Abilities, AcpAgent};
 pub use command::Command;
 pub use error::AcpError;
+pub(crate) use link::Link;
+pub(crate) use session::hello;
+
 pub use launch::{BASE_URL, Endpoint, Endpoints, Launch, MODEL, Setting, TOKEN};
 pub use permission::{Ask, AskedPath, Decision, DenyAll, Permissions, ToolKind, Verdict};
 pub use session::{McpServer, McpServers};

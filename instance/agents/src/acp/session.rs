@@ -3,13 +3,17 @@
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use agent_client_protocol::{
+    Agent, Error,
     schema::ProtocolVersion,
-    v1::schema::{
-        ClientCapabilities, EnvVariable, FileSystemCapabilities, HttpHeader, Implementation,
-        InitializeRequest, InitializeResponse, LoadSessionRequest, McpServer as WireServer, McpServerHttp,
-        McpServerStdio, NewSessionRequest, ResumeSessionRequest, SessionConfigKind, SessionConfigOption,
-        SessionConfigOptionCategory, SessionConfigSelectOptions, SessionId, SessionModeState,
-        SetSessionConfigOptionRequest, SetSessionModeRequest,
+    v1::{
+        ConnectionTo,
+        schema::{
+            ClientCapabilities, EnvVariable, FileSystemCapabilities, HttpHeader, Implementation,
+            InitializeRequest, InitializeResponse, LoadSessionRequest, McpServer as WireServer,
+            McpServerHttp, McpServerStdio, NewSessionRequest, ResumeSessionRequest, SessionConfigKind,
+            SessionConfigOption, SessionConfigOptionCategory, SessionConfigSelectOptions, SessionId,
+            SessionModeState, SetSessionConfigOptionRequest, SetSessionModeRequest,
+        },
     },
 };
 use qd_types::RunId;
@@ -127,24 +131,23 @@ struct Settings {
     modes: Option<SessionModeState>,
 }
 
-impl Driver<'_> {
-    /// The handshake. Version 1 is asked for; the link lets version 2 pass if it has the shape of version 1.
-    pub(super) async fn hello(
-        &mut self,
-        files: bool,
-        limit: Duration,
-    ) -> Result<InitializeResponse, TurnError> {
-        let fs = FileSystemCapabilities::new().read_text_file(files).write_text_file(files);
-        let hello = InitializeRequest::new(ProtocolVersion::V1)
-            .client_capabilities(ClientCapabilities::new().fs(fs))
-            .client_info(Implementation::new("quarterdeck", env!("CARGO_PKG_VERSION")));
-        self.request("initialize", hello, limit).await
-    }
+/// The handshake. Version 1 is asked for; the link lets version 2 pass if it has the shape of version 1.
+pub(crate) fn hello(
+    to: &ConnectionTo<Agent>,
+    files: bool,
+) -> impl Future<Output = Result<InitializeResponse, Error>> + use<> {
+    let fs = FileSystemCapabilities::new().read_text_file(files).write_text_file(files);
+    let request = InitializeRequest::new(ProtocolVersion::V1)
+        .client_capabilities(ClientCapabilities::new().fs(fs))
+        .client_info(Implementation::new("quarterdeck", env!("CARGO_PKG_VERSION")));
+    to.send_request(request).block_task()
+}
 
+impl Driver<'_> {
     /// Begins the session: the old one if it can go on, else a new one.
     pub(super) async fn begin(&mut self, wanted: &Wanted<'_>) -> Result<(SessionId, Begun), TurnError> {
-        let hello = self.hello(wanted.files, HELLO).await?;
-        let can = hello.agent_capabilities;
+        let hello = hello(&self.link.to, wanted.files);
+        let can = self.answered("initialize", hello, HELLO).await?.agent_capabilities;
         let (mut servers, left_out): (Vec<_>, Vec<_>) =
             wanted.servers.iter().partition(|server| match server {
                 McpServer::Stdio { .. } => true,

@@ -76,6 +76,17 @@ impl Leader {
         self.exit.readable().await.map(drop).map_err(watch)
     }
 
+    /// Opens the gate: the process begins its work, and its standard input stays open.
+    pub(crate) async fn open(&mut self) -> Result<(), ProcessError> {
+        let Some(stdin) = &mut self.child.stdin else { return Ok(()) };
+        let opened = stdin.write_all(b"\n").await;
+        opened.map_err(|source| ProcessError::Watch {
+            doing: "open the gate of",
+            pgid: self.group.pgid(),
+            source,
+        })
+    }
+
     /// Ends what is left of the group, takes the exit code, and says how the leader ended.
     pub(crate) async fn end(mut self, grace: Duration, stop: Stop) -> Result<Ended, ProcessError> {
         end_group(&self.group, grace, stop).await?;
