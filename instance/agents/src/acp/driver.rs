@@ -441,7 +441,7 @@ impl<'a> Driver<'a> {
 /// Waits until the turn shall be cancelled. If nobody can want that any more, it waits for ever.
 async fn wanted(cancel: &mut watch::Receiver<bool>) {
     if cancel.wait_for(|wanted| *wanted).await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

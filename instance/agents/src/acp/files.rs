@@ -106,10 +106,11 @@ fn open(tree: &Path, path: &Path, write: bool) -> Result<File, FileError> {
     let root = OFlags::DIRECTORY | OFlags::CLOEXEC;
     let mut at: OwnedFd = openat(CWD, tree, root, Mode::empty()).map_err(failed)?;
     for name in folders {
-        if write && let Err(error) = mkdirat(&at, *name, Mode::from_raw_mode(0o777)) {
-            if error != rustix::io::Errno::EXIST {
-                return Err(failed(error));
-            }
+        if write
+            && let Err(error) = mkdirat(&at, *name, Mode::from_raw_mode(0o777))
+            && error != rustix::io::Errno::EXIST
+        {
+            return Err(failed(error));
         }
         at = openat(&at, *name, folder, Mode::empty()).map_err(failed)?;
     }

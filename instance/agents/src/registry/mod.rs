@@ -191,8 +191,10 @@ fn read(file: &str, text: &str) -> Result<BTreeMap<String, Entry>, RegistryError
         }
         let mut track = serde_path_to_error::Track::new();
         let tracked = serde_path_to_error::Deserializer::new(value, &mut track);
-        let entry = Entry::deserialize(tracked)
-            .map_err(|error: toml::de::Error| wrong(track.path().to_string(), error.message().to_owned()))?;
+        let entry = Entry::deserialize(tracked).map_err(|error: toml::de::Error| {
+            let key = Some(track.path().to_string()).filter(|key| key != ".");
+            wrong(key.unwrap_or_else(|| "(all of it)".to_owned()), error.message().to_owned())
+        })?;
         entry.check().map_err(|(key, text)| wrong(key, text))?;
         entries.insert(name, entry);
     }

@@ -30,6 +30,10 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    clippy::zombie_processes,
     reason = "it stands in for a foreign program in tests"
 )]
 
