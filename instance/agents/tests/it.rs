@@ -7,6 +7,7 @@ mod it {
     mod command;
     mod demo;
     mod leftover;
+    mod real;
     mod registry;
     mod scripted;
     mod support;

@@ -72,6 +72,8 @@ fn is_plain(line: &str) -> bool {
     let mut chars = line.chars();
     while let Some(c) = chars.next() {
         match (quote, c) {
+            // What can't be shown can't be decided about.
+            (_, c) if c.is_control() && !matches!(c, '\t' | '\n') => return false,
             (Some('\''), '\'') | (Some('"'), '"') => quote = None,
             (Some('\''), _) => {}
             // What a backslash does in double quotes differs between shells.
@@ -83,7 +85,6 @@ fn is_plain(line: &str) -> bool {
                 Some(_) => {}
             },
             (None, c) if SPECIAL.contains(c) => return false,
-            (None, c) if c.is_control() && c != '\t' => return false,
             (None, _) => {}
         }
     }
@@ -113,6 +114,7 @@ mod tests {
         plain("git status", &["git", "status"]);
         plain("cargo test -- 'a b' \"c d\"", &["cargo", "test", "--", "a b", "c d"]);
         plain(r"echo a\ b 'it$(is)'", &["echo", "a b", "it$(is)"]);
+        plain("git commit -m 'a\n\nb'", &["git", "commit", "-m", "a\n\nb"]);
     }
 
     #[test]
@@ -138,6 +140,7 @@ mod tests {
             "echo # gone",
             "a & b",
             "echo \"a\\b\"",
+            "echo '\u{1b}[8m'",
         ] {
             unclear(line);
         }

@@ -17,6 +17,7 @@ use super::{
     files,
     permission::{Ask, AskedPath, ToolKind},
 };
+use crate::text::clean;
 
 /// So many calls are remembered. A session with more begins anew: only what is asked about must be known.
 const MAX: usize = 4096;
@@ -164,8 +165,8 @@ impl ToolCalls {
             run: asker.run.clone(),
             agent: asker.agent.to_owned(),
             call: id.to_owned(),
-            title: call.title,
-            tool: call.name,
+            title: clean(&call.title),
+            tool: call.name.as_deref().map(clean),
             kind: kind(call.kind),
             paths: asked,
             command,

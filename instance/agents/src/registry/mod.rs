@@ -151,7 +151,8 @@ impl Entry {
         }
     }
 
-    fn acp(&self, name: &str, fit: Fit) -> AcpAgent {
+    /// The agent behind an entry of ACP. One of the protocol "command" has no use of this.
+    pub fn acp(&self, name: &str, fit: Fit) -> AcpAgent {
         let mut launch = Launch { homes: fit.homes, ..self.launch() };
         launch.env_allow.extend(fit.env_allow);
         let Can { resume, load, mcp, files, .. } = self.can;

@@ -121,3 +121,111 @@ fn short(text: &str) -> String {
         None => line,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        redact::Redactor,
+        transcript::{Header, Transcript},
+    };
+
+    fn written(entries: &[(Kind, &str)]) -> (tempfile::TempDir, std::path::PathBuf) {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("transcript.jsonl");
+        let header = Header::new("A-1.1".parse().unwrap(), "fake [x](y)");
+        let mut transcript = Transcript::open(&path, &header, Redactor::default()).unwrap();
+        for (kind, text) in entries {
+            transcript.append(*kind, text).unwrap();
+        }
+        (dir, path)
+    }
+
+    /// The export, with times masked.
+    fn exported(entries: &[(Kind, &str)]) -> String {
+        let (_dir, path) = written(entries);
+        let mut out = Vec::new();
+        export(&path, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let mask = |line: &str| match line.split_once(" · ").or(line.split_once(", from ")) {
+            Some((before, _)) => format!("{before} · TIME"),
+            None => line.to_owned(),
+        };
+        text.lines().map(mask).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn people_can_read_it() {
+        let entries = [
+            (Kind::Prompt, "Round half up."),
+            (Kind::Output, "Reading."),
+            (Kind::Output, "```\n# not a heading of ours\n````"),
+            (Kind::Tool, "edit, completed: round.rs"),
+            (Kind::System, "fake ended its turn after 1 s."),
+        ];
+        insta::assert_snapshot!(exported(&entries), @"
+        # Run A-1.1
+
+        fake ?x??y? · TIME
+
+        ## Prompt · TIME
+
+        ```
+        Round half up.
+        ```
+
+        ## The agent · TIME
+
+        `````
+        Reading.
+        ```
+        # not a heading of ours
+        ````
+        `````
+
+        ## Its tools · TIME
+
+        ```
+        edit, completed: round.rs
+        ```
+
+        ## The instance · TIME
+
+        ```
+        fake ended its turn after 1 s.
+        ```
+        ");
+    }
+
+    #[test]
+    fn a_summary_holds_the_newest() {
+        let long = "word ".repeat(200);
+        let (_dir, path) = written(&[
+            (Kind::Prompt, "first"),
+            (Kind::Output, &long),
+            (Kind::Thought, "hm"),
+            (Kind::Tool, "read: a"),
+        ]);
+        let all = summary(&path, 4000).unwrap().unwrap();
+        assert!(
+            all.contains("- you were told: first")
+                && all.contains("- you used a tool: read: a")
+                && !all.contains("hm")
+        );
+        assert!(all.lines().all(|line| line.len() < 500), "{all}");
+        let little = summary(&path, 40).unwrap().unwrap();
+        assert!(little.ends_with("\n\n- you used a tool: read: a"), "{little}");
+        assert_eq!(summary(&written(&[]).1, 4000).unwrap(), None);
+        assert_eq!(summary(Path::new("/no/such/file"), 4000).unwrap(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_closes_the_fence(text in "[`a\n]{0,40}") {
+            let fence = fence(&text);
+            prop_assert!(fence.len() >= 3 && !text.contains(&fence));
+        }
+    }
+}

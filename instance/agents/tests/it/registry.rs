@@ -60,7 +60,7 @@ fn a_bad_entry_is_named_with_its_key() {
     insta::assert_snapshot!(wrong("protocol = \"acp\"\ncommand = \"x\"\nmodel = { session = true, args = [\"{model}\"] }"), @"agents.toml: agent mine, key model: is chosen in the session or set from outside, not both");
     insta::assert_snapshot!(wrong("protocol = \"acp\"\ncommand = \"x\"\nenv.\"A B\" = \"x\""), @r#"agents.toml: agent mine, key env: "A B" is no name of a variable"#);
     insta::assert_snapshot!(wrong("protocol = \"command\"\ncommand = \"x\"\ncan.load = true"), @r#"agents.toml: agent mine, key protocol: "command" knows no gateway, model, permissions or can: these are of ACP"#);
-    insta::assert_snapshot!(user("[mine]\nprotocol = \"acp\"\ncommand = \"x\"").unwrap_err(), @"agents.toml: agent mine, key .: missing field `licence`");
+    insta::assert_snapshot!(user("[mine]\nprotocol = \"acp\"\ncommand = \"x\"").unwrap_err(), @"agents.toml: agent mine, key (all of it): missing field `licence`");
     insta::assert_snapshot!(user("[\"My agent\"]\n").unwrap_err(), @"agents.toml: agent My agent, key (its name): an agent's name is lower-case letters, digits, - and _");
     insta::assert_snapshot!(user("[mine").unwrap_err(), @"
     agents.toml is not TOML: TOML parse error at line 1, column 6
