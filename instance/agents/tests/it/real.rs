@@ -1,5 +1,5 @@
 //! Real agents, with a scripted model instead of a real one. Not run unless they are there: `QUARTERDECK_TEST_LLM` is the
-//! address of the scripted model, `QUARTERDECK_TEST_OPENCODE` the program.
+//! address of the scripted model, `QUARTERDECK_TEST_AGENTS` a list of folders with the agents' programs, as in `PATH`.
 //!
 //! The script stands in the prompt: `[[cwd=DIR steps=write,sh:CMD]]`; `write` makes `DIR/hello.txt`.
 
@@ -12,9 +12,10 @@ use std::{
 
 use async_trait::async_trait;
 use qd_agents::{
-    Agent, AgentEnd, Ended, TurnEnd,
+    AcpAgent, Agent, AgentEnd, AgentError, Ended, TurnEnd,
     acp::{Ask, DenyAll, Endpoint, McpServer, Permissions, Verdict},
-    registry::{Fit, Registry},
+    handshake::look,
+    registry::{Entry, Fit, Registry},
     stop,
 };
 use secrecy::SecretString;
@@ -33,34 +34,43 @@ impl Permissions for Yes {
     }
 }
 
-/// The agent from the registry, with another program. None if this machine has it not.
-fn agent(place: &Place, permissions: Arc<dyn Permissions>) -> Option<Arc<dyn Agent>> {
-    let base_url = std::env::var("QUARTERDECK_TEST_LLM").ok()?;
-    let program = std::env::var("QUARTERDECK_TEST_OPENCODE").ok()?;
-    let known = Registry::built_in().unwrap();
-    let mut entry = known.get("opencode").unwrap().clone();
-    entry.command = program;
+/// The entry of the registry, with the program where it is on this machine.
+fn entry(name: &str) -> Entry {
+    let mut entry = Registry::built_in().unwrap().get(name).unwrap().clone();
+    let folders = std::env::var("QUARTERDECK_TEST_AGENTS").expect("QUARTERDECK_TEST_AGENTS is set");
+    let programs = std::env::split_paths(&folders).map(|folder| folder.join(&entry.command));
+    let program = programs.into_iter().find(|program| program.exists()).expect("the agent is installed");
+    entry.command = program.to_str().unwrap().to_owned();
+    entry
+}
+
+fn agent(name: &str, place: &Place, permissions: Arc<dyn Permissions>) -> AcpAgent {
+    let base_url = std::env::var("QUARTERDECK_TEST_LLM").expect("QUARTERDECK_TEST_LLM is set");
+    let token = SecretString::from("run-token-12345".to_owned());
+    let model = if name == "claude" { "claude-sonnet-4-5" } else { "scripted" };
     let fit = Fit {
         permissions,
         servers: Arc::new(Vec::<McpServer>::new()),
-        endpoints: Arc::new(Some(Endpoint {
-            base_url,
-            token: SecretString::from("run-token-12345".to_owned()),
-        })),
-        model: Some("scripted".to_owned()),
+        endpoints: Arc::new(Some(Endpoint { base_url, token })),
+        model: Some(model.to_owned()),
         homes: Some(place.dir.path().join("homes")),
         env_allow: Vec::new(),
         secrets: Vec::new(),
         limit: Duration::from_secs(120),
     };
-    Some(Arc::new(entry.acp("opencode", fit)))
+    entry(name).acp(name, fit)
 }
 
-async fn work(place: &Place, agent: &dyn Agent, steps: &str) -> AgentEnd {
+async fn turn(place: &Place, agent: &AcpAgent, steps: &str) -> Result<AgentEnd, AgentError> {
     let (_stopper, never) = stop();
     let prompt = format!("Do it. [[cwd={} steps={steps}]]", place.tree().display());
     let end = agent.work(place.task(&prompt), &mut place.transcript(), &place.keeper, never).await;
     assert_eq!(alive(place.keeper.pgid()), Vec::<String>::new());
+    end
+}
+
+async fn work(place: &Place, agent: &AcpAgent, steps: &str) -> AgentEnd {
+    let end = turn(place, agent, steps).await;
     end.unwrap_or_else(|error| panic!("{error:?}\n{}", place.entries().join("\n")))
 }
 
@@ -68,43 +78,44 @@ fn hello(place: &Place) -> PathBuf {
     place.tree().join("hello.txt")
 }
 
-#[tokio::test]
-#[ignore = "needs opencode and the scripted model, see above"]
-async fn opencode_writes_asks_and_goes_on() {
+/// What every agent must do: shake hands, write a file, run a command, go on in another process.
+async fn works(name: &str) -> Vec<Ask> {
     let place = Place::new();
+    let found = look(name, &entry(name), place.dir.path(), Duration::from_secs(60)).await;
+    let said = found.handshake.unwrap().unwrap_or_else(|error| panic!("{error}"));
+    assert!(said.agent.is_some() || found.version.is_some(), "{said:?}");
+
     let yes = Arc::new(Yes::default());
-    let Some(agent) = agent(&place, Arc::clone(&yes) as _) else { panic!("the variables are not set") };
-    let end = work(&place, &*agent, "write,sh:git status").await;
-    let transcript = place.entries().join("\n");
-    assert_eq!(end.ended, Ended::Turn(TurnEnd::Done), "{transcript}");
-    assert_eq!(fs::read_to_string(hello(&place)).unwrap(), "hello over ACP\n", "{transcript}");
+    let agent = agent(name, &place, Arc::clone(&yes) as _);
+    let end = work(&place, &agent, "write,sh:git status").await;
+    let transcript = || place.entries().join("\n");
+    assert_eq!(end.ended, Ended::Turn(TurnEnd::Done), "{}", transcript());
+    assert_eq!(fs::read_to_string(hello(&place)).unwrap().trim(), "hello over ACP", "{}", transcript());
+    assert!(!transcript().contains("run-token-12345"));
     let asked = yes.0.lock().unwrap().clone();
-    assert_eq!(asked.len(), 2, "{asked:#?}");
-    assert!(asked[0].paths.iter().any(|path| path.path == hello(&place) && path.inside), "{asked:#?}");
-    assert!(asked[1].command.is_some(), "{asked:#?}");
-    assert!(!transcript.contains("run-token-12345"));
-    // The next process goes on with the session.
-    work(&place, &*agent, "sh:git log").await;
-    assert!(
-        !place.entries().iter().any(|entry| entry.contains("could not go on")),
-        "{}",
-        place.entries().join("\n")
-    );
+    for ask in &asked {
+        assert!(ask.paths.iter().all(|path| path.inside), "{ask:#?}");
+    }
+    // The next process goes on with the session, or has a summary.
+    let end = work(&place, &agent, "sh:git log").await;
+    assert_eq!(end.ended, Ended::Turn(TurnEnd::Done), "{}", transcript());
+    let anew = transcript().contains("could not go on");
+    assert_eq!(anew, !agent.can.resume && !agent.can.load, "{}", transcript());
+    asked
 }
 
-#[tokio::test]
-#[ignore = "needs opencode and the scripted model, see above"]
-async fn opencode_hears_no_and_stop_and_errors() {
+/// What every agent that asks must hear: a no, a stop; and that its model fails, it must tell.
+async fn hears(name: &str) {
     let place = Place::new();
-    let Some(agent) = agent(&place, Arc::new(DenyAll)) else { panic!("the variables are not set") };
-    work(&place, &*agent, "write").await;
+    let agent = agent(name, &place, Arc::new(DenyAll));
+    let _ = turn(&place, &agent, "write").await;
     assert!(!hello(&place).exists(), "{}", place.entries().join("\n"));
 
     let place = Place::new();
     let (stopper, stop) = stop();
     let prompt = format!("Do it. [[cwd={} steps=slow:60]]", place.tree().display());
     let stops = async {
-        until("it speaks", || place.entries().iter().any(|entry| entry.starts_with("prompt"))).await;
+        until("it is told", || place.entries().iter().any(|entry| entry.starts_with("prompt"))).await;
         tokio::time::sleep(Duration::from_secs(3)).await;
         stopper.stop(Duration::from_secs(10));
     };
@@ -114,10 +125,58 @@ async fn opencode_hears_no_and_stop_and_errors() {
     let end = end.unwrap();
     assert_eq!(end.ended, Ended::Stopped);
     assert!(end.took < Duration::from_secs(30), "{:?}", end.took);
+}
 
+#[tokio::test]
+#[ignore = "needs opencode and the scripted model"]
+async fn opencode() {
+    let asked = works("opencode").await;
+    assert_eq!(asked.len(), 2, "{asked:#?}");
+    assert!(asked[0].paths.iter().any(|path| path.path.ends_with("hello.txt")), "{asked:#?}");
+    assert!(asked[1].command.is_some(), "{asked:#?}");
+    hears("opencode").await;
     let place = Place::new();
-    let (_stopper, never) = qd_agents::stop();
-    let prompt = format!("Do it. [[cwd={} steps=err:402]]", place.tree().display());
-    let end = agent.work(place.task(&prompt), &mut place.transcript(), &place.keeper, never).await;
+    let agent = agent("opencode", &place, Arc::new(DenyAll));
+    let end = turn(&place, &agent, "err:402").await;
     assert!(end.is_err(), "{end:?}\n{}", place.entries().join("\n"));
+}
+
+#[tokio::test]
+#[ignore = "needs goose and the scripted model"]
+async fn goose() {
+    assert_eq!(works("goose").await.len(), 2);
+    hears("goose").await;
+}
+
+#[tokio::test]
+#[ignore = "needs gemini and the scripted model"]
+async fn gemini() {
+    assert!(!works("gemini").await.is_empty());
+    hears("gemini").await;
+}
+
+#[tokio::test]
+#[ignore = "needs qwen and the scripted model"]
+async fn qwen() {
+    assert!(!works("qwen").await.is_empty());
+    hears("qwen").await;
+}
+
+#[tokio::test]
+#[ignore = "needs claude-agent-acp and the scripted model"]
+async fn claude() {
+    assert!(!works("claude").await.is_empty());
+    hears("claude").await;
+}
+
+#[tokio::test]
+#[ignore = "needs codex-acp and the scripted model"]
+async fn codex() {
+    works("codex").await;
+}
+
+#[tokio::test]
+#[ignore = "needs pi-acp, pi and the scripted model"]
+async fn pi() {
+    assert_eq!(works("pi").await, []);
 }
