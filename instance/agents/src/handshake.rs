@@ -59,23 +59,28 @@ pub struct Hello {
 }
 
 /// Looks at one agent. It gets no task, no token and no MCP server; `folder` is where its process works, an empty one.
-/// `limit` bounds each of the two steps.
-pub async fn look(name: &str, entry: &Entry, folder: &Path, limit: Duration) -> Found {
+/// `model` is the one that is configured for it, if any: some agents do not start without. `limit` bounds each of the two
+/// steps.
+pub async fn look(name: &str, entry: &Entry, folder: &Path, model: Option<&str>, limit: Duration) -> Found {
     let mut found = Found { name: name.to_owned(), program: None, version: None, handshake: None };
     let Ok(run) = "DOCTOR-1.1".parse::<RunId>() else { return found };
-    let environment = Environment::new(&run, entry.env_allow.iter().map(String::as_str));
-    let environment = entry.env.iter().fold(environment, |all, (name, value)| all.with(name, value));
     if entry.command.is_empty() {
         return found;
     }
-    let Ok(program) = find_program(&entry.command, folder, &environment) else { return found };
-    let place = Place { run: &run, program: &program, folder, environment: &environment, limit };
+    let filled = entry.launch().fill(&run, None, model);
+    let bare = Environment::new(&run, []);
+    let environment = filled.as_ref().map_or(&bare, |filled| &filled.environment);
+    let Ok(program) = find_program(&entry.command, folder, environment) else { return found };
+    let place = Place { run: &run, program: &program, folder, environment, limit };
     if !entry.version.is_empty() {
         found.version = version(&place, &entry.version).await;
     }
     if entry.protocol == Protocol::Acp {
-        let answer = handshake(&place, &entry.args).await;
-        found.handshake = Some(answer.map_err(|error| chain(&error)));
+        let answer = match &filled {
+            Ok(filled) => handshake(&place, &filled.args).await.map_err(|error| chain(&error)),
+            Err(error) => Err(chain(error)),
+        };
+        found.handshake = Some(answer);
     }
     found.program = Some(program);
     found

@@ -70,9 +70,9 @@ impl Endpoints for Option<Endpoint> {
 }
 
 /// A launch whose placeholders are filled.
-pub(super) struct Filled {
-    pub(super) args: Vec<String>,
-    pub(super) environment: Environment,
+pub(crate) struct Filled {
+    pub(crate) args: Vec<String>,
+    pub(crate) environment: Environment,
 }
 
 impl Setting {
@@ -90,7 +90,7 @@ impl Setting {
 
 impl Launch {
     /// Fills the placeholders, and writes the files.
-    pub(super) fn fill(
+    pub(crate) fn fill(
         &self,
         run: &RunId,
         endpoint: Option<&Endpoint>,

@@ -7,6 +7,7 @@
 //! think TEXT            a thought
 //! tool ID KIND STATUS TITLE
 //! ask ID KIND SET CMD   asks for permission with a set of options, says what it was told
+//! ask-two ID ID         asks twice at once, says what it was told, the second first
 //! take-back ID          asks, and takes the request back
 //! write PATH TEXT       writes through the client, says what it was told
 //! read PATH             reads through the client, says what it was told
@@ -277,6 +278,16 @@ impl Fake {
                 "ask" => {
                     let answer = self.ask("session/request_permission", &asks(&self.session, rest));
                     self.say(&format!("told {}\n", told(&answer)));
+                }
+                "ask-two" => {
+                    for (n, call) in ["first", "second"].into_iter().zip(rest.split(' ')) {
+                        let params = asks(&self.session, &format!("{call} edit all x"));
+                        send(&json!({"jsonrpc": "2.0", "id": n, "method": "session/request_permission", "params": params}));
+                    }
+                    for n in ["second", "first"] {
+                        let answer = self.await_answer(n);
+                        self.say(&format!("{n} told {}\n", told(&answer)));
+                    }
                 }
                 "take-back" => {
                     self.next += 1;

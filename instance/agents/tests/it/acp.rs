@@ -242,6 +242,21 @@ async fn a_person_who_decides_holds_up_nothing_and_no_clock_runs() {
 }
 
 #[tokio::test]
+async fn one_decision_does_not_wait_for_another() {
+    let (sender, decision) = oneshot::channel();
+    let person = Verdict::Person(Box::pin(async move { decision.await.unwrap() }));
+    let (agent, _) = judged([person, Verdict::Allow]);
+    let place = Place::new();
+    let decides = async {
+        let second = || entries_of(&place, "output").iter().any(|entry| entry == "second told proceed");
+        until("the second is answered", second).await;
+        sender.send(Decision::Deny("no".to_owned())).unwrap();
+    };
+    let (end, ()) = tokio::join!(work(&place, &agent, "ask-two a b"), decides);
+    assert_eq!(end.unwrap().words, "second told proceed\nfirst told stop");
+}
+
+#[tokio::test]
 async fn a_request_may_be_taken_back() {
     let person = Verdict::Person(Box::pin(std::future::pending()));
     assert_eq!(says(&judged([person]).0, "take-back a").await, "told cancelled");

@@ -81,7 +81,7 @@ fn hello(place: &Place) -> PathBuf {
 /// What every agent must do: shake hands, write a file, run a command, go on in another process.
 async fn works(name: &str) -> Vec<Ask> {
     let place = Place::new();
-    let found = look(name, &entry(name), place.dir.path(), Duration::from_secs(60)).await;
+    let found = look(name, &entry(name), place.dir.path(), Some("scripted"), Duration::from_secs(60)).await;
     let said = found.handshake.unwrap().unwrap_or_else(|error| panic!("{error}"));
     assert!(said.agent.is_some() || found.version.is_some(), "{said:?}");
 
@@ -179,4 +179,10 @@ async fn codex() {
 #[ignore = "needs pi-acp, pi and the scripted model"]
 async fn pi() {
     assert_eq!(works("pi").await, []);
+}
+
+#[tokio::test]
+#[ignore = "needs fast-agent and the scripted model"]
+async fn fast_agent() {
+    works("fast-agent").await;
 }

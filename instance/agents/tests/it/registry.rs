@@ -103,7 +103,8 @@ async fn found(args: &str) -> Found {
     );
     let registry = user(&entry).unwrap();
     let folder = tempfile::TempDir::new().unwrap();
-    let found = look("fake", registry.get("fake").unwrap(), folder.path(), Duration::from_secs(5)).await;
+    let found =
+        look("fake", registry.get("fake").unwrap(), folder.path(), None, Duration::from_secs(5)).await;
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     found
 }
@@ -125,7 +126,7 @@ async fn a_look_at_a_broken_one_says_why() {
         user("[gone]\nprotocol = \"acp\"\ncommand = \"no-such-agent\"\nlicence = \"MIT\"\ninstall = \"x\"")
             .unwrap();
     let folder = tempfile::TempDir::new().unwrap();
-    let gone = look("gone", registry.get("gone").unwrap(), folder.path(), Duration::from_secs(5)).await;
+    let gone = look("gone", registry.get("gone").unwrap(), folder.path(), None, Duration::from_secs(5)).await;
     assert_eq!((gone.program, gone.version, gone.handshake), (None, None, None));
 }
 
@@ -137,6 +138,7 @@ async fn a_silent_one_is_not_waited_for() {
     );
     let folder = tempfile::TempDir::new().unwrap();
     let registry = user(&entry).unwrap();
-    let found = look("fake", registry.get("fake").unwrap(), folder.path(), Duration::from_millis(500)).await;
+    let found =
+        look("fake", registry.get("fake").unwrap(), folder.path(), None, Duration::from_millis(500)).await;
     insta::assert_snapshot!(found.handshake.unwrap().unwrap_err(), @"no handshake: it did not answer initialize within 0.5 s; is it an ACP agent, and does it start without questions?");
 }
