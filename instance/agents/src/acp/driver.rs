@@ -368,7 +368,11 @@ impl<'a> Driver<'a> {
         asked: &PermissionAsked,
         responder: Responder<RequestPermissionResponse, V1>,
     ) -> Result<(), TranscriptError> {
-        let Some(call) = asked.call().filter(|_| !self.cancelled && self.open.len() < MAX_OPEN) else {
+        let call = asked.call();
+        if call.is_none() {
+            Dropped::count(&self.link.dropped.updates);
+        }
+        let Some(call) = call.filter(|_| !self.cancelled && self.open.len() < MAX_OPEN) else {
             let _ = responder.respond(answer(Reply::Cancelled));
             return Ok(());
         };

@@ -52,21 +52,19 @@ pub(super) fn normal(path: &Path) -> PathBuf {
     normal
 }
 
-/// Whether a path is in the worktree, also when its symbolic links are followed, and not in git's own folder. What can't
-/// be found out is outside.
+/// Whether a path is in the worktree as the system would follow it, symbolic links and `..` included, and not in git's own
+/// folder. What can't be found out is outside.
 pub(super) fn is_inside(tree: &Path, path: &Path) -> bool {
-    let path = normal(path);
-    let Ok(rest) = path.strip_prefix(tree) else { return false };
-    if is_git(rest) {
-        return false;
-    }
     let Ok(real_tree) = tree.canonicalize() else { return false };
-    let mut there = path.as_path();
+    let mut there = path;
     loop {
         match there.symlink_metadata() {
             Ok(_) => {
-                let Ok(real) = there.canonicalize() else { return false };
-                return real.strip_prefix(&real_tree).is_ok_and(|rest| !is_git(rest));
+                let (Ok(real), Ok(rest)) = (there.canonicalize(), path.strip_prefix(there)) else {
+                    return false;
+                };
+                let plain = rest.components().all(|part| matches!(part, Component::Normal(_)));
+                return plain && real.join(rest).strip_prefix(&real_tree).is_ok_and(|rest| !is_git(rest));
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => match there.parent() {
                 Some(parent) => there = parent,
@@ -84,7 +82,9 @@ fn is_git(rest: &Path) -> bool {
 /// The names from the worktree to a file, or an error if there is no such way.
 fn names<'a>(tree: &Path, path: &'a Path) -> Result<Vec<&'a std::ffi::OsStr>, FileError> {
     let outside = || FileError::Outside(path.display().to_string());
-    let rest = path.strip_prefix(tree).map_err(|_| outside())?;
+    // Agents may know the worktree by its real path.
+    let real_tree = tree.canonicalize().map_err(|_| outside())?;
+    let rest = path.strip_prefix(tree).or_else(|_| path.strip_prefix(real_tree)).map_err(|_| outside())?;
     let names = rest.components().map(|part| match part {
         Component::Normal(name) if !name.eq_ignore_ascii_case(".git") => Ok(name),
         _ => Err(outside()),
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn files_in_the_worktree_are_read_and_written() {
-        let (_dir, tree) = tree();
+        let (dir, tree) = tree();
         let path = tree.join("a/b/c.txt");
         write(&tree, &path, "a longer text").unwrap();
         write(&tree, &path, "1\n2\n3\n4").unwrap();
@@ -187,6 +187,10 @@ mod tests {
         assert_eq!(read(&tree, &path, Some(2), Some(2)).unwrap(), "2\n3\n");
         assert_eq!(read(&tree, &path, Some(4), None).unwrap(), "4");
         assert!(is_inside(&tree, &path) && is_inside(&tree, &tree.join("new/file")));
+        symlink(&tree, dir.path().join("alias")).unwrap();
+        let alias = dir.path().join("alias");
+        assert!(is_inside(&alias, &path) && is_inside(&tree, &alias.join("new")));
+        assert_eq!(read(&alias, &path, Some(4), None).unwrap(), "4");
     }
 
     #[test]
@@ -207,6 +211,9 @@ mod tests {
         assert!(matches!(write(&tree, &dir.path().join("secret"), "x"), Err(FileError::Outside(_))));
         assert!(matches!(write(&tree, &tree.join("hard"), "x"), Err(FileError::Odd(_))));
         assert!(matches!(write(&tree, &tree.join("out"), "x"), Err(FileError::Outside(_))));
+        fs::create_dir_all(dir.path().join("other/deep")).unwrap();
+        symlink(dir.path().join("other/deep"), tree.join("deep")).unwrap();
+        assert!(!is_inside(&tree, &tree.join("deep/../x")) && !is_inside(&tree, &tree.join("new/../../x")));
         assert_eq!(fs::read_to_string(dir.path().join("secret")).unwrap(), "secret");
         assert!(!dir.path().join("new").exists());
     }

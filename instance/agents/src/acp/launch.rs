@@ -30,7 +30,7 @@ pub struct Launch {
     pub env: BTreeMap<String, String>,
     /// Names of variables of ours that it may see, besides `PATH`, `HOME`, `LANG`, `TMPDIR` and `USER`.
     pub env_allow: Vec<String>,
-    /// A folder in which every run gets a home of its own. Without, it has ours.
+    /// A folder in which every run gets a home of its own. Without, it has ours. Walls must let it be written.
     pub homes: Option<PathBuf>,
     /// What is set if its placeholders have values. Later ones win.
     pub settings: Vec<Setting>,

@@ -144,17 +144,12 @@ impl ToolCalls {
         paths.extend(strings_at(&call.input, &PATH_KEYS).into_iter().map(PathBuf::from));
         let mut asked: Vec<AskedPath> = Vec::new();
         for path in paths {
-            let path = files::normal(&base.join(path));
-            if !asked.iter().any(|known| known.path == path) {
-                let inside = files::is_inside(asker.cwd, &path);
-                asked.push(AskedPath { path, inside });
-            }
+            add(&mut asked, asker, &base.join(path));
         }
         let command = command(&call);
         // A command works in its folder.
-        if command.is_some() && base != asker.cwd && !asked.iter().any(|known| known.path == base) {
-            let path = files::normal(&base);
-            asked.push(AskedPath { inside: files::is_inside(asker.cwd, &path), path });
+        if command.is_some() && base != asker.cwd {
+            add(&mut asked, asker, &base);
         }
         let mut hosts: Vec<String> =
             strings_at(&call.input, &URL_KEYS).iter().filter_map(|url| host(url)).collect();
@@ -172,6 +167,15 @@ impl ToolCalls {
             command,
             hosts,
         }
+    }
+}
+
+/// Adds a path. One that is named in two ways counts as outside if one of them leads out.
+fn add(asked: &mut Vec<AskedPath>, asker: &Asker<'_>, path: &Path) {
+    let (inside, path) = (files::is_inside(asker.cwd, path), files::normal(path));
+    match asked.iter_mut().find(|known| known.path == path) {
+        Some(known) => known.inside &= inside,
+        None => asked.push(AskedPath { path, inside }),
     }
 }
 

@@ -219,9 +219,12 @@ fn whose(group: &ProcessGroup) -> Result<Whose, ProcessError> {
     let run = group.run.to_string();
     let members = proc::family(group.pgid, group.started, &run)?;
     let led = |pid| pid == group.pgid;
-    let ours = members.iter().any(|member| {
-        led(member.pid) || (member.started >= group.started && proc::works_for(member.pid, &run))
-    });
+    let mut in_group = members.iter().filter(|member| member.pgrp == group.pgid).peekable();
+    // Who has left the group was found by its mark. The group itself may be somebody else's by now.
+    let ours = in_group.peek().is_none()
+        || in_group.any(|member| {
+            led(member.pid) || (member.started >= group.started && proc::works_for(member.pid, &run))
+        });
     Ok(match (members.is_empty(), ours) {
         (true, _) => Whose::Nobodys,
         (false, true) => Whose::Ours,
