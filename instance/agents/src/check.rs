@@ -216,7 +216,8 @@ pub async fn run_check(
             Ended::Exited(code) => CheckEnd::Failed(code),
             Ended::Signalled(signal) => CheckEnd::Signalled(signal),
             Ended::TimeLimit(limit) => CheckEnd::TimeLimit(limit),
-            Ended::Stopped => CheckEnd::Stopped,
+            // A check has no turns. If one had, it would prove nothing.
+            Ended::Stopped | Ended::Turn(_) => CheckEnd::Stopped,
         },
         seconds: begun.elapsed().as_secs_f64(),
         log_tail: log.tail.text(),

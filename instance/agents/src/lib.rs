@@ -1,23 +1,27 @@
 #![doc = include_str!("../README.md")]
 
+pub mod acp;
 pub mod check;
 pub mod command;
 pub mod folder;
+pub mod handshake;
 pub mod port;
 pub mod process;
 pub mod prompt;
 pub mod redact;
+pub mod registry;
 pub mod scripted;
 mod text;
 pub mod transcript;
 
+pub use acp::AcpAgent;
 pub use check::{CheckEnd, CheckError, CheckPlace, CheckResult, CheckSpec, check_environment, run_check};
 pub use command::CommandAgent;
 pub use folder::RunFolder;
 pub use port::{Agent, AgentEnd, AgentError, Task};
 pub use process::{
     Confined, Ended, GRACE, Leftover, NOT_CONFINED, OnStart, ProcessError, ProcessGroup, Stop, Stopper,
-    kill_leftover, stop,
+    TurnEnd, kill_leftover, stop,
 };
 pub use redact::Redactor;
 pub use transcript::Transcript;

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use qd_types::RunId;
 
 use crate::{
+    acp::AcpError,
     process::{Confined, Ended, OnStart, ProcessError, Seconds, Stop},
     transcript::{Transcript, TranscriptError},
 };
@@ -93,6 +94,15 @@ pub enum AgentError {
         /// The system's answer.
         #[source]
         source: io::Error,
+    },
+    /// The conversation with it failed.
+    #[error("agent {agent}: its session failed")]
+    Acp {
+        /// The agent.
+        agent: String,
+        /// What went wrong.
+        #[source]
+        source: AcpError,
     },
     /// What it says could not be stored. It was killed.
     #[error("agent {agent} was ended because its transcript could not be written")]

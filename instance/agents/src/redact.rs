@@ -1,10 +1,12 @@
-//! Known secret values, taken out of text before it is stored. Not a guess at what a secret might look like.
+//! Secrets, taken out of text before it is stored: known values first, then what has the shape of a well-known kind of
+//! key. A shape is a net below the values, not a promise: what looks like nothing in particular passes.
 //!
 //! It works on text that is already free of control characters: an escape sequence in the middle of a secret would
 //! hide it.
 
-use std::fmt;
+use std::{borrow::Cow, fmt, sync::LazyLock};
 
+use regex::Regex;
 use secrecy::{ExposeSecret, SecretString};
 
 /// What stands where a secret stood.
@@ -12,6 +14,27 @@ pub const MARK: &str = "[redacted]";
 
 /// A line of a secret with several lines is looked for on its own from this many bytes: output is read line by line.
 const SHORTEST_LINE: usize = 8;
+
+/// Shapes of keys, and what stands in their place. `$1` is what may stay.
+const SHAPES: [(&str, &str); 13] = [
+    (r"gh[pousr]_[A-Za-z0-9]{36,255}", MARK),
+    (r"github_pat_[A-Za-z0-9_]{22,255}", MARK),
+    (r"glpat-[A-Za-z0-9_\-]{20,}", MARK),
+    (r"xox[abeprs]-[A-Za-z0-9\-]{10,}", MARK),
+    (r"(?-u:\b)(?:AKIA|ASIA)[A-Z0-9]{16}(?-u:\b)", MARK),
+    (r"(?-u:\b)AIza[A-Za-z0-9_\-]{35}", MARK),
+    (r"(?-u:\b)sk-[A-Za-z0-9_\-]{20,}", MARK),
+    (r"(?-u:\b)npm_[A-Za-z0-9]{36}", MARK),
+    (r"(?-u:\b)eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}", MARK),
+    (r"(?-u:\b)[MNO][A-Za-z0-9_\-]{23,25}\.[A-Za-z0-9_\-]{6}\.[A-Za-z0-9_\-]{27,}", MARK),
+    (r"(?-u:\b)([Bb]earer )[A-Za-z0-9._~+/\-]{16,}=*", "$1[redacted]"),
+    (r"(://)[^/ \t\n:@]+:[^/ \t\n@]+@", "$1[redacted]@"),
+    (r"(?s)-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----.*?(?:-----END (?:[A-Z]+ )?PRIVATE KEY-----|\z)", MARK),
+];
+
+/// The shapes, ready to look for. That every one can be read is tested.
+static READY: LazyLock<Vec<(Regex, &'static str)>> =
+    LazyLock::new(|| SHAPES.iter().filter_map(|(shape, by)| Some((Regex::new(shape).ok()?, *by))).collect());
 
 /// The secrets to take out, longest first, so that one that contains another goes as a whole.
 #[derive(Clone, Default)]
@@ -54,6 +77,11 @@ impl Redactor {
                 text = text.replace(secret.expose_secret(), MARK);
             }
         }
+        for (shape, by) in READY.iter() {
+            if let Cow::Owned(replaced) = shape.replace_all(&text, *by) {
+                text = replaced;
+            }
+        }
         text
     }
 
@@ -85,6 +113,39 @@ mod tests {
         check(&["", "  "], "nothing to hide", "nothing to hide");
         check(&["token\n"], "a token here", "a [redacted] here");
         check(&["-----BEGIN-----\nMIIEvQIBADAN\nab\n"], "MIIEvQIBADAN ab", "[redacted] ab");
+    }
+
+    #[test]
+    fn keys_are_known_by_their_shape() {
+        assert_eq!(READY.len(), SHAPES.len());
+        let many = |text: &str, count| text.repeat(count);
+        for key in [
+            format!("ghp_{}", many("a1B2", 9)),
+            format!("github_pat_{}", many("a1_B", 8)),
+            format!("glpat-{}", many("x-1_", 5)),
+            "xoxb-1234567890-abc".to_owned(),
+            "AKIAIOSFODNN7EXAMPLE".to_owned(),
+            format!("AIza{}", many("a1_-b", 7)),
+            format!("sk-ant-api03-{}", many("x1", 12)),
+            format!("npm_{}", many("a1b2", 9)),
+            format!("eyJ{0}.{0}.{0}", many("ab12", 3)),
+            format!("M{}.abc-12.{}", many("x", 23), many("y", 27)),
+            "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----".to_owned(),
+            "-----BEGIN PRIVATE KEY-----\nMIIE and no end".to_owned(),
+        ] {
+            check(&[], &format!("key={key}"), "key=[redacted]");
+        }
+        check(&[], "Authorization: Bearer abcdefgh12345678==", "Authorization: Bearer [redacted]");
+        check(&[], "git clone https://me:secret@example.org/a", "git clone https://[redacted]@example.org/a");
+        for text in [
+            "sk-learn",
+            "the bearer of news",
+            "https://example.org:80/a@b",
+            "eyJ.a.b",
+            "a commit 0123456789abcdef0123456789abcdef01234567",
+        ] {
+            check(&[], text, text);
+        }
     }
 
     #[test]

@@ -2,10 +2,13 @@
 
 #[cfg(test)]
 mod it {
+    mod acp;
     mod check;
     mod command;
     mod demo;
     mod leftover;
+    mod real;
+    mod registry;
     mod scripted;
     mod support;
     mod transcript;

@@ -163,7 +163,7 @@ pub struct TranscriptEntry {
     /// When.
     #[schemars(with = "String")]
     pub at: Timestamp,
-    /// `prompt`, `output`, `error_output`, `system` or `check`.
+    /// `prompt`, `output`, `error_output`, `system`, `check`, `thought`, `tool` or `permission`.
     pub kind: String,
     /// What was written. Data, never markup.
     pub text: String,

@@ -69,6 +69,12 @@ impl Environment {
         self
     }
 
+    /// With this variable besides.
+    pub(crate) fn with(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.0.insert(name.into(), value.into());
+        self
+    }
+
     pub(crate) fn vars(&self) -> impl Iterator<Item = (&OsString, &OsString)> {
         self.0.iter()
     }

@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use qd_types::RunId;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
@@ -88,30 +88,53 @@ impl ProcessGroup {
         }
     }
 
-    /// Asks the group to end, waits, makes it end, and returns when it is gone. The caller knows that the number is
-    /// still this group's.
+    /// The same for the group and those that have left it.
+    fn signal_family(&self, signal: Signal, left: &[proc::Stat]) -> Result<(), ProcessError> {
+        self.signal(signal)?;
+        left.iter().filter(|stat| stat.pgrp != self.pgid).for_each(|stat| signal_one(*stat, signal));
+        Ok(())
+    }
+
+    /// Kills the group and those that have left it, at once.
+    pub(crate) fn kill(&self) -> Result<(), ProcessError> {
+        self.signal_family(Signal::KILL, &self.family()?)
+    }
+
+    /// Asks the group to end, waits, makes it end, and returns when it is gone, with those that have left it. The caller
+    /// knows that the number is still this group's.
     pub(crate) async fn end(&self, grace: Duration) -> Result<(), ProcessError> {
-        if self.left().await?.is_empty() {
+        let mut seen = Vec::new();
+        let left = self.left(&mut seen).await?;
+        if left.is_empty() {
             return Ok(());
         }
-        self.signal(Signal::TERM)?;
+        self.signal_family(Signal::TERM, &left)?;
         // A group that was suspended would not hear it.
-        self.signal(Signal::CONT)?;
-        if self.gone_within(grace).await?.is_empty() {
+        self.signal_family(Signal::CONT, &left)?;
+        let left = self.gone_within(grace, &mut seen).await?;
+        if left.is_empty() {
             return Ok(());
         }
         tracing::warn!(run = %self.run, pgid = self.pgid, "the group did not end after SIGTERM, so it is killed");
-        self.signal(Signal::KILL)?;
-        let pids = self.gone_within(AFTER_KILL).await?;
+        self.signal_family(Signal::KILL, &left)?;
+        // One that was just being started may have been missed.
+        let left = self.gone_within(AFTER_KILL / 2, &mut seen).await?;
+        self.signal_family(Signal::KILL, &left)?;
+        let left = self.gone_within(AFTER_KILL / 2, &mut seen).await?;
+        let pids: Vec<i32> = left.iter().map(|stat| stat.pid).collect();
         if pids.is_empty() { Ok(()) } else { Err(ProcessError::Stuck { pgid: self.pgid, pids }) }
     }
 
-    /// The process ids that are left after the group is gone, or after `limit`.
-    async fn gone_within(&self, limit: Duration) -> Result<Vec<i32>, ProcessError> {
+    /// The processes that are left after the group is gone, or after `limit`.
+    async fn gone_within(
+        &self,
+        limit: Duration,
+        seen: &mut Vec<proc::Stat>,
+    ) -> Result<Vec<proc::Stat>, ProcessError> {
         let deadline = Instant::now() + limit;
         let mut pause = Duration::from_millis(5);
         loop {
-            let left = self.left().await?;
+            let left = self.left(seen).await?;
             if left.is_empty() || Instant::now() >= deadline {
                 return Ok(left);
             }
@@ -120,9 +143,38 @@ impl ProcessGroup {
         }
     }
 
-    async fn left(&self) -> Result<Vec<i32>, ProcessError> {
-        let pgid = self.pgid;
-        Ok(off_thread(move || proc::members(pgid)).await?.into_iter().map(|stat| stat.pid).collect())
+    /// What is left of the group and of those that have left it. Who was seen once is not lost when its parent is.
+    async fn left(&self, seen: &mut Vec<proc::Stat>) -> Result<Vec<proc::Stat>, ProcessError> {
+        let (group, known) = (self.clone(), std::mem::take(seen));
+        let left = off_thread(move || {
+            let mut left = group.family()?;
+            for old in known {
+                if !left.iter().any(|stat| stat.pid == old.pid)
+                    && let Some(now) = proc::stat(old.pid)?
+                    && now.started == old.started
+                    && !now.dead
+                {
+                    left.push(now);
+                }
+            }
+            Ok(left)
+        })
+        .await?;
+        seen.clone_from(&left);
+        Ok(left)
+    }
+
+    fn family(&self) -> Result<Vec<proc::Stat>, ProcessError> {
+        proc::family(self.pgid, self.started, &self.run.to_string())
+    }
+}
+
+/// Signals that process and no other that may get its number. That it is gone is no error.
+fn signal_one(stat: proc::Stat, signal: Signal) {
+    let Some(pid) = Pid::from_raw(stat.pid) else { return };
+    let Ok(held) = pidfd_open(pid, PidfdFlags::empty()) else { return };
+    if proc::stat(stat.pid).is_ok_and(|now| now.is_some_and(|now| now.started == stat.started)) {
+        let _ = pidfd_send_signal(&held, signal);
     }
 }
 
@@ -164,12 +216,15 @@ fn whose(group: &ProcessGroup) -> Result<Whose, ProcessError> {
         // A number is not given to a process while a group of that number is left.
         return Ok(Whose::Others);
     }
-    let members = proc::members(group.pgid)?;
-    let led = |pid| pid == group.pgid;
     let run = group.run.to_string();
-    let ours = members.iter().any(|member| {
-        led(member.pid) || (member.started >= group.started && proc::works_for(member.pid, &run))
-    });
+    let members = proc::family(group.pgid, group.started, &run)?;
+    let led = |pid| pid == group.pgid;
+    let mut in_group = members.iter().filter(|member| member.pgrp == group.pgid).peekable();
+    // Who has left the group was found by its mark. The group itself may be somebody else's by now.
+    let ours = in_group.peek().is_none()
+        || in_group.any(|member| {
+            led(member.pid) || (member.started >= group.started && proc::works_for(member.pid, &run))
+        });
     Ok(match (members.is_empty(), ours) {
         (true, _) => Whose::Nobodys,
         (false, true) => Whose::Ours,

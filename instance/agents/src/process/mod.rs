@@ -1,5 +1,5 @@
-//! Processes that are known before they work and gone when they are over. Not a sandbox: it holds a process group
-//! together, not a process that leaves its group on purpose.
+//! Processes that are known before they work and gone when they are over. Not a sandbox: it finds a process that leaves
+//! its group by its parents and by what its environment says, not one that hides from both.
 
 mod confined;
 mod environment;
@@ -17,9 +17,9 @@ use qd_types::RunId;
 pub use confined::{Confined, NOT_CONFINED};
 pub(crate) use environment::{ALLOW, CHECK_ALLOW, Environment, find_program};
 pub use group::{Leftover, ProcessGroup, kill_leftover};
-pub(crate) use output::Stream;
+pub(crate) use output::{Stream, pump};
 pub use stop::{Stop, Stopper, stop};
-pub(crate) use supervise::{Job, SuperviseError, supervise};
+pub(crate) use supervise::{Job, Leader, SuperviseError, start, supervise};
 
 /// How long a process group is given after SIGTERM before SIGKILL, unless the one who stops it is in more of a hurry.
 pub const GRACE: Duration = Duration::from_secs(10);
@@ -45,6 +45,19 @@ pub enum Ended {
     TimeLimit(Duration),
     /// It was told to stop.
     Stopped,
+    /// Its turn was over, and its process was ended. That proves nothing about its work either.
+    Turn(TurnEnd),
+}
+
+/// How a turn ended, as the agent says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TurnEnd {
+    /// It has nothing more to do.
+    Done,
+    /// Its model would say no more.
+    TokenLimit,
+    /// It would ask its model no more.
+    RequestLimit,
 }
 
 impl std::fmt::Display for Ended {
@@ -54,6 +67,9 @@ impl std::fmt::Display for Ended {
             Self::Signalled(signal) => write!(f, "was ended by signal {signal}"),
             Self::TimeLimit(limit) => write!(f, "was ended at its time limit of {}", Seconds(*limit)),
             Self::Stopped => f.write_str("was stopped"),
+            Self::Turn(TurnEnd::Done) => f.write_str("ended its turn"),
+            Self::Turn(TurnEnd::TokenLimit) => f.write_str("ended its turn at its model's limit of tokens"),
+            Self::Turn(TurnEnd::RequestLimit) => f.write_str("ended its turn at its limit of requests"),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use qd_types::RunId;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::{
     io::{AsyncWriteExt, unix::AsyncFd},
     process::{Child, Command},
@@ -24,8 +24,9 @@ use super::{
 use crate::text::RawLine;
 
 /// The gate. `read` takes no more than one line from the pipe, and `exec` keeps the process id. If the gate's keeper
-/// dies, `read` fails and nothing was done. Its exit code is seen by nobody then.
-const GATE: &str = r#"read -r _ || exit 125; exec "$@""#;
+/// dies, `read` fails and nothing was done. Its exit code is seen by nobody then. The group's number goes along in the
+/// environment: who leaves the group is known by it.
+const GATE: &str = r#"read -r _ || exit 125; export QUARTERDECK_GROUP=$$; exec "$@""#;
 
 /// Lines that may wait between reader and writer: a burst of output is taken at once, and a flood slows its source down.
 const LINES: usize = 256;
@@ -61,18 +62,46 @@ impl<E> From<ProcessError> for SuperviseError<E> {
 }
 
 /// The leader, not waited for yet: as long as that is so, the group's number can't be given to anybody else.
-struct Leader {
-    child: Child,
+pub(crate) struct Leader {
+    pub(crate) child: Child,
     exit: AsyncFd<OwnedFd>,
-    group: ProcessGroup,
+    pub(crate) group: ProcessGroup,
     over: bool,
 }
 
 impl Leader {
     /// Waits until the leader is over, and leaves its exit code where it is.
-    async fn exited(&self) -> Result<(), ProcessError> {
+    pub(crate) async fn exited(&self) -> Result<(), ProcessError> {
         let watch = |source| ProcessError::Watch { doing: "watch", pgid: self.group.pgid(), source };
         self.exit.readable().await.map(drop).map_err(watch)
+    }
+
+    /// Opens the gate: the process begins its work, and its standard input stays open.
+    pub(crate) async fn open(&mut self) -> Result<(), ProcessError> {
+        let Some(stdin) = &mut self.child.stdin else { return Ok(()) };
+        let opened = stdin.write_all(b"\n").await;
+        opened.map_err(|source| ProcessError::Watch {
+            doing: "open the gate of",
+            pgid: self.group.pgid(),
+            source,
+        })
+    }
+
+    /// Ends what is left of the group, takes the exit code, and says how the leader ended.
+    pub(crate) async fn end(mut self, grace: Duration, stop: Stop) -> Result<Ended, ProcessError> {
+        end_group(&self.group, grace, stop).await?;
+        self.take_exit().await
+    }
+
+    /// How the leader ended. The group is gone; its number may now be given to somebody else.
+    async fn take_exit(&mut self) -> Result<Ended, ProcessError> {
+        self.over = true;
+        let watch = |source| ProcessError::Watch { doing: "wait for", pgid: self.group.pgid(), source };
+        let status = self.child.wait().await.map_err(watch)?;
+        Ok(match (status.code(), status.signal()) {
+            (Some(code), _) => Ended::Exited(code),
+            (None, signal) => Ended::Signalled(signal.unwrap_or(0)),
+        })
     }
 }
 
@@ -80,7 +109,7 @@ impl Drop for Leader {
     /// When the one who waits is dropped, nobody is left to be polite.
     fn drop(&mut self) {
         if !self.over
-            && let Err(error) = self.group.signal(Signal::KILL)
+            && let Err(error) = self.group.kill()
         {
             tracing::error!(%error, run = %self.group.run(), "a process group may be left");
         }
@@ -143,13 +172,8 @@ pub(crate) async fn supervise<E>(
     while let Ok(Some((stream, line))) = timeout_at(drained, lines.recv()).await {
         sink(stream, line).map_err(SuperviseError::Sink)?;
     }
-    leader.over = true;
-    let watch = |source| ProcessError::Watch { doing: "wait for", pgid, source };
-    let status = leader.child.wait().await.map_err(watch)?;
-    Ok(cut_short.unwrap_or_else(|| match (status.code(), status.signal()) {
-        (Some(code), _) => Ended::Exited(code),
-        (None, signal) => Ended::Signalled(signal.unwrap_or(0)),
-    }))
+    let exit = leader.take_exit().await?;
+    Ok(cut_short.unwrap_or(exit))
 }
 
 /// Ends what is left of the group. A stop that comes meanwhile may shorten the grace.
@@ -164,7 +188,8 @@ async fn end_group(group: &ProcessGroup, grace: Duration, mut stop: Stop) -> Res
     }
 }
 
-fn start(job: &Job<'_>) -> Result<Leader, ProcessError> {
+/// Starts the job behind the gate. It begins its work with the first line on its standard input.
+pub(crate) fn start(job: &Job<'_>) -> Result<Leader, ProcessError> {
     let spawn_failed = |source| ProcessError::Spawn {
         program: job.program.to_string_lossy().into_owned(),
         cwd: job.cwd.to_owned(),

@@ -7,6 +7,7 @@
 //! Not a source of truth: nothing is decided from it. So an entry is handed to the system at once, but not synced, and
 //! a reader takes a torn last line or foreign bytes as they come.
 
+mod markdown;
 mod read;
 mod write;
 
@@ -16,6 +17,7 @@ use jiff::Timestamp;
 use qd_types::RunId;
 use serde::{Deserialize, Serialize};
 
+pub use markdown::{export, summary};
 pub use read::{Page, header, read};
 pub use write::{Limits, Transcript};
 
@@ -56,6 +58,12 @@ pub enum Kind {
     System,
     /// How a check ended.
     Check,
+    /// What the agent thinks, as far as it tells, and its plan.
+    Thought,
+    /// A tool that the agent uses.
+    Tool,
+    /// What the agent asked for, and what it was told.
+    Permission,
 }
 
 impl Kind {
@@ -67,6 +75,9 @@ impl Kind {
             Self::Prompt => "prompt",
             Self::System => "system",
             Self::Check => "check",
+            Self::Thought => "thought",
+            Self::Tool => "tool",
+            Self::Permission => "permission",
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 use qd_agents::{AgentError, Ended, ProcessError, stop, transcript};
 use secrecy::SecretString;
 
-use super::support::{Keeper, Place, alive, shell, until};
+use super::support::{Keeper, Place, alive, lives, shell, until};
 
 #[tokio::test]
 async fn what_it_says_is_written_down_in_order() {
@@ -63,6 +63,7 @@ async fn it_sees_only_the_allow_list() {
             "PATH",
             "PWD",
             "QUARTERDECK_FEATURE",
+            "QUARTERDECK_GROUP",
             "QUARTERDECK_RUN",
             "TERM",
             "TMPDIR",
@@ -117,6 +118,26 @@ async fn what_it_leaves_behind_ends_with_it() {
     let end = place.work(&shell("sleep 1000 & echo done"), "").await.unwrap();
     assert_eq!((end.ended, end.words.as_str()), (Ended::Exited(0), "done"));
     assert_eq!(alive(place.keeper.pgid()), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn who_leaves_the_group_ends_with_it_too() {
+    let place = Place::new();
+    let script = "setsid sh -c 'echo $$ > pid; trap \"\" TERM; while :; do sleep 0.05; done' & \
+                  setsid env -i sh -c 'echo $$ > bare; sleep 1000' & \
+                  while [ ! -s pid ] || [ ! -s bare ]; do sleep 0.02; done; echo done";
+    let (stopper, stop) = stop();
+    let agent = shell(&format!("{script}; sleep 1000"));
+    let begun = async {
+        until("it begins", || place.entries().iter().any(|entry| entry == "output: done")).await;
+        stopper.stop(Duration::from_millis(300));
+    };
+    let (end, ()) = tokio::join!(place.work_until(&agent, "", stop), begun);
+    assert_eq!(end.unwrap().ended, Ended::Stopped);
+    for file in ["pid", "bare"] {
+        let pid = fs::read_to_string(place.tree().join(file)).unwrap();
+        assert!(!lives(pid.trim()), "{file} is left");
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::{
 use qd_agents::{Leftover, ProcessGroup, kill_leftover};
 use qd_types::RunId;
 
-use super::support::{alive, until};
+use super::support::{alive, lives, until};
 
 /// A group of its own that nobody watches, as after a crash.
 struct Orphan {
@@ -95,6 +95,27 @@ async fn a_group_without_its_leader_is_known_by_its_run() {
     assert_eq!(alive(pgid).len(), 1);
     assert_eq!(kill_leftover(&orphan.same()).await.unwrap(), Leftover::Killed);
     assert_eq!(alive(pgid), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn who_left_the_group_is_ended_though_the_group_is_gone() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let file = dir.path().join("pid");
+    let script = format!(
+        "export QUARTERDECK_GROUP=$$; setsid sh -c 'echo $$ > {}; exec sleep 1000' & wait",
+        file.display()
+    );
+    let mut orphan = Orphan::start(&script, "A-1.1");
+    let pid = || std::fs::read_to_string(&file).unwrap_or_default().trim().to_owned();
+    until("it has left", || !pid().is_empty()).await;
+    orphan.leader.kill().unwrap();
+    orphan.leader.wait().unwrap();
+    assert_eq!(alive(orphan.group.pgid()), Vec::<String>::new());
+    // Another run's mark is not ours.
+    assert_eq!(kill_leftover(&orphan.stored("run", "A-9.9")).await.unwrap(), Leftover::AlreadyGone);
+    assert!(lives(&pid()));
+    assert_eq!(kill_leftover(&orphan.same()).await.unwrap(), Leftover::Killed);
+    assert!(!lives(&pid()));
 }
 
 #[test]

@@ -118,6 +118,12 @@ pub(super) fn alive(pgid: i32) -> Vec<String> {
     lines.filter(of_group).collect()
 }
 
+/// Whether a process is there and not over.
+pub(super) fn lives(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
 /// Waits until it holds, for at most ten seconds.
 pub(super) async fn until(what: &str, holds: impl Fn() -> bool) {
     let begun = Instant::now();

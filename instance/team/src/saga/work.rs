@@ -272,7 +272,7 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
         Ended::Stopped => Err(StepError::Stopped),
         Ended::TimeLimit(_) => Err(StepError::failed(FailureClass::TimeLimit, end.sentence(agent.name()))),
         // An exit code proves nothing: the diff and the checks decide.
-        Ended::Exited(_) | Ended::Signalled(_) => Ok(end),
+        Ended::Exited(_) | Ended::Signalled(_) | Ended::Turn(_) => Ok(end),
     }
 }
 
