@@ -83,7 +83,7 @@ impl Entry {
         let changes = spec.tier != Tier::Read;
         let input = Arguments::of::<I>(changes).map_err(named)?;
         let output = schema::result::<O>().map_err(named)?;
-        let output = if changes { schema::outcome(output) } else { output };
+        let output = if changes { schema::outcome(output) } else { schema::reading(output) };
         let definition = json!({
             "server": server, "name": spec.name, "title": spec.title, "description": spec.description,
             "tier": spec.tier, "action": spec.action, "verb": spec.verb,

@@ -76,31 +76,54 @@ pub(crate) fn result<T: JsonSchema>() -> Result<Map<String, Value>, String> {
     }
 }
 
-/// What a tool that changes something answers with: done, waiting for people, or what would happen.
-pub(crate) fn outcome(mut result: Map<String, Value>) -> Map<String, Value> {
-    let definitions = result.remove("$defs");
-    result.remove("$schema");
-    let mut schema = json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+/// A result that was too long for an answer.
+fn cut() -> Value {
+    json!({
         "type": "object",
         "properties": {
-            "state": { "enum": ["done", "pending", "preview"] },
-            "result": result,
-            "approval": { "type": "string", "description": "Ask again with this id." },
-            "decide": { "type": "string", "description": "What a person runs to decide." },
-            "plan": { "type": "array", "items": { "type": "string" } },
-            "target": { "type": "string" },
-            "people": { "type": "string", "description": "Who has to agree." }
+            "begins": { "type": "string", "description": "How the result's JSON begins." },
+            "size": { "type": "integer", "description": "Bytes of the whole." },
+            "whole": { "type": "string", "description": "The resource that holds the whole." }
         },
-        "required": ["state"]
-    });
-    if let (Some(definitions), Some(fields)) = (definitions, schema.as_object_mut()) {
-        fields.insert("$defs".to_owned(), definitions);
+        "required": ["begins", "size"]
+    })
+}
+
+/// What a tool that reads answers with.
+pub(crate) fn reading(result: Map<String, Value>) -> Map<String, Value> {
+    around(result, |result| json!({ "anyOf": [result, cut()] }))
+}
+
+/// What a tool that changes something answers with: done, waiting for people, or what would happen.
+pub(crate) fn outcome(result: Map<String, Value>) -> Map<String, Value> {
+    around(result, |result| {
+        json!({
+            "properties": {
+                "state": { "enum": ["done", "pending", "preview"] },
+                "result": { "anyOf": [result, cut()] },
+                "approval": { "type": "string", "description": "Ask again with this id." },
+                "decide": { "type": "string", "description": "What a person runs to decide." },
+                "plan": { "type": "array", "items": { "type": "string" } },
+                "target": { "type": "string" },
+                "people": { "type": "string", "description": "Who has to agree." }
+            },
+            "required": ["state"]
+        })
+    })
+}
+
+/// Another schema around one. Its definitions stay at the root, where its references find them.
+fn around(mut inner: Map<String, Value>, outer: impl Fn(Value) -> Value) -> Map<String, Value> {
+    let definitions = inner.remove("$defs");
+    inner.remove("$schema");
+    let mut schema = Map::new();
+    schema.insert("$schema".to_owned(), Value::from("https://json-schema.org/draft/2020-12/schema"));
+    schema.insert("type".to_owned(), Value::from("object"));
+    if let Value::Object(fields) = outer(Value::Object(inner)) {
+        schema.extend(fields);
     }
-    match schema {
-        Value::Object(schema) => schema,
-        _ => Map::new(),
-    }
+    schema.extend(definitions.map(|definitions| ("$defs".to_owned(), definitions)));
+    schema
 }
 
 fn compiled(schema: &Value) -> Result<Validator, String> {
