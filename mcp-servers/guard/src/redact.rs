@@ -145,7 +145,8 @@ mod tests {
     proptest! {
         #[test]
         fn a_known_secret_is_never_left(before in ".{0,20}", after in ".{0,20}") {
-            prop_assert!(!redact().text(&format!("{before}hunter2hunter2{after}")).contains("hunter2hunter2"));
+            let text = redact().text(&format!("{before}hunter2hunter2{after}"));
+            prop_assert!(!text.contains("hunter2hunter2"));
         }
 
         #[test]

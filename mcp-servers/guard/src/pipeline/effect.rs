@@ -1,8 +1,9 @@
 //! The effect: within its time, and stopped when nobody wants it any more. What was told to stop and did not say how it
 //! ended can't be told.
 
-use std::sync::Arc;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
+use futures_util::FutureExt as _;
 use serde_json::Value;
 
 use crate::{Call, Fault, Guard, Permit, Plan, entry::Entry};
@@ -32,10 +33,11 @@ impl Guard {
         let stop = call.cancel.clone();
         if !changes {
             // Reading may be dropped anywhere.
-            let reading = entry.body.run(&call, input, permit);
+            let reading = AssertUnwindSafe(entry.body.run(&call, input, permit)).catch_unwind();
             return tokio::select! {
                 ended = tokio::time::timeout(limit, reading) => {
-                    ended.unwrap_or_else(|_| Err(stopped(false, &late(limit))))
+                    let broke = |_| Err(stopped(false, "The tool broke."));
+                    ended.map_or_else(|_| Err(stopped(false, &late(limit))), |ended| ended.unwrap_or_else(broke))
                 }
                 () = stop.cancelled() => Err(stopped(false, "You cancelled it.")),
             };
@@ -65,6 +67,6 @@ fn stopped(changes: bool, why: &str) -> Fault {
     if changes {
         Fault::unsure(format!("{why} It can't be told whether it happened."), LOOK)
     } else {
-        Fault::failed(why, "Call it again.")
+        Fault::failed(why, "Nothing was changed.")
     }
 }
