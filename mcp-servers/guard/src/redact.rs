@@ -5,7 +5,7 @@ use qd_agents::Redactor;
 use serde_json::Value;
 
 /// What stands in a secret's place.
-const MARK: &str = "[secret]";
+const MARK: &str = "[redacted]";
 
 /// How tokens of well-known services begin, and how long what follows is at least. From the services' own documentation.
 const SHAPES: &[(&str, usize)] = &[
@@ -133,13 +133,13 @@ mod tests {
     #[test]
     fn secrets_go_and_the_rest_stays() {
         let check = |text: &str| redact().text(text);
-        insta::assert_snapshot!(check("the key is hunter2hunter2, I think"), @"the key is [secret], I think");
-        insta::assert_snapshot!(check(&format!("clone https://x:ghp_{}@github.com/a", "a1".repeat(18))), @"clone https://x:[secret]");
-        insta::assert_snapshot!(check("Authorization: Bearer abc.def-123 was refused"), @"Authorization: Bearer [secret] was refused");
-        insta::assert_snapshot!(check("postgres://db?password=pa55&user=x"), @"postgres://db?password=[secret]&user=x");
-        insta::assert_snapshot!(check("a -----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY----- b"), @"a [secret] b");
+        insta::assert_snapshot!(check("the key is hunter2hunter2, I think"), @"the key is [redacted], I think");
+        insta::assert_snapshot!(check(&format!("clone https://x:ghp_{}@github.com/a", "a1".repeat(18))), @"clone https://x:[redacted]");
+        insta::assert_snapshot!(check("Authorization: Bearer abc.def-123 was refused"), @"Authorization: Bearer [redacted] was refused");
+        insta::assert_snapshot!(check("postgres://db?password=pa55&user=x"), @"postgres://db?password=[redacted]&user=x");
+        insta::assert_snapshot!(check("a -----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY----- b"), @"a [redacted] b");
         insta::assert_snapshot!(check("task-12 asks for risk-assessments of a token"), @"task-12 asks for risk-assessments of a token");
-        assert_eq!(redact().value(json!({"hunter2hunter2": ["hunter2hunter2", 1]})), json!({"[secret]": ["[secret]", 1]}));
+        assert_eq!(redact().value(json!({"hunter2hunter2": ["hunter2hunter2", 1]})), json!({"[redacted]": ["[redacted]", 1]}));
     }
 
     proptest! {

@@ -102,19 +102,67 @@ mod tests {
             decide: "quarterdeck approvals approve alpha/01ARZ3NDEKTSV4RRFFQ69G5FAV".into(),
             notes: vec![],
         };
-        insta::assert_snapshot!(waiting(&pending), @"");
+        insta::assert_snapshot!(waiting(&pending), @"
+        Not done yet: 1 operator, not the requester has to agree first, about billing-db. Nobody has decided yet.
+        They decide in chat, on the board, or with
+            quarterdeck approvals approve alpha/01ARZ3NDEKTSV4RRFFQ69G5FAV
+        You can't decide this yourself. Go on with something else, and ask again with call_outcome and the approval alpha/01ARZ3NDEKTSV4RRFFQ69G5FAV.
+        ");
         let preview = Preview {
             target: "billing-db".into(),
             steps: vec!["Stop it.".into(), "Start it.".into()],
             people: Some("1 operator, not the requester".into()),
             notes: vec![],
         };
-        insta::assert_snapshot!(would(&preview), @"");
+        insta::assert_snapshot!(would(&preview), @"
+        Nothing was done. On billing-db, this would happen:
+        - Stop it.
+        - Start it.
+        1 operator, not the requester would have to agree first.
+        ");
         let refusal =
             Refusal { stage: Stage::Policy, problem: "No.".into(), way_out: "Finish without it.".into() };
-        insta::assert_snapshot!(text(refusal.into()), @"");
+        insta::assert_snapshot!(text(refusal.into()), @r#"
+        {
+          "resultType": "complete",
+          "content": [
+            {
+              "type": "text",
+              "text": "No. Finish without it."
+            }
+          ],
+          "isError": true
+        }
+        "#);
         let whole = Some(Link { uri: "quarterdeck://output/1".into(), size: 99 });
         let cut = Outcome::Cut { begins: "[1,".into(), size: 99, whole };
-        insta::assert_snapshot!(text(Answer::Done { result: cut, notes: vec![], changed: false }), @"");
+        insta::assert_snapshot!(text(Answer::Done { result: cut, notes: vec![], changed: false }), @r#"
+        {
+          "resultType": "complete",
+          "content": [
+            {
+              "type": "text",
+              "text": "The result takes 99 bytes, and this is its beginning; the whole is quarterdeck://output/1."
+            },
+            {
+              "type": "text",
+              "text": "[1,"
+            },
+            {
+              "type": "resource_link",
+              "uri": "quarterdeck://output/1",
+              "name": "the whole result",
+              "mimeType": "application/json",
+              "size": 99
+            }
+          ],
+          "structuredContent": {
+            "begins": "[1,",
+            "size": 99,
+            "whole": "quarterdeck://output/1"
+          },
+          "isError": false
+        }
+        "#);
     }
 }

@@ -193,12 +193,12 @@ mod tests {
         assert_eq!(unfit(json!({"name": "a", "inner": [{"port": 1}], "dry_run": true})), "");
         insta::assert_snapshot!(unfit(json!({"name": "a", "inner": [], "force": true})), @"Additional properties are not allowed ('force' was unexpected)");
         insta::assert_snapshot!(unfit(json!({"name": "a", "inner": [{"port": 1, "host": "x"}]})), @"/inner/0: Additional properties are not allowed ('host' was unexpected)");
-        insta::assert_snapshot!(unfit(json!({"name": 1, "inner": [{"port": 70000}]})), @"/inner/0/port: 70000 is greater than the maximum of 65535; /name: 1 is not of type \"string\"");
+        insta::assert_snapshot!(unfit(json!({"name": 1, "inner": [{"port": 70000}]})), @r#"/name: 1 is not of type "string"; /inner/0/port: 70000 is greater than the maximum of 65535"#);
     }
 
     #[test]
     fn a_tool_whose_arguments_are_open_is_refused() {
-        insta::assert_snapshot!(Arguments::of::<Value>(false).err().unwrap(), @"its arguments take anything: name them in a struct");
+        insta::assert_snapshot!(Arguments::of::<Value>(false).err().unwrap(), @"its arguments are not a struct with named fields");
         insta::assert_snapshot!(Arguments::of::<String>(false).err().unwrap(), @"its arguments are not a struct with named fields");
         insta::assert_snapshot!(Arguments::of::<Own>(true).err().unwrap(), @"its own argument dry_run is one that every tool has");
         insta::assert_snapshot!(result::<u8>().unwrap_err(), @"its result is not a struct with named fields");

@@ -117,10 +117,10 @@ mod tests {
 
     #[test]
     fn a_call_that_is_refused_says_why() {
-        insta::assert_snapshot!(check(r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"a","_meta":{"progressToken":3},"arguments":{"x":1,"x":2}}}"#), @r#"{"id":7,"jsonrpc":"2.0","method":"tools/call","params":{"_meta":{"progressToken":3,"quarterdeck/refused":"the field \"x\" stands twice at line 1 column 10"},"name":"a"}}"#);
-        insta::assert_snapshot!(check(r#"{"jsonrpc":"2.0","id":"b","method":"tools/call","params":{"name":"a","arguments":{"x":1e999}}}"#), @r#"{"id":"b","jsonrpc":"2.0","method":"tools/call","params":{"_meta":{"quarterdeck/refused":"number out of range at line 1 column 10"},"name":"a"}}"#);
+        insta::assert_snapshot!(check(r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"a","_meta":{"progressToken":3},"arguments":{"x":1,"x":2}}}"#), @r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"a","_meta":{"progressToken":3,"quarterdeck/refused":"the field \"x\" stands twice at line 1 column 10"}}}"#);
+        insta::assert_snapshot!(check(r#"{"jsonrpc":"2.0","id":"b","method":"tools/call","params":{"name":"a","arguments":{"x":1e999}}}"#), @r#"{"jsonrpc":"2.0","id":"b","method":"tools/call","params":{"name":"a","_meta":{"quarterdeck/refused":"number out of range at line 1 column 10"}}}"#);
         // Two names, of which each reader might take another.
-        insta::assert_snapshot!(check(r#"{"jsonrpc":"2.0","id":8,"method":"tools/call","params":{"name":"a","name":"b","arguments":{}}}"#), @r#"{"id":8,"jsonrpc":"2.0","method":"tools/call","params":{"_meta":{"quarterdeck/refused":"the field \"name\" stands twice at line 1 column 74"},"name":""}}"#);
-        insta::assert_snapshot!(check(r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"a","arguments":{}},"params":{"name":"b"}}"#), @r#"{"id":null,"jsonrpc":"2.0","method":"quarterdeck/refused","params":{"reason":"the field \"params\" stands twice at line 1 column 90"}}"#);
+        insta::assert_snapshot!(check(r#"{"jsonrpc":"2.0","id":8,"method":"tools/call","params":{"name":"a","name":"b","arguments":{}}}"#), @r#"{"jsonrpc":"2.0","id":8,"method":"tools/call","params":{"name":"","_meta":{"quarterdeck/refused":"the field \"name\" stands twice at line 1 column 73"}}}"#);
+        insta::assert_snapshot!(check(r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"a","arguments":{}},"params":{"name":"b"}}"#), @r#"{"jsonrpc":"2.0","id":null,"method":"quarterdeck/refused","params":{"reason":"the field \"params\" stands twice at line 1 column 91"}}"#);
     }
 }

@@ -39,17 +39,17 @@ async fn smuggle(world: &World, arguments: &str) -> String {
 #[tokio::test]
 async fn smuggled_arguments() {
     let world = World::new().await;
-    assert_snapshot!(smuggle(&world, r#"{"service":"billing","service":"search"}"#).await, @"");
-    assert_snapshot!(smuggle(&world, r#"{"service":"billing","\u0073ervice":"search"}"#).await, @"");
-    assert_snapshot!(smuggle(&world, r#"{"service":"billing","force":true}"#).await, @"");
-    assert_snapshot!(smuggle(&world, r#"{"service":1e999}"#).await, @"");
-    assert_snapshot!(smuggle(&world, r#"{"service":123456789012345678901234567890}"#).await, @"");
-    assert_snapshot!(smuggle(&world, r#"{"service":["billing"]}"#).await, @"");
-    assert_snapshot!(smuggle(&world, "[]").await, @"");
-    assert_snapshot!(smuggle(&world, "{}").await, @"");
-    assert_snapshot!(smuggle(&world, &format!("{}1{}", "[".repeat(60), "]".repeat(60))).await, @"");
+    assert_snapshot!(smuggle(&world, r#"{"service":"billing","service":"search"}"#).await, @r#"The arguments are refused: the field "service" stands twice at line 1 column 30. Look at the tool's schema, and call it anew."#);
+    assert_snapshot!(smuggle(&world, r#"{"service":"billing","\u0073ervice":"search"}"#).await, @r#"The arguments are refused: the field "service" stands twice at line 1 column 35. Look at the tool's schema, and call it anew."#);
+    assert_snapshot!(smuggle(&world, r#"{"service":"billing","force":true}"#).await, @"The arguments are refused: Additional properties are not allowed ('force' was unexpected). Look at the tool's schema, and call it anew.");
+    assert_snapshot!(smuggle(&world, r#"{"service":1e999}"#).await, @"The arguments are refused: number out of range at line 1 column 16. Look at the tool's schema, and call it anew.");
+    assert_snapshot!(smuggle(&world, r#"{"service":123456789012345678901234567890}"#).await, @"The arguments are refused: the number 1.2345678901234568e+29 can't be kept exactly: give it as text at line 1 column 41. Look at the tool's schema, and call it anew.");
+    assert_snapshot!(smuggle(&world, r#"{"service":["billing"]}"#).await, @r#"The arguments are refused: /service: ["billing"] is not of type "string". Look at the tool's schema, and call it anew."#);
+    assert_snapshot!(smuggle(&world, "[]").await, @"The arguments are refused: the arguments are not a JSON object. Look at the tool's schema, and call it anew.");
+    assert_snapshot!(smuggle(&world, "{}").await, @r#"The arguments are refused: "service" is a required property. Look at the tool's schema, and call it anew."#);
+    assert_snapshot!(smuggle(&world, &format!("{}1{}", "[".repeat(60), "]".repeat(60))).await, @"The arguments are refused: it is nested more than 32 deep at line 1 column 33. Look at the tool's schema, and call it anew.");
     let large = format!(r#"{{"service":"{}"}}"#, "x".repeat(strict::MAX_ARGUMENTS));
-    assert_snapshot!(smuggle(&world, &large).await, @"");
+    assert_snapshot!(smuggle(&world, &large).await, @"The arguments are refused: the arguments take 65550 bytes, and at most 65536 are taken. Look at the tool's schema, and call it anew.");
     // NaN is no JSON: there is no message that could be answered, and the session goes on.
     let name = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"status","arguments":{"service":NaN}}}"#;
     let answer = raw(&world, &format!("{name}\n{}", json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list"}))).await;
@@ -67,7 +67,7 @@ async fn a_message_without_end() {
 async fn two_names_for_one_call() {
     let world = World::new().await;
     let two = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"status","name":"remove","arguments":{"service":"billing"}}}"#;
-    assert_snapshot!(raw(&world, two).await["result"]["content"][0]["text"], @"");
+    assert_snapshot!(raw(&world, two).await["result"]["content"][0]["text"], @r#""There is no tool  for you here. List the tools, and take one of those.""#);
     let two = r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"tools/call","params":{"name":"status","arguments":{"service":"billing"}}}"#;
     let answer = raw(&world, two).await;
     assert!(answer["error"].is_object() || answer == "the session ended", "{answer}");
@@ -78,10 +78,16 @@ async fn names_that_look_alike_are_shown() {
     let world = World::new().await;
     let client = world.client(agent("A-1.1")).await;
     // The first letter is Cyrillic; the second name holds a mark that turns the direction.
-    assert_snapshot!(client.refused("status", json!({"service": "\u{0432}illing"})).await, @"");
+    assert_snapshot!(client.refused("status", json!({"service": "\u{0432}illing"})).await, @"There is no service вilling. List the services, and take one of those.");
     let person = world.client(of_person("theo")).await;
     world.services.restarts.lock().unwrap().insert("b\u{0456}lling\u{202e}".to_owned(), 0);
-    assert_snapshot!(person.good("restart", json!({"service": "b\u{0456}lling\u{202e}", "dry_run": true})).await, @"");
+    assert_snapshot!(person.good("restart", json!({"service": "b\u{0456}lling\u{202e}", "dry_run": true})).await, @"
+    Nothing was done. On bіlling‮, this would happen:
+    - Restart bіlling‮.
+    Nobody would be asked.
+    Careful: service: It holds marks that turn the direction of writing; they are shown as ⟨U+…⟩. It reads: bіlling⟨U+202E⟩
+    Careful: service: “bіlling⟨U+202E⟩” mixes letters of several scripts. It reads: bіlling⟨U+202E⟩
+    ");
 }
 
 #[tokio::test]
@@ -116,15 +122,15 @@ async fn a_client_that_agrees_to_everything_approves_nothing() {
     let result = client.running.call_tool(params).await.unwrap();
     assert_eq!(crate::world::id(&result), id);
     // Nor is an argument that says so.
-    assert_snapshot!(client.refused("remove", json!({"service": "billing", "approved": true})).await, @"");
-    assert_snapshot!(client.refused("call_outcome", json!({"approval": id, "decision": "approve"})).await, @"");
-    assert_snapshot!(client.refused("call_outcome", json!({"approval": "../guard.db"})).await, @"");
+    assert_snapshot!(client.refused("remove", json!({"service": "billing", "approved": true})).await, @"The arguments are refused: Additional properties are not allowed ('approved' was unexpected). Look at the tool's schema, and call it anew.");
+    assert_snapshot!(client.refused("call_outcome", json!({"approval": id, "decision": "approve"})).await, @"The arguments are refused. Give the argument approval, as the answer of the tool said it, and no other.");
+    assert_snapshot!(client.refused("call_outcome", json!({"approval": "../guard.db"})).await, @r#""../guard.db" is not an approval id: executor/ULID. Give the argument approval, as the answer of the tool said it, and no other."#);
     assert_eq!(world.services.restarts("billing"), Some(0));
     // A vote that is not signed by a surface is none, also if it lies in the folder.
     let folder = qd_guard::ledger::inbox::folder(world.folder.path());
     std::fs::write(folder.join("a.json"), json!({"payload": "{}", "key": "00", "signature": "00"}).to_string()).unwrap();
     std::fs::write(folder.join("b.json"), "yes").unwrap();
     assert_eq!(crate::world::id(&client.outcome(&id).await), id);
-    assert_snapshot!(std::fs::read_to_string(folder.join("a.txt")).unwrap(), @"");
-    assert_snapshot!(std::fs::read_to_string(folder.join("b.txt")).unwrap(), @"");
+    assert_snapshot!(std::fs::read_to_string(folder.join("a.txt")).unwrap(), @"This vote is signed with a key that is not known here. Enrol the surface that took it.");
+    assert_snapshot!(std::fs::read_to_string(folder.join("b.txt")).unwrap(), @"This is no vote: expected value at line 1 column 1.");
 }

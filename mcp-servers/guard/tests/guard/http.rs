@@ -110,13 +110,13 @@ async fn nobody_without_a_token() {
     let (port, _stop) = serve(&world).await;
     let host = format!("127.0.0.1:{port}");
     let (status, body) = by_hand(port, &[("Host", &host)], &hello()).await;
-    assert_snapshot!(format!("{status}: {body}"), @"");
+    assert_snapshot!(format!("{status}: {body}"), @"HTTP/1.1 401 Unauthorized: Send your token as a bearer token. `quarterdeck mcp token` makes one.");
     let (status, body) = by_hand(port, &[("Host", &host), ("Authorization", "Bearer three")], &hello()).await;
-    assert_snapshot!(format!("{status}: {body}"), @"");
+    assert_snapshot!(format!("{status}: {body}"), @"HTTP/1.1 401 Unauthorized: This token is nobody's here, or not any more.");
     let (status, _) = by_hand(port, &[("Host", &host), ("Authorization", "Basic one")], &hello()).await;
-    assert_snapshot!(status, @"");
+    assert_snapshot!(status, @"HTTP/1.1 401 Unauthorized");
     let (status, _) = by_hand(port, &[("Host", &host), ("Authorization", "Bearer one")], &hello()).await;
-    assert_snapshot!(status, @"");
+    assert_snapshot!(status, @"HTTP/1.1 200 OK");
 }
 
 #[tokio::test]
@@ -125,7 +125,7 @@ async fn a_name_that_was_made_to_point_here_is_refused() {
     let (port, _stop) = serve(&world).await;
     let token = ("Authorization", "Bearer one");
     let (status, _) = by_hand(port, &[("Host", "evil.example"), token], &hello()).await;
-    assert_snapshot!(status, @"");
+    assert_snapshot!(status, @"HTTP/1.1 403 Forbidden");
     let host = format!("127.0.0.1:{port}");
     for origin in ["http://evil.example", "http://localhost:1", "null"] {
         let (status, _) = by_hand(port, &[("Host", &host), token, ("Origin", origin)], &hello()).await;

@@ -19,7 +19,12 @@ async fn it_waits_for_people_and_is_carried_out_once() {
     let client = world.client(agent("A-1.1")).await;
     let result = client.call("restart", restart()).await;
     let id = crate::world::id(&result);
-    assert_snapshot!(masked(&text(&result), &id), @"");
+    assert_snapshot!(masked(&text(&result), &id), @"
+    Not done yet: 1 operator, not the requester has to agree first, about billing. Nobody has decided yet.
+    They decide in chat, on the board, or with
+        quarterdeck approvals approve alpha/ID
+    You can't decide this yourself. Go on with something else, and ask again with call_outcome and the approval alpha/ID.
+    ");
     assert_eq!(masked(&result.structured_content.unwrap()["decide"].to_string(), &id), r#""quarterdeck approvals approve alpha/ID""#);
     // Asked again, in any way, it is the same request.
     assert_eq!(client.pending("restart", restart()).await, id);
@@ -45,7 +50,13 @@ async fn it_waits_for_people_and_is_carried_out_once() {
     let told = world.trail().await;
     let told: Vec<&String> = told.iter().filter(|row| !row.starts_with("call")).collect();
     let told: Vec<String> = told.iter().map(|row| row.replacen(&row[row.find("person:").map_or(0, |at| at + 7)..row.find(": ").unwrap()], "X", usize::from(row.contains("person:")))).collect();
-    assert_snapshot!(told.join("\n"), @"");
+    assert_snapshot!(told.join("\n"), @"
+    request agent:A-1.1: asked people: Do service.restart
+    vote person:X: voted yes
+    decision team:alpha: granted
+    execution agent:A-1.1: carries out fixtures.restart
+    outcome agent:A-1.1: fixtures.restart: done
+    ");
 }
 
 #[tokio::test]
@@ -89,9 +100,9 @@ async fn no_sticks() {
     let client = world.client(agent("A-1.1")).await;
     let id = client.pending("restart", restart()).await;
     assert_eq!(world.decide(&id, "ines", Ballot::Deny).await, "Your no is final.");
-    assert_snapshot!(text(&client.outcome(&id).await), @"");
+    assert_snapshot!(text(&client.outcome(&id).await), @"People said no. ines said no. That holds: no other tool, wording or argument changes it. Finish without it, or say what is missing.");
     // The same with other arguments is the same action on the same target.
-    assert_snapshot!(client.refused("restart", json!({"service": "billing", "takes": 1})).await, @"");
+    assert_snapshot!(client.refused("restart", json!({"service": "billing", "takes": 1})).await, @"A person said no to service.restart on billing in this run, and that holds for the run: no other tool, wording or argument changes it. Do not try again; finish without it, or stop and say what is missing.");
     drop(client);
     world.restart().await;
     let client = world.client(agent("A-1.1")).await;
@@ -107,7 +118,7 @@ async fn what_changed_meanwhile_is_not_what_was_approved() {
     let id = client.pending("restart", restart()).await;
     world.approve(&id, "ines").await;
     world.services.touch("billing");
-    assert_snapshot!(text(&client.outcome(&id).await), @"");
+    assert_snapshot!(text(&client.outcome(&id).await), @"What was approved is not what would be done: the state of the target (approved: “0 restarts”; now: “100 restarts”). Nothing was done. Call the tool again: people are asked anew.");
     assert_eq!(world.services.restarts("billing"), Some(100));
     let again = client.pending("restart", restart()).await;
     assert_ne!(again, id);
@@ -126,7 +137,7 @@ async fn what_cannot_be_brought_back_takes_two_owners() {
     assert_eq!(world.approve(&id, "ines").await, "Your vote counts: 1 of 2.", "one person counts once");
     assert_eq!(world.approve(&id, "mira").await, "Your vote counts, and it is granted.");
     assert_eq!(text(&client.outcome(&id).await), r#"{"said":"billing is gone"}"#);
-    assert_snapshot!(client.refused("remove", restart()).await, @"");
+    assert_snapshot!(client.refused("remove", restart()).await, @"There is no service billing. List the services, and take one of those.");
 }
 
 #[tokio::test]
@@ -159,7 +170,7 @@ async fn what_cannot_be_told_is_never_tried_again() {
     let stubborn = json!({"service": "billing", "takes": 60000, "stubborn": true});
     let id = client.pending("restart", stubborn).await;
     world.approve(&id, "ines").await;
-    assert_snapshot!(text(&client.outcome(&id).await), @"");
-    assert_snapshot!(text(&client.outcome(&id).await), @"");
+    assert_snapshot!(text(&client.outcome(&id).await), @"It took longer than 2 s. It can't be told whether it happened. Look at what it was done to before anything is tried again.");
+    assert_snapshot!(text(&client.outcome(&id).await), @"It can't be told whether it happened. It took longer than 2 s. It can't be told whether it happened. Look at what it was done to before anything is tried again. It is not tried again by itself. A person has to look.");
     assert_eq!(world.services.restarts("billing"), Some(0));
 }

@@ -19,10 +19,14 @@ async fn a_reader_reads_and_it_is_written_down() {
     let client = world.client(agent("A-1.1")).await;
     let result = client.call("status", json!({"service": "billing"})).await;
     assert_eq!(result.structured_content, Some(json!({"said": "billing was restarted 0 times"})));
-    assert_snapshot!(text(&result), @"");
-    assert_snapshot!(client.refused("status", json!({"service": "bling"})).await, @"");
-    assert_snapshot!(client.refused("status", json!({"service": "../billing"})).await, @"");
-    assert_snapshot!(world.trail().await.join("\n"), @"");
+    assert_snapshot!(text(&result), @r#"{"said":"billing was restarted 0 times"}"#);
+    assert_snapshot!(client.refused("status", json!({"service": "bling"})).await, @"There is no service bling. List the services, and take one of those.");
+    assert_snapshot!(client.refused("status", json!({"service": "../billing"})).await, @"A service's name is no path. Name the service.");
+    assert_snapshot!(world.trail().await.join("\n"), @"
+    call agent:A-1.1: called fixtures.status
+    call agent:A-1.1: was refused fixtures.status (effect)
+    call agent:A-1.1: was refused status (scope)
+    ");
 }
 
 #[tokio::test]
@@ -40,15 +44,15 @@ async fn what_policy_never_allows_is_not_listed() {
     assert_eq!(world.client(agent("A-1.1")).await.tools().await, ["odd", "remove", "restart", "status", "call_outcome"]);
     let viewer = world.client(of_person("olaf")).await;
     assert_eq!(viewer.tools().await, ["odd", "status"]);
-    assert_snapshot!(viewer.refused("restart", json!({"service": "billing"})).await, @"");
+    assert_snapshot!(viewer.refused("restart", json!({"service": "billing"})).await, @"The policy none-permits says no: You need the role owner, manager or operator for this. You have: viewer. No other tool and no other wording changes that. Finish without it, or say what is missing.");
     let mut narrow = agent("A-1.1");
     narrow.scope = Scope { most: Tier::Operate, tools: Some(vec!["fixtures.restart".into(), "fixtures.remove".into()]) };
     let narrow = world.client(narrow).await;
     assert_eq!(narrow.tools().await, ["restart", "call_outcome"]);
-    assert_snapshot!(narrow.refused("remove", json!({"service": "billing"})).await, @"");
-    assert_snapshot!(narrow.refused("fly", json!({})).await, @"");
+    assert_snapshot!(narrow.refused("remove", json!({"service": "billing"})).await, @"There is no tool remove for you here. List the tools, and take one of those.");
+    assert_snapshot!(narrow.refused("fly", json!({})).await, @"There is no tool fly for you here. List the tools, and take one of those.");
     let service = world.client(service()).await;
-    assert_snapshot!(service.refused("remove", json!({"service": "billing"})).await, @"");
+    assert_snapshot!(service.refused("remove", json!({"service": "billing"})).await, @"Billing is not a service account's business. Ask a person.");
 }
 
 #[tokio::test]
@@ -94,7 +98,13 @@ async fn tools_say_what_their_tier_says() {
             )
         })
         .collect();
-    assert_snapshot!(said.join("\n"), @"");
+    assert_snapshot!(said.join("\n"), @r#"
+    odd: reads Some(true), destroys Some(false), takes ["mischief"]
+    remove: reads Some(false), destroys Some(true), takes ["service", "dry_run"]
+    restart: reads Some(false), destroys Some(false), takes ["service", "takes", "stubborn", "dry_run"]
+    status: reads Some(true), destroys Some(false), takes ["service"]
+    call_outcome: reads Some(false), destroys None, takes ["approval"]
+    "#);
 }
 
 #[tokio::test]
@@ -102,12 +112,20 @@ async fn a_dry_run_says_what_would_happen() {
     let world = World::new().await;
     let client = world.client(agent("A-1.1")).await;
     let result = client.call("restart", json!({"service": "billing", "dry_run": true})).await;
-    assert_snapshot!(text(&result), @"");
+    assert_snapshot!(text(&result), @"
+    Nothing was done. On billing, this would happen:
+    - Restart billing.
+    1 operator, not the requester would have to agree first.
+    ");
     assert_eq!(result.structured_content.unwrap()["state"], "preview");
     let person = world.client(of_person("theo")).await;
-    assert_snapshot!(person.good("restart", json!({"service": "billing", "dry_run": true})).await, @"");
+    assert_snapshot!(person.good("restart", json!({"service": "billing", "dry_run": true})).await, @"
+    Nothing was done. On billing, this would happen:
+    - Restart billing.
+    Nobody would be asked.
+    ");
     assert_eq!(world.services.restarts("billing"), Some(0));
-    assert_snapshot!(client.refused("status", json!({"service": "billing", "dry_run": true})).await, @"");
+    assert_snapshot!(client.refused("status", json!({"service": "billing", "dry_run": true})).await, @"The arguments are refused: Additional properties are not allowed ('dry_run' was unexpected). Look at the tool's schema, and call it anew.");
 }
 
 #[tokio::test]
@@ -119,7 +137,10 @@ async fn what_policy_allows_is_done_at_once() {
     assert_eq!(world.services.restarts("billing"), Some(1));
     let trail = world.trail().await.join("\n");
     let actor = trail.split(' ').nth(1).unwrap().trim_end_matches(':').to_owned();
-    assert_snapshot!(trail.replace(&actor, "person:X"), @"");
+    assert_snapshot!(trail.replace(&actor, "person:X"), @"
+    call person:X: calls fixtures.restart
+    outcome person:X: called fixtures.restart
+    ");
 }
 
 #[tokio::test]
@@ -144,8 +165,8 @@ async fn a_long_result_is_cut_and_kept_whole_for_its_caller() {
 async fn secrets_stay() {
     let world = World::new().await;
     let client = world.client(agent("A-1.1")).await;
-    assert_snapshot!(client.refused("odd", json!({"mischief": "leak"})).await, @"");
-    assert_snapshot!(client.good("odd", json!({"mischief": "tell"})).await, @"");
+    assert_snapshot!(client.refused("odd", json!({"mischief": "leak"})).await, @"login with [redacted] failed, as did [secret] Check the token.");
+    assert_snapshot!(client.good("odd", json!({"mischief": "tell"})).await, @r#"{"said":"the password is [redacted]"}"#);
     client.good("odd", json!({"mischief": "work"})).await;
     assert_eq!(
         *client.seen.progress.lock().unwrap(),
@@ -159,11 +180,11 @@ async fn secrets_stay() {
 async fn what_takes_too_long_ends() {
     let world = World::new().await;
     let client = world.client(agent("A-1.1")).await;
-    assert_snapshot!(client.refused("odd", json!({"mischief": "hang"})).await, @"");
+    assert_snapshot!(client.refused("odd", json!({"mischief": "hang"})).await, @"It took longer than 0.7 s. Nothing was changed.");
     let person = world.client(of_person("theo")).await;
-    assert_snapshot!(person.refused("restart", json!({"service": "billing", "takes": 60000})).await, @"");
+    assert_snapshot!(person.refused("restart", json!({"service": "billing", "takes": 60000})).await, @"It was stopped before it began. Call it again.");
     assert_eq!(*world.services.stopped.lock().unwrap(), 1);
-    assert_snapshot!(person.refused("restart", json!({"service": "billing", "takes": 60000, "stubborn": true})).await, @"");
+    assert_snapshot!(person.refused("restart", json!({"service": "billing", "takes": 60000, "stubborn": true})).await, @"It took longer than 2 s. It can't be told whether it happened. Look at what it was done to before anything is tried again.");
 }
 
 #[tokio::test]
@@ -182,14 +203,14 @@ async fn a_call_can_be_cancelled() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(*world.services.stopped.lock().unwrap(), 1);
     assert_eq!(world.services.restarts("billing"), Some(0));
-    assert_snapshot!(world.trail().await.last().unwrap().split(": ").nth(1).unwrap(), @"");
+    assert_snapshot!(world.trail().await.last().unwrap().split(": ").nth(1).unwrap(), @"was refused fixtures.restart (effect)");
 }
 
 #[tokio::test]
 async fn a_tool_that_breaks_breaks_alone() {
     let world = World::new().await;
     let client = world.client(agent("A-1.1")).await;
-    assert_snapshot!(client.refused("odd", json!({"mischief": "break"})).await, @"");
+    assert_snapshot!(client.refused("odd", json!({"mischief": "break"})).await, @"The tool broke. Nothing was changed.");
     client.good("status", json!({"service": "billing"})).await;
 }
 
