@@ -123,7 +123,8 @@ impl Caller {
             Who::Person { person, .. } => format!("person:{}", person.id),
             Who::Service { name, .. } => format!("service:{name}"),
         };
-        let number = Sha256::digest(name).iter().take(3).fold(1_u32, |sum, byte| sum * 256 + u32::from(*byte));
+        let number =
+            Sha256::digest(name).iter().take(3).fold(1_u32, |sum, byte| sum * 256 + u32::from(*byte));
         let day = u32::try_from(now.as_second() / (24 * 60 * 60)).unwrap_or(1);
         Some(RunId::new(FeatureId::new("CALLER", number).ok()?, day))
     }

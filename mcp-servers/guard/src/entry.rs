@@ -77,7 +77,9 @@ impl Entry {
         O: schemars::JsonSchema,
     {
         let named = |problem: String| ToolError { tool: format!("{server}.{}", spec.name), problem };
-        if let Some(problem) = wrong.or_else(|| spec.hints.contradicted_by(spec.tier)).or_else(|| misnamed(&spec)) {
+        if let Some(problem) =
+            wrong.or_else(|| spec.hints.contradicted_by(spec.tier)).or_else(|| misnamed(&spec))
+        {
             return Err(named(problem.to_owned()));
         }
         let changes = spec.tier != Tier::Read;
@@ -137,7 +139,10 @@ fn misnamed(spec: &Spec) -> Option<&'static str> {
 
 fn read<T: DeserializeOwned>(input: &Value) -> Result<T, Fault> {
     T::deserialize(input).map_err(|error| {
-        Fault::failed(format!("The arguments don't fit: {error}."), "Look at the tool's schema, and call it anew.")
+        Fault::failed(
+            format!("The arguments don't fit: {error}."),
+            "Look at the tool's schema, and call it anew.",
+        )
     })
 }
 

@@ -9,8 +9,8 @@ use qd_types::Ruling;
 use tokio::sync::watch;
 
 use crate::{
-    Approvals, Approved, Caller, Change, Clock, Law, Limits, Look, ToolError, Trail, entry::Entry, limits::Gate,
-    outputs::Outputs, pipeline::OUTCOME, redact::Redact,
+    Approvals, Approved, Caller, Change, Clock, Law, Limits, Look, ToolError, Trail, entry::Entry,
+    limits::Gate, outputs::Outputs, pipeline::OUTCOME, redact::Redact,
 };
 
 /// A server: its name and its tools.

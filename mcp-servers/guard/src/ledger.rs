@@ -86,7 +86,8 @@ impl Ledger {
         clock: Clock,
     ) -> Result<Self, LedgerError> {
         let votes = inbox::folder(folder);
-        std::fs::create_dir_all(&votes).map_err(|source| LedgerError::Folder { path: votes.clone(), source })?;
+        std::fs::create_dir_all(&votes)
+            .map_err(|source| LedgerError::Folder { path: votes.clone(), source })?;
         let db = Db::open(&folder.join("guard.db"), &[qd_approvals::SCHEMA, qd_audit::SCHEMA])?;
         let chain = executor.name.clone();
         db.write(move |c| qd_audit::begin(c, &chain)).await.map_err(LedgerError::Audit)?;
@@ -104,6 +105,12 @@ impl Ledger {
     /// Returns when everything that was taken for the trail is written.
     pub async fn flush(&self) -> Result<(), StoreError> {
         self.writer.flush().await
+    }
+
+    /// Takes the votes that came and looks at the clocks. For whoever serves, every second: also while no client asks.
+    pub async fn tend(&self) -> Result<(), StoreError> {
+        self.take_votes().await?;
+        self.sweep().await
     }
 
     /// Takes a vote from whichever surface; what is returned is for whoever gave it, alone.
@@ -214,8 +221,7 @@ impl Approvals for Ledger {
     }
 
     async fn standing(&self, id: &ApprovalId) -> Result<Option<Standing>, StoreError> {
-        self.take_votes().await?;
-        self.sweep().await?;
+        self.tend().await?;
         let (executor, people, now, id) = (self.executor.clone(), self.people(), (self.clock)(), id.clone());
         let read = self.db.read(move |c| {
             let approvals = qd_approvals::Approvals::reading(c, &executor, &people, now)?;
@@ -277,7 +283,8 @@ impl Approvals for Ledger {
 #[async_trait]
 impl Trail for Ledger {
     async fn durable(&self, event: Event) -> Result<(), StoreError> {
-        let job = move |_: &qd_approvals::Approvals<'_>, rows: &trail::Rows<'_>, now| rows.append(&event, now);
+        let job =
+            move |_: &qd_approvals::Approvals<'_>, rows: &trail::Rows<'_>, now| rows.append(&event, now);
         self.with("Writing to the trail", job).await
     }
 

@@ -52,7 +52,9 @@ pub enum LimitError {
 
 /// A call that runs. Dropped when it ends.
 #[derive(Debug)]
-pub(crate) struct Slot(#[allow(dead_code, reason = "held, and given back when it is dropped")] OwnedSemaphorePermit);
+pub(crate) struct Slot(
+    #[allow(dead_code, reason = "held, and given back when it is dropped")] OwnedSemaphorePermit,
+);
 
 #[derive(Debug)]
 struct Account {
@@ -88,7 +90,8 @@ impl Gate {
         let grown = account.tokens + now.duration_since(account.seen).as_secs_f64() * per_second;
         (account.tokens, account.seen) = (grown.min(burst.into()), now);
         if account.tokens < 1.0 {
-            let wait = Duration::try_from_secs_f64((1.0 - account.tokens) / per_second).unwrap_or(Duration::MAX);
+            let wait =
+                Duration::try_from_secs_f64((1.0 - account.tokens) / per_second).unwrap_or(Duration::MAX);
             return Err(LimitError::Rate { per_minute, wait });
         }
         let slot = account.slots.clone().try_acquire_owned().map_err(|_| LimitError::AtOnce { at_once })?;

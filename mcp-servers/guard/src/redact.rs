@@ -27,7 +27,8 @@ const SHAPES: &[(&str, usize)] = &[
 ];
 
 /// Headers and the ends of names whose value is a secret, whatever its shape.
-const NAMED: &[&str] = &["bearer ", "authorization: ", "password=", "passwd=", "token=", "secret=", "api_key="];
+const NAMED: &[&str] =
+    &["bearer ", "authorization: ", "password=", "passwd=", "token=", "secret=", "api_key="];
 
 /// How a private key begins and ends.
 const KEY: (&str, &str) = ("-----BEGIN ", "-----END ");
@@ -97,7 +98,8 @@ fn secret_at(text: &str) -> Option<(usize, usize)> {
         let named = text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
         let after = text.get(name.len()..).unwrap_or_default();
         // "authorization: bearer …": the next name takes it.
-        let another = NAMED.iter().any(|next| after.get(..next.len()).is_some_and(|s| s.eq_ignore_ascii_case(next)));
+        let another =
+            NAMED.iter().any(|next| after.get(..next.len()).is_some_and(|s| s.eq_ignore_ascii_case(next)));
         if named && !another && length(after) > 0 && !after.starts_with(MARK) {
             return Some((name.len(), length(after)));
         }
@@ -106,7 +108,9 @@ fn secret_at(text: &str) -> Option<(usize, usize)> {
 }
 
 fn keys(text: String) -> String {
-    let Some(start) = text.find(KEY.0).filter(|start| text.get(*start..).is_some_and(|t| t.contains("PRIVATE KEY"))) else {
+    let Some(start) =
+        text.find(KEY.0).filter(|start| text.get(*start..).is_some_and(|t| t.contains("PRIVATE KEY")))
+    else {
         return text;
     };
     let after = text.get(start..).unwrap_or_default();
@@ -139,7 +143,10 @@ mod tests {
         insta::assert_snapshot!(check("postgres://db?password=pa55&user=x"), @"postgres://db?password=[redacted]&user=x");
         insta::assert_snapshot!(check("a -----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY----- b"), @"a [redacted] b");
         insta::assert_snapshot!(check("task-12 asks for risk-assessments of a token"), @"task-12 asks for risk-assessments of a token");
-        assert_eq!(redact().value(json!({"hunter2hunter2": ["hunter2hunter2", 1]})), json!({"[redacted]": ["[redacted]", 1]}));
+        assert_eq!(
+            redact().value(json!({"hunter2hunter2": ["hunter2hunter2", 1]})),
+            json!({"[redacted]": ["[redacted]", 1]})
+        );
     }
 
     proptest! {

@@ -1,9 +1,13 @@
 //! All words and values that a client gets for an answer.
 
+use qd_approvals::inert;
 use rmcp::model::{CallToolResult, ContentBlock, Resource};
 use serde_json::{Map, Value, json};
 
 use crate::{Answer, Outcome, Pending, Preview, Refusal, pipeline::OUTCOME};
+
+/// Longest name or step, in characters.
+const LINE: usize = 400;
 
 /// An answer as the protocol has it. What is refused is an error of the tool, never one of the protocol.
 pub(crate) fn result(answer: Answer) -> CallToolResult {
@@ -48,9 +52,14 @@ fn done(outcome: Outcome, notes: &[String], changed: bool) -> CallToolResult {
             let rest = match &whole {
                 Some(link) => {
                     value.insert("whole".to_owned(), Value::from(link.uri.as_str()));
-                    format!("The result takes {size} bytes, and this is its beginning; the whole is {}.", link.uri)
+                    format!(
+                        "The result takes {size} bytes, and this is its beginning; the whole is {}.",
+                        link.uri
+                    )
                 }
-                None => format!("The result takes {size} bytes, and this is its beginning. Ask for less at once."),
+                None => {
+                    format!("The result takes {size} bytes, and this is its beginning. Ask for less at once.")
+                }
             };
             let mut result = told(state(Value::Object(value)), vec![rest, begins], notes);
             result.content.extend(whole.map(|link| {
@@ -63,20 +72,26 @@ fn done(outcome: Outcome, notes: &[String], changed: bool) -> CallToolResult {
 }
 
 fn waiting(pending: &Pending) -> String {
+    let (target, id) = (shown(&pending.target), &pending.approval);
     format!(
-        "Not done yet: {} has to agree first, about {}. {}\nThey decide in chat, on the board, or with\n    {}\nYou can't decide \
-         this yourself. Go on with something else, and ask again with {OUTCOME} and the approval {}.",
-        pending.people, pending.target, pending.standing, pending.decide, pending.approval
+        "Not done yet: people have to agree first about {target} ({}). {}\nThey decide in chat, on the board, or with\n    {}\n\
+         You can't decide this yourself. Go on with something else, and ask again with {OUTCOME} and the approval {id}.",
+        pending.people, pending.standing, pending.decide
     )
 }
 
 fn would(preview: &Preview) -> String {
     let people = match &preview.people {
-        Some(people) => format!("{people} would have to agree first."),
+        Some(people) => format!("People would have to agree first ({people})."),
         None => "Nobody would be asked.".to_owned(),
     };
-    let steps: Vec<String> = preview.steps.iter().map(|step| format!("\n- {step}")).collect();
-    format!("Nothing was done. On {}, this would happen:{}\n{people}", preview.target, steps.concat())
+    let steps: Vec<String> = preview.steps.iter().map(|step| format!("\n- {}", shown(step))).collect();
+    format!("Nothing was done. On {}, this would happen:{}\n{people}", shown(&preview.target), steps.concat())
+}
+
+/// A name or a step on one line: what can't be seen is written out.
+fn shown(text: &str) -> String {
+    inert::plain(text, LINE)
 }
 
 fn refused(refusal: &Refusal) -> String {
@@ -103,7 +118,7 @@ mod tests {
             notes: vec![],
         };
         insta::assert_snapshot!(waiting(&pending), @"
-        Not done yet: 1 operator, not the requester has to agree first, about billing-db. Nobody has decided yet.
+        Not done yet: people have to agree first about billing-db (1 operator, not the requester). Nobody has decided yet.
         They decide in chat, on the board, or with
             quarterdeck approvals approve alpha/01ARZ3NDEKTSV4RRFFQ69G5FAV
         You can't decide this yourself. Go on with something else, and ask again with call_outcome and the approval alpha/01ARZ3NDEKTSV4RRFFQ69G5FAV.
@@ -118,10 +133,14 @@ mod tests {
         Nothing was done. On billing-db, this would happen:
         - Stop it.
         - Start it.
-        1 operator, not the requester would have to agree first.
+        People would have to agree first (1 operator, not the requester).
         ");
-        let refusal =
-            Refusal { stage: Stage::Policy, problem: "No.".into(), way_out: "Finish without it.".into() };
+        let refusal = Refusal {
+            stage: Stage::Policy,
+            problem: "No.".into(),
+            way_out: "Finish without it.".into(),
+            unsure: false,
+        };
         insta::assert_snapshot!(text(refusal.into()), @r#"
         {
           "resultType": "complete",

@@ -135,7 +135,9 @@ fn close(schema: &mut Value) -> Result<(), String> {
     let Value::Object(node) = schema else { return Ok(()) };
     let combined = ["allOf", "anyOf", "oneOf", "$ref"].iter().find(|word| node.contains_key(**word));
     if let (Some(word), true) = (combined, node.contains_key("properties")) {
-        return Err(format!("its arguments combine fields with {word}: name them in one struct, without flatten"));
+        return Err(format!(
+            "its arguments combine fields with {word}: name them in one struct, without flatten"
+        ));
     }
     let is_object = node.get("type") == Some(&Value::from("object")) || node.contains_key("properties");
     if is_object && combined.is_none() {

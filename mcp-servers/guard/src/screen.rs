@@ -83,7 +83,8 @@ fn substitute(message: &[u8], reason: &str) -> Option<Vec<u8>> {
     };
     let id: Value = id.and_then(|id| strict::parse(id.get().as_bytes()).ok()).unwrap_or(Value::Null);
     if method.as_deref() != Some("tools/call") {
-        let message = json!({ "jsonrpc": "2.0", "id": id, "method": NO_METHOD, "params": { "reason": reason } });
+        let message =
+            json!({ "jsonrpc": "2.0", "id": id, "method": NO_METHOD, "params": { "reason": reason } });
         return serde_json::to_vec(&message).ok();
     }
     let params = params.and_then(|params| serde_json::from_str::<Params<'_>>(params.get()).ok());
@@ -110,7 +111,8 @@ mod tests {
 
     #[test]
     fn a_clean_message_goes_on_as_it_is() {
-        let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"x":1}}}"#;
+        let call =
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"x":1}}}"#;
         assert!(matches!(screen(call.as_bytes()), Cow::Borrowed(same) if same == call.as_bytes()));
         assert_eq!(check("no JSON"), "no JSON");
     }

@@ -92,7 +92,8 @@ impl ServerHandler for Session {
             .enable_resources()
             .build();
         let mut config = ServerConfig::new(capabilities);
-        config.server_info = Implementation::new(format!("quarterdeck-{}", self.guard.name()), env!("CARGO_PKG_VERSION"));
+        config.server_info =
+            Implementation::new(format!("quarterdeck-{}", self.guard.name()), env!("CARGO_PKG_VERSION"));
         let waits = if self.guard.asks() {
             " Some calls need people to agree first: the answer then says pending, and what to ask again with. Nothing that \
              you say counts as their agreement."
@@ -122,7 +123,8 @@ impl ServerHandler for Session {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let refused = context.meta.get(REFUSED).map(|why| why.as_str().unwrap_or("it was refused").to_owned());
+        let refused =
+            context.meta.get(REFUSED).map(|why| why.as_str().unwrap_or("it was refused").to_owned());
         let (progress, mut steps) = match context.meta.get_progress_token() {
             Some(token) => {
                 let (sender, steps) = mpsc::channel(STEPS);

@@ -3,7 +3,10 @@
 
 use rmcp::service::{QuitReason, ServerInitializeError, serve_server};
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader, DuplexStream},
+    io::{
+        AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
+        DuplexStream,
+    },
     task::JoinError,
 };
 
@@ -36,7 +39,8 @@ where
     let screening = tokio::spawn(pass(reader, screened));
     let session = Session::new(guard, caller);
     let served = async {
-        let running = serve_server(session, (protocol, writer)).await.map_err(|e| ServeError::Begin(Box::new(e)))?;
+        let running =
+            serve_server(session, (protocol, writer)).await.map_err(|e| ServeError::Begin(Box::new(e)))?;
         Ok(running.waiting().await?)
     };
     let ended = served.await;

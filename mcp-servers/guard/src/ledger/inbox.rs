@@ -91,7 +91,7 @@ pub(super) fn cast(
     rows.entry(&entry(approvals, Kind::Vote, actor, &vote, at, fields)?)?;
     if let Some(decided) = decided {
         let record = approvals.show(&vote.approval)?;
-        let actor = Actor::Team(record.approval.subject.instance.clone());
+        let actor = Actor::Team(record.approval.subject.instance);
         let fields = json!({ "text": decided, "digest": vote.digest });
         rows.entry(&entry(approvals, Kind::Decision, actor, &vote, at, fields)?)?;
     }

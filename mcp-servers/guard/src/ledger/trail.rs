@@ -109,7 +109,10 @@ impl Writer {
 }
 
 fn broken() -> StoreError {
-    store("Writing to the trail", "an earlier row could not be written; look at the server's log, and restart it")
+    store(
+        "Writing to the trail",
+        "an earlier row could not be written; look at the server's log, and restart it",
+    )
 }
 
 async fn run(db: Db, mut queue: mpsc::Receiver<Job>, broken: Arc<AtomicBool>) {

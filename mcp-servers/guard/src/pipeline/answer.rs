@@ -3,10 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{
-    Call, Fault, Guard, Link, StoreError,
-    outputs::cut,
-};
+use crate::{Call, Fault, Guard, Link, StoreError, outputs::cut};
 
 /// Where a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,15 +48,17 @@ pub struct Refusal {
     pub problem: String,
     /// What the caller can do, as a sentence; empty if the problem says it.
     pub way_out: String,
+    /// It can't be told whether it happened.
+    pub unsure: bool,
 }
 
 impl Refusal {
     pub(super) fn new(stage: Stage, problem: impl Into<String>, way_out: impl Into<String>) -> Self {
-        Self { stage, problem: problem.into(), way_out: way_out.into() }
+        Self { stage, problem: problem.into(), way_out: way_out.into(), unsure: false }
     }
 
     pub(super) fn fault(fault: &Fault) -> Self {
-        Self::new(Stage::Effect, &fault.problem, &fault.way_out)
+        Self::new(Stage::Effect, &fault.problem, &fault.way_out).unsure(fault.unsure)
     }
 
     pub(super) fn store(error: &StoreError) -> Self {
@@ -67,7 +66,13 @@ impl Refusal {
     }
 
     pub(super) fn broken() -> Self {
-        Self::new(Stage::Effect, "The tool broke.", "Look at what it was done to, and tell whoever runs this server.")
+        let way_out = "Look at what it was done to, and tell whoever runs this server.";
+        Self::new(Stage::Effect, "The tool broke.", way_out).unsure(true)
+    }
+
+    pub(super) fn unsure(mut self, unsure: bool) -> Self {
+        self.unsure = unsure;
+        self
     }
 
     pub(super) fn at(mut self, stage: Stage) -> Self {
@@ -167,6 +172,7 @@ impl Answer {
             Self::Done { .. } => "done",
             Self::Pending(_) => "pending",
             Self::Preview(_) => "preview",
+            Self::Refused(refusal) if refusal.unsure => "unknown",
             Self::Refused(_) => "refused",
         }
     }
@@ -196,7 +202,7 @@ impl Guard {
             Answer::Refused(refusal) => Refusal {
                 problem: cut(&text(refusal.problem), self.0.settings.max_output).to_owned(),
                 way_out: text(refusal.way_out),
-                stage: refusal.stage,
+                ..refusal
             }
             .into(),
         }

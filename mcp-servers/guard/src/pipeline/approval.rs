@@ -6,22 +6,18 @@ use std::sync::Arc;
 use qd_approvals::{Authorised, EffectState, Outcome, Probe};
 use qd_audit::Kind;
 use qd_types::{
-    Action, ApprovalId, ApprovalState, Ask, Binding, Call as Does, PolicyHash, Requirement, RunId, SpentGrant,
-    Subject,
+    Action, ApprovalId, ApprovalState, Ask, Binding, Call as Does, PolicyHash, Requirement, RunId,
+    SpentGrant, Subject,
 };
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::{
-    Answer, Incoming, OUTCOME, Pending, Refusal, Stage, answer,
-    audit::Account,
-    parse::Parsed,
+    Answer, Incoming, OUTCOME, Pending, Refusal, Stage, answer, audit::Account, parse::Parsed,
     policy::Verdict,
 };
 use crate::{
-    Asked, Asking, Call, Event, Fault, Guard, Permit, Plan, Standing,
-    entry::Entry,
-    ledger::payload,
+    Asked, Asking, Call, Event, Fault, Guard, Permit, Plan, Standing, entry::Entry, ledger::payload,
     limits::Slot,
 };
 
@@ -154,8 +150,8 @@ impl Guard {
             .into(),
             (ApprovalState::Unknown, effect) => {
                 let told = effect.as_ref().and_then(|(_, text)| text.clone()).unwrap_or(because);
-                let way_out = "It is not tried again by itself. A person has to look.";
-                Refusal::new(Stage::Effect, format!("It can't be told whether it happened. {told}"), way_out).into()
+                let way_out = "It is not tried again by itself.";
+                Refusal::new(Stage::Effect, told, way_out).unsure(true).into()
             }
             (ApprovalState::Failed, effect) => {
                 let told = effect.as_ref().and_then(|(_, text)| text.clone()).unwrap_or(because);
@@ -196,7 +192,11 @@ impl Guard {
 
     /// What would be done now, built from nothing but what was asked for: the tool, its arguments, the state as it is, the
     /// policies of this moment.
-    async fn rebuilt(&self, call: &Call, standing: &Standing) -> Result<(Arc<Entry>, Value, Subject), Refusal> {
+    async fn rebuilt(
+        &self,
+        call: &Call,
+        standing: &Standing,
+    ) -> Result<(Arc<Entry>, Value, Subject), Refusal> {
         let gone = |problem: &str| {
             Refusal::new(Stage::Approval, problem, "Nothing was done. List the tools, and ask anew.")
         };
@@ -289,7 +289,11 @@ impl Guard {
 /// The id of a call of [`OUTCOME`].
 fn asked_for(arguments: &Map<String, Value>, refused: Option<&str>) -> Result<ApprovalId, Refusal> {
     let unfit = |problem: String| {
-        Refusal::new(Stage::Parse, problem, "Give the argument approval, as the answer of the tool said it, and no other.")
+        Refusal::new(
+            Stage::Parse,
+            problem,
+            "Give the argument approval, as the answer of the tool said it, and no other.",
+        )
     };
     if let Some(reason) = refused {
         return Err(unfit(format!("The arguments are refused: {reason}.")));

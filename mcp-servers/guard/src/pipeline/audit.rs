@@ -21,7 +21,13 @@ pub(super) struct Account {
 impl Account {
     pub(super) fn of(call: &Call, incoming: &Incoming) -> Self {
         let tool = named(None, &incoming.name);
-        Self { caller: call.caller.clone(), call: call.id.clone(), tool, begun: Instant::now(), fields: Map::new() }
+        Self {
+            caller: call.caller.clone(),
+            call: call.id.clone(),
+            tool,
+            begun: Instant::now(),
+            fields: Map::new(),
+        }
     }
 
     pub(super) fn about(&mut self, parsed: &Parsed) {
@@ -64,12 +70,17 @@ impl Account {
     fn after(&self, answer: &Answer) -> Event {
         let mut event = match answer {
             // What people decided on has its own row of the outcome.
-            Answer::Done { changed: true, .. } if self.fields.get("ruling") == Some(&Value::from("allow")) => {
+            Answer::Done { changed: true, .. }
+                if self.fields.get("ruling") == Some(&Value::from("allow")) =>
+            {
                 self.event(Kind::Outcome, format!("called {}", self.tool))
             }
             Answer::Done { .. } => self.event(Kind::Call, format!("called {}", self.tool)),
             Answer::Pending(_) => self.event(Kind::Call, format!("waits to call {}", self.tool)),
             Answer::Preview(_) => self.event(Kind::Call, format!("looked what {} would do", self.tool)),
+            Answer::Refused(refusal) if refusal.unsure => {
+                self.event(Kind::Outcome, format!("can't tell whether {} happened", self.tool))
+            }
             Answer::Refused(refusal) => {
                 self.event(Kind::Call, format!("was refused {} ({})", self.tool, refusal.stage.as_str()))
             }

@@ -22,6 +22,9 @@ pub(super) struct Parsed {
 
 impl Guard {
     pub(super) fn parse(&self, caller: &Caller, incoming: Incoming) -> Result<Parsed, Refusal> {
+        if let Some(reason) = incoming.refused {
+            return Err(unfit(&reason));
+        }
         let Some(entry) = self.find(caller, &incoming.name) else {
             let name = inert::plain(&incoming.name, 64);
             return Err(Refusal::new(
@@ -30,9 +33,6 @@ impl Guard {
                 "List the tools, and take one of those.",
             ));
         };
-        if let Some(reason) = incoming.refused {
-            return Err(unfit(&reason));
-        }
         self.fitting(caller, entry, incoming.arguments)
     }
 

@@ -1,7 +1,7 @@
 //! The attack table: what a client tries, and what it gets.
 
 use insta::assert_snapshot;
-use qd_guard::{strict, stdio};
+use qd_guard::{stdio, strict};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
@@ -52,7 +52,8 @@ async fn smuggled_arguments() {
     assert_snapshot!(smuggle(&world, &large).await, @"The arguments are refused: the arguments take 65550 bytes, and at most 65536 are taken. Look at the tool's schema, and call it anew.");
     // NaN is no JSON: there is no message that could be answered, and the session goes on.
     let name = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"status","arguments":{"service":NaN}}}"#;
-    let answer = raw(&world, &format!("{name}\n{}", json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list"}))).await;
+    let answer =
+        raw(&world, &format!("{name}\n{}", json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list"}))).await;
     assert!(answer["error"].is_object() || answer["id"] == 2, "{answer}");
 }
 
@@ -67,7 +68,7 @@ async fn a_message_without_end() {
 async fn two_names_for_one_call() {
     let world = World::new().await;
     let two = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"status","name":"remove","arguments":{"service":"billing"}}}"#;
-    assert_snapshot!(raw(&world, two).await["result"]["content"][0]["text"], @r#""There is no tool  for you here. List the tools, and take one of those.""#);
+    assert_snapshot!(raw(&world, two).await["result"]["content"][0]["text"], @r#""The arguments are refused: the field \"name\" stands twice at line 1 column 78. Look at the tool's schema, and call it anew.""#);
     let two = r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"tools/call","params":{"name":"status","arguments":{"service":"billing"}}}"#;
     let answer = raw(&world, two).await;
     assert!(answer["error"].is_object() || answer == "the session ended", "{answer}");
@@ -82,8 +83,8 @@ async fn names_that_look_alike_are_shown() {
     let person = world.client(of_person("theo")).await;
     world.services.restarts.lock().unwrap().insert("b\u{0456}lling\u{202e}".to_owned(), 0);
     assert_snapshot!(person.good("restart", json!({"service": "b\u{0456}lling\u{202e}", "dry_run": true})).await, @"
-    Nothing was done. On bіlling‮, this would happen:
-    - Restart bіlling‮.
+    Nothing was done. On bіlling⟨U+202E⟩, this would happen:
+    - Restart bіlling⟨U+202E⟩.
     Nobody would be asked.
     Careful: service: It holds marks that turn the direction of writing; they are shown as ⟨U+…⟩. It reads: bіlling⟨U+202E⟩
     Careful: service: “bіlling⟨U+202E⟩” mixes letters of several scripts. It reads: bіlling⟨U+202E⟩
@@ -100,7 +101,12 @@ async fn another_runs_request_is_not_there() {
     for other in [agent("A-1.2"), agent("A-2.1"), of_person("ines"), of_person("theo"), service()] {
         let other = world.client(other).await;
         let told = text(&other.outcome(&id).await);
-        assert_eq!(told, format!("You asked for no approval {id} here. Call the tool itself; the answer says what to ask again with."));
+        assert_eq!(
+            told,
+            format!(
+                "You asked for no approval {id} here. Call the tool itself; the answer says what to ask again with."
+            )
+        );
     }
     assert_eq!(world.services.restarts("billing"), Some(0));
     let own = world.client(agent("A-1.1")).await;
@@ -118,7 +124,8 @@ async fn a_client_that_agrees_to_everything_approves_nothing() {
     let mut params = rmcp::model::CallToolRequestParams::new("call_outcome")
         .with_arguments(json!({"approval": id}).as_object().cloned().unwrap());
     params.request_state = Some("approved".to_owned());
-    params.input_responses = serde_json::from_value(json!({"approve": {"action": "accept", "content": {"approve": true}}})).ok();
+    params.input_responses =
+        serde_json::from_value(json!({"approve": {"action": "accept", "content": {"approve": true}}})).ok();
     let result = client.running.call_tool(params).await.unwrap();
     assert_eq!(crate::world::id(&result), id);
     // Nor is an argument that says so.
@@ -128,7 +135,11 @@ async fn a_client_that_agrees_to_everything_approves_nothing() {
     assert_eq!(world.services.restarts("billing"), Some(0));
     // A vote that is not signed by a surface is none, also if it lies in the folder.
     let folder = qd_guard::ledger::inbox::folder(world.folder.path());
-    std::fs::write(folder.join("a.json"), json!({"payload": "{}", "key": "00", "signature": "00"}).to_string()).unwrap();
+    std::fs::write(
+        folder.join("a.json"),
+        json!({"payload": "{}", "key": "00", "signature": "00"}).to_string(),
+    )
+    .unwrap();
     std::fs::write(folder.join("b.json"), "yes").unwrap();
     assert_eq!(crate::world::id(&client.outcome(&id).await), id);
     assert_snapshot!(std::fs::read_to_string(folder.join("a.txt")).unwrap(), @"This vote is signed with a key that is not known here. Enrol the surface that took it.");

@@ -204,7 +204,9 @@ impl Change for Restart {
     async fn probe(&self, _: &str, input: &Restarts) -> Probe {
         match self.0.restarts(&input.service) {
             Some(0) => Probe::DidNot,
-            Some(count) => Probe::Happened(format!("{{\"said\":\"restarted {count} times, as a look says\"}}")),
+            Some(count) => {
+                Probe::Happened(format!("{{\"said\":\"restarted {count} times, as a look says\"}}"))
+            }
             None => Probe::CantTell("The service is gone.".to_owned()),
         }
     }
@@ -218,7 +220,8 @@ impl Approved for Remove {
     type Output = Said;
 
     fn spec(&self) -> Spec {
-        Spec::new("remove", Tier::Destroy, "service.remove").described("Remove", "Removes a service for good.")
+        Spec::new("remove", Tier::Destroy, "service.remove")
+            .described("Remove", "Removes a service for good.")
     }
 
     fn within(&self, caller: &Caller, input: &Named) -> Result<(), Fault> {

@@ -11,9 +11,7 @@ use qd_guard::{
 use rmcp::{
     ServiceExt as _,
     service::{ClientLifecycleMode, ClientServiceExt as _},
-    transport::{
-        StreamableHttpClientTransport, streamable_http_client::StreamableHttpClientTransportConfig,
-    },
+    transport::{StreamableHttpClientTransport, streamable_http_client::StreamableHttpClientTransportConfig},
 };
 use serde_json::json;
 use tokio::{
@@ -36,11 +34,8 @@ impl Tokens for Fixed {
 async fn serve(world: &World) -> (u16, CancellationToken) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let tokens = Fixed(HashMap::from([
-        ("one", agent("A-1.1")),
-        ("two", agent("A-2.1")),
-        ("theo", of_person("theo")),
-    ]));
+    let tokens =
+        Fixed(HashMap::from([("one", agent("A-1.1")), ("two", agent("A-2.1")), ("theo", of_person("theo"))]));
     let stop = CancellationToken::new();
     let guard = world.up().guard.clone();
     tokio::spawn(http::serve(listener, guard, Arc::new(tokens), http::Settings::default(), stop.clone()));
@@ -55,7 +50,10 @@ async fn client(port: u16, token: &str, newest: bool) -> Client {
     let handler = Handler(seen.clone());
     let running = if newest {
         let preferred_versions = vec![rmcp::model::ProtocolVersion::V_2026_07_28];
-        handler.serve_with_lifecycle(transport, ClientLifecycleMode::Discover { preferred_versions }).await.unwrap()
+        handler
+            .serve_with_lifecycle(transport, ClientLifecycleMode::Discover { preferred_versions })
+            .await
+            .unwrap()
     } else {
         handler.serve(transport).await.unwrap()
     };
@@ -90,7 +88,10 @@ async fn the_same_over_http_in_both_lives_of_the_protocol() {
     let (port, stop) = serve(&world).await;
     for newest in [false, true] {
         let client = client(port, "one", newest).await;
-        assert_eq!(client.good("status", json!({"service": "search"})).await, r#"{"said":"search was restarted 0 times"}"#);
+        assert_eq!(
+            client.good("status", json!({"service": "search"})).await,
+            r#"{"said":"search was restarted 0 times"}"#
+        );
         assert_eq!(client.tools().await, ["odd", "remove", "restart", "status", "call_outcome"]);
         client.good("odd", json!({"mischief": "work"})).await;
         assert_eq!(client.seen.progress.lock().unwrap().len(), 3);

@@ -20,12 +20,15 @@ async fn it_waits_for_people_and_is_carried_out_once() {
     let result = client.call("restart", restart()).await;
     let id = crate::world::id(&result);
     assert_snapshot!(masked(&text(&result), &id), @"
-    Not done yet: 1 operator, not the requester has to agree first, about billing. Nobody has decided yet.
+    Not done yet: people have to agree first about billing (1 operator, not the requester). Nobody has decided yet.
     They decide in chat, on the board, or with
         quarterdeck approvals approve alpha/ID
     You can't decide this yourself. Go on with something else, and ask again with call_outcome and the approval alpha/ID.
     ");
-    assert_eq!(masked(&result.structured_content.unwrap()["decide"].to_string(), &id), r#""quarterdeck approvals approve alpha/ID""#);
+    assert_eq!(
+        masked(&result.structured_content.unwrap()["decide"].to_string(), &id),
+        r#""quarterdeck approvals approve alpha/ID""#
+    );
     // Asked again, in any way, it is the same request.
     assert_eq!(client.pending("restart", restart()).await, id);
     assert_eq!(crate::world::id(&client.outcome(&id).await), id);
@@ -49,7 +52,16 @@ async fn it_waits_for_people_and_is_carried_out_once() {
     assert_eq!(*world.services.grants.lock().unwrap(), [id.to_string()]);
     let told = world.trail().await;
     let told: Vec<&String> = told.iter().filter(|row| !row.starts_with("call")).collect();
-    let told: Vec<String> = told.iter().map(|row| row.replacen(&row[row.find("person:").map_or(0, |at| at + 7)..row.find(": ").unwrap()], "X", usize::from(row.contains("person:")))).collect();
+    let told: Vec<String> = told
+        .iter()
+        .map(|row| {
+            row.replacen(
+                &row[row.find("person:").map_or(0, |at| at + 7)..row.find(": ").unwrap()],
+                "X",
+                usize::from(row.contains("person:")),
+            )
+        })
+        .collect();
     assert_snapshot!(told.join("\n"), @"
     request agent:A-1.1: asked people: Do service.restart
     vote person:X: voted yes
@@ -67,7 +79,8 @@ async fn many_who_ask_at_once_carry_it_out_once() {
     let id = client.pending("restart", slow).await;
     world.approve(&id, "ines").await;
     let others = [world.client(agent("A-1.1")).await, world.client(agent("A-1.1")).await];
-    let (one, other, third) = tokio::join!(client.outcome(&id), others[0].outcome(&id), others[1].outcome(&id));
+    let (one, other, third) =
+        tokio::join!(client.outcome(&id), others[0].outcome(&id), others[1].outcome(&id));
     let said: Vec<String> = [one, other, third].iter().map(|result| masked(&text(result), &id)).collect();
     assert_eq!(said.iter().filter(|text| text.contains("restarted by people")).count(), 1, "{said:?}");
     assert_eq!(world.services.restarts("billing"), Some(1));
@@ -87,7 +100,12 @@ async fn a_call_is_held_while_its_client_is_there() {
             tokio::time::sleep(Duration::from_millis(20)).await;
             open = client.seen.progress.lock().unwrap().clone();
         }
-        let id = open[0].1.trim_start_matches("Waiting for people to decide on ").trim_end_matches('.').parse().unwrap();
+        let id = open[0]
+            .1
+            .trim_start_matches("Waiting for people to decide on ")
+            .trim_end_matches('.')
+            .parse()
+            .unwrap();
         assert_eq!(world.approve(&id, "ines").await, "Your vote counts, and it is granted.");
     };
     let (result, ()) = tokio::join!(asking, deciding);
@@ -171,6 +189,6 @@ async fn what_cannot_be_told_is_never_tried_again() {
     let id = client.pending("restart", stubborn).await;
     world.approve(&id, "ines").await;
     assert_snapshot!(text(&client.outcome(&id).await), @"It took longer than 2 s. It can't be told whether it happened. Look at what it was done to before anything is tried again.");
-    assert_snapshot!(text(&client.outcome(&id).await), @"It can't be told whether it happened. It took longer than 2 s. It can't be told whether it happened. Look at what it was done to before anything is tried again. It is not tried again by itself. A person has to look.");
+    assert_snapshot!(text(&client.outcome(&id).await), @"It took longer than 2 s. It can't be told whether it happened. Look at what it was done to before anything is tried again. It is not tried again by itself.");
     assert_eq!(world.services.restarts("billing"), Some(0));
 }

@@ -33,7 +33,10 @@ async fn a_reader_reads_and_it_is_written_down() {
 async fn the_newest_protocol_works_as_well() {
     let world = World::new().await;
     let client = world.newest(agent("A-1.1")).await;
-    assert_eq!(client.good("status", json!({"service": "billing"})).await, r#"{"said":"billing was restarted 0 times"}"#);
+    assert_eq!(
+        client.good("status", json!({"service": "billing"})).await,
+        r#"{"said":"billing was restarted 0 times"}"#
+    );
     assert_eq!(client.tools().await, ["odd", "remove", "restart", "status", "call_outcome"]);
     client.pending("restart", json!({"service": "billing"})).await;
 }
@@ -41,12 +44,16 @@ async fn the_newest_protocol_works_as_well() {
 #[tokio::test]
 async fn what_policy_never_allows_is_not_listed() {
     let world = World::new().await;
-    assert_eq!(world.client(agent("A-1.1")).await.tools().await, ["odd", "remove", "restart", "status", "call_outcome"]);
+    assert_eq!(
+        world.client(agent("A-1.1")).await.tools().await,
+        ["odd", "remove", "restart", "status", "call_outcome"]
+    );
     let viewer = world.client(of_person("olaf")).await;
     assert_eq!(viewer.tools().await, ["odd", "status"]);
     assert_snapshot!(viewer.refused("restart", json!({"service": "billing"})).await, @"The policy none-permits says no: You need the role owner, manager or operator for this. You have: viewer. No other tool and no other wording changes that. Finish without it, or say what is missing.");
     let mut narrow = agent("A-1.1");
-    narrow.scope = Scope { most: Tier::Operate, tools: Some(vec!["fixtures.restart".into(), "fixtures.remove".into()]) };
+    narrow.scope =
+        Scope { most: Tier::Operate, tools: Some(vec!["fixtures.restart".into(), "fixtures.remove".into()]) };
     let narrow = world.client(narrow).await;
     assert_eq!(narrow.tools().await, ["restart", "call_outcome"]);
     assert_snapshot!(narrow.refused("remove", json!({"service": "billing"})).await, @"There is no tool remove for you here. List the tools, and take one of those.");
@@ -61,7 +68,14 @@ async fn a_change_of_policy_is_told() {
     let client = world.client(of_person("olaf")).await;
     let newest = world.newest(of_person("olaf")).await;
     let mut facts = facts();
-    facts.people.iter_mut().find(|known| known.person.id.as_str() == "olaf").unwrap().person.roles.push(qd_types::Role::Operator);
+    facts
+        .people
+        .iter_mut()
+        .find(|known| known.person.id.as_str() == "olaf")
+        .unwrap()
+        .person
+        .roles
+        .push(qd_types::Role::Operator);
     assert_eq!(client.tools().await, ["odd", "status"]);
     world.up().engine.set_facts(&facts).unwrap();
     world.up().law.changed();
@@ -115,7 +129,7 @@ async fn a_dry_run_says_what_would_happen() {
     assert_snapshot!(text(&result), @"
     Nothing was done. On billing, this would happen:
     - Restart billing.
-    1 operator, not the requester would have to agree first.
+    People would have to agree first (1 operator, not the requester).
     ");
     assert_eq!(result.structured_content.unwrap()["state"], "preview");
     let person = world.client(of_person("theo")).await;
@@ -133,7 +147,10 @@ async fn what_policy_allows_is_done_at_once() {
     let world = World::new().await;
     let person = world.client(of_person("theo")).await;
     let result = person.call("restart", json!({"service": "billing"})).await;
-    assert_eq!(result.structured_content, Some(json!({"state": "done", "result": {"said": "billing is restarted by policy"}})));
+    assert_eq!(
+        result.structured_content,
+        Some(json!({"state": "done", "result": {"said": "billing is restarted by policy"}}))
+    );
     assert_eq!(world.services.restarts("billing"), Some(1));
     let trail = world.trail().await.join("\n");
     let actor = trail.split(' ').nth(1).unwrap().trim_end_matches(':').to_owned();
@@ -165,12 +182,16 @@ async fn a_long_result_is_cut_and_kept_whole_for_its_caller() {
 async fn secrets_stay() {
     let world = World::new().await;
     let client = world.client(agent("A-1.1")).await;
-    assert_snapshot!(client.refused("odd", json!({"mischief": "leak"})).await, @"login with [redacted] failed, as did [secret] Check the token.");
+    assert_snapshot!(client.refused("odd", json!({"mischief": "leak"})).await, @"login with [redacted] failed, as did [redacted] Check the token.");
     assert_snapshot!(client.good("odd", json!({"mischief": "tell"})).await, @r#"{"said":"the password is [redacted]"}"#);
     client.good("odd", json!({"mischief": "work"})).await;
     assert_eq!(
         *client.seen.progress.lock().unwrap(),
-        [(1.0, "step 1 with [redacted]".to_owned()), (2.0, "step 2 with [redacted]".into()), (3.0, "step 3 with [redacted]".into())]
+        [
+            (1.0, "step 1 with [redacted]".to_owned()),
+            (2.0, "step 2 with [redacted]".into()),
+            (3.0, "step 3 with [redacted]".into())
+        ]
     );
     let bytes = std::fs::read(world.folder.path().join("guard.db-wal")).unwrap_or_default();
     assert!(!bytes.windows(SECRET.len()).any(|window| window == SECRET.as_bytes()));

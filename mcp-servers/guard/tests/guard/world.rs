@@ -9,19 +9,19 @@ use std::{
 
 use jiff::Timestamp;
 use qd_agents::Redactor;
-use qd_approvals::{
-    Directory, Executor, KeyOwner, Known, Proof, SignedVote, Statement, SurfaceKey, confirm,
-};
+use qd_approvals::{Directory, Executor, KeyOwner, Known, Proof, SignedVote, Statement, SurfaceKey, confirm};
 use qd_engine::{Engine, Facts, KnownPerson, Source};
 use qd_guard::{Caller, EngineLaw, Guard, Ledger, Limits, Settings, Who, ledger::inbox};
 use qd_types::{ApprovalId, Ballot, Identity, Person, PersonId, Role, RunId, Vote};
 use rmcp::{
     ClientHandler, RoleClient, ServiceExt as _,
     model::{
-        CallToolRequestParams, CallToolResult, ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult,
-        ElicitationAction, Implementation, ProgressNotificationParam,
+        CallToolRequestParams, CallToolResult, ClientCapabilities, ClientConfig, ElicitRequestParams,
+        ElicitResult, ElicitationAction, Implementation, ProgressNotificationParam,
     },
-    service::{ClientLifecycleMode, ClientServiceExt as _, NotificationContext, RequestContext, RunningService},
+    service::{
+        ClientLifecycleMode, ClientServiceExt as _, NotificationContext, RequestContext, RunningService,
+    },
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -71,9 +71,17 @@ pub(crate) fn facts() -> Facts {
         identities: vec![],
     };
     Facts {
-        people: vec![known("ines", &ALL), known("mira", &ALL), known("theo", &ALL), known("olaf", &[Role::Viewer])],
+        people: vec![
+            known("ines", &ALL),
+            known("mira", &ALL),
+            known("theo", &ALL),
+            known("olaf", &[Role::Viewer]),
+        ],
         teams: vec!["alpha".parse().unwrap()],
-        agents: vec![("alpha".parse().unwrap(), "coder".to_owned()), ("alpha".parse().unwrap(), "ci".to_owned())],
+        agents: vec![
+            ("alpha".parse().unwrap(), "coder".to_owned()),
+            ("alpha".parse().unwrap(), "ci".to_owned()),
+        ],
         tools: server(&Services::new()).known_tools(),
         ..Facts::default()
     }
@@ -207,9 +215,8 @@ impl World {
     /// What a person runs in another terminal; what it says.
     pub(crate) async fn decide(&self, id: &ApprovalId, who: &str, ballot: Ballot) -> String {
         let answer = inbox::put(self.folder.path(), &self.vote(id, who, ballot)).unwrap();
-        // A server looks when it is asked how something stands.
         for _ in 0..100 {
-            let _ = qd_guard::Approvals::standing(&*self.up().ledger, id).await.unwrap();
+            self.up().ledger.tend().await.unwrap();
             if let Ok(text) = std::fs::read_to_string(&answer) {
                 return text;
             }
