@@ -54,8 +54,9 @@ type Service = StreamableHttpService<Session, LocalSessionManager>;
 /// Whose token it is.
 #[async_trait]
 pub trait Tokens: Send + Sync {
-    /// The caller, as the token stands now. `None` if nobody's, or not any more.
-    async fn caller(&self, token: &str) -> Result<Option<Caller>, StoreError>;
+    /// The caller, as the token stands now; `None` if nobody's, or not any more. A request without a token is nobody's, unless
+    /// this says otherwise.
+    async fn caller(&self, token: Option<&str>) -> Result<Option<Caller>, StoreError>;
 }
 
 /// Where and for whom it is served.
@@ -162,11 +163,12 @@ impl Front {
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer") && token.len() <= MAX_TOKEN)
             .map(|(_, token)| token.trim());
-        let Some(token) = token.filter(|token| !token.is_empty()) else {
-            return Err(self.unknown("Send your token as a bearer token. `quarterdeck mcp token` makes one."));
-        };
+        let token = token.filter(|token| !token.is_empty());
         match self.tokens.caller(token).await {
             Ok(Some(caller)) => Ok(caller),
+            Ok(None) if token.is_none() => {
+                Err(self.unknown("Send your token as a bearer token. `quarterdeck mcp token` makes one."))
+            }
             Ok(None) => Err(self.unknown("This token is nobody's here, or not any more.")),
             Err(error) => {
                 tracing::error!(%error, "tokens can't be looked up");

@@ -26,8 +26,8 @@ struct Fixed(HashMap<&'static str, Caller>);
 
 #[async_trait]
 impl Tokens for Fixed {
-    async fn caller(&self, token: &str) -> Result<Option<Caller>, StoreError> {
-        Ok(self.0.get(token).cloned())
+    async fn caller(&self, token: Option<&str>) -> Result<Option<Caller>, StoreError> {
+        Ok(token.and_then(|token| self.0.get(token)).cloned())
     }
 }
 
