@@ -32,6 +32,11 @@ pub(crate) trait Body: Send + Sync {
     async fn plan(&self, call: &Call, input: &Value) -> Result<Plan, Fault>;
     async fn run(&self, call: &Call, input: Value, permit: Permit) -> Result<Value, Fault>;
     async fn probe(&self, approval: &str, input: &Value) -> Probe;
+
+    /// Whether it is served at this moment.
+    fn is_served(&self) -> bool {
+        true
+    }
 }
 
 /// A tool of a server.
@@ -82,10 +87,21 @@ impl Entry {
         {
             return Err(named(problem.to_owned()));
         }
-        let changes = spec.tier != Tier::Read;
-        let input = Arguments::of::<I>(changes).map_err(named)?;
+        let input = Arguments::of::<I>(spec.tier != Tier::Read).map_err(named)?;
         let output = schema::result::<O>().map_err(named)?;
-        let output = if changes { schema::outcome(output) } else { schema::reading(output) };
+        Self::of(server, spec, input, output, body)
+    }
+
+    /// A tool of which name, tier and hints were looked at.
+    pub(crate) fn of(
+        server: &str,
+        spec: Spec,
+        input: Arguments,
+        result: Map<String, Value>,
+        body: Box<dyn Body>,
+    ) -> Result<Self, ToolError> {
+        let named = |problem: String| ToolError { tool: format!("{server}.{}", spec.name), problem };
+        let output = if spec.tier != Tier::Read { schema::outcome(result) } else { schema::reading(result) };
         let definition = json!({
             "server": server, "name": spec.name, "title": spec.title, "description": spec.description,
             "tier": spec.tier, "action": spec.action, "verb": spec.verb,
@@ -108,7 +124,7 @@ impl Entry {
     }
 
     pub(crate) fn known(&self) -> KnownTool {
-        KnownTool { server: self.server.clone(), name: self.spec.name.to_owned(), tier: self.spec.tier }
+        KnownTool { server: self.server.clone(), name: self.spec.name.to_string(), tier: self.spec.tier }
     }
 
     /// As an approval binds it.
@@ -118,7 +134,7 @@ impl Entry {
 
     /// What policy is asked about.
     pub(crate) fn subject(&self, caller: &Caller, input: Option<&Value>) -> Result<Resource, Fault> {
-        let own = || Resource::Tool { server: self.server.clone(), name: self.spec.name.to_owned() };
+        let own = || Resource::Tool { server: self.server.clone(), name: self.spec.name.to_string() };
         Ok(self.body.resource(caller, input)?.unwrap_or_else(own))
     }
 }
@@ -128,10 +144,10 @@ fn misnamed(spec: &Spec) -> Option<&'static str> {
         (1..=64).contains(&text.len())
             && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || more.contains(&b))
     };
-    if !letters(spec.name, b"_") {
+    if !letters(&spec.name, b"_") {
         return Some("its name is not one of small letters, digits and _");
     }
-    if !letters(spec.action, b"._") {
+    if !letters(&spec.action, b"._") {
         return Some("its action is not one of small letters, digits, _ and dots");
     }
     spec.description.trim().is_empty().then_some("it does not say what it does")
@@ -171,7 +187,7 @@ impl<T: Look> Body for Looks<T> {
 
     /// Nothing would change, so nothing can change meanwhile.
     async fn plan(&self, _call: &Call, _input: &Value) -> Result<Plan, Fault> {
-        let name = self.0.spec().name.to_owned();
+        let name = self.0.spec().name.into_owned();
         Ok(Plan { steps: vec![format!("Read with {name}.")], target: name, fingerprint: "read".to_owned() })
     }
 

@@ -17,13 +17,15 @@ use crate::{
 pub struct Server {
     name: String,
     about: String,
-    entries: BTreeMap<&'static str, Arc<Entry>>,
+    served: Arc<watch::Sender<u64>>,
+    entries: BTreeMap<String, Arc<Entry>>,
 }
 
 impl Server {
     /// A server without tools yet. `name` is the one in the configuration, `about` is for whoever reads the list of servers.
     pub fn new(name: impl Into<String>, about: impl Into<String>) -> Self {
-        Self { name: name.into(), about: about.into(), entries: BTreeMap::new() }
+        let served = Arc::new(watch::Sender::new(0));
+        Self { name: name.into(), about: about.into(), served, entries: BTreeMap::new() }
     }
 
     /// With a tool that only reads.
@@ -44,13 +46,18 @@ impl Server {
         self.with(entry)
     }
 
-    fn with(mut self, entry: Entry) -> Result<Self, ToolError> {
-        let (name, tool) = (entry.spec.name, entry.full_name());
-        if name == OUTCOME || self.entries.contains_key(name) {
+    pub(crate) fn with(mut self, entry: Entry) -> Result<Self, ToolError> {
+        let (name, tool) = (entry.spec.name.to_string(), entry.full_name());
+        if name == OUTCOME || self.entries.contains_key(&name) {
             return Err(ToolError { tool, problem: "there is a tool of that name already".to_owned() });
         }
         self.entries.insert(name, Arc::new(entry));
         Ok(self)
+    }
+
+    /// To be told when other tools are served.
+    pub(crate) fn told(&self) -> Arc<watch::Sender<u64>> {
+        self.served.clone()
     }
 
     /// The tools as policy has to know them.
@@ -130,6 +137,11 @@ impl Guard {
         &self.0.server.name
     }
 
+    /// A tool's name here, from its full name; `None` if it is another server's.
+    pub(crate) fn own<'a>(&self, full: &'a str) -> Option<&'a str> {
+        full.strip_prefix(self.name())?.strip_prefix('.')
+    }
+
     pub(crate) fn about(&self) -> &str {
         &self.0.server.about
     }
@@ -142,7 +154,9 @@ impl Guard {
 
     /// A tool, if this caller's token is good for it. What policy says is another stage.
     pub(crate) fn find(&self, caller: &Caller, name: &str) -> Option<Arc<Entry>> {
-        let within = |entry: &&Arc<Entry>| caller.scope.holds(&entry.full_name(), entry.spec.tier);
+        let within = |entry: &&Arc<Entry>| {
+            entry.body.is_served() && caller.scope.holds(&entry.full_name(), entry.spec.tier)
+        };
         self.0.server.entries.get(name).filter(within).cloned()
     }
 
@@ -162,7 +176,7 @@ impl Guard {
     }
 
     fn may(&self, caller: &Caller, entry: &Entry) -> bool {
-        if !caller.scope.holds(&entry.full_name(), entry.spec.tier) {
+        if !entry.body.is_served() || !caller.scope.holds(&entry.full_name(), entry.spec.tier) {
             return false;
         }
         let Ok(resource) = entry.subject(caller, None) else { return false };
@@ -174,9 +188,14 @@ impl Guard {
         }
     }
 
-    /// Ticks when another list of tools may hold.
+    /// Ticks when policy may let others see other tools.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.0.law.changes()
+    }
+
+    /// Ticks when the server itself serves other tools.
+    pub(crate) fn served(&self) -> watch::Receiver<u64> {
+        self.0.server.served.subscribe()
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -10,6 +10,7 @@ mod limits;
 mod outputs;
 mod pipeline;
 mod ports;
+pub mod proxy;
 mod redact;
 mod say;
 mod schema;

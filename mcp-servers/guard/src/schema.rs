@@ -1,7 +1,7 @@
 //! JSON Schemas of tools: made from the types, closed, and compiled. A field that the schema does not name is refused,
 //! whether or not the type says so.
 
-use jsonschema::Validator;
+use jsonschema::{PatternOptions, Validator};
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
@@ -127,7 +127,9 @@ fn around(mut inner: Map<String, Value>, outer: impl Fn(Value) -> Value) -> Map<
 }
 
 fn compiled(schema: &Value) -> Result<Validator, String> {
-    jsonschema::validator_for(schema).map_err(|error| format!("its schema is none: {error}"))
+    // The engine that takes linear time: a schema may be somebody else's.
+    let options = jsonschema::options().with_pattern_options(PatternOptions::regex());
+    options.build(schema).map_err(|error| format!("its schema is none: {error}"))
 }
 
 /// Closes every object of a schema: what is not named is refused.

@@ -51,13 +51,13 @@ impl Session {
 fn tool(entry: &Entry) -> Tool {
     let spec = &entry.spec;
     let hints = spec.hints;
-    let annotations = ToolAnnotations::with_title(spec.title)
+    let annotations = ToolAnnotations::with_title(spec.title.clone())
         .read_only(hints.read_only)
         .destructive(hints.destructive)
         .idempotent(hints.idempotent)
         .open_world(hints.open_world);
-    Tool::new(spec.name, spec.description, entry.input.schema.clone())
-        .with_title(spec.title)
+    Tool::new(spec.name.clone(), spec.description.clone(), entry.input.schema.clone())
+        .with_title(spec.title.clone())
         .with_raw_output_schema(std::sync::Arc::new(entry.output.clone()))
         .with_annotations(annotations)
 }
@@ -217,33 +217,40 @@ struct News {
     guard: Guard,
     caller: Caller,
     changes: watch::Receiver<u64>,
+    served: watch::Receiver<u64>,
     listed: Vec<String>,
 }
 
 impl News {
     fn of(session: &Session) -> Self {
         let (guard, caller) = (session.guard.clone(), session.caller.clone());
-        let changes = guard.changes();
+        let (changes, served) = (guard.changes(), guard.served());
         let listed = names(&guard, &caller);
-        Self { guard, caller, changes, listed }
+        Self { guard, caller, changes, served, listed }
     }
 
     /// Returns once it does.
     async fn next(&mut self) {
-        while self.changes.changed().await.is_ok() {
+        loop {
+            let ticked = tokio::select! {
+                ticked = self.changes.changed() => ticked,
+                ticked = self.served.changed() => ticked,
+            };
+            if ticked.is_err() {
+                // The law is gone: nothing will change any more.
+                std::future::pending::<()>().await;
+            }
             let now = names(&self.guard, &self.caller);
             if now != self.listed {
                 self.listed = now;
                 return;
             }
         }
-        // The law is gone: nothing will change any more.
-        std::future::pending::<()>().await;
     }
 }
 
 fn names(guard: &Guard, caller: &Caller) -> Vec<String> {
-    guard.visible(caller).iter().map(|entry| entry.spec.name.to_owned()).collect()
+    guard.visible(caller).iter().map(|entry| entry.spec.name.to_string()).collect()
 }
 
 /// Lets a call go on, and tells the client of its progress. What is told only grows, whoever counts.

@@ -1,7 +1,7 @@
 //! What a tool is: a type for its arguments, one for its result, a tier, and one of three traits that say what it may be
 //! given. A tool of a tier that people decide on can't be written so that it runs without their grant.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use async_trait::async_trait;
 use qd_approvals::Probe;
@@ -21,15 +21,15 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
     /// Its name on its server: `remove_container`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Its name for people.
-    pub title: &'static str,
+    pub title: Cow<'static, str>,
     /// What it does, for whoever chooses among tools.
-    pub description: &'static str,
+    pub description: Cow<'static, str>,
     /// How dangerous it is.
     pub tier: Tier,
     /// The policies' name for what it does: `container.remove`. A "no" sticks to this, whichever tool asks.
-    pub action: &'static str,
+    pub action: Cow<'static, str>,
     /// The action that policy decides on.
     pub verb: Verb,
     /// What clients are told of it. Has to agree with the tier.
@@ -40,13 +40,14 @@ pub struct Spec {
 
 impl Spec {
     /// A tool of this tier, with what follows from the tier.
-    pub fn new(name: &'static str, tier: Tier, action: &'static str) -> Self {
+    pub fn new(name: impl Into<Cow<'static, str>>, tier: Tier, action: impl Into<Cow<'static, str>>) -> Self {
+        let name = name.into();
         Self {
+            title: name.clone(),
             name,
-            title: name,
-            description: "",
+            description: Cow::Borrowed(""),
             tier,
-            action,
+            action: action.into(),
             verb: Verb::of_tool(tier),
             hints: Hints::of(tier),
             time_limit: TIME_LIMIT,
@@ -55,8 +56,12 @@ impl Spec {
 
     /// With a name for people, and what it does.
     #[must_use]
-    pub fn described(mut self, title: &'static str, description: &'static str) -> Self {
-        (self.title, self.description) = (title, description);
+    pub fn described(
+        mut self,
+        title: impl Into<Cow<'static, str>>,
+        description: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        (self.title, self.description) = (title.into(), description.into());
         self
     }
 

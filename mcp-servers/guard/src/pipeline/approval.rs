@@ -104,10 +104,10 @@ impl Guard {
         let is_mine = |standing: &Standing| {
             let asker = call.caller.account();
             let bound = standing.subject.binding.as_ref();
-            let here = bound.and_then(|bound| bound.tool.as_ref()).and_then(|tool| tool.name.split_once('.'));
+            let here = bound.and_then(|bound| bound.tool.as_ref()).and_then(|tool| self.own(&tool.name));
             standing.subject.instance == *call.caller.team()
                 && bound.is_some_and(|bound| bound.askers.contains(&asker))
-                && here.is_some_and(|(server, _)| server == self.name())
+                && here.is_some()
         };
         found.filter(is_mine).ok_or_else(|| {
             Refusal::new(
@@ -201,9 +201,9 @@ impl Guard {
             Refusal::new(Stage::Approval, problem, "Nothing was done. List the tools, and ask anew.")
         };
         let binding = standing.subject.binding.as_ref().ok_or_else(|| gone("It binds nothing."))?;
-        let tool = binding.tool.as_ref().and_then(|tool| tool.name.split_once('.'));
+        let tool = binding.tool.as_ref().and_then(|tool| self.own(&tool.name));
         let entry = tool
-            .and_then(|(_, name)| self.find(&call.caller, name))
+            .and_then(|name| self.find(&call.caller, name))
             .ok_or_else(|| gone("The tool is not there for you any more."))?;
         let arguments = binding.arguments.as_object().cloned().unwrap_or_default();
         let parsed = self.fitting(&call.caller, entry.clone(), arguments)?;
@@ -278,8 +278,8 @@ impl Guard {
 
     async fn probe(&self, standing: &Standing) -> Probe {
         let bound = standing.subject.binding.as_ref();
-        let tool = bound.and_then(|bound| bound.tool.as_ref()).and_then(|tool| tool.name.split_once('.'));
-        match (bound, tool.and_then(|(_, name)| self.entry(name))) {
+        let tool = bound.and_then(|bound| bound.tool.as_ref()).and_then(|tool| self.own(&tool.name));
+        match (bound, tool.and_then(|name| self.entry(name))) {
             (Some(bound), Some(entry)) => entry.body.probe(&standing.id.to_string(), &bound.arguments).await,
             _ => Probe::CantTell("The tool that carried it out is not there any more.".to_owned()),
         }
@@ -316,7 +316,7 @@ fn bound(
     run: RunId,
 ) -> Subject {
     Subject {
-        action: Action::Tool(Does { does: entry.spec.action.to_owned(), tier: entry.spec.tier }),
+        action: Action::Tool(Does { does: entry.spec.action.to_string(), tier: entry.spec.tier }),
         binding: Some(Binding {
             tool: Some(entry.binding()),
             arguments: input.clone(),

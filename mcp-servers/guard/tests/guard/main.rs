@@ -12,4 +12,5 @@ mod fixtures;
 mod http;
 mod life;
 mod pipeline;
+mod proxy;
 mod world;

@@ -160,9 +160,13 @@ impl World {
     }
 
     pub(crate) async fn client(&self, caller: Caller) -> Client {
+        self.client_of(self.up().guard.clone(), caller).await
+    }
+
+    pub(crate) async fn client_of(&self, guard: Guard, caller: Caller) -> Client {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let (reader, writer) = tokio::io::split(theirs);
-        tokio::spawn(qd_guard::stdio::serve(self.up().guard.clone(), caller, reader, writer));
+        tokio::spawn(qd_guard::stdio::serve(guard, caller, reader, writer));
         let seen = Arc::new(Seen::default());
         let running = Handler(seen.clone()).serve(ours).await.unwrap();
         Client { running, seen }
