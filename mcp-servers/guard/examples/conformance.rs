@@ -46,7 +46,7 @@ enum Does {
     Speak,
     Fail,
     Work,
-    Change(EngineLaw, Arc<Engine>, Facts, Arc<AtomicBool>),
+    Change(EngineLaw, Arc<Engine>, Box<Facts>, Arc<AtomicBool>),
 }
 
 struct Fixture(&'static str, &'static str, Does);
@@ -74,7 +74,7 @@ impl Look for Fixture {
             }
             Does::Change(law, engine, facts, gone) => {
                 let is_gone = !gone.fetch_xor(true, Ordering::Relaxed);
-                let mut known = facts.clone();
+                let mut known = Facts::clone(facts);
                 known.tools.retain(|tool| tool.name != "test_comes_and_goes" || !is_gone);
                 let wrong = |error| Fault::failed(format!("{error}."), "Look at the fixture.");
                 engine.set_facts(&known).map_err(wrong)?;
@@ -117,7 +117,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let law = EngineLaw::new(engine.clone());
     let clock: qd_guard::Clock = Arc::new(Timestamp::now);
     let ledger = Arc::new(Ledger::open(&folder, Executor::new("alpha"), Directory::default(), clock).await?);
-    let tools = server(Does::Change(law.clone(), engine, facts, Arc::default()))?;
+    let tools = server(Does::Change(law.clone(), engine, Box::new(facts), Arc::default()))?;
     let guard = Guard::new(tools, Arc::new(law), ledger.clone(), ledger, Settings::default());
     let caller = Caller::new(Who::Agent {
         team: "alpha".parse()?,

@@ -104,6 +104,7 @@ fn substitute(message: &[u8], reason: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn check(message: &str) -> String {
         String::from_utf8(screen(message.as_bytes()).into_owned()).unwrap()
@@ -124,5 +125,32 @@ mod tests {
         // Two names, of which each reader might take another.
         insta::assert_snapshot!(check(r#"{"jsonrpc":"2.0","id":8,"method":"tools/call","params":{"name":"a","name":"b","arguments":{}}}"#), @r#"{"jsonrpc":"2.0","id":8,"method":"tools/call","params":{"name":"","_meta":{"quarterdeck/refused":"the field \"name\" stands twice at line 1 column 73"}}}"#);
         insta::assert_snapshot!(check(r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"a","arguments":{}},"params":{"name":"b"}}"#), @r#"{"jsonrpc":"2.0","id":null,"method":"quarterdeck/refused","params":{"reason":"the field \"params\" stands twice at line 1 column 91"}}"#);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_go_on_as_they_are_or_as_a_good_message(message in prop::collection::vec(any::<u8>(), 0..200)) {
+            if let Cow::Owned(other) = screen(&message) {
+                prop_assert!(strict::parse(&other).is_ok());
+            }
+        }
+
+        #[test]
+        fn what_goes_on_as_a_call_is_read_in_one_way(
+            name in "[a-z]{1,3}", fields in prop::collection::vec(("[ab]", "[0-9]{1,20}"), 0..4), twice in any::<bool>(),
+        ) {
+            let fields: Vec<String> = fields.iter().map(|(key, value)| format!("\"{key}\":\"{value}\"")).collect();
+            let arguments = format!("{{{}}}", fields.join(","));
+            let again = if twice { format!(",\"arguments\":{arguments}") } else { String::new() };
+            let message = format!(
+                r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{name}","arguments":{arguments}{again}}}}}"#
+            );
+            let passed = matches!(screen(message.as_bytes()), Cow::Borrowed(_));
+            let mut keys: Vec<&str> = fields.iter().filter_map(|field| field.get(..3)).collect();
+            let all = keys.len();
+            keys.sort_unstable();
+            keys.dedup();
+            prop_assert_eq!(passed, !twice && keys.len() == all);
+        }
     }
 }
