@@ -128,7 +128,6 @@ async fn connection(stream: TcpStream, front: Arc<Front>) {
 }
 
 struct Kept {
-    caller: Caller,
     service: Service,
     stop: CancellationToken,
     used: Instant,
@@ -189,18 +188,15 @@ impl Front {
         answer
     }
 
-    /// The caller's own service. One whose rights changed gets a new one: old sessions end with the old rights.
+    /// The caller's own service. Another scope or other roles are another caller here: no session outgrows its token.
     fn service(&self, caller: Caller) -> Service {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = caller.key();
+        let key = format!("{caller:?}");
         if let Some(one) = kept.get_mut(&key) {
-            if one.caller == caller {
-                one.used = Instant::now();
-                return one.service.clone();
-            }
-            one.stop.cancel();
+            one.used = Instant::now();
+            return one.service.clone();
         }
-        if kept.len() >= CALLERS && !kept.contains_key(&key) {
+        if kept.len() >= CALLERS {
             let idle = kept.iter().min_by_key(|(_, one)| one.used).map(|(key, _)| key.clone());
             if let Some(gone) = idle.and_then(|key| kept.remove(&key)) {
                 gone.stop.cancel();
@@ -213,11 +209,10 @@ impl Front {
             .enforce_origin_validation()
             .with_max_request_body_bytes(MAX_MESSAGE)
             .with_cancellation_token(stop.clone());
-        let (guard, who) = (self.guard.clone(), caller.clone());
-        let service =
-            Service::new(move || Ok(Session::new(guard.clone(), who.clone())), Arc::default(), config);
-        let one = Kept { caller, service: service.clone(), stop, used: Instant::now() };
-        kept.insert(key, one);
+        let guard = self.guard.clone();
+        let session = move || Ok(Session::new(guard.clone(), caller.clone()));
+        let service = Service::new(session, Arc::default(), config);
+        kept.insert(key, Kept { service: service.clone(), stop, used: Instant::now() });
         service
     }
 }

@@ -67,6 +67,8 @@ pub struct Ledger {
     clock: Clock,
     folder: PathBuf,
     swept: Mutex<Option<Instant>>,
+    /// One at a time takes votes: each is answered once.
+    taking: tokio::sync::Mutex<()>,
     writer: trail::Writer,
 }
 
@@ -94,7 +96,8 @@ impl Ledger {
         let writer = trail::Writer::start(db.clone(), clock.clone());
         let people = RwLock::new(people);
         let (folder, swept) = (folder.to_owned(), Mutex::new(None));
-        Ok(Self { db, executor, people, clock, folder, swept, writer })
+        let taking = tokio::sync::Mutex::default();
+        Ok(Self { db, executor, people, clock, folder, swept, taking, writer })
     }
 
     /// From now on these people's votes count.
@@ -140,6 +143,7 @@ impl Ledger {
 
     /// Takes the votes that lie in the folder.
     async fn take_votes(&self) -> Result<(), StoreError> {
+        let _taking = self.taking.lock().await;
         for file in inbox::waiting(&self.folder) {
             let answer = match inbox::read(&file) {
                 Ok(vote) => self.cast(vote).await?,

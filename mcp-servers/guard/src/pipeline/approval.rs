@@ -70,6 +70,7 @@ impl Guard {
     /// Waits for people while the client does, and then says how it stands, or carries it out.
     async fn wait(&self, call: &Call, id: &ApprovalId, notes: Vec<String>) -> Answer {
         let begun = Instant::now();
+        let place = if call.progress.is_heard() { self.0.gate.wait(&call.caller.key()) } else { None };
         let mut told = None;
         loop {
             let standing = match self.mine(call, id).await {
@@ -78,11 +79,15 @@ impl Guard {
             };
             let waits = standing.state == ApprovalState::Requested
                 || matches!(standing.effect, Some((EffectState::UnderWay, _)));
+            // Nobody is there any more: a grant is not spent on an effect that is told to stop before it begins.
+            if call.cancel.is_cancelled() {
+                return self.pending(&standing, notes).into();
+            }
             if !waits {
+                drop(place);
                 return self.decided_by_people(call, standing, notes).await;
             }
-            let patient = call.progress.is_heard() && begun.elapsed() < self.0.settings.hold;
-            if !patient || call.cancel.is_cancelled() {
+            if place.is_none() || begun.elapsed() >= self.0.settings.hold {
                 return self.pending(&standing, notes).into();
             }
             let ticks = begun.elapsed().as_secs() / TICK;
@@ -121,6 +126,7 @@ impl Guard {
     fn pending(&self, standing: &Standing, notes: Vec<String>) -> Pending {
         let where_ = match standing.effect {
             Some((EffectState::UnderWay, _)) => "People agreed, and it is being carried out.",
+            _ if standing.state != ApprovalState::Requested => "It is decided: ask again.",
             _ if standing.queued => "It waits behind other requests of this run.",
             _ => "Nobody has decided yet.",
         };

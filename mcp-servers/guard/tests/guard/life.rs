@@ -192,3 +192,31 @@ async fn what_cannot_be_told_is_never_tried_again() {
     assert_snapshot!(text(&client.outcome(&id).await), @"It took longer than 2 s. It can't be told whether it happened. Look at what it was done to before anything is tried again. It is not tried again by itself.");
     assert_eq!(world.services.restarts("billing"), Some(0));
 }
+
+#[tokio::test]
+async fn who_left_spends_no_grant() {
+    let world = World::with(Duration::from_secs(20), Limits::default()).await;
+    let client = world.client(agent("A-1.1")).await;
+    let arguments = restart().as_object().cloned().unwrap();
+    let params = rmcp::model::CallToolRequestParams::new("restart").with_arguments(arguments);
+    let call = rmcp::model::ClientRequest::CallToolRequest(rmcp::model::CallToolRequest::new(params));
+    let options = rmcp::service::PeerRequestOptions::no_options();
+    let handle = client.running.send_cancellable_request(call, options).await.unwrap();
+    let mut told = vec![];
+    while told.is_empty() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        told = client.seen.progress.lock().unwrap().clone();
+    }
+    handle.cancel(None).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let id = told[0]
+        .1
+        .trim_start_matches("Waiting for people to decide on ")
+        .trim_end_matches('.')
+        .parse()
+        .unwrap();
+    world.approve(&id, "ines").await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(world.services.restarts("billing"), Some(0));
+    assert_eq!(text(&client.outcome(&id).await), r#"{"said":"billing is restarted by people"}"#);
+}

@@ -237,7 +237,7 @@ async fn a_tool_that_breaks_breaks_alone() {
 
 #[tokio::test]
 async fn so_many_calls_and_no_more() {
-    let limits = Limits { per_minute: 1, burst: 2, at_once: 1 };
+    let limits = Limits { per_minute: 1, burst: 2, at_once: 1, waiting: 1 };
     let world = World::with(Duration::ZERO, limits).await;
     let client = world.client(agent("A-1.1")).await;
     client.good("status", json!({"service": "billing"})).await;
