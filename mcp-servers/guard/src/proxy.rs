@@ -189,12 +189,14 @@ fn look(tools: &[Described], pins: &Pins, mapping: &Mapping) -> Vec<Found> {
     };
     tools
         .iter()
-        .map(|tool| Found {
-            tier: mapping.tier(tool),
-            trust: pins.trust_of(tool),
-            warnings: scan::warnings(tool),
-            refused: refused(tool),
-            tool: tool.clone(),
+        .map(|tool| {
+            let (tier, tool) = (mapping.tier(tool), tool.clone());
+            if tool.is_too_long() {
+                let refused = Some("It says more of itself than anybody could look at.".to_owned());
+                return Found { tier, trust: Trust::New, warnings: Vec::new(), refused, tool };
+            }
+            let (trust, warnings) = (pins.trust_of(&tool), scan::warnings(&tool));
+            Found { tier, trust, warnings, refused: refused(&tool), tool }
         })
         .collect()
 }

@@ -107,19 +107,27 @@ fn secret_at(text: &str) -> Option<(usize, usize)> {
     None
 }
 
+/// Private keys, from their first line to their last.
 fn keys(text: String) -> String {
-    let Some(start) =
-        text.find(KEY.0).filter(|start| text.get(*start..).is_some_and(|t| t.contains("PRIVATE KEY")))
-    else {
+    if !text.contains(KEY.0) || !text.contains("PRIVATE KEY") {
         return text;
-    };
-    let after = text.get(start..).unwrap_or_default();
-    let end = after.find(KEY.1).map_or(after.len(), |end| {
-        let tail = after.get(end + KEY.1.len()..).unwrap_or_default();
-        end + KEY.1.len() + tail.find("-----").map_or(tail.len(), |dashes| dashes + 5)
-    });
-    let rest = keys(after.get(end..).unwrap_or_default().to_owned());
-    format!("{}{MARK}{rest}", text.get(..start).unwrap_or_default())
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some((before, after)) = rest.split_once(KEY.0) {
+        out.push_str(before);
+        let (label, _) = after.split_once('-').unwrap_or((after, ""));
+        if !label.contains("PRIVATE KEY") {
+            out.push_str(KEY.0);
+            rest = after;
+            continue;
+        }
+        out.push_str(MARK);
+        // One without an end goes to the end of the text.
+        let tail = after.split_once(KEY.1).map_or("", |(_, tail)| tail);
+        rest = tail.split_once("-----").map_or("", |(_, tail)| tail);
+    }
+    out + rest
 }
 
 #[cfg(test)]
@@ -142,11 +150,18 @@ mod tests {
         insta::assert_snapshot!(check("Authorization: Bearer abc.def-123 was refused"), @"Authorization: Bearer [redacted] was refused");
         insta::assert_snapshot!(check("postgres://db?password=pa55&user=x"), @"postgres://db?password=[redacted]&user=x");
         insta::assert_snapshot!(check("a -----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY----- b"), @"a [redacted] b");
+        insta::assert_snapshot!(check("-----BEGIN CERTIFICATE-----x-----END CERTIFICATE-----, -----BEGIN PRIVATE KEY-----y"), @"-----BEGIN CERTIFICATE-----x-----END CERTIFICATE-----, [redacted]");
         insta::assert_snapshot!(check("task-12 asks for risk-assessments of a token"), @"task-12 asks for risk-assessments of a token");
         assert_eq!(
             redact().value(json!({"hunter2hunter2": ["hunter2hunter2", 1]})),
             json!({"[redacted]": ["[redacted]", 1]})
         );
+    }
+
+    #[test]
+    fn a_text_full_of_keys_is_no_harm() {
+        let many = "-----BEGIN PRIVATE KEY-----a-----END PRIVATE KEY-----".repeat(20_000);
+        assert_eq!(redact().text(&many), MARK.repeat(20_000));
     }
 
     proptest! {

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+/// Longest description of a tool that anybody could be asked to trust, in bytes of JSON.
+const MAX_DESCRIPTION: usize = 64 * 1024;
+
 /// A description.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -59,6 +62,11 @@ impl Described {
     pub fn hash(&self) -> Option<String> {
         let bytes = serde_json_canonicalizer::to_vec(self).ok()?;
         Some(Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// Whether it says too much of itself to be looked at.
+    pub(super) fn is_too_long(&self) -> bool {
+        serde_json::to_vec(self).map_or(true, |text| text.len() > MAX_DESCRIPTION)
     }
 
     /// All of it as lines, for people and for differences.

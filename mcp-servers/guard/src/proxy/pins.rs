@@ -1,7 +1,7 @@
 //! What a person trusted, by the hash of all that a tool says of itself. A tool that says anything else is another tool.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
 };
@@ -119,6 +119,7 @@ fn difference(before: &Described, now: &Described) -> String {
     let gone = gone.get(..gone.len() - end).unwrap_or_default();
     let came = came.get(..came.len() - end).unwrap_or_default();
     let marked = |mark: &'static str, lines: &[String], others: &[String]| -> Vec<String> {
+        let others: BTreeSet<&String> = others.iter().collect();
         let alone = lines.iter().filter(|line| !others.contains(line));
         alone.map(|line| format!("{mark} {}", inert::plain(line.trim_end(), LINE))).collect()
     };

@@ -227,6 +227,7 @@ async fn names_that_collide_are_refused() {
         tool("re\u{0430}d", "Reads with a Cyrillic letter.", Some(true)),
         open,
         clashing,
+        tool("endless", Box::leak("x".repeat(70_000).into_boxed_str()), Some(true)),
         tool("fine", "Is fine.", Some(true)),
     ]);
     let proxy = foreign.connect(&foreign.trusted().await, Mapping::default()).await;
@@ -242,6 +243,7 @@ async fn names_that_collide_are_refused() {
     reаd: Its name is not one of letters, digits, _, - and dots.
     open_ended: It can't be guarded: its arguments are not a struct with named fields.
     clash: It can't be guarded: its own argument dry_run is one that every tool has.
+    endless: It says more of itself than anybody could look at.
     fine: served
     ");
 }
