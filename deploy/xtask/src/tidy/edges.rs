@@ -77,7 +77,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("bot/web", &["bot/core", "instance/look"]),
     ("bot/testkit", &["bot/core"]),
     // Tool servers.
-    ("mcp-servers/guard", &["policies/engine", "instance/sqlite", "instance/agents"]),
+    // The guard is an executor: it keeps approvals and the trail in a database of its own.
+    (
+        "mcp-servers/guard",
+        &["policies/engine", "policies/approvals", "policies/audit", "instance/sqlite", "instance/agents"],
+    ),
     ("mcp-servers/board", &["mcp-servers/guard", "instance/api"]),
     ("mcp-servers/github", &["mcp-servers/guard", "bot/github"]),
     ("mcp-servers/discord", &["mcp-servers/guard", "bot/discord"]),

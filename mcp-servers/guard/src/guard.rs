@@ -1,0 +1,204 @@
+//! A server's tools behind one guard: what is listed to whom, and the way in for every call.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use qd_agents::Redactor;
+use qd_engine::{KnownTool, Request};
+use qd_types::Ruling;
+use tokio::sync::watch;
+
+use crate::{
+    Approvals, Approved, Caller, Change, Clock, Law, Limits, Look, ToolError, Trail, entry::Entry,
+    limits::Gate, outputs::Outputs, pipeline::OUTCOME, redact::Redact,
+};
+
+/// A server: its name and its tools.
+pub struct Server {
+    name: String,
+    about: String,
+    served: Arc<watch::Sender<u64>>,
+    entries: BTreeMap<String, Arc<Entry>>,
+}
+
+impl Server {
+    /// A server without tools yet. `name` is the one in the configuration, `about` is for whoever reads the list of servers.
+    pub fn new(name: impl Into<String>, about: impl Into<String>) -> Self {
+        let served = Arc::new(watch::Sender::new(0));
+        Self { name: name.into(), about: about.into(), served, entries: BTreeMap::new() }
+    }
+
+    /// With a tool that only reads.
+    pub fn look(self, tool: impl Look) -> Result<Self, ToolError> {
+        let entry = Entry::look(&self.name, tool)?;
+        self.with(entry)
+    }
+
+    /// With a tool that changes what can be changed back.
+    pub fn change(self, tool: impl Change) -> Result<Self, ToolError> {
+        let entry = Entry::change(&self.name, tool)?;
+        self.with(entry)
+    }
+
+    /// With a tool that people decide on.
+    pub fn approved(self, tool: impl Approved) -> Result<Self, ToolError> {
+        let entry = Entry::approved(&self.name, tool)?;
+        self.with(entry)
+    }
+
+    pub(crate) fn with(mut self, entry: Entry) -> Result<Self, ToolError> {
+        let (name, tool) = (entry.spec.name.to_string(), entry.full_name());
+        if name == OUTCOME || self.entries.contains_key(&name) {
+            return Err(ToolError { tool, problem: "there is a tool of that name already".to_owned() });
+        }
+        self.entries.insert(name, Arc::new(entry));
+        Ok(self)
+    }
+
+    /// To be told when other tools are served.
+    pub(crate) fn told(&self) -> Arc<watch::Sender<u64>> {
+        self.served.clone()
+    }
+
+    /// The tools as policy has to know them.
+    pub fn known_tools(&self) -> Vec<KnownTool> {
+        self.entries.values().map(|entry| entry.known()).collect()
+    }
+}
+
+/// What a guard goes by.
+#[derive(Clone)]
+pub struct Settings {
+    /// How much a caller may ask for.
+    pub limits: Limits,
+    /// How long a call is held open for people, if its client hears of progress. Clients give up after a minute.
+    pub hold: Duration,
+    /// How long an effect has to stop after it was told to.
+    pub grace: Duration,
+    /// Longest result in an answer, in bytes of JSON. The whole is a resource.
+    pub max_output: usize,
+    /// Secrets that are known by value.
+    pub secrets: Redactor,
+    /// What a person runs to decide; the id follows.
+    pub decide: String,
+    /// The wall clock.
+    pub clock: Clock,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            hold: Duration::from_secs(45),
+            grace: Duration::from_secs(5),
+            max_output: 48 * 1024,
+            secrets: Redactor::default(),
+            decide: "quarterdeck approvals approve".to_owned(),
+            clock: Arc::new(Timestamp::now),
+        }
+    }
+}
+
+/// A server behind its guard. Clones share it.
+#[derive(Clone)]
+pub struct Guard(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) server: Server,
+    pub(crate) law: Arc<dyn Law>,
+    pub(crate) approvals: Arc<dyn Approvals>,
+    pub(crate) trail: Arc<dyn Trail>,
+    pub(crate) gate: Gate,
+    pub(crate) redact: Redact,
+    pub(crate) outputs: Outputs,
+    pub(crate) settings: Settings,
+}
+
+impl Guard {
+    /// Puts a server behind its guard.
+    pub fn new(
+        server: Server,
+        law: Arc<dyn Law>,
+        approvals: Arc<dyn Approvals>,
+        trail: Arc<dyn Trail>,
+        settings: Settings,
+    ) -> Self {
+        let (gate, redact) = (Gate::new(settings.limits), Redact::new(settings.secrets.clone()));
+        let outputs = Outputs::default();
+        Self(Arc::new(Inner { server, law, approvals, trail, gate, redact, outputs, settings }))
+    }
+
+    /// The tools as policy has to know them.
+    pub fn known_tools(&self) -> Vec<KnownTool> {
+        self.0.server.known_tools()
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.0.server.name
+    }
+
+    /// A tool's name here, from its full name; `None` if it is another server's.
+    pub(crate) fn own<'a>(&self, full: &'a str) -> Option<&'a str> {
+        full.strip_prefix(self.name())?.strip_prefix('.')
+    }
+
+    pub(crate) fn about(&self) -> &str {
+        &self.0.server.about
+    }
+
+    /// The tools that this caller may call, as the policies stand: allowed at once, or once people agreed.
+    pub(crate) fn visible(&self, caller: &Caller) -> Vec<Arc<Entry>> {
+        let may = |entry: &&Arc<Entry>| self.may(caller, entry);
+        self.0.server.entries.values().filter(may).cloned().collect()
+    }
+
+    /// A tool, if this caller's token is good for it. What policy says is another stage.
+    pub(crate) fn find(&self, caller: &Caller, name: &str) -> Option<Arc<Entry>> {
+        let within = |entry: &&Arc<Entry>| {
+            entry.body.is_served() && caller.scope.holds(&entry.full_name(), entry.spec.tier)
+        };
+        self.0.server.entries.get(name).filter(within).cloned()
+    }
+
+    /// A tool, if it is listed to this caller.
+    pub(crate) fn listed(&self, caller: &Caller, name: &str) -> Option<Arc<Entry>> {
+        self.entry(name).filter(|entry| self.may(caller, entry)).cloned()
+    }
+
+    /// A tool, whoever asks.
+    pub(crate) fn entry(&self, name: &str) -> Option<&Arc<Entry>> {
+        self.0.server.entries.get(name)
+    }
+
+    /// Whether any tool may have to wait for people.
+    pub(crate) fn asks(&self) -> bool {
+        self.0.server.entries.values().any(|entry| entry.changes())
+    }
+
+    fn may(&self, caller: &Caller, entry: &Entry) -> bool {
+        if !entry.body.is_served() || !caller.scope.holds(&entry.full_name(), entry.spec.tier) {
+            return false;
+        }
+        let Ok(resource) = entry.subject(caller, None) else { return false };
+        let mut request = Request::new(caller.principal(), entry.spec.verb, resource);
+        request.team = Some(caller.team().clone());
+        match self.0.law.decide(&request).ruling {
+            Ruling::Allow | Ruling::Ask(_) => true,
+            Ruling::Deny { .. } => false,
+        }
+    }
+
+    /// Ticks when policy may let others see other tools.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.0.law.changes()
+    }
+
+    /// Ticks when the server itself serves other tools.
+    pub(crate) fn served(&self) -> watch::Receiver<u64> {
+        self.0.server.served.subscribe()
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.0.settings.clock)()
+    }
+}

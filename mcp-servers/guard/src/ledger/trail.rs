@@ -1,0 +1,140 @@
+//! Rows of the trail. Those of reads are written in groups by a task of their own, so that nobody waits for the disk to
+//! look at something; they are lost only with the machine, and only the last few.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use jiff::Timestamp;
+use qd_audit::{About, Actor, Entry};
+use qd_sqlite::Db;
+use rusqlite::Connection;
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Clock, LedgerError, store};
+use crate::{Event, StoreError, Who};
+
+/// Rows that may wait. More than a second's worth of the fastest client; then a caller waits for the disk.
+const WAITING: usize = 4096;
+
+/// Rows in one transaction.
+const GROUP: usize = 256;
+
+/// A transaction, as far as rows are appended in it.
+pub(super) struct Rows<'c>(pub(super) &'c Connection);
+
+impl Rows<'_> {
+    /// Appends a row. People stand in it under pseudonyms.
+    pub(super) fn append(&self, event: &Event, at: Timestamp) -> Result<(), LedgerError> {
+        let mut payload = event.payload.clone();
+        let mut names = Vec::new();
+        for person in event.caller.requesters() {
+            names.push(Value::from(qd_audit::pseudonym(self.0, &person)?.to_string()));
+        }
+        payload.insert("on_behalf".to_owned(), Value::Array(names));
+        let actor = match &event.caller.who {
+            Who::Agent { run, .. } => Actor::Agent(run.clone()),
+            Who::Person { person, .. } => Actor::Person(qd_audit::pseudonym(self.0, &person.id)?),
+            Who::Service { team, name, .. } => {
+                payload.insert("service".to_owned(), Value::from(name.as_str()));
+                Actor::Team(team.clone())
+            }
+        };
+        let run = event.caller.own_run().cloned();
+        let about = About {
+            feature: run.as_ref().map(|run| run.feature().clone()),
+            run,
+            call: Some(event.call.clone()),
+            approval: event.approval.clone(),
+            ..About::default()
+        };
+        qd_audit::append(self.0, &Entry { kind: event.kind, actor, about, at, payload })?;
+        Ok(())
+    }
+
+    /// Appends a row as it is.
+    pub(super) fn entry(&self, entry: &Entry) -> Result<(), LedgerError> {
+        qd_audit::append(self.0, entry)?;
+        Ok(())
+    }
+
+    /// A person's name in the chain.
+    pub(super) fn person(&self, id: &qd_types::PersonId) -> Result<Actor, LedgerError> {
+        Ok(Actor::Person(qd_audit::pseudonym(self.0, id)?))
+    }
+}
+
+enum Job {
+    Row(Box<Event>, Timestamp),
+    Flush(oneshot::Sender<()>),
+}
+
+/// The task that writes groups.
+pub(super) struct Writer {
+    jobs: mpsc::Sender<Job>,
+    clock: Clock,
+    /// A group could not be written: nothing more is taken, so that nothing more happens.
+    broken: Arc<AtomicBool>,
+}
+
+impl Writer {
+    pub(super) fn start(db: Db, clock: Clock) -> Self {
+        let (jobs, queue) = mpsc::channel(WAITING);
+        let broken = Arc::new(AtomicBool::new(false));
+        tokio::spawn(run(db, queue, broken.clone()));
+        Self { jobs, clock, broken }
+    }
+
+    pub(super) async fn take(&self, event: Event) -> Result<(), StoreError> {
+        self.send(Job::Row(Box::new(event), (self.clock)())).await
+    }
+
+    pub(super) async fn flush(&self) -> Result<(), StoreError> {
+        let (done, written) = oneshot::channel();
+        self.send(Job::Flush(done)).await?;
+        written.await.map_err(|_| broken())?;
+        self.whole()
+    }
+
+    async fn send(&self, job: Job) -> Result<(), StoreError> {
+        self.whole()?;
+        self.jobs.send(job).await.map_err(|_| broken())
+    }
+
+    fn whole(&self) -> Result<(), StoreError> {
+        if self.broken.load(Ordering::Relaxed) { Err(broken()) } else { Ok(()) }
+    }
+}
+
+fn broken() -> StoreError {
+    store(
+        "Writing to the trail",
+        "an earlier row could not be written; look at the server's log, and restart it",
+    )
+}
+
+async fn run(db: Db, mut queue: mpsc::Receiver<Job>, broken: Arc<AtomicBool>) {
+    let mut group = Vec::new();
+    while queue.recv_many(&mut group, GROUP).await > 0 {
+        let (mut rows, mut waiting) = (Vec::new(), Vec::new());
+        for job in group.drain(..) {
+            match job {
+                Job::Row(event, at) => rows.push((event, at)),
+                Job::Flush(done) => waiting.push(done),
+            }
+        }
+        let written = db.write(move |c| -> Result<(), LedgerError> {
+            rows.iter().try_for_each(|(event, at)| Rows(c).append(event, *at))
+        });
+        if let Err(error) = written.await {
+            tracing::error!(%error, "the trail can't be written: no further call is taken");
+            broken.store(true, Ordering::Relaxed);
+            return;
+        }
+        for done in waiting {
+            let _ = done.send(());
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Results that are too long for an answer, kept whole for a while. Each can be read by the caller that it was made for, and
+//! by nobody else.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, PoisonError},
+};
+
+/// Bytes that are kept in all; the oldest go first.
+const KEPT: usize = 16 * 1024 * 1024;
+
+/// The start of every address.
+const SCHEME: &str = "quarterdeck://output/";
+
+/// The whole of a result, by its address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// `quarterdeck://output/<call>`.
+    pub uri: String,
+    /// Bytes.
+    pub size: usize,
+}
+
+#[derive(Debug)]
+struct Kept {
+    uri: String,
+    caller: String,
+    text: String,
+}
+
+/// What is kept.
+#[derive(Debug, Default)]
+pub(crate) struct Outputs(Mutex<VecDeque<Kept>>);
+
+impl Outputs {
+    /// Keeps a text. `None` if it is larger than all that is kept.
+    pub(crate) fn keep(&self, caller: &str, call: &str, text: String) -> Option<Link> {
+        let link = Link { uri: format!("{SCHEME}{call}"), size: text.len() };
+        if link.size > KEPT {
+            return None;
+        }
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.push_back(Kept { uri: link.uri.clone(), caller: caller.to_owned(), text });
+        let mut total: usize = kept.iter().map(|one| one.text.len()).sum();
+        while total > KEPT {
+            total -= kept.pop_front().map_or(total, |one| one.text.len());
+        }
+        Some(link)
+    }
+
+    /// The whole, if it is kept and this caller's.
+    pub(crate) fn read(&self, caller: &str, uri: &str) -> Option<String> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().find(|one| one.uri == uri && one.caller == caller).map(|one| one.text.clone())
+    }
+
+    /// What is kept for this caller, oldest first.
+    pub(crate) fn of(&self, caller: &str) -> Vec<Link> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let theirs = kept.iter().filter(|one| one.caller == caller);
+        theirs.map(|one| Link { uri: one.uri.clone(), size: one.text.len() }).collect()
+    }
+}
+
+/// The beginning of a text, at most `max` bytes of it, not in the middle of a letter.
+pub(crate) fn cut(text: &str, max: usize) -> &str {
+    let end = (0..=max.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text.get(..end).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_its_callers_alone() {
+        let outputs = Outputs::default();
+        let link = outputs.keep("a", "1", "whole".to_owned()).unwrap();
+        assert_eq!(outputs.read("a", &link.uri).as_deref(), Some("whole"));
+        assert_eq!(outputs.read("b", &link.uri), None);
+        assert!(outputs.of("b").is_empty());
+        assert_eq!(outputs.keep("a", "2", "x".repeat(KEPT + 1)), None);
+        outputs.keep("b", "3", "x".repeat(KEPT)).unwrap();
+        assert_eq!(outputs.read("a", &link.uri), None, "the oldest goes first");
+    }
+
+    #[test]
+    fn a_cut_keeps_letters_whole() {
+        assert_eq!(cut("aäb", 2), "a");
+        assert_eq!(cut("aäb", 3), "aä");
+        assert_eq!(cut("a", 9), "a");
+    }
+}

@@ -1,0 +1,228 @@
+//! What a caller gets: a result, what would happen, that people have to agree first, or why not. Secrets are taken out and
+//! long results cut here, so that nothing leaves without it.
+
+use serde_json::{Value, json};
+
+use crate::{Call, Fault, Guard, Link, StoreError, outputs::cut};
+
+/// Where a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Its arguments.
+    Parse,
+    /// The token, the tool, what is the caller's business.
+    Scope,
+    /// How many.
+    Limits,
+    /// Policy.
+    Policy,
+    /// People.
+    Approval,
+    /// The tool itself.
+    Effect,
+    /// The guard's own store.
+    Store,
+}
+
+impl Stage {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Parse => "parse",
+            Self::Scope => "scope",
+            Self::Limits => "limits",
+            Self::Policy => "policy",
+            Self::Approval => "approval",
+            Self::Effect => "effect",
+            Self::Store => "store",
+        }
+    }
+}
+
+/// Why not, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Where.
+    pub stage: Stage,
+    /// What is wrong, as a sentence.
+    pub problem: String,
+    /// What the caller can do, as a sentence; empty if the problem says it.
+    pub way_out: String,
+    /// It can't be told whether it happened.
+    pub unsure: bool,
+}
+
+impl Refusal {
+    pub(super) fn new(stage: Stage, problem: impl Into<String>, way_out: impl Into<String>) -> Self {
+        Self { stage, problem: problem.into(), way_out: way_out.into(), unsure: false }
+    }
+
+    pub(super) fn fault(fault: &Fault) -> Self {
+        Self::new(Stage::Effect, &fault.problem, &fault.way_out).unsure(fault.unsure)
+    }
+
+    pub(super) fn store(error: &StoreError) -> Self {
+        Self::new(Stage::Store, format!("{error}."), "Nothing was done. Tell whoever runs this server.")
+    }
+
+    pub(super) fn broken() -> Self {
+        let way_out = "Look at what it was done to, and tell whoever runs this server.";
+        Self::new(Stage::Effect, "The tool broke.", way_out).unsure(true)
+    }
+
+    pub(super) fn unsure(mut self, unsure: bool) -> Self {
+        self.unsure = unsure;
+        self
+    }
+
+    pub(super) fn at(mut self, stage: Stage) -> Self {
+        self.stage = stage;
+        self
+    }
+}
+
+/// People have to agree first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// The id to ask again with.
+    pub approval: String,
+    /// Who: "1 operator, not the requester".
+    pub people: String,
+    /// What it is done to.
+    pub target: String,
+    /// Where it stands, as a sentence.
+    pub standing: String,
+    /// What a person runs to decide.
+    pub decide: String,
+    /// What a reader should know about the arguments.
+    pub notes: Vec<String>,
+}
+
+/// What would happen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    /// To what.
+    pub target: String,
+    /// Step by step.
+    pub steps: Vec<String>,
+    /// Who would have to agree; `None` if nobody.
+    pub people: Option<String>,
+    /// What a reader should know about the arguments.
+    pub notes: Vec<String>,
+}
+
+/// What a tool answered with.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// All of it.
+    Whole(Value),
+    /// It is too long for an answer.
+    Cut {
+        /// How its JSON begins.
+        begins: String,
+        /// Bytes of the whole.
+        size: usize,
+        /// Where the whole is; `None` if it is too long to be kept.
+        whole: Option<Link>,
+    },
+}
+
+/// What a caller gets.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// It was done.
+    Done {
+        /// The tool's result.
+        result: Outcome,
+        /// What a reader should know about the arguments.
+        notes: Vec<String>,
+        /// Whether it changed something.
+        changed: bool,
+    },
+    /// People have to agree first.
+    Pending(Pending),
+    /// Nothing was done, as was asked.
+    Preview(Preview),
+    /// Nothing was done, or it can't be told.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Answer {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Preview> for Answer {
+    fn from(preview: Preview) -> Self {
+        Self::Preview(preview)
+    }
+}
+
+impl From<Pending> for Answer {
+    fn from(pending: Pending) -> Self {
+        Self::Pending(pending)
+    }
+}
+
+impl Answer {
+    /// The word for it, as it stands in the trail.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Done { .. } => "done",
+            Self::Pending(_) => "pending",
+            Self::Preview(_) => "preview",
+            Self::Refused(refusal) if refusal.unsure => "unknown",
+            Self::Refused(_) => "refused",
+        }
+    }
+}
+
+impl Guard {
+    /// The answer as it may leave: without secrets, and not too long.
+    pub(super) fn presented(&self, call: &Call, answer: Answer) -> Answer {
+        let text = |text: String| self.0.redact.text(&text);
+        let texts = |all: Vec<String>| all.into_iter().map(text).collect();
+        match answer {
+            Answer::Done { result: Outcome::Whole(result), notes, changed } => {
+                let result = self.capped(call, self.0.redact.value(result));
+                Answer::Done { result, notes: texts(notes), changed }
+            }
+            done @ Answer::Done { .. } => done,
+            Answer::Pending(pending) => {
+                Pending { target: text(pending.target), notes: texts(pending.notes), ..pending }.into()
+            }
+            Answer::Preview(preview) => Preview {
+                target: text(preview.target),
+                steps: texts(preview.steps),
+                notes: texts(preview.notes),
+                people: preview.people,
+            }
+            .into(),
+            Answer::Refused(refusal) => Refusal {
+                problem: cut(&text(refusal.problem), self.0.settings.max_output).to_owned(),
+                way_out: text(refusal.way_out),
+                ..refusal
+            }
+            .into(),
+        }
+    }
+
+    fn capped(&self, call: &Call, result: Value) -> Outcome {
+        let (text, max) = (result.to_string(), self.0.settings.max_output);
+        if text.len() <= max {
+            return Outcome::Whole(result);
+        }
+        let (begins, size) = (cut(&text, max / 2).to_owned(), text.len());
+        Outcome::Cut { begins, size, whole: self.0.outputs.keep(&call.caller.key(), &call.id, text) }
+    }
+
+    /// A result as it is kept with its approval: asked again, it is told again.
+    pub(super) fn kept(&self, result: &Value) -> String {
+        let text = self.0.redact.value(result.clone()).to_string();
+        if text.len() <= self.0.settings.max_output {
+            return text;
+        }
+        json!({ "cut": cut(&text, self.0.settings.max_output / 2) }).to_string()
+    }
+}

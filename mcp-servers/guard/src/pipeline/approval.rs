@@ -1,0 +1,341 @@
+//! People. A call that they have to agree to is asked for, waited for as long as its client does, and carried out once, on
+//! exactly what was approved. Their decision comes out of band: nothing that the calling client says is one.
+
+use std::sync::Arc;
+
+use qd_approvals::{Authorised, EffectState, Outcome, Probe};
+use qd_audit::Kind;
+use qd_types::{
+    Action, ApprovalId, ApprovalState, Ask, Binding, Call as Does, PolicyHash, Requirement, RunId,
+    SpentGrant, Subject,
+};
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+
+use super::{
+    Answer, Incoming, OUTCOME, Pending, Refusal, Stage, answer, audit::Account, parse::Parsed,
+    policy::Verdict,
+};
+use crate::{
+    Asked, Asking, Call, Event, Fault, Guard, Permit, Plan, Standing, entry::Entry, ledger::payload,
+    limits::Slot,
+};
+
+/// Progress while people decide, in seconds.
+const TICK: u64 = 5;
+
+impl Guard {
+    /// Asks people, and goes on as far as they let it.
+    pub(super) async fn ask(
+        &self,
+        call: &Call,
+        parsed: Parsed,
+        (ask, hash): (Ask, PolicyHash),
+        slot: Slot,
+    ) -> Answer {
+        let plan = match self.plan(call, &parsed.entry, &parsed.input).await {
+            Ok(plan) => plan,
+            Err(fault) => return Refusal::fault(&fault).into(),
+        };
+        let Some(run) = call.caller.run(self.now()) else { return Refusal::broken().into() };
+        let requirement = ask.requirement.clone();
+        let subject = bound(call, &parsed.entry, &parsed.input, plan, (&requirement, &hash), run);
+        let asking = Asking { subject, terms: ask, caller: call.caller.clone(), call: call.id.clone() };
+        let id = match self.0.approvals.ask(asking).await {
+            Ok(Asked::Stands(id)) => id,
+            Ok(Asked::Refused(why)) => return Refusal::new(Stage::Approval, why, "").into(),
+            Err(error) => return Refusal::store(&error).into(),
+        };
+        // Whoever waits for people takes nobody's place.
+        drop(slot);
+        self.wait(call, &id, parsed.notes).await
+    }
+
+    /// A call of [`OUTCOME`].
+    pub(super) async fn outcome(&self, call: &Call, incoming: &Incoming) -> Answer {
+        let account = Account::of(call, incoming);
+        let slot = match self.0.gate.enter(&call.caller.key()) {
+            Ok(slot) => slot,
+            Err(error) => return Refusal::new(Stage::Limits, error.to_string(), "").into(),
+        };
+        drop(slot);
+        let answer = match asked_for(&incoming.arguments, incoming.refused.as_deref()) {
+            Ok(id) => self.wait(call, &id, Vec::new()).await,
+            Err(refusal) => refusal.into(),
+        };
+        let answer = self.presented(call, answer);
+        self.audited(account, answer).await
+    }
+
+    /// Waits for people while the client does, and then says how it stands, or carries it out.
+    async fn wait(&self, call: &Call, id: &ApprovalId, notes: Vec<String>) -> Answer {
+        let begun = Instant::now();
+        let place = if call.progress.is_heard() { self.0.gate.wait(&call.caller.key()) } else { None };
+        let mut told = None;
+        loop {
+            let standing = match self.mine(call, id).await {
+                Ok(standing) => standing,
+                Err(refusal) => return refusal.into(),
+            };
+            let waits = standing.state == ApprovalState::Requested
+                || matches!(standing.effect, Some((EffectState::UnderWay, _)));
+            // Nobody is there any more: a grant is not spent on an effect that is told to stop before it begins.
+            if call.cancel.is_cancelled() {
+                return self.pending(&standing, notes).into();
+            }
+            if !waits {
+                drop(place);
+                return self.decided_by_people(call, standing, notes).await;
+            }
+            if place.is_none() || begun.elapsed() >= self.0.settings.hold {
+                return self.pending(&standing, notes).into();
+            }
+            let ticks = begun.elapsed().as_secs() / TICK;
+            if told != Some(ticks) {
+                told = Some(ticks);
+                let text = format!("Waiting for people to decide on {id}.");
+                call.progress.report((ticks * TICK) as f64, None, text);
+            }
+            tokio::select! {
+                () = self.0.approvals.moved() => {}
+                () = call.cancel.cancelled() => {}
+            }
+        }
+    }
+
+    /// How a request stands, if it is this caller's. Everybody else's is not there.
+    async fn mine(&self, call: &Call, id: &ApprovalId) -> Result<Standing, Refusal> {
+        let found = self.0.approvals.standing(id).await.map_err(|error| Refusal::store(&error))?;
+        let is_mine = |standing: &Standing| {
+            let asker = call.caller.account();
+            let bound = standing.subject.binding.as_ref();
+            let here = bound.and_then(|bound| bound.tool.as_ref()).and_then(|tool| self.own(&tool.name));
+            standing.subject.instance == *call.caller.team()
+                && bound.is_some_and(|bound| bound.askers.contains(&asker))
+                && here.is_some()
+        };
+        found.filter(is_mine).ok_or_else(|| {
+            Refusal::new(
+                Stage::Approval,
+                format!("You asked for no approval {id} here."),
+                "Call the tool itself; the answer says what to ask again with.",
+            )
+        })
+    }
+
+    fn pending(&self, standing: &Standing, notes: Vec<String>) -> Pending {
+        let where_ = match standing.effect {
+            Some((EffectState::UnderWay, _)) => "People agreed, and it is being carried out.",
+            _ if standing.state != ApprovalState::Requested => "It is decided: ask again.",
+            _ if standing.queued => "It waits behind other requests of this run.",
+            _ => "Nobody has decided yet.",
+        };
+        Pending {
+            approval: standing.id.to_string(),
+            people: standing.subject.requirement.describe(),
+            target: standing.subject.binding.as_ref().map(|bound| bound.target.clone()).unwrap_or_default(),
+            standing: where_.to_owned(),
+            decide: format!("{} {}", self.0.settings.decide, standing.id),
+            notes,
+        }
+    }
+
+    async fn decided_by_people(&self, call: &Call, standing: Standing, notes: Vec<String>) -> Answer {
+        let because = standing.reason.clone().unwrap_or_default();
+        match (standing.state, &standing.effect) {
+            (ApprovalState::Granted | ApprovalState::Executing, _) => self.approved(call, standing, notes).await,
+            (ApprovalState::Executed, Some((_, Some(result)))) => {
+                let result = serde_json::from_str(result).unwrap_or_else(|_| Value::from(result.as_str()));
+                Answer::Done { result: answer::Outcome::Whole(result), notes, changed: true }
+            }
+            (ApprovalState::Denied, _) => Refusal::new(
+                Stage::Approval,
+                format!("People said no. {because}"),
+                "That holds: no other tool, wording or argument changes it. Finish without it, or say what is missing.",
+            )
+            .into(),
+            (ApprovalState::Unknown, effect) => {
+                let told = effect.as_ref().and_then(|(_, text)| text.clone()).unwrap_or(because);
+                let way_out = "It is not tried again by itself.";
+                Refusal::new(Stage::Effect, told, way_out).unsure(true).into()
+            }
+            (ApprovalState::Failed, effect) => {
+                let told = effect.as_ref().and_then(|(_, text)| text.clone()).unwrap_or(because);
+                Refusal::new(Stage::Effect, told, "It did not happen. Call the tool again to ask anew.").into()
+            }
+            (state, _) => {
+                let state = format!("{state:?}").to_lowercase();
+                let way_out = format!(
+                    "What expired a person can open again with `quarterdeck approvals reopen {}`; for the rest call the tool \
+                     again.",
+                    standing.id
+                );
+                Refusal::new(Stage::Approval, format!("The approval is {state}. {because}"), way_out).into()
+            }
+        }
+    }
+
+    /// Carries out what people approved, if it is still exactly that.
+    async fn approved(&self, call: &Call, standing: Standing, notes: Vec<String>) -> Answer {
+        let (entry, input, rebuilt) = match self.rebuilt(call, &standing).await {
+            Ok(rebuilt) => rebuilt,
+            Err(refusal) => return refusal.into(),
+        };
+        let grant = match self.0.approvals.authorise(&standing.id, rebuilt).await {
+            Ok(Authorised::Go(grant)) => grant,
+            Ok(Authorised::Lapsed { reason, .. }) => {
+                let way_out = "Nothing was done. Call the tool again: people are asked anew.";
+                return Refusal::new(Stage::Approval, reason, way_out).into();
+            }
+            Ok(Authorised::Refused(refusal)) => {
+                let way_out = format!("Ask again with {OUTCOME}.");
+                return Refusal::new(Stage::Approval, refusal.to_string(), way_out).into();
+            }
+            Err(error) => return Refusal::store(&error).into(),
+        };
+        self.execute(call, (entry, input), &standing.id, grant, notes).await
+    }
+
+    /// What would be done now, built from nothing but what was asked for: the tool, its arguments, the state as it is, the
+    /// policies of this moment.
+    async fn rebuilt(
+        &self,
+        call: &Call,
+        standing: &Standing,
+    ) -> Result<(Arc<Entry>, Value, Subject), Refusal> {
+        let gone = |problem: &str| {
+            Refusal::new(Stage::Approval, problem, "Nothing was done. List the tools, and ask anew.")
+        };
+        let binding = standing.subject.binding.as_ref().ok_or_else(|| gone("It binds nothing."))?;
+        let tool = binding.tool.as_ref().and_then(|tool| self.own(&tool.name));
+        let entry = tool
+            .and_then(|name| self.find(&call.caller, name))
+            .ok_or_else(|| gone("The tool is not there for you any more."))?;
+        let arguments = binding.arguments.as_object().cloned().unwrap_or_default();
+        let parsed = self.fitting(&call.caller, entry.clone(), arguments)?;
+        let (requirement, hash) = match self.judge(&call.caller, &parsed)? {
+            Verdict::Ask { ask, hash } => (ask.requirement, hash),
+            // The policies changed: what was approved says so when it is compared.
+            Verdict::Allowed { hash, .. } => (standing.subject.requirement.clone(), hash),
+        };
+        let plan = self.plan(call, &entry, &parsed.input).await.map_err(|fault| Refusal::fault(&fault))?;
+        let run = standing.subject.run.clone();
+        let rebuilt = bound(call, &entry, &parsed.input, plan, (&requirement, &hash), run);
+        Ok((entry, parsed.input, rebuilt))
+    }
+
+    async fn execute(
+        &self,
+        call: &Call,
+        (entry, input): (Arc<Entry>, Value),
+        id: &ApprovalId,
+        grant: SpentGrant,
+        notes: Vec<String>,
+    ) -> Answer {
+        let event = |kind, text: String| Event {
+            kind,
+            caller: call.caller.clone(),
+            call: call.id.clone(),
+            approval: Some(id.clone()),
+            payload: payload(json!({ "text": text, "tool": entry.full_name() })),
+        };
+        let begun = event(Kind::Execution, format!("carries out {}", entry.full_name()));
+        let ended = match self.0.trail.durable(begun).await {
+            Ok(()) => self.carry_out(call, entry.clone(), input, Permit::Grant(grant)).await,
+            Err(error) => Err(Fault::failed(format!("{error}."), "Tell whoever runs this server.")),
+        };
+        let (outcome, word, answer) = match ended {
+            Ok(result) => {
+                let kept = self.kept(&result);
+                let answer = Answer::Done { result: answer::Outcome::Whole(result), notes, changed: true };
+                (Outcome::Done(kept), "done", answer)
+            }
+            Err(fault) => {
+                let told = self.0.redact.text(&format!("{} {}", fault.problem, fault.way_out));
+                let (outcome, word) = if fault.unsure {
+                    (Outcome::Unknown(told), "unknown")
+                } else {
+                    (Outcome::Failed(told), "failed")
+                };
+                (outcome, word, Refusal::fault(&fault).into())
+            }
+        };
+        let event = event(Kind::Outcome, format!("{}: {word}", entry.full_name()));
+        if let Err(error) = self.0.approvals.finish(id, outcome, event).await {
+            tracing::error!(%error, %id, "what came of an approved call could not be written down");
+        }
+        answer
+    }
+
+    /// To be called once at start, before the first call: looks at each effect that a crash cut short, and says what is known
+    /// of it. Returns how many there were.
+    pub async fn recover(&self) -> Result<usize, crate::StoreError> {
+        let interrupted = self.0.approvals.interrupted().await?;
+        for id in &interrupted {
+            let probe = match self.0.approvals.standing(id).await? {
+                Some(standing) => self.probe(&standing).await,
+                None => continue,
+            };
+            tracing::info!(%id, ?probe, "an approved call was cut short");
+            self.0.approvals.probed(id, probe).await?;
+        }
+        Ok(interrupted.len())
+    }
+
+    async fn probe(&self, standing: &Standing) -> Probe {
+        let bound = standing.subject.binding.as_ref();
+        let tool = bound.and_then(|bound| bound.tool.as_ref()).and_then(|tool| self.own(&tool.name));
+        match (bound, tool.and_then(|name| self.entry(name))) {
+            (Some(bound), Some(entry)) => entry.body.probe(&standing.id.to_string(), &bound.arguments).await,
+            _ => Probe::CantTell("The tool that carried it out is not there any more.".to_owned()),
+        }
+    }
+}
+
+/// The id of a call of [`OUTCOME`].
+fn asked_for(arguments: &Map<String, Value>, refused: Option<&str>) -> Result<ApprovalId, Refusal> {
+    let unfit = |problem: String| {
+        Refusal::new(
+            Stage::Parse,
+            problem,
+            "Give the argument approval, as the answer of the tool said it, and no other.",
+        )
+    };
+    if let Some(reason) = refused {
+        return Err(unfit(format!("The arguments are refused: {reason}.")));
+    }
+    match arguments.get("approval").and_then(Value::as_str) {
+        Some(text) if arguments.len() == 1 => {
+            text.parse().map_err(|error: qd_types::IdError| unfit(format!("{error}.")))
+        }
+        _ => Err(unfit("The arguments are refused.".to_owned())),
+    }
+}
+
+/// Everything that a yes would bind.
+fn bound(
+    call: &Call,
+    entry: &Entry,
+    input: &Value,
+    plan: Plan,
+    (requirement, policies): (&Requirement, &PolicyHash),
+    run: RunId,
+) -> Subject {
+    Subject {
+        action: Action::Tool(Does { does: entry.spec.action.to_string(), tier: entry.spec.tier }),
+        binding: Some(Binding {
+            tool: Some(entry.binding()),
+            arguments: input.clone(),
+            target: plan.target,
+            fingerprint: plan.fingerprint,
+            policies: policies.as_str().to_owned(),
+            askers: vec![call.caller.account()],
+            reopens: None,
+        }),
+        instance: call.caller.team().clone(),
+        feature: run.feature().clone(),
+        run,
+        requesters: call.caller.requesters(),
+        requirement: requirement.clone(),
+    }
+}

@@ -1,0 +1,120 @@
+//! What the pipeline asks of others: who may do what, who agreed, and where it is written down. Each port has one real
+//! adapter: [`EngineLaw`](crate::EngineLaw) and [`Ledger`](crate::Ledger).
+
+use async_trait::async_trait;
+use qd_approvals::{Authorised, EffectState, Outcome, Probe};
+use qd_audit::Kind;
+use qd_engine::Request;
+use qd_types::{ApprovalId, ApprovalState, Ask, Decision, Subject};
+use serde_json::{Map, Value};
+use tokio::sync::watch;
+
+use crate::Caller;
+
+/// Who may do what.
+pub trait Law: Send + Sync {
+    /// What policy says now. An error inside is a no.
+    fn decide(&self, request: &Request) -> Decision;
+
+    /// Ticks when a decision may have changed.
+    fn changes(&self) -> watch::Receiver<u64>;
+}
+
+/// A store can't be read or written. The call is refused: nothing happens that can't be written down.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{doing} failed: {problem}")]
+pub struct StoreError {
+    /// What was tried, as a sentence begins: "Writing to the trail".
+    pub doing: &'static str,
+    /// What went wrong.
+    pub problem: String,
+}
+
+/// People are to be asked.
+#[derive(Debug, Clone)]
+pub struct Asking {
+    /// Everything that their yes would bind.
+    pub subject: Subject,
+    /// Whom the policy asks, and for how long.
+    pub terms: Ask,
+    /// Who asks.
+    pub caller: Caller,
+    /// The call, by its id.
+    pub call: String,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// It stands: opened now, or asked for before.
+    Stands(ApprovalId),
+    /// Nobody is asked; the sentence ends the attempt.
+    Refused(String),
+}
+
+/// A request as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Its id.
+    pub id: ApprovalId,
+    /// What was asked for.
+    pub subject: Subject,
+    /// Where it is in its life.
+    pub state: ApprovalState,
+    /// Why it ended, as a sentence.
+    pub reason: Option<String>,
+    /// It waits behind others of its run.
+    pub queued: bool,
+    /// The effect, if the grant was spent: where it stands, and what it left.
+    pub effect: Option<(EffectState, Option<String>)>,
+}
+
+/// Who agreed.
+#[async_trait]
+pub trait Approvals: Send + Sync {
+    /// Asks, or finds what was asked before.
+    async fn ask(&self, asking: Asking) -> Result<Asked, StoreError>;
+
+    /// How a request stands, after what has come in was looked at. `None` if there is no such one.
+    async fn standing(&self, id: &ApprovalId) -> Result<Option<Standing>, StoreError>;
+
+    /// The last question before an effect. On a yes, that it is under way is on disk.
+    async fn authorise(&self, id: &ApprovalId, rebuilt: Subject) -> Result<Authorised, StoreError>;
+
+    /// How the effect ended, and its row of the trail, at once.
+    async fn finish(&self, id: &ApprovalId, outcome: Outcome, event: Event) -> Result<(), StoreError>;
+
+    /// Effects that a crash cut short.
+    async fn interrupted(&self) -> Result<Vec<ApprovalId>, StoreError>;
+
+    /// What a look at the world said about one of them.
+    async fn probed(&self, id: &ApprovalId, probe: Probe) -> Result<(), StoreError>;
+
+    /// Returns when a request may have moved, and after a second at the latest.
+    async fn moved(&self);
+}
+
+/// A row of the trail, before it is one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// What happened.
+    pub kind: Kind,
+    /// Who called.
+    pub caller: Caller,
+    /// The call, by its id.
+    pub call: String,
+    /// The approval that it is about.
+    pub approval: Option<ApprovalId>,
+    /// The rest: no names of people, no arguments in the clear.
+    pub payload: Map<String, Value>,
+}
+
+/// Where it is written down.
+#[async_trait]
+pub trait Trail: Send + Sync {
+    /// Written before it returns.
+    async fn durable(&self, event: Event) -> Result<(), StoreError>;
+
+    /// Taken, and written soon, together with others. Refused once writing has failed.
+    async fn grouped(&self, event: Event) -> Result<(), StoreError>;
+}

@@ -1,0 +1,16 @@
+//! The guard through real clients: over an in-process stream, as raw lines, and over HTTP.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on panics"
+)]
+
+mod attacks;
+mod fixtures;
+mod http;
+mod life;
+mod pipeline;
+mod proxy;
+mod world;
