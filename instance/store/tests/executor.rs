@@ -264,8 +264,7 @@ async fn a_no_ends_what_asks_for_the_same_and_five_end_all_asking() {
         let Cast::Denied { pause, .. } = cast else { panic!("{cast:?}") };
         assert_eq!(pause, target == 4);
         assert_eq!(bench.state(&same, 0).await, ApprovalState::Withdrawn);
-        let trail = bench.trail();
-        assert!(trail.ends_with("decision team:alpha: withdrawn\nrun team:alpha: ended: failed"), "{trail}");
+        assert!(bench.trail().ends_with("decision team:alpha: withdrawn"), "{}", bench.trail());
     }
     assert!(matches!(ask(about(5, "1")).await, Asked::Refused(AskRefusal::Paused { count: 5 })));
     let shipped = bench.store.ship(1000).await.unwrap();

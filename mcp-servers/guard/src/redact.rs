@@ -146,7 +146,7 @@ mod tests {
     fn secrets_go_and_the_rest_stays() {
         let check = |text: &str| redact().text(text);
         insta::assert_snapshot!(check("the key is hunter2hunter2, I think"), @"the key is [redacted], I think");
-        insta::assert_snapshot!(check(&format!("clone https://x:ghp_{}@github.com/a", "a1".repeat(18))), @"clone https://x:[redacted]");
+        insta::assert_snapshot!(check(&format!("clone https://x:ghp_{}@github.com/a", "a1".repeat(18))), @"clone https://[redacted]@github.com/a");
         insta::assert_snapshot!(check("Authorization: Bearer abc.def-123 was refused"), @"Authorization: Bearer [redacted] was refused");
         insta::assert_snapshot!(check("postgres://db?password=pa55&user=x"), @"postgres://db?password=[redacted]&user=x");
         insta::assert_snapshot!(check("a -----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY----- b"), @"a [redacted] b");

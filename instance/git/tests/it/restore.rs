@@ -98,7 +98,7 @@ async fn what_was_not_touched_stays_and_the_rest_is_written() {
     let used = Used::sample().await;
     // A file that was written in the tick of its record is not trusted and written anew: soon none is.
     let mut before = 0;
-    for _ in 0..100 {
+    for _ in 0..5_000 {
         tick(&used).await;
         used.restore(&used.commit, &[]).await.unwrap();
         let now = inode(&used.folder.join("a"));
