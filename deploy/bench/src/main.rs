@@ -6,6 +6,7 @@
     reason = "a program of its own: its table goes to the terminal"
 )]
 
+mod approvals;
 mod audit;
 mod board;
 mod engine;
@@ -24,7 +25,7 @@ use figures::Figures;
 /// Why a figure could not be taken.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-const KNOWN: [&str; 18] = [
+const KNOWN: [&str; 19] = [
     "instance_cold_start_ms",
     "instance_idle_rss_mib",
     "up_idle_rss_mib",
@@ -43,6 +44,7 @@ const KNOWN: [&str; 18] = [
     "conflict_radar_ms_20_branches",
     "audit_verify_rows_per_s",
     "policy_decision_us_p99",
+    "approval_roundtrip_ms_p99",
 ];
 
 struct Asked {
@@ -102,6 +104,9 @@ fn measure(asked: &Asked) -> Result<(), Failure> {
         worktrees::measure(&mut figures, &wanted).await?;
         if wanted("audit_verify_rows_per_s") {
             audit::verify_rows(&mut figures).await?;
+        }
+        if wanted("approval_roundtrip_ms_p99") {
+            approvals::measure(&asked.binary, &mut figures).await?;
         }
         if wanted("policy_decision_us_p99") {
             policy::decisions(&mut figures)?;

@@ -149,6 +149,7 @@ impl Fleet {
             .await
             .map_err(|source| FleetError::Serve { place: place.clone(), source })?;
         let address = listener.local_addr().map_err(|source| FleetError::Serve { place, source })?;
+        write_address(plan, address)?;
         let boards = Arc::new(OnceLock::new());
         let desk = Desk { roster, address, live: Arc::clone(&boards) };
         let extra = extra.merge(people::routes(desk.clone()));
@@ -207,6 +208,13 @@ pub(super) async fn seed_people(roster: &Roster, plan: &FleetPlan) -> Result<(),
         tracing::info!(person = %departure.person, "is not in the configuration any more: shut out");
     }
     Ok(())
+}
+
+/// For programs beside it, which can't know the port that was free.
+fn write_address(plan: &FleetPlan, address: SocketAddr) -> Result<(), FleetError> {
+    let path = plan.state.join("address");
+    std::fs::write(&path, address.to_string())
+        .map_err(|source| FleetError::Serve { place: path.display().to_string(), source })
 }
 
 async fn start_bot(
