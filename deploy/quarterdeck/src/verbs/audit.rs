@@ -4,7 +4,7 @@
 use std::{
     fs::File,
     io::{BufReader, BufWriter, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use qd_audit::{AuditError, ChainFile, Countersignature, Of, Report, Signer, Story};
@@ -34,10 +34,16 @@ pub(super) fn audit(common: &Common, verb: AuditVerb) -> Done {
     }
 }
 
-/// Every chain below the state folder, of teams that are retired too.
+/// Every chain below the state folder, with what was archived of it.
 fn chains(common: &Common) -> Result<Vec<ChainFile>, UserError> {
     let loaded = context::load(&context::sources(common)?)?;
     let (audit, state) = (context::audit(&loaded)?, &loaded.state_dir);
+    let all = chains_below(state)?.into_iter();
+    Ok(all.map(|(file, chain)| chain.with_segments(audit.segments(&file))).collect())
+}
+
+/// Every chain below a state folder and the file that it lies in, of teams that are retired too.
+pub(super) fn chains_below(state: &Path) -> Result<Vec<(PathBuf, ChainFile)>, UserError> {
     let mut files = vec![state.join("bot").join("bot.db"), state.join("people.db")];
     if let Ok(teams) = std::fs::read_dir(state.join("instances")) {
         files.extend(teams.filter_map(Result::ok).map(|team| team.path().join("board.db")));
@@ -48,7 +54,7 @@ fn chains(common: &Common) -> Result<Vec<ChainFile>, UserError> {
         let chain = ChainFile::open(&file);
         let failed = |error: AuditError| UserError::failed(format!("{}: {error}", file.display()));
         let chain = chain.map_err(failed)?;
-        chains.extend(chain.map(|chain| chain.with_segments(audit.segments(&file))));
+        chains.extend(chain.map(|chain| (file, chain)));
     }
     if chains.is_empty() {
         return Err(UserError::failed(format!("no audit chain was begun below {}", state.display())));
@@ -82,7 +88,7 @@ fn signers(chain: &ChainFile, chains: &[ChainFile], given: &[Signer]) -> Result<
 }
 
 /// Verifies each chain, with what the others have signed of it.
-fn verify(chains: &[ChainFile], given: &[Signer]) -> Result<Vec<Report>, UserError> {
+pub(super) fn verify(chains: &[ChainFile], given: &[Signer]) -> Result<Vec<Report>, UserError> {
     let mut reports = Vec::new();
     for chain in chains {
         let mut witnesses: Vec<Countersignature> = Vec::new();

@@ -4,7 +4,7 @@
 use std::{fmt, os::unix::fs::PermissionsExt as _, path::Path, process::ExitCode};
 
 use qd_api::{Client, Target};
-use qd_config::{Loaded, Sandbox, detect};
+use qd_config::{BesideAgents, Loaded, Sandbox, detect};
 use qd_engine::Severity;
 use qd_git::Git;
 use qd_people::State;
@@ -82,7 +82,7 @@ pub(super) async fn doctor(common: &Common) -> Result<ExitCode, UserError> {
             repositories(&loaded, &mut found).await;
             let path = sources.env.get("PATH").map(String::as_str).unwrap_or_default();
             agents(&loaded, path, &mut found);
-            walls(loaded.config.runs.sandbox, &mut found);
+            walls(&loaded, &mut found);
             state(&loaded.state_dir, &mut found);
             people(&loaded.state_dir, &mut found).await;
             policies(&loaded, &mut found).await;
@@ -165,7 +165,22 @@ fn agents(loaded: &Loaded, path: &str, found: &mut Findings) {
     }
 }
 
-fn walls(sandbox: Sandbox, found: &mut Findings) {
+fn walls(loaded: &Loaded, found: &mut Findings) {
+    let sandbox = loaded.config.runs.sandbox;
+    let beside = loaded.config.approvals.local_votes_beside_unsandboxed_agents;
+    let walled = sandbox != Sandbox::None && qd_confine::available();
+    match (beside, walled) {
+        (BesideAgents::Allow, _) => found.note(
+            "votes",
+            "votes given here count even while agents run that could act as you: \
+             approvals.local_votes_beside_unsandboxed_agents is allow",
+        ),
+        (BesideAgents::Strict, _) | (BesideAgents::Refuse, false) => found.note(
+            "votes",
+            "votes given here don't count while an agent runs (approvals.local_votes_beside_unsandboxed_agents)",
+        ),
+        (BesideAgents::Refuse, true) => {}
+    }
     match (sandbox, qd_confine::available()) {
         (Sandbox::Auto | Sandbox::Landlock, true) => {
             found.fine("walls", "agents and checks write only where they are let (Landlock)");

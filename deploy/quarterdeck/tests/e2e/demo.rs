@@ -38,6 +38,9 @@ fn three_features_go_from_card_to_main() {
     assert_eq!(passed[..2], [false, true], "red first, then repaired");
     assert!(err.contains("Waits for A-1 to be merged."), "{err}");
     assert!(err.contains("theo says yes to A-1, and is refused: theo asked for this"), "{err}");
+    let trail = err.split("The bot's trail of A-1:").nth(1).unwrap_or_default();
+    assert!(trail.contains("yes, on the cli") && trail.contains("executed: "), "{err}");
+    assert!(trail.contains("Whole, row by row: ") && trail.contains("bot ("), "{err}");
     assert!(err.contains("A-2: Print totals with the currency"), "the history is printed: {err}");
     assert!(err.contains("Why does A-2 not start? Waits for A-1 to be merged. It is "), "{err}");
     assert!(err.contains("Operations: 3 runs, ") && err.contains("3 merges. Nothing gave up."), "{err}");

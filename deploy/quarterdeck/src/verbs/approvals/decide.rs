@@ -99,17 +99,36 @@ pub(super) async fn reopen(common: &Common, reopen: Reopen) -> Done {
     announce(one);
     let proven =
         proof::prove(common, reopen.who.person.as_ref(), reopen.who.passphrase_file.as_deref()).await?;
-    let said = command(&proven, &format!("reopen {}", one.key())).await;
+    let key = match one.view.approval.id.executor() {
+        "bot" => by_the_bot(&proven, one).await,
+        _ => by_its_team(common, &proven, one).await,
+    };
     proven.end().await;
-    let said = said?;
-    let Some(key) = said.strip_prefix(REOPENED) else { return Err(UserError::failed(said)) };
-    let key = key.trim_end_matches('.');
+    let key = key?;
     if common.json {
         say::json(&serde_json::json!({ "key": key }));
     } else {
         say::line(&format!("{} is asked again: quarterdeck approvals show {key}", card::headline(one)));
     }
     Ok(())
+}
+
+/// The bot keeps it, and opens it again as in a channel.
+async fn by_the_bot(proven: &proof::Proven, one: &Found) -> Result<String, UserError> {
+    let said = command(proven, &format!("reopen {}", one.key())).await?;
+    match said.strip_prefix(REOPENED) {
+        Some(key) => Ok(key.trim_end_matches('.').to_owned()),
+        None => Err(UserError::failed(said)),
+    }
+}
+
+/// Its team keeps it.
+async fn by_its_team(common: &Common, proven: &proof::Proven, one: &Found) -> Result<String, UserError> {
+    let of_team = Common { team: Some(one.team.clone()), ..common.clone() };
+    let mut client = proven.team(&of_team)?;
+    let path = format!("approvals/{}/reopen", one.key());
+    let view: ApprovalView = client.post(&path, &serde_json::json!({})).await.map_err(explain)?;
+    Ok(view.approval.id.key())
 }
 
 /// What somebody wants to decide. If it is decided, that is the error.
@@ -179,7 +198,12 @@ async fn send(common: &Common, one: &Found, who: &Who, cast: &CastVote) -> Resul
 
 /// What became of a word that was given.
 pub(super) fn on_its_way(view: &ApprovalView) -> String {
-    format!("Your word on \"{}\" is on its way.", inert::plain(&view.title, 200))
+    let title = inert::plain(&view.title, 200);
+    match &view.ended {
+        // Its own team keeps it, and decided at once.
+        Some(ended) => format!("\"{title}\": {ended}"),
+        None => format!("Your word on \"{title}\" is on its way."),
+    }
 }
 
 fn tell(common: &Common, view: &ApprovalView) {

@@ -7,6 +7,7 @@ mod engine;
 mod progress;
 mod scene;
 mod summary;
+mod trail;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration, time::Instant};
 
@@ -83,6 +84,9 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<ExitCode, UserEr
     }
     engine::operations(&fleet.teams()).await?;
     fleet.shut_down().await;
+    if let Some((_, first)) = features.first() {
+        trail::tell(&scene.plan.state, first)?;
+    }
     if let Place::Kept(path) = &place {
         say::note(&format!("State is kept in {}.", path.display()));
     }
