@@ -15,6 +15,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) async fn follow(live: Arc<Live>) {
     let mut watch = Watch::default();
     let mut broken = false;
+    let mut people = None;
     loop {
         let engine = Arc::clone(live.policies());
         let looked = tokio::task::spawn_blocking(move || {
@@ -53,10 +54,15 @@ pub(super) async fn follow(live: Arc<Live>) {
             }
         }
         // Where no bot runs, nothing else tells when people come and go.
-        if live.bot().is_none()
-            && let Err(error) = live.share_policies().await
-        {
-            tracing::error!(%error, "the policies can't be told who there is");
+        if live.bot().is_none() {
+            match live.guard().roster().active().await {
+                Ok(now) if people.as_ref() == Some(&now) => {}
+                Ok(now) => match live.share_policies().await {
+                    Ok(()) => people = Some(now),
+                    Err(error) => tracing::error!(%error, "the policies can't be told who there is"),
+                },
+                Err(error) => tracing::error!(%error, "who there is can't be looked up"),
+            }
         }
         tokio::time::sleep(LOOK).await;
     }

@@ -5,8 +5,9 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -36,6 +37,14 @@ pub const SIGNED_IN: SignedDuration = SignedDuration::from_hours(30 * 24);
 pub struct Roster {
     path: PathBuf,
     held: Option<Db>,
+    /// A connection that reads beside, between two requests: to open one costs more than to look somebody up.
+    idle: Arc<Mutex<Option<Idle>>>,
+}
+
+/// A connection and the file that it was opened on: a restored one is another.
+struct Idle {
+    inode: u64,
+    connection: Connection,
 }
 
 impl Roster {
@@ -43,14 +52,14 @@ impl Roster {
     pub async fn hold(state: &Path) -> Result<Self, PeopleError> {
         let path = state.join("people.db");
         let db = open(&path, PATIENCE).await?;
-        let roster = Self { path, held: Some(db) };
+        let roster = Self { path, held: Some(db), idle: Arc::default() };
         roster.begin().await?;
         Ok(roster)
     }
 
     /// Looks into the file below `state` beside whoever holds it; makes it if it is not there.
     pub async fn beside(state: &Path) -> Result<Self, PeopleError> {
-        let roster = Self { path: state.join("people.db"), held: None };
+        let roster = Self { path: state.join("people.db"), held: None, idle: Arc::default() };
         if !roster.path.exists() {
             roster.begin().await?;
         }
@@ -102,8 +111,18 @@ impl Roster {
         match &self.held {
             Some(db) => db.read(query).await,
             None => {
-                let path = self.path.clone();
-                let work = move || query(&qd_sqlite::read_only(&path)?);
+                let (path, idle) = (self.path.clone(), Arc::clone(&self.idle));
+                let work = move || {
+                    let inode = fs::metadata(&path).map(|file| file.ino()).unwrap_or_default();
+                    let kept = locked(&idle).take().filter(|kept| kept.inode == inode);
+                    let connection = match kept {
+                        Some(kept) => kept.connection,
+                        None => qd_sqlite::read_only(&path)?,
+                    };
+                    let answer = query(&connection);
+                    *locked(&idle) = Some(Idle { inode, connection });
+                    answer
+                };
                 tokio::task::spawn_blocking(work).await.map_err(|_| DbError::Closed)?
             }
         }
@@ -167,7 +186,7 @@ impl Roster {
     /// Looks into the file below `state` beside whoever holds it; `None` if it was not made yet. Makes nothing.
     pub fn look(state: &Path) -> Option<Self> {
         let path = state.join("people.db");
-        path.exists().then_some(Self { path, held: None })
+        path.exists().then(|| Self { path, held: None, idle: Arc::default() })
     }
 
     /// Somebody, in whatever state.
@@ -279,6 +298,10 @@ impl Roster {
         let invitation = self.change(By::Configuration, move |people| people.invite_again(&person)).await?;
         Ok(Some(invitation.token.expose_secret().to_owned()))
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The person with the roles that hold at a path: those of the fleet, and those of the team that it leads to.
