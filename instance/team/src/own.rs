@@ -127,12 +127,7 @@ impl Team {
 
     /// Why nobody who is known could decide it, or `None`.
     pub(crate) fn unreachable(&self, subject: &Subject) -> Option<String> {
-        let mut people = Directory::default();
-        for known in self.options().policies.current().people() {
-            let roles = known.person.roles.clone();
-            people.people.insert(known.person.id.clone(), Known { roles, ..Known::default() });
-        }
-        confirm::unreachable(subject, &people)
+        confirm::unreachable(subject, self.keeper().people())
     }
 
     /// Tallies a vote on an own approval at once. `false` if the approval is somebody else's.

@@ -39,6 +39,11 @@ impl Keeper {
         Self { executor: Executor { name: name.to_string(), rules }, people }
     }
 
+    /// Who is known, and what each may decide.
+    pub fn people(&self) -> &Directory {
+        &self.people
+    }
+
     /// The id of an own approval, by its unique part.
     pub fn id(&self, key: &str) -> Option<ApprovalId> {
         format!("{}/{key}", self.executor.name).parse().ok()
