@@ -79,7 +79,7 @@ mod tests {
         let gone =
             ClientError::NotRunning { place: "/s/api.sock".into(), source: std::io::Error::other("no") };
         let fault = unsure(gone);
-        insta::assert_snapshot!(format!("{} {}", fault.problem, fault.way_out), @"");
+        insta::assert_snapshot!(format!("{} {}", fault.problem, fault.way_out), @"No team runs here: nothing answers at /s/api.sock. A person starts it with: quarterdeck up");
         assert!(!fault.unsure);
     }
 }

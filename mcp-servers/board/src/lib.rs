@@ -72,7 +72,27 @@ mod tests {
         let tools = server(Arc::new(Nowhere)).unwrap().known_tools();
         let said: Vec<String> =
             tools.iter().map(|tool| format!("{} {}", tool.tier.as_str(), tool.name)).collect();
-        insta::assert_snapshot!(said.join("\n"), @"");
+        insta::assert_snapshot!(said.join("\n"), @"
+        operate add
+        operate ask_human
+        operate attach
+        operate comment
+        operate edit
+        read fleet_cost
+        read fleet_digest
+        read fleet_risks
+        read fleet_status
+        read list
+        operate move
+        read question
+        operate report_blocker
+        operate report_progress
+        operate request_review
+        read search
+        read show
+        read team
+        read why
+        ");
         let of_a_run = tools.iter().filter(|tool| OF_A_RUN.contains(&tool.name.as_str()));
         assert_eq!(of_a_run.count(), OF_A_RUN.len());
         assert!(tools.iter().all(|tool| tool.tier <= Tier::Operate));

@@ -284,14 +284,24 @@ mod tests {
         let other: FeatureId = "A-2".parse().unwrap();
         assert_eq!(its_feature(&agent(), None).unwrap().to_string(), "A-1");
         let refused = its_feature(&agent(), Some(&other)).unwrap_err();
-        insta::assert_snapshot!(format!("{} {}", refused.problem, refused.way_out), @"");
+        insta::assert_snapshot!(format!("{} {}", refused.problem, refused.way_out), @"Your run A-1.2 is about A-1, and not about A-2. Leave the feature out: it is your own.");
     }
 
     #[test]
     fn an_agents_words_say_whose_they_are() {
         let far = HowFar { text: "The parser reads.".into(), percent: Some(40), feature: None };
-        insta::assert_snapshot!(far.words(&agent()), @"");
+        insta::assert_snapshot!(far.words(&agent()), @"
+        Progress (40 %): The parser reads.
+
+        — coder, in run A-1.2
+        ");
         let blocked = InTheWay { text: "No key.".into(), needs: Some("A test key.".into()), feature: None };
-        insta::assert_snapshot!(blocked.words(&agent()), @"");
+        insta::assert_snapshot!(blocked.words(&agent()), @"
+        **Blocked**: No key.
+
+        What would help: A test key.
+
+        — coder, in run A-1.2
+        ");
     }
 }
