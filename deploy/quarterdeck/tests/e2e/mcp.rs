@@ -140,7 +140,7 @@ fn a_token_says_who_calls_and_another_one_nobody() {
     client.end();
     let mut command = project.command(&["mcp", "board"]);
     let refused = command.env("QUARTERDECK_TOKEN", "qdt_00").stdin(Stdio::null()).output().unwrap();
-    insta::assert_snapshot!(String::from_utf8_lossy(&refused.stderr).trim(), @"");
+    insta::assert_snapshot!(String::from_utf8_lossy(&refused.stderr).trim(), @"quarterdeck: the token in QUARTERDECK_TOKEN is nobody's here, or not any more: quarterdeck mcp token makes one");
     drop(up);
     // Without a fleet: what is read says what is missing.
     let mut client = Client::start(&project, &["mcp", "board"], &[]);
@@ -181,7 +181,11 @@ fn a_strangers_tool_is_served_once_a_person_trusted_it() {
 
     let trust = args(&["--trust"]);
     let said = project.ok(&trust.iter().map(String::as_str).collect::<Vec<_>>());
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"
+    new      read      clock
+      > Tells the time.
+    Trusted as they are now: clock
+    ");
     let mut client = Client::start(&project, &serve, &[]);
     assert_eq!(client.tools()[0]["name"], "clock");
     let noon = client.call("clock", json!({})).to_string();

@@ -49,12 +49,18 @@ pub(crate) struct Home {
 impl Home {
     /// From the configuration, and from people as the fleet knows them.
     pub(super) async fn open(common: &Common) -> Result<Self, UserError> {
+        Self::open_for(common, None).await
+    }
+
+    /// The same for a team whose ledgers are there, whether or not it is configured any more.
+    pub(super) async fn open_for(common: &Common, team: Option<&InstanceName>) -> Result<Self, UserError> {
         let sources = context::sources(common)?;
         let loaded = context::load(&sources)?;
         let (me, people) = context::household(&loaded, &sources.env)?;
-        let team = match loaded.config.teams.as_slice() {
-            [] => name("local")?,
-            _ => context::team(common, &loaded)?,
+        let team = match (team, loaded.config.teams.as_slice()) {
+            (Some(team), _) => team.clone(),
+            (None, []) => name("local")?,
+            (None, _) => context::team(common, &loaded)?,
         };
         let mut plan = PolicyPlan::of(&loaded);
         if loaded.config.people.is_empty() {
@@ -103,14 +109,14 @@ impl Home {
         SurfaceKey::open(&path).map_err(|error| UserError::from_error(&error))
     }
 
-    /// Serves until the client closes its end.
-    pub(super) async fn serve(mut self, server: Server) -> Result<(), UserError> {
+    /// Serves the server of this name until the client closes its end.
+    pub(super) async fn serve(mut self, name: &str, server: Server) -> Result<(), UserError> {
         let failed = |error: &dyn std::error::Error| UserError::from_error(error);
         log::start("warn", self.loaded.config.log.format);
-        let (name, about) = (server_name(&server), self.directory(&self.key()?));
+        let people = self.directory(&self.key()?);
         self.plan.facts.tools = server.known_tools();
         let law = EngineLaw::new(Arc::new(self.plan.engine()?));
-        let ledger = Arc::new(open(&self.folder(), &name, &self.team, about).await?);
+        let ledger = Arc::new(open(&self.folder(), name, &self.team, people).await?);
         let settings = Settings { decide: self.decide.clone(), ..Settings::default() };
         let guard = Guard::new(server, Arc::new(law), ledger.clone(), ledger.clone(), settings);
         guard.recover().await.map_err(|error| failed(&error))?;
@@ -135,11 +141,6 @@ pub(super) fn local(person: &PersonId) -> Identity {
 
 fn name(text: &str) -> Result<InstanceName, UserError> {
     text.parse().map_err(|error: qd_types::IdError| UserError::from_error(&error))
-}
-
-/// All tools of a server carry its name.
-fn server_name(server: &Server) -> String {
-    server.known_tools().first().map_or_else(|| "server".to_owned(), |tool| tool.server.clone())
 }
 
 /// A path as a shell takes it.

@@ -51,9 +51,10 @@ pub(super) async fn foreign(common: &Common, asked: Foreign) -> Done {
             return Ok(());
         }
         proof::person(common, &home.loaded, &asked.who).await?;
-        let trusted = new.iter().filter(|found| pins.trust(&found.tool)).count();
+        let trusted = new.iter().filter(|found| pins.trust(&found.tool));
+        let names: Vec<String> = trusted.map(|found| inert::plain(&found.tool.name, LINE)).collect();
         pins.write(&file).map_err(|error| failed(&error))?;
-        say::line(&format!("{trusted} tools of {} are trusted as they are now.", asked.name));
+        say::line(&format!("Trusted as they are now: {}", names.join(", ")));
         return Ok(());
     }
     let left_out = proxy.found().iter().filter(|found| !found.is_served()).count();
@@ -67,7 +68,7 @@ pub(super) async fn foreign(common: &Common, asked: Foreign) -> Done {
         ));
     }
     let server = proxy.server().map_err(|error| failed(&error))?;
-    let served = home.serve(server).await;
+    let served = home.serve(&asked.name, server).await;
     child.kill().await.ok();
     served
 }

@@ -65,14 +65,7 @@ impl Ledgers {
     }
 
     async fn home(&self, team: &InstanceName) -> Result<Home, UserError> {
-        let mut home = Home::open(&Common { team: None, ..self.common.clone() }).await;
-        if home.is_err() || home.as_ref().is_ok_and(|home| home.team != *team) {
-            home = Home::open(&Common { team: Some(team.clone()), ..self.common.clone() }).await;
-        }
-        home.map(|mut home| {
-            home.team = team.clone();
-            home
-        })
+        Home::open_for(&self.common, Some(team)).await
     }
 
     /// Signs a person's word, who proved who they are, and has it counted.

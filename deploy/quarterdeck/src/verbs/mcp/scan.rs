@@ -164,7 +164,10 @@ fn look(text: &str, toml: bool) -> Result<(Vec<Entry>, String), String> {
 
 fn entries(whole: &Value) -> Vec<Entry> {
     let servers = KEYS.iter().find_map(|key| whole.get(key)?.as_object());
-    servers.into_iter().flatten().map(|(name, server)| entry(name, server)).collect()
+    let mut all: Vec<Entry> =
+        servers.into_iter().flatten().map(|(name, server)| entry(name, server)).collect();
+    all.sort_by(|one, other| one.name.cmp(&other.name));
+    all
 }
 
 fn entry(name: &str, server: &Value) -> Entry {
@@ -241,23 +244,44 @@ fn replace(file: &Path, before: &str, after: &str) -> Done {
 mod tests {
     use super::*;
 
-    fn shown(text: &str, toml: bool) -> String {
-        let (entries, rewritten) = look(text, toml).unwrap();
-        let lines: Vec<String> = entries.iter().map(line).collect();
-        format!("{}\n---\n{rewritten}", lines.join("\n"))
-    }
-
     #[test]
     fn servers_of_each_client_are_found_and_put_behind_the_guard() {
         let claude = r#"{"mcpServers": {
             "files": {"command": "npx", "args": ["-y", "files"], "env": {"FILES_KEY": "secret"}},
             "far": {"type": "http", "url": "https://mcp.example.com"},
             "board": {"command": "quarterdeck", "args": ["mcp", "board"]}}}"#;
-        insta::assert_snapshot!(shown(claude, false), @"");
-        let codex = "# mine\n[mcp_servers.files]\ncommand = \"npx\"\nargs = [\"files\"]\n";
-        insta::assert_snapshot!(shown(codex, true), @"");
+        let (entries, rewritten) = look(claude, false).unwrap();
+        let lines: Vec<String> = entries.iter().map(line).collect();
+        insta::assert_snapshot!(lines.join("\n"), @"
+          guarded  board
+          remote   far  https://mcp.example.com
+          exposed  files  npx -y files  with FILES_KEY
+        ");
+        let now: Value = serde_json::from_str(&rewritten).unwrap();
+        let before: Value = serde_json::from_str(claude).unwrap();
+        let guarded = ["mcp", "guard", "--name", "files", "--env", "FILES_KEY", "--", "npx", "-y", "files"];
+        assert_eq!(now["mcpServers"]["files"]["command"], "quarterdeck");
+        assert_eq!(now["mcpServers"]["files"]["args"], json!(guarded));
+        assert_eq!(now["mcpServers"]["files"]["env"], before["mcpServers"]["files"]["env"]);
+        assert_eq!(now["mcpServers"]["far"], before["mcpServers"]["far"]);
+        assert_eq!(now["mcpServers"]["board"], before["mcpServers"]["board"]);
+        assert_eq!(look(&rewritten, false).unwrap().1, rewritten, "what is guarded stays as it is");
+
         let opencode = r#"{"mcp": {"files": {"type": "local", "command": ["npx", "files"]}}}"#;
-        insta::assert_snapshot!(shown(opencode, false), @"");
-        insta::assert_snapshot!(look("{ // mine\n}", false).unwrap_err(), @"");
+        let now: Value = serde_json::from_str(&look(opencode, false).unwrap().1).unwrap();
+        let guarded = ["quarterdeck", "mcp", "guard", "--name", "files", "--", "npx", "files"];
+        assert_eq!(now["mcp"]["files"]["command"], json!(guarded));
+    }
+
+    #[test]
+    fn what_people_wrote_beside_it_stays() {
+        let codex = "# mine\n[mcp_servers.files]\ncommand = \"npx\"\nargs = [\"files\"]\n";
+        insta::assert_snapshot!(look(codex, true).unwrap().1, @r#"
+        # mine
+        [mcp_servers.files]
+        command = "quarterdeck"
+        args = ["mcp", "guard", "--name", "files", "--", "npx", "files"]
+        "#);
+        assert!(look("{ // mine\n}", false).is_err());
     }
 }

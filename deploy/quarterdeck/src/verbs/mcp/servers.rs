@@ -67,7 +67,7 @@ pub(super) async fn serve(common: &Common, name: &str) -> Done {
     let reach = Reach::of(&home.loaded, home.token.clone());
     let made = SERVERS.iter().find(|(known, _)| *known == name).map(|(_, make)| make(&reach));
     let made = made.ok_or_else(|| UserError::usage(format!("there is no server {name}")))?;
-    home.serve(made.map_err(|error| UserError::from_error(&error))?).await
+    home.serve(name, made.map_err(|error| UserError::from_error(&error))?).await
 }
 
 /// Lists them all, with their tools by tier.
