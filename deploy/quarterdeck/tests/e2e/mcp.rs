@@ -73,8 +73,8 @@ impl Client {
 fn project() -> Project {
     let project = Project::new(&[("README.md", "# Tools\n")]);
     let text = config("true", None).replace("solo = true", "solo = false");
-    let rosa = "\n[[people]]\nname = \"rosa\"\nroles = [\"owner\"]\n";
-    let look = "\n[[policies.rules]]\nname = \"look\"\nactions = [\"tool.operate\"]\neffect = \"ask\"\nroles = [\"owner\"]\n";
+    let rosa = "\n[[people]]\nname = \"rosa\"\nroles = [\"owner\", \"operator\"]\n";
+    let look = "\n[[policies.rules]]\nname = \"look\"\nactions = [\"tool.operate\"]\neffect = \"ask\"\nroles = [\"operator\"]\n";
     std::fs::write(project.folder().join("quarterdeck.toml"), text + rosa + look).unwrap();
     project.ok(&["person", "--as", "rosa", "passphrase"]);
     project
