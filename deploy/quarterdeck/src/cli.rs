@@ -2,6 +2,7 @@
 
 mod approvals;
 mod audit;
+mod mcp;
 mod person;
 mod planning;
 mod policy;
@@ -15,6 +16,7 @@ use qd_types::{FeatureId, InstanceName, PersonId, RepositoryName, RunId, Stage};
 
 pub use approvals::{Answer, Approvals, ApprovalsVerb, Ballot, ListFlags, Reopen, Who};
 pub use audit::AuditVerb;
+pub use mcp::{Foreign, McpVerb};
 pub use person::{Person, PersonVerb, UrlFlags};
 pub use planning::{BudgetFlags, ImportFlags, Plan, PlanVerb, ProjectFields, ProjectVerb};
 pub use policy::{Explain, PolicyVerb};
@@ -147,6 +149,9 @@ pub enum Verb {
     /// Policies: who may do what
     #[command(subcommand)]
     Policy(PolicyVerb),
+    /// Tool servers for coding agents (MCP), behind the guard
+    #[command(subcommand)]
+    Mcp(McpVerb),
     /// The link by which you sign in to the pages
     Url(UrlFlags),
     /// What is missing, odd or wrong here, and the way out

@@ -6,7 +6,7 @@ use qd_agents::{CheckSpec, CommandAgent};
 use qd_api::{Client, Target};
 use qd_config::{Loaded, Sources};
 use qd_core::forge::MergeMethod;
-use qd_types::{InstanceName, Person, PersonId};
+use qd_types::{InstanceName, Person, PersonId, Role};
 
 use crate::{
     cli::Common,
@@ -91,6 +91,25 @@ pub fn me(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<PersonId, U
         return Err(UserError::failed("nobody is configured. In your repository, run: quarterdeck init"));
     }
     Err(UserError::failed("several people are configured: say who you are with fleet.me"))
+}
+
+/// The person at this computer, and everybody who is configured. Where nobody is, it is this computer's user alone, who may
+/// do everything: tool servers are of use without a fleet.
+pub fn household(
+    loaded: &Loaded,
+    env: &BTreeMap<String, String>,
+) -> Result<(PersonId, Vec<Person>), UserError> {
+    let people = &loaded.config.people;
+    if !people.is_empty() {
+        let all = people.iter().map(|person| Person { id: person.name.clone(), roles: person.roles.clone() });
+        return Ok((me(loaded, env)?, all.collect()));
+    }
+    let user = env.get("USER").and_then(|user| user.to_ascii_lowercase().parse::<PersonId>().ok());
+    let Some(id) = user else {
+        return Err(me(loaded, env).err().unwrap_or_else(|| UserError::failed("nobody is configured")));
+    };
+    let roles = vec![Role::Owner, Role::Manager, Role::Operator, Role::Reviewer];
+    Ok((id.clone(), vec![Person { id, roles }]))
 }
 
 /// What is to run.

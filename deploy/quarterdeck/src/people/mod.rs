@@ -5,7 +5,7 @@ pub mod heads;
 mod host;
 pub mod pages;
 mod roster;
-mod routes;
+pub mod routes;
 pub mod words;
 
 pub use roster::{Roster, SIGNED_IN, person_at};

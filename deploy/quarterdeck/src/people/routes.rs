@@ -26,14 +26,14 @@ use super::{
     pages,
     roster::SIGNED_IN,
     words::{
-        Accept, Accepted, ChangeLink, ChangeRole, Invite, Invited, NewPassphrase, PersonView, Said, Session,
-        SignIn,
+        Accept, Accepted, ChangeLink, ChangeRole, Invite, Invited, NewPassphrase, NewToken, PersonView, Said,
+        Session, SignIn,
     },
 };
 use crate::fleet::Live;
 
 /// How long a session lasts that the command line asks for: as long as one verb may take.
-const ONE_VERB: SignedDuration = SignedDuration::from_mins(5);
+pub const ONE_VERB: SignedDuration = SignedDuration::from_mins(5);
 
 type Answer<T> = Result<Json<T>, ProblemResponse>;
 type Body<T> = Result<Json<T>, JsonRejection>;
@@ -63,6 +63,7 @@ pub fn routes(desk: Desk) -> Router {
     Router::new()
         .route("/fleet/people", get(list).post(invite))
         .route("/fleet/people/link", post(link_for_me))
+        .route("/fleet/people/token", post(token_for_me))
         .route("/fleet/people/sign-out", post(sign_out))
         .route("/fleet/people/{person}/export", get(export))
         .route("/fleet/people/{person}/role", post(role))
@@ -171,6 +172,29 @@ async fn link_for_me(State(desk): State<Desk>, Extension(caller): Extension<Call
     let made = desk.roster.make_token(&caller.person.id, kind, "sign-in link", SIGNED_IN).await;
     let token = made.map_err(|error| refused(&error))?;
     Ok(Json(Said { text: pages::sign_in_url(desk.address, &token) }))
+}
+
+/// A token for a program of whoever asks, and proved who they are: it acts as them, and decides nothing.
+async fn token_for_me(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+    sent: Body<NewToken>,
+) -> Answer<Session> {
+    if !caller.is_proven() {
+        let hint = "Give your passphrase: quarterdeck mcp token asks for it.";
+        return Err(no("unproven", 403, "A token needs proof of who you are.", Some(hint)));
+    }
+    let lasts = lasts(body(sent)?.days);
+    let made = desk.roster.make_token(&caller.person.id, TokenKind::Token, PROGRAM, lasts).await;
+    Ok(Json(Session { token: made.map_err(|error| refused(&error))? }))
+}
+
+/// What a program's token is known by.
+pub const PROGRAM: &str = "coding agent";
+
+/// So many days, at most a leap year.
+pub fn lasts(days: u16) -> SignedDuration {
+    SignedDuration::from_hours(i64::from(days.clamp(1, 366)) * 24)
 }
 
 /// Ends the session or token that this is asked with.

@@ -159,3 +159,11 @@ impl PersonView {
         line
     }
 }
+
+/// A token for a program.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewToken {
+    /// How many days it holds.
+    pub days: u16,
+}

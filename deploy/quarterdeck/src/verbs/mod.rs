@@ -9,6 +9,7 @@ mod doctor;
 mod exchange;
 mod feature;
 mod init;
+mod mcp;
 mod operation;
 mod person;
 mod plan;
@@ -79,6 +80,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, UserError> {
         Verb::Config(verb) => config::config(&common, verb).await?,
         Verb::Policy(verb) => return policy::policy(&common, verb).await,
         Verb::Person(person) => person::person(&common, person).await?,
+        Verb::Mcp(verb) => mcp::mcp(&common, verb).await?,
         Verb::Url(flags) => up::url(&common, flags).await?,
         Verb::Doctor => return doctor::doctor(&common).await,
         Verb::Version => version(common.json),

@@ -126,14 +126,14 @@ async fn passphrase(
 ) -> Done {
     let sources = context::sources(common)?;
     let loaded = context::load(&sources)?;
-    let person = person.map_or_else(|| context::me(&loaded, &sources.env), |person| Ok(person.clone()))?;
+    let (me, people) = context::household(&loaded, &sources.env)?;
+    let person = person.cloned().unwrap_or(me);
     let given = proof::given(file, sources.env.get(proof::VARIABLE))?;
     if proof::nothing_runs(&loaded).await {
         let roster =
             Roster::beside(&loaded.state_dir).await.map_err(|error| UserError::from_error(&error))?;
-        let plan = context::plan(&loaded, &sources.env)?;
         let failed = |error: qd_people::PeopleError| UserError::from_error(&error);
-        roster.seed(&plan.people).await.map_err(failed)?;
+        roster.seed(&people).await.map_err(failed)?;
         let known = roster.find(&person).await.map_err(failed)?;
         if known.is_some_and(|known| known.configured && !known.has_passphrase) {
             return first(&roster, &person, given).await;

@@ -10,9 +10,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{explain, fleet_answer, fleet_client, fleet_post};
 use crate::{
-    cli::Common,
+    cli::{Common, Who},
     context::{self, UserError},
-    people::words::{PersonView, Session, SignIn},
+    people::{
+        Roster,
+        routes::ONE_VERB,
+        words::{PersonView, Session, SignIn},
+    },
 };
 
 /// Where a script puts the passphrase.
@@ -67,6 +71,49 @@ pub(super) async fn prove(
     let body = SignIn { person: person.clone(), passphrase: passphrase.expose_secret().to_owned() };
     let Session { token } = fleet_post(&mut client, "/fleet/people/sessions", &body).await?;
     Ok(Proven { person, loaded, token })
+}
+
+/// Asks for the passphrase and says whose it is, whether or not a fleet runs.
+pub(super) async fn person(common: &Common, loaded: &Loaded, who: &Who) -> Result<PersonId, UserError> {
+    let (person, file) = (who.person.as_ref(), who.passphrase_file.as_deref());
+    if nothing_runs(loaded).await {
+        return alone(common, person, file).await;
+    }
+    let proven = prove(common, person, file).await?;
+    let person = proven.person.clone();
+    proven.end().await;
+    Ok(person)
+}
+
+/// The same where nothing runs: the file of people is looked into here.
+pub(super) async fn alone(
+    common: &Common,
+    person: Option<&PersonId>,
+    file: Option<&Path>,
+) -> Result<PersonId, UserError> {
+    let failed = |error: qd_people::PeopleError| UserError::from_error(&error);
+    let sources = context::sources(common)?;
+    let loaded = context::load(&sources)?;
+    let (me, people) = context::household(&loaded, &sources.env)?;
+    let person = person.cloned().unwrap_or(me);
+    let roster = Roster::beside(&loaded.state_dir).await.map_err(failed)?;
+    roster.seed(&people).await.map_err(failed)?;
+    match roster.find(&person).await.map_err(failed)? {
+        Some(known) if known.has_passphrase => {}
+        Some(_) => {
+            return Err(UserError::failed(format!(
+                "{person} has no passphrase yet: quarterdeck person passphrase sets one"
+            )));
+        }
+        None => return Err(UserError::failed(format!("nobody is known as {person} here"))),
+    }
+    let passphrase = match given(file, sources.env.get(VARIABLE))? {
+        Some(passphrase) => passphrase,
+        None => ask(&format!("Passphrase of {person}: "))?,
+    };
+    let session = roster.sign_in(&person, passphrase, "terminal", ONE_VERB).await.map_err(failed)?;
+    roster.end_token(&person, session).await.map_err(failed)?;
+    Ok(person)
 }
 
 /// Says what to do about somebody who has no passphrase to give.

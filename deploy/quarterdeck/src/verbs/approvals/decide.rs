@@ -8,9 +8,9 @@ use serde_json::Value;
 use super::{Found, all, card, pick};
 use crate::{
     cli::{Answer, Ballot, Common, Reopen, Who},
-    context::UserError,
+    context::{self, UserError},
     say,
-    verbs::{Done, explain, proof, text_or_stdin},
+    verbs::{Done, explain, mcp::Ledgers, proof, text_or_stdin},
 };
 
 /// How the bot says that something is asked again; its new key follows.
@@ -96,6 +96,9 @@ pub(super) async fn reopen(common: &Common, reopen: Reopen) -> Done {
             return Err(UserError::failed(text));
         }
     };
+    if one.ledger.is_some() {
+        return Err(UserError::failed("a tool's call is not opened again: whoever called it calls it again"));
+    }
     announce(one);
     let proven =
         proof::prove(common, reopen.who.person.as_ref(), reopen.who.passphrase_file.as_deref()).await?;
@@ -183,6 +186,11 @@ fn type_out(one: &Found) -> Result<String, UserError> {
 
 /// Proves who decides, and sends their word.
 async fn send(common: &Common, one: &Found, who: &Who, cast: &CastVote) -> Result<ApprovalView, UserError> {
+    if let Some(folder) = &one.ledger {
+        let loaded = context::load(&context::sources(common)?)?;
+        let person = proof::person(common, &loaded, who).await?;
+        return Ledgers::look(common)?.cast((&one.team, folder), &one.view, &person, cast).await;
+    }
     let proven = proof::prove(common, who.person.as_ref(), who.passphrase_file.as_deref()).await?;
     let of_team = Common { team: Some(one.team.clone()), ..common.clone() };
     let after = match proven.team(&of_team) {

@@ -4,11 +4,13 @@ mod card;
 mod decide;
 mod watch;
 
+use std::path::PathBuf;
+
 use qd_api::{ApprovalView, Client, ClientError};
 use qd_config::Loaded;
 use qd_types::InstanceName;
 
-use super::{Done, explain};
+use super::{Done, explain, mcp::Ledgers};
 use crate::{
     cli::{Approvals, ApprovalsVerb, Common, ListFlags},
     context::{self, UserError},
@@ -38,6 +40,8 @@ pub(super) async fn approvals(common: &Common, Approvals { verb, list: flags }: 
 struct Found {
     team: InstanceName,
     view: ApprovalView,
+    /// The folder of the tool server that keeps it, if it is one's.
+    ledger: Option<PathBuf>,
 }
 
 impl Found {
@@ -74,7 +78,7 @@ fn clients(common: &Common, loaded: &Loaded) -> Result<Vec<(InstanceName, Client
     }
 }
 
-/// The approvals of all teams that run here: open ones first, newest first.
+/// The approvals of all teams that run here, and of the tool servers of whoever asks: open ones first, newest first.
 async fn all(common: &Common) -> Result<Vec<Found>, UserError> {
     let loaded = context::load(&context::sources(common)?)?;
     let (mut found, mut heard, mut silent) = (Vec::new(), false, None);
@@ -82,13 +86,16 @@ async fn all(common: &Common) -> Result<Vec<Found>, UserError> {
         match client.get::<Vec<ApprovalView>>("approvals").await {
             Ok(views) => {
                 heard = true;
-                found.extend(views.into_iter().map(|view| Found { team: team.clone(), view }));
+                found.extend(views.into_iter().map(|view| Found { team: team.clone(), view, ledger: None }));
             }
             Err(error @ ClientError::NotRunning { .. }) => silent = Some(error),
             Err(error) => return Err(explain(error)),
         }
     }
-    if !heard {
+    let ledgers = Ledgers::look(common)?;
+    let asked = ledgers.all().await?.into_iter();
+    found.extend(asked.map(|(team, folder, view)| Found { team, view, ledger: Some(folder) }));
+    if !heard && ledgers.is_empty() {
         return Err(silent.map_or_else(
             || UserError::failed("no team is configured here. In your repository, run: quarterdeck init"),
             explain,

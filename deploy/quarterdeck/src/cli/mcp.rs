@@ -1,0 +1,61 @@
+//! `mcp`: tool servers, behind the guard.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{Args, Subcommand};
+
+use super::Who;
+
+/// What to do with tool servers.
+#[derive(Debug, Subcommand)]
+pub enum McpVerb {
+    /// Serve the board's tools to the program that started this, over standard input and output
+    Board,
+    /// List the servers, and what each has
+    List,
+    /// Make a token for your own coding agent: it acts as you, and decides nothing
+    Token {
+        /// How many days it holds
+        #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=366))]
+        days: u16,
+        /// Who.
+        #[command(flatten)]
+        who: Who,
+    },
+    /// Put any other server behind the guard: of its tools those are served that a person trusted
+    Guard(Foreign),
+    /// List what the configuration files of coding agents would start, and put it behind the guard
+    Scan {
+        /// The file; left out, those that are known, in this folder and your home
+        file: Option<PathBuf>,
+        /// Rewrite it: each server is started through the guard. The file as it was is kept beside it
+        #[arg(long, requires = "file")]
+        write: bool,
+    },
+}
+
+/// A server of somebody else.
+#[derive(Debug, Args)]
+pub struct Foreign {
+    /// What it is called here: letters, digits, _ and -
+    #[arg(long)]
+    pub name: String,
+    /// Show its tools, and trust them as they are now, with your passphrase
+    #[arg(long)]
+    pub trust: bool,
+    /// A file with tiers by the tools' names
+    #[arg(long, value_name = "FILE")]
+    pub mapping: Option<PathBuf>,
+    /// A variable of the environment that it is given; it has PATH and a HOME of its own, and nothing else
+    #[arg(long, value_name = "NAME")]
+    pub env: Vec<String>,
+    /// A folder or file that it may write, besides its own
+    #[arg(long, value_name = "PATH")]
+    pub write: Vec<PathBuf>,
+    /// Who trusts.
+    #[command(flatten)]
+    pub who: Who,
+    /// Its command line
+    #[arg(last = true, required = true)]
+    pub command: Vec<OsString>,
+}

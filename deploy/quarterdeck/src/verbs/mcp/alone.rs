@@ -1,0 +1,189 @@
+//! The guard in this process, for one client over standard input and output: the person at this computer, or whose token
+//! is in the environment. What people have to agree to is kept below the state folder, and decided in another terminal.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use qd_approvals::{Directory, Executor, KeyOwner, Known, SurfaceKey};
+use qd_config::Loaded;
+use qd_engine::{Facts, KnownPerson};
+use qd_guard::{Caller, EngineLaw, Guard, Ledger, LedgerError, Server, Settings, Who, stdio};
+use qd_sqlite::DbError;
+use qd_types::{Identity, InstanceName, Person, PersonId};
+
+use crate::{
+    cli::Common,
+    context::{self, UserError},
+    log,
+    people::Roster,
+    policies::PolicyPlan,
+};
+
+/// Where a client's configuration puts a person's token.
+pub(super) const TOKEN: &str = "QUARTERDECK_TOKEN";
+
+/// Sessions of one server at once. Each has a folder of its own while it runs.
+const AT_ONCE: u32 = 32;
+
+/// Time between two looks at votes and clocks.
+const TEND: Duration = Duration::from_secs(1);
+
+/// Who there is here, and where their things lie.
+pub(crate) struct Home {
+    pub(super) loaded: Loaded,
+    /// Who calls, and decides.
+    pub(super) me: Person,
+    /// Their token, if they showed one.
+    pub(super) token: Option<String>,
+    /// The team that keeps the requests.
+    pub(super) team: InstanceName,
+    plan: PolicyPlan,
+    /// What a person runs to decide.
+    decide: String,
+}
+
+impl Home {
+    /// From the configuration, and from people as the fleet knows them.
+    pub(super) async fn open(common: &Common) -> Result<Self, UserError> {
+        Self::open_for(common, None).await
+    }
+
+    /// The same for a team whose ledgers are there, whether or not it is configured any more.
+    pub(super) async fn open_for(common: &Common, team: Option<&InstanceName>) -> Result<Self, UserError> {
+        let sources = context::sources(common)?;
+        let loaded = context::load(&sources)?;
+        let (me, people) = context::household(&loaded, &sources.env)?;
+        let team = match (team, loaded.config.teams.as_slice()) {
+            (Some(team), _) => team.clone(),
+            (None, []) => name("local")?,
+            (None, _) => context::team(common, &loaded)?,
+        };
+        let mut plan = PolicyPlan::of(&loaded);
+        if loaded.config.people.is_empty() {
+            plan.facts = Facts { solo: true, ..plan.facts_with(&people) };
+        }
+        let mut plan = plan.with_people(&loaded.state_dir).await?;
+        if !plan.facts.teams.contains(&team) {
+            plan.facts.teams.push(team.clone());
+        }
+        let token = sources.env.get(TOKEN).filter(|token| !token.is_empty()).cloned();
+        let me = match &token {
+            Some(token) => whose(&loaded, token).await?,
+            None => me,
+        };
+        let known = plan.facts.people.iter().find(|known| known.person.id == me);
+        let me = known.map_or_else(|| Person { id: me, roles: Vec::new() }, |known| known.person.clone());
+        let config = common.config.as_ref().map(|file| file.canonicalize().unwrap_or_else(|_| file.clone()));
+        let config = config.map_or_else(String::new, |file| format!("--config {} ", quoted(&file)));
+        let decide = format!("quarterdeck {config}approvals approve");
+        Ok(Self { loaded, me, token, team, plan, decide })
+    }
+
+    /// Where the servers of this team keep their things.
+    pub(super) fn folder(&self) -> PathBuf {
+        folder(&self.loaded.state_dir).join(self.team.as_str())
+    }
+
+    /// Whose votes count in its ledgers.
+    pub(super) fn directory(&self, key: &SurfaceKey) -> Directory {
+        let mut people = Directory::default();
+        for KnownPerson { person, .. } in &self.plan.facts.people {
+            let known = Known {
+                roles: person.roles.clone(),
+                identities: vec![local(&person.id)],
+                ..Known::default()
+            };
+            people.people.insert(person.id.clone(), known);
+        }
+        people.add_key(key.public(), KeyOwner::Instance(self.team.clone()));
+        people
+    }
+
+    /// The key that signs what is decided in a terminal of this computer.
+    pub(super) fn key(&self) -> Result<SurfaceKey, UserError> {
+        let path = folder(&self.loaded.state_dir).join("surface.key");
+        SurfaceKey::open(&path).map_err(|error| UserError::from_error(&error))
+    }
+
+    /// Serves the server of this name until the client closes its end.
+    pub(super) async fn serve(mut self, name: &str, server: Server) -> Result<(), UserError> {
+        let failed = |error: &dyn std::error::Error| UserError::from_error(error);
+        log::start("warn", self.loaded.config.log.format);
+        let people = self.directory(&self.key()?);
+        self.plan.facts.tools = server.known_tools();
+        let law = EngineLaw::new(Arc::new(self.plan.engine()?));
+        let ledger = Arc::new(open(&self.folder(), name, &self.team, people).await?);
+        let settings = Settings { decide: self.decide.clone(), ..Settings::default() };
+        let guard = Guard::new(server, Arc::new(law), ledger.clone(), ledger.clone(), settings);
+        guard.recover().await.map_err(|error| failed(&error))?;
+        let tending = tokio::spawn(tend(ledger.clone()));
+        let caller = Caller::new(Who::Person { person: self.me, team: self.team });
+        let served = stdio::serve(guard, caller, tokio::io::stdin(), tokio::io::stdout()).await;
+        tending.abort();
+        ledger.flush().await.map_err(|error| failed(&error))?;
+        served.map(drop).map_err(|error| failed(&error))
+    }
+}
+
+/// Where all tool servers keep their things.
+pub(super) fn folder(state: &Path) -> PathBuf {
+    state.join("mcp")
+}
+
+/// The account of a person at this computer.
+pub(super) fn local(person: &PersonId) -> Identity {
+    Identity { service: "local".to_owned(), account: person.to_string() }
+}
+
+fn name(text: &str) -> Result<InstanceName, UserError> {
+    text.parse().map_err(|error: qd_types::IdError| UserError::from_error(&error))
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+}
+
+async fn whose(loaded: &Loaded, token: &str) -> Result<PersonId, UserError> {
+    let nobody = || {
+        UserError::failed(format!(
+            "the token in {TOKEN} is nobody's here, or not any more: quarterdeck mcp token makes one"
+        ))
+    };
+    let roster = Roster::look(&loaded.state_dir).ok_or_else(nobody)?;
+    let found = roster.by_token(token).await.map_err(|error| UserError::from_error(&error))?;
+    found.map(|signed_in| signed_in.profile.id).ok_or_else(nobody)
+}
+
+/// The server's ledger; where another session has it, the next one.
+async fn open(
+    folder: &Path,
+    server: &str,
+    team: &InstanceName,
+    people: Directory,
+) -> Result<Ledger, UserError> {
+    for number in 1..=AT_ONCE {
+        let name = if number == 1 { server.to_owned() } else { format!("{server}-{number}") };
+        let executor = Executor::new(team.as_str());
+        let opened =
+            Ledger::open(&folder.join(name), executor, people.clone(), Arc::new(Timestamp::now)).await;
+        match opened {
+            Err(LedgerError::Db(DbError::Locked { .. })) => {}
+            opened => return opened.map_err(|error| UserError::from_error(&error)),
+        }
+    }
+    Err(UserError::failed(format!("{AT_ONCE} sessions of {server} run already: close one")))
+}
+
+async fn tend(ledger: Arc<Ledger>) {
+    loop {
+        if let Err(error) = ledger.tend().await {
+            tracing::warn!(%error, "votes and clocks can't be looked at");
+        }
+        tokio::time::sleep(TEND).await;
+    }
+}

@@ -1,0 +1,55 @@
+//! `mcp`: tool servers for coding agents. Used alone here: one client, this person, the guard in this process.
+
+mod alone;
+mod foreign;
+mod ledgers;
+mod scan;
+mod servers;
+
+use qd_people::TokenKind;
+
+use super::{Done, fleet_post, proof};
+use crate::{
+    cli::{Common, McpVerb, Who},
+    context::{self, UserError},
+    people::{
+        Roster,
+        routes::{PROGRAM, lasts},
+        words::{NewToken, Session},
+    },
+    say,
+};
+
+pub(super) use ledgers::Ledgers;
+
+pub(super) async fn mcp(common: &Common, verb: McpVerb) -> Done {
+    match verb {
+        McpVerb::Board => servers::serve(common, qd_mcp_board::NAME).await,
+        McpVerb::List => servers::list(common),
+        McpVerb::Token { days, who } => token(common, days, &who).await,
+        McpVerb::Guard(asked) => foreign::foreign(common, asked).await,
+        McpVerb::Scan { file, write } => scan::scan(common, file, write),
+    }
+}
+
+/// Makes a token, at the fleet that runs, or in the file of one that does not.
+async fn token(common: &Common, days: u16, who: &Who) -> Done {
+    let loaded = context::load(&context::sources(common)?)?;
+    let (person, file) = (who.person.as_ref(), who.passphrase_file.as_deref());
+    let made = if proof::nothing_runs(&loaded).await {
+        let person = proof::alone(common, person, file).await?;
+        let roster =
+            Roster::beside(&loaded.state_dir).await.map_err(|error| UserError::from_error(&error))?;
+        let made = roster.make_token(&person, TokenKind::Token, PROGRAM, lasts(days)).await;
+        made.map_err(|error| UserError::from_error(&error))?
+    } else {
+        let proven = proof::prove(common, person, file).await?;
+        let made = fleet_post(&mut proven.fleet().await?, "/fleet/people/token", &NewToken { days }).await;
+        proven.end().await;
+        let Session { token } = made?;
+        token
+    };
+    say::note("It is shown once. Give it to your coding agent's server as QUARTERDECK_TOKEN.");
+    say::line(&made);
+    Ok(())
+}
