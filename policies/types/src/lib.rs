@@ -9,6 +9,7 @@ pub mod id;
 pub mod line;
 pub mod person;
 pub mod stage;
+mod spent;
 pub mod subject;
 pub mod tighten;
 pub mod verb;
@@ -24,6 +25,7 @@ pub use id::{ApprovalId, CommitId, FeatureId, IdError, InstanceName, PersonId, R
 pub use line::{Line, Mark, Step};
 pub use person::{Person, Role, Tier};
 pub use stage::Stage;
+pub use spent::{Spent, dollars, grouped};
 pub use subject::{Digest, Subject, SubjectError};
 pub use tighten::{PolicyRule, RuleEffect};
 pub use verb::{Class, Target, Verb};
