@@ -2,6 +2,7 @@
 
 mod approvals;
 mod audit;
+mod cost;
 mod person;
 mod planning;
 mod policy;
@@ -14,6 +15,7 @@ use qd_board::{Dependency, HitKind, PlanMode, Size, exchange::Format};
 use qd_types::{FeatureId, InstanceName, PersonId, RepositoryName, RunId, Stage};
 
 pub use approvals::{Answer, Approvals, ApprovalsVerb, Ballot, ListFlags, Reopen, Who};
+pub use cost::{ByArg, CostFlags};
 pub use audit::AuditVerb;
 pub use person::{Person, PersonVerb, UrlFlags};
 pub use planning::{BudgetFlags, ImportFlags, Plan, PlanVerb, ProjectFields, ProjectVerb};
@@ -85,6 +87,8 @@ pub enum Verb {
     /// Long operations: what is under way, what gave up
     #[command(subcommand)]
     Operation(OperationVerb),
+    /// What models have cost, and how the budgets stand
+    Cost(CostFlags),
     /// Search features, runs, decisions, comments and the repositories' documents
     Search {
         /// Words that have to be there; the last may be cut short

@@ -168,6 +168,11 @@ impl Team {
         Ok(CostView { by, metered: true, rows, more, total, budgets: budgets(&metering) })
     }
 
+    /// Today, in the fleet's time zone.
+    pub fn day(&self) -> jiff::civil::Date {
+        Timestamp::now().to_zoned(self.options().zone.clone()).date()
+    }
+
     /// What a run is added up under, and the title beside it.
     async fn names(
         &self,

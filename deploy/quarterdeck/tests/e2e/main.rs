@@ -25,6 +25,7 @@ mod door;
 mod engine;
 mod exchange;
 mod matrix;
+mod gateway;
 mod openapi;
 mod people;
 mod planning;
