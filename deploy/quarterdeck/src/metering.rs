@@ -26,8 +26,7 @@ pub fn metering(
     let mut providers = BTreeMap::new();
     for (name, provider) in &config.providers {
         let key = provider.key.as_ref().map(|key| key.resolve(env)).transpose();
-        let key =
-            key.map_err(|error| UserError::failed(format!("gateway.providers.{name}.key: {error}")))?;
+        let key = key.map_err(|error| UserError::failed(format!("gateway.providers.{name}.key: {error}")))?;
         let fallback = provider.fallback.iter().map(|fallback| Fallback {
             when: fallback.when.clone(),
             provider: fallback.provider.clone(),

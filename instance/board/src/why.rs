@@ -152,9 +152,10 @@ impl Situation<'_> {
         let roles: Vec<&str> = approval.subject.requirement.roles.iter().map(|role| role.as_str()).collect();
         let who = roles.join(" or ");
         match &approval.subject.action {
-            Action::Budget(budget) => {
-                why(Waits::Budget, format!("{} Asks for {}: one more {who}.", budget.used_up(), budget.said(budget.to)))
-            }
+            Action::Budget(budget) => why(
+                Waits::Budget,
+                format!("{} Asks for {}: one more {who}.", budget.used_up(), budget.said(budget.to)),
+            ),
             Action::Question(_) => {
                 why(Waits::Question, format!("Asks a question. Waits for one more {who}."))
             }

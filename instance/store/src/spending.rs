@@ -61,9 +61,8 @@ impl Store {
 
 /// What all runs of a feature have spent; `None` if none was metered.
 pub(crate) fn of_feature(c: &Connection, feature: &FeatureId) -> Result<Option<Spent>, StoreError> {
-    let mut statement = c.prepare_cached(
-        "SELECT spent FROM runs WHERE feature = ?1 AND spent IS NOT NULL ORDER BY attempt",
-    )?;
+    let mut statement =
+        c.prepare_cached("SELECT spent FROM runs WHERE feature = ?1 AND spent IS NOT NULL ORDER BY attempt")?;
     let mut rows = statement.query([feature.to_string()])?;
     let mut sum: Option<Spent> = None;
     while let Some(row) = rows.next()? {

@@ -161,7 +161,14 @@ mod tests {
     use super::*;
 
     fn row(key: &str, micro_dollars: u64, unpriced_tokens: u64) -> CostRow {
-        CostRow { key: key.into(), calls: 1, tokens: 1_050, micro_dollars, unpriced_tokens, ..CostRow::default() }
+        CostRow {
+            key: key.into(),
+            calls: 1,
+            tokens: 1_050,
+            micro_dollars,
+            unpriced_tokens,
+            ..CostRow::default()
+        }
     }
 
     #[test]

@@ -197,7 +197,7 @@ impl Action {
             Self::Budget(budget) => {
                 let from = match budget.unit.as_str() {
                     "cents" => budget.said(budget.from),
-                    _ => budget.from.to_string(),
+                    _ => crate::grouped(budget.from),
                 };
                 format!("Change a budget from {from} to {}", budget.said(budget.to))
             }

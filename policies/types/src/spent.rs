@@ -39,7 +39,11 @@ impl Spent {
             (0, money) => format!("{tokens} tokens, {}", dollars(money)),
             (_, 0) => format!("{tokens} tokens, price unknown"),
             (unpriced, money) => {
-                format!("{tokens} tokens, {} and {} tokens of unknown price", dollars(money), grouped(unpriced))
+                format!(
+                    "{tokens} tokens, {} and {} tokens of unknown price",
+                    dollars(money),
+                    grouped(unpriced)
+                )
             }
         }
     }
@@ -84,6 +88,9 @@ mod tests {
         insta::assert_snapshot!(spent(12_300, 415_000, 0), @"12,300 tokens, $0.42");
         insta::assert_snapshot!(spent(1_050, 0, 1_050), @"1,050 tokens, price unknown");
         insta::assert_snapshot!(spent(2_100, 10_000, 1_050), @"2,100 tokens, $0.01 and 1,050 tokens of unknown price");
-        assert_eq!([0, 1, 1_500, 9_999, 1_234_567_890].map(dollars), ["$0.00", "$0.000001", "$0.0015", "$0.009999", "$1,234.57"]);
+        assert_eq!(
+            [0, 1, 1_500, 9_999, 1_234_567_890].map(dollars),
+            ["$0.00", "$0.000001", "$0.0015", "$0.009999", "$1,234.57"]
+        );
     }
 }

@@ -70,8 +70,9 @@ fn money(row: &CostRow) -> String {
 }
 
 fn budget(budget: &CostBudget) -> Option<String> {
-    let money =
-        budget.limit_micro_dollars.map(|limit| format!("{} of {}", dollars(budget.micro_dollars), dollars(limit)));
+    let money = budget
+        .limit_micro_dollars
+        .map(|limit| format!("{} of {}", dollars(budget.micro_dollars), dollars(limit)));
     let tokens =
         budget.limit_tokens.map(|limit| format!("{} of {} tokens", grouped(budget.tokens), grouped(limit)));
     let parts: Vec<String> = money.into_iter().chain(tokens).collect();

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use qd_api::{ApprovalView, CastVote, Client, FeatureView};
+use qd_api::{ApprovalView, CastVote, Client, FeatureView, TranscriptPage};
 use qd_types::{ApprovalState, Ballot};
 
 use crate::support::{Project, Up, approve, config, finished, open_approval, until};
@@ -93,6 +93,13 @@ const CALL: &str = r#"cat > /dev/null
 call() { curl -sS -w '\n%{http_code}\n' "$1" -H 'content-type: application/json' -H "$2" -d "$3" | tail -n 1; }
 chat() { call "$OPENAI_BASE_URL/chat/completions" "authorization: Bearer $OPENAI_API_KEY" "{\"model\":\"$1\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}"; }"#;
 
+/// What the agent said, a line each.
+async fn transcript(client: &mut Client) -> String {
+    let page: TranscriptPage = client.get("runs/A-1.1/transcript").await.unwrap();
+    page.entries.into_iter().map(|entry| entry.text + "\n").collect()
+}
+
+/// Says yes to what the run asks for, and gives it as it was asked.
 async fn budget(client: &mut Client) -> ApprovalView {
     let open = open_approval(client, "A-1").await.unwrap();
     let cast = CastVote::new(Ballot::Approve, &open.approval.digest, None);
@@ -138,11 +145,17 @@ echo good > out.txt"#;
     let mut client = up.client("alpha", None);
     project.ok(&["feature", "add", "Ask", "--ready"]);
     until(&mut client, "A-1", |view| view.sentence.contains("Asks to merge")).await;
-    let transcript = project.ok(&["run", "transcript", "A-1.1"]);
-    let said: Vec<&str> = transcript.lines().filter(|line| line.ends_with(|c: char| c.is_ascii_digit())).collect();
-    for wanted in
-        ["chat 200", "responses 200", "messages 200", "gemini 200", "failed 402", "failed 429", "stranger 401"]
-    {
+    let transcript = transcript(&mut client).await;
+    let said: Vec<&str> = transcript.lines().collect();
+    for wanted in [
+        "chat 200",
+        "responses 200",
+        "messages 200",
+        "gemini 200",
+        "failed 402",
+        "failed 429",
+        "stranger 401",
+    ] {
         assert!(said.iter().any(|line| line.contains(wanted)), "{wanted}: {transcript}");
     }
     approve(&mut client, "A-1").await;
@@ -159,7 +172,11 @@ echo good > out.txt"#;
     up.interrupt();
     let everything = project.folder().parent().unwrap().to_owned();
     assert_eq!(holding(&everything, KEY), [PathBuf::new(); 0], "the provider's key");
-    assert_eq!(holding(&everything, "qdr_").len(), 1, "a run's token is in no file: only in the configured command");
+    assert_eq!(
+        holding(&everything, "qdr_").len(),
+        1,
+        "a run's token is in no file: only in the configured command"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,7 +197,7 @@ for n in 1 2 3 4; do status=$(chat priced); echo $n $status; test "$status" = 20
     let merges = until(&mut client, "A-1", |view| view.sentence.contains("Asks to merge")).await;
     assert_eq!(merges.feature.wanted.budget.tokens, Some(5_000), "raised once");
     insta::assert_snapshot!(merges.spent.unwrap().warning.unwrap(), @"84 % of the budget for feature A-1 is used: 4,200 of 5,000 tokens.");
-    let transcript = project.ok(&["run", "transcript", "A-1.1"]);
+    let transcript = transcript(&mut client).await;
     assert!(transcript.contains("4 402") && transcript.contains("again 200"), "{transcript}");
     approve(&mut client, "A-1").await;
     until(&mut client, "A-1", finished).await;
@@ -190,7 +207,8 @@ for n in 1 2 3 4; do status=$(chat priced); echo $n $status; test "$status" = 20
 async fn gateway_budget_in_money_lets_nothing_of_an_unknown_price_through_until_tokens_are_limited() {
     let project = Project::new(&[("README.md", "# Gateway\n")]);
     let Some(provider) = Provider::start(&project) else { return };
-    let agent = r#"status=$(chat dear); echo dear $status; test "$status" = 200 || exit 0; echo good > out.txt"#;
+    let agent =
+        r#"status=$(chat dear); echo dear $status; test "$status" = 200 || exit 0; echo good > out.txt"#;
     let up = provider.fleet(&project, agent, "[gateway.budgets]\nday = { cents = 100 }\n");
     let mut client = up.client("alpha", None);
     project.ok(&["feature", "add", "Ask", "--ready"]);
