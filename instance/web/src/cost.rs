@@ -75,7 +75,7 @@ fn chart(rows: &[CostRow], today: Date) -> Markup {
                     }
                 }
                 @if index % 7 == 1 {
-                    text x=(x) y=(HEIGHT + 14) { (day.strftime("%b %-d")) }
+                    text x=(x + WIDTH - 3) y=(HEIGHT + 14) text-anchor="end" { (day.strftime("%b %-d")) }
                 }
             }
             line x1="0" x2=(width) y1=(HEIGHT) y2=(HEIGHT) {}
@@ -107,13 +107,13 @@ fn table(base: &str, costs: &CostView) -> Markup {
             (parts::empty("No model was called yet."))
         } @else {
             div {
-                table.list {
+                table.costs {
                     thead { tr { th { (name) } th.num { "Calls" } th.num { "Tokens" } th.num { "Cost" } } }
                     tbody {
                         @for row in &costs.rows { (line(base, costs.by, row)) }
                     }
                     tfoot {
-                        tr { th { "All" } td.num { (grouped(costs.total.calls)) } td.num { (grouped(costs.total.tokens)) } td.num { (money(&costs.total)) } }
+                        tr { td { "All" } td.num { (grouped(costs.total.calls)) } td.num { (grouped(costs.total.tokens)) } td.num { (money(&costs.total)) } }
                     }
                 }
             }

@@ -98,6 +98,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "instance/api",
             "instance/board",
+            "instance/gateway",
             "instance/git",
             "instance/worktrees",
             "policies/audit",

@@ -1,0 +1,41 @@
+//! The metering gateway's section: what is shown, and what is refused.
+
+use crate::support::{Place, refused};
+
+const GATEWAY: &str = r#"[gateway]
+prices = "prices.toml"
+[gateway.budgets]
+day = { cents = 2_000 }
+run = { tokens = 1_000_000 }
+[gateway.providers.openai]
+kind = "openai"
+base_url = "https://api.openai.com"
+key = { file = "openai.key" }
+fallback = [{ provider = "second", model = "gpt-x" }]
+[gateway.providers.second]
+kind = "openai"
+base_url = "http://127.0.0.1:8000"
+"#;
+
+#[test]
+fn keys_are_shown_by_where_they_are() {
+    insta::assert_snapshot!(Place::new(GATEWAY).shown(&["gateway"]), @"");
+}
+
+#[test]
+fn a_key_in_the_file_and_a_fallback_of_another_kind_are_refused() {
+    let wrong = GATEWAY
+        .replace(r#"{ file = "openai.key" }"#, r#""sk-secret""#)
+        .replace(r#"provider = "second""#, r#"provider = "third""#)
+        .replace("http://127.0.0.1", "127.0.0.1");
+    let said = refused(&wrong);
+    assert!(!said.contains("sk-secret"), "{said}");
+    insta::assert_snapshot!(said, @"");
+}
+
+#[test]
+fn an_agent_may_not_see_the_variable_of_a_key() {
+    let agent = "[agents.shell]\ncommand = [\"sh\"]\nenv = [\"OPENAI_KEY\"]\n";
+    let text = GATEWAY.replace(r#"{ file = "openai.key" }"#, r#"{ env = "OPENAI_KEY" }"#);
+    insta::assert_snapshot!(refused(&format!("{text}{agent}")), @"");
+}
