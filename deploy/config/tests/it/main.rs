@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on panics")]
 
-mod gateway;
 mod detect;
+mod gateway;
 mod init;
 mod layers;
 mod refusals;

@@ -151,12 +151,24 @@ mod tests {
 
     #[test]
     fn people_read_a_table() {
-        insta::assert_snapshot!(table(&costs()).join("\n"), @"");
+        insta::assert_snapshot!(table(&costs()).join("\n"), @r#"
+        A-1         3 calls           3,150 tokens         $12.34  Split, "now"
+        A-2         3 calls           3,150 tokens  price unknown  =1+1
+        A-3         3 calls           3,150 tokens  over $0.00004
+        … and 2 more
+        all         3 calls           3,150 tokens    over $12.34
+        budget for day 2026-11-21: $12.34 of $20.00, 9,450 of 1,000,000 tokens
+        "#);
         insta::assert_snapshot!(table(&CostView::default()).join("\n"), @"Models are not metered here: configure a provider, see gateway.providers.");
     }
 
     #[test]
     fn a_spreadsheet_reads_values_and_no_formulas() {
-        insta::assert_snapshot!(csv("feature", &costs()).join("\n"), @"");
+        insta::assert_snapshot!(csv("feature", &costs()).join("\n"), @r#"
+        feature,title,calls,estimated_calls,tokens,input,cached,cache_write,output,reasoning,usd,unpriced_tokens
+        A-1,"Split, ""now""",3,0,3150,3000,0,0,150,0,12.340000,0
+        A-2,'=1+1,3,0,3150,3000,0,0,150,0,0.000000,3150
+        A-3,,3,0,3150,3000,0,0,150,0,0.000040,1050
+        "#);
     }
 }

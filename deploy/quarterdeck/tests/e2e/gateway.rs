@@ -163,8 +163,16 @@ echo good > out.txt"#;
     let spent = view.spent.unwrap();
     insta::assert_snapshot!(format!("{} calls, {}", spent.calls, spent.said()), @"6 calls, 4,200 tokens, $0.0044");
     assert_eq!(view.run.unwrap().spent.unwrap(), spent);
-    insta::assert_snapshot!(project.ok(&["cost", "--by", "model", "--csv"]), @"");
-    insta::assert_snapshot!(project.ok(&["cost", "--by", "feature"]), @"");
+    insta::assert_snapshot!(project.ok(&["cost", "--by", "model", "--csv"]), @"
+    model,title,calls,estimated_calls,tokens,input,cached,cache_write,output,reasoning,usd,unpriced_tokens
+    openai/priced,,4,0,2100,2000,0,0,100,0,0.002200,0
+    anthropic/priced,,1,0,1050,1000,0,0,50,0,0.001100,0
+    gemini/priced,,1,0,1050,1000,0,0,50,0,0.001100,0
+    ");
+    insta::assert_snapshot!(project.ok(&["cost", "--by", "feature"]), @"
+    A-1         6 calls           4,200 tokens        $0.0044  Ask
+    all         6 calls           4,200 tokens        $0.0044
+    ");
     let history = project.ok(&["feature", "show", "A-1"]);
     assert!(history.contains("openai wants to be paid (402). The agent was told."), "{history}");
     assert!(history.contains("4,200 tokens, $0.0044"), "{history}");
@@ -193,7 +201,7 @@ for n in 1 2 3 4; do status=$(chat priced); echo $n $status; test "$status" = 20
     insta::assert_snapshot!(asks.sentence, @"Its budget of 2,500 tokens is used up. Asks for 5,000 tokens: one more manager.");
     insta::assert_snapshot!(asks.spent.unwrap().warning.unwrap(), @"126 % of the budget for feature A-1 is used: 3,150 of 2,500 tokens.");
     let open = budget(&mut client).await;
-    insta::assert_snapshot!(format!("{}. {}", open.title, open.facts), @"");
+    insta::assert_snapshot!(format!("{}. {}", open.title, open.facts), @r#"Change a budget from 2,500 to 5,000 tokens. On: tokens of A-1. Arguments: {"more":2500}."#);
     let merges = until(&mut client, "A-1", |view| view.sentence.contains("Asks to merge")).await;
     assert_eq!(merges.feature.wanted.budget.tokens, Some(5_000), "raised once");
     insta::assert_snapshot!(merges.spent.unwrap().warning.unwrap(), @"84 % of the budget for feature A-1 is used: 4,200 of 5,000 tokens.");
