@@ -11,7 +11,6 @@ mod audit;
 mod board;
 mod engine;
 mod figures;
-mod gateway;
 mod policy;
 mod site;
 mod soak;
@@ -26,7 +25,7 @@ use figures::Figures;
 /// Why a figure could not be taken.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-const KNOWN: [&str; 22] = [
+const KNOWN: [&str; 19] = [
     "instance_cold_start_ms",
     "instance_idle_rss_mib",
     "up_idle_rss_mib",
@@ -46,9 +45,6 @@ const KNOWN: [&str; 22] = [
     "audit_verify_rows_per_s",
     "policy_decision_us_p99",
     "approval_roundtrip_ms_p99",
-    "gateway_added_ms_p50",
-    "gateway_rps",
-    "gateway_cpu_us_per_request",
 ];
 
 struct Asked {
@@ -120,9 +116,6 @@ fn measure(asked: &Asked) -> Result<(), Failure> {
         }
         Ok::<_, Failure>(())
     })?;
-    if ["gateway_added_ms_p50", "gateway_rps", "gateway_cpu_us_per_request"].into_iter().any(wanted) {
-        gateway::measure(&runtime, &mut figures)?;
-    }
     figures.print();
     if let Some(path) = &asked.json {
         figures.write(path)?;

@@ -98,7 +98,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "instance/api",
             "instance/board",
-            "instance/gateway",
             "instance/git",
             "instance/worktrees",
             "policies/audit",
