@@ -42,12 +42,17 @@ pub fn inert(text: &str, limit: usize) -> String {
 pub fn feature(instance: &InstanceName, report: &FeatureReport) -> String {
     let agent = report.agent.as_deref().map_or_else(String::new, |agent| format!(" · {agent}"));
     let title = inert(&report.title, 120);
-    let mut text = format!("**{} {title}** · {instance}{agent}\n`{}` ", report.feature, report.line.bars());
+    let spent = report.spent.as_ref().map_or_else(String::new, |spent| format!(" · {}", spent.said()));
+    let mut text =
+        format!("**{} {title}** · {instance}{agent}{spent}\n`{}` ", report.feature, report.line.bars());
     match (report.stage, report.pull_request) {
         (Stage::Review, Some(number)) => {
             text.push_str(&format!("In review: pull request #{number}. {}", report.sentence));
         }
         _ => text.push_str(&report.sentence),
+    }
+    if let Some(warning) = report.spent.as_ref().and_then(|spent| spent.warning.as_ref()) {
+        text.push_str(&format!("\n⚠ {warning}"));
     }
     text
 }

@@ -353,6 +353,7 @@ fn one_living_message_per_feature_and_one_alert_per_cause() {
         merged: None,
         seconds: None,
         needs_person: false,
+        spent: None,
     };
     let silent = |effects: &[Effect]| effects.iter().all(|effect| !matches!(effect, Effect::Put(_)));
     assert!(silent(&fleet.report(Report::Feature(report.clone()))), "what never ran is not news");

@@ -8,7 +8,7 @@ use std::{
 use qd_types::Role;
 
 use crate::{
-    Agent, Config, ConfigError, Loaded, Origin, Problem, Repository, Sources,
+    Agent, Config, ConfigError, Loaded, Origin, Problem, Repository, Sources, gateway,
     origin::{Origins, nearest_origin},
     state, values,
 };
@@ -43,6 +43,7 @@ pub(crate) fn loaded(
     for (name, agent) in &config.agents {
         check_agent(name, agent, &mut add);
     }
+    gateway::check(&config, &mut add);
     check_audit(&config, &mut add);
     check_level(&config.log.level, &mut add);
     if problems.is_empty() {

@@ -114,4 +114,9 @@ pub(crate) fn absolute(layer: &mut Value, folder: &Path) {
             secret.get_mut("file").into_iter().for_each(fix);
         }
     }
+    let Some(gateway) = layer.get_mut("gateway") else { return };
+    gateway.get_mut("prices").into_iter().for_each(fix);
+    for (_, provider) in gateway.get_mut("providers").and_then(Value::as_table_mut).into_iter().flatten() {
+        provider.get_mut("key").and_then(|key| key.get_mut("file")).into_iter().for_each(fix);
+    }
 }

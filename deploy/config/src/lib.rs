@@ -4,6 +4,7 @@ mod check;
 pub mod detect;
 mod error;
 mod file;
+mod gateway;
 mod layers;
 mod origin;
 mod reload;
@@ -15,6 +16,7 @@ mod template;
 mod values;
 
 pub use error::{ConfigError, Problem};
+pub use gateway::{Budgets, Fallback, Gateway, Limit, Provider, ProviderKind};
 pub use layers::{Loaded, Sources, load};
 pub use origin::Origin;
 pub use reload::{Reload, reload};

@@ -8,12 +8,14 @@ use crate::Loaded;
 
 /// Keys that take effect at once; `*` is any name. Everything below such a key does, too, and so do teams and
 /// repositories that come or go. All others need a restart.
-const HOT: [&[&str]; 23] = [
+const HOT: [&[&str]; 25] = [
     &["agents"],
     &["audit"],
     &["fleet", "time_zone"],
     &["fleet", "merge_quorum"],
     &["fleet", "solo"],
+    &["gateway", "budgets"],
+    &["gateway", "prices"],
     &["people"],
     &["policies"],
     &["repositories", "*", "checks"],

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod audit;
+mod cost;
 mod mcp;
 mod person;
 mod planning;
@@ -16,6 +17,7 @@ use qd_types::{FeatureId, InstanceName, PersonId, RepositoryName, RunId, Stage};
 
 pub use approvals::{Answer, Approvals, ApprovalsVerb, Ballot, ListFlags, Reopen, Who};
 pub use audit::AuditVerb;
+pub use cost::{ByArg, CostFlags};
 pub use mcp::{Foreign, McpVerb};
 pub use person::{Person, PersonVerb, UrlFlags};
 pub use planning::{BudgetFlags, ImportFlags, Plan, PlanVerb, ProjectFields, ProjectVerb};
@@ -87,6 +89,8 @@ pub enum Verb {
     /// Long operations: what is under way, what gave up
     #[command(subcommand)]
     Operation(OperationVerb),
+    /// What models have cost, and how the budgets stand
+    Cost(CostFlags),
     /// Search features, runs, decisions, comments and the repositories' documents
     Search {
         /// Words that have to be there; the last may be cut short

@@ -11,6 +11,7 @@ use qd_types::{InstanceName, Person, PersonId, Role};
 use crate::{
     cli::Common,
     fleet::{AuditPlan, FleetPlan, RepositoryPlan, TeamPlan, team_folder},
+    metering,
     policies::PolicyPlan,
 };
 
@@ -216,6 +217,7 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
             .filter_map(|(name, agent)| Some((name.clone(), agent.slots?)))
             .collect(),
         agents,
+        metering: metering::metering(&config.gateway, env)?,
         rules: config.rules.clone(),
     })
 }

@@ -8,6 +8,7 @@ mod context;
 mod fleet;
 mod http;
 mod log;
+mod metering;
 mod people;
 mod policies;
 mod say;

@@ -65,6 +65,8 @@ impl Agent for CommandAgent {
             Some(confined) => environment.with_tmp(&confined.tmp),
             None => environment,
         };
+        let variables = task.metered.iter().flat_map(|metered| metered.variables());
+        let environment = variables.fold(environment, |all, (name, value)| all.with(name, value));
         transcript.learn(&self.secrets);
         transcript.learn(&environment.secrets());
 

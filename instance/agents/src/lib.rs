@@ -5,6 +5,7 @@ pub mod check;
 pub mod command;
 pub mod folder;
 pub mod handshake;
+pub mod metered;
 pub mod port;
 pub mod process;
 pub mod prompt;
@@ -18,6 +19,7 @@ pub use acp::AcpAgent;
 pub use check::{CheckEnd, CheckError, CheckPlace, CheckResult, CheckSpec, check_environment, run_check};
 pub use command::CommandAgent;
 pub use folder::RunFolder;
+pub use metered::Metered;
 pub use port::{Agent, AgentEnd, AgentError, Task};
 pub use process::{
     Confined, Ended, GRACE, Leftover, NOT_CONFINED, OnStart, ProcessError, ProcessGroup, Stop, Stopper,

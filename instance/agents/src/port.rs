@@ -8,6 +8,7 @@ use qd_types::RunId;
 
 use crate::{
     acp::AcpError,
+    metered::Metered,
     process::{Confined, Ended, OnStart, ProcessError, Seconds, Stop},
     transcript::{Transcript, TranscriptError},
 };
@@ -46,6 +47,8 @@ pub struct Task {
     pub model: Option<String>,
     /// What keeps it from writing elsewhere; without, writes elsewhere are only found afterwards.
     pub confined: Option<Confined>,
+    /// Where its models are, if they are metered. Without, that is its own business.
+    pub metered: Option<Metered>,
 }
 
 /// How a turn ended.

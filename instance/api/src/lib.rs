@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 
 mod client;
+mod cost;
 mod words;
 
 pub use client::{Client, ClientError, Target};
+pub use cost::{CostBudget, CostBy, CostRow, CostView};
 pub use words::*;

@@ -7,7 +7,7 @@ use qd_board::{
 };
 use qd_types::{
     Approval, ApprovalState, Ballot, CommitId, Confirm, FeatureId, InstanceName, Line, PersonId,
-    RepositoryName, Role, RunId, Stage, Step,
+    RepositoryName, Role, RunId, Spent, Stage, Step,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,9 @@ pub struct FeatureView {
     /// Open branches that it can't be merged with.
     #[serde(default)]
     pub clashes: Vec<Clash>,
+    /// What all its runs have spent on models, if they were metered.
+    #[serde(default)]
+    pub spent: Option<Spent>,
 }
 
 /// Why a feature runs now, or what exactly it waits for.
@@ -98,6 +101,9 @@ pub struct RunSummary {
     pub ended_at: Option<Timestamp>,
     /// Seconds so far.
     pub seconds: u64,
+    /// What it has spent on models, if they are metered.
+    #[serde(default)]
+    pub spent: Option<Spent>,
 }
 
 /// One step, as a page shows it.

@@ -1,7 +1,7 @@
 //! A run: one attempt at a feature, as nine steps whose facts are rows. Its line is derived, never stored.
 
 use jiff::Timestamp;
-use qd_types::{ApprovalId, CommitId, FeatureId, Line, Mark, RunId, Step};
+use qd_types::{ApprovalId, CommitId, FeatureId, Line, Mark, RunId, Spent, Step};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -152,6 +152,9 @@ pub struct Run {
     /// How often it went back to its agent.
     #[serde(default)]
     pub returns: u32,
+    /// What it spent on models, if they are metered.
+    #[serde(default)]
+    pub spent: Option<Spent>,
     /// A person wants it stopped: who and why.
     pub stop: Option<String>,
     /// How it ended.

@@ -2,7 +2,7 @@
 //! Derived whenever it is read, from facts; never stored.
 
 use jiff::{Timestamp, tz::TimeZone};
-use qd_types::{Action, Approval, Budget, Stage, Step};
+use qd_types::{Action, Approval, Stage, Step};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -152,12 +152,10 @@ impl Situation<'_> {
         let roles: Vec<&str> = approval.subject.requirement.roles.iter().map(|role| role.as_str()).collect();
         let who = roles.join(" or ");
         match &approval.subject.action {
-            Action::Budget(budget) => {
-                let Budget { unit, from, to } = budget;
-                let text =
-                    format!("Its budget of {from} {unit} is used up. Asks for {to} {unit}: one more {who}.");
-                why(Waits::Budget, text)
-            }
+            Action::Budget(budget) => why(
+                Waits::Budget,
+                format!("{} Asks for {}: one more {who}.", budget.used_up(), budget.said(budget.to)),
+            ),
             Action::Question(_) => {
                 why(Waits::Question, format!("Asks a question. Waits for one more {who}."))
             }

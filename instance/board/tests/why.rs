@@ -62,6 +62,7 @@ fn run(reached: Option<Step>) -> Run {
         feedback: None,
         round_from: 0,
         returns: 0,
+        spent: None,
         stop: None,
         end: None,
         started_at: Timestamp::UNIX_EPOCH,

@@ -152,6 +152,7 @@ async fn start(provider: SocketAddr, meter: Arc<dyn Meter>) -> (SocketAddr, Stri
         rates: Rates {
             prices: Prices::default().with("load", PRICES).unwrap(),
             budgets: Budgets { day: limit, month: limit, instance: limit },
+            ..Rates::default()
         },
         settings: Settings::default(),
         clock: Arc::new(Timestamp::now),

@@ -128,6 +128,16 @@ impl Spent {
         }
     }
 
+    /// The money of all tokens whose price is known by now, and how many have none.
+    pub fn known(&self, prices: &Prices) -> (MicroDollars, u64) {
+        self.unpriced.iter().fold((self.money, 0), |(money, tokens), (priced, usage)| {
+            match prices.find(&priced.list, &priced.model) {
+                Some(price) => (money.plus(price.of(usage)), tokens),
+                None => (money, tokens.saturating_add(usage.tokens())),
+            }
+        })
+    }
+
     /// All the money, or the first model whose price is still unknown.
     fn cost<'a>(&'a self, prices: &Prices) -> Result<MicroDollars, &'a Priced> {
         self.unpriced.iter().try_fold(self.money, |sum, (priced, usage)| {

@@ -138,7 +138,7 @@ impl Call {
     /// Tells of a budget that stands otherwise than before the call.
     fn compare(&self, Change { scope, before, after }: &Change) {
         let rates = self.inner.rates.load();
-        let budget = scope.budget(&self.pass.budgets, &rates.budgets);
+        let budget = rates.budget(scope, &self.pass.budgets);
         let standing = |spent| -> Standing { budget.standing(spent, None, &rates.prices) };
         let now = standing(after);
         if now.level() > standing(before).level() {

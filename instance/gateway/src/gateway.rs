@@ -1,6 +1,6 @@
 //! One request from its head to its answer: who calls, what it may spend, who answers.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use jiff::{civil::Date, tz::TimeZone};
 use crate::{
     answer::{Answer, Passed},
     body::{Fields, receive, unpack},
-    budget::{Budget, Budgets, Scope},
+    budget::{Budget, Budgets, RunBudgets, Scope},
     call::Call,
     event::{Event, Events},
     headers,
@@ -100,6 +100,20 @@ pub struct Rates {
     pub prices: Prices,
     /// What holds for every run.
     pub budgets: Budgets,
+    /// Limits that people have raised, where there is one to raise.
+    pub raised: HashMap<Scope, Budget>,
+}
+
+impl Rates {
+    /// The budget that is in force for a scope: what is set, or what people raised it to.
+    pub fn budget(&self, scope: &Scope, run: &RunBudgets) -> Budget {
+        let set = scope.budget(run, &self.budgets);
+        let Some(raised) = self.raised.get(scope) else { return set };
+        Budget {
+            money: set.money.map(|money| raised.money.map_or(money, |raised| raised.max(money))),
+            tokens: set.tokens.max(raised.tokens),
+        }
+    }
 }
 
 /// The gateway. Clones share it.
@@ -154,6 +168,11 @@ impl Gateway {
         let rates = ArcSwap::from_pointee(rates);
         let inner = Inner { runs, meter, events, providers, rates, settings, upstream, clock, zone };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The prices and budgets that are in force.
+    pub fn rates(&self) -> Arc<Rates> {
+        self.inner.rates.load_full()
     }
 
     /// Other prices, or budgets, from the next call on.
@@ -326,7 +345,7 @@ impl Gateway {
         let rates = self.inner.rates.load();
         let priced = target.priced(&target.model);
         for scope in Scope::all(&pass.run, day) {
-            let budget = scope.budget(&pass.budgets, &rates.budgets);
+            let budget = rates.budget(&scope, &pass.budgets);
             if budget == Budget::default() {
                 continue;
             }

@@ -23,6 +23,8 @@ pub enum Nav {
     Projects,
     /// The operations.
     Operations,
+    /// What models cost.
+    Cost,
     /// The channels.
     Channels,
 }
@@ -116,6 +118,7 @@ impl Shell<'_> {
                 }
                 a href={ "/teams/" (team) "/projects" } aria-current=[current(Nav::Projects)] { "Projects" }
                 a href={ "/teams/" (team) "/operations" } aria-current=[current(Nav::Operations)] { "Operations" }
+                a href={ "/teams/" (team) "/cost" } aria-current=[current(Nav::Cost)] { "Cost" }
             }
             @if self.console { a href="/console" aria-current=[current(Nav::Channels)] { "Channels" } }
         }

@@ -271,17 +271,17 @@ fn apply_edit(
     store::snapshot(c, lens, after, now)
 }
 
-/// Gives a feature more minutes, as people approved it.
+/// Gives a feature other limits, as people approved it.
 pub(crate) fn allow(
     c: &Connection,
     lens: &Lens,
     before: &Feature,
-    minutes: u32,
+    budget: qd_board::Budget,
     reason: String,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let mut wanted = before.wanted.clone();
-    wanted.budget.minutes = Some(minutes);
+    wanted.budget = budget;
     let version = before.version + 1;
     c.prepare_cached("UPDATE features SET details = ?2, version = ?3, updated_at = ?4 WHERE id = ?1")?
         .execute(params![

@@ -38,6 +38,7 @@ pub(crate) fn feature(c: &Connection, lens: &Lens, id: &FeatureId, now: Timestam
         merged,
         seconds: run.map(|run| run.seconds(now)),
         needs_person: snapshot.feature.held.is_some(),
+        spent: snapshot.spent,
     });
     push(c, Some(&format!("feature:{id}")), now, &report)?;
     alert(c, id, snapshot.feature.held.as_deref(), &snapshot.feature.wanted.title, now)

@@ -169,7 +169,7 @@ pub(crate) fn minutes(worked: Duration) -> u32 {
 
 const RUN: &str = "id, feature, agent, branch, round, base, commit_id, pull_request, approval, approved_by, words, \
                    stop, ending, started_at, ended_at, model, assigned_by, plan, plan_accepted, feedback, \
-                   round_from, returns";
+                   round_from, returns, spent";
 
 /// Runs by a condition on `runs`, steps and checks included.
 pub(crate) fn runs(c: &Connection, filter: &str, args: impl rusqlite::Params) -> Result<Vec<Run>> {
@@ -199,6 +199,7 @@ fn run(row: &Row<'_>) -> Result<Run> {
         feedback: row.get::<_, Option<String>>(19)?.map(|text| json(T, &text)).transpose()?,
         round_from: row.get(20)?,
         returns: row.get(21)?,
+        spent: row.get::<_, Option<String>>(22)?.map(|text| json(T, &text)).transpose()?,
         branch: row.get(3)?,
         steps: Vec::new(),
         checks: Vec::new(),

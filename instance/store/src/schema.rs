@@ -18,6 +18,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     qd_approvals::SCHEMA_TERMS,
     trail::SCHEMA,
     V13,
+    SPENDING,
 ];
 
 const V1: &str = "
@@ -298,5 +299,17 @@ CREATE TABLE answers (
 ) WITHOUT ROWID;
 CREATE TABLE escalations (
     approval TEXT PRIMARY KEY REFERENCES approval_requests (id)
+) WITHOUT ROWID;
+";
+
+/// What runs spent on models, and limits that people have raised: of a run, a day, a month, the instance. A feature's own
+/// limits are in its details.
+const SPENDING: &str = "
+ALTER TABLE runs ADD COLUMN spent TEXT;
+CREATE TABLE raises (
+    of TEXT NOT NULL,
+    unit TEXT NOT NULL,
+    amount INTEGER NOT NULL,
+    PRIMARY KEY (of, unit)
 ) WITHOUT ROWID;
 ";

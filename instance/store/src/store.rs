@@ -12,11 +12,11 @@ use qd_board::{
     schedule::{self, Hold},
 };
 use qd_sqlite::{Db, DbError};
-use qd_types::{FeatureId, InstanceName, Stage};
+use qd_types::{FeatureId, InstanceName, Spent, Stage};
 use rusqlite::Connection;
 use tokio::sync::watch;
 
-use crate::{StoreError, clashes, executor, report, rows, scheduling, schema};
+use crate::{StoreError, clashes, executor, report, rows, scheduling, schema, spending};
 
 /// What the store has to know of the configuration to say what is true now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +55,8 @@ pub struct Snapshot {
     pub asks: bool,
     /// Other open branches that it can't be merged with.
     pub clashes: Vec<Clash>,
+    /// What all its runs have spent on models, if they were metered.
+    pub spent: Option<Spent>,
 }
 
 /// The board's rows.
@@ -235,5 +237,6 @@ pub(crate) fn snapshot(
         now,
     };
     let why = situation.why();
-    Ok(Snapshot { asks: approval.is_some(), feature, run, why, clashes })
+    let spent = if run.is_some() { spending::of_feature(c, &feature.id)? } else { None };
+    Ok(Snapshot { asks: approval.is_some(), feature, run, why, clashes, spent })
 }

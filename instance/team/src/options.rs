@@ -11,6 +11,8 @@ use qd_store::{Retention, Settings};
 use qd_types::{InstanceName, RepositoryName};
 use qd_worktrees::{RepositorySpec, Setup};
 
+use crate::metering::MeteringOptions;
+
 /// A repository and the checks that decide about its changes.
 #[derive(Debug, Clone)]
 pub struct RepositoryOptions {
@@ -85,6 +87,8 @@ pub struct TeamOptions {
     pub walls_expose: bool,
     /// Where it may work.
     pub repositories: BTreeMap<RepositoryName, RepositoryOptions>,
+    /// Where agents reach their models, if they are metered.
+    pub metering: Option<MeteringOptions>,
     /// How runs work.
     pub runs: RunPolicy,
     /// How long its audit trail is kept.

@@ -177,8 +177,7 @@ impl Team {
             Action::Budget(_) => {
                 let feature = self.store().snapshot(&old.feature, Timestamp::now()).await;
                 let feature = feature.map_err(problem::from_store)?.feature;
-                let found =
-                    saga::more_minutes(self, &old.run, &feature).await.map_err(problem::from_store)?;
+                let found = saga::more(self, &old.run, &feature).await.map_err(problem::from_store)?;
                 let Some(about) = found else {
                     return Err(problem::refused("Its budget is not used up any more."));
                 };

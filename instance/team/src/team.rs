@@ -25,8 +25,9 @@ use tokio::task::JoinSet;
 
 use crate::{
     ballot, documents,
+    metering::{Metering, MeteringError},
     options::{RepositoryOptions, TeamOptions},
-    problem, radar, reconcile, scheduler, trail,
+    problem, radar, reconcile, scheduler, spending, trail,
     uplink::{self, Uplink},
     views,
 };
@@ -85,6 +86,15 @@ pub enum TeamError {
         #[source]
         source: StoreError,
     },
+    /// Its gateway.
+    #[error("the metering gateway of {team} can't be started")]
+    Metering {
+        /// Which team.
+        team: InstanceName,
+        /// Why.
+        #[source]
+        source: Box<MeteringError>,
+    },
 }
 
 /// The merge trains of the repositories, one each, whichever teams of this process work there: two merges at a time would
@@ -119,6 +129,7 @@ struct Inner {
     weighed: Mutex<Option<Instant>>,
     circuits: Mutex<Breaker>,
     runs: Mutex<JoinSet<()>>,
+    metering: Mutex<Option<Arc<Metering>>>,
 }
 
 pub(crate) type Answer<T> = Result<T, Problem>;
@@ -148,8 +159,33 @@ impl Team {
                 weighed: Mutex::new(None),
                 circuits: Mutex::default(),
                 runs: Mutex::new(JoinSet::new()),
+                metering: Mutex::new(None),
             }),
         })
+    }
+
+    /// Starts the gateway through which agents reach their models, if one is configured. To be called before
+    /// [`Team::start`]: without it, no run of such a team works.
+    ///
+    /// # Errors
+    /// If a provider or its key can't be had, or the books can't be opened.
+    pub async fn meter(&self) -> Result<(), TeamError> {
+        let options = self.options();
+        let Some(metering) = &options.metering else { return Ok(()) };
+        let team = || self.name();
+        let raises = self.store().raises().await;
+        let raises = raises.map_err(|source| TeamError::Store { team: team(), source })?;
+        let (metering, events) = Metering::start(&options.state, metering, options.zone.clone(), &raises)
+            .await
+            .map_err(|source| TeamError::Metering { team: team(), source: Box::new(source) })?;
+        *lock(&self.inner.metering) = Some(Arc::new(metering));
+        self.inner.tasks.lock().await.spawn(spending::follow(self.clone(), events));
+        Ok(())
+    }
+
+    /// The gateway, if it works.
+    pub(crate) fn metering(&self) -> Option<Arc<Metering>> {
+        lock(&self.inner.metering).clone()
     }
 
     /// Starts to work. Without an uplink it works too: what it has to say waits.
@@ -181,6 +217,12 @@ impl Team {
             Err(poisoned) => std::mem::take(&mut *poisoned.into_inner()),
         };
         runs.shutdown().await;
+        let metering = lock(&self.inner.metering).take();
+        match metering.map(Arc::into_inner) {
+            Some(Some(metering)) => metering.close().await,
+            Some(None) => tracing::warn!("the metering gateway is still in use"),
+            None => {}
+        }
     }
 
     /// Has the bot's signatures count on the team's audit trail. Without a key, those that counted before do.
@@ -247,6 +289,10 @@ impl Team {
         options.sealed = new.sealed;
         options.exposure = new.exposure;
         options.walls_expose = new.walls_expose;
+        // A gateway that is not there yet, or other providers, wait for the next start.
+        if options.metering.is_some() && new.metering.is_some() {
+            options.metering = new.metering;
+        }
         self.inner.store.set_settings(options.settings());
         *guard = Arc::new(options);
     }

@@ -7,9 +7,9 @@ use qd_store::{Event, InboxRow, Snapshot};
 use qd_types::{Person, Step};
 
 pub(crate) fn feature(snapshot: Snapshot, now: Timestamp) -> FeatureView {
-    let Snapshot { feature, run, why, asks, clashes } = snapshot;
+    let Snapshot { feature, run, why, asks, clashes, spent } = snapshot;
     let run = run.map(|run| summary(&run, feature.wanted.title.clone(), asks, now));
-    FeatureView { feature, waits: why.waits, sentence: why.sentence, run, clashes }
+    FeatureView { feature, waits: why.waits, sentence: why.sentence, run, clashes, spent }
 }
 
 pub(crate) fn summary(run: &Run, title: String, asks: bool, now: Timestamp) -> RunSummary {
@@ -32,6 +32,7 @@ pub(crate) fn summary(run: &Run, title: String, asks: bool, now: Timestamp) -> R
         started_at: run.started_at,
         ended_at: run.ended_at,
         seconds: run.seconds(now),
+        spent: run.spent.clone(),
     }
 }
 

@@ -261,6 +261,9 @@ fn card(team: &TeamView, view: &FeatureView, today: Date) -> Markup {
                 }
             }
             @if feature.stage != Stage::Backlog { div.says { (view.sentence) } }
+            @if let Some(spent) = &view.spent {
+                div.spent { (spent.said()) @if let Some(warning) = &spent.warning { br; span.warn { (warning) } } }
+            }
         }
     }
 }

@@ -67,6 +67,7 @@ pub(crate) fn list(base: &str, view: &FeatureView, today: Date) -> Markup {
             ("Model", maybe(&wanted.model)),
             ("Plan", Some(fields::plan(wanted.plan)).filter(|_| wanted.plan != PlanMode::None).and_then(|plan| text(plan.to_owned()))),
             ("Budget", budget(&wanted.budget).and_then(text)),
+            ("Spent", view.spent.as_ref().and_then(|spent| text(spent.said()))),
             ("Comes from", wanted.source.as_ref().and_then(|source| text(source.to_string()))),
             ("Not before", feature.not_before.map(parts::moment)),
             ("Filed by", text(feature.author.to_string())),

@@ -2,6 +2,7 @@
 
 mod actions;
 mod board;
+mod cost;
 mod facts;
 mod feature;
 mod fields;

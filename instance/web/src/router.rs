@@ -10,14 +10,14 @@ use axum::{
     routing::{get, post},
 };
 use maud::Markup;
-use qd_api::Problem;
+use qd_api::{CostBy, Problem};
 use qd_look::{Nav, Shell, parts};
 use qd_team::{Caller, Team};
 use qd_types::{FeatureId, RunId};
 use serde::Deserialize;
 
 use crate::{
-    actions, board,
+    actions, board, cost,
     feature::{self, Refused},
     fields::Typed,
     inbox, operations, projects, runs,
@@ -45,6 +45,7 @@ pub fn router(teams: Vec<Team>, options: RouterOptions) -> Router {
         .route("/teams/{team}/inbox", get(show_inbox))
         .route("/teams/{team}/projects", get(show_projects))
         .route("/teams/{team}/operations", get(show_operations))
+        .route("/teams/{team}/cost", get(show_cost))
         .route("/teams/{team}/do/add", post(actions::add))
         .route("/teams/{team}/do/move", post(actions::move_to))
         .route("/teams/{team}/do/cancel", post(actions::cancel))
@@ -347,6 +348,30 @@ async fn show_operations(
     let (dead, others) = read.await.map_err(|problem| here.trouble(problem))?;
     let body = operations::page(&view, which, &dead, &others);
     Ok(here.page(&view, "Operations", Nav::Operations, LIVE, body))
+}
+
+#[derive(Deserialize)]
+struct AddedUp {
+    #[serde(default)]
+    by: CostBy,
+}
+
+async fn show_cost(
+    State(web): State<Web>,
+    Path(team): Path<String>,
+    Query(AddedUp { by }): Query<AddedUp>,
+    Extension(caller): Extension<Caller>,
+) -> Page {
+    let here = web.at(&team, &caller)?;
+    let view = here.view().await?;
+    let read = async {
+        let days = here.team.costs(&caller, CostBy::Day).await?;
+        let costs = if by == CostBy::Day { days.clone() } else { here.team.costs(&caller, by).await? };
+        Ok::<_, Problem>((days, costs))
+    };
+    let (days, costs) = read.await.map_err(|problem| here.trouble(problem))?;
+    let body = cost::page(&view, &days, &costs, here.team.day());
+    Ok(here.page(&view, "Cost", Nav::Cost, LIVE, body))
 }
 
 async fn show_projects(

@@ -194,6 +194,7 @@ fn facts(run: &RunView) -> Markup {
             ("Pull request", summary.pull_request.and_then(|number| text(format!("#{number}")))),
             ("Approved by", text(summary.approved_by.join(", ")).filter(|_| !summary.approved_by.is_empty())),
             ("Took", text(minutes(summary.seconds))),
+            ("Spent", summary.spent.as_ref().and_then(|spent| text(spent.said()))),
         ]))
         @for check in &run.check_results {
             div.message {

@@ -43,6 +43,7 @@ pub(crate) fn feature(wanted: Wanted) -> FeatureView {
         sentence: "Next. Starts now.".into(),
         run: None,
         clashes: vec![],
+        spent: None,
     }
 }
 
@@ -64,6 +65,7 @@ pub(crate) fn run() -> RunView {
         started_at: Timestamp::UNIX_EPOCH,
         ended_at: None,
         seconds: 90,
+        spent: None,
     };
     RunView {
         summary,

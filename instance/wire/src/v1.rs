@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 use qd_types::{
-    Approval, ApprovalId, CommitId, Confirm, FeatureId, Line, PersonId, RepositoryName, RunId, Stage, Verb,
+    Approval, ApprovalId, CommitId, Confirm, FeatureId, Line, PersonId, RepositoryName, RunId, Spent, Stage,
+    Verb,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -109,6 +110,9 @@ pub struct FeatureReport {
     pub seconds: Option<u64>,
     /// Whether it stands still until a person does something.
     pub needs_person: bool,
+    /// What its runs have spent on models, if they were metered.
+    #[serde(default)]
+    pub spent: Option<Spent>,
 }
 
 /// One cause, one alert. The same key again updates it; `over` closes it.

@@ -388,7 +388,7 @@ fn how_everything_is_confirmed() {
         ("operate", call(Tier::Operate)),
         ("merge", merge),
         ("plan", Action::Plan(Plan { title: "x".into(), items: vec![] })),
-        ("budget", Action::Budget(Budget { unit: "cents".into(), from: 1, to: 2 })),
+        ("budget", Action::Budget(Budget { unit: "cents".into(), of: None, from: 1, to: 2 })),
         ("question", Action::Question(Question { text: "x".into(), answer: None })),
         ("provision", call(Tier::Provision)),
         ("destroy", call(Tier::Destroy)),

@@ -61,12 +61,36 @@ pub struct Call {
 /// A limit and what it would become.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Budget {
-    /// What is counted: `cents per day`, `tokens per run`.
+    /// What is counted: `min`, `cents`, `tokens`.
     pub unit: String,
+    /// Whose limit it is, if not the feature's own: `day 2026-11-21`, `run A-1.2`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
     /// The limit now.
     pub from: u64,
     /// The limit that is asked for.
     pub to: u64,
+}
+
+impl Budget {
+    /// An amount of its unit, for people: `30 min`, `$5.00`, `1,000 tokens`.
+    pub fn said(&self, amount: u64) -> String {
+        match self.unit.as_str() {
+            "cents" => format!("${}.{:02}", amount / 100, amount % 100),
+            "tokens" => format!("{} tokens", crate::grouped(amount)),
+            unit => format!("{amount} {unit}"),
+        }
+    }
+
+    /// Why it is asked for, as a sentence.
+    pub fn used_up(&self) -> String {
+        let whose = self.of.as_ref().map_or_else(String::new, |of| format!(" for {of}"));
+        let which = if self.of.is_some() { "The" } else { "Its" };
+        if self.from == 0 {
+            return format!("Nothing may be spent{whose}: a price is not known, or the limit is 0.");
+        }
+        format!("{which} budget of {}{whose} is used up.", self.said(self.from))
+    }
 }
 
 /// A question to people.
@@ -171,7 +195,11 @@ impl Action {
             },
             Self::Tool(call) | Self::Operation(call) => format!("Do {}", call.does),
             Self::Budget(budget) => {
-                format!("Change a budget from {} to {} {}", budget.from, budget.to, budget.unit)
+                let from = match budget.unit.as_str() {
+                    "cents" => budget.said(budget.from),
+                    _ => crate::grouped(budget.from),
+                };
+                format!("Change a budget from {from} to {}", budget.said(budget.to))
             }
             Self::Question(_) => "Answer a question".to_owned(),
             Self::Policy(_) => "Change the policies".to_owned(),

@@ -12,7 +12,7 @@ use qd_audit::{Retention, segments_beside};
 use qd_board::{Rule, Rung};
 use qd_config::BesideAgents;
 use qd_core::forge::MergeMethod;
-use qd_team::RunPolicy;
+use qd_team::{MeteringOptions, RunPolicy};
 use qd_types::{InstanceName, Person, PersonId, RepositoryName};
 use qd_worktrees::Setup;
 
@@ -51,6 +51,8 @@ pub struct FleetPlan {
     pub agents: BTreeMap<String, CommandAgent>,
     /// Runs of each agent at once, where that is limited.
     pub agent_slots: BTreeMap<String, u32>,
+    /// Where agents reach their models, if they are metered.
+    pub metering: Option<MeteringOptions>,
     /// Which agent and model work on what.
     pub rules: Vec<Rule>,
 }

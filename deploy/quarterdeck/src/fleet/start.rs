@@ -310,6 +310,7 @@ pub(super) async fn start_team(
         bot.hub.enrol(&team.id, running.surface_key()).await?;
     }
     running.enrol(bot.map(|bot| bot.hub.surface_key())).await?;
+    running.meter().await?;
     running.start(uplink).await;
     Ok(running)
 }
@@ -371,6 +372,7 @@ pub(crate) fn options(plan: &FleetPlan, team: &TeamPlan, policies: &Arc<Engine>)
         },
         walls_expose: plan.beside_agents == BesideAgents::Strict,
         repositories,
+        metering: plan.metering.clone(),
         runs: plan.runs.clone(),
         trail: TrailPolicy {
             folder: plan.audit.segments(&plan.team_folder(&team.id).join("board.db")),

@@ -230,6 +230,7 @@ async fn show(common: &Common, client: &mut qd_api::Client, id: &FeatureId) -> D
         ("paths", joined(wanted.paths.clone())),
         ("touched", joined(feature.touched.clone())),
         ("budget", joined(budget.into_iter().flatten().collect())),
+        ("spent", view.spent.as_ref().map(qd_types::Spent::said)),
         ("source", wanted.source.as_ref().map(ToString::to_string)),
         ("attachments", joined(wanted.attachments.iter().map(|file| file.name.clone()).collect())),
         ("paused", feature.paused.clone()),

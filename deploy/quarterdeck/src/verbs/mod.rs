@@ -4,6 +4,7 @@ mod approvals;
 mod audit;
 mod config;
 mod confine;
+mod cost;
 mod demo;
 mod doctor;
 mod exchange;
@@ -62,6 +63,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, UserError> {
         Verb::Feature(verb) => feature::feature(&common, verb).await?,
         Verb::Run(verb) => run::run(&common, verb).await?,
         Verb::Operation(verb) => operation::operation(&common, verb).await?,
+        Verb::Cost(flags) => cost::cost(&common, flags).await?,
         Verb::Search { words, kind } => search::search(&common, &words, kind).await?,
         Verb::Teams(verb) => roster::team(&common, verb).await?,
         Verb::Repo(verb) => roster::repo(&common, verb).await?,

@@ -83,6 +83,9 @@ fn show(common: &Common, view: &RunView) {
         let text = format!("{:<13} {mark:<7} {note}", step.step.title());
         say::line(text.trim_end());
     }
+    if let Some(spent) = &view.summary.spent {
+        say::line(&format!("{:<13} {}", "Spent", spent.said()));
+    }
     if let Some(plan) = &view.plan {
         let waits = if view.plan_waits { ", waits for a person: quarterdeck run accept-plan" } else { "" };
         say::line(&format!("\nThe plan{waits}\n{plan}\n"));

@@ -24,6 +24,7 @@ mod doctor;
 mod door;
 mod engine;
 mod exchange;
+mod gateway;
 mod matrix;
 mod mcp;
 mod openapi;

@@ -45,6 +45,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "instance/worktrees",
             "instance/agents",
             "instance/confine",
+            "instance/gateway",
             "instance/api",
             "policies/engine",
             // What people vote on a team's own surfaces is signed with the instance's key.

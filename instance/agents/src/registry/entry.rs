@@ -67,7 +67,7 @@ pub enum Protocol {
 }
 
 /// The shape of the requests to a model's provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Api {
     /// OpenAI chat completions.

@@ -70,6 +70,7 @@ impl Place {
             prompt_file: self.folder().prompt(1),
             model: None,
             confined: None,
+            metered: None,
         }
     }
 

@@ -63,6 +63,25 @@ pub struct Record {
     pub total_ms: u64,
 }
 
+/// Calls of one run, day and model together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sum {
+    /// Who called.
+    pub run: RunId,
+    /// The day, in the fleet's time zone.
+    pub day: Date,
+    /// The model, in its list of prices.
+    pub priced: Priced,
+    /// Calls.
+    pub calls: u64,
+    /// Of these, calls whose tokens are estimated, at least in part.
+    pub estimated: u64,
+    /// What budgets hold against them.
+    pub charged: Usage,
+    /// Its price. `None`: it was not known when they were made.
+    pub cost: Option<MicroDollars>,
+}
+
 /// How a call ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "outcome", content = "detail")]

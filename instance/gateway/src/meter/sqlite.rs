@@ -18,7 +18,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{Change, Meter, MeterError, Outcome, Record, Ticket, totals::Totals};
+use super::{Change, Meter, MeterError, Outcome, Record, Sum, Ticket, totals::Totals};
 use crate::{
     budget::{Scope, Spent},
     money::MicroDollars,
@@ -89,6 +89,11 @@ impl SqliteMeter {
                 Ok::<_, DbError>(records)
             })
             .await
+    }
+
+    /// All calls in sums by run, day and model, and by whether their price was known.
+    pub async fn sums(&self) -> Result<Vec<Sum>, MeterError> {
+        self.db.read(read_sums).await.map_err(|error: DbError| MeterError(error.to_string()))
     }
 
     /// Waits until every row is on disk. Calls that are still open keep it waiting: end them first.
@@ -214,28 +219,34 @@ fn whole(number: u64) -> i64 {
 
 fn read_totals(connection: &Connection) -> Result<(Totals, u64), DbError> {
     let mut totals = Totals::default();
-    let mut statement = connection.prepare(
-        "SELECT run, day, list, model, cost IS NULL AS unpriced, count(*) AS calls, sum(input) AS input,
-                sum(cached) AS cached, sum(cache_write) AS cache_write, sum(cache_write_hour) AS cache_write_hour,
-                sum(output) AS output, sum(reasoning) AS reasoning, sum(cost) AS cost
-         FROM call GROUP BY run, day, list, model, unpriced",
-    )?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let run = parsed(row, "run")?;
-        let cost = row.get::<_, Option<i64>>("cost")?.map(|cost| MicroDollars(cost.unsigned_abs()));
-        totals.add_many(
-            &run,
-            parsed(row, "day")?,
-            number(row, "calls")?,
-            &charged_of(row)?,
-            cost,
-            &priced_of(row)?,
-        );
+    for sum in read_sums(connection)? {
+        totals.add_many(&sum.run, sum.day, sum.calls, &sum.charged, sum.cost, &sum.priced);
     }
     let next: i64 =
         connection.query_row("SELECT coalesce(max(call), 0) + 1 FROM entry", [], |row| row.get(0))?;
     Ok((totals, next.unsigned_abs()))
+}
+
+fn read_sums(connection: &Connection) -> Result<Vec<Sum>, DbError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT run, day, list, model, cost IS NULL AS unpriced, count(*) AS calls,
+                sum(reading <> 'whole') AS estimated, sum(input) AS input,
+                sum(cached) AS cached, sum(cache_write) AS cache_write, sum(cache_write_hour) AS cache_write_hour,
+                sum(output) AS output, sum(reasoning) AS reasoning, sum(cost) AS cost
+         FROM call GROUP BY run, day, list, model, unpriced",
+    )?;
+    let sums = statement.query_map([], |row| {
+        Ok(Sum {
+            run: parsed(row, "run")?,
+            day: parsed(row, "day")?,
+            priced: priced_of(row)?,
+            calls: number(row, "calls")?,
+            estimated: number(row, "estimated")?,
+            charged: charged_of(row)?,
+            cost: row.get::<_, Option<i64>>("cost")?.map(|cost| MicroDollars(cost.unsigned_abs())),
+        })
+    })?;
+    Ok(sums.collect::<Result<_, _>>()?)
 }
 
 fn record_of(row: &Row<'_>) -> rusqlite::Result<Record> {

@@ -103,7 +103,7 @@ async fn the_day_the_month_and_the_instance_hold_for_all() {
         assert_eq!(refused.status, 402);
         let told = scopes(&bench.told());
         assert!(told[0].starts_with(scope) && told[1].contains(scope), "{told:?}");
-        bench.gateway.set_rates(Rates { prices: prices(), budgets: none });
+        bench.gateway.set_rates(Rates { prices: prices(), budgets: none, ..Rates::default() });
         assert_eq!(bench.call(&CHAT).await.status, 200);
     }
 }
@@ -143,7 +143,11 @@ async fn what_has_no_price_reaches_a_money_budget() {
     // A price counts for what came before it, too.
     let more = "[[price]]\nprovider = 'test'\nmodel = 'model-new'\ninput = 1\noutput = 1\n\
                 date = '2026-11-02'\nsource = 'https://example.com'\n";
-    let rates = Rates { prices: prices().with("more", more).unwrap(), budgets: Budgets::default() };
+    let rates = Rates {
+        prices: prices().with("more", more).unwrap(),
+        budgets: Budgets::default(),
+        ..Rates::default()
+    };
     bench.gateway.set_rates(rates);
     assert_eq!(bench.post("openai", CHAT.path, &body).await.status, 200);
     assert_eq!(bench.records(2).await[1].cost, Some(MicroDollars(1_050)));
@@ -158,7 +162,11 @@ async fn another_tier_has_another_price() {
     assert_eq!(bench.post("openai", CHAT.path, &body).await.status, 402);
     let dearer = "[[price]]\nprovider = 'test'\nmodel = 'model-x:priority'\ninput = 2\noutput = 4\n\
                   date = '2026-11-02'\nsource = 'https://example.com'\n";
-    let rates = Rates { prices: prices().with("more", dearer).unwrap(), budgets: Budgets::default() };
+    let rates = Rates {
+        prices: prices().with("more", dearer).unwrap(),
+        budgets: Budgets::default(),
+        ..Rates::default()
+    };
     bench.gateway.set_rates(rates);
     assert_eq!(bench.post("openai", CHAT.path, &body).await.status, 200);
     let record = bench.record().await;

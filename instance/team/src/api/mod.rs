@@ -3,6 +3,7 @@
 
 mod answer;
 mod approvals;
+mod costs;
 mod events;
 mod exchange;
 mod features;
@@ -60,6 +61,7 @@ fn routes() -> Routes {
         .merge(approvals::router())
         .merge(questions::router())
         .merge(operations::router())
+        .merge(costs::router())
         .merge(preserved::router())
         .merge(projects::router())
         .merge(recurring::router())

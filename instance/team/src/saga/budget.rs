@@ -1,5 +1,5 @@
-//! A run whose minutes are used up asks for as many again. Granted, they are raised once and the run goes on where it was;
-//! otherwise it ends, as one that may not ask does.
+//! A run whose minutes, money or tokens are used up asks for as many again. Granted, the limit is raised once and the run
+//! goes on where it was; otherwise it ends, as one that may not ask does.
 
 use std::time::Duration;
 
@@ -12,25 +12,49 @@ use qd_types::{Action, ApprovalState, Budget, RunId, Verb};
 use serde_json::json;
 
 use super::{Here, StepError};
-use crate::{own::About, team::Team};
+use crate::{metering::Over, own::About, spending, team::Team};
 
-/// What is counted.
-const UNIT: &str = "min";
+/// How often a waiting run looks whether it may go on by itself: a new day begins, a price is set.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// What became of a grant.
 enum Raised {
-    /// The minutes are raised, or what was approved is not so any more: look again.
+    /// The limit is raised, or what was approved is not so any more: look again.
     Look,
     /// There is nothing to spend, and why.
     No(String),
 }
 
-/// What a feature would ask for, if its minutes are used up: as many again.
-pub(crate) async fn more_minutes(
-    team: &Team,
-    run: &RunId,
-    feature: &Feature,
-) -> Result<Option<About>, StoreError> {
+/// What a run would ask for, if what it may spend is used up: as much again.
+pub(crate) async fn more(team: &Team, run: &RunId, feature: &Feature) -> Result<Option<About>, StoreError> {
+    if let Some(minutes) = more_minutes(team, run, feature).await? {
+        return Ok(Some(minutes));
+    }
+    let Some(over) = team.metering().and_then(|metering| metering.over(run, feature)) else {
+        return Ok(None);
+    };
+    let Over { of, whose, unit, from, to, unpriced } = over;
+    let what = if unit == "cents" { "money" } else { unit };
+    let (fingerprint, arguments) = match unpriced {
+        None => (format!("limit {from}"), json!({ "more": to - from })),
+        Some(priced) => {
+            let model = format!("{}/{}", priced.list, priced.model);
+            (format!("{model} has no price"), json!({ "more": to - from, "unpriced": model }))
+        }
+    };
+    Ok(Some(About {
+        action: Action::Budget(Budget { unit: unit.to_owned(), of, from, to }),
+        target: format!("{what} of {whose}"),
+        fingerprint,
+        arguments,
+        feature: feature.id.clone(),
+        run: run.clone(),
+        requesters: feature.requesters(),
+        askers: Vec::new(),
+    }))
+}
+
+async fn more_minutes(team: &Team, run: &RunId, feature: &Feature) -> Result<Option<About>, StoreError> {
     let Some(minutes) = feature.wanted.budget.minutes else { return Ok(None) };
     let worked = team.store().worked(&feature.id).await?;
     if worked < Duration::from_secs(u64::from(minutes) * 60) {
@@ -38,7 +62,7 @@ pub(crate) async fn more_minutes(
     }
     let (from, more) = (u64::from(minutes), u64::from(minutes));
     Ok(Some(About {
-        action: Action::Budget(Budget { unit: UNIT.into(), from, to: from + more }),
+        action: Action::Budget(Budget { unit: "min".into(), of: None, from, to: from + more }),
         target: format!("minutes of {}", feature.id),
         fingerprint: format!("{} ms used", worked.as_millis()),
         arguments: json!({ "more": more }),
@@ -49,7 +73,7 @@ pub(crate) async fn more_minutes(
     }))
 }
 
-/// Waits until the feature has minutes left. `false` if it had to wait: the step is taken anew, with the rows as they are.
+/// Waits until the run may spend more. `false` if it had to wait: the step is taken anew, with the rows as they are.
 ///
 /// # Errors
 /// Fails the run if nobody gives it more.
@@ -60,17 +84,19 @@ pub(super) async fn left(here: &Here<'_>) -> Result<bool, StepError> {
         commits.borrow_and_update();
         let feature = here.store().snapshot(&here.feature.id, Timestamp::now()).await?.feature;
         let last = newest(here.team, &here.run.id).await?;
-        let Some(about) = more_minutes(here.team, &here.run.id, &feature).await? else {
+        let Some(about) = more(here.team, &here.run.id, &feature).await? else {
             if let Some(open) = last.filter(|last| !last.state().is_final()) {
                 withdraw(here, &open).await?;
             }
             return Ok(!waited);
         };
         waited = true;
+        let used_up = match &about.action {
+            Action::Budget(budget) => budget.used_up(),
+            action => action.title(),
+        };
         let over = |why: &str| {
-            let minutes = feature.wanted.budget.minutes.unwrap_or_default();
-            let text = format!("Its budget of {minutes} min is used up. {why}");
-            StepError::failed(FailureClass::Budget, text.trim_end())
+            StepError::failed(FailureClass::Budget, format!("{used_up} {why}").trim_end().to_owned())
         };
         // One for another amount was about another state of the budget.
         let last = last.filter(|last| last.approval.subject.action == about.action);
@@ -94,6 +120,7 @@ pub(super) async fn left(here: &Here<'_>) -> Result<bool, StepError> {
         }
         tokio::select! {
             changed = Store::changed(&mut commits) => changed?,
+            () = tokio::time::sleep(LOOK) => {}
             _ = stop.wanted() => return Err(StepError::Stopped),
         }
     }
@@ -122,7 +149,7 @@ async fn newest(team: &Team, run: &RunId) -> Result<Option<Record>, StoreError> 
 }
 
 async fn withdraw(here: &Here<'_>, open: &Record) -> Result<(), StepError> {
-    let (keeper, reason) = (here.team.keeper(), "It has minutes left.");
+    let (keeper, reason) = (here.team.keeper(), "It may go on as it is.");
     here.store().withdraw(&keeper, open.id(), reason, Timestamp::now()).await?;
     Ok(())
 }
@@ -148,7 +175,7 @@ async fn ask(here: &Here<'_>, about: About) -> Result<(), Asking> {
     }
 }
 
-/// Spends a grant and raises the minutes. What a crash cut short goes on here.
+/// Spends a grant and raises the limit. What a crash cut short goes on here.
 async fn raise(team: &Team, granted: &Record, feature: &Feature) -> Result<Raised, StoreError> {
     let (store, keeper, id) = (team.store(), team.keeper(), granted.id());
     let begun = store.interrupted(&keeper, Timestamp::now()).await?.into_iter();
@@ -158,7 +185,7 @@ async fn raise(team: &Team, granted: &Record, feature: &Feature) -> Result<Raise
         store.probed(&keeper, (id, WHOLE), Probe::DidNot, Timestamp::now()).await?;
     }
     let quorum = team.quorum(Principal::Team(team.name()), Verb::BudgetRaise);
-    let about = more_minutes(team, &granted.approval.subject.run, feature).await?;
+    let about = more(team, &granted.approval.subject.run, feature).await?;
     let (Ok(quorum), Some(about)) = (quorum, about) else {
         let reason = "What was approved is not asked for any more.";
         store.withdraw(&keeper, id, reason, Timestamp::now()).await?;
@@ -168,7 +195,12 @@ async fn raise(team: &Team, granted: &Record, feature: &Feature) -> Result<Raise
     match store.authorise(&keeper, (id, WHOLE), rebuilt, &effect, Timestamp::now()).await? {
         Authorised::Go(grant) => {
             qd_failpoint::reached("budget_spent");
-            store.raise_minutes(&keeper, grant, Timestamp::now()).await?;
+            let default = match &granted.approval.subject.action {
+                Action::Budget(budget) => team.metering().and_then(|metering| metering.default_of(budget)),
+                _ => None,
+            };
+            store.raise_budget(&keeper, grant, default, Timestamp::now()).await?;
+            spending::raised(team).await?;
             qd_failpoint::reached("budget_raised");
             Ok(Raised::Look)
         }

@@ -20,7 +20,7 @@ use qd_store::{RunFact, Store, StoreError};
 use qd_types::{RunId, Step};
 use qd_worktrees::{Identity, Stamp, WorktreeError};
 
-pub(crate) use self::budget::{more_minutes, raise_for_ended};
+pub(crate) use self::budget::{more, raise_for_ended};
 use crate::{options::RepositoryOptions, problem::capital, reconcile, team::Team};
 
 /// How long a feature's own acceptance check may take.

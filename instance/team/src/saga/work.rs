@@ -23,6 +23,8 @@ const LOG_BYTES: usize = 16 * 1024;
 const SETUP_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// Lines in a row that have to repeat: far more than an honest agent says twice.
 const REPEATS: usize = 60;
+/// How long an agent may go on after a call was refused.
+const REFUSED: Duration = Duration::from_secs(10);
 /// Bytes of a transcript that are looked through for a plan.
 const PLAN_BYTES: usize = 1024 * 1024;
 
@@ -221,6 +223,12 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
         return Err(StepError::failed(FailureClass::Dependency, "The run's worktree is gone."));
     };
     let facts = facts(here).await?;
+    let metering = here.team.metering();
+    if options.metering.is_some() && metering.is_none() {
+        return Err(StepError::Again("the metering gateway does not work".into()));
+    }
+    let metered = metering.as_ref().map(|metering| metering.turn(&here.run.id, &here.feature)).transpose();
+    let metered = metered.map_err(|error| StepError::Again(error.into()))?;
     let task = Task {
         run: here.run.id.clone(),
         model: here.run.model.clone(),
@@ -230,6 +238,7 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
         cwd: worktree.path,
         prompt: prompt::build(&facts, turn),
         prompt_file: here.team.folder(&here.run.id).prompt(here.run.round),
+        metered: metered.as_ref().map(|turn| turn.metered.clone()),
     };
     let _exposed = options.exposed(task.confined.as_ref());
     let mut transcript = here.transcript()?;
@@ -241,10 +250,19 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
         // Its processes are killed when its work is dropped.
         repeats = repeats(here, from) => Err(Cut::Repeats(repeats)),
         minutes = spent(here) => Err(Cut::Spent(minutes)),
+        () = refused(here) => Err(Cut::Refused),
     };
     drop(transcript);
+    // The token ends with the turn.
+    drop(metered);
+    crate::spending::note(here.team, &here.run.id).await?;
+    let was_refused = metering.is_some_and(|metering| metering.was_refused(&here.run.id));
     let worked = match worked {
         Ok(worked) => worked,
+        Err(Cut::Refused) => {
+            crate::reconcile::end_leftover(here.team, &here.run.id).await.map_err(StepError::Again)?;
+            return anew(here, millis(begun.elapsed())).await;
+        }
         Err(Cut::Spent(minutes)) => {
             crate::reconcile::end_leftover(here.team, &here.run.id).await.map_err(StepError::Again)?;
             let text = format!("Its budget of {minutes} min is used up.");
@@ -270,6 +288,8 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
     here.store().set_process(&here.run.id, None).await?;
     match end.ended {
         Ended::Stopped => Err(StepError::Stopped),
+        // What it could not do for want of budget is still to be done.
+        _ if was_refused => anew(here, millis(end.took)).await,
         Ended::TimeLimit(_) => Err(StepError::failed(FailureClass::TimeLimit, end.sentence(agent.name()))),
         // An exit code proves nothing: the diff and the checks decide.
         Ended::Exited(_) | Ended::Signalled(_) | Ended::Turn(_) => Ok(end),
@@ -281,6 +301,23 @@ enum Cut {
     Repeats(Repeats),
     /// So many minutes were allowed.
     Spent(u32),
+    /// A call of a model was refused for its budget.
+    Refused,
+}
+
+/// The turn is taken anew as soon as it may spend more.
+async fn anew(here: &Here<'_>, worked: u64) -> Result<AgentEnd, StepError> {
+    here.transcript()?.append(Kind::System, "A call of its model was refused: a budget is used up.")?;
+    here.store().note(&here.run.id, vec![RunFact::Worked(worked)]).await?;
+    guarded(here).await?;
+    Err(StepError::Anew)
+}
+
+/// Ends some time after a call was refused: an agent that can't go on is given time to say so.
+async fn refused(here: &Here<'_>) {
+    let Some(metering) = here.team.metering() else { return std::future::pending().await };
+    metering.refused(&here.run.id).await;
+    tokio::time::sleep(REFUSED).await;
 }
 
 fn millis(took: Duration) -> u64 {

@@ -160,6 +160,7 @@ fn options(state: &std::path::Path, policies: Arc<Engine>) -> TeamOptions {
         exposure: qd_approvals::Exposure::default(),
         walls_expose: false,
         repositories: BTreeMap::from([(name, repository)]),
+        metering: None,
         runs: RunPolicy {
             repair_rounds: 1,
             log_lines: 10,

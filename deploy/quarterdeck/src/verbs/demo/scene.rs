@@ -108,6 +108,7 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
     let agents = [agent.name.as_str()].into_iter();
     let known = policies::facts(false, people.iter().cloned(), names, vec![repository.clone()], agents);
     let plan = FleetPlan {
+        metering: None,
         state: root.join("state"),
         listen: demo.listen,
         people,

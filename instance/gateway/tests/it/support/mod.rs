@@ -191,7 +191,7 @@ impl Bench {
             meter: options.meter.unwrap_or_else(|| Arc::new(meter.clone())),
             events: Arc::new(tell),
             providers,
-            rates: Rates { prices: prices(), budgets: options.all },
+            rates: Rates { prices: prices(), budgets: options.all, ..Rates::default() },
             settings: options.settings.unwrap_or_else(settings),
             clock: Arc::new(Timestamp::now),
             zone: TimeZone::UTC,

@@ -1,0 +1,174 @@
+//! `cost`: what models have cost, as a table for people or as comma-separated values.
+
+use qd_api::{CostBudget, CostRow, CostView};
+use qd_types::{dollars, grouped};
+
+use super::{Done, connect, explain};
+use crate::{
+    cli::{ByArg, Common, CostFlags},
+    say,
+};
+
+pub(super) async fn cost(common: &Common, flags: CostFlags) -> Done {
+    let by = match flags.by {
+        ByArg::Run => "run",
+        ByArg::Feature => "feature",
+        ByArg::Repository => "repository",
+        ByArg::Agent => "agent",
+        ByArg::Model => "model",
+        ByArg::Day => "day",
+    };
+    let costs: CostView = connect(common)?.get(&format!("costs?by={by}")).await.map_err(explain)?;
+    if common.json {
+        say::json(&costs);
+    } else if flags.csv {
+        csv(by, &costs).iter().for_each(|line| say::line(line));
+    } else {
+        table(&costs).iter().for_each(|line| say::line(line));
+    }
+    Ok(())
+}
+
+fn table(costs: &CostView) -> Vec<String> {
+    if !costs.metered {
+        return vec!["Models are not metered here: configure a provider, see gateway.providers.".to_owned()];
+    }
+    if costs.rows.is_empty() {
+        return vec!["No model was called yet.".to_owned()];
+    }
+    let width = costs.rows.iter().map(|row| row.key.chars().count()).max().unwrap_or(0).max(5);
+    let line = |key: &str, row: &CostRow| {
+        let title = row.title.as_ref().map_or_else(String::new, |title| format!("  {title}"));
+        let estimated = if row.estimated_calls == 0 {
+            String::new()
+        } else {
+            format!("  ({} calls estimated)", row.estimated_calls)
+        };
+        format!(
+            "{key:<width$} {:>7} calls {:>15} tokens {:>14}{title}{estimated}",
+            grouped(row.calls),
+            grouped(row.tokens),
+            money(row)
+        )
+    };
+    let mut lines: Vec<String> = costs.rows.iter().map(|row| line(&row.key, row)).collect();
+    if costs.more > 0 {
+        lines.push(format!("… and {} more", costs.more));
+    }
+    lines.push(line("all", &costs.total));
+    lines.extend(costs.budgets.iter().filter_map(budget));
+    lines
+}
+
+/// Never 0 where a price is not known.
+fn money(row: &CostRow) -> String {
+    match (row.unpriced_tokens, row.micro_dollars) {
+        (0, money) => dollars(money),
+        (_, 0) => "price unknown".to_owned(),
+        (_, money) => format!("over {}", dollars(money)),
+    }
+}
+
+fn budget(budget: &CostBudget) -> Option<String> {
+    let money = budget
+        .limit_micro_dollars
+        .map(|limit| format!("{} of {}", dollars(budget.micro_dollars), dollars(limit)));
+    let tokens =
+        budget.limit_tokens.map(|limit| format!("{} of {} tokens", grouped(budget.tokens), grouped(limit)));
+    let parts: Vec<String> = money.into_iter().chain(tokens).collect();
+    (!parts.is_empty()).then(|| format!("budget for {}: {}", budget.of, parts.join(", ")))
+}
+
+fn csv(by: &str, costs: &CostView) -> Vec<String> {
+    let head = format!(
+        "{by},title,calls,estimated_calls,tokens,input,cached,cache_write,output,reasoning,usd,unpriced_tokens"
+    );
+    let line = |row: &CostRow| {
+        let usd = format!("{}.{:06}", row.micro_dollars / 1_000_000, row.micro_dollars % 1_000_000);
+        let numbers = [
+            row.calls,
+            row.estimated_calls,
+            row.tokens,
+            row.input,
+            row.cached,
+            row.cache_write,
+            row.output,
+            row.reasoning,
+        ];
+        let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+        let title = field(row.title.as_deref().unwrap_or_default());
+        format!("{},{title},{},{usd},{}", field(&row.key), numbers.join(","), row.unpriced_tokens)
+    };
+    std::iter::once(head).chain(costs.rows.iter().map(line)).collect()
+}
+
+/// Quoted where it must be. What a spreadsheet would take for a formula is a text.
+fn field(text: &str) -> String {
+    let text = if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text.to_owned() };
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use qd_api::{CostBudget, CostBy, CostRow, CostView};
+
+    use super::{csv, table};
+
+    fn row(key: &str, title: Option<&str>, micro_dollars: u64, unpriced_tokens: u64) -> CostRow {
+        CostRow {
+            key: key.into(),
+            title: title.map(str::to_owned),
+            calls: 3,
+            tokens: 3_150,
+            input: 3_000,
+            output: 150,
+            micro_dollars,
+            unpriced_tokens,
+            ..CostRow::default()
+        }
+    }
+
+    fn costs() -> CostView {
+        CostView {
+            by: CostBy::Feature,
+            metered: true,
+            rows: vec![
+                row("A-1", Some("Split, \"now\""), 12_340_000, 0),
+                row("A-2", Some("=1+1"), 0, 3_150),
+                row("A-3", None, 40, 1_050),
+            ],
+            more: 2,
+            total: row("", None, 12_340_040, 4_200),
+            budgets: vec![CostBudget {
+                of: "day 2026-11-21".into(),
+                micro_dollars: 12_340_040,
+                limit_micro_dollars: Some(20_000_000),
+                tokens: 9_450,
+                limit_tokens: Some(1_000_000),
+            }],
+        }
+    }
+
+    #[test]
+    fn people_read_a_table() {
+        insta::assert_snapshot!(table(&costs()).join("\n"), @r#"
+        A-1         3 calls           3,150 tokens         $12.34  Split, "now"
+        A-2         3 calls           3,150 tokens  price unknown  =1+1
+        A-3         3 calls           3,150 tokens  over $0.00004
+        … and 2 more
+        all         3 calls           3,150 tokens    over $12.34
+        budget for day 2026-11-21: $12.34 of $20.00, 9,450 of 1,000,000 tokens
+        "#);
+        insta::assert_snapshot!(table(&CostView::default()).join("\n"), @"Models are not metered here: configure a provider, see gateway.providers.");
+    }
+
+    #[test]
+    fn a_spreadsheet_reads_values_and_no_formulas() {
+        insta::assert_snapshot!(csv("feature", &costs()).join("\n"), @r#"
+        feature,title,calls,estimated_calls,tokens,input,cached,cache_write,output,reasoning,usd,unpriced_tokens
+        A-1,"Split, ""now""",3,0,3150,3000,0,0,150,0,12.340000,0
+        A-2,'=1+1,3,0,3150,3000,0,0,150,0,0.000000,3150
+        A-3,,3,0,3150,3000,0,0,150,0,0.000040,1050
+        "#);
+    }
+}
