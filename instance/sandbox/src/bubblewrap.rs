@@ -92,9 +92,7 @@ impl Bubblewrap {
         let empty = Path::new(EMPTY);
         args.one("--tmpfs", empty);
         args.two("--bind", &spec.home, &spec.home_at);
-        let gone = |path: &Path| {
-            path.starts_with(&spec.home_at) || FRESH.iter().any(|fresh| path.starts_with(fresh))
-        };
+        let gone = |path: &Path| path.starts_with(&spec.home_at);
         let mut hidden: Vec<&PathBuf> =
             spec.hidden.iter().filter(|path| path.is_dir() && !gone(path)).collect();
         hidden.sort();
