@@ -189,7 +189,7 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
             preserved_days: config.runs.preserved_days,
         },
         audit: audit(loaded)?,
-        launcher: launcher(config.runs.sandbox)?,
+        launcher: launcher(config.sandbox.kind)?,
         zone: zone(config)?,
         agent_slots: config
             .agents
@@ -220,7 +220,7 @@ pub fn launcher(sandbox: qd_config::Sandbox) -> Result<Option<PathBuf>, UserErro
     match (sandbox, qd_confine::available()) {
         (Sandbox::None, _) | (Sandbox::Auto, false) => Ok(None),
         (Sandbox::Landlock, false) => Err(UserError::failed(
-            "runs.sandbox is landlock, and this kernel can't confine writes. Set it to auto or none to go without: \
+            "sandbox.kind is landlock, and this kernel can't confine writes. Set it to auto or none to go without: \
              writes elsewhere are then found only afterwards",
         )),
         (Sandbox::Auto | Sandbox::Landlock, true) => std::env::current_exe()

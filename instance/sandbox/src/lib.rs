@@ -4,6 +4,7 @@ mod bubblewrap;
 pub mod docker;
 pub mod forward;
 mod landlock;
+pub mod limits;
 mod port;
 
 pub use bubblewrap::Bubblewrap;

@@ -163,7 +163,7 @@ pub enum SandboxError {
 
 /// Walls around what runs for a team.
 #[async_trait]
-pub trait Sandbox: Send + Sync {
+pub trait Sandbox: fmt::Debug + Send + Sync {
     /// Which adapter.
     fn kind(&self) -> Kind;
 

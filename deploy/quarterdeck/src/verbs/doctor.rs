@@ -166,7 +166,7 @@ fn agents(loaded: &Loaded, path: &str, found: &mut Findings) {
 }
 
 fn walls(loaded: &Loaded, found: &mut Findings) {
-    let sandbox = loaded.config.runs.sandbox;
+    let sandbox = loaded.config.sandbox.kind;
     let beside = loaded.config.approvals.local_votes_beside_unsandboxed_agents;
     let walled = sandbox != Sandbox::None && qd_confine::available();
     match (beside, walled) {
@@ -188,7 +188,7 @@ fn walls(loaded: &Loaded, found: &mut Findings) {
         (Sandbox::None, _) => {
             found.note(
                 "walls",
-                "runs.sandbox is none: nothing keeps an agent from writing anywhere. Set it to auto",
+                "sandbox.kind is none: nothing keeps an agent from writing anywhere. Set it to auto",
             );
         }
         (Sandbox::Auto, false) => {
@@ -197,7 +197,7 @@ fn walls(loaded: &Loaded, found: &mut Findings) {
         }
         (Sandbox::Landlock, false) => {
             found
-                .wrong("walls", "runs.sandbox is landlock, and this kernel has none. Set it to auto or none");
+                .wrong("walls", "sandbox.kind is landlock, and this kernel has none. Set it to auto or none");
         }
     }
 }

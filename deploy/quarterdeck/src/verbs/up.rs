@@ -66,7 +66,7 @@ async fn serve(
     }
     if plan.launcher.is_none() && plan.beside_agents != BesideAgents::Allow {
         say::line(
-            "Agents have no walls here (runs.sandbox): while one runs, votes that are given on this computer are refused.",
+            "Agents have no walls here (sandbox.kind): while one runs, votes that are given on this computer are refused.",
         );
     }
     for repository in &plan.repositories {

@@ -212,7 +212,7 @@ async fn what_is_paused_does_not_start_and_says_so() {
 async fn an_agent_that_writes_outside_of_its_worktree_fails_and_it_is_put_back() {
     let agent = "d=$(git rev-parse --git-common-dir); echo 'exit 1' > $d/hooks/post-checkout; \
                  git config core.fsmonitor ./evil; git update-ref refs/heads/stolen HEAD; echo yes > out.txt";
-    let more = "\n[runs]\nsandbox = \"none\"\n";
+    let more = "\n[sandbox]\nkind = \"none\"\n";
     let (project, up) = fleet(&[("README.md", "x\n")], agent, None, more);
     let mut client = up.client("alpha", None);
     add(&mut client, "Reach out").await;
@@ -408,7 +408,7 @@ async fn walls_keep_an_agent_and_a_check_from_writing_elsewhere() {
                 if git update-ref refs/heads/stolen HEAD; then echo ref >> reached; fi; \
                 echo x > $TMPDIR/x && echo fine > tmp; true";
     let check = "test -f tmp && ! test -f reached && ! touch ../planted 2> /dev/null && touch here";
-    let (project, up) = fleet(&[("README.md", "x\n")], evil, Some(check), "\n[runs]\nsandbox = \"auto\"\n");
+    let (project, up) = fleet(&[("README.md", "x\n")], evil, Some(check), "\n[sandbox]\nkind = \"auto\"\n");
     if !qd_confine::available() {
         eprintln!("skipped: this kernel has no Landlock");
         return;
