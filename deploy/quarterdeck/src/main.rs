@@ -12,6 +12,7 @@ mod people;
 mod policies;
 mod say;
 mod verbs;
+mod walls;
 
 use std::process::ExitCode;
 

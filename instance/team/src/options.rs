@@ -7,7 +7,7 @@ use qd_agents::{Agent, CheckSpec, Confined};
 use qd_approvals::{Exposed, Exposure};
 use qd_board::{Rules, hours::QuietHours, schedule::Limits};
 use qd_engine::Engine;
-use qd_sandbox::{Limits as Bounds, Network, Sandbox};
+use qd_sandbox::{Kind, Limits as Bounds, Network, Sandbox};
 use qd_store::{Retention, Settings};
 use qd_types::{InstanceName, RepositoryName};
 use qd_worktrees::{RepositorySpec, Setup};
@@ -124,6 +124,12 @@ impl TeamOptions {
             rungs: self.rules.rungs(),
             zone: self.zone.clone(),
         }
+    }
+
+    /// Whether anything keeps agents from writing elsewhere.
+    pub(crate) fn has_walls(&self) -> bool {
+        let strong = |walls: &AgentWalls| walls.sandbox.kind() > Kind::Landlock;
+        self.launcher.is_some() || self.walls.as_ref().is_some_and(strong)
     }
 
     /// To be kept for as long as something runs that is `confined`, or is not.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use qd_agents::Confined;
 use qd_confine::walls::{beside, devices};
-use qd_sandbox::{Bounds, Landlock, Limits, Network, Sandbox, SandboxError, Spec};
+use qd_sandbox::{Bounds, Kind, Landlock, Limits, Network, Sandbox, SandboxError, Spec};
 use qd_types::RunId;
 
 use crate::options::{RepositoryOptions, TeamOptions};
@@ -80,12 +80,15 @@ impl TeamOptions {
     ) -> Result<Option<Confined>, SandboxError> {
         let Some(walls) = &self.walls else { return self.confined(own.run, own.worktree, None) };
         let sandbox = repository.demands.as_ref().unwrap_or(&walls.sandbox);
+        if matches!(sandbox.kind(), Kind::None | Kind::Landlock) {
+            return self.confined(own.run, own.worktree, None);
+        }
         sandbox.probe().await?;
         let tmp = self.tmp(own.run, sandbox.as_ref())?;
         let home = std::env::var_os("HOME").map_or_else(|| "/root".into(), PathBuf::from);
         let mut read = own.reads;
         read.push(own.git);
-        if sandbox.kind() != qd_sandbox::Kind::Docker {
+        if sandbox.kind() != Kind::Docker {
             read.extend(programs(&home));
         }
         read.extend(walls.read.iter().cloned());

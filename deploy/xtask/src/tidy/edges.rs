@@ -31,7 +31,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("instance/worktrees", &["instance/git"]),
     ("instance/confine", &[]),
-    ("instance/agents", &["instance/confine"]),
+    // Landlock is one of its adapters.
+    ("instance/sandbox", &["instance/confine"]),
+    ("instance/agents", &["instance/sandbox"]),
     // The meter's record of every call is a database of its own.
     ("instance/gateway", &["instance/sqlite"]),
     ("instance/api", &["instance/board"]),
@@ -45,6 +47,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "instance/worktrees",
             "instance/agents",
             "instance/confine",
+            "instance/sandbox",
             "instance/api",
             "policies/engine",
             // What people vote on a team's own surfaces is signed with the instance's key.
