@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use crate::{
     port::{Agent, AgentEnd, AgentError, Task},
     process::{
-        Ended, Environment, Job, NOT_CONFINED, OnStart, ProcessError, Stop, Stream, SuperviseError,
-        locate, supervise,
+        Ended, Environment, Job, NOT_CONFINED, OnStart, ProcessError, Stop, Stream, SuperviseError, locate,
+        supervise,
     },
     text::{Tail, last_chars},
     transcript::{Kind, Transcript},
@@ -76,8 +76,7 @@ impl Agent for CommandAgent {
         let Some((program, args)) = self.argv.split_first() else {
             return Err(AgentError::NoCommand { agent: agent() });
         };
-        let program =
-            locate(program, &task.cwd, &environment, task.confined.as_ref()).map_err(process)?;
+        let program = locate(program, &task.cwd, &environment, task.confined.as_ref()).map_err(process)?;
         if args.iter().any(|arg| arg.contains(PROMPT_FILE)) {
             write_prompt(&task).map_err(|source| AgentError::Prompt {
                 agent: agent(),

@@ -25,6 +25,11 @@ const EMPTY: &str = "/run";
 /// What of [`EMPTY`] is no socket and is needed.
 const NEEDED: [&str; 2] = ["/run/current-system", "/run/opengl-driver"];
 
+/// `bwrap` does not hear SIGTERM: its end is the end of all, and who is asked to end gets some time. What it starts hears
+/// it again. A shell can't do that.
+const DEAF: [&str; 2] = ["/usr/bin/env", "--ignore-signal=TERM"];
+const HEARS: [&str; 2] = ["/usr/bin/env", "--default-signal=TERM"];
+
 /// Its own users, processes and session, no way to new namespaces, and no capabilities in them.
 const ALWAYS: [&str; 13] = [
     "--die-with-parent",
@@ -63,13 +68,18 @@ impl Bubblewrap {
     /// Makes a sandbox, and says why if that fails. It takes some ten milliseconds.
     pub fn works(&self) -> Result<Prevents, SandboxError> {
         let no = |reason: String| SandboxError::Unavailable { kind: Kind::Bubblewrap, reason };
-        let mut probe = Command::new(&self.program);
-        probe.args(ALWAYS).args(["--unshare-net", "--dev", "/dev", "--proc", "/proc", "--", "/bin/true"]);
+        if !self.program.is_file() {
+            return Err(no("there is no program bwrap: install the package bubblewrap".to_owned()));
+        }
+        let [env, deaf] = DEAF;
+        let mut probe = Command::new(env);
+        probe.arg(deaf).arg(&self.program).args(ALWAYS);
+        probe.args(["--unshare-net", "--dev", "/dev", "--proc", "/proc", "--"]).args(HEARS).arg("/bin/true");
         let output = probe
             .env_clear()
             .stdin(Stdio::null())
             .output()
-            .map_err(|_| no("there is no program bwrap: install the package bubblewrap".to_owned()))?;
+            .map_err(|error| no(format!("/usr/bin/env can't be started: {error}")))?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             let said: String = said.trim().chars().take(200).collect();
@@ -100,7 +110,12 @@ impl Bubblewrap {
         hidden.iter().for_each(|path| args.one("--tmpfs", path));
 
         let mut mounts: Vec<(PathBuf, &str)> = Vec::new();
-        mounts.extend(spec.read.iter().map(|path| (path.clone(), "--ro-bind-try")));
+        let covered = |path: &PathBuf| {
+            let places = hidden.iter().map(|path| path.as_path()).chain(FRESH.map(Path::new)).chain([empty]);
+            gone(path) || places.into_iter().any(|place| path.starts_with(place))
+        };
+        let unseen = spec.read.iter().filter(|path| covered(path));
+        mounts.extend(unseen.map(|path| (path.clone(), "--ro-bind-try")));
         mounts.extend(NEEDED.iter().map(|path| (PathBuf::from(path), "--ro-bind-try")));
         if let Network::Forward { socket, .. } = &spec.network {
             mounts.push((socket.clone(), "--ro-bind"));
@@ -152,8 +167,11 @@ impl Sandbox for Bubblewrap {
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&spec.home);
         made.map_err(|error| failed("make a home", error))?;
         let mut argv = self.bounds.argv(&spec.limits);
-        argv.extend(["--no-walls".into(), "--".into(), self.program.clone().into()]);
+        argv.extend(["--no-walls".into(), "--".into()]);
+        argv.extend(DEAF.map(OsString::from));
+        argv.push(self.program.clone().into());
         argv.extend(self.args(spec));
+        argv.extend(HEARS.map(OsString::from));
         argv.extend(self.bounds.forward(&spec.network));
         Ok(Launch { argv, elsewhere: false })
     }

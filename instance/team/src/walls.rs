@@ -114,7 +114,9 @@ impl TeamOptions {
         for sandbox in self.walls.iter().map(|walls| &walls.sandbox).chain(demanded) {
             match sandbox.reap(&self.id, &|other| other != run).await {
                 Ok(gone) if gone.is_empty() => {}
-                Ok(gone) => tracing::info!(%run, count = gone.len(), "containers that nobody held are removed"),
+                Ok(gone) => {
+                    tracing::info!(%run, count = gone.len(), "containers that nobody held are removed")
+                }
                 Err(error) => tracing::warn!(%run, %error, "containers of this run may be left"),
             }
         }

@@ -101,6 +101,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "instance/api",
             "instance/board",
             "instance/git",
+            "instance/sandbox",
             "instance/worktrees",
             "policies/audit",
             "policies/engine",

@@ -24,8 +24,8 @@ use super::{
 use crate::{
     port::{Agent, AgentEnd, AgentError, Task},
     process::{
-        Ended, Environment, GRACE, Job, Leader, NOT_CONFINED, OnStart, ProcessError, Stop, TurnEnd,
-        locate, start,
+        Ended, Environment, GRACE, Job, Leader, NOT_CONFINED, OnStart, ProcessError, Stop, TurnEnd, locate,
+        start,
     },
     transcript::{Kind, Transcript, summary},
 };
@@ -178,8 +178,7 @@ impl AcpAgent {
         args: Vec<String>,
         on_start: &dyn OnStart,
     ) -> Result<Leader, ProcessError> {
-        let program =
-            locate(&self.launch.program, &task.cwd, environment, task.confined.as_ref())?;
+        let program = locate(&self.launch.program, &task.cwd, environment, task.confined.as_ref())?;
         let job = Job {
             run: &task.run,
             program: program.as_os_str(),

@@ -8,7 +8,9 @@ use bollard::{
     errors::Error,
     exec::StartExecOptions,
     models::{ContainerCreateBody, ExecConfig, HostConfig, HostConfigLogConfig, Mount, MountType},
-    query_parameters::{AttachContainerOptionsBuilder, KillContainerOptionsBuilder, WaitContainerOptionsBuilder},
+    query_parameters::{
+        AttachContainerOptionsBuilder, KillContainerOptionsBuilder, WaitContainerOptionsBuilder,
+    },
 };
 use futures_util::{Stream, StreamExt as _};
 use tokio::{
@@ -174,7 +176,8 @@ fn body(docker: &Docker, spec: &Spec, inside: Inside) -> ContainerCreateBody {
     let mut read = spec.read.clone();
     if let Network::Forward { socket, port } = &spec.network {
         read.extend([socket.clone(), docker.bounds.clone()]);
-        let forward = ["forward".to_owned(), "--port".to_owned(), port.to_string(), text(socket), "--".to_owned()];
+        let forward =
+            ["forward".to_owned(), "--port".to_owned(), port.to_string(), text(socket), "--".to_owned()];
         argv = std::iter::once(text(&docker.bounds)).chain(forward).chain(argv).collect();
     }
     let own = |name: &str| ITS_OWN.contains(&name);

@@ -139,6 +139,11 @@ fn its_end_is_the_end_of_all() {
     let script = "setsid sh -c 'trap \"\" TERM HUP; while :; do echo > beat; sleep 0.05; done' & wait";
     let mut bwrap = place.command(script).spawn().unwrap();
     wait_for(&beat);
+    // Who is asked to end is asked within: bwrap itself goes last.
+    let pid = rustix::process::Pid::from_raw(i32::try_from(bwrap.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    fs::remove_file(&beat).unwrap();
+    wait_for(&beat);
     bwrap.kill().unwrap();
     bwrap.wait().unwrap();
     std::thread::sleep(Duration::from_millis(300));

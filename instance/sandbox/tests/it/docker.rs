@@ -88,7 +88,8 @@ async fn inside(docker: &Docker, folder: &Path) {
     assert!(refused("touch /x").await);
     assert!(refused("wget -T 2 -q -O- http://1.1.1.1").await);
     assert!(refused("ls /proc/1/root/../var/run/docker.sock").await);
-    let (out, _, code) = said(docker, &spec, &format!("cat {git}/HEAD; touch $HOME/x /tmp/x; cat /proc/self/status")).await;
+    let (out, _, code) =
+        said(docker, &spec, &format!("cat {git}/HEAD; touch $HOME/x /tmp/x; cat /proc/self/status")).await;
     assert_eq!(code, 0);
     assert!(out.contains("CapEff:\t0000000000000000") && out.contains("NoNewPrivs:\t1"), "{out}");
 }
@@ -158,7 +159,8 @@ async fn wait_for(path: &Path) {
 #[tokio::test]
 async fn without_an_engine_it_is_a_state() {
     let folder = tempfile::tempdir().unwrap();
-    let docker = Docker { socket: folder.path().join("none"), ..Docker::new(qd_sandbox::Bounds("x".into()), "x") };
+    let docker =
+        Docker { socket: folder.path().join("none"), ..Docker::new(qd_sandbox::Bounds("x".into()), "x") };
     let error = docker.probe().await.unwrap_err();
     assert!(matches!(error, SandboxError::Unavailable { kind: Kind::Docker, .. }), "{error}");
     let error = docker.run(&spec(folder.path(), "A-1.1"), sh("true")).await.err().unwrap();

@@ -57,7 +57,9 @@ impl Engine {
         let root = self.folder.path().join("root/bin");
         std::fs::create_dir_all(&root).unwrap();
         std::fs::copy("/bin/busybox", root.join("busybox")).unwrap();
-        for applet in ["sh", "sleep", "cat", "id", "touch", "env", "wget", "setsid", "tail", "ls", "dd", "kill"] {
+        for applet in
+            ["sh", "sleep", "cat", "id", "touch", "env", "wget", "setsid", "tail", "ls", "dd", "kill"]
+        {
             std::os::unix::fs::symlink("busybox", root.join(applet)).unwrap();
         }
         let (tar, root) = (self.folder.path().join("image.tar"), self.folder.path().join("root"));

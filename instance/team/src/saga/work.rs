@@ -2,12 +2,12 @@
 
 use std::{fs, time::Duration};
 
+use jiff::Timestamp;
 use qd_agents::{
     AgentEnd, CheckSpec, Ended, Task,
     prompt::{self, FailingCheck, Turn},
     transcript::Kind,
 };
-use jiff::Timestamp;
 use qd_board::{
     FailureClass, PlanMode, RunEnd, SourceKind, goal,
     loops::{Repeats, Repetition},
