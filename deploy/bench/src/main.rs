@@ -15,6 +15,7 @@ mod policy;
 mod site;
 mod soak;
 mod start;
+mod walls;
 mod worktrees;
 mod yard;
 
@@ -25,7 +26,7 @@ use figures::Figures;
 /// Why a figure could not be taken.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-const KNOWN: [&str; 19] = [
+const KNOWN: [&str; 21] = [
     "instance_cold_start_ms",
     "instance_idle_rss_mib",
     "up_idle_rss_mib",
@@ -45,6 +46,8 @@ const KNOWN: [&str; 19] = [
     "audit_verify_rows_per_s",
     "policy_decision_us_p99",
     "approval_roundtrip_ms_p99",
+    "agent_spawn_overhead_ms_bubblewrap",
+    "agent_spawn_overhead_ms_docker",
 ];
 
 struct Asked {
@@ -111,6 +114,7 @@ fn measure(asked: &Asked) -> Result<(), Failure> {
         if wanted("policy_decision_us_p99") {
             policy::decisions(&mut figures)?;
         }
+        walls::measure(&asked.binary, &mut figures, &wanted).await?;
         if wanted("instance_idle_rss_mib") || wanted("up_idle_rss_mib") {
             start::idle(&asked.binary, &mut figures).await?;
         }

@@ -8,7 +8,7 @@ use crate::Loaded;
 
 /// Keys that take effect at once; `*` is any name. Everything below such a key does, too, and so do teams and
 /// repositories that come or go. All others need a restart.
-const HOT: [&[&str]; 25] = [
+const HOT: [&[&str]; 26] = [
     &["agents"],
     &["audit"],
     &["fleet", "time_zone"],
@@ -19,14 +19,17 @@ const HOT: [&[&str]; 25] = [
     &["people"],
     &["policies"],
     &["repositories", "*", "checks"],
+    &["repositories", "*", "container"],
     &["repositories", "*", "copies"],
     &["repositories", "*", "hooks"],
+    &["repositories", "*", "image"],
     &["repositories", "*", "merge_method"],
     &["repositories", "*", "setup"],
     &["repositories", "*", "shared"],
     &["repositories", "*", "slots"],
     &["rules"],
     &["runs"],
+    &["sandbox"],
     &["teams", "*", "agent"],
     &["teams", "*", "disk_gib"],
     &["teams", "*", "ladder"],

@@ -39,6 +39,8 @@ pub struct Config {
     pub approvals: Approvals,
     /// How runs work.
     pub runs: Runs,
+    /// The walls around agents.
+    pub sandbox: Sandbox,
     /// The audit trail.
     pub audit: Audit,
     /// The pages.
@@ -252,6 +254,12 @@ pub struct Repository {
     /// a merge do not see them.
     #[serde(default)]
     pub shared: Vec<SharedFolder>,
+    /// Agents work in a container here, whatever the fleet has; without an engine, they wait. Default: false.
+    #[serde(default)]
+    pub container: bool,
+    /// The image of that container. Default: the fleet's.
+    #[serde(default)]
+    pub image: Option<String>,
 }
 
 /// An ignored folder that all worktrees share.
@@ -329,21 +337,77 @@ pub struct Runs {
     pub large_lines: u32,
     /// Days that preserved work is kept. Default: 14.
     pub preserved_days: u32,
-    /// What keeps agents and checks from writing elsewhere: `auto` takes the strongest there is. Default: `auto`.
-    pub sandbox: Sandbox,
 }
 
-/// What keeps agents and checks from writing elsewhere.
+/// The walls around agents. Checks are kept from writing elsewhere by Landlock, unless `kind` is `none`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sandbox {
+    /// Which walls: `auto` takes bubblewrap where it works, else Landlock, else none. Default: `auto`.
+    pub kind: SandboxKind,
+    /// The image of containers, which the engine must have. A repository may have its own.
+    pub image: Option<String>,
+    /// The engine's socket. Default: `/var/run/docker.sock`.
+    pub socket: PathBuf,
+    /// MiB of memory for an agent: for all of a container, or for each process elsewhere. Default: no limit.
+    #[schemars(range(min = 16))]
+    pub memory_mib: Option<u32>,
+    /// Processes of an agent. Default: no limit.
+    #[schemars(range(min = 8))]
+    pub processes: Option<u32>,
+    /// Processors of a container. Default: no limit.
+    #[schemars(range(min = 1))]
+    pub cpus: Option<u32>,
+    /// `open`, or `closed` for agents that need no network. Landlock cuts none. Default: `open`.
+    pub network: SandboxNetwork,
+    /// Files and folders that agents may read though their home is hidden, like the login of one.
+    pub read: Vec<PathBuf>,
+    /// Files and folders besides the worktree that agents may write.
+    pub write: Vec<PathBuf>,
+}
+
+/// Which walls.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Sandbox {
-    /// The strongest that this computer has.
+pub enum SandboxKind {
+    /// The strongest that this computer has without an engine.
     #[default]
     Auto,
+    /// Containers. While the engine is away, agents wait.
+    Docker,
+    /// Namespaces, by `bwrap`; a fleet without it does not start.
+    Bubblewrap,
     /// Linux's Landlock; a fleet without it does not start.
     Landlock,
     /// Nothing: writes elsewhere are found after the run, and cards say "detection only".
     None,
+}
+
+/// What agents reach.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SandboxNetwork {
+    /// All that this computer reaches.
+    #[default]
+    Open,
+    /// Nothing.
+    Closed,
+}
+
+impl Default for Sandbox {
+    fn default() -> Self {
+        Self {
+            kind: SandboxKind::Auto,
+            image: None,
+            socket: "/var/run/docker.sock".into(),
+            memory_mib: None,
+            processes: None,
+            cpus: None,
+            network: SandboxNetwork::Open,
+            read: Vec::new(),
+            write: Vec::new(),
+        }
+    }
 }
 
 impl Default for Runs {
@@ -355,7 +419,6 @@ impl Default for Runs {
             large_files: 40,
             large_lines: 800,
             preserved_days: 14,
-            sandbox: Sandbox::Auto,
         }
     }
 }

@@ -173,8 +173,38 @@ pub enum Verb {
         /// A folder or file that may be written
         #[arg(long)]
         write: Vec<PathBuf>,
+        /// Only limits, no walls
+        #[arg(long)]
+        no_walls: bool,
+        /// Bytes of memory for each process
+        #[arg(long)]
+        memory: Option<u64>,
+        /// Processes
+        #[arg(long)]
+        processes: Option<u64>,
         /// The program and its arguments
         #[arg(last = true, required = true)]
+        command: Vec<std::ffi::OsString>,
+    },
+    /// Stand for a container: its streams, its exit code, its end
+    #[command(hide = true)]
+    Contain {
+        /// What the sandbox port asks for
+        order: String,
+        /// The program inside and its arguments
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
+    /// Turn a loopback port into a Unix socket, and become another program
+    #[command(hide = true)]
+    Forward {
+        /// The port; without, it is open already and comes on standard input
+        #[arg(long)]
+        port: Option<u16>,
+        /// The socket
+        socket: PathBuf,
+        /// The program and its arguments
+        #[arg(last = true)]
         command: Vec<std::ffi::OsString>,
     },
     /// The agent that plays a script: no model, no network

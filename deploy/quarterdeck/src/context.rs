@@ -13,6 +13,7 @@ use crate::{
     fleet::{AuditPlan, FleetPlan, RepositoryPlan, TeamPlan, team_folder},
     metering,
     policies::PolicyPlan,
+    walls,
 };
 
 /// A message for people: what is wrong, and the way out.
@@ -152,6 +153,11 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
         quiet: team.quiet.clone(),
         disk: u64::from(team.disk_gib) << 30,
     });
+    let program = walls::program()?;
+    let demands = |repository: &qd_config::Repository| {
+        let demands = walls::demanded(&config.sandbox, repository, &program);
+        demands.map(|docker| std::sync::Arc::new(docker) as _)
+    };
     let repositories = config.repositories.iter().map(|repository| RepositoryPlan {
         name: repository.name.clone(),
         source: repository.path.canonicalize().unwrap_or_else(|_| repository.path.clone()),
@@ -173,6 +179,7 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
         },
         slots: repository.slots,
         hooks: repository.hooks,
+        demands: demands(repository),
         setup: qd_worktrees::Setup {
             script: repository.setup.clone(),
             copies: repository.copies.clone(),
@@ -209,7 +216,8 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
             preserved_days: config.runs.preserved_days,
         },
         audit: audit(loaded)?,
-        launcher: launcher(config.runs.sandbox)?,
+        launcher: walls::launcher(config.sandbox.kind)?,
+        walls: Some(walls::of_agents(&config.sandbox)?),
         zone: zone(config)?,
         agent_slots: config
             .agents
@@ -233,21 +241,6 @@ pub fn audit(loaded: &Loaded) -> Result<AuditPlan, UserError> {
         keep_days: audit.keep.as_ref().map(|keep| days("keep", keep)).transpose()?,
     };
     Ok(AuditPlan { folder: audit.archive.as_ref().map(|folder| loaded.state_dir.join(folder)), retention })
-}
-
-/// Our own program, if it is to put up walls around agents and checks, and the kernel can.
-pub fn launcher(sandbox: qd_config::Sandbox) -> Result<Option<PathBuf>, UserError> {
-    use qd_config::Sandbox;
-    match (sandbox, qd_confine::available()) {
-        (Sandbox::None, _) | (Sandbox::Auto, false) => Ok(None),
-        (Sandbox::Landlock, false) => Err(UserError::failed(
-            "runs.sandbox is landlock, and this kernel can't confine writes. Set it to auto or none to go without: \
-             writes elsewhere are then found only afterwards",
-        )),
-        (Sandbox::Auto | Sandbox::Landlock, true) => std::env::current_exe()
-            .map(Some)
-            .map_err(|error| UserError::failed(format!("this program can't find itself: {error}"))),
-    }
 }
 
 /// The fleet's time zone: what is configured, or this computer's.

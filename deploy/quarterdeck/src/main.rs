@@ -13,6 +13,7 @@ mod people;
 mod policies;
 mod say;
 mod verbs;
+mod walls;
 
 use std::process::ExitCode;
 

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use crate::{
     port::{Agent, AgentEnd, AgentError, Task},
     process::{
-        Ended, Environment, Job, NOT_CONFINED, OnStart, ProcessError, Stop, Stream, SuperviseError,
-        find_program, supervise,
+        Ended, Environment, Job, NOT_CONFINED, OnStart, ProcessError, Stop, Stream, SuperviseError, locate,
+        supervise,
     },
     text::{Tail, last_chars},
     transcript::{Kind, Transcript},
@@ -49,6 +49,11 @@ impl Agent for CommandAgent {
         &self.name
     }
 
+    fn reads(&self) -> Vec<std::path::PathBuf> {
+        let named = self.argv.iter().map(std::path::PathBuf::from);
+        named.filter(|path| path.is_absolute() && path.exists()).collect()
+    }
+
     async fn work(
         &self,
         task: Task,
@@ -73,7 +78,7 @@ impl Agent for CommandAgent {
         let Some((program, args)) = self.argv.split_first() else {
             return Err(AgentError::NoCommand { agent: agent() });
         };
-        let program = find_program(program, &task.cwd, &environment).map_err(process)?;
+        let program = locate(program, &task.cwd, &environment, task.confined.as_ref()).map_err(process)?;
         if args.iter().any(|arg| arg.contains(PROMPT_FILE)) {
             write_prompt(&task).map_err(|source| AgentError::Prompt {
                 agent: agent(),

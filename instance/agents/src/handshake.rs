@@ -150,7 +150,7 @@ async fn handshake(place: &Place<'_>, args: &[String]) -> Result<Hello, Handshak
     let begun = Instant::now();
     let mut leader = start(&place.job(args))?;
     leader.open().await?;
-    let mut link = Link::new(&mut leader.child).await?;
+    let mut link = Link::of(&mut leader.child).await?;
     let mut complained = Tail::new(20, 2000);
     let answer = {
         let answer = hello(&link.to, false);

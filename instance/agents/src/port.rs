@@ -19,6 +19,11 @@ pub trait Agent: Send + Sync {
     /// Its name, as the configuration and the transcript have it.
     fn name(&self) -> &str;
 
+    /// Files of this machine that its command line names: walls must let it read them.
+    fn reads(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
     /// Works on the task until it is done, stopped, or out of time. When this returns `Ok`, nothing of it runs any more.
     ///
     /// Every process group goes to `on_start` before it gets its work. If the future is dropped, its processes are

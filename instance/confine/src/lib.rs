@@ -24,7 +24,7 @@ pub struct Walls {
 pub enum ConfineError {
     /// The kernel can't do it.
     #[error(
-        "this kernel can't confine writes (Landlock, version 3): set runs.sandbox = \"none\" to go without, \
+        "this kernel can't confine writes (Landlock, version 3): set sandbox.kind = \"none\" to go without, \
          and writes elsewhere are then found only afterwards"
     )]
     Unavailable(#[source] Option<RulesetError>),

@@ -31,7 +31,7 @@ mod walls;
 
 pub use api::{document, router};
 pub use metering::{MeteringError, MeteringOptions};
-pub use options::{RepositoryOptions, RunPolicy, TeamOptions, TrailPolicy};
+pub use options::{AgentWalls, RepositoryOptions, RunPolicy, TeamOptions, TrailPolicy};
 pub use problem::ProblemResponse;
 pub use qd_store::Which;
 pub use team::{Caller, Team, TeamError, Trains};

@@ -7,6 +7,7 @@ use qd_agents::{Agent, CheckSpec, Confined};
 use qd_approvals::{Exposed, Exposure};
 use qd_board::{Rules, hours::QuietHours, schedule::Limits};
 use qd_engine::Engine;
+use qd_sandbox::{Kind, Limits as Bounds, Network, Sandbox};
 use qd_store::{Retention, Settings};
 use qd_types::{InstanceName, RepositoryName};
 use qd_worktrees::{RepositorySpec, Setup};
@@ -26,6 +27,23 @@ pub struct RepositoryOptions {
     pub setup: Setup,
     /// Whether the repository's own hooks judge a commit.
     pub hooks: bool,
+    /// What its agents must run in, whatever the team has: without it, they wait.
+    pub demands: Option<Arc<dyn Sandbox>>,
+}
+
+/// What agents run in.
+#[derive(Debug, Clone)]
+pub struct AgentWalls {
+    /// Whose walls.
+    pub sandbox: Arc<dyn Sandbox>,
+    /// How much a run may take.
+    pub limits: Bounds,
+    /// What it reaches.
+    pub network: Network,
+    /// What it may read besides, of a home.
+    pub read: Vec<PathBuf>,
+    /// What it may write besides.
+    pub write: Vec<PathBuf>,
 }
 
 /// How runs work.
@@ -79,6 +97,8 @@ pub struct TeamOptions {
     pub disk: u64,
     /// Our program, if it puts up walls around agents and checks; without, writes elsewhere are only found afterwards.
     pub launcher: Option<PathBuf>,
+    /// What agents run in; without, in the same walls as checks.
+    pub walls: Option<AgentWalls>,
     /// What nothing that runs for the team may write, beside the team's own state: the fleet's.
     pub sealed: Vec<PathBuf>,
     /// Counts what runs now and could act as a person of this machine.
@@ -108,6 +128,12 @@ impl TeamOptions {
             rungs: self.rules.rungs(),
             zone: self.zone.clone(),
         }
+    }
+
+    /// Whether anything keeps agents from writing elsewhere.
+    pub(crate) fn has_walls(&self) -> bool {
+        let strong = |walls: &AgentWalls| walls.sandbox.kind() > Kind::Landlock;
+        self.launcher.is_some() || self.walls.as_ref().is_some_and(strong)
     }
 
     /// To be kept for as long as something runs that is `confined`, or is not.

@@ -60,7 +60,7 @@ pub(crate) fn forbidden(detail: impl Into<String>) -> Problem {
 
 /// Somebody votes while an agent runs that could be them.
 pub(crate) fn exposed() -> Problem {
-    let hint = "Vote when it has ended, or in Discord or on GitHub. runs.sandbox puts walls around agents; \
+    let hint = "Vote when it has ended, or in Discord or on GitHub. sandbox.kind puts walls around agents; \
                 approvals.local_votes_beside_unsandboxed_agents says what counts meanwhile.";
     let detail =
         "An agent runs that could act as you on this machine, so votes that are given here do not count now.";

@@ -286,6 +286,7 @@ impl Team {
         options.runs = new.runs;
         options.trail = new.trail;
         options.launcher = new.launcher;
+        options.walls = new.walls;
         options.sealed = new.sealed;
         options.exposure = new.exposure;
         options.walls_expose = new.walls_expose;

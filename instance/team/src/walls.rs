@@ -5,26 +5,42 @@
 use std::path::{Path, PathBuf};
 
 use qd_agents::Confined;
-use qd_confine::{
-    Walls,
-    walls::{beside, devices},
-};
-
+use qd_confine::walls::{beside, devices};
+use qd_sandbox::{Bounds, Kind, Landlock, Limits, Network, Sandbox, SandboxError, Spec};
 use qd_types::RunId;
 
-use crate::options::TeamOptions;
+use crate::options::{RepositoryOptions, TeamOptions};
+
+/// Where toolchains lie in a home: no secrets, and agents build with them.
+const TOOLCHAINS: [&str; 9] =
+    [".rustup", ".nvm", ".pyenv", ".volta", ".sdkman", ".bun", ".deno", ".local/share/mise", "go"];
+
+/// The same, by the variables that say it.
+const TOOLCHAIN_VARS: [&str; 4] = ["RUSTUP_HOME", "GOROOT", "JAVA_HOME", "NVM_DIR"];
+
+/// What one turn of an agent needs of its surroundings.
+pub(crate) struct Own<'a> {
+    pub(crate) run: &'a RunId,
+    pub(crate) worktree: &'a Path,
+    /// The repository's git folder: it reads there, and the run commits.
+    pub(crate) git: PathBuf,
+    /// Files that its command line names, and its prompt.
+    pub(crate) reads: Vec<PathBuf>,
+}
 
 impl TeamOptions {
     /// For something that works for `run` in `own`; none where nothing can confine it. What is temporary goes into a
     /// folder of the run's own.
-    pub(crate) fn confined(&self, run: &RunId, own: &Path) -> std::io::Result<Option<Confined>> {
+    pub(crate) fn confined(
+        &self,
+        run: &RunId,
+        own: &Path,
+        more: Option<PathBuf>,
+    ) -> Result<Option<Confined>, SandboxError> {
         let Some(launcher) = self.launcher.clone() else { return Ok(None) };
-        let tmp = self.state.join("tmp").join(run.to_string());
-        std::fs::create_dir_all(&tmp)?;
-        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let mut sealed = vec![real(&self.state), real(self.state.parent().unwrap_or(&self.state))];
-        sealed.extend(self.sealed.iter().map(|path| real(path)));
-        sealed.extend(self.repositories.values().map(|repository| real(&repository.source)));
+        let walls = Landlock(Bounds(launcher));
+        let tmp = self.tmp(run, &walls)?;
+        let sealed = self.sealed();
         let mut writable = devices();
         for root in [std::env::temp_dir(), "/tmp".into(), "/var/tmp".into()] {
             writable.extend(beside(&real(&root), &sealed));
@@ -45,14 +61,131 @@ impl TeamOptions {
                 writable.extend(beside(&real(&path), &sealed));
             }
         }
-        for repository in self.repositories.values() {
-            let caches = self.state.join("caches").join(repository.spec.name.as_str());
-            writable.extend(caches.exists().then_some(caches));
-        }
+        writable.extend(self.caches());
+        writable.extend(more);
         writable.push(own.to_owned());
         writable.push(tmp.clone());
         writable.sort();
         writable.dedup();
-        Ok(Some(Confined { launcher, walls: Walls { writable }, tmp }))
+        let spec = Spec { write: writable, ..self.spec(run, own) };
+        Ok(Some(Confined { launch: walls.launch(&spec)?, tmp }))
     }
+
+    /// For an agent. Where no other walls are wanted, the same as for checks. An error that says that they are not there
+    /// now is a reason to wait.
+    pub(crate) async fn walled(
+        &self,
+        repository: &RepositoryOptions,
+        own: Own<'_>,
+    ) -> Result<Option<Confined>, SandboxError> {
+        let Some(walls) = &self.walls else { return self.confined(own.run, own.worktree, None) };
+        let sandbox = repository.demands.as_ref().unwrap_or(&walls.sandbox);
+        if matches!(sandbox.kind(), Kind::None | Kind::Landlock) {
+            return self.confined(own.run, own.worktree, None);
+        }
+        sandbox.probe().await?;
+        let tmp = self.tmp(own.run, sandbox.as_ref())?;
+        let home = std::env::var_os("HOME").map_or_else(|| "/root".into(), PathBuf::from);
+        let mut read = own.reads;
+        read.push(own.git);
+        if sandbox.kind() != Kind::Docker {
+            read.extend(programs(&home));
+        }
+        read.extend(walls.read.iter().cloned());
+        let mut write = walls.write.clone();
+        write.extend(self.caches());
+        write.push(tmp.clone());
+        let spec = Spec {
+            home: self.home(own.run),
+            home_at: real(&home),
+            read,
+            write,
+            hidden: self.sealed(),
+            limits: walls.limits,
+            network: walls.network.clone(),
+            ..self.spec(own.run, own.worktree)
+        };
+        Ok(Some(Confined { launch: sandbox.launch(&spec)?, tmp }))
+    }
+
+    /// Removes what a run that does not work now has left in an engine. An engine that is away has it still later.
+    pub(crate) async fn reap(&self, run: &RunId) {
+        let demanded = self.repositories.values().filter_map(|repository| repository.demands.as_ref());
+        for sandbox in self.walls.iter().map(|walls| &walls.sandbox).chain(demanded) {
+            match sandbox.reap(&self.id, &|other| other != run).await {
+                Ok(gone) if gone.is_empty() => {}
+                Ok(gone) => {
+                    tracing::info!(%run, count = gone.len(), "containers that nobody held are removed")
+                }
+                Err(error) => tracing::warn!(%run, %error, "containers of this run may be left"),
+            }
+        }
+    }
+
+    /// A run's own home: it goes with the run.
+    pub(crate) fn home(&self, run: &RunId) -> PathBuf {
+        self.state.join("homes").join(run.to_string())
+    }
+
+    fn tmp(&self, run: &RunId, sandbox: &dyn Sandbox) -> Result<PathBuf, SandboxError> {
+        let tmp = self.state.join("tmp").join(run.to_string());
+        match std::fs::create_dir_all(&tmp) {
+            Ok(()) => Ok(tmp),
+            Err(error) => Err(SandboxError::Failed {
+                kind: sandbox.kind(),
+                doing: "get a temporary folder",
+                source: error.into(),
+            }),
+        }
+    }
+
+    /// The state of the team and the fleet, and people's own check-outs.
+    fn sealed(&self) -> Vec<PathBuf> {
+        let mut sealed = vec![real(&self.state), real(self.state.parent().unwrap_or(&self.state))];
+        sealed.extend(self.sealed.iter().map(|path| real(path)));
+        sealed.extend(self.repositories.values().map(|repository| real(&repository.source)));
+        sealed
+    }
+
+    fn caches(&self) -> impl Iterator<Item = PathBuf> {
+        let caches = self.state.join("caches");
+        let names = self.repositories.values().map(move |each| caches.join(each.spec.name.as_str()));
+        names.filter(|path| path.exists())
+    }
+
+    fn spec(&self, run: &RunId, own: &Path) -> Spec {
+        Spec {
+            instance: self.id.clone(),
+            run: run.clone(),
+            cwd: own.to_owned(),
+            home: PathBuf::new(),
+            home_at: PathBuf::new(),
+            write: Vec::new(),
+            read: Vec::new(),
+            hidden: Vec::new(),
+            limits: Limits::default(),
+            network: Network::Open,
+        }
+    }
+}
+
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+/// Programs and toolchains that lie where an agent would see nothing of them: in a home, or below a temporary folder.
+fn programs(home: &Path) -> Vec<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let unseen = |path: &PathBuf| ["/tmp", "/var/tmp"].iter().any(|fresh| path.starts_with(fresh));
+    let folders = std::env::split_paths(&path).filter(|folder| folder.starts_with(home) || unseen(folder));
+    let beside = |folder: PathBuf| {
+        // A program in `bin` may be a link into `lib` beside it.
+        let lib = folder.ends_with("bin").then(|| folder.with_file_name("lib"));
+        std::iter::once(folder).chain(lib)
+    };
+    let mut all: Vec<PathBuf> = folders.flat_map(beside).collect();
+    all.extend(TOOLCHAINS.iter().map(|name| home.join(name)));
+    all.extend(TOOLCHAIN_VARS.iter().filter_map(std::env::var_os).map(PathBuf::from));
+    all.extend(std::env::current_exe());
+    all
 }

@@ -214,7 +214,7 @@ impl Approvals<'_> {
         if self.executor.rules.exposed.is_now() && !is_remote(&vote.surface) {
             return Err(VoteRefusal::Unproved(
                 "an agent runs that could act as you on this machine. Vote when it has ended, in Discord or on GitHub; or \
-                 put walls around agents: runs.sandbox."
+                 put walls around agents: sandbox.kind."
                     .to_owned(),
             ));
         }

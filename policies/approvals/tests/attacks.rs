@@ -365,7 +365,7 @@ async fn a_vote_that_nobody_gave() {
     assert_snapshot!(world.refusal(world.sign(&statement)).await, @"It is not proved who gave this vote: a socket's user is not enough, as an agent may be the same one. Give your passphrase.");
     statement.proof = qd_approvals::Proof::Passphrase;
     let agent = world.executor.rules.exposed.enter();
-    assert_snapshot!(world.refusal(world.sign(&statement)).await, @"It is not proved who gave this vote: an agent runs that could act as you on this machine. Vote when it has ended, in Discord or on GitHub; or put walls around agents: runs.sandbox.");
+    assert_snapshot!(world.refusal(world.sign(&statement)).await, @"It is not proved who gave this vote: an agent runs that could act as you on this machine. Vote when it has ended, in Discord or on GitHub; or put walls around agents: sandbox.kind.");
     drop(agent);
     world.people.people.get_mut(&person("ines")).unwrap().disabled = true;
     assert_snapshot!(world.refusal(world.sign(&statement)).await, @"ines may do nothing here any more.");

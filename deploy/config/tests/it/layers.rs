@@ -30,7 +30,6 @@ fn later_layers_win_and_show_says_which() {
     runs.preserved_days = 14  (default)
     runs.repair_rounds = 6  (QUARTERDECK__RUNS__REPAIR_ROUNDS)
     runs.returns = 3  (default)
-    runs.sandbox = "auto"  (default)
     web.listen = "127.0.0.1:7717"  (default)
     "#);
     let place = place.flag("runs.repair_rounds", "9");

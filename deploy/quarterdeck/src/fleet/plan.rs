@@ -45,6 +45,8 @@ pub struct FleetPlan {
     pub audit: AuditPlan,
     /// Our program, if it puts up walls around agents and checks.
     pub launcher: Option<PathBuf>,
+    /// What agents run in; without, in the same as checks.
+    pub walls: Option<qd_team::AgentWalls>,
     /// The fleet's time zone.
     pub zone: TimeZone,
     /// The agents, by name.
@@ -117,6 +119,8 @@ pub struct RepositoryPlan {
     pub setup: Setup,
     /// Whether the repository's own hooks judge a commit.
     pub hooks: bool,
+    /// What its agents must run in, whatever the fleet has.
+    pub demands: Option<std::sync::Arc<dyn qd_sandbox::Sandbox>>,
 }
 
 impl FleetPlan {

@@ -334,6 +334,7 @@ pub(crate) fn options(plan: &FleetPlan, team: &TeamPlan, policies: &Arc<Engine>)
                 source: repository.source.clone(),
                 setup: repository.setup.clone(),
                 hooks: repository.hooks,
+                demands: repository.demands.clone(),
             };
             (repository.name.clone(), options)
         })
@@ -364,6 +365,7 @@ pub(crate) fn options(plan: &FleetPlan, team: &TeamPlan, policies: &Arc<Engine>)
         zone: plan.zone.clone(),
         disk: team.disk,
         launcher: plan.launcher.clone(),
+        walls: plan.walls.clone(),
         sealed: vec![plan.state.clone()],
         // Where it does not matter, it is not counted for anybody.
         exposure: match plan.beside_agents {

@@ -2,16 +2,23 @@
 
 use std::{ffi::OsString, os::unix::process::CommandExt as _, path::PathBuf, process::ExitCode};
 
+use qd_sandbox::Limits;
+
 use crate::say;
 
 /// Comes back only if it could not.
-pub(super) fn confine(writable: Vec<PathBuf>, command: &[OsString]) -> ExitCode {
+pub(super) fn confine(walls: Option<Vec<PathBuf>>, limits: &Limits, command: &[OsString]) -> ExitCode {
     let failed = |text: String| {
         say::problem(&text);
         // Fits into a byte.
         ExitCode::from(u8::try_from(qd_agents::NOT_CONFINED).unwrap_or(1))
     };
-    if let Err(error) = qd_confine::enter(&qd_confine::Walls { writable }) {
+    if let Err(error) = qd_sandbox::limits::enter(limits) {
+        return failed(format!("the limits can't be set: {error}"));
+    }
+    if let Some(writable) = walls
+        && let Err(error) = qd_confine::enter(&qd_confine::Walls { writable })
+    {
         return failed(error.to_string());
     }
     let Some((program, args)) = command.split_first() else {

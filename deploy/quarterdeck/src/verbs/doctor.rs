@@ -4,7 +4,7 @@
 use std::{fmt, os::unix::fs::PermissionsExt as _, path::Path, process::ExitCode};
 
 use qd_api::{Client, Target};
-use qd_config::{BesideAgents, Loaded, Sandbox, detect};
+use qd_config::{BesideAgents, Loaded, SandboxKind, detect};
 use qd_engine::Severity;
 use qd_git::Git;
 use qd_people::State;
@@ -82,7 +82,7 @@ pub(super) async fn doctor(common: &Common) -> Result<ExitCode, UserError> {
             repositories(&loaded, &mut found).await;
             let path = sources.env.get("PATH").map(String::as_str).unwrap_or_default();
             agents(&loaded, path, &mut found);
-            walls(&loaded, &mut found);
+            walls(&loaded, &mut found).await;
             state(&loaded.state_dir, &mut found);
             people(&loaded.state_dir, &mut found).await;
             policies(&loaded, &mut found).await;
@@ -165,10 +165,10 @@ fn agents(loaded: &Loaded, path: &str, found: &mut Findings) {
     }
 }
 
-fn walls(loaded: &Loaded, found: &mut Findings) {
-    let sandbox = loaded.config.runs.sandbox;
+async fn walls(loaded: &Loaded, found: &mut Findings) {
+    let sandbox = loaded.config.sandbox.kind;
     let beside = loaded.config.approvals.local_votes_beside_unsandboxed_agents;
-    let walled = sandbox != Sandbox::None && qd_confine::available();
+    let walled = sandbox != SandboxKind::None && qd_confine::available();
     match (beside, walled) {
         (BesideAgents::Allow, _) => found.note(
             "votes",
@@ -182,23 +182,45 @@ fn walls(loaded: &Loaded, found: &mut Findings) {
         (BesideAgents::Refuse, true) => {}
     }
     match (sandbox, qd_confine::available()) {
-        (Sandbox::Auto | Sandbox::Landlock, true) => {
-            found.fine("walls", "agents and checks write only where they are let (Landlock)");
-        }
-        (Sandbox::None, _) => {
+        (SandboxKind::None, _) => {
             found.note(
                 "walls",
-                "runs.sandbox is none: nothing keeps an agent from writing anywhere. Set it to auto",
+                "sandbox.kind is none: nothing keeps an agent from writing anywhere. Set it to auto",
             );
         }
-        (Sandbox::Auto, false) => {
-            let text = "this kernel has no Landlock: writes elsewhere are found only afterwards. Use agents that you trust";
+        (SandboxKind::Landlock, false) => {
+            found
+                .wrong("walls", "sandbox.kind is landlock, and this kernel has none. Set it to auto or none");
+        }
+        (_, true) => found.fine("walls", "checks write only where they are let (Landlock)"),
+        (_, false) => {
+            let text = "this kernel has no Landlock: writes of checks elsewhere are found only afterwards";
             found.note("walls", text);
         }
-        (Sandbox::Landlock, false) => {
-            found
-                .wrong("walls", "runs.sandbox is landlock, and this kernel has none. Set it to auto or none");
+    }
+    if sandbox == SandboxKind::None {
+        return;
+    }
+    let walls = match crate::walls::of_agents(&loaded.config.sandbox) {
+        Ok(walls) => walls,
+        Err(error) => return found.wrong("walls", error.to_string()),
+    };
+    prevents(walls.sandbox.as_ref(), "agents", found).await;
+    for repository in &loaded.config.repositories {
+        let program = std::env::current_exe().unwrap_or_default();
+        if let Some(docker) = crate::walls::demanded(&loaded.config.sandbox, repository, &program) {
+            prevents(&docker, &format!("agents in {}", repository.name), found).await;
         }
+    }
+}
+
+/// Which walls, and what they prevent.
+async fn prevents(sandbox: &dyn qd_sandbox::Sandbox, who: &str, found: &mut Findings) {
+    match sandbox.probe().await {
+        Ok(prevents) => {
+            found.fine("walls", format!("{who} run in {}, which prevents {prevents}", sandbox.kind()))
+        }
+        Err(error) => found.note("walls", format!("{who} wait: {error}")),
     }
 }
 

@@ -4,6 +4,7 @@ mod approvals;
 mod audit;
 mod config;
 mod confine;
+mod contain;
 mod cost;
 mod demo;
 mod doctor;
@@ -89,7 +90,13 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, UserError> {
         Verb::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "quarterdeck", &mut std::io::stdout());
         }
-        Verb::Confine { write, command } => return Ok(confine::confine(write, &command)),
+        Verb::Confine { write, no_walls, memory, processes, command } => {
+            let walls = (!no_walls).then_some(write);
+            let limits = qd_sandbox::Limits { memory, processes, millicpus: None };
+            return Ok(confine::confine(walls, &limits, &command));
+        }
+        Verb::Contain { order, command } => return Ok(contain::contain(&order, command).await),
+        Verb::Forward { port, socket, command } => return Ok(contain::forward(port, &socket, &command)),
         Verb::ScriptedAgent { script } => return scripted(&script).await,
     }
     Ok(ExitCode::SUCCESS)

@@ -64,9 +64,11 @@ async fn serve(
         let no_agent = if team.agent.is_none() { " It has no agent yet." } else { "" };
         say::line(&format!("Team {} works on {repository}.{no_agent}", team.name));
     }
-    if plan.launcher.is_none() && plan.beside_agents != BesideAgents::Allow {
+    let strong = |walls: &qd_team::AgentWalls| walls.sandbox.kind() > qd_sandbox::Kind::Landlock;
+    let walled = plan.launcher.is_some() || plan.walls.as_ref().is_some_and(strong);
+    if !walled && plan.beside_agents != BesideAgents::Allow {
         say::line(
-            "Agents have no walls here (runs.sandbox): while one runs, votes that are given on this computer are refused.",
+            "Agents have no walls here (sandbox.kind): while one runs, votes that are given on this computer are refused.",
         );
     }
     for repository in &plan.repositories {

@@ -212,7 +212,7 @@ async fn what_is_paused_does_not_start_and_says_so() {
 async fn an_agent_that_writes_outside_of_its_worktree_fails_and_it_is_put_back() {
     let agent = "d=$(git rev-parse --git-common-dir); echo 'exit 1' > $d/hooks/post-checkout; \
                  git config core.fsmonitor ./evil; git update-ref refs/heads/stolen HEAD; echo yes > out.txt";
-    let more = "\n[runs]\nsandbox = \"none\"\n";
+    let more = "\n[sandbox]\nkind = \"none\"\n";
     let (project, up) = fleet(&[("README.md", "x\n")], agent, None, more);
     let mut client = up.client("alpha", None);
     add(&mut client, "Reach out").await;
@@ -400,6 +400,19 @@ async fn an_attachment_is_read_by_the_agent_where_it_is_kept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn walls_keep_an_agent_and_a_check_from_writing_elsewhere() {
+    if !qd_confine::available() {
+        eprintln!("skipped: this kernel has no Landlock");
+        return;
+    }
+    nothing_is_written_elsewhere("landlock", "Permission denied").await;
+    let bubblewrap = qd_sandbox::Bubblewrap::new(qd_sandbox::Bounds("/bin/true".into()));
+    match bubblewrap.works() {
+        Ok(_) => nothing_is_written_elsewhere("bubblewrap", "Read-only file system").await,
+        Err(error) => eprintln!("skipped: {error}"),
+    }
+}
+
+async fn nothing_is_written_elsewhere(kind: &str, refusal: &str) {
     let evil = "d=$(git rev-parse --git-common-dir); s=$d/../..; \
                 f=$s/../..; \
                 for f in $d/config $d/hooks/post-checkout $s/board.db $s/planted \
@@ -408,11 +421,8 @@ async fn walls_keep_an_agent_and_a_check_from_writing_elsewhere() {
                 if git update-ref refs/heads/stolen HEAD; then echo ref >> reached; fi; \
                 echo x > $TMPDIR/x && echo fine > tmp; true";
     let check = "test -f tmp && ! test -f reached && ! touch ../planted 2> /dev/null && touch here";
-    let (project, up) = fleet(&[("README.md", "x\n")], evil, Some(check), "\n[runs]\nsandbox = \"auto\"\n");
-    if !qd_confine::available() {
-        eprintln!("skipped: this kernel has no Landlock");
-        return;
-    }
+    let config = format!("\n[sandbox]\nkind = \"{kind}\"\n");
+    let (project, up) = fleet(&[("README.md", "x\n")], evil, Some(check), &config);
     let mut client = up.client("alpha", None);
     add(&mut client, "Reach out").await;
     let view =
@@ -420,7 +430,7 @@ async fn walls_keep_an_agent_and_a_check_from_writing_elsewhere() {
             .await;
     assert_eq!(view.feature.stage, Stage::Review, "{}\n{}", view.sentence, said(&mut client, "A-1.1").await);
     let said = said(&mut client, "A-1.1").await;
-    assert!(said.contains("Permission denied"), "{said}");
+    assert!(said.contains(refusal), "{said}");
     assert!(!said.contains("Outside of the worktree"), "{said}");
     assert!(!project.state().join("instances/alpha/checkouts/planted").exists());
     let card = loop {

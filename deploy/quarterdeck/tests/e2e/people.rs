@@ -284,7 +284,7 @@ async fn nobody_votes_here_while_an_agent_runs_without_walls() {
         hold.display(),
         inside.display()
     );
-    let text = format!("{}\n[runs]\nsandbox = \"none\"\n", config(&agent, None));
+    let text = format!("{}\n[sandbox]\nkind = \"none\"\n", config(&agent, None));
     std::fs::write(project.folder().join("quarterdeck.toml"), text).unwrap();
     let up = project.up(&[]);
     let mut client = up.client("alpha", Some("ines"));
@@ -295,7 +295,7 @@ async fn nobody_votes_here_while_an_agent_runs_without_walls() {
     while !inside.exists() {
         tokio::time::sleep(std::time::Duration::from_millis(40)).await;
     }
-    insta::assert_snapshot!(vote(&mut client, &view).await.unwrap_err(), @"409 exposed: An agent runs that could act as you on this machine, so votes that are given here do not count now. Vote when it has ended, or in Discord or on GitHub. runs.sandbox puts walls around agents; approvals.local_votes_beside_unsandboxed_agents says what counts meanwhile.");
+    insta::assert_snapshot!(vote(&mut client, &view).await.unwrap_err(), @"409 exposed: An agent runs that could act as you on this machine, so votes that are given here do not count now. Vote when it has ended, or in Discord or on GitHub. sandbox.kind puts walls around agents; approvals.local_votes_beside_unsandboxed_agents says what counts meanwhile.");
     std::fs::remove_file(&hold).unwrap();
     while vote(&mut client, &view).await.is_err_and(|error| error.starts_with("409 exposed")) {
         tokio::time::sleep(std::time::Duration::from_millis(40)).await;

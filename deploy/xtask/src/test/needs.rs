@@ -25,7 +25,7 @@ pub(super) enum Source {
     Cargo(&'static str),
 }
 
-const NEEDS: [Need; 3] = [
+const NEEDS: [Need; 4] = [
     Need {
         suite: "browser",
         reason: "no chromium",
@@ -39,6 +39,13 @@ const NEEDS: [Need; 3] = [
         programs: &[&["npm"], &["node"]],
         source: Source::Debian(&["nodejs", "npm"]),
         minutes: 2,
+    },
+    Need {
+        suite: "walls",
+        reason: "no bubblewrap or dockerd",
+        programs: &[&["bwrap"], &["dockerd"], &["docker"], &["busybox"]],
+        source: Source::Debian(&["bubblewrap", "docker.io", "busybox-static"]),
+        minutes: 1,
     },
     Need {
         suite: "deny",
@@ -81,11 +88,13 @@ mod tests {
 
     #[test]
     fn a_suite_needs_one_program_of_each_choice() {
-        assert_eq!(suites(&[]), ["browser", "npm", "deny"]);
-        assert_eq!(suites(&["cargo-deny", "chromium", "npm", "node"]), ["browser"]);
-        assert_eq!(suites(&["google-chrome", "chromedriver", "npm", "node"]), ["deny"]);
+        assert_eq!(suites(&[]), ["browser", "npm", "walls", "deny"]);
+        let walls = ["bwrap", "dockerd", "docker", "busybox"];
+        let with_walls = |more: &[&'static str]| suites(&[&walls, more].concat());
+        assert_eq!(with_walls(&["cargo-deny", "chromium", "npm", "node"]), ["browser"]);
+        assert_eq!(with_walls(&["google-chrome", "chromedriver", "npm", "node"]), ["deny"]);
         assert_eq!(
-            suites(&["google-chrome", "chromedriver", "cargo-deny", "npm", "node"]),
+            with_walls(&["google-chrome", "chromedriver", "cargo-deny", "npm", "node"]),
             Vec::<&str>::new()
         );
     }

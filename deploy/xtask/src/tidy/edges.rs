@@ -31,7 +31,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("instance/worktrees", &["instance/git"]),
     ("instance/confine", &[]),
-    ("instance/agents", &["instance/confine"]),
+    // Landlock is one of its adapters.
+    ("instance/sandbox", &["instance/confine"]),
+    ("instance/agents", &["instance/sandbox"]),
     // The meter's record of every call is a database of its own.
     ("instance/gateway", &["instance/sqlite"]),
     ("instance/api", &["instance/board"]),
@@ -46,6 +48,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "instance/agents",
             "instance/confine",
             "instance/gateway",
+            "instance/sandbox",
             "instance/api",
             "policies/engine",
             // What people vote on a team's own surfaces is signed with the instance's key.
@@ -99,6 +102,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "instance/api",
             "instance/board",
             "instance/git",
+            "instance/sandbox",
             "instance/worktrees",
             "policies/audit",
             "policies/engine",

@@ -40,7 +40,7 @@ const VENDORS: &[Vendor] = &[
     only("serenity", &["bot/discord"]),
     only("poise", &["bot/discord"]),
     only("octocrab", &["bot/github"]),
-    only("bollard", &["instance/agents", "mcp-servers/docker"]),
+    only("bollard", &["instance/sandbox", "mcp-servers/docker"]),
     only("agent-client-protocol", &["instance/agents"]),
     only("jsonschema", &["policies/approvals", "mcp-servers/guard", "deploy/quarterdeck"]),
     only("unicode-security", &["policies/approvals"]),

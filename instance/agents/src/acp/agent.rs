@@ -24,8 +24,8 @@ use super::{
 use crate::{
     port::{Agent, AgentEnd, AgentError, Task},
     process::{
-        Ended, Environment, GRACE, Job, Leader, NOT_CONFINED, OnStart, ProcessError, Stop, TurnEnd,
-        find_program, start,
+        Ended, Environment, GRACE, Job, Leader, NOT_CONFINED, OnStart, ProcessError, Stop, TurnEnd, locate,
+        start,
     },
     transcript::{Kind, Transcript, summary},
 };
@@ -141,7 +141,7 @@ impl Agent for AcpAgent {
         };
         let mut leader = self.start(&task, &environment, args, on_start).await.map_err(process)?;
         let clock = Clock::new(self.limit);
-        let link = Link::new(&mut leader.child).await.map_err(acp)?;
+        let link = Link::of(&mut leader.child).await.map_err(acp)?;
         let place = Place { run: &task.run, agent: &self.name, cwd: &task.cwd, clock: &clock };
         let (cancel, cancelled) = watch::channel(false);
         let mut driver = Driver::new(link, place, transcript, Arc::clone(&self.permissions), cancelled);
@@ -178,7 +178,7 @@ impl AcpAgent {
         args: Vec<String>,
         on_start: &dyn OnStart,
     ) -> Result<Leader, ProcessError> {
-        let program = find_program(&self.launch.program, &task.cwd, environment)?;
+        let program = locate(&self.launch.program, &task.cwd, environment, task.confined.as_ref())?;
         let job = Job {
             run: &task.run,
             program: program.as_os_str(),

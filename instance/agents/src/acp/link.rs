@@ -49,23 +49,32 @@ pub(crate) struct Link {
 
 impl Link {
     /// Links up with a process whose gate is open.
-    pub(crate) async fn new(child: &mut Child) -> Result<Self, AcpError> {
+    pub(crate) async fn of(child: &mut Child) -> Result<Self, AcpError> {
+        Self::new(child.stdin.take(), child.stdout.take(), child.stderr.take()).await
+    }
+
+    /// Links up with an agent, wherever it runs.
+    pub(crate) async fn new(
+        stdin: Option<impl AsyncWrite + Send + Unpin + 'static>,
+        stdout: Option<impl AsyncRead + Send + Unpin + 'static>,
+        stderr: Option<impl AsyncRead + Send + Unpin + 'static>,
+    ) -> Result<Self, AcpError> {
         let (events, received) = mpsc::channel(EVENTS);
         let dropped = Arc::new(Dropped::default());
         let mut tasks = JoinSet::new();
         let (ours, theirs) = Channel::duplex();
         let (from_crate, to_crate) = ours.into_parts();
-        if let Some(stdin) = child.stdin.take() {
+        if let Some(stdin) = stdin {
             tasks.spawn(write(from_crate, stdin));
         }
-        if let Some(stdout) = child.stdout.take() {
+        if let Some(stdout) = stdout {
             let (events, dropped) = (events.clone(), Arc::clone(&dropped));
             tasks.spawn(async move {
                 let forward = |frame| to_crate.unbounded_send(frame).is_ok();
                 read(BufReader::new(stdout), forward, events, &dropped).await;
             });
         }
-        if let Some(stderr) = child.stderr.take() {
+        if let Some(stderr) = stderr {
             let (sender, mut lines) = mpsc::channel(EVENTS);
             tasks.spawn(pump(stderr, Pipe::Err, sender));
             let events = events.clone();

@@ -10,7 +10,7 @@ use std::{
 use qd_types::RunId;
 use secrecy::SecretString;
 
-use super::ProcessError;
+use super::{Confined, ProcessError};
 
 /// What every process may see.
 pub(crate) const ALLOW: [&str; 5] = ["PATH", "HOME", "LANG", "TMPDIR", "USER"];
@@ -91,6 +91,19 @@ impl Environment {
 
     fn path(&self) -> OsString {
         self.0.get(&OsString::from("PATH")).cloned().unwrap_or_else(|| DEFAULT_PATH.into())
+    }
+}
+
+/// The same where there may be walls: what they look for inside stays as it is.
+pub(crate) fn locate(
+    program: &str,
+    cwd: &Path,
+    environment: &Environment,
+    confined: Option<&Confined>,
+) -> Result<PathBuf, ProcessError> {
+    match confined {
+        Some(confined) if confined.launch.elsewhere => Ok(program.into()),
+        _ => find_program(program, cwd, environment),
     }
 }
 

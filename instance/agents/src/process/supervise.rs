@@ -197,11 +197,11 @@ pub(crate) fn start(job: &Job<'_>) -> Result<Leader, ProcessError> {
     };
     let mut gate = Command::new("/bin/sh");
     gate.args(["-c", GATE, "gate"]);
-    match job.confined {
-        Some(confined) => gate.arg(&confined.launcher).args(confined.args(job.program)),
-        None => gate.arg(job.program),
-    };
+    if let Some(confined) = job.confined {
+        gate.args(&confined.launch.argv);
+    }
     let mut child = gate
+        .arg(job.program)
         .args(&job.args)
         .current_dir(job.cwd)
         .env_clear()

@@ -129,14 +129,11 @@ pub(super) async fn run_one(
 ) -> Result<CheckResult, StepError> {
     let log = here.team.folder(&here.run.id).check_log(round, &check.name);
     let redactor = Redactor::default();
-    let confined = here.team.options().confined(&here.run.id, cwd);
-    let mut confined = confined.map_err(|error| StepError::Again(error.into()))?;
-    if let Some(confined) = &mut confined {
-        // What git notes about this check-out, and what goes with it.
-        let link = tokio::fs::read_to_string(cwd.join(".git")).await.unwrap_or_default();
-        let admin = link.trim().strip_prefix("gitdir: ").map(std::path::PathBuf::from);
-        confined.walls.writable.extend(admin);
-    }
+    // What git notes about this check-out, and what goes with it.
+    let link = tokio::fs::read_to_string(cwd.join(".git")).await.unwrap_or_default();
+    let admin = link.trim().strip_prefix("gitdir: ").map(std::path::PathBuf::from);
+    let confined = here.team.options().confined(&here.run.id, cwd, admin);
+    let confined = confined.map_err(|error| StepError::Again(error.into()))?;
     let _exposed = here.team.options().exposed(confined.as_ref());
     let place = CheckPlace {
         cwd,

@@ -20,12 +20,15 @@ pub(super) async fn clean_up(here: &Here<'_>) -> Result<(), StepError> {
     let name = &here.repository.spec.name;
     // What was found is in the run's facts and transcript.
     here.team.worktrees().guard_forget(&here.run.id).await?;
-    let tmp = here.team.options().state.join("tmp").join(here.run.id.to_string());
-    match tokio::fs::remove_dir_all(&tmp).await {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            tracing::warn!(run = %here.run.id, %error, "the run's temporary folder stays");
+    let options = here.team.options();
+    options.reap(&here.run.id).await;
+    for own in [options.state.join("tmp").join(here.run.id.to_string()), options.home(&here.run.id)] {
+        match tokio::fs::remove_dir_all(&own).await {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(run = %here.run.id, %error, "a folder of the run's own stays: {}", own.display());
+            }
+            _ => {}
         }
-        _ => {}
     }
     let mut tries = 0;
     let preserved = loop {

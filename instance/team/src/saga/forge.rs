@@ -202,7 +202,7 @@ async fn facts(here: &Here<'_>) -> Result<String, StepError> {
     } else {
         ""
     };
-    let walls = if here.team.options().launcher.is_some() {
+    let walls = if here.team.options().has_walls() {
         ""
     } else {
         " Detection only: nothing kept its agent from writing elsewhere."

@@ -2,6 +2,7 @@
 
 use std::{fs, time::Duration};
 
+use jiff::Timestamp;
 use qd_agents::{
     AgentEnd, CheckSpec, Ended, Task,
     prompt::{self, FailingCheck, Turn},
@@ -11,16 +12,22 @@ use qd_board::{
     FailureClass, PlanMode, RunEnd, SourceKind, goal,
     loops::{Repeats, Repetition},
 };
+use qd_sandbox::SandboxError;
 use qd_store::RunFact;
 use qd_types::{CommitId, FeatureId, Step};
-use qd_worktrees::{Setup, WorktreeError};
+use qd_worktrees::{Layout, Setup, WorktreeError};
 
 use super::{Here, StepError, budget, chain};
+use crate::walls::Own;
 
 /// Bytes of a failing check's log that go into a prompt, however many lines they are.
 const LOG_BYTES: usize = 16 * 1024;
 /// How long a repository's set-up script may take.
 const SETUP_LIMIT: Duration = Duration::from_secs(15 * 60);
+/// The alert of walls that are not there.
+const WALLS: &str = "walls";
+/// After how long they are looked for again.
+const WALLS_AGAIN: Duration = Duration::from_secs(5);
 /// Lines in a row that have to repeat: far more than an honest agent says twice.
 const REPEATS: usize = 60;
 /// How long an agent may go on after a call was refused.
@@ -232,9 +239,7 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
     let task = Task {
         run: here.run.id.clone(),
         model: here.run.model.clone(),
-        confined: options
-            .confined(&here.run.id, &worktree.path)
-            .map_err(|error| StepError::Again(error.into()))?,
+        confined: walls(here, agent.as_ref(), &worktree.path).await?,
         cwd: worktree.path,
         prompt: prompt::build(&facts, turn),
         prompt_file: here.team.folder(&here.run.id).prompt(here.run.round),
@@ -255,6 +260,7 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
     drop(transcript);
     // The token ends with the turn.
     drop(metered);
+    options.reap(&here.run.id).await;
     crate::spending::note(here.team, &here.run.id).await?;
     let was_refused = metering.is_some_and(|metering| metering.was_refused(&here.run.id));
     let worked = match worked {
@@ -293,6 +299,46 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
         Ended::TimeLimit(_) => Err(StepError::failed(FailureClass::TimeLimit, end.sentence(agent.name()))),
         // An exit code proves nothing: the diff and the checks decide.
         Ended::Exited(_) | Ended::Signalled(_) | Ended::Turn(_) => Ok(end),
+    }
+}
+
+/// The walls around a turn. Where they are not there now, like an engine that does not answer, the turn waits for them,
+/// and the board says so: it is no fault of the feature's.
+async fn walls(
+    here: &Here<'_>,
+    agent: &dyn qd_agents::Agent,
+    worktree: &std::path::Path,
+) -> Result<Option<qd_agents::Confined>, StepError> {
+    let mut stop = here.stop.clone();
+    let mut waits = false;
+    loop {
+        let options = here.team.options();
+        let mut reads = agent.reads();
+        reads.extend(here.team.folder(&here.run.id).prompt(here.run.round).parent().map(Into::into));
+        let git = Layout::new(&options.state).mirror(&here.repository.spec.name);
+        let own = Own { run: &here.run.id, worktree, git, reads };
+        match options.walled(&here.repository, own).await {
+            Err(SandboxError::Unavailable { kind, reason }) => {
+                let text = format!("Agents wait for their walls: {kind} can't be used here: {reason}.");
+                if !waits {
+                    here.transcript()?.append(Kind::System, &text)?;
+                }
+                waits = true;
+                here.store().raise(WALLS, &text, false, Timestamp::now()).await?;
+            }
+            Err(error) => return Err(StepError::Again(error.into())),
+            Ok(walls) => {
+                if waits {
+                    let text = "The walls around agents are there again.";
+                    here.store().raise(WALLS, text, true, Timestamp::now()).await?;
+                }
+                return Ok(walls);
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(WALLS_AGAIN) => {}
+            _ = stop.wanted() => return Err(StepError::Stopped),
+        }
     }
 }
 

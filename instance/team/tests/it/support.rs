@@ -143,6 +143,7 @@ fn options(state: &std::path::Path, policies: Arc<Engine>) -> TeamOptions {
         source: state.to_owned(),
         setup: Setup::default(),
         hooks: false,
+        demands: None,
     };
     TeamOptions {
         id: "alpha".parse().unwrap(),
@@ -156,6 +157,7 @@ fn options(state: &std::path::Path, policies: Arc<Engine>) -> TeamOptions {
         zone: jiff::tz::TimeZone::UTC,
         disk: u64::MAX,
         launcher: None,
+        walls: None,
         sealed: Vec::new(),
         exposure: qd_approvals::Exposure::default(),
         walls_expose: false,

@@ -133,6 +133,7 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
             slots: None,
             setup: qd_worktrees::Setup::default(),
             hooks: false,
+            demands: None,
         }],
         runs: RunPolicy {
             repair_rounds: 2,
@@ -143,7 +144,8 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
             preserved_days: 14,
         },
         audit: crate::fleet::AuditPlan::default(),
-        launcher: crate::context::launcher(qd_config::Sandbox::Auto)?,
+        launcher: crate::walls::launcher(qd_config::SandboxKind::Auto)?,
+        walls: None,
         zone: jiff::tz::TimeZone::system(),
         agents: BTreeMap::from([(agent.name.clone(), agent)]),
         agent_slots: BTreeMap::new(),
