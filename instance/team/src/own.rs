@@ -160,8 +160,7 @@ impl Team {
                 "The bot keeps this approval. Open it again in its console: reopen {key}."
             )));
         };
-        let (subject, quorum, waiter) = self.again(&record).await?;
-        let (keeper, ask) = self.request(subject, &quorum, waiter);
+        let (keeper, ask) = self.again(&record).await?;
         let by = Asker::Person(caller.person.id.clone());
         let reopened = self.store().reopen(&keeper, record.id(), &by, ask, now).await;
         match reopened.map_err(problem::from_store)? {
@@ -171,7 +170,7 @@ impl Team {
     }
 
     /// What an own approval asked for, as it would be asked for now.
-    async fn again(&self, record: &Record) -> Answer<(Subject, Quorum, Option<&'static str>)> {
+    async fn again(&self, record: &Record) -> Answer<(Keeper, qd_approvals::Ask)> {
         let old = &record.approval.subject;
         match &old.action {
             Action::Budget(_) => {
@@ -184,7 +183,7 @@ impl Team {
                 };
                 let quorum =
                     self.quorum(Principal::Team(self.name()), Verb::BudgetRaise).map_err(problem::refused)?;
-                Ok((self.subject(about, &quorum), quorum, None))
+                Ok(self.request(self.subject(about, &quorum), &quorum, None))
             }
             Action::Question(_) => {
                 let quorum = self
@@ -196,7 +195,25 @@ impl Team {
                     binding.policies = quorum.hash.to_string();
                 }
                 subject.requirement = quorum.ask.requirement.clone();
-                Ok((subject, quorum, Some(qd_store::QUESTION)))
+                Ok(self.request(subject, &quorum, Some(qd_store::QUESTION)))
+            }
+            Action::Plan(_) => {
+                let run = self.store().run(&old.run).await.map_err(problem::from_store)?;
+                let feature = self.store().snapshot(&old.feature, Timestamp::now()).await;
+                let feature = feature.map_err(problem::from_store)?.feature;
+                let quorum =
+                    self.quorum(Principal::Team(self.name()), Verb::PlanAccept).map_err(problem::refused)?;
+                let proposed = saga::proposal(self, &run, &feature, &quorum).map_err(problem::refused)?;
+                let waits = run.plan.is_some() && run.plan_accepted.is_none() && run.end.is_none();
+                let target =
+                    |subject: &Subject| subject.binding.as_ref().map(|binding| binding.target.clone());
+                if !waits || target(&proposed.subject) != target(old) {
+                    return Err(problem::refused("This plan does not wait any more."));
+                }
+                let (keeper, mut ask) = self.request(proposed.subject, &quorum, None);
+                ask.items = proposed.items;
+                ask.words = Some(proposed.proposal.text);
+                Ok((keeper, ask))
             }
             action => Err(problem::refused(format!("A {} is not opened again here.", action.name()))),
         }

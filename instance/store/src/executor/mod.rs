@@ -4,9 +4,11 @@
 
 mod budget;
 mod inbox;
+mod plan;
 
 pub use inbox::Answered;
 pub(crate) use inbox::{card_of, cards, open_of};
+pub use plan::{Accepted, Proposal};
 
 use jiff::Timestamp;
 use qd_approvals::{

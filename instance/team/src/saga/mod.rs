@@ -8,6 +8,7 @@ mod checks;
 mod clean_up;
 mod forge;
 mod merge;
+mod plan;
 mod work;
 
 use std::{sync::Arc, time::Duration};
@@ -20,7 +21,10 @@ use qd_store::{RunFact, Store, StoreError};
 use qd_types::{RunId, Step};
 use qd_worktrees::{Identity, Stamp, WorktreeError};
 
-pub(crate) use self::budget::{more_minutes, raise_for_ended};
+pub(crate) use self::{
+    budget::{more_minutes, raise_for_ended},
+    plan::proposal,
+};
 use crate::{options::RepositoryOptions, problem::capital, reconcile, team::Team};
 
 /// How long a feature's own acceptance check may take.
