@@ -18,6 +18,7 @@ mod plans;
 mod projects;
 mod recurring;
 mod report;
+mod resting;
 mod rows;
 mod runs;
 mod scheduling;

@@ -14,7 +14,7 @@ use crate::{
     executor,
     features::{self, Then},
     operations::{self, Begin},
-    report, rows,
+    report, resting, rows,
     store::Lens,
     trail,
 };
@@ -425,6 +425,7 @@ pub(crate) fn end(
         RunEnd::Stopped { .. } => (StepState::Failed, None, Observed::Stopped),
     };
     executor::run_ended(c, lens, run, "Its run ended.", now)?;
+    resting::ended(c, run)?;
     if let Some(step) = step {
         mark(c, run, step, state, note.as_deref(), now)?;
     }

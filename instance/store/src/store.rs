@@ -8,7 +8,7 @@ use std::{
 
 use jiff::{Timestamp, tz::TimeZone};
 use qd_board::{
-    Clash, Feature, Run, Situation, Why,
+    Clash, Feature, Run, Situation, Waits, Why,
     schedule::{self, Hold},
 };
 use qd_sqlite::{Db, DbError};
@@ -16,7 +16,7 @@ use qd_types::{FeatureId, InstanceName, Stage};
 use rusqlite::Connection;
 use tokio::sync::watch;
 
-use crate::{StoreError, clashes, executor, report, rows, scheduling, schema};
+use crate::{StoreError, clashes, executor, report, resting, rows, scheduling, schema};
 
 /// What the store has to know of the configuration to say what is true now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -234,6 +234,11 @@ pub(crate) fn snapshot(
         repair_rounds: lens.settings.repair_rounds,
         now,
     };
-    let why = situation.why();
+    let mut why = situation.why();
+    if let (Some(reason), Some(run)) = (&feature.paused, run.as_ref().filter(|run| run.end.is_none()))
+        && resting::held_back(c, &run.id, now)?
+    {
+        why = Why { waits: Some(Waits::Paused), sentence: reason.clone() };
+    }
     Ok(Snapshot { asks: approval.is_some(), feature, run, why, clashes })
 }

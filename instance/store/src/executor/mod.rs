@@ -19,7 +19,7 @@ use qd_types::{Action, ApprovalId, ApprovalState, Ballot, InstanceName, RunId, S
 use qd_wire::v1::{Alert, Report};
 use rusqlite::{Connection, params};
 
-use crate::{Store, StoreError, events, events::Draft, report, rows, store::Lens};
+use crate::{Store, StoreError, events, events::Draft, features, report, rows, store::Lens};
 
 /// Cards that are brought in line at once.
 const CARDS: u32 = 64;
@@ -364,8 +364,14 @@ impl Own<'_> {
         if !too_many {
             return Ok(());
         }
-        let text =
-            format!("{run} was told no {DENIALS_PER_RUN} times. It may not ask for anything any more.");
+        let feature = run.feature();
+        let text = format!(
+            "{run} was told no {DENIALS_PER_RUN} times. It is paused, and may not ask for anything any more: let it go on \
+             with `quarterdeck feature resume {feature}`, or stop it."
+        );
+        if rows::feature_by_id(self.c, feature)?.paused.is_none() {
+            features::set_paused(self.c, self.lens, "team", feature, Some(text.clone()), self.now)?;
+        }
         let mut event = Draft::new("team", "approval_alert", text.clone());
         event.feature = Some(run.feature().clone());
         event.run = Some(run.clone());

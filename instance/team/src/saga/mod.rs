@@ -9,6 +9,7 @@ mod clean_up;
 mod forge;
 mod merge;
 mod plan;
+mod rest;
 mod work;
 
 use std::{sync::Arc, time::Duration};
@@ -203,7 +204,12 @@ async fn drive(
         let step = if run.end.is_some() { Step::CleanUp } else { run.next_step().unwrap_or(Step::CleanUp) };
         team.store().begin_step(id, step, Timestamp::now()).await?;
         let here = Here { team, run, feature, repository, stop: stopper.listen() };
-        match take(&here, step).await {
+        let taken = match rest::let_go_on(&here).await {
+            Ok(true) => take(&here, step).await,
+            Ok(false) => Err(StepError::Anew),
+            Err(error) => Err(error),
+        };
+        match taken {
             Ok(()) | Err(StepError::Anew) => tries = 0,
             Err(StepError::Stopped) => {
                 reconcile::end_leftover(team, id).await?;

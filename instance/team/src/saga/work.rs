@@ -15,7 +15,7 @@ use qd_store::RunFact;
 use qd_types::{CommitId, FeatureId, Step};
 use qd_worktrees::{Setup, WorktreeError};
 
-use super::{Here, StepError, budget, chain, plan};
+use super::{Here, StepError, budget, chain, plan, rest};
 
 /// Bytes of a failing check's log that go into a prompt, however many lines they are.
 const LOG_BYTES: usize = 16 * 1024;
@@ -233,6 +233,7 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
         // Its processes are killed when its work is dropped.
         repeats = repeats(here, from) => Err(Cut::Repeats(repeats)),
         minutes = spent(here) => Err(Cut::Spent(minutes)),
+        () = rest::held_back(here) => Err(Cut::HeldBack),
     };
     drop(transcript);
     let worked = match worked {
@@ -241,6 +242,14 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
             crate::reconcile::end_leftover(here.team, &here.run.id).await.map_err(StepError::Again)?;
             let text = format!("Its budget of {minutes} min is used up.");
             here.transcript()?.append(Kind::System, &text)?;
+            here.store().note(&here.run.id, vec![RunFact::Worked(millis(begun.elapsed()))]).await?;
+            guarded(here).await?;
+            return Err(StepError::Anew);
+        }
+        Err(Cut::HeldBack) => {
+            crate::reconcile::end_leftover(here.team, &here.run.id).await.map_err(StepError::Again)?;
+            here.transcript()?
+                .append(Kind::System, "It was told no too often. A person has to let it go on.")?;
             here.store().note(&here.run.id, vec![RunFact::Worked(millis(begun.elapsed()))]).await?;
             guarded(here).await?;
             return Err(StepError::Anew);
@@ -273,6 +282,8 @@ enum Cut {
     Repeats(Repeats),
     /// So many minutes were allowed.
     Spent(u32),
+    /// It was told no too often.
+    HeldBack,
 }
 
 fn millis(took: Duration) -> u64 {
