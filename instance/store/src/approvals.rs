@@ -2,7 +2,7 @@
 //! never tallies what another executes.
 
 use jiff::Timestamp;
-use qd_types::{ApprovalState, PersonId, RunId, Vote};
+use qd_types::{Action, ApprovalState, PersonId, RunId, Vote};
 use qd_wire::v1::{ApprovalCard, Report, SignedVote};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -206,11 +206,16 @@ fn row(
     card: ApprovalCard,
     deciding: bool,
 ) -> Result<InboxRow, StoreError> {
-    let feature = rows::feature_by_id(c, &card.approval.subject.feature)?;
+    let subject = &card.approval.subject;
+    let feature_title = match &subject.action {
+        // For the fleet, and for no feature.
+        Action::Policy(_) => "The policies".to_owned(),
+        _ => rows::feature_by_id(c, &subject.feature)?.wanted.title,
+    };
     let snoozed: Option<i64> = c
         .prepare_cached("SELECT until FROM snoozes WHERE person = ?1 AND approval = ?2 AND until > ?3")?
         .query_row(params![reader.as_str(), card.approval.id.key(), now.as_millisecond()], |row| row.get(0))
         .optional()?;
     let snoozed = snoozed.map(|until| rows::time("snoozes", until)).transpose()?;
-    Ok(InboxRow { card, feature_title: feature.wanted.title, deciding, snoozed })
+    Ok(InboxRow { card, feature_title, deciding, snoozed })
 }

@@ -239,6 +239,11 @@ pub(crate) fn snapshot(
         && resting::held_back(c, &run.id, now)?
     {
         why = Why { waits: Some(Waits::Paused), sentence: reason.clone() };
+    } else if approval.is_none()
+        && feature.stage == Stage::Running
+        && resting::features(c)?.contains(&feature.id)
+    {
+        why = Why { waits: Some(Waits::Slot), sentence: "Goes on when a slot is free.".to_owned() };
     }
     Ok(Snapshot { asks: approval.is_some(), feature, run, why, clashes })
 }

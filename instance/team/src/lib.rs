@@ -12,6 +12,7 @@ mod options;
 mod own;
 mod permit;
 mod plans;
+mod policy_change;
 mod preserved;
 mod problem;
 mod projects;
@@ -29,6 +30,7 @@ mod walls;
 
 pub use api::{document, router};
 pub use options::{RepositoryOptions, RunPolicy, TeamOptions, TrailPolicy};
+pub use policy_change::PolicyStanding;
 pub use problem::ProblemResponse;
 pub use qd_store::Which;
 pub use team::{Caller, Team, TeamError, Trains};

@@ -12,14 +12,14 @@ use serde_json::Value;
 use ulid::Ulid;
 
 use crate::{
-    problem, saga,
+    policy_change, problem, saga,
     team::{Answer, Caller, Team},
 };
 
 /// Whom the policies want asked, and for how long.
 pub(crate) struct Quorum {
-    ask: qd_types::Ask,
-    hash: PolicyHash,
+    pub(crate) ask: qd_types::Ask,
+    pub(crate) hash: PolicyHash,
 }
 
 /// What an own approval is about: the parts of its subject that are not the same for all.
@@ -214,6 +214,12 @@ impl Team {
                 ask.items = proposed.items;
                 ask.words = Some(proposed.proposal.text);
                 Ok((keeper, ask))
+            }
+            Action::Policy(change) => {
+                let quorum = self.policy_quorum().map_err(problem::refused)?;
+                let changes = old.binding.as_ref().map(|binding| binding.arguments.clone());
+                let about = policy_change::about(change.clone(), changes.unwrap_or_default())?;
+                Ok(self.request(self.subject(about, &quorum), &quorum, None))
             }
             action => Err(problem::refused(format!("A {} is not opened again here.", action.name()))),
         }

@@ -300,9 +300,13 @@ impl Own<'_> {
         let subject = &record.approval.subject;
         let text = format!("{}: {:?}.", subject.action.title(), record.state());
         let mut event = Draft::new("team", "approval", text);
+        event.reason = record.reason.clone();
+        if matches!(subject.action, Action::Policy(_)) {
+            // It is for the fleet, and for no feature.
+            return events::write(self.c, &event, self.now);
+        }
         event.feature = Some(subject.feature.clone());
         event.run = Some(subject.run.clone());
-        event.reason = record.reason;
         events::write(self.c, &event, self.now)?;
         report::feature(self.c, self.lens, &subject.feature, self.now)
     }
