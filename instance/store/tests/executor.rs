@@ -272,5 +272,56 @@ async fn a_no_ends_what_asks_for_the_same_and_five_end_all_asking() {
         Report::Alert(alert) if alert.key == "denials:A-1.1" => Some(alert.text),
         _ => None,
     });
-    insta::assert_snapshot!(told.unwrap(), @"A-1.1 was told no 5 times. It may not ask for anything any more.");
+    insta::assert_snapshot!(told.unwrap(), @"");
+
+    // The run is paused, and says so, until a person lets it go on.
+    let (store, run, feature) = (&bench.store, Bench::run(), "A-1".parse().unwrap());
+    let snapshot = store.snapshot(&feature, bench.start).await.unwrap();
+    assert_eq!(snapshot.why.waits, Some(qd_board::Waits::Paused));
+    assert_eq!(Some(snapshot.why.sentence), snapshot.feature.paused);
+    assert!(store.held_back(&run, bench.start).await.unwrap());
+    store.pause(&"ines".parse().unwrap(), &feature, None, bench.start).await.unwrap();
+    assert!(!store.held_back(&run, bench.start).await.unwrap());
+    assert!(matches!(ask(about(6, "1")).await, Asked::Refused(AskRefusal::Paused { count: 5 })));
+}
+
+#[tokio::test]
+async fn a_run_that_rests_gives_its_slot_to_others_and_takes_one_again() {
+    let bench = Bench::new().await;
+    let (store, run) = (&bench.store, Bench::run());
+    let limits = |slots| qd_board::schedule::Limits { slots, ..Default::default() };
+    let takes = async |run: &RunId, slots| store.take_slot(run, limits(slots)).await.unwrap();
+    let running = async || store.scene(9).await.unwrap().open.iter().filter(|open| open.running).count();
+    assert!(takes(&run, 0).await, "it never gave its own away");
+    assert!(store.rest(&run).await.unwrap() && !store.rest(&run).await.unwrap());
+    assert_eq!(running().await, 0);
+
+    let wanted = Wanted { title: "Other".into(), ..Wanted::default() };
+    let new = NewFeature { wanted, ready: true, ..NewFeature::default() };
+    store.add(&"theo".parse().unwrap(), new, "sample".parse().unwrap(), bench.start).await.unwrap();
+    let other = NewRun {
+        feature: "A-2".parse().unwrap(),
+        agent: "claude".into(),
+        model: None,
+        assigned_by: "the default".into(),
+        branch: "qd/alpha/A-2".into(),
+    };
+    let other = store.open_run(other, bench.start).await.unwrap();
+    assert!(!takes(&run, 1).await && store.rests(&run).await.unwrap());
+    let waits = store.snapshot(run.feature(), bench.start).await.unwrap().why;
+    insta::assert_snapshot!(waits.sentence, @"");
+    let one_each = [("claude".to_owned(), 1)].into();
+    let tight = qd_board::schedule::Limits { slots: 9, per_agent: one_each, ..Default::default() };
+    assert!(!store.take_slot(&run, tight).await.unwrap());
+
+    // A restart forgets none.
+    let again = open(bench.dir.path());
+    assert!(again.rests(&run).await.unwrap());
+    let end = RunEnd::Stopped { reason: "Enough.".into() };
+    store.end_run(&other.id, None, end.clone(), bench.start).await.unwrap();
+    assert!(takes(&run, 1).await && !store.rests(&run).await.unwrap());
+    assert_eq!(running().await, 1);
+    store.rest(&run).await.unwrap();
+    store.end_run(&run, None, end, bench.start).await.unwrap();
+    assert!(!store.rests(&run).await.unwrap(), "what has ended does not rest");
 }

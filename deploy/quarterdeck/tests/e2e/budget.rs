@@ -20,7 +20,7 @@ async fn spent(environment: &[(&str, &str)]) -> (Project, Up) {
 }
 
 /// The same of a team with these settings.
-async fn spent_of(environment: &[(&str, &str)], team: &str) -> (Project, Up) {
+pub async fn spent_of(environment: &[(&str, &str)], team: &str) -> (Project, Up) {
     let project = Project::new(&[("README.md", "# Lines\n")]);
     let text = config(&agent(&project), None);
     let text = text.replace("agent = \"shell\"\n", &format!("agent = \"shell\"\n{team}"));

@@ -184,8 +184,12 @@ async fn policies_in_a_folder_are_followed_and_a_broken_one_changes_nothing() {
     std::fs::remove_file(folder.join("freeze.cedar")).unwrap();
     let mut ines = up.client("alpha", None);
     let card = policy_card(&mut ines, None).await;
-    insta::assert_snapshot!(format!("{}\n{}\n{}", card.title, hashless(&card.facts), card.approval.subject.requirement.describe()), @"");
-    insta::assert_snapshot!(hashless(&logged(&project, &up, "may widen rights")), @"");
+    insta::assert_snapshot!(format!("{}\n{}\n{}", card.title, hashless(&card.facts), card.approval.subject.requirement.describe()), @r#"
+    Change the policies
+    On: policies HASH Arguments: {"changes":["freeze does not forbid any more what it did.","project.add on its own team: owner, manager, operator: no → yes","project.add on its own team: agent: no → ask 1 operator, not the requester; reaction; 24h to decide, 1h to execute","project.add on another team: owner, manager, operator: no → yes"]}.
+    2 owners, not the requester
+    "#);
+    insta::assert_snapshot!(hashless(&logged(&project, &up, "may widen rights")), @"The policies' files are HASH and may widen rights; HASH stays in force until people approve it: quarterdeck approvals.");
     up.interrupt();
     let up = project.up(&[]);
     tokio::time::sleep(Duration::from_secs(3)).await;
@@ -203,13 +207,18 @@ async fn policies_in_a_folder_are_followed_and_a_broken_one_changes_nothing() {
     logged(&project, &up, "a person said no to it");
     std::fs::write(folder.join("freeze.cedar"), forbid.replace("project.add", "project.remove")).unwrap();
     let other = policy_card(&mut ines, Some(&card)).await;
-    for person in ["ines", "olaf"] {
-        let target = other.approval.subject.binding.as_ref().unwrap().target.clone();
-        let cast =
-            CastVote { typed: Some(target), ..CastVote::new(Ballot::Approve, &other.approval.digest, None) };
-        let path = format!("approvals/{}/vote", other.approval.id.key());
-        let _: ApprovalView = up.client("alpha", Some(person)).post(&path, &cast).await.unwrap();
-    }
+    let (key, target) =
+        (other.approval.id.key(), other.approval.subject.binding.as_ref().unwrap().target.clone());
+    assert!(refusal(&project, &["approvals", "approve", &key, "--type", "policies"]).contains("name"));
+    project.ok(&["approvals", "approve", &key, "--type", &target]);
+    assert!(
+        refusal(&project, &["project", "add", "q2"]).contains("the policy freeze"),
+        "one owner is not enough"
+    );
+    let cast =
+        CastVote { typed: Some(target), ..CastVote::new(Ballot::Approve, &other.approval.digest, None) };
+    let _: ApprovalView =
+        up.client("alpha", Some("olaf")).post(&format!("approvals/{key}/vote"), &cast).await.unwrap();
     for _ in 0..600 {
         if project.run(&["project", "add", "q2"]).status.success() {
             let done: ApprovalView =
