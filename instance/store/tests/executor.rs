@@ -18,10 +18,10 @@ use qd_approvals::{
 use qd_board::{FailureClass, NewFeature, RunEnd, Wanted};
 use qd_store::{Keeper, NewRun, QUESTION, Settings, Store};
 use qd_types::{
-    Action, ApprovalId, ApprovalState, Ballot, Binding, Identity, Person, Question, Requirement, Role, RunId,
-    Subject, Vote,
+    Action, Approval, ApprovalId, ApprovalState, Ballot, Binding, Identity, Person, Question, Requirement,
+    Role, RunId, Subject, Vote,
 };
-use qd_wire::v1::{Report, SignedVote};
+use qd_wire::v1::{ApprovalCard, Envelope, Order, Report, SignedVote};
 use serde_json::Value;
 
 const START: &str = "2026-03-02T08:00:00Z";
@@ -324,4 +324,63 @@ async fn a_run_that_rests_gives_its_slot_to_others_and_takes_one_again() {
     store.rest(&run).await.unwrap();
     store.end_run(&run, None, end, bench.start).await.unwrap();
     assert!(!store.rests(&run).await.unwrap(), "what has ended does not rest");
+}
+
+#[tokio::test]
+async fn whoever_voted_is_told_when_the_bot_does_not_count_it() {
+    let bench = Bench::new().await;
+    let subject = Bench::question().subject;
+    let approval = Approval {
+        id: "bot/01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap(),
+        digest: subject.digest().unwrap(),
+        subject,
+        state: ApprovalState::Requested,
+        votes: Vec::new(),
+        requested_at: bench.start,
+        decided_at: None,
+    };
+    let vote = Vote {
+        approval: approval.id.clone(),
+        digest: approval.digest.clone(),
+        person: Person { id: "ines".parse().unwrap(), roles: vec![Role::Manager] },
+        surface: "board".into(),
+        ballot: Ballot::Approve,
+        reason: None,
+        at: bench.start,
+    };
+    let mut seq = 0;
+    let mut arrives = async |votes: &[Vote]| {
+        seq += 1;
+        let approval = Approval { votes: votes.to_vec(), ..approval.clone() };
+        let card = ApprovalCard {
+            approval,
+            facts: String::new(),
+            words: None,
+            ended: None,
+            confirm: None,
+            decide_until: None,
+        };
+        let order = Envelope { epoch: 1, seq, at: bench.start, body: Order::Approval(Box::new(card)) };
+        bench.store.apply(order, None, None, bench.start).await.unwrap();
+    };
+    let sent = async || {
+        let signed = SignedVote { payload: "{}".into(), key: "k".into(), signature: "s".into() };
+        bench.store.cast(vote.clone(), signed, bench.start).await.unwrap();
+    };
+    let told = async || {
+        let log = bench.store.history(&"A-1".parse().unwrap()).await.unwrap();
+        log.into_iter()
+            .filter(|event| event.kind == "vote_refused")
+            .map(|event| event.text)
+            .collect::<Vec<_>>()
+    };
+    arrives(&[]).await;
+    arrives(&[]).await;
+    assert!(told().await.is_empty(), "nobody voted here");
+    sent().await;
+    arrives(std::slice::from_ref(&vote)).await;
+    assert!(told().await.is_empty(), "it was counted");
+    sent().await;
+    arrives(std::slice::from_ref(&vote)).await;
+    insta::assert_snapshot!(told().await.join("\n"), @"");
 }

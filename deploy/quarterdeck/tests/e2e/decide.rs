@@ -41,7 +41,10 @@ async fn a_question_is_answered_in_the_terminal() {
     project.ok(&["feature", "add", "Words", "--ready"]);
     until(&mut client, "A-1", |view| view.sentence == "Shell works.").await;
     let asked = question(&mut client).await;
-    insta::assert_snapshot!(refusal(&project, &["approvals", "answer", &asked.key, "Red"]), @"");
+    insta::assert_snapshot!(refusal(&project, &["approvals", "answer", &asked.key, "Red"]), @r#"
+    Answer a question (A-1, alpha). Decide: 1 owner or manager or operator or reviewer (solo: the requester may decide). 0 of 1 so far. On: A-1.1 question 529e34b0. Digest faf4 fd10 afe0.
+    quarterdeck: answer: That is not one of its answers: "Red" is not one of "Blue" or "Green". Correct it and try again.
+    "#);
     project.ok(&["approvals", "answer", &asked.key, "Blue"]);
     let answered: QuestionView = client.get(&format!("questions/{}", asked.key)).await.unwrap();
     assert_eq!(answered.state, ApprovalState::Executed);
@@ -56,7 +59,10 @@ async fn a_strict_fleet_takes_no_local_vote_while_an_agent_works() {
     project.ok(&["feature", "add", "Words", "--ready"]);
     until(&mut client, "A-1", |view| view.sentence == "Shell works.").await;
     let asked = question(&mut client).await;
-    insta::assert_snapshot!(refusal(&project, &["approvals", "answer", &asked.key, "Blue"]), @"");
+    insta::assert_snapshot!(refusal(&project, &["approvals", "answer", &asked.key, "Blue"]), @"
+    Answer a question (A-1, alpha). Decide: 1 owner or manager or operator or reviewer (solo: the requester may decide). 0 of 1 so far. On: A-1.1 question 529e34b0. Digest faf4 fd10 afe0.
+    quarterdeck: An agent runs that could act as you on this machine, so votes that are given here do not count now. Vote when it has ended, or in Discord or on GitHub. runs.sandbox puts walls around agents; approvals.local_votes_beside_unsandboxed_agents says what counts meanwhile.
+    ");
     let open: QuestionView = client.get(&format!("questions/{}", asked.key)).await.unwrap();
     assert_eq!(open.state, ApprovalState::Requested);
     std::fs::write(gate, "").unwrap();
@@ -73,7 +79,7 @@ async fn a_budget_that_nobody_decides_on_ends_the_attempt_and_a_person_opens_it_
     let key = inbox.first().unwrap().approval.id.key();
     let path = format!("approvals/{key}");
     let held = until(&mut client, "A-1", |view| view.feature.held.is_some()).await;
-    insta::assert_snapshot!(held.sentence, @"");
+    insta::assert_snapshot!(held.sentence, @"Its budget of 1 min is used up. Nobody decided in time. Needs a person.");
     let expired: ApprovalView = client.get(&path).await.unwrap();
     assert_eq!(expired.approval.state, ApprovalState::Expired);
     assert!(project.ok(&["preserved", "list"]).contains("A-1.2"), "its work is kept");

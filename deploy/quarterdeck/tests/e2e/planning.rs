@@ -219,7 +219,7 @@ async fn a_proposal_is_approved_once_as_it_was_and_a_no_takes_it_back_to_its_age
     until_filed(&mut client).await;
     let done: ApprovalView = client.get(&format!("approvals/{}", third.approval.id.key())).await.unwrap();
     assert_eq!(done.approval.state, ApprovalState::Executed);
-    insta::assert_snapshot!(done.ended.unwrap(), @"");
+    insta::assert_snapshot!(done.ended.unwrap(), @"Executed. 2 features are filed");
     let part = until(&mut client, "A-2", |_| true).await.feature;
     assert_eq!((part.author.as_str(), part.editors.as_slice()), ("ines", [].as_slice()));
     assert!(project.ok(&["run", "list"]).contains("planned 2 features"));
