@@ -7,10 +7,11 @@ use qd_types::{ApprovalState, Ballot, Stage};
 
 use crate::support::{Project, config, until};
 
+/// The last line: what stands above it says what is decided on.
 fn refusal(project: &Project, args: &[&str]) -> String {
     let output = project.run(args);
     assert!(!output.status.success(), "{args:?} worked");
-    String::from_utf8(output.stderr).unwrap()
+    String::from_utf8(output.stderr).unwrap().lines().last().unwrap_or_default().to_owned()
 }
 
 /// A fleet whose agent works until it is let go, with this at the end of its configuration.
@@ -35,16 +36,13 @@ async fn question(client: &mut Client) -> QuestionView {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_question_is_answered_in_the_terminal() {
-    let (project, _gate) = working("");
+    let (project, _gate) = working("\n[approvals]\nlocal_votes_beside_unsandboxed_agents = \"allow\"\n");
     let up = project.up(&[]);
     let mut client = up.client("alpha", None);
     project.ok(&["feature", "add", "Words", "--ready"]);
     until(&mut client, "A-1", |view| view.sentence == "Shell works.").await;
     let asked = question(&mut client).await;
-    insta::assert_snapshot!(refusal(&project, &["approvals", "answer", &asked.key, "Red"]), @r#"
-    Answer a question (A-1, alpha). Decide: 1 owner or manager or operator or reviewer (solo: the requester may decide). 0 of 1 so far. On: A-1.1 question 529e34b0. Digest faf4 fd10 afe0.
-    quarterdeck: answer: That is not one of its answers: "Red" is not one of "Blue" or "Green". Correct it and try again.
-    "#);
+    insta::assert_snapshot!(refusal(&project, &["approvals", "answer", &asked.key, "Red"]), @r#"quarterdeck: answer: That is not one of its answers: "Red" is not one of "Blue" or "Green". Correct it and try again."#);
     project.ok(&["approvals", "answer", &asked.key, "Blue"]);
     let answered: QuestionView = client.get(&format!("questions/{}", asked.key)).await.unwrap();
     assert_eq!(answered.state, ApprovalState::Executed);
@@ -59,10 +57,7 @@ async fn a_strict_fleet_takes_no_local_vote_while_an_agent_works() {
     project.ok(&["feature", "add", "Words", "--ready"]);
     until(&mut client, "A-1", |view| view.sentence == "Shell works.").await;
     let asked = question(&mut client).await;
-    insta::assert_snapshot!(refusal(&project, &["approvals", "answer", &asked.key, "Blue"]), @"
-    Answer a question (A-1, alpha). Decide: 1 owner or manager or operator or reviewer (solo: the requester may decide). 0 of 1 so far. On: A-1.1 question 529e34b0. Digest faf4 fd10 afe0.
-    quarterdeck: An agent runs that could act as you on this machine, so votes that are given here do not count now. Vote when it has ended, or in Discord or on GitHub. runs.sandbox puts walls around agents; approvals.local_votes_beside_unsandboxed_agents says what counts meanwhile.
-    ");
+    insta::assert_snapshot!(refusal(&project, &["approvals", "answer", &asked.key, "Blue"]), @"quarterdeck: An agent runs that could act as you on this machine, so votes that are given here do not count now. Vote when it has ended, or in Discord or on GitHub. runs.sandbox puts walls around agents; approvals.local_votes_beside_unsandboxed_agents says what counts meanwhile.");
     let open: QuestionView = client.get(&format!("questions/{}", asked.key)).await.unwrap();
     assert_eq!(open.state, ApprovalState::Requested);
     std::fs::write(gate, "").unwrap();
