@@ -36,7 +36,7 @@ impl Bundle {
             let asks = self.facts.get(AsRef::<str>::as_ref(id)).is_some_and(|facts| facts.asking.is_some());
             match policy.effect() {
                 Effect::Forbid if kept.is_none() => {
-                    found.push(format!("{id} does not forbid any more what it did"))
+                    found.push(format!("{id} does not forbid any more what it did"));
                 }
                 // Where several ask at once, each makes the others stricter.
                 Effect::Permit if asks && new.set.policy(id).is_none() => {
