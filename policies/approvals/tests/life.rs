@@ -349,13 +349,13 @@ async fn a_plan_that_is_carried_out_in_one_transaction_is_spent_once_and_whole()
     world.run(move |a| a.finish_plan(&which, "2 features are filed")).await;
     assert_eq!(world.state(&id).await, "Executed");
     let Spending::Refused(again) = spend(&id, &plan).await else { panic!() };
-    assert_snapshot!(again.to_string(), @"");
+    assert_snapshot!(again.to_string(), @"alpha/00000000000000000000000001 is executed, not granted. 2 features are filed");
 
     let Spending::Lapsed { reason, .. } = spend(&changed, &plan).await else { panic!() };
     assert!(reason.starts_with("What was approved is not what would be done: "), "{reason}");
     assert_eq!(world.state(&changed).await, "Lapsed");
     let Spending::Refused(alone) = spend(&own, &destroys).await else { panic!() };
-    assert_snapshot!(alone.to_string(), @"");
+    assert_snapshot!(alone.to_string(), @"The item vm.remove can't be brought back, so the plan's approval does not pay for it: ask for it on its own.");
     assert_eq!(world.state(&own).await, "Granted");
 }
 
