@@ -7,6 +7,7 @@ mod cli;
 mod context;
 mod fleet;
 mod http;
+mod in_force;
 mod log;
 mod metering;
 mod people;

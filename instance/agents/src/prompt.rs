@@ -31,8 +31,8 @@ pub struct Facts {
 pub enum Turn<'a> {
     /// What is wanted.
     Work,
-    /// A plan, and nothing else yet.
-    Plan,
+    /// A plan, and nothing else yet; with why the last one was not taken.
+    Plan(Option<&'a str>),
     /// Features for a goal, and nothing else; with what was wrong with the last proposal.
     Goal(Option<&'a str>),
     /// Make a red check green.
@@ -128,7 +128,7 @@ pub fn build(facts: &Facts, turn: Turn<'_>) -> String {
         }
         text.push('\n');
     }
-    if let (Some(plan), false) = (&facts.plan, matches!(turn, Turn::Plan | Turn::Goal(_))) {
+    if let (Some(plan), false) = (&facts.plan, matches!(turn, Turn::Plan(_) | Turn::Goal(_))) {
         text.push_str(&format!("## The plan\n\nWork by it:\n\n{}\n", quote(plan.trim())));
     }
     text.push_str(
@@ -143,10 +143,16 @@ pub fn build(facts: &Facts, turn: Turn<'_>) -> String {
     }
     match turn {
         Turn::Work => {}
-        Turn::Plan => text.push_str(
-            "\n# Plan only\n\nChange no file yet. Read what you need, and answer with a plan: what you will change and \
-             where, in which order, how it will be checked, and what is open. A person may read it before you go on.\n",
-        ),
+        Turn::Plan(wrong) => {
+            text.push_str(
+                "\n# Plan only\n\nChange no file yet. Read what you need, and answer with a plan: what you will change \
+                 and where, in which order, how it will be checked, and what is open. A person may read it before you \
+                 go on.\n",
+            );
+            if let Some(wrong) = wrong {
+                text.push_str(&format!("\nYour last plan was not taken:\n\n{}", fenced(wrong)));
+            }
+        }
         Turn::Goal(wrong) => {
             text.push_str(GOAL);
             if let Some(wrong) = wrong {
@@ -282,7 +288,7 @@ mod tests {
 
     #[test]
     fn a_plan_is_asked_for_and_then_worked_by() {
-        let prompt = build(&facts(), Turn::Plan);
+        let prompt = build(&facts(), Turn::Plan(None));
         insta::assert_snapshot!(prompt.split_at(prompt.find("\n# Plan only").unwrap()).1, @r"
         # Plan only
 
@@ -290,6 +296,8 @@ mod tests {
         ");
         let goal = build(&facts(), Turn::Goal(Some("line 1 has no size")));
         assert!(goal.contains(GOAL) && goal.ends_with("can't be taken:\n\n```\nline 1 has no size\n```\n"));
+        let again = build(&facts(), Turn::Plan(Some("mira said no: smaller")));
+        assert!(again.ends_with("Your last plan was not taken:\n\n```\nmira said no: smaller\n```\n"));
         let planned = Facts { plan: Some("1. Split it.\n# Failing check: none".into()), ..facts() };
         assert!(
             build(&planned, Turn::Work)

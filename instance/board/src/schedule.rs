@@ -59,6 +59,20 @@ pub struct Limits {
     pub reviews: Option<u32>,
 }
 
+impl Limits {
+    /// Whether one more run of this agent in this repository fits, beside what takes a slot already.
+    pub fn have_room(&self, open: &[Open], agent: &str, repository: &RepositoryName) -> bool {
+        let running = || open.iter().filter(|open| open.running);
+        let below = |limit: Option<&u32>, taken: u32| limit.is_none_or(|limit| taken < *limit);
+        below(Some(&self.slots), count(running()))
+            && below(self.per_agent.get(agent), count(running().filter(|open| open.agent == agent)))
+            && below(
+                self.per_repository.get(repository),
+                count(running().filter(|open| open.repository == *repository)),
+            )
+    }
+}
+
 /// Everything else that bears on the choice.
 #[derive(Debug)]
 pub struct Surroundings<'a> {

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Feature, PlanMode, Run, RunEnd, StepState, schedule::Hold};
 
+/// Whether a person was asked or only may: it waits for the same.
+const PLAN_WAITS: &str = "Its plan is written. Waits for a person to accept it.";
+
 /// What keeps a feature from going on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -118,9 +121,7 @@ impl Situation<'_> {
                 Waits::Checks,
                 format!("{}, repair round {} of {}.", red(run), run.repairs(), self.repair_rounds),
             ),
-            Step::Agent if self.plan_waits(run) => {
-                why(Waits::Question, "Its plan is written. Waits for a person to accept it.")
-            }
+            Step::Agent if self.plan_waits(run) => why(Waits::Question, PLAN_WAITS),
             Step::Agent if run.plan.is_none() && self.feature.wanted.plan != PlanMode::None => {
                 why(None, format!("{} plans.", capital(&run.agent)))
             }
@@ -159,6 +160,7 @@ impl Situation<'_> {
             Action::Question(_) => {
                 why(Waits::Question, format!("Asks a question. Waits for one more {who}."))
             }
+            Action::Plan(_) => why(Waits::Question, PLAN_WAITS),
             action => why(Waits::Approval, format!("Asks to {}. Waits for {who}.", lower(&action.title()))),
         }
     }

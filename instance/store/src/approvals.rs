@@ -2,7 +2,7 @@
 //! never tallies what another executes.
 
 use jiff::Timestamp;
-use qd_types::{ApprovalState, PersonId, RunId, Vote};
+use qd_types::{Action, ApprovalState, PersonId, RunId, Vote};
 use qd_wire::v1::{ApprovalCard, Report, SignedVote};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -155,6 +155,7 @@ pub(crate) fn put(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let approval = &card.approval;
+    let refused = uncounted(c, card)?;
     c.prepare_cached(
         "INSERT INTO approvals (key, feature, run, open, deciding, at, card)
          VALUES (?1, ?2, ?3, ?4 AND NOT EXISTS (SELECT 1 FROM runs WHERE id = ?3 AND ending IS NOT NULL), 0, ?5, ?6)
@@ -173,7 +174,29 @@ pub(crate) fn put(
     event.feature = Some(approval.subject.feature.clone());
     event.run = Some(approval.subject.run.clone());
     events::write(c, &event, now)?;
+    if refused {
+        let text = format!(
+            "{}: a vote that was given here does not count. One from this computer does not while an agent runs beside it: \
+             quarterdeck doctor says more. Vote again, or somewhere else.",
+            approval.subject.action.title()
+        );
+        let mut event = Draft::new("bot", "vote_refused", text);
+        event.feature = Some(approval.subject.feature.clone());
+        event.run = Some(approval.subject.run.clone());
+        events::write(c, &event, now)?;
+    }
     report::feature(c, lens, &approval.subject.feature, now)
+}
+
+/// Whether a vote is on its way from here, and the executor answers without having counted any.
+fn uncounted(c: &Connection, card: &ApprovalCard) -> Result<bool, StoreError> {
+    let before: Option<String> = c
+        .prepare_cached("SELECT card FROM approvals WHERE key = ?1 AND deciding = 1")?
+        .query_row([card.approval.id.key()], |row| row.get(0))
+        .optional()?;
+    let before: Option<ApprovalCard> = before.map(|text| rows::json("approvals", &text)).transpose()?;
+    let open = card.approval.state == ApprovalState::Requested;
+    Ok(open && before.is_some_and(|before| before.approval.votes == card.approval.votes))
 }
 
 fn select(
@@ -206,11 +229,16 @@ fn row(
     card: ApprovalCard,
     deciding: bool,
 ) -> Result<InboxRow, StoreError> {
-    let feature = rows::feature_by_id(c, &card.approval.subject.feature)?;
+    let subject = &card.approval.subject;
+    let feature_title = match &subject.action {
+        // For the fleet, and for no feature.
+        Action::Policy(_) => "The policies".to_owned(),
+        _ => rows::feature_by_id(c, &subject.feature)?.wanted.title,
+    };
     let snoozed: Option<i64> = c
         .prepare_cached("SELECT until FROM snoozes WHERE person = ?1 AND approval = ?2 AND until > ?3")?
         .query_row(params![reader.as_str(), card.approval.id.key(), now.as_millisecond()], |row| row.get(0))
         .optional()?;
     let snoozed = snoozed.map(|until| rows::time("snoozes", until)).transpose()?;
-    Ok(InboxRow { card, feature_title: feature.wanted.title, deciding, snoozed })
+    Ok(InboxRow { card, feature_title, deciding, snoozed })
 }

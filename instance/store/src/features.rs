@@ -78,23 +78,10 @@ impl Store {
     ) -> Result<Snapshot, StoreError> {
         let (actor, id, lens) = (actor.clone(), id.clone(), self.lens());
         self.write(move |c| {
-            let feature = rows::feature_by_id(c, &id)?;
-            let text = match &paused {
-                Some(why) => format!("Paused: {why}"),
-                None if feature.paused.is_none() => {
-                    return Err(Refused { reason: format!("{id} is not paused.") }.into());
-                }
-                None => "Goes on.".to_owned(),
-            };
-            let version = feature.version + 1;
-            c.prepare_cached("UPDATE features SET paused = ?2, version = ?3, updated_at = ?4 WHERE id = ?1")?
-                .execute(params![id.to_string(), paused, version as i64, now.as_millisecond()])?;
-            let mut event = Draft::new(actor.as_str(), "feature_paused", text);
-            event.feature = Some(id.clone());
-            event.version = Some(version);
-            event.fields = vec!["paused".to_owned()];
-            events::write(c, &event, now)?;
-            report::feature(c, &lens, &id, now)?;
+            if paused.is_none() && rows::feature_by_id(c, &id)?.paused.is_none() {
+                return Err(Refused { reason: format!("{id} is not paused.") }.into());
+            }
+            set_paused(c, &lens, actor.as_str(), &id, paused, now)?;
             let mut parts =
                 c.prepare_cached("SELECT id FROM features WHERE epic = ?1 AND stage = 'ready'")?;
             for part in parts.query_map([id.to_string()], |row| row.get::<_, String>(0))? {
@@ -116,6 +103,27 @@ impl Store {
         })
         .await
     }
+}
+
+/// Pauses a feature with a reason, or lets it go on.
+pub(crate) fn set_paused(
+    c: &Connection,
+    lens: &Lens,
+    actor: &str,
+    id: &FeatureId,
+    paused: Option<String>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let text = paused.as_ref().map_or_else(|| "Goes on.".to_owned(), |why| format!("Paused: {why}"));
+    let version = rows::feature_by_id(c, id)?.version + 1;
+    c.prepare_cached("UPDATE features SET paused = ?2, version = ?3, updated_at = ?4 WHERE id = ?1")?
+        .execute(params![id.to_string(), paused, version as i64, now.as_millisecond()])?;
+    let mut event = Draft::new(actor, "feature_paused", text);
+    event.feature = Some(id.clone());
+    event.version = Some(version);
+    event.fields = vec!["paused".to_owned()];
+    events::write(c, &event, now)?;
+    report::feature(c, lens, id, now)
 }
 
 pub(crate) fn add(

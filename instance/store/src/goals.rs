@@ -27,27 +27,59 @@ impl Store {
     ) -> Result<(), StoreError> {
         let (id, actor, lens) = (run.clone(), actor.clone(), self.lens());
         self.write(move |c| {
-            let run = runs::one(c, &id)?;
-            if run.plan.is_none() || run.plan_accepted.is_some() || run.end.is_some() {
-                return Err(Refused { reason: format!("No plan of run {id} waits.") }.into());
-            }
-            let imported = import(c, &lens, plan, &how, now)?;
-            if actor != how.author {
-                let editors = rows::to_json("features", &[&actor])?;
-                for filed in &imported.filed {
-                    c.prepare_cached("UPDATE features SET editors = ?2 WHERE id = ?1")?
-                        .execute(params![filed.id.to_string(), editors])?;
-                }
-            }
-            c.prepare_cached("UPDATE runs SET plan = ?2, plan_accepted = ?3 WHERE id = ?1")?
-                .execute(params![id.to_string(), text, actor.as_str()])?;
-            runs::told(c, &lens, &id, "plan", format!("{actor} accepted the plan."), now)?;
-            let features = u32::try_from(imported.filed.len()).unwrap_or(u32::MAX);
-            runs::end(c, &lens, &id, Some(Step::Agent), &RunEnd::Planned { features }, now)?;
-            settle(c, &lens, id.feature(), now)
+            let by = actor.as_str();
+            let goal = Goal { run: &id, by, editor: Some(&actor), text: &text, how: &how };
+            file(c, &lens, &goal, plan, now).map(|_| ())
         })
         .await
     }
+}
+
+/// A goal whose proposal is accepted.
+pub(crate) struct Goal<'a> {
+    /// The run that proposed.
+    pub(crate) run: &'a RunId,
+    /// Who accepts, as the log says it.
+    pub(crate) by: &'a str,
+    /// Whoever had a hand in what is filed; who only approved it had none.
+    pub(crate) editor: Option<&'a PersonId>,
+    /// The proposal, as it was accepted.
+    pub(crate) text: &'a str,
+    /// How its features are filed.
+    pub(crate) how: &'a Import,
+}
+
+/// Files what was proposed and ends the run that proposed it. How many features were filed.
+pub(crate) fn file(
+    c: &Connection,
+    lens: &Lens,
+    goal: &Goal<'_>,
+    plan: exchange::Plan,
+    now: Timestamp,
+) -> Result<u32, StoreError> {
+    let Goal { run: id, by, editor, text, how } = *goal;
+    let run = runs::one(c, id)?;
+    if run.plan.is_none() || run.plan_accepted.is_some() || run.end.is_some() {
+        return Err(Refused { reason: format!("No plan of run {id} waits.") }.into());
+    }
+    let imported = import(c, lens, plan, how, now)?;
+    if let Some(editor) = editor.filter(|editor| **editor != how.author) {
+        let editors = rows::to_json("features", &[editor])?;
+        for filed in &imported.filed {
+            c.prepare_cached("UPDATE features SET editors = ?2 WHERE id = ?1")?
+                .execute(params![filed.id.to_string(), editors])?;
+        }
+    }
+    c.prepare_cached("UPDATE runs SET plan = ?2, plan_accepted = ?3 WHERE id = ?1")?.execute(params![
+        id.to_string(),
+        text,
+        by
+    ])?;
+    runs::told(c, lens, id, "plan", format!("{by} accepted the plan."), now)?;
+    let features = u32::try_from(imported.filed.len()).unwrap_or(u32::MAX);
+    runs::end(c, lens, id, Some(Step::Agent), &RunEnd::Planned { features }, now)?;
+    settle(c, lens, id.feature(), now)?;
+    Ok(features)
 }
 
 /// A goal whose features are all done or cancelled is done.

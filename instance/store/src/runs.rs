@@ -14,7 +14,7 @@ use crate::{
     executor,
     features::{self, Then},
     operations::{self, Begin},
-    report, rows,
+    report, resting, rows,
     store::Lens,
     trail,
 };
@@ -255,29 +255,6 @@ impl Store {
         .await
     }
 
-    /// A person accepts the run's plan, as it is or as they changed it. Refused where no plan waits.
-    pub async fn accept_plan(
-        &self,
-        run: &RunId,
-        actor: &str,
-        text: Option<String>,
-        now: Timestamp,
-    ) -> Result<Run, StoreError> {
-        let lens = self.lens();
-        let (id, actor) = (run.clone(), actor.to_owned());
-        self.write(move |c| {
-            let run = one(c, &id)?;
-            if run.plan.is_none() || run.plan_accepted.is_some() || run.end.is_some() {
-                return Err(qd_board::Refused { reason: format!("No plan of run {id} waits.") }.into());
-            }
-            c.prepare_cached("UPDATE runs SET plan = coalesce(?2, plan), plan_accepted = ?3 WHERE id = ?1")?
-                .execute(params![id.to_string(), text, actor])?;
-            told(c, &lens, &id, "plan", format!("{actor} accepted the plan."), now)?;
-            one(c, &id)
-        })
-        .await
-    }
-
     /// A check begins on a commit.
     pub async fn check_started(
         &self,
@@ -448,6 +425,7 @@ pub(crate) fn end(
         RunEnd::Stopped { .. } => (StepState::Failed, None, Observed::Stopped),
     };
     executor::run_ended(c, lens, run, "Its run ended.", now)?;
+    resting::ended(c, run)?;
     if let Some(step) = step {
         mark(c, run, step, state, note.as_deref(), now)?;
     }
@@ -564,7 +542,8 @@ fn write_facts(c: &Connection, run: &RunId, facts: &[RunFact]) -> Result<(), Sto
             RunFact::Pushed(commit) => ("pushed = ?2", commit.to_string().into()),
             RunFact::PullRequest(number) => ("pull_request = ?2", (*number as i64).into()),
             RunFact::Words(words) => ("words = ?2", words.clone().into()),
-            RunFact::Plan(text) => ("plan = ?2", text.clone().into()),
+            // What was said of the plan before has led to this one.
+            RunFact::Plan(text) => ("plan = ?2, feedback = NULL", text.clone().into()),
             RunFact::Worked(millis) => ("worked_ms = worked_ms + ?2", (*millis as i64).into()),
             RunFact::Touched(paths) => {
                 c.prepare_cached("UPDATE features SET touched = ?2 WHERE id = ?1")?

@@ -9,7 +9,7 @@ use qd_board::{
 };
 use rusqlite::Connection;
 
-use crate::{Store, StoreError, projects, rows};
+use crate::{Store, StoreError, projects, resting, rows};
 
 /// Features that a count of what waits for one goes through at most: past that, more makes no difference.
 const UNBLOCKS: usize = 256;
@@ -65,7 +65,8 @@ pub(crate) fn candidate(c: &Connection, feature: Feature, unblocks: u32) -> Resu
     Ok(Candidate { feature, unmet, unblocks, paused_epic, minutes_spent })
 }
 
-fn open(c: &Connection) -> Result<Vec<Open>, StoreError> {
+pub(crate) fn open(c: &Connection) -> Result<Vec<Open>, StoreError> {
+    let resting = resting::features(c)?;
     let features = rows::features(c, "WHERE stage IN ('running', 'review') ORDER BY number", [])?;
     features
         .into_iter()
@@ -79,8 +80,8 @@ fn open(c: &Connection) -> Result<Vec<Open>, StoreError> {
                 .next()
                 .transpose()?;
             let (agent, planned) = run.unwrap_or_default();
-            // A run whose plan waits for a person does not work: others may.
-            let waits = planned && feature.wanted.plan.asks();
+            // A run that waits for people does not work: others may.
+            let waits = (planned && feature.wanted.plan.asks()) || resting.contains(&feature.id);
             Ok(Open {
                 paths: paths_of(&feature),
                 running: feature.stage == qd_types::Stage::Running && !waits,

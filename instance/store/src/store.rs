@@ -8,7 +8,7 @@ use std::{
 
 use jiff::{Timestamp, tz::TimeZone};
 use qd_board::{
-    Clash, Feature, Run, Situation, Why,
+    Clash, Feature, Run, Situation, Waits, Why,
     schedule::{self, Hold},
 };
 use qd_sqlite::{Db, DbError};
@@ -16,7 +16,7 @@ use qd_types::{FeatureId, InstanceName, Spent, Stage};
 use rusqlite::Connection;
 use tokio::sync::watch;
 
-use crate::{StoreError, clashes, executor, report, rows, scheduling, schema, spending};
+use crate::{StoreError, clashes, executor, report, resting, rows, scheduling, schema, spending};
 
 /// What the store has to know of the configuration to say what is true now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -236,7 +236,17 @@ pub(crate) fn snapshot(
         repair_rounds: lens.settings.repair_rounds,
         now,
     };
-    let why = situation.why();
+    let mut why = situation.why();
+    if let (Some(reason), Some(run)) = (&feature.paused, run.as_ref().filter(|run| run.end.is_none()))
+        && resting::held_back(c, &run.id, now)?
+    {
+        why = Why { waits: Some(Waits::Paused), sentence: reason.clone() };
+    } else if approval.is_none()
+        && feature.stage == Stage::Running
+        && resting::features(c)?.contains(&feature.id)
+    {
+        why = Why { waits: Some(Waits::Slot), sentence: "Goes on when a slot is free.".to_owned() };
+    }
     let spent = if run.is_some() { spending::of_feature(c, &feature.id)? } else { None };
     Ok(Snapshot { asks: approval.is_some(), feature, run, why, clashes, spent })
 }

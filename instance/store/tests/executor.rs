@@ -18,10 +18,10 @@ use qd_approvals::{
 use qd_board::{FailureClass, NewFeature, RunEnd, Wanted};
 use qd_store::{Keeper, NewRun, QUESTION, Settings, Store};
 use qd_types::{
-    Action, ApprovalId, ApprovalState, Ballot, Binding, Identity, Person, Question, Requirement, Role, RunId,
-    Subject, Vote,
+    Action, Approval, ApprovalId, ApprovalState, Ballot, Binding, Identity, Person, Question, Requirement,
+    Role, RunId, Subject, Vote,
 };
-use qd_wire::v1::{Report, SignedVote};
+use qd_wire::v1::{ApprovalCard, Envelope, Order, Report, SignedVote};
 use serde_json::Value;
 
 const START: &str = "2026-03-02T08:00:00Z";
@@ -272,5 +272,112 @@ async fn a_no_ends_what_asks_for_the_same_and_five_end_all_asking() {
         Report::Alert(alert) if alert.key == "denials:A-1.1" => Some(alert.text),
         _ => None,
     });
-    insta::assert_snapshot!(told.unwrap(), @"A-1.1 was told no 5 times. It may not ask for anything any more.");
+    insta::assert_snapshot!(told.unwrap(), @"A-1.1 was told no 5 times. It is paused, and may not ask for anything any more: let it go on with `quarterdeck feature resume A-1`, or stop it.");
+
+    // The run is paused, and says so, until a person lets it go on.
+    let (store, run, feature) = (&bench.store, Bench::run(), "A-1".parse().unwrap());
+    let snapshot = store.snapshot(&feature, bench.start).await.unwrap();
+    assert_eq!(snapshot.why.waits, Some(qd_board::Waits::Paused));
+    assert_eq!(Some(snapshot.why.sentence), snapshot.feature.paused);
+    assert!(store.held_back(&run, bench.start).await.unwrap());
+    store.pause(&"ines".parse().unwrap(), &feature, None, bench.start).await.unwrap();
+    assert!(!store.held_back(&run, bench.start).await.unwrap());
+    assert!(matches!(ask(about(6, "1")).await, Asked::Refused(AskRefusal::Paused { count: 5 })));
+}
+
+#[tokio::test]
+async fn a_run_that_rests_gives_its_slot_to_others_and_takes_one_again() {
+    let bench = Bench::new().await;
+    let (store, run) = (&bench.store, Bench::run());
+    let limits = |slots| qd_board::schedule::Limits { slots, ..Default::default() };
+    let takes = async |run: &RunId, slots| store.take_slot(run, limits(slots)).await.unwrap();
+    let running = async || store.scene(9).await.unwrap().open.iter().filter(|open| open.running).count();
+    assert!(takes(&run, 0).await, "it never gave its own away");
+    assert!(store.rest(&run).await.unwrap() && !store.rest(&run).await.unwrap());
+    assert_eq!(running().await, 0);
+
+    let wanted = Wanted { title: "Other".into(), ..Wanted::default() };
+    let new = NewFeature { wanted, ready: true, ..NewFeature::default() };
+    store.add(&"theo".parse().unwrap(), new, "sample".parse().unwrap(), bench.start).await.unwrap();
+    let other = NewRun {
+        feature: "A-2".parse().unwrap(),
+        agent: "claude".into(),
+        model: None,
+        assigned_by: "the default".into(),
+        branch: "qd/alpha/A-2".into(),
+    };
+    let other = store.open_run(other, bench.start).await.unwrap();
+    assert!(!takes(&run, 1).await && store.rests(&run).await.unwrap());
+    let waits = store.snapshot(run.feature(), bench.start).await.unwrap().why;
+    insta::assert_snapshot!(waits.sentence, @"Goes on when a slot is free.");
+    let one_each = [("claude".to_owned(), 1)].into();
+    let tight = qd_board::schedule::Limits { slots: 9, per_agent: one_each, ..Default::default() };
+    assert!(!store.take_slot(&run, tight).await.unwrap());
+
+    let end = RunEnd::Stopped { reason: "Enough.".into() };
+    store.end_run(&other.id, None, end.clone(), bench.start).await.unwrap();
+    assert!(takes(&run, 1).await && !store.rests(&run).await.unwrap());
+    assert_eq!(running().await, 1);
+    store.rest(&run).await.unwrap();
+    store.end_run(&run, None, end, bench.start).await.unwrap();
+    assert!(!store.rests(&run).await.unwrap(), "what has ended does not rest");
+}
+
+#[tokio::test]
+async fn whoever_voted_is_told_when_the_bot_does_not_count_it() {
+    let bench = Bench::new().await;
+    let subject = Bench::question().subject;
+    let approval = Approval {
+        id: "bot/01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap(),
+        digest: subject.digest().unwrap(),
+        subject,
+        state: ApprovalState::Requested,
+        votes: Vec::new(),
+        requested_at: bench.start,
+        decided_at: None,
+    };
+    let vote = Vote {
+        approval: approval.id.clone(),
+        digest: approval.digest.clone(),
+        person: Person { id: "ines".parse().unwrap(), roles: vec![Role::Manager] },
+        surface: "board".into(),
+        ballot: Ballot::Approve,
+        reason: None,
+        at: bench.start,
+    };
+    let mut seq = 0;
+    let mut arrives = async |votes: &[Vote]| {
+        seq += 1;
+        let approval = Approval { votes: votes.to_vec(), ..approval.clone() };
+        let card = ApprovalCard {
+            approval,
+            facts: String::new(),
+            words: None,
+            ended: None,
+            confirm: None,
+            decide_until: None,
+        };
+        let order = Envelope { epoch: 1, seq, at: bench.start, body: Order::Approval(Box::new(card)) };
+        bench.store.apply(order, None, None, bench.start).await.unwrap();
+    };
+    let sent = async || {
+        let signed = SignedVote { payload: "{}".into(), key: "k".into(), signature: "s".into() };
+        bench.store.cast(vote.clone(), signed, bench.start).await.unwrap();
+    };
+    let told = async || {
+        let log = bench.store.history(&"A-1".parse().unwrap()).await.unwrap();
+        log.into_iter()
+            .filter(|event| event.kind == "vote_refused")
+            .map(|event| event.text)
+            .collect::<Vec<_>>()
+    };
+    arrives(&[]).await;
+    arrives(&[]).await;
+    assert!(told().await.is_empty(), "nobody voted here");
+    sent().await;
+    arrives(std::slice::from_ref(&vote)).await;
+    assert!(told().await.is_empty(), "it was counted");
+    sent().await;
+    arrives(std::slice::from_ref(&vote)).await;
+    insta::assert_snapshot!(told().await.join("\n"), @"Answer a question: a vote that was given here does not count. One from this computer does not while an agent runs beside it: quarterdeck doctor says more. Vote again, or somewhere else.");
 }

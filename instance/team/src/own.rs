@@ -12,14 +12,14 @@ use serde_json::Value;
 use ulid::Ulid;
 
 use crate::{
-    problem, saga,
+    policy_change, problem, saga,
     team::{Answer, Caller, Team},
 };
 
 /// Whom the policies want asked, and for how long.
 pub(crate) struct Quorum {
-    ask: qd_types::Ask,
-    hash: PolicyHash,
+    pub(crate) ask: qd_types::Ask,
+    pub(crate) hash: PolicyHash,
 }
 
 /// What an own approval is about: the parts of its subject that are not the same for all.
@@ -160,8 +160,7 @@ impl Team {
                 "The bot keeps this approval. Open it again in its console: reopen {key}."
             )));
         };
-        let (subject, quorum, waiter) = self.again(&record).await?;
-        let (keeper, ask) = self.request(subject, &quorum, waiter);
+        let (keeper, ask) = self.again(&record).await?;
         let by = Asker::Person(caller.person.id.clone());
         let reopened = self.store().reopen(&keeper, record.id(), &by, ask, now).await;
         match reopened.map_err(problem::from_store)? {
@@ -171,7 +170,7 @@ impl Team {
     }
 
     /// What an own approval asked for, as it would be asked for now.
-    async fn again(&self, record: &Record) -> Answer<(Subject, Quorum, Option<&'static str>)> {
+    async fn again(&self, record: &Record) -> Answer<(Keeper, qd_approvals::Ask)> {
         let old = &record.approval.subject;
         match &old.action {
             Action::Budget(_) => {
@@ -183,7 +182,7 @@ impl Team {
                 };
                 let quorum =
                     self.quorum(Principal::Team(self.name()), Verb::BudgetRaise).map_err(problem::refused)?;
-                Ok((self.subject(about, &quorum), quorum, None))
+                Ok(self.request(self.subject(about, &quorum), &quorum, None))
             }
             Action::Question(_) => {
                 let quorum = self
@@ -195,7 +194,31 @@ impl Team {
                     binding.policies = quorum.hash.to_string();
                 }
                 subject.requirement = quorum.ask.requirement.clone();
-                Ok((subject, quorum, Some(qd_store::QUESTION)))
+                Ok(self.request(subject, &quorum, Some(qd_store::QUESTION)))
+            }
+            Action::Plan(_) => {
+                let run = self.store().run(&old.run).await.map_err(problem::from_store)?;
+                let feature = self.store().snapshot(&old.feature, Timestamp::now()).await;
+                let feature = feature.map_err(problem::from_store)?.feature;
+                let quorum =
+                    self.quorum(Principal::Team(self.name()), Verb::PlanAccept).map_err(problem::refused)?;
+                let proposed = saga::proposal(self, &run, &feature, &quorum).map_err(problem::refused)?;
+                let waits = run.plan.is_some() && run.plan_accepted.is_none() && run.end.is_none();
+                let target =
+                    |subject: &Subject| subject.binding.as_ref().map(|binding| binding.target.clone());
+                if !waits || target(&proposed.subject) != target(old) {
+                    return Err(problem::refused("This plan does not wait any more."));
+                }
+                let (keeper, mut ask) = self.request(proposed.subject, &quorum, None);
+                ask.items = proposed.items;
+                ask.words = Some(proposed.proposal.text);
+                Ok((keeper, ask))
+            }
+            Action::Policy(change) => {
+                let quorum = self.policy_quorum().map_err(problem::refused)?;
+                let changes = old.binding.as_ref().map(|binding| binding.arguments.clone());
+                let about = policy_change::about(change.clone(), changes.unwrap_or_default())?;
+                Ok(self.request(self.subject(about, &quorum), &quorum, None))
             }
             action => Err(problem::refused(format!("A {} is not opened again here.", action.name()))),
         }

@@ -39,7 +39,7 @@ impl Team {
     }
 
     /// What a person accepts for a goal: in its project, unless the tree says otherwise, and known by where it came from.
-    fn tree(&self, of: &Feature, text: &str) -> Answer<Plan> {
+    pub(crate) fn tree(&self, of: &Feature, text: &str) -> Answer<Plan> {
         let invalid = |error: qd_board::FieldError| problem::invalid(format!("{error}."));
         let mut tree = goal::read(&of.id, &self.name(), text).map_err(invalid)?;
         self.settle_repositories(&mut tree)?;

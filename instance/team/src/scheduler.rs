@@ -42,6 +42,7 @@ pub(crate) async fn run(team: Team) {
 
 async fn look(team: &Team) -> Result<(), StoreError> {
     let options = team.options();
+    let _alone = team.slots().await;
     let (_, said) = explain(team).await?;
     let mut holds = HashMap::new();
     for Said { id, verdict, .. } in said {

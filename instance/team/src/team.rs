@@ -128,6 +128,8 @@ struct Inner {
     tasks: tokio::sync::Mutex<JoinSet<()>>,
     weighed: Mutex<Option<Instant>>,
     circuits: Mutex<Breaker>,
+    /// Held by whoever gives out slots.
+    slots: tokio::sync::Mutex<()>,
     runs: Mutex<JoinSet<()>>,
     metering: Mutex<Option<Arc<Metering>>>,
 }
@@ -158,6 +160,7 @@ impl Team {
                 tasks: tokio::sync::Mutex::new(JoinSet::new()),
                 weighed: Mutex::new(None),
                 circuits: Mutex::default(),
+                slots: tokio::sync::Mutex::default(),
                 runs: Mutex::new(JoinSet::new()),
                 metering: Mutex::new(None),
             }),
@@ -334,6 +337,20 @@ impl Team {
             *weighed = Some(Instant::now());
         }
         now
+    }
+
+    /// Nobody else gives out slots while this is held.
+    pub(crate) async fn slots(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.inner.slots.lock().await
+    }
+
+    /// A run that gave its slot to others takes one again. `false` if there is none now.
+    pub(crate) async fn take_slot(&self, run: &RunId) -> Result<bool, StoreError> {
+        if !self.store().rests(run).await? {
+            return Ok(true);
+        }
+        let _alone = self.slots().await;
+        self.store().take_slot(run, self.options().limits.clone()).await
     }
 
     /// Looks at the circuits, or changes them; whoever changes them keeps them, see `circuits`.

@@ -197,6 +197,53 @@ impl Approvals<'_> {
         }
     }
 
+    /// Spends the grant of a plan on all of its items at once, each a row of its own, where carrying the plan out is rows of
+    /// this very transaction: the caller writes them beside it, and says so with [`Self::finish_plan`]. Either all of it is
+    /// committed or nothing, so nothing is ever cut short. `rebuilt` is the plan's subject, which binds every item. A plan
+    /// with an item that needs a card of its own is not carried out whole.
+    pub fn spend_plan(
+        &self,
+        id: &ApprovalId,
+        rebuilt: &Subject,
+        effect: &str,
+    ) -> Result<Spending, ApprovalError> {
+        let mut record = self.settled(id)?;
+        if id.executor() != self.executor.name {
+            return Ok(Spending::Refused(SpendRefusal::WrongExecutor(id.clone())));
+        }
+        let Action::Plan(plan) = record.approval.subject.action.clone() else {
+            return Ok(Spending::Refused(SpendRefusal::NoItem { id: id.clone(), item: "of a plan".into() }));
+        };
+        if record.state() != ApprovalState::Granted {
+            return Ok(Spending::Refused(not_granted(&record)));
+        }
+        for listed in &plan.items {
+            if let Err(refusal) = self.approved(&record, &listed.item)? {
+                return Ok(Spending::Refused(refusal));
+            }
+        }
+        let approved = record.approval.subject.clone();
+        if let Err((difference, reason)) = self.still_good(&mut record, &approved, rebuilt)? {
+            self.step(&mut record, ApprovalEvent::Lapse, &reason)?;
+            return Ok(Spending::Lapsed { difference, reason });
+        }
+        for listed in &plan.items {
+            self.plan_effect(id, &listed.item, &format!("{effect}/{}", listed.item), &listed.digest)?;
+        }
+        let reason = record.reason.clone().unwrap_or_default();
+        self.step(&mut record, ApprovalEvent::Spend, &reason)?;
+        Ok(Spending::Planned)
+    }
+
+    /// What a plan paid for was carried out in this transaction, and as what.
+    pub fn finish_plan(&self, id: &ApprovalId, outcome: &str) -> Result<(), ApprovalError> {
+        let mut record = self.settled(id)?;
+        for effect in self.interrupted()?.into_iter().filter(|effect| effect.approval == *id) {
+            self.end_effect(&mut record, &effect.item, EffectState::Done, outcome)?;
+        }
+        Ok(())
+    }
+
     /// A row that was planned and never begun, taken up again. What was approved must still be so.
     fn resume_planned(
         &self,

@@ -13,8 +13,8 @@ use std::collections::BTreeSet;
 
 use insta::assert_snapshot;
 use qd_approvals::{
-    Asked, Authorised, CardOrder, Cast, DENIALS_PER_RUN, EffectState, OPEN_PER_RUN, Outcome, Probe, Spending,
-    Swept, Undelivered, WHOLE, authorise, confirm,
+    Ask, Asked, Authorised, CardOrder, Cast, DENIALS_PER_RUN, EffectState, OPEN_PER_RUN, Outcome, Probe,
+    Spending, Swept, Undelivered, WHOLE, authorise, confirm,
 };
 use qd_types::{
     Action, ApprovalId, ApprovalState, Ballot, Budget, Enrolment, Merge, Plan, PlanItem, PolicyChange,
@@ -310,6 +310,53 @@ async fn a_plan_pays_for_its_items_and_never_for_destruction() {
     let Authorised::Lapsed { reason, .. } = go("start", items[0].1.clone()).await else { panic!() };
     assert_snapshot!(reason, @"What was approved is not what would be done: what it does (approved: “container.start”; now: “container.stop”).");
     assert_eq!(world.state(&id).await, "Failed");
+}
+
+#[tokio::test]
+async fn a_plan_that_is_carried_out_in_one_transaction_is_spent_once_and_whole() {
+    let mut world = World::new();
+    let plan_of = |tiers: &[(&str, Tier)]| {
+        let items: Vec<(String, Subject)> =
+            tiers.iter().map(|(does, tier)| ((*does).to_owned(), call(does, *tier))).collect();
+        let listed = items.iter().map(|(item, subject)| PlanItem {
+            item: item.clone(),
+            tier: subject.action.tier(),
+            digest: subject.digest().unwrap(),
+        });
+        let mut plan = restart();
+        plan.action = Action::Plan(Plan { title: "File".into(), items: listed.collect() });
+        plan.requirement = Requirement { roles: vec![Role::Manager], count: 1, solo: false };
+        (plan, items)
+    };
+    let mut granted = async |tiers: &[(&str, Tier)]| {
+        let (plan, items) = plan_of(tiers);
+        let ask = Ask { items, ..world.ask_of(plan.clone()) };
+        let Asked::Opened(id) = world.run(move |a| a.ask(ask)).await else { panic!() };
+        world.deliver(&id).await;
+        world.vote(&id, "ines", "board", Ballot::Approve).await;
+        (id, plan)
+    };
+    let (id, plan) = granted(&[("file.one", Tier::Operate), ("file.two", Tier::Operate)]).await;
+    let (changed, _) = granted(&[("file.three", Tier::Operate)]).await;
+    let (own, destroys) = granted(&[("file.four", Tier::Operate), ("vm.remove", Tier::Destroy)]).await;
+
+    let spend = async |id: &ApprovalId, plan: &Subject| {
+        let (id, plan) = (id.clone(), plan.clone());
+        world.run(move |a| a.spend_plan(&id, &plan, "plan/1")).await
+    };
+    assert_eq!(spend(&id, &plan).await, Spending::Planned);
+    let which = id.clone();
+    world.run(move |a| a.finish_plan(&which, "2 features are filed")).await;
+    assert_eq!(world.state(&id).await, "Executed");
+    let Spending::Refused(again) = spend(&id, &plan).await else { panic!() };
+    assert_snapshot!(again.to_string(), @"alpha/00000000000000000000000001 is executed, not granted. 2 features are filed");
+
+    let Spending::Lapsed { reason, .. } = spend(&changed, &plan).await else { panic!() };
+    assert!(reason.starts_with("What was approved is not what would be done: "), "{reason}");
+    assert_eq!(world.state(&changed).await, "Lapsed");
+    let Spending::Refused(alone) = spend(&own, &destroys).await else { panic!() };
+    assert_snapshot!(alone.to_string(), @"The item vm.remove can't be brought back, so the plan's approval does not pay for it: ask for it on its own.");
+    assert_eq!(world.state(&own).await, "Granted");
 }
 
 #[tokio::test]

@@ -50,6 +50,9 @@ pub struct Bundle {
     pub(crate) facts: BTreeMap<String, PolicyFacts>,
     pub(crate) vocabulary: Vocabulary,
     pub(crate) warnings: Vec<Problem>,
+    /// All of them, as they were written.
+    pub(crate) set: PolicySet,
+    files: Files,
     hash: PolicyHash,
     matrix: OnceLock<Matrix>,
 }
@@ -181,12 +184,18 @@ impl Bundle {
         }
         let hash = PolicyHash::of(&hash.finalize());
         let scopes = by_action(&set, &vocabulary).map_err(BundleError::Schema)?;
-        Ok(Self { scopes, facts, vocabulary, warnings, hash, matrix: OnceLock::new() })
+        let files = files.clone();
+        Ok(Self { scopes, facts, vocabulary, warnings, set, files, hash, matrix: OnceLock::new() })
     }
 
     /// SHA-256 of schema and policies.
     pub fn hash(&self) -> &PolicyHash {
         &self.hash
+    }
+
+    /// The files that it was loaded from.
+    pub fn files(&self) -> &Files {
+        &self.files
     }
 
     /// Where a policy stands, and its reason.

@@ -63,6 +63,15 @@ pub enum Reloaded {
         /// The hash now.
         to: PolicyHash,
     },
+    /// Another bundle is there and may widen rights: it waits for people, and the one before stays in force.
+    Held {
+        /// Hash of the bundle in force.
+        from: PolicyHash,
+        /// Hash of the bundle that waits.
+        to: PolicyHash,
+        /// What may widen, see [`Bundle::widened_by`]; then whose rights change, see [`crate::Matrix::diff`].
+        change: String,
+    },
 }
 
 /// The policies in force. Deciding takes no lock.
@@ -71,13 +80,27 @@ pub struct Engine {
     current: ArcSwap<Policies>,
     /// Where the bundle comes from. Held while policies are replaced, so that no replacement undoes another.
     source: Mutex<Source>,
+    /// What may widen rights comes into force only once people approved it.
+    guarded: bool,
 }
 
 impl Engine {
     /// Loads the bundle and puts it in force.
     pub fn new(source: Source, facts: &Facts, rules: &[PolicyRule]) -> Result<Self, EngineError> {
         let policies = Policies::new(Arc::new(source.load()?), facts, rules)?;
-        Ok(Self { current: ArcSwap::from_pointee(policies), source: Mutex::new(source) })
+        Ok(Self { current: ArcSwap::from_pointee(policies), source: Mutex::new(source), guarded: false })
+    }
+
+    /// From a bundle that was in force before, whatever its source holds now. What the source holds comes into force by
+    /// [`Watch::look`], and waits for people if it may widen rights.
+    pub fn guarded(
+        source: Source,
+        bundle: Bundle,
+        facts: &Facts,
+        rules: &[PolicyRule],
+    ) -> Result<Self, EngineError> {
+        let policies = Policies::new(Arc::new(bundle), facts, rules)?;
+        Ok(Self { current: ArcSwap::from_pointee(policies), source: Mutex::new(source), guarded: true })
     }
 
     /// What policy says now.
@@ -98,7 +121,7 @@ impl Engine {
     /// Reads the bundle again. After an error the one before is still in force.
     pub fn reload(&self) -> Result<Reloaded, EngineError> {
         let source = self.source.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.put(&source, source.load()?)
+        self.put(&source, Arc::new(source.load()?))
     }
 
     /// From now on all of this counts: another bundle, other facts, other rules. After an error nothing has changed.
@@ -108,7 +131,12 @@ impl Engine {
         facts: &Facts,
         rules: &[PolicyRule],
     ) -> Result<Reloaded, EngineError> {
-        let bundle = Arc::new(source.load()?);
+        let mut bundle = Arc::new(source.load()?);
+        let before = Arc::clone(&self.current.load().bundle);
+        if self.guarded && source != Source::Embedded && !before.widened_by(&bundle).is_empty() {
+            // The look at the new source asks for it.
+            bundle = before;
+        }
         let after = Policies::new(bundle, facts, rules)?;
         let mut held = self.source.lock().unwrap_or_else(PoisonError::into_inner);
         let (from, to) = (self.current.load().hash().clone(), after.hash().clone());
@@ -131,7 +159,19 @@ impl Engine {
         Ok(())
     }
 
-    fn put(&self, source: &Source, bundle: Bundle) -> Result<Reloaded, EngineError> {
+    /// What people would have to approve before this bundle comes into force.
+    fn held(&self, bundle: &Bundle) -> Option<Reloaded> {
+        let current = self.current.load();
+        let before = current.bundle();
+        let widened = if self.guarded { before.widened_by(bundle) } else { Vec::new() };
+        if widened.is_empty() {
+            return None;
+        }
+        let change = format!("{}.\n{}", widened.join("; "), before.matrix().diff(bundle.matrix()));
+        Some(Reloaded::Held { from: before.hash().clone(), to: bundle.hash().clone(), change })
+    }
+
+    fn put(&self, source: &Source, bundle: Arc<Bundle>) -> Result<Reloaded, EngineError> {
         let now = self.source.lock().unwrap_or_else(PoisonError::into_inner);
         if *now != *source {
             // Another came into force meanwhile.
@@ -141,7 +181,7 @@ impl Engine {
         if bundle.hash() == before.bundle().hash() {
             return Ok(Reloaded::Same);
         }
-        let after = before.with_bundle(Arc::new(bundle))?;
+        let after = before.with_bundle(bundle)?;
         let (from, to) = (before.hash().clone(), after.hash().clone());
         self.current.store(Arc::new(after));
         Ok(Reloaded::Changed { from, to })
@@ -157,9 +197,22 @@ pub struct Watch {
     seen: Option<Files>,
     /// The last state of the files was refused. That they hold again is news, even if they are those in force.
     broken: bool,
+    /// The bundle that waits for people, and where it came from.
+    held: Option<(Source, Arc<Bundle>)>,
 }
 
 impl Watch {
+    /// Puts the bundle that waits for people in force: they approved it. [`Reloaded::Same`] if another has taken its place.
+    pub fn approved(&mut self, engine: &Engine, to: &str) -> Result<Reloaded, EngineError> {
+        match self.held.take() {
+            Some((source, bundle)) if bundle.hash().as_str() == to => engine.put(&source, bundle),
+            other => {
+                self.held = other;
+                Ok(Reloaded::Same)
+            }
+        }
+    }
+
     /// Reloads if the files changed and stand still. An error is told once for each state of the files: it is an alert, and
     /// the bundle before stays in force.
     pub fn look(&mut self, engine: &Engine) -> Option<Result<Reloaded, EngineError>> {
@@ -185,8 +238,16 @@ impl Watch {
         }
         let loaded = Bundle::load(&files);
         self.tried = Some(files);
-        let told = loaded.map_err(EngineError::from).and_then(|bundle| engine.put(&source, bundle));
+        let was_held = self.held.take().is_some();
+        let told = loaded.map_err(EngineError::from).and_then(|bundle| {
+            let bundle = Arc::new(bundle);
+            let Some(held) = engine.held(&bundle) else { return engine.put(&source, bundle) };
+            // What can't be put in force is not asked for.
+            engine.current.load().with_bundle(Arc::clone(&bundle))?;
+            self.held = Some((source, bundle));
+            Ok(held)
+        });
         let was_broken = std::mem::replace(&mut self.broken, told.is_err());
-        (was_broken || !matches!(told, Ok(Reloaded::Same))).then_some(told)
+        (was_broken || was_held || !matches!(told, Ok(Reloaded::Same))).then_some(told)
     }
 }

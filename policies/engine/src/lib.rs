@@ -12,6 +12,7 @@ mod refusal;
 mod request;
 mod rules;
 mod vocabulary;
+mod widen;
 
 pub use bundle::{Bundle, BundleError, Files, Place, Problem};
 pub use check::{Finding, Severity};

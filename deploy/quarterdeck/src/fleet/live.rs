@@ -80,6 +80,14 @@ impl Live {
         self.bot.as_ref()
     }
 
+    /// The fleet's state folder.
+    pub(super) fn state(&self) -> PathBuf {
+        match self.plan.read() {
+            Ok(plan) => plan.state.clone(),
+            Err(poisoned) => poisoned.into_inner().state.clone(),
+        }
+    }
+
     /// The policies in force.
     pub fn policies(&self) -> &Arc<Engine> {
         &self.policies

@@ -33,7 +33,9 @@ use super::{
 };
 use crate::{
     http::{self, Guard},
+    in_force,
     people::{self, Desk, Roster, heads, pages},
+    policies::PolicyPlan,
 };
 
 /// How often the embedded forge looks whether its source check-outs have something new.
@@ -72,6 +74,9 @@ pub enum FleetError {
     /// Policies.
     #[error("the policies can't be put in force: {0}")]
     Policies(#[from] EngineError),
+    /// What was in force before.
+    #[error(transparent)]
+    InForce(#[from] in_force::InForceError),
     /// What the policies know.
     #[error("the policies can't be told who there is: {0}")]
     Facts(#[from] FactsError),
@@ -126,7 +131,16 @@ impl Fleet {
         let roster =
             if roles.bot { Roster::hold(&plan.state).await? } else { Roster::beside(&plan.state).await? };
         seed_people(&roster, plan).await?;
-        let policies = Arc::new(plan.policies.engine_for(&roster.active().await?)?);
+        let people = roster.active().await?;
+        // Where no team runs, nobody is there to be asked.
+        let policies = if roles.teams.is_empty() {
+            plan.policies.engine_for(&people)?
+        } else {
+            let facts = plan.policies.facts_with(&people);
+            let policies = PolicyPlan { facts, ..plan.policies.clone() };
+            in_force::engine(&policies, in_force::read(&plan.state)?)?
+        };
+        let policies = Arc::new(policies);
         let mut tasks = JoinSet::new();
         let shared = Arc::new(RwLock::new(plan.clone()));
         let bot = if roles.bot {

@@ -15,6 +15,7 @@ use crate::{
     cli::Common,
     context::{self, UserError},
     fleet::team_folder,
+    in_force::{self, InForce},
     people::Roster,
     policies::PolicyPlan,
     say,
@@ -263,6 +264,11 @@ async fn policies(loaded: &Loaded, found: &mut Findings) {
         Ok(plan) => plan.engine(),
         Err(error) => Err(error),
     };
+    match in_force::read(&loaded.state_dir) {
+        Ok(Some(InForce { waits: Some(waits), .. })) => found.note("policies", waits),
+        Ok(_) => {}
+        Err(error) => found.wrong("policies", UserError::from_error(&error).to_string()),
+    }
     let policies = match engine {
         Ok(engine) => engine.current(),
         Err(error) => return found.wrong("policies", error.to_string()),

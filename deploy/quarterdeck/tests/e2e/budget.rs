@@ -1,7 +1,9 @@
 //! Minutes that are used up: the run asks for as many again, and goes on once, whatever is killed in between.
 
+use std::time::Duration;
+
 use qd_api::{ApprovalView, CastVote, FeatureView, RunSummary};
-use qd_types::{ApprovalState, Ballot};
+use qd_types::{ApprovalState, Ballot, Stage};
 
 use crate::support::{Project, Up, approve, config, finished, open_approval, until};
 
@@ -14,8 +16,15 @@ fn agent(project: &Project) -> String {
 
 /// A fleet whose feature A-1 has used up its one minute, and asks.
 async fn spent(environment: &[(&str, &str)]) -> (Project, Up) {
+    spent_of(environment, "").await
+}
+
+/// The same of a team with these settings.
+pub async fn spent_of(environment: &[(&str, &str)], team: &str) -> (Project, Up) {
     let project = Project::new(&[("README.md", "# Lines\n")]);
-    std::fs::write(project.folder().join("quarterdeck.toml"), config(&agent(&project), None)).unwrap();
+    let text = config(&agent(&project), None);
+    let text = text.replace("agent = \"shell\"\n", &format!("agent = \"shell\"\n{team}"));
+    std::fs::write(project.folder().join("quarterdeck.toml"), text).unwrap();
     let up = project.up(&[]);
     let mut client = up.client("alpha", None);
     project.ok(&["feature", "add", "Long", "--budget-minutes", "1", "--ready"]);
@@ -95,6 +104,22 @@ async fn what_was_granted_is_raised_and_the_run_goes_on_after_a_restart_as_well(
     assert!(asks.feature.held.is_none());
     says(&up, Ballot::Approve).await;
     went_on(&up).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_waits_for_its_budget_gives_its_slot_to_others() {
+    let (project, up) = spent_of(&[], "slots = 1\n").await;
+    let mut client = up.client("alpha", None);
+    project.ok(&["feature", "add", "Short", "--ready"]);
+    // The agent works long in its first turn: it has the only slot.
+    until(&mut client, "A-2", |view| view.feature.stage == Stage::Running).await;
+    says(&up, Ballot::Approve).await;
+    until(&mut client, "A-1", |view| view.feature.wanted.budget.minutes == Some(2)).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let waits: FeatureView = client.get("features/A-1").await.unwrap();
+    insta::assert_snapshot!(waits.sentence, @"Goes on when a slot is free.");
+    project.ok(&["run", "stop", "A-2.1"]);
+    until(&mut client, "A-1", |view| view.sentence.contains("Asks to merge")).await;
 }
 
 #[cfg(feature = "failpoints")]

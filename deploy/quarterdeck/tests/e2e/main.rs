@@ -19,6 +19,7 @@ mod budget;
 mod cli;
 mod concurrent;
 mod crash;
+mod decide;
 mod demo;
 mod doctor;
 mod door;

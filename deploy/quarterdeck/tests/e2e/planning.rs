@@ -1,8 +1,11 @@
 //! Goals and projects: what an agent proposes, what a person makes of it, and what is derived from what is done.
 
-use qd_types::Stage;
+use std::time::Duration;
 
-use crate::support::{Project, approve, config, finished, until};
+use qd_api::{ApprovalView, CastVote, Client, FeatureView};
+use qd_types::{ApprovalState, Ballot, Stage};
+
+use crate::support::{Project, approve, config, finished, open_approval, until};
 
 /// Proposes two features for a goal, at first without a size; writes a file for anything else.
 const AGENT: &str = r#"p=$(cat); case "$p" in
@@ -156,4 +159,107 @@ async fn a_project_says_how_it_stands() {
         project.ok(&["feature", "edit", id, "--project", ""]);
     }
     assert!(project.ok(&["project", "remove", "billing"]).starts_with("No projects yet"));
+}
+
+/// Proposes one feature; after a no that says so, one that reads from a file.
+const PROPOSES: &str = r#"p=$(cat); case "$p" in
+*'From a file'*) printf -- '- [ ] Read lines from a file (P-1, size s)\n- [ ] Write lines (P-2, size s)\n';;
+*'Propose features'*) printf -- '- [ ] Read lines (P-1, size s)\n';;
+*) echo done > done.txt;; esac"#;
+
+/// What ines is asked about a plan, once it is not `before`.
+async fn card(client: &mut Client, before: Option<&ApprovalView>) -> ApprovalView {
+    loop {
+        if let Some(view) = open_approval(client, "A-1").await
+            && before.is_none_or(|before| before.approval.id != view.approval.id)
+        {
+            return view;
+        }
+        tokio::time::sleep(Duration::from_millis(40)).await;
+    }
+}
+
+async fn says(client: &mut Client, ballot: Ballot, reason: Option<&str>, view: &ApprovalView) {
+    let cast = CastVote::new(ballot, &view.approval.digest, reason.map(str::to_owned));
+    let path = format!("approvals/{}/vote", view.approval.id.key());
+    let _: ApprovalView = client.post(&path, &cast).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proposal_is_approved_once_as_it_was_and_a_no_takes_it_back_to_its_agent() {
+    let project = Project::new(&[("README.md", "# Lines\n")]);
+    std::fs::write(project.folder().join("quarterdeck.toml"), config(PROPOSES, None)).unwrap();
+    let up = project.up(&[]);
+    let mut client = up.client("alpha", None);
+    project.ok(&["plan", "Lines in and out"]);
+    let first = card(&mut client, None).await;
+    insta::assert_snapshot!(format!("{}\n{}\n{}", first.title, first.facts.replace(char::is_numeric, "0"), first.words.clone().unwrap()), @r#"
+    Accept a plan of one item
+    On: plan 0f0000de of A-0.0. Arguments: {"features":["Read lines"]}.
+    - [ ] Read lines (P-1, size s)
+    "#);
+    says(&mut client, Ballot::Deny, Some("From a file, and write them."), &first).await;
+
+    let second = card(&mut client, Some(&first)).await;
+    let log = client.get::<serde_json::Value>("features/A-1/history").await.unwrap().to_string();
+    assert!(
+        log.contains("Its plan went back to its agent: ines said no. From a file, and write them."),
+        "{log}"
+    );
+    project.ok(&["feature", "edit", "A-1", "--description", "And back."]);
+    says(&mut client, Ballot::Approve, None, &second).await;
+
+    let third = card(&mut client, Some(&second)).await;
+    let lapsed: ApprovalView = client.get(&format!("approvals/{}", second.approval.id.key())).await.unwrap();
+    assert_eq!(lapsed.approval.state, ApprovalState::Lapsed);
+    let difference = lapsed.ended.unwrap();
+    assert!(difference.contains("What was approved is not what would be done: "), "{difference}");
+    assert!(until(&mut client, "A-1", |_| true).await.sentence.starts_with("Its plan is written"));
+    says(&mut client, Ballot::Approve, None, &third).await;
+    until_filed(&mut client).await;
+    let done: ApprovalView = client.get(&format!("approvals/{}", third.approval.id.key())).await.unwrap();
+    assert_eq!(done.approval.state, ApprovalState::Executed);
+    insta::assert_snapshot!(done.ended.unwrap(), @"Executed. 2 features are filed");
+    let part = until(&mut client, "A-2", |_| true).await.feature;
+    assert_eq!((part.author.as_str(), part.editors.as_slice()), ("ines", [].as_slice()));
+    assert!(project.ok(&["run", "list"]).contains("planned 2 features"));
+}
+
+#[cfg(feature = "failpoints")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_granted_plan_is_accepted_once_whatever_is_killed() {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    for failpoint in ["plan_granted", "plan_accepted"] {
+        let project = Project::new(&[("README.md", "# Lines\n")]);
+        std::fs::write(project.folder().join("quarterdeck.toml"), config(PROPOSES, None)).unwrap();
+        let mut up = project.up(&[("QUARTERDECK_FAILPOINT", failpoint)]);
+        let mut client = up.client("alpha", None);
+        project.ok(&["plan", "Lines in and out"]);
+        let asked = card(&mut client, None).await;
+        says(&mut client, Ballot::Approve, None, &asked).await;
+        let death = tokio::task::block_in_place(|| up.wait_death());
+        assert_eq!(death.and_then(|status| status.signal()), Some(9), "{failpoint}");
+        drop(up);
+        let up = project.up(&[]);
+        let mut client = up.client("alpha", None);
+        until_filed(&mut client).await;
+        let all: Vec<FeatureView> = client.get("features").await.unwrap();
+        assert_eq!(all.len(), 2, "{failpoint}: filed once");
+        let inbox: Vec<ApprovalView> = client.get("approvals").await.unwrap();
+        let plans = inbox.iter().filter(|view| view.title.contains("plan")).collect::<Vec<_>>();
+        assert_eq!(plans.len(), 1, "{failpoint}: asked once");
+        assert_eq!(plans[0].approval.state, ApprovalState::Executed, "{failpoint}");
+    }
+}
+
+async fn until_filed(client: &mut Client) {
+    for _ in 0..600 {
+        let all: Vec<FeatureView> = client.get("features").await.unwrap();
+        if all.len() > 1 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("nothing was filed");
 }

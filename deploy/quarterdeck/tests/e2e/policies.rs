@@ -8,7 +8,7 @@ use std::{
 
 use qd_api::{ApprovalView, CastVote, Client, FeatureView};
 use qd_board::NewFeature;
-use qd_types::Ballot;
+use qd_types::{ApprovalState, Ballot};
 
 use crate::{
     people::invite,
@@ -178,12 +178,81 @@ async fn policies_in_a_folder_are_followed_and_a_broken_one_changes_nothing() {
 
     std::fs::write(folder.join("freeze.cedar"), forbid).unwrap();
     logged(&project, &up, "The policies hold again.");
+
+    // What widens rights waits for two owners, also across a restart.
+    let_in(&project, &up, &["olaf"]);
     std::fs::remove_file(folder.join("freeze.cedar")).unwrap();
+    let mut ines = up.client("alpha", None);
+    let card = policy_card(&mut ines, None).await;
+    insta::assert_snapshot!(format!("{}\n{}\n{}", card.title, hashless(&card.facts), card.approval.subject.requirement.describe()), @r#"
+    Change the policies
+    On: policies HASH Arguments: {"changes":["freeze does not forbid any more what it did.","project.add on its own team: owner, manager, operator: no → yes","project.add on its own team: agent: no → ask 1 operator, not the requester; reaction; 24h to decide, 1h to execute","project.add on another team: owner, manager, operator: no → yes"]}.
+    2 owners, not the requester
+    "#);
+    insta::assert_snapshot!(hashless(&logged(&project, &up, "may widen rights")), @"The policies' files are HASH and may widen rights; HASH stays in force until people approve it: quarterdeck approvals.");
+    up.interrupt();
+    let up = project.up(&[]);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(refusal(&project, &["project", "add", "q2"]).contains("the policy freeze"));
+    let doctor = project.run(&["doctor"]).stdout;
+    assert!(String::from_utf8_lossy(&doctor).contains("may widen rights"));
+    let mut ines = up.client("alpha", None);
+    let again = policy_card(&mut ines, None).await;
+    assert_eq!(again.approval.id, card.approval.id, "asked once");
+
+    // A no is a no to these files; others may be asked for.
+    let cast = CastVote::new(Ballot::Deny, &card.approval.digest, None);
+    let path = format!("approvals/{}/vote", card.approval.id.key());
+    let _: ApprovalView = ines.post(&path, &cast).await.unwrap();
+    logged(&project, &up, "a person said no to it");
+    std::fs::write(folder.join("freeze.cedar"), forbid.replace("project.add", "project.remove")).unwrap();
+    let other = policy_card(&mut ines, Some(&card)).await;
+    let (key, target) =
+        (other.approval.id.key(), other.approval.subject.binding.as_ref().unwrap().target.clone());
+    assert!(refusal(&project, &["approvals", "approve", &key, "--type", "policies"]).contains("name"));
+    project.ok(&["approvals", "approve", &key, "--type", &target]);
+    assert!(
+        refusal(&project, &["project", "add", "q2"]).contains("the policy freeze"),
+        "one owner is not enough"
+    );
+    let cast =
+        CastVote { typed: Some(target), ..CastVote::new(Ballot::Approve, &other.approval.digest, None) };
+    let _: ApprovalView =
+        up.client("alpha", Some("olaf")).post(&format!("approvals/{key}/vote"), &cast).await.unwrap();
     for _ in 0..600 {
         if project.run(&["project", "add", "q2"]).status.success() {
+            let done: ApprovalView =
+                ines.get(&format!("approvals/{}", other.approval.id.key())).await.unwrap();
+            assert_eq!(done.approval.state, ApprovalState::Executed);
+            assert!(refusal(&project, &["project", "remove", "q2"]).contains("the policy freeze"));
             return;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    panic!("the policy is gone, and still in force");
+    panic!("the policy is gone by two owners, and still in force");
+}
+
+/// What owners are asked about the policies, once it is not `before`.
+async fn policy_card(client: &mut Client, before: Option<&ApprovalView>) -> ApprovalView {
+    for _ in 0..600 {
+        let inbox: Vec<ApprovalView> = client.get("approvals").await.unwrap();
+        let open = inbox.into_iter().find(|view| {
+            view.approval.state.is_open()
+                && view.title == "Change the policies"
+                && before.is_none_or(|before| before.approval.id != view.approval.id)
+        });
+        if let Some(view) = open {
+            return view;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("nobody is asked about the policies");
+}
+
+/// Without the hashes, which change with the default bundle.
+fn hashless(text: &str) -> String {
+    let hash = |word: &str| word.len() >= 8 && word.chars().all(|c| c.is_ascii_hexdigit());
+    let words =
+        text.split(' ').map(|word| if hash(word.trim_end_matches(['.', ','])) { "HASH" } else { word });
+    words.collect::<Vec<_>>().join(" ")
 }

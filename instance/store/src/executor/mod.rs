@@ -4,9 +4,11 @@
 
 mod budget;
 mod inbox;
+mod plan;
 
 pub use inbox::Answered;
 pub(crate) use inbox::{card_of, cards, open_of};
+pub use plan::{Accepted, Proposal};
 
 use jiff::Timestamp;
 use qd_approvals::{
@@ -17,7 +19,7 @@ use qd_types::{Action, ApprovalId, ApprovalState, Ballot, InstanceName, RunId, S
 use qd_wire::v1::{Alert, Report};
 use rusqlite::{Connection, params};
 
-use crate::{Store, StoreError, events, events::Draft, report, rows, store::Lens};
+use crate::{Store, StoreError, events, events::Draft, features, report, rows, store::Lens};
 
 /// Cards that are brought in line at once.
 const CARDS: u32 = 64;
@@ -298,9 +300,13 @@ impl Own<'_> {
         let subject = &record.approval.subject;
         let text = format!("{}: {:?}.", subject.action.title(), record.state());
         let mut event = Draft::new("team", "approval", text);
+        event.reason = record.reason.clone();
+        if matches!(subject.action, Action::Policy(_)) {
+            // It is for the fleet, and for no feature.
+            return events::write(self.c, &event, self.now);
+        }
         event.feature = Some(subject.feature.clone());
         event.run = Some(subject.run.clone());
-        event.reason = record.reason;
         events::write(self.c, &event, self.now)?;
         report::feature(self.c, self.lens, &subject.feature, self.now)
     }
@@ -362,8 +368,14 @@ impl Own<'_> {
         if !too_many {
             return Ok(());
         }
-        let text =
-            format!("{run} was told no {DENIALS_PER_RUN} times. It may not ask for anything any more.");
+        let feature = run.feature();
+        let text = format!(
+            "{run} was told no {DENIALS_PER_RUN} times. It is paused, and may not ask for anything any more: let it go on \
+             with `quarterdeck feature resume {feature}`, or stop it."
+        );
+        if rows::feature_by_id(self.c, feature)?.paused.is_none() {
+            features::set_paused(self.c, self.lens, "team", feature, Some(text.clone()), self.now)?;
+        }
         let mut event = Draft::new("team", "approval_alert", text.clone());
         event.feature = Some(run.feature().clone());
         event.run = Some(run.clone());

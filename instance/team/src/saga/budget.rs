@@ -11,7 +11,7 @@ use qd_store::{Store, StoreError};
 use qd_types::{Action, ApprovalState, Budget, RunId, Verb};
 use serde_json::json;
 
-use super::{Here, StepError};
+use super::{Here, StepError, rest};
 use crate::{metering::Over, own::About, spending, team::Team};
 
 /// How often a waiting run looks whether it may go on by itself: a new day begins, a price is set.
@@ -88,6 +88,7 @@ pub(super) async fn left(here: &Here<'_>) -> Result<bool, StepError> {
             if let Some(open) = last.filter(|last| !last.state().is_final()) {
                 withdraw(here, &open).await?;
             }
+            rest::slot(here).await?;
             return Ok(!waited);
         };
         waited = true;
@@ -101,7 +102,10 @@ pub(super) async fn left(here: &Here<'_>) -> Result<bool, StepError> {
         // One for another amount was about another state of the budget.
         let last = last.filter(|last| last.approval.subject.action == about.action);
         match last.as_ref().map(Record::state) {
-            Some(ApprovalState::Requested) => {}
+            // Others may work meanwhile.
+            Some(ApprovalState::Requested) => {
+                here.store().rest(&here.run.id).await?;
+            }
             Some(ApprovalState::Granted | ApprovalState::Executing) => {
                 let Some(granted) = last else { continue };
                 match raise(here.team, &granted, &feature).await? {

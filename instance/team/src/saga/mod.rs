@@ -8,6 +8,8 @@ mod checks;
 mod clean_up;
 mod forge;
 mod merge;
+mod plan;
+mod rest;
 mod work;
 
 use std::{sync::Arc, time::Duration};
@@ -20,7 +22,10 @@ use qd_store::{RunFact, Store, StoreError};
 use qd_types::{RunId, Step};
 use qd_worktrees::{Identity, Stamp, WorktreeError};
 
-pub(crate) use self::budget::{more, raise_for_ended};
+pub(crate) use self::{
+    budget::{more, raise_for_ended},
+    plan::proposal,
+};
 use crate::{options::RepositoryOptions, problem::capital, reconcile, team::Team};
 
 /// How long a feature's own acceptance check may take.
@@ -199,7 +204,12 @@ async fn drive(
         let step = if run.end.is_some() { Step::CleanUp } else { run.next_step().unwrap_or(Step::CleanUp) };
         team.store().begin_step(id, step, Timestamp::now()).await?;
         let here = Here { team, run, feature, repository, stop: stopper.listen() };
-        match take(&here, step).await {
+        let taken = match rest::let_go_on(&here).await {
+            Ok(true) => take(&here, step).await,
+            Ok(false) => Err(StepError::Anew),
+            Err(error) => Err(error),
+        };
+        match taken {
             Ok(()) | Err(StepError::Anew) => tries = 0,
             Err(StepError::Stopped) => {
                 reconcile::end_leftover(team, id).await?;

@@ -17,7 +17,7 @@ use qd_store::RunFact;
 use qd_types::{CommitId, FeatureId, Step};
 use qd_worktrees::{Layout, Setup, WorktreeError};
 
-use super::{Here, StepError, budget, chain};
+use super::{Here, StepError, budget, chain, plan, rest};
 use crate::walls::Own;
 
 /// Bytes of a failing check's log that go into a prompt, however many lines they are.
@@ -104,10 +104,10 @@ pub(super) async fn agent(here: &Here<'_>) -> Result<(), StepError> {
     }
     let mode = here.feature.wanted.plan;
     if mode != PlanMode::None && here.run.plan.is_none() {
-        return if mode == PlanMode::Goal { propose(here).await } else { plan(here).await };
+        return if mode == PlanMode::Goal { propose(here).await } else { write_plan(here).await };
     }
     if mode.asks() && here.run.plan_accepted.is_none() {
-        return plan_accepted(here).await;
+        return plan::accepted(here).await;
     }
     let failing = failing(here, here.team.options().runs.log_lines);
     let feedback = here
@@ -157,12 +157,16 @@ async fn take_back(here: &Here<'_>, merged: &CommitId) -> Result<(), StepError> 
 }
 
 /// The agent writes a plan. The step goes on after it.
-async fn plan(here: &Here<'_>) -> Result<(), StepError> {
-    let end = take_turn(here, Turn::Plan).await?;
+async fn write_plan(here: &Here<'_>) -> Result<(), StepError> {
+    let wrong = here.run.feedback.as_ref().map(|feedback| feedback.text.as_str());
+    let end = take_turn(here, Turn::Plan(wrong)).await?;
     let text = said(here)?;
     if text.trim().is_empty() {
         let class = FailureClass::of_words(&end.words);
         return Err(StepError::failed(class, format!("{} wrote no plan.", here.run.agent)));
+    }
+    if let Some(no) = plan::denied(here, &text).await? {
+        return Err(StepError::failed(FailureClass::GaveUp, format!("The same plan again. {no}")));
     }
     let worked = RunFact::Worked(millis(end.took));
     Ok(here.store().note(&here.run.id, vec![RunFact::Plan(text), worked]).await?)
@@ -171,17 +175,22 @@ async fn plan(here: &Here<'_>) -> Result<(), StepError> {
 /// The agent proposes features for a goal. What can't be taken goes back to it with the reason.
 async fn propose(here: &Here<'_>) -> Result<(), StepError> {
     let options = here.team.options();
-    let mut wrong: Option<String> = None;
+    let mut wrong = here.run.feedback.as_ref().map(|feedback| feedback.text.clone());
     for _ in 0..=options.runs.repair_rounds {
         let end = take_turn(here, Turn::Goal(wrong.as_deref())).await?;
         let worked = RunFact::Worked(millis(end.took));
         let text = goal::proposal(&said(here)?);
-        match goal::read(&here.feature.id, &options.name, &text) {
+        let read = goal::read(&here.feature.id, &options.name, &text).map_err(|error| error.to_string());
+        let read = match (read, plan::denied(here, &text).await?) {
+            (Ok(_), Some(no)) => Err(format!("This was proposed before. {}", no.trim_end_matches('.'))),
+            (read, _) => read,
+        };
+        match read {
             Ok(_) => return Ok(here.store().note(&here.run.id, vec![RunFact::Plan(text), worked]).await?),
             Err(error) => {
                 here.store().note(&here.run.id, vec![worked]).await?;
                 here.transcript()?.append(Kind::System, &format!("The proposal can't be taken. {error}."))?;
-                wrong = Some(error.to_string());
+                wrong = Some(error);
             }
         }
     }
@@ -199,23 +208,6 @@ fn said(here: &Here<'_>) -> Result<String, StepError> {
     let from = page.entries.iter().rposition(|entry| entry.kind == Kind::Prompt).map_or(0, |index| index + 1);
     let said = page.entries.get(from..).unwrap_or_default().iter().filter(|entry| entry.kind == Kind::Output);
     Ok(said.map(|entry| entry.text.as_str()).collect::<Vec<_>>().join("\n"))
-}
-
-/// Waits until a person accepts the plan.
-async fn plan_accepted(here: &Here<'_>) -> Result<(), StepError> {
-    let mut commits = here.store().commits();
-    let mut stop = here.stop.clone();
-    loop {
-        commits.borrow_and_update();
-        let run = here.store().run(&here.run.id).await?;
-        if run.plan_accepted.is_some() || run.end.is_some() {
-            return Ok(());
-        }
-        tokio::select! {
-            changed = qd_store::Store::changed(&mut commits) => changed?,
-            _ = stop.wanted() => return Err(StepError::Stopped),
-        }
-    }
 }
 
 /// One turn of the agent.
@@ -256,6 +248,7 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
         repeats = repeats(here, from) => Err(Cut::Repeats(repeats)),
         minutes = spent(here) => Err(Cut::Spent(minutes)),
         () = refused(here) => Err(Cut::Refused),
+        () = rest::held_back(here) => Err(Cut::HeldBack),
     };
     drop(transcript);
     // The token ends with the turn.
@@ -273,6 +266,14 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
             crate::reconcile::end_leftover(here.team, &here.run.id).await.map_err(StepError::Again)?;
             let text = format!("Its budget of {minutes} min is used up.");
             here.transcript()?.append(Kind::System, &text)?;
+            here.store().note(&here.run.id, vec![RunFact::Worked(millis(begun.elapsed()))]).await?;
+            guarded(here).await?;
+            return Err(StepError::Anew);
+        }
+        Err(Cut::HeldBack) => {
+            crate::reconcile::end_leftover(here.team, &here.run.id).await.map_err(StepError::Again)?;
+            here.transcript()?
+                .append(Kind::System, "It was told no too often. A person has to let it go on.")?;
             here.store().note(&here.run.id, vec![RunFact::Worked(millis(begun.elapsed()))]).await?;
             guarded(here).await?;
             return Err(StepError::Anew);
@@ -349,6 +350,8 @@ enum Cut {
     Spent(u32),
     /// A call of a model was refused for its budget.
     Refused,
+    /// It was told no too often.
+    HeldBack,
 }
 
 /// The turn is taken anew as soon as it may spend more.

@@ -119,3 +119,86 @@ fn a_configuration_comes_into_force_as_a_whole_or_not_at_all() {
     fs::remove_dir_all(folder.path()).unwrap();
     assert!(engine.reload().is_err(), "from now on the folder counts");
 }
+
+/// The default bundle with this beside it.
+fn with(extra: &str) -> qd_engine::Bundle {
+    let mut all = files();
+    all.insert("extra.cedar".to_owned(), extra.to_owned());
+    qd_engine::Bundle::load(&all).unwrap()
+}
+
+#[test]
+fn only_what_can_be_shown_to_narrow_rights_does_not_wait_for_people() {
+    let forbid = |id: &str, action: &str| {
+        format!(r#"@id("{id}") @reason("No.") forbid (principal, action == Action::"{action}", resource);"#)
+    };
+    let ask = |quorum: &str, way: &str, action: &str| {
+        format!(
+            r#"@id("more") @reason("Ask.") @quorum("{quorum}") @roles("owner") @way("{way}") @decide_by("1h")
+               @execute_by("1h") @local_votes("no") @solo("never")
+               permit (principal is Person, action == Action::"{action}", resource) when {{ context.approved }};"#
+        )
+    };
+    let (plain, quiet) = (qd_engine::Bundle::load(&files()).unwrap(), with(&forbid("quiet", "run.stop")));
+    assert_eq!(plain.widened_by(&quiet), [""; 0], "a forbid more");
+    let twice =
+        with(&format!("// Said twice.\n{}\n{}", forbid("quiet", "run.stop"), forbid("too", "run.stop")));
+    assert_eq!(quiet.widened_by(&twice), [""; 0]);
+    insta::assert_snapshot!(quiet.widened_by(&plain).join("\n"), @"quiet does not forbid any more what it did");
+    insta::assert_snapshot!(quiet.widened_by(&with(&forbid("quiet", "team.pause"))).join("\n"), @"quiet does not forbid any more what it did");
+    let (two, typed) = (with(&ask("2", "button", "merge")), with(&ask("2", "typed", "merge")));
+    assert_eq!(two.widened_by(&typed), [""; 0], "a heavier way");
+    insta::assert_snapshot!(plain.widened_by(&two).join("\n"), @"more is new, and permits");
+    insta::assert_snapshot!(two.widened_by(&plain).join("\n"), @"more is gone, and asks nobody any more");
+    insta::assert_snapshot!(typed.widened_by(&two).join("\n"), @"more: a button would do instead of typed");
+    insta::assert_snapshot!(two.widened_by(&with(&ask("1", "button", "merge"))).join("\n"), @"more: 1 person would decide instead of 2");
+    insta::assert_snapshot!(two.widened_by(&with(&ask("2", "button", "push"))).join("\n"), @"more permits something else");
+    let mut fewer = files();
+    fewer.remove("tiers/read.cedar");
+    assert_eq!(plain.widened_by(&qd_engine::Bundle::load(&fewer).unwrap()), [""; 0], "a permit less");
+}
+
+#[test]
+fn a_guarded_engine_holds_what_may_widen_until_it_is_approved() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &files());
+    let extra = folder.path().join("extra.cedar");
+    let stop =
+        r#"@id("quiet") @reason("Not today.") forbid (principal, action == Action::"run.stop", resource);"#;
+    fs::write(&extra, stop).unwrap();
+    let source = Source::Folder(folder.path().to_owned());
+    let engine = Engine::guarded(source.clone(), with(stop), &facts(), &[]).unwrap();
+    let request = by("oskar", &[Role::Operator], Verb::RunStop, alpha());
+    let allowed = |engine: &Engine| engine.decide(&request).ruling == Ruling::Allow;
+    let mut watch = Watch::default();
+    let looks = |watch: &mut Watch| (0..3).filter_map(|_| watch.look(&engine)).collect::<Vec<_>>();
+    assert!(looks(&mut watch).is_empty());
+
+    fs::remove_file(&extra).unwrap();
+    let told = looks(&mut watch);
+    let [Ok(Reloaded::Held { to, change, .. })] = told.as_slice() else { panic!("{told:?}") };
+    insta::assert_snapshot!(change, @"
+    quiet does not forbid any more what it did.
+    run.stop on its own team: owner, manager, operator: no → yes
+    run.stop on its own team: agent: no → ask 1 operator, not the requester; reaction; 24h to decide, 1h to execute
+    run.stop on another team: owner, manager, operator: no → yes
+    ");
+    assert!(!allowed(&engine));
+    // Neither reading the configuration again nor another approval is a way around.
+    engine.adopt(source, &facts(), &[]).unwrap();
+    assert!(!allowed(&engine));
+    assert_eq!(watch.approved(&engine, "another").unwrap(), Reloaded::Same);
+    assert!(!allowed(&engine));
+    assert!(matches!(watch.approved(&engine, to.as_str()).unwrap(), Reloaded::Changed { .. }));
+    assert!(allowed(&engine));
+
+    // A narrower one needs nobody; put back before it was approved, nothing waits any more.
+    fs::write(&extra, stop).unwrap();
+    assert!(matches!(looks(&mut watch).as_slice(), [Ok(Reloaded::Changed { .. })]));
+    fs::remove_file(&extra).unwrap();
+    assert!(matches!(looks(&mut watch).as_slice(), [Ok(Reloaded::Held { .. })]));
+    fs::write(&extra, stop).unwrap();
+    assert!(matches!(looks(&mut watch).as_slice(), [Ok(Reloaded::Same)]), "that is news");
+    assert_eq!(watch.approved(&engine, "another").unwrap(), Reloaded::Same);
+    assert!(!allowed(&engine));
+}
