@@ -1,13 +1,13 @@
 //! The port for coding agents: what a run asks of one, and the facts it gets back. Not a judgement of the work: whether
 //! a run is done is for its checks to say.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use qd_types::RunId;
 
 use crate::{
-    acp::AcpError,
+    acp::{AcpError, Permissions},
     process::{Confined, Ended, OnStart, ProcessError, Seconds, Stop},
     transcript::{Transcript, TranscriptError},
 };
@@ -17,6 +17,11 @@ use crate::{
 pub trait Agent: Send + Sync {
     /// Its name, as the configuration and the transcript have it.
     fn name(&self) -> &str;
+
+    /// Whether it may only work within walls: it can ask for permission, and never does.
+    fn needs_walls(&self) -> bool {
+        false
+    }
 
     /// Works on the task until it is done, stopped, or out of time. When this returns `Ok`, nothing of it runs any more.
     ///
@@ -32,7 +37,7 @@ pub trait Agent: Send + Sync {
 }
 
 /// One turn of work.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Task {
     /// The run it is for.
     pub run: RunId,
@@ -46,6 +51,8 @@ pub struct Task {
     pub model: Option<String>,
     /// What keeps it from writing elsewhere; without, writes elsewhere are only found afterwards.
     pub confined: Option<Confined>,
+    /// Who decides what it may do, if it asks.
+    pub permissions: Arc<dyn Permissions>,
 }
 
 /// How a turn ended.

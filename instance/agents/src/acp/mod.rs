@@ -27,6 +27,7 @@ mod wire;
 
 pub use agent::{Abilities, AcpAgent};
 pub use command::Command;
+pub use clock::Clock;
 pub use error::AcpError;
 pub(crate) use link::Link;
 pub(crate) use session::hello;
