@@ -10,6 +10,7 @@ mod exchange;
 mod features;
 mod options;
 mod own;
+mod permissions;
 mod permit;
 mod plans;
 mod preserved;
@@ -29,6 +30,7 @@ mod walls;
 
 pub use api::{document, router};
 pub use options::{RepositoryOptions, RunPolicy, TeamOptions, TrailPolicy};
+pub use permissions::{SERVER, Wish};
 pub use problem::ProblemResponse;
 pub use qd_store::Which;
 pub use team::{Caller, Team, TeamError, Trains};

@@ -355,8 +355,9 @@ pub(crate) fn options(plan: &FleetPlan, team: &TeamPlan, policies: &Arc<Engine>)
         agents: plan
             .agents
             .iter()
-            .map(|(name, agent)| (name.clone(), Arc::new(agent.clone()) as Arc<dyn qd_agents::Agent>))
+            .map(|(name, agent)| (name.clone(), agent.agent()))
             .collect(),
+        commands: plan.agents.iter().map(|(name, agent)| (name.clone(), agent.commands())).collect(),
         rules: Arc::new(rules),
         // Checked as well.
         quiet: QuietHours::parse(&team.quiet).unwrap_or_default(),

@@ -15,7 +15,7 @@ use super::failed;
 use crate::{
     cli::Demo,
     context::UserError,
-    fleet::{Fleet, FleetPlan, RepositoryPlan, TeamPlan},
+    fleet::{AgentPlan, Fleet, FleetPlan, RepositoryPlan, TeamPlan},
     policies::{self, PolicyPlan},
 };
 
@@ -144,7 +144,7 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
         audit: crate::fleet::AuditPlan::default(),
         launcher: crate::context::launcher(qd_config::Sandbox::Auto)?,
         zone: jiff::tz::TimeZone::system(),
-        agents: BTreeMap::from([(agent.name.clone(), agent)]),
+        agents: BTreeMap::from([(agent.name.clone(), AgentPlan::Command(agent))]),
         agent_slots: BTreeMap::new(),
         rules: Vec::new(),
     };
