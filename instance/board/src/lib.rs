@@ -16,6 +16,7 @@ mod patch;
 pub mod project;
 pub mod recurring;
 pub mod reset;
+pub mod context;
 pub mod rules;
 pub mod run;
 pub mod schedule;

@@ -16,7 +16,7 @@ use qd_store::RunFact;
 use qd_types::{CommitId, FeatureId, Step};
 use qd_worktrees::{Setup, WorktreeError};
 
-use super::{Here, StepError, budget, chain};
+use super::{Here, StepError, budget, chain, context};
 use crate::permissions::{self, Desk, Watch};
 
 /// Bytes of a failing check's log that go into a prompt, however many lines they are.
@@ -225,7 +225,11 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
         return Err(StepError::failed(FailureClass::Dependency, "The run's worktree is gone."));
     };
     let decided = decided(here).await?;
-    let facts = prompt::Facts { decided, ..facts(here).await? };
+    let told = context::of(&worktree.path, &here.feature);
+    for left_out in &told.left_out {
+        here.transcript()?.append(Kind::System, left_out)?;
+    }
+    let facts = prompt::Facts { decided, context: told.files, ..facts(here).await? };
     let watch = Watch::new(left(here).await?);
     let desk = Desk {
         team: here.team.clone(),
