@@ -110,10 +110,10 @@ fn tests(scope: Scope, facts: &Facts) -> Vec<String> {
         (Scope::Quick, true) => {}
         (Scope::Quick, false) => args.extend(["--lib", "--bins"]),
         (Scope::Usual, true) => args.push("--no-fail-fast"),
-        (Scope::Usual, false) => args.extend(["--no-fail-fast", "--lib", "--bins", "--examples", "--tests"]),
+        (Scope::Usual, false) => args.extend(["--no-fail-fast", "--lib", "--bins", "--tests"]),
         (Scope::Full, true) => args.extend(["--no-fail-fast", "--run-ignored", "all"]),
         (Scope::Full, false) => {
-            args.extend(["--no-fail-fast", "--lib", "--bins", "--examples", "--tests", "--", "--include-ignored"]);
+            args.extend(["--no-fail-fast", "--lib", "--bins", "--tests", "--", "--include-ignored"]);
         }
     }
     args.into_iter().map(str::to_owned).collect()
