@@ -112,7 +112,8 @@ fn check_agent(name: &str, agent: &Agent, add: &mut impl FnMut(String, String)) 
                 ("login", agent.login),
             ] {
                 if given {
-                    let text = "is of a known agent, and this one has a command of its own: leave one of both out";
+                    let text =
+                        "is of a known agent, and this one has a command of its own: leave one of both out";
                     add(format!("agents.{name}.{key}"), text.into());
                 }
             }

@@ -60,7 +60,11 @@ impl Context {
         loop {
             let line = lines.next().ok_or(ContextError::Open)?.trim();
             let values = |values: &str| -> Vec<String> {
-                values.split(',').map(|value| value.trim().to_owned()).filter(|value| !value.is_empty()).collect()
+                values
+                    .split(',')
+                    .map(|value| value.trim().to_owned())
+                    .filter(|value| !value.is_empty())
+                    .collect()
             };
             match line.split_once(':') {
                 _ if line == "---" => break,
@@ -86,8 +90,8 @@ impl Context {
         }
         let globs = globs.build().map_err(|source| bad(&self.paths.join(", "), source))?;
         let wanted = &feature.wanted;
-        let paths =
-            self.paths.is_empty() || wanted.paths.iter().chain(&feature.touched).any(|path| globs.is_match(path));
+        let paths = self.paths.is_empty()
+            || wanted.paths.iter().chain(&feature.touched).any(|path| globs.is_match(path));
         let labels = self.labels.is_empty() || self.labels.iter().any(|label| wanted.labels.contains(label));
         Ok(paths && labels)
     }

@@ -42,7 +42,9 @@ impl AgentPlan {
     pub fn known(registry: &Registry, entry: &str, agent: KnownAgent) -> Result<Self, RegistryError> {
         let unfit = |wrong: &str| RegistryError::Unfit { name: entry.to_owned(), wrong: wrong.to_owned() };
         if agent.entry.command.is_empty() {
-            return Err(unfit("has no command line: give `command` in its section, or in an entry of your own"));
+            return Err(unfit(
+                "has no command line: give `command` in its section, or in an entry of your own",
+            ));
         }
         registry.get(entry)?;
         match agent.entry.protocol {
@@ -91,6 +93,8 @@ impl AgentPlan {
 pub fn words(line: &str) -> Result<Vec<String>, String> {
     match Command::parse(line) {
         Command::Plain(words) => Ok(words),
-        Command::Unclear(_) => Err("is not one plain command: a shell would make something else of it".into()),
+        Command::Unclear(_) => {
+            Err("is not one plain command: a shell would make something else of it".into())
+        }
     }
 }

@@ -352,11 +352,7 @@ pub(crate) fn options(plan: &FleetPlan, team: &TeamPlan, policies: &Arc<Engine>)
             per_repository: slots.collect(),
             reviews: team.reviews,
         },
-        agents: plan
-            .agents
-            .iter()
-            .map(|(name, agent)| (name.clone(), agent.agent()))
-            .collect(),
+        agents: plan.agents.iter().map(|(name, agent)| (name.clone(), agent.agent())).collect(),
         commands: plan.agents.iter().map(|(name, agent)| (name.clone(), agent.commands())).collect(),
         rules: Arc::new(rules),
         // Checked as well.

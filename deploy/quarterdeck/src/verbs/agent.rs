@@ -31,7 +31,8 @@ pub(super) async fn agent(common: &Common, verb: AgentVerb) -> Result<ExitCode, 
     let registry = context::registry(&loaded)?;
     match verb {
         AgentVerb::List => {
-            let rows: Vec<Row> = registry.iter().map(|(name, entry)| Row::new(&loaded, name, entry)).collect();
+            let rows: Vec<Row> =
+                registry.iter().map(|(name, entry)| Row::new(&loaded, name, entry)).collect();
             if common.json {
                 say::json(&rows.iter().map(Row::json).collect::<Vec<_>>());
             } else {
@@ -122,7 +123,8 @@ async fn doctor(
     if entries.is_empty() && !common.json {
         say::line("None of the known agents is installed. See: quarterdeck agent list");
     }
-    let folder = tempfile::tempdir().map_err(|error| UserError::failed(format!("no folder for a look: {error}")))?;
+    let folder =
+        tempfile::tempdir().map_err(|error| UserError::failed(format!("no folder for a look: {error}")))?;
     let (mut wrong, mut all) = (false, Vec::new());
     for (name, entry) in entries {
         let mut agents = loaded.config.agents.iter();
@@ -194,9 +196,9 @@ fn login(loaded: &Loaded, name: &str, entry: &Entry) -> Result<ExitCode, UserErr
     for variable in LOGIN_SEES {
         command.envs(std::env::var_os(variable).map(|value| (variable, value)));
     }
-    let status = command
-        .status()
-        .map_err(|error| UserError::failed(format!("{program} can't be started: {error}. {}", entry.install)))?;
+    let status = command.status().map_err(|error| {
+        UserError::failed(format!("{program} can't be started: {error}. {}", entry.install))
+    })?;
     if !status.success() {
         return Err(UserError::failed(format!("{program} ended with {status}: nothing is known of a login")));
     }

@@ -187,7 +187,8 @@ fn known(loaded: &Loaded, (name, agent): (&str, &qd_config::Agent), path: &str, 
         found.wrong("agent", text);
     }
     if !entry.asks() && (loaded.config.runs.sandbox == Sandbox::None || !qd_confine::available()) {
-        let text = format!("{name} never asks before it does something, and there are no walls: it will not work");
+        let text =
+            format!("{name} never asks before it does something, and there are no walls: it will not work");
         found.wrong("agent", text);
     }
     if agent.login {

@@ -27,7 +27,7 @@ impl Stage {
         let memory = tempfile::Builder::new().prefix("fake-memory-").tempdir().unwrap();
         let sessions = memory.path().join("sessions");
         let agents = format!(
-            "[fake]\nprotocol = \"acp\"\ncommand = \"{}\"\nargs = [\"--garbage\", \"--state\", \"{}\"]\n\
+            "[fake]\nprotocol = \"acp\"\ncommand = \"{}\"\nargs = [\"--garbage\", \"--resume\", \"--state\", \"{}\"]\n\
              licence = \"MIT\"\ninstall = \"comes with the tests\"\n[fake.permissions]\nasks = [\"edit\", \"execute\"]\n\
              [fake.can]\nresume = true\n",
             fake().display(),
@@ -120,7 +120,7 @@ async fn what_an_agent_asks_for_is_allowed_once_or_denied() {
     stage.add("garbage\nodd-updates\nrun a touch allowed.txt\nrun b touch denied.txt\nwrite done.txt good");
     until(&mut client, "A-1", |view| view.sentence.contains("Asks to")).await;
     let open = open_approval(&mut client, "A-1").await.unwrap();
-    insta::assert_snapshot!(format!("{}. {}", open.title, open.facts), @"");
+    insta::assert_snapshot!(format!("{}. {}", open.title, open.facts), @r#"Do agent.command. On: touch allowed.txt. With: agent.command. Arguments: {"kind":"execute","tool":null,"paths":[],"command":{"plain":["touch","allowed.txt"]},"hosts":[]}."#);
     assert_eq!(vote(&mut client, Ballot::Approve).await.approval.state, ApprovalState::Granted);
     while own(&mut client).await.len() < 2 {
         tokio::time::sleep(Duration::from_millis(40)).await;
@@ -130,7 +130,10 @@ async fn what_an_agent_asks_for_is_allowed_once_or_denied() {
     assert_eq!(own(&mut client).await, [ApprovalState::Executed, ApprovalState::Denied]);
     let told = transcript(&mut client).await;
     assert!(told.contains("permission: allowed once") && told.contains("output: told proceed"), "{told}");
-    assert!(told.contains("permission: denied: ines said no.") && told.contains("output: told stop"), "{told}");
+    assert!(
+        told.contains("permission: denied: ines said no.") && told.contains("output: told stop"),
+        "{told}"
+    );
     assert!(told.contains("Dropped what could not be understood"), "{told}");
     assert_eq!(stage.alive(), Vec::<String>::new());
 }
@@ -181,6 +184,7 @@ async fn an_agent_is_stopped_in_the_middle_even_if_it_hangs() {
         let up = stage.project.up(&[]);
         let mut client = up.client("alpha", None);
         stage.add(text);
+        until(&mut client, "A-1", |view| view.run.is_some()).await;
         while !transcript(&mut client).await.contains("prompt: ") {
             tokio::time::sleep(Duration::from_millis(40)).await;
         }
@@ -202,7 +206,7 @@ async fn what_an_agent_does_wrong_fails_its_run_and_nothing_else() {
         assert_eq!(stage.alive(), Vec::<String>::new(), "{text}");
         held.sentence
     };
-    insta::assert_snapshot!(says("write done.txt good\nstop changed_its_mind").await, @"");
-    insta::assert_snapshot!(says("error -32603 Payment required").await, @"");
-    insta::assert_snapshot!(says("complain out of memory\nexit 3").await, @"");
+    insta::assert_snapshot!(says("write done.txt good\nstop changed_its_mind").await, @r#"Agent fake: its session failed: its turn ended with the stop reason "changed_its_mind", which is unknown. Needs a person."#);
+    insta::assert_snapshot!(says("error -32603 Payment required").await, @r#"Agent fake: its session failed: it answered session/prompt with an error: "Payment required: more of it" (-32603). Needs a person."#);
+    insta::assert_snapshot!(says("complain out of memory\nexit 3").await, @"Fake changed nothing. Needs a person.");
 }

@@ -172,6 +172,7 @@ async fn is_stopped(name: &str) {
         let up = stage.project.up(&[]);
         let mut client = up.client("alpha", None);
         stage.add(steps);
+        until(&mut client, "A-1", |view| view.run.is_some()).await;
         while !transcript(&mut client).await.contains("prompt: ") {
             tokio::time::sleep(Duration::from_millis(40)).await;
         }

@@ -62,7 +62,9 @@ pub(super) fn provide(report: &mut Report, allow_skips: bool) -> Outcome<Option<
         loop {
             let failure = match process::succeed(&mut npm()) {
                 Ok(()) if is_there() => return Ok(()),
-                Ok(()) => Failure::failed(format!("npm left no {} in {}.", PROGRAMS.join(", "), programs.display())),
+                Ok(()) => {
+                    Failure::failed(format!("npm left no {} in {}.", PROGRAMS.join(", "), programs.display()))
+                }
                 Err(failure) => failure,
             };
             let Some(pause) = pauses.next() else { return Err(failure) };

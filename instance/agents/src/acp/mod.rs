@@ -26,8 +26,8 @@ mod tools;
 mod wire;
 
 pub use agent::{Abilities, AcpAgent};
-pub use command::Command;
 pub use clock::Clock;
+pub use command::Command;
 pub use error::AcpError;
 pub(crate) use link::Link;
 pub(crate) use session::hello;

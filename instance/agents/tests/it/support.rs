@@ -11,7 +11,8 @@ use qd_agents::{
     Agent, AgentEnd, AgentError, CommandAgent, OnStart, ProcessGroup, Redactor, RunFolder, Stop, Task,
     Transcript,
     acp::{DenyAll, Permissions},
-    process::KeepError, stop, transcript,
+    process::KeepError,
+    stop, transcript,
 };
 use qd_types::RunId;
 use tempfile::TempDir;

@@ -236,7 +236,9 @@ fn sentence(record: &Record) -> String {
     let subject = &record.approval.subject;
     let target = subject.binding.as_ref().map_or("", |binding| &binding.target);
     match record.state() {
-        ApprovalState::Granted => format!("You may do this, once: {target}. Ask for it again, and it is allowed."),
+        ApprovalState::Granted => {
+            format!("You may do this, once: {target}. Ask for it again, and it is allowed.")
+        }
         _ => format!("You may not do this: {target}. {} {FINAL}", reason(record)),
     }
 }

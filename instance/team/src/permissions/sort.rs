@@ -88,7 +88,9 @@ impl Wish {
             ToolKind::Read | ToolKind::Search if inside => Self::Read,
             ToolKind::Read | ToolKind::Search => Self::ReadElsewhere,
             ToolKind::Think => Self::Read,
-            ToolKind::Edit | ToolKind::Delete | ToolKind::Move if inside && !ask.paths.is_empty() => Self::Edit,
+            ToolKind::Edit | ToolKind::Delete | ToolKind::Move if inside && !ask.paths.is_empty() => {
+                Self::Edit
+            }
             ToolKind::Edit | ToolKind::Delete | ToolKind::Move if ask.paths.is_empty() => Self::Other,
             ToolKind::Edit | ToolKind::Delete | ToolKind::Move => Self::EditElsewhere,
             ToolKind::Fetch => Self::Network,
@@ -128,7 +130,10 @@ mod tests {
             title: "does it".into(),
             tool: None,
             kind,
-            paths: paths.iter().map(|(path, inside)| AskedPath { path: path.into(), inside: *inside }).collect(),
+            paths: paths
+                .iter()
+                .map(|(path, inside)| AskedPath { path: path.into(), inside: *inside })
+                .collect(),
             command: command.map(Command::parse),
             hosts: Vec::new(),
         }

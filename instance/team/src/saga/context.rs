@@ -32,7 +32,8 @@ pub(super) fn of(checkout: &Path, feature: &Feature) -> Told {
         match file(&checkout.join(FOLDER).join(&name), feature) {
             Ok(None) => {}
             Ok(Some(text)) if bytes + text.len() > ALL => {
-                told.left_out.push(format!("{FOLDER}/{name} is left out: all of them together are too long."));
+                told.left_out
+                    .push(format!("{FOLDER}/{name} is left out: all of them together are too long."));
             }
             Ok(Some(text)) => {
                 bytes += text.len();
