@@ -100,8 +100,31 @@ fn check_agent(name: &str, agent: &Agent, add: &mut impl FnMut(String, String)) 
     if name.is_empty() || !name.chars().all(plain) {
         add(format!("agents.{name}"), "an agent's name is lower-case letters, digits, - and _".into());
     }
-    if agent.command.first().is_none_or(|program| program.trim().is_empty()) {
-        add(format!("agents.{name}.command"), "is empty: give the program and its arguments".into());
+    match &agent.command {
+        Some(command) if command.first().is_none_or(|program| program.trim().is_empty()) => {
+            add(format!("agents.{name}.command"), "is empty: give the program and its arguments".into());
+        }
+        Some(_) => {
+            for (key, given) in [
+                ("entry", agent.entry.is_some()),
+                ("model", agent.model.is_some()),
+                ("mode", agent.mode.is_some()),
+                ("commands", !agent.commands.is_empty()),
+                ("login", agent.login),
+            ] {
+                if given {
+                    let text =
+                        "is of a known agent, and this one has a command of its own: leave one of both out";
+                    add(format!("agents.{name}.{key}"), text.into());
+                }
+            }
+        }
+        None => {}
+    }
+    for (index, command) in agent.commands.iter().enumerate() {
+        if command.trim().is_empty() {
+            add(format!("agents.{name}.commands.{index}"), "is empty, and would be every command".into());
+        }
     }
     for (index, variable) in agent.env.iter().enumerate() {
         // What follows the sign may be a secret: it is not repeated.

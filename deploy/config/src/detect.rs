@@ -123,11 +123,16 @@ pub fn agents(path: &str) -> Vec<(String, Agent)> {
         .filter(|(name, _, _)| runs(name, path))
         .map(|(name, command, env)| {
             let agent = Agent {
-                command: texts(command),
+                command: Some(texts(command)),
                 env: texts(env),
                 minutes: 30,
                 redact: Vec::new(),
                 slots: None,
+                entry: None,
+                model: None,
+                mode: None,
+                commands: Vec::new(),
+                login: false,
             };
             (name.to_owned(), agent)
         })

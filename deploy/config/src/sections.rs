@@ -294,12 +294,30 @@ fn default_check_minutes() -> u32 {
     15
 }
 
-/// A coding agent: any command line. It runs in the worktree; the prompt comes on standard input.
+/// A coding agent: one that is known by its name (`quarterdeck agent list`), or any command line. It runs in the worktree.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Agent {
-    /// Program and arguments. `{prompt_file}` becomes the path of a file with the prompt.
-    pub command: Vec<String>,
+    /// Program and arguments of a command line that takes the prompt on standard input. `{prompt_file}` becomes the path of
+    /// a file with the prompt. Default: it is a known agent.
+    #[serde(default)]
+    pub command: Option<Vec<String>>,
+    /// Which known agent it is, of those that come along and of `agents.toml` beside this file. Default: its own name.
+    #[serde(default)]
+    pub entry: Option<String>,
+    /// The model of a known agent, where neither feature nor rules name one. Default: the agent's own.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// The permission mode of a known agent's session. Default: the one in which it asks.
+    #[serde(default)]
+    pub mode: Option<String>,
+    /// Beginnings of commands that a known agent may run without asking, like `"cargo build"`. The checks of its repository
+    /// are such anyway.
+    #[serde(default)]
+    pub commands: Vec<String>,
+    /// A known agent uses the login that `quarterdeck agent login` made for it, the weaker way. Default: false.
+    #[serde(default)]
+    pub login: bool,
     /// Names of the environment variables that it may see, besides PATH, HOME and a few more.
     #[serde(default)]
     pub env: Vec<String>,

@@ -123,7 +123,7 @@ fn checks(checks: &[Check]) -> String {
 
 fn agents(agents: &[(String, Agent)]) -> String {
     let each = agents.iter().map(|(name, agent)| {
-        let (command, env) = (list(&agent.command), list(&agent.env));
+        let (command, env) = (list(agent.command.as_deref().unwrap_or_default()), list(&agent.env));
         format!("[agents.{name}]\ncommand = {command}\nenv = {env}\nminutes = {}", agent.minutes)
     });
     let mut each: Vec<String> = each.collect();

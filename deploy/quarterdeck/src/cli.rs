@@ -1,5 +1,6 @@
 //! The command line.
 
+mod agent;
 mod approvals;
 mod audit;
 mod cost;
@@ -15,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use qd_board::{Dependency, HitKind, PlanMode, Size, exchange::Format};
 use qd_types::{FeatureId, InstanceName, PersonId, RepositoryName, RunId, Stage};
 
+pub use agent::AgentVerb;
 pub use approvals::{Answer, Approvals, ApprovalsVerb, Ballot, ListFlags, Reopen, Who};
 pub use audit::AuditVerb;
 pub use cost::{ByArg, CostFlags};
@@ -147,6 +149,9 @@ pub enum Verb {
     Audit(AuditVerb),
     /// People: who may act, and what they may do
     Person(Person),
+    /// Coding agents: which are known, which are here, and their logins
+    #[command(subcommand)]
+    Agent(AgentVerb),
     /// The configuration
     #[command(subcommand)]
     Config(ConfigVerb),
@@ -499,6 +504,11 @@ pub enum RunVerb {
     },
     /// The transcript of a run, as it goes
     Follow {
+        /// Which, like
+        id: RunId,
+    },
+    /// The transcript of a run so far, as Markdown
+    Transcript {
         /// Which, like
         id: RunId,
     },

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use qd_agents::{CheckSpec, CommandAgent};
+use qd_agents::{CheckSpec, CommandAgent, registry::Registry};
 use qd_api::{Client, Target};
 use qd_config::{Loaded, Sources};
 use qd_core::forge::MergeMethod;
@@ -10,7 +10,7 @@ use qd_types::{InstanceName, Person, PersonId, Role};
 
 use crate::{
     cli::Common,
-    fleet::{AuditPlan, FleetPlan, RepositoryPlan, TeamPlan, team_folder},
+    fleet::{AgentPlan, AuditPlan, FleetPlan, KnownAgent, RepositoryPlan, TeamPlan, team_folder, words},
     metering,
     policies::PolicyPlan,
     walls,
@@ -121,24 +121,10 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
     if config.teams.is_empty() {
         return Err(UserError::failed("no team is configured. In your repository, run: quarterdeck init"));
     }
+    let registry = registry(loaded)?;
     let mut agents = BTreeMap::new();
     for (name, agent) in &config.agents {
-        let mut secrets = Vec::new();
-        for secret in &agent.redact {
-            let secret = secret.resolve(env);
-            secrets
-                .push(secret.map_err(|error| UserError::failed(format!("agents.{name}.redact: {error}")))?);
-        }
-        agents.insert(
-            name.clone(),
-            CommandAgent {
-                name: name.clone(),
-                argv: agent.command.clone(),
-                env_allow: agent.env.clone(),
-                secrets,
-                limit: minutes(agent.minutes),
-            },
-        );
+        agents.insert(name.clone(), agent_plan(loaded, &registry, (name, agent), env)?);
     }
     let all: Vec<_> = config.repositories.iter().map(|repository| repository.name.clone()).collect();
     let teams = config.teams.iter().map(|team| TeamPlan {
@@ -228,6 +214,62 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
         metering: metering::metering(&config.gateway, env)?,
         rules: config.rules.clone(),
     })
+}
+
+/// The agents that are known: those that come along, and those of `agents.toml` in the configuration's folder.
+pub fn registry(loaded: &Loaded) -> Result<Registry, UserError> {
+    let registry = Registry::built_in().map_err(|error| UserError::from_error(&error))?;
+    let Some(folder) = loaded.file.as_ref().and_then(|file| file.parent()) else { return Ok(registry) };
+    let file = folder.join("agents.toml");
+    let shown = file.display().to_string();
+    match std::fs::read_to_string(&file) {
+        Ok(text) => registry.with(&shown, &text).map_err(|error| UserError::from_error(&error)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(registry),
+        Err(error) => Err(UserError::failed(format!("{shown} can't be read: {error}"))),
+    }
+}
+
+/// The home in which an agent's own login is kept.
+pub fn login_home(state: &std::path::Path, entry: &str) -> PathBuf {
+    state.join("agents").join(entry).join("home")
+}
+
+fn agent_plan(
+    loaded: &Loaded,
+    registry: &Registry,
+    (name, agent): (&str, &qd_config::Agent),
+    env: &BTreeMap<String, String>,
+) -> Result<AgentPlan, UserError> {
+    let wrong = |key: &str, text: String| UserError::failed(format!("agents.{name}.{key}: {text}"));
+    let mut secrets = Vec::new();
+    for secret in &agent.redact {
+        secrets.push(secret.resolve(env).map_err(|error| wrong("redact", error.to_string()))?);
+    }
+    let base = CommandAgent {
+        name: name.to_owned(),
+        argv: agent.command.clone().unwrap_or_default(),
+        env_allow: agent.env.clone(),
+        secrets,
+        limit: minutes(agent.minutes),
+    };
+    if agent.command.is_some() {
+        return Ok(AgentPlan::Command(base));
+    }
+    let entry = agent.entry.as_deref().unwrap_or(name);
+    let mut commands = Vec::new();
+    for (index, line) in agent.commands.iter().enumerate() {
+        commands.push(words(line).map_err(|text| wrong(&format!("commands.{index}"), text))?);
+    }
+    let unknown = |error: qd_agents::registry::RegistryError| wrong("entry", error.to_string());
+    let known = KnownAgent {
+        entry: registry.get(entry).map_err(unknown)?.clone(),
+        base,
+        model: agent.model.clone(),
+        mode: agent.mode.clone(),
+        login: agent.login.then(|| login_home(&loaded.state_dir, entry)),
+        commands,
+    };
+    AgentPlan::known(registry, entry, known).map_err(unknown)
 }
 
 /// Where old rows of the audit trail go, and when.

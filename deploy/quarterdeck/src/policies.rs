@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use qd_config::{Config, Loaded};
-use qd_engine::{Engine, EngineError, Facts, KnownPerson, Source};
+use qd_engine::{Engine, EngineError, Facts, KnownPerson, KnownTool, Source};
 use qd_types::{InstanceName, Person, PolicyRule, RepositoryName, RuleEffect, Verb};
 
 use crate::{context::UserError, people::Roster};
@@ -86,6 +86,13 @@ pub fn facts<'a>(
         agents: teams.iter().flat_map(each).collect(),
         teams,
         repositories,
+        tools: qd_team::Wish::ALL
+            .map(|wish| KnownTool {
+                server: qd_team::SERVER.to_owned(),
+                name: wish.as_str().to_owned(),
+                tier: wish.tier(),
+            })
+            .into(),
         ..Facts::default()
     }
 }

@@ -1,13 +1,13 @@
 //! The port for coding agents: what a run asks of one, and the facts it gets back. Not a judgement of the work: whether
 //! a run is done is for its checks to say.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use qd_types::RunId;
 
 use crate::{
-    acp::AcpError,
+    acp::{AcpError, Permissions},
     metered::Metered,
     process::{Confined, Ended, OnStart, ProcessError, Seconds, Stop},
     transcript::{Transcript, TranscriptError},
@@ -24,6 +24,11 @@ pub trait Agent: Send + Sync {
         Vec::new()
     }
 
+    /// Whether it may only work within walls: it can ask for permission, and never does.
+    fn needs_walls(&self) -> bool {
+        false
+    }
+
     /// Works on the task until it is done, stopped, or out of time. When this returns `Ok`, nothing of it runs any more.
     ///
     /// Every process group goes to `on_start` before it gets its work. If the future is dropped, its processes are
@@ -38,7 +43,7 @@ pub trait Agent: Send + Sync {
 }
 
 /// One turn of work.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Task {
     /// The run it is for.
     pub run: RunId,
@@ -54,6 +59,8 @@ pub struct Task {
     pub confined: Option<Confined>,
     /// Where its models are, if they are metered. Without, that is its own business.
     pub metered: Option<Metered>,
+    /// Who decides what it may do, if it asks.
+    pub permissions: Arc<dyn Permissions>,
 }
 
 /// How a turn ended.

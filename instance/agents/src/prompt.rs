@@ -22,6 +22,10 @@ pub struct Facts {
     pub checks: Vec<String>,
     /// The plan that was made for it, if there is one.
     pub plan: Option<String>,
+    /// What people decided about the agent's wishes since it worked last, a sentence each.
+    pub decided: Vec<String>,
+    /// What the repository tells agents that work on features like this one.
+    pub context: Vec<Context>,
     /// Files that belong to it, outside the working folder.
     pub attachments: Vec<PathBuf>,
 }
@@ -47,6 +51,15 @@ pub struct Feedback {
     /// In a few words.
     pub about: String,
     /// In full.
+    pub text: String,
+}
+
+/// A file that the repository keeps for agents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Context {
+    /// Its name, without a path.
+    pub name: String,
+    /// Markdown.
     pub text: String,
 }
 
@@ -130,6 +143,16 @@ pub fn build(facts: &Facts, turn: Turn<'_>) -> String {
     }
     if let (Some(plan), false) = (&facts.plan, matches!(turn, Turn::Plan(_) | Turn::Goal(_))) {
         text.push_str(&format!("## The plan\n\nWork by it:\n\n{}\n", quote(plan.trim())));
+    }
+    for Context { name, text: told } in &facts.context {
+        text.push_str(&format!("## From the repository: {}\n\n{}\n", one_line(name), quote(told.trim())));
+    }
+    if !facts.decided.is_empty() {
+        text.push_str("## What was decided about what you asked for\n\n");
+        for decided in &facts.decided {
+            text.push_str(&format!("- {}\n", one_line(decided)));
+        }
+        text.push('\n');
     }
     text.push_str(
         "## Ground rules\n\n\
@@ -228,6 +251,8 @@ mod tests {
             }],
             checks: vec!["cargo test --offline --quiet".into()],
             plan: None,
+            decided: vec![],
+            context: vec![],
             attachments: vec![],
         }
     }

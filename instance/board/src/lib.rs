@@ -4,6 +4,7 @@ pub mod backoff;
 pub mod breaker;
 pub mod calendar;
 pub mod chance;
+pub mod context;
 pub mod exchange;
 pub mod failure;
 pub mod feature;

@@ -2,6 +2,7 @@
 //! the team's default. The answer names what decided, so that `feature why` can.
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
+use qd_types::RepositoryName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,9 @@ pub struct Rule {
     /// Fits if any declared or touched path matches any of these patterns, like `docs/**`.
     #[serde(default)]
     pub paths: Vec<String>,
+    /// Fits if the feature is in any of these repositories.
+    #[serde(default)]
+    pub repositories: Vec<RepositoryName>,
     /// Fits if the feature has any of these sizes.
     #[serde(default)]
     pub sizes: Vec<Size>,
@@ -149,5 +153,6 @@ fn fits(rule: &Rule, globs: &GlobSet, feature: &Feature, size: Option<Size>) -> 
     let sizes = rule.sizes.is_empty() || size.is_some_and(|size| rule.sizes.contains(&size));
     let paths =
         rule.paths.is_empty() || wanted.paths.iter().chain(&feature.touched).any(|path| globs.is_match(path));
-    labels && sizes && paths
+    let repositories = rule.repositories.is_empty() || rule.repositories.contains(&feature.repository);
+    labels && sizes && paths && repositories
 }

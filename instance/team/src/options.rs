@@ -87,6 +87,8 @@ pub struct TeamOptions {
     pub limits: Limits,
     /// Who can work, by name.
     pub agents: BTreeMap<String, Arc<dyn Agent>>,
+    /// Beginnings of commands that an agent may run without asking, word by word, by the agent's name.
+    pub commands: BTreeMap<String, Vec<Vec<String>>>,
     /// Who works on what; without a default agent, features wait for a person.
     pub rules: Arc<Rules>,
     /// Times in which nothing starts.

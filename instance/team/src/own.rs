@@ -22,6 +22,16 @@ pub(crate) struct Quorum {
     pub(crate) hash: PolicyHash,
 }
 
+/// What the policies say to something on the team's behalf.
+pub(crate) enum Ruled {
+    /// Yes.
+    Allow,
+    /// No, and why.
+    Deny(String),
+    /// People have to be asked.
+    Ask(Quorum),
+}
+
 /// What an own approval is about: the parts of its subject that are not the same for all.
 pub(crate) struct About {
     pub(crate) action: Action,
@@ -74,14 +84,21 @@ impl Team {
 
     /// Whom the policies want asked before this is done on the team's behalf; an error is their no.
     pub(crate) fn quorum(&self, principal: Principal, verb: Verb) -> Result<Quorum, String> {
-        let team = self.name();
-        let request =
-            Request { team: Some(team.clone()), ..Request::new(principal, verb, Resource::Team(team)) };
+        match self.ruled(principal, verb, Resource::Team(self.name())) {
+            Ruled::Ask(quorum) => Ok(quorum),
+            Ruled::Allow => Err(format!("The policies name nobody to ask about {verb}.")),
+            Ruled::Deny(reason) => Err(reason),
+        }
+    }
+
+    /// What the policies say to this on the team's behalf.
+    pub(crate) fn ruled(&self, principal: Principal, verb: Verb, resource: Resource) -> Ruled {
+        let request = Request { team: Some(self.name()), ..Request::new(principal, verb, resource) };
         let decision = self.options().policies.decide(&request);
         match decision.ruling {
-            Ruling::Ask(ask) => Ok(Quorum { ask, hash: decision.hash }),
-            Ruling::Allow => Err(format!("The policy {} names nobody to ask.", decision.policy)),
-            Ruling::Deny { reason } => Err(reason),
+            Ruling::Ask(ask) => Ruled::Ask(Quorum { ask, hash: decision.hash }),
+            Ruling::Allow => Ruled::Allow,
+            Ruling::Deny { reason } => Ruled::Deny(reason),
         }
     }
 

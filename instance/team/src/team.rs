@@ -282,6 +282,7 @@ impl Team {
         options.repositories = new.repositories;
         options.limits = new.limits;
         options.agents = new.agents;
+        options.commands = new.commands;
         options.rules = new.rules;
         options.quiet = new.quiet;
         options.zone = new.zone;

@@ -51,6 +51,10 @@ struct Cast {
 
 const SERVER: &str = "server";
 
+/// What agents do by themselves, as the instance names it, and two things of it.
+const AGENT: &str = "agent";
+const EDITS: [(&str, &str); 2] = [("its own worktree", "edit"), ("outside its worktree", "edit_elsewhere")];
+
 impl Cast {
     fn new() -> Result<Self, qd_types::IdError> {
         let own: InstanceName = "own".parse()?;
@@ -75,13 +79,18 @@ impl Cast {
             name: tier.as_str().to_owned(),
             tier,
         });
+        let edits = EDITS.map(|(_, name)| KnownTool {
+            server: AGENT.to_owned(),
+            name: name.to_owned(),
+            tier: Tier::Operate,
+        });
         let facts = Facts {
             solo: false,
             people: people.collect(),
             teams: vec![own.clone(), other.clone()],
             agents: vec![(own.clone(), agent)],
             repositories: vec![repository.clone()],
-            tools: tools.collect(),
+            tools: tools.chain(edits).collect(),
             hosts: vec!["host".to_owned()],
             vms: vec![("host".to_owned(), "vm".to_owned())],
         };
@@ -106,7 +115,14 @@ impl Cast {
             Target::Tool => {
                 let own = verb.class().tier().unwrap_or(Tier::Destroy);
                 let other = if own == Tier::Destroy { Tier::Read } else { Tier::Destroy };
-                vec![("a tool of this tier", tool(own)), ("a tool of another tier", tool(other))]
+                let mut things =
+                    vec![("a tool of this tier", tool(own)), ("a tool of another tier", tool(other))];
+                if own == Tier::Operate {
+                    things.extend(EDITS.map(|(thing, name)| {
+                        (thing, Resource::Tool { server: AGENT.to_owned(), name: name.to_owned() })
+                    }));
+                }
+                things
             }
             Target::Host => vec![("a host", Resource::Host("host".to_owned()))],
             Target::Vm => vec![("a machine", Resource::Vm("vm".to_owned()))],

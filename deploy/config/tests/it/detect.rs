@@ -68,7 +68,7 @@ fn agents_are_programs_that_can_be_run() {
     let path = format!(":/nowhere:{}", place.here.join("bin").display());
     let found: Vec<String> = detect::agents(&path)
         .into_iter()
-        .map(|(name, agent)| format!("{name}: {}", agent.command.join(" ")))
+        .map(|(name, agent)| format!("{name}: {}", agent.command.unwrap_or_default().join(" ")))
         .collect();
     assert_eq!(found, ["codex: codex exec --sandbox workspace-write -", "opencode: opencode run"]);
 }

@@ -17,8 +17,13 @@ fn later_layers_win_and_show_says_which() {
     assert_eq!(loaded.roots, std::slice::from_ref(&place.here));
     insta::assert_snapshot!(place.shown(&["runs", "log", "web", "agents", "fleet.name"]), @r#"
     agents.x.command = ["x"]  (DIR/quarterdeck.toml:5)
+    agents.x.commands = []  (default)
+    agents.x.entry = null  (default)
     agents.x.env = []  (default)
+    agents.x.login = false  (default)
     agents.x.minutes = 30  (default)
+    agents.x.mode = null  (default)
+    agents.x.model = null  (default)
     agents.x.redact = ["(secret)"]  (DIR/quarterdeck.toml:6)
     agents.x.slots = null  (default)
     fleet.name = "42"  (QUARTERDECK__FLEET__NAME)

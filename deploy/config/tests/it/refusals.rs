@@ -87,7 +87,6 @@ listen = "localhost"
 fn what_has_to_be_there() {
     insta::assert_snapshot!(refused("[[teams]]\nslots = 1\n\n[agents.claude]\nminutes = 3\n"), @r"
     DIR/quarterdeck.toml:1: teams.0: name is missing, and has no default.
-    DIR/quarterdeck.toml:4: agents.claude: command is missing, and has no default.
     ");
 }
 

@@ -1,6 +1,7 @@
 //! The composition root: which adapter stands behind which port, and what runs in this process. The only place that
 //! sees both the bot and the instances; they still speak to each other in envelopes alone.
 
+mod agents;
 mod link;
 mod live;
 mod plan;
@@ -10,6 +11,7 @@ mod rules;
 mod start;
 mod trail;
 
+pub use agents::{AgentPlan, KnownAgent, words};
 pub use live::Live;
 pub use plan::{AuditPlan, FleetPlan, RepositoryPlan, TeamPlan, team_folder};
 pub use reload::Reloader;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use jiff::tz::TimeZone;
-use qd_agents::{CheckSpec, CommandAgent};
+use qd_agents::CheckSpec;
 use qd_audit::{Retention, segments_beside};
 use qd_board::{Rule, Rung};
 use qd_config::BesideAgents;
@@ -16,6 +16,7 @@ use qd_team::{MeteringOptions, RunPolicy};
 use qd_types::{InstanceName, Person, PersonId, RepositoryName};
 use qd_worktrees::Setup;
 
+use super::AgentPlan;
 use crate::policies::PolicyPlan;
 
 /// A fleet.
@@ -50,7 +51,7 @@ pub struct FleetPlan {
     /// The fleet's time zone.
     pub zone: TimeZone,
     /// The agents, by name.
-    pub agents: BTreeMap<String, CommandAgent>,
+    pub agents: BTreeMap<String, AgentPlan>,
     /// Runs of each agent at once, where that is limited.
     pub agent_slots: BTreeMap<String, u32>,
     /// Where agents reach their models, if they are metered.

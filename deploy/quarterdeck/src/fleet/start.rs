@@ -368,11 +368,8 @@ pub(crate) fn options(plan: &FleetPlan, team: &TeamPlan, policies: &Arc<Engine>)
             per_repository: slots.collect(),
             reviews: team.reviews,
         },
-        agents: plan
-            .agents
-            .iter()
-            .map(|(name, agent)| (name.clone(), Arc::new(agent.clone()) as Arc<dyn qd_agents::Agent>))
-            .collect(),
+        agents: plan.agents.iter().map(|(name, agent)| (name.clone(), agent.agent())).collect(),
+        commands: plan.agents.iter().map(|(name, agent)| (name.clone(), agent.commands())).collect(),
         rules: Arc::new(rules),
         // Checked as well.
         quiet: QuietHours::parse(&team.quiet).unwrap_or_default(),

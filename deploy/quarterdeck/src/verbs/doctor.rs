@@ -153,7 +153,11 @@ fn agents(loaded: &Loaded, path: &str, found: &mut Findings) {
         );
     }
     for (name, agent) in &loaded.config.agents {
-        match agent.command.first() {
+        let Some(command) = &agent.command else {
+            known(loaded, (name, agent), path, found);
+            continue;
+        };
+        match command.first() {
             Some(program) if detect::runs(program, path) => found.fine("agent", format!("{name}: {program}")),
             Some(program) => {
                 let text = format!(
@@ -162,6 +166,42 @@ fn agents(loaded: &Loaded, path: &str, found: &mut Findings) {
                 found.wrong("agent", text);
             }
             None => found.wrong("agent", format!("{name}: agents.{name}.command is empty")),
+        }
+    }
+}
+
+/// An agent of the registry: whether it is there, and by which way it gets to its model.
+fn known(loaded: &Loaded, (name, agent): (&str, &qd_config::Agent), path: &str, found: &mut Findings) {
+    let key = agent.entry.as_deref().unwrap_or(name);
+    let registry = match context::registry(loaded) {
+        Ok(registry) => registry,
+        Err(error) => return found.wrong("agent", format!("{name}: {error}")),
+    };
+    let entry = match registry.get(key) {
+        Ok(entry) => entry,
+        Err(error) => return found.wrong("agent", format!("{name}: {error}")),
+    };
+    if detect::runs(&entry.command, path) || std::path::Path::new(&entry.command).is_file() {
+        found.fine("agent", format!("{name}: {}", entry.command));
+    } else {
+        let text = format!("{name}: {} is not on the PATH. {}", entry.command, entry.install);
+        found.wrong("agent", text);
+    }
+    if !entry.asks() && (loaded.config.sandbox.kind == SandboxKind::None || !qd_confine::available()) {
+        let text =
+            format!("{name} never asks before it does something, and there are no walls: it will not work");
+        found.wrong("agent", text);
+    }
+    if agent.login {
+        let home = context::login_home(&loaded.state_dir, key);
+        if home.is_dir() {
+            let text = format!(
+                "{name} uses a login of its own ({}), which it can read: a key in the gateway is the stronger way",
+                home.display()
+            );
+            found.note("agent", text);
+        } else {
+            found.wrong("agent", format!("{name} has no login. Run: quarterdeck agent login {key}"));
         }
     }
 }

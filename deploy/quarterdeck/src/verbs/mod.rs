@@ -1,5 +1,6 @@
 //! One module per verb or family of verbs. Each says what it did, or what is wrong and the way out.
 
+mod agent;
 mod approvals;
 mod audit;
 mod config;
@@ -80,6 +81,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, UserError> {
         Verb::Approve(ballot) => approvals::vote(&common, ballot, Ballot::Approve).await?,
         Verb::Deny(ballot) => approvals::vote(&common, ballot, Ballot::Deny).await?,
         Verb::Audit(verb) => audit::audit(&common, verb)?,
+        Verb::Agent(verb) => return agent::agent(&common, verb).await,
         Verb::Config(verb) => config::config(&common, verb).await?,
         Verb::Policy(verb) => return policy::policy(&common, verb).await,
         Verb::Person(person) => person::person(&common, person).await?,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use qd_agents::transcript::{self, Entry};
 use qd_api::{AcceptPlan, RunSummary, RunView, TranscriptPage};
 use qd_board::RunEnd;
 use qd_types::{Mark, RunId};
@@ -9,6 +10,7 @@ use qd_types::{Mark, RunId};
 use super::{Done, connect, explain};
 use crate::{
     cli::{Common, RunVerb},
+    context::UserError,
     say,
 };
 
@@ -43,6 +45,7 @@ pub(super) async fn run(common: &Common, verb: RunVerb) -> Done {
             show(common, &view);
             Ok(())
         }
+        RunVerb::Transcript { id } => transcript(common, &mut client, &id).await,
         RunVerb::Follow { id } => follow(common, &mut client, &id).await,
     }
 }
@@ -97,6 +100,35 @@ fn show(common: &Common, view: &RunView) {
         };
         say::line(&text);
     }
+}
+
+async fn transcript(common: &Common, client: &mut qd_api::Client, id: &RunId) -> Done {
+    let run: RunView = client.get(&format!("runs/{id}")).await.map_err(explain)?;
+    let (mut entries, mut offset) = (Vec::new(), 0);
+    loop {
+        let page: TranscriptPage =
+            client.get(&format!("runs/{id}/transcript?offset={offset}")).await.map_err(explain)?;
+        let over = page.entries.is_empty() || page.next_offset == offset;
+        offset = page.next_offset;
+        if common.json {
+            page.entries.iter().for_each(say::json);
+        } else {
+            for entry in page.entries {
+                let entry = serde_json::from_value::<Entry>(serde_json::json!(entry))
+                    .map_err(|error| UserError::from_error(&error))?;
+                entries.push(entry);
+            }
+        }
+        if over {
+            break;
+        }
+    }
+    let mut text = Vec::new();
+    transcript::markdown(id, &run.summary.agent, entries, &mut text)
+        .map_err(|error| UserError::from_error(&error))?;
+    let text = String::from_utf8_lossy(&text);
+    text.lines().for_each(say::line);
+    Ok(())
 }
 
 async fn follow(common: &Common, client: &mut qd_api::Client, id: &RunId) -> Done {

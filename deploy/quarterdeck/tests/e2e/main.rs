@@ -12,6 +12,7 @@
 )]
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
+mod acp;
 mod approvals;
 mod audit;
 mod browser;
@@ -32,6 +33,7 @@ mod openapi;
 mod people;
 mod planning;
 mod policies;
+mod real_agents;
 mod sse;
 mod stranger;
 mod support;

@@ -138,7 +138,7 @@ impl Rights {
 }
 
 #[allow(clippy::disallowed_methods, reason = "xtask has no executor whose thread could be blocked")]
-fn wait(pause: Duration) {
+pub(super) fn wait(pause: Duration) {
     std::thread::sleep(pause);
 }
 

@@ -1,6 +1,7 @@
 //! The test command: one list of steps for developers and for CI. It knows no test by name; what a suite needs beyond
 //! the toolchain is in [`needs`], what is run is in [`plan`].
 
+mod agents;
 mod install;
 mod needs;
 mod plan;
@@ -13,6 +14,7 @@ use crate::{
     process, tidy,
     workspace::Workspace,
 };
+use agents::Agents;
 use plan::{Action, Facts, Scope};
 use report::Report;
 
@@ -51,14 +53,18 @@ pub(crate) fn run(args: &[String]) -> Outcome {
     for need in &skipped {
         report.skip(need.suite, need.reason);
     }
+    let agents = match options.scope {
+        Scope::Quick => None,
+        Scope::Usual | Scope::Full => agents::provide(&mut report, options.allow_skips)?,
+    };
     for step in plan::steps(options.scope, &facts) {
-        report.step(step.name, &step.shown(), || carry_out(&step.action, &facts))?;
+        report.step(step.name, &step.shown(), || carry_out(&step.action, &facts, agents.as_ref()))?;
     }
     report.finish();
     Ok(())
 }
 
-fn carry_out(action: &Action, facts: &Facts) -> Outcome {
+fn carry_out(action: &Action, facts: &Facts, agents: Option<&Agents>) -> Outcome {
     match action {
         Action::Tidy => tidy::run(),
         Action::Cargo(args) => {
@@ -66,6 +72,10 @@ fn carry_out(action: &Action, facts: &Facts) -> Outcome {
             cargo.args(args);
             if !facts.skipped.is_empty() {
                 cargo.env("QUARTERDECK_SKIP", facts.skipped.join(","));
+            }
+            match agents {
+                Some(agents) => agents.tell(&mut cargo),
+                None => drop(cargo.env_remove("QUARTERDECK_TEST_AGENTS")),
             }
             process::succeed(&mut cargo)
         }

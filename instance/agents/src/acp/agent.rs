@@ -17,7 +17,6 @@ use super::{
     launch::{Endpoints, Filled, Launch},
     link::Link,
     memory::{self, Memory},
-    permission::Permissions,
     session::{Begun, McpServers, Wanted},
     wire::PromptAnswer,
 };
@@ -51,8 +50,6 @@ pub struct AcpAgent {
     pub launch: Launch,
     /// What the registry says it can do.
     pub can: Abilities,
-    /// Who decides what it may do.
-    pub permissions: Arc<dyn Permissions>,
     /// The MCP servers that its sessions get.
     pub servers: Arc<dyn McpServers>,
     /// Where it finds its model.
@@ -80,6 +77,8 @@ pub struct Abilities {
     pub mcp: bool,
     /// It behaves better if reading and writing files is offered to it.
     pub files: bool,
+    /// It asks for permission before it does something that policy would want to know of.
+    pub asks: bool,
 }
 
 /// How a turn came to its end, on our side.
@@ -95,9 +94,13 @@ impl Agent for AcpAgent {
         &self.name
     }
 
+    fn needs_walls(&self) -> bool {
+        !self.can.asks
+    }
+
     async fn work(
         &self,
-        task: Task,
+        mut task: Task,
         transcript: &mut Transcript,
         on_start: &dyn OnStart,
         stop: Stop,
@@ -109,10 +112,13 @@ impl Agent for AcpAgent {
 
         let endpoint = self.endpoints.of_run(&task.run);
         let model = task.model.as_deref().or(self.model.as_deref());
-        let Filled { args, environment } =
+        let Filled { args, environment, home } =
             self.launch.fill(&task.run, endpoint.as_ref(), model).map_err(acp)?;
-        let environment = match &task.confined {
-            Some(confined) => environment.with_tmp(&confined.tmp),
+        let environment = match &mut task.confined {
+            Some(confined) => {
+                confined.walls.writable.extend(home);
+                environment.with_tmp(&confined.tmp)
+            }
             None => environment,
         };
         let servers = if self.can.mcp { self.servers.of_run(&task.run) } else { Vec::new() };
@@ -144,7 +150,7 @@ impl Agent for AcpAgent {
         let link = Link::of(&mut leader.child).await.map_err(acp)?;
         let place = Place { run: &task.run, agent: &self.name, cwd: &task.cwd, clock: &clock };
         let (cancel, cancelled) = watch::channel(false);
-        let mut driver = Driver::new(link, place, transcript, Arc::clone(&self.permissions), cancelled);
+        let mut driver = Driver::new(link, place, transcript, Arc::clone(&task.permissions), cancelled);
 
         let turn = self.turn(&mut driver, &task, &wanted);
         let over = watch_turn(turn, &leader, &clock, &cancel, stop.clone()).await.map_err(process)?;

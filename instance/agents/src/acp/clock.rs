@@ -12,7 +12,7 @@ use tokio::{
 
 /// The clock. It runs from the start.
 #[derive(Debug)]
-pub(super) struct Clock {
+pub struct Clock {
     limit: Duration,
     reading: Mutex<Reading>,
     changed: Notify,
@@ -40,35 +40,36 @@ impl Reading {
 }
 
 impl Clock {
-    pub(super) fn new(limit: Duration) -> Self {
+    /// One that runs from now on.
+    pub fn new(limit: Duration) -> Self {
         let reading = Reading { counted: Duration::ZERO, since: Some(Instant::now()) };
         Self { limit, reading: Mutex::new(reading), changed: Notify::new() }
     }
 
     /// The limit.
-    pub(super) fn limit(&self) -> Duration {
+    pub fn limit(&self) -> Duration {
         self.limit
     }
 
     /// The time that has counted so far.
-    pub(super) fn counted(&self) -> Duration {
+    pub fn counted(&self) -> Duration {
         self.read().at(Instant::now())
     }
 
     /// Stands still until it is told to go on. Told twice, it does so once.
-    pub(super) fn stand_still(&self) {
+    pub fn stand_still(&self) {
         self.read().stand_still(Instant::now());
         self.changed.notify_one();
     }
 
     /// Goes on.
-    pub(super) fn go_on(&self) {
+    pub fn go_on(&self) {
         self.read().go_on(Instant::now());
         self.changed.notify_one();
     }
 
     /// Waits until the limit is reached.
-    pub(super) async fn run_out(&self) {
+    pub async fn run_out(&self) {
         loop {
             let reading = *self.read();
             let left = self.limit.saturating_sub(reading.at(Instant::now()));

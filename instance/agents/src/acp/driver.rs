@@ -425,7 +425,14 @@ impl<'a> Driver<'a> {
                 ((reply, None), Decision::Deny(why)) => (reply, format!("denied: {why}")),
             },
         };
-        let _ = open.responder.respond(answer(reply));
+        // The protocol has no words for a no. An agent that looks for them finds them beside it.
+        let words = match decision {
+            Some(Decision::Deny(why)) => {
+                Some(serde_json::Map::from_iter([("reason".to_owned(), why.into())]))
+            }
+            _ => None,
+        };
+        let _ = open.responder.respond(answer(reply).meta(words));
         self.note(Kind::Permission, &line)
     }
 

@@ -32,6 +32,8 @@ pub struct Launch {
     pub env_allow: Vec<String>,
     /// A folder in which every run gets a home of its own. Without, it has ours. Walls must let it be written.
     pub homes: Option<PathBuf>,
+    /// The home that its own login is kept in. With one, no run has a home of its own.
+    pub login: Option<PathBuf>,
     /// What is set if its placeholders have values. Later ones win.
     pub settings: Vec<Setting>,
 }
@@ -73,6 +75,8 @@ impl Endpoints for Option<Endpoint> {
 pub(crate) struct Filled {
     pub(crate) args: Vec<String>,
     pub(crate) environment: Environment,
+    /// Its home, if that is not ours.
+    pub(crate) home: Option<PathBuf>,
 }
 
 impl Setting {
@@ -134,15 +138,17 @@ impl Launch {
                 setting.env.iter().fold(environment, |all, (name, text)| all.with(name, filled(text)));
             files.extend(setting.files.iter().map(|(path, text)| (path.clone(), filled(text))));
         }
-        if let Some(home) = self.home(run, &files)? {
+        let home = self.home(run, &files)?;
+        if let Some(home) = &home {
             environment = environment.with("HOME", home);
         }
-        Ok(Filled { args, environment })
+        Ok(Filled { args, environment, home })
     }
 
-    /// The run's own home, with the files in it.
+    /// The home that its login is kept in, or the run's own, with the files in it.
     fn home(&self, run: &RunId, files: &BTreeMap<String, String>) -> Result<Option<PathBuf>, AcpError> {
-        let Some(homes) = &self.homes else {
+        let own = || self.homes.as_ref().map(|homes| homes.join(run.to_string()));
+        let Some(home) = self.login.clone().or_else(own) else {
             return match files.keys().next() {
                 None => Ok(None),
                 Some(path) => Err(AcpError::Configuration {
@@ -151,7 +157,6 @@ impl Launch {
                 }),
             };
         };
-        let home = homes.join(run.to_string());
         let failed = |path: PathBuf| move |source| AcpError::Configuration { path, source };
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&home);
         made.map_err(failed(home.clone()))?;

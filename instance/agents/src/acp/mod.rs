@@ -26,6 +26,7 @@ mod tools;
 mod wire;
 
 pub use agent::{Abilities, AcpAgent};
+pub use clock::Clock;
 pub use command::Command;
 pub use error::AcpError;
 pub(crate) use link::Link;

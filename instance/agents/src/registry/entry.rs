@@ -31,6 +31,9 @@ pub struct Entry {
     /// The arguments with which it says its version.
     #[serde(default = "version")]
     pub version: Vec<String>,
+    /// The command by which a person logs it in, in its own way. Without, it has none that is known.
+    #[serde(default)]
+    pub login: Vec<String>,
     /// Its licence, as SPDX has it, or a sentence.
     pub licence: String,
     /// How to get it, for people.

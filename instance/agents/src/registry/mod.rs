@@ -12,7 +12,7 @@ use serde::Deserialize as _;
 pub use entry::{Api, Asks, Can, Entry, Gateway, Model, Permission, Protocol};
 
 use crate::{
-    acp::{Abilities, AcpAgent, Endpoints, Launch, McpServers, Permissions},
+    acp::{Abilities, AcpAgent, Endpoints, Launch, McpServers},
     command::CommandAgent,
     port::Agent,
 };
@@ -72,8 +72,6 @@ pub enum RegistryError {
 /// What an agent needs besides its entry.
 #[derive(Clone)]
 pub struct Fit {
-    /// Who decides what it may do.
-    pub permissions: Arc<dyn Permissions>,
     /// The MCP servers of its sessions.
     pub servers: Arc<dyn McpServers>,
     /// Where it finds its model.
@@ -82,6 +80,10 @@ pub struct Fit {
     pub model: Option<String>,
     /// A folder in which every run gets a home of its own.
     pub homes: Option<PathBuf>,
+    /// The home that its own login is kept in, if it is to use that.
+    pub login: Option<PathBuf>,
+    /// The permission mode of its session, in place of the entry's.
+    pub mode: Option<String>,
     /// More names of variables that it may see.
     pub env_allow: Vec<String>,
     /// More values that must not appear in the transcript.
@@ -147,25 +149,25 @@ impl Entry {
             env: self.env.clone(),
             env_allow: self.env_allow.clone(),
             homes: None,
+            login: None,
             settings,
         }
     }
 
     /// The agent behind an entry of ACP. One of the protocol "command" has no use of this.
     pub fn acp(&self, name: &str, fit: Fit) -> AcpAgent {
-        let mut launch = Launch { homes: fit.homes, ..self.launch() };
+        let mut launch = Launch { homes: fit.homes, login: fit.login, ..self.launch() };
         launch.env_allow.extend(fit.env_allow);
         let Can { resume, load, mcp, files, .. } = self.can;
         AcpAgent {
             name: name.to_owned(),
             launch,
-            can: Abilities { resume, load, mcp, files },
-            permissions: fit.permissions,
+            can: Abilities { resume, load, mcp, files, asks: self.asks() },
             servers: fit.servers,
             endpoints: fit.endpoints,
             model: fit.model,
             model_in_session: self.model.session,
-            mode: self.permissions.mode.clone(),
+            mode: fit.mode.or_else(|| self.permissions.mode.clone()),
             secrets: fit.secrets,
             limit: fit.limit,
         }

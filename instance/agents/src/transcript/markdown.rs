@@ -5,6 +5,8 @@ use std::{
     path::Path,
 };
 
+use qd_types::RunId;
+
 use super::{Entry, Kind, TranscriptError, header, read};
 
 /// So much of the file is held in memory at a time.
@@ -15,24 +17,43 @@ pub fn export(path: &Path, to: &mut dyn Write) -> Result<(), TranscriptError> {
     let failed =
         |source| TranscriptError::Io { path: path.to_owned(), doing: "write it as Markdown", source };
     let header = header(path)?;
-    let title = format!("# Run {}\n\n{}, from {}.\n", header.run, inert(&header.agent), header.started);
-    to.write_all(title.as_bytes()).map_err(failed)?;
+    begin(&header.run, &header.agent, header.started, to).map_err(failed)?;
     let (mut from, mut block) = (0, Vec::new());
     loop {
         let page = read(path, from, PAGE)?;
-        for entry in page.entries {
-            if block.first().is_some_and(|first: &Entry| first.kind != entry.kind) {
-                write_block(&block, to).map_err(failed)?;
-                block.clear();
-            }
-            block.push(entry);
-        }
+        write_blocks(page.entries, &mut block, to).map_err(failed)?;
         if !page.more || page.next == from {
             break;
         }
         from = page.next;
     }
     write_block(&block, to).map_err(failed)
+}
+
+/// Writes entries that were read already in the same way.
+pub fn markdown(run: &RunId, agent: &str, entries: Vec<Entry>, to: &mut dyn Write) -> io::Result<()> {
+    if let Some(first) = entries.first() {
+        begin(run, agent, first.at, to)?;
+    }
+    let mut block = Vec::new();
+    write_blocks(entries, &mut block, to)?;
+    write_block(&block, to)
+}
+
+fn begin(run: &RunId, agent: &str, started: jiff::Timestamp, to: &mut dyn Write) -> io::Result<()> {
+    write!(to, "# Run {run}\n\n{}, from {started}.\n", inert(agent))
+}
+
+/// Writes every block that is whole. What follows may belong to the last one, which stays.
+fn write_blocks(entries: Vec<Entry>, block: &mut Vec<Entry>, to: &mut dyn Write) -> io::Result<()> {
+    for entry in entries {
+        if block.first().is_some_and(|first| first.kind != entry.kind) {
+            write_block(block, to)?;
+            block.clear();
+        }
+        block.push(entry);
+    }
+    Ok(())
 }
 
 /// Entries of one kind that follow each other.

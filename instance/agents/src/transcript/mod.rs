@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use qd_types::RunId;
 use serde::{Deserialize, Serialize};
 
-pub use markdown::{export, summary};
+pub use markdown::{export, markdown, summary};
 pub use read::{Page, header, read};
 pub use write::{Limits, Transcript};
 

@@ -9,6 +9,7 @@
 //! ask ID KIND SET CMD   asks for permission with a set of options, says what it was told
 //! ask-two ID ID         asks twice at once, says what it was told, the second first
 //! take-back ID          asks, and takes the request back
+//! run ID CMD            asks for permission to run a command, and runs it if it is told so
 //! write PATH TEXT       writes through the client, says what it was told
 //! read PATH             reads through the client, says what it was told
 //! env NAME              says the value of a variable
@@ -27,6 +28,8 @@
 //! error CODE TEXT       answers the prompt with an error
 //! exit CODE             ends the process
 //! ```
+//!
+//! Lines may be quoted, as a feature's text is in a prompt. Relative paths are of its own folder.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -265,6 +268,7 @@ impl Fake {
 
     fn play(&mut self, prompt: &str) -> (Value, Option<(i64, String)>) {
         for line in prompt.lines() {
+            let line = line.strip_prefix("> ").unwrap_or(line);
             let (step, rest) = line.split_once(' ').unwrap_or((line, ""));
             match step {
                 "say" => self.say(&format!("{rest}\n")),
@@ -298,8 +302,18 @@ impl Fake {
                     let answer = self.await_answer(&id);
                     self.say(&format!("told {}\n", told(&answer)));
                 }
+                "run" => {
+                    let (call, command) = rest.split_once(' ').unwrap();
+                    let asked = asks(&self.session, &format!("{call} execute all {command}"));
+                    let answer = told(&self.ask("session/request_permission", &asked));
+                    self.say(&format!("told {answer}\n"));
+                    if answer == "proceed" {
+                        Command::new("sh").args(["-c", command]).status().unwrap();
+                    }
+                }
                 "write" => {
                     let (path, content) = rest.split_once(' ').unwrap();
+                    let path = std::env::current_dir().unwrap().join(path);
                     let params = json!({"sessionId": self.session, "path": path, "content": content});
                     let answer = self.ask("fs/write_text_file", &params);
                     self.say(&format!("told {}\n", answer["error"]["message"].as_str().unwrap_or("written")));

@@ -9,8 +9,8 @@ use std::{
 
 use async_trait::async_trait;
 use qd_agents::{
-    AcpAgent, Agent as _, AgentEnd, AgentError, Ended, Stop, TurnEnd,
-    acp::{Abilities, Ask, Decision, DenyAll, Endpoint, Launch, McpServer, Permissions, Setting, Verdict},
+    AcpAgent, Agent, AgentEnd, AgentError, Ended, OnStart, Stop, Task, Transcript, TurnEnd,
+    acp::{Abilities, Ask, Decision, Endpoint, Launch, McpServer, Permissions, Setting, Verdict},
     stop,
 };
 use secrecy::SecretString;
@@ -51,8 +51,7 @@ fn fake(flags: &[&str]) -> AcpAgent {
             args: flags.iter().map(|flag| (*flag).to_owned()).collect(),
             ..Launch::default()
         },
-        can: Abilities { resume: true, load: true, mcp: true, files: false },
-        permissions: Arc::new(DenyAll),
+        can: Abilities { resume: true, load: true, mcp: true, files: false, asks: true },
         servers: Arc::new(Vec::<McpServer>::new()),
         endpoints: Arc::new(None::<Endpoint>),
         model: None,
@@ -63,21 +62,45 @@ fn fake(flags: &[&str]) -> AcpAgent {
     }
 }
 
-fn judged(verdicts: impl IntoIterator<Item = Verdict>) -> (AcpAgent, Arc<Judge>) {
+/// The fake agent, and who decides what it may do.
+struct Judged {
+    agent: AcpAgent,
+    judge: Arc<Judge>,
+}
+
+#[async_trait]
+impl Agent for Judged {
+    fn name(&self) -> &str {
+        &self.agent.name
+    }
+
+    async fn work(
+        &self,
+        task: Task,
+        transcript: &mut Transcript,
+        on_start: &dyn OnStart,
+        stop: Stop,
+    ) -> Result<AgentEnd, AgentError> {
+        let task = Task { permissions: Arc::clone(&self.judge) as _, ..task };
+        self.agent.work(task, transcript, on_start, stop).await
+    }
+}
+
+fn judged(verdicts: impl IntoIterator<Item = Verdict>) -> (Judged, Arc<Judge>) {
     let judge = Judge::new(verdicts);
-    (AcpAgent { permissions: Arc::clone(&judge) as _, ..fake(&[]) }, judge)
+    (Judged { agent: fake(&[]), judge: Arc::clone(&judge) }, judge)
 }
 
 async fn work_until(
     place: &Place,
-    agent: &AcpAgent,
+    agent: &dyn Agent,
     prompt: &str,
     stop: Stop,
 ) -> Result<AgentEnd, AgentError> {
     agent.work(place.task(prompt), &mut place.transcript(), &place.keeper, stop).await
 }
 
-async fn work(place: &Place, agent: &AcpAgent, prompt: &str) -> Result<AgentEnd, AgentError> {
+async fn work(place: &Place, agent: &dyn Agent, prompt: &str) -> Result<AgentEnd, AgentError> {
     let (_stopper, never) = stop();
     let end = work_until(place, agent, prompt, never).await;
     assert_eq!(alive(place.keeper.pgid()), Vec::<String>::new());
@@ -85,14 +108,14 @@ async fn work(place: &Place, agent: &AcpAgent, prompt: &str) -> Result<AgentEnd,
 }
 
 /// What it said on this prompt.
-async fn says(agent: &AcpAgent, prompt: &str) -> String {
+async fn says(agent: &dyn Agent, prompt: &str) -> String {
     let place = Place::new();
     let end = work(&place, agent, prompt).await.unwrap();
     assert_eq!(end.ended, Ended::Turn(TurnEnd::Done), "{:?}", place.entries());
     end.words
 }
 
-async fn fails(agent: &AcpAgent, prompt: &str) -> String {
+async fn fails(agent: &dyn Agent, prompt: &str) -> String {
     chain(&work(&Place::new(), agent, prompt).await.unwrap_err())
 }
 
@@ -227,7 +250,7 @@ async fn nobody_to_ask_means_no() {
 async fn a_person_who_decides_holds_up_nothing_and_no_clock_runs() {
     let (sender, decision) = oneshot::channel();
     let (mut agent, _) = judged([Verdict::Person(Box::pin(async move { decision.await.unwrap() }))]);
-    agent.limit = Duration::from_millis(900);
+    agent.agent.limit = Duration::from_millis(900);
     let place = Place::new();
     let decides = async {
         let asked = || entries_of(&place, "permission").iter().any(|entry| entry == "a person is asked");
@@ -273,7 +296,7 @@ async fn the_time_limit_ends_a_turn_and_what_it_left_elsewhere() {
 }
 
 /// Stops it as soon as it has said "begun", and returns the end and how long that took.
-async fn stopped(place: &Place, agent: &AcpAgent, prompt: &str, grace: Duration) -> (AgentEnd, Duration) {
+async fn stopped(place: &Place, agent: &dyn Agent, prompt: &str, grace: Duration) -> (AgentEnd, Duration) {
     let (stopper, stop) = stop();
     let begun = Mutex::new(Instant::now());
     let stops = async {
@@ -473,7 +496,7 @@ async fn it_sees_its_own_environment_and_home() {
 }
 
 /// The error of a turn that starts no process.
-async fn work_error(place: &Place, agent: &AcpAgent) -> String {
+async fn work_error(place: &Place, agent: &dyn Agent) -> String {
     let (_stopper, never) = stop();
     let error = work_until(place, agent, "say x", never).await.unwrap_err();
     chain(&error)

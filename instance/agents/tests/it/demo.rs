@@ -109,6 +109,8 @@ impl Scene {
             depends: depends.collect(),
             checks: vec!["cargo test --offline --quiet".into()],
             plan: None,
+            decided: vec![],
+            context: vec![],
             attachments: vec![],
         };
         let mut script = self.script.clone();

@@ -13,7 +13,7 @@ use std::{
 use async_trait::async_trait;
 use qd_agents::{
     AcpAgent, Agent, AgentEnd, AgentError, Ended, TurnEnd,
-    acp::{Ask, DenyAll, Endpoint, McpServer, Permissions, Verdict},
+    acp::{Ask, Endpoint, McpServer, Permissions, Verdict},
     handshake::look,
     registry::{Entry, Fit, Registry},
     stop,
@@ -44,15 +44,16 @@ fn entry(name: &str) -> Entry {
     entry
 }
 
-fn agent(name: &str, place: &Place, permissions: Arc<dyn Permissions>) -> AcpAgent {
+fn agent(name: &str, place: &Place) -> AcpAgent {
     let base_url = std::env::var("QUARTERDECK_TEST_LLM").expect("QUARTERDECK_TEST_LLM is set");
     let token = SecretString::from("run-token-12345".to_owned());
     let model = if name == "claude" { "claude-sonnet-4-5" } else { "scripted" };
     let fit = Fit {
-        permissions,
         servers: Arc::new(Vec::<McpServer>::new()),
         endpoints: Arc::new(Some(Endpoint { base_url, token })),
         model: Some(model.to_owned()),
+        login: None,
+        mode: None,
         homes: Some(place.dir.path().join("homes")),
         env_allow: Vec::new(),
         secrets: Vec::new(),
@@ -80,13 +81,14 @@ fn hello(place: &Place) -> PathBuf {
 
 /// What every agent must do: shake hands, write a file, run a command, go on in another process.
 async fn works(name: &str) -> Vec<Ask> {
-    let place = Place::new();
+    let mut place = Place::new();
     let found = look(name, &entry(name), place.dir.path(), Some("scripted"), Duration::from_secs(60)).await;
     let said = found.handshake.unwrap().unwrap_or_else(|error| panic!("{error}"));
     assert!(said.agent.is_some() || found.version.is_some(), "{said:?}");
 
     let yes = Arc::new(Yes::default());
-    let agent = agent(name, &place, Arc::clone(&yes) as _);
+    place.permissions = Arc::clone(&yes) as _;
+    let agent = agent(name, &place);
     let end = work(&place, &agent, "write,sh:git status").await;
     let transcript = || place.entries().join("\n");
     assert_eq!(end.ended, Ended::Turn(TurnEnd::Done), "{}", transcript());
@@ -107,7 +109,7 @@ async fn works(name: &str) -> Vec<Ask> {
 /// What every agent that asks must hear: a no, a stop; and that its model fails, it must tell.
 async fn hears(name: &str) {
     let place = Place::new();
-    let agent = agent(name, &place, Arc::new(DenyAll));
+    let agent = agent(name, &place);
     let _ = turn(&place, &agent, "write").await;
     assert!(!hello(&place).exists(), "{}", place.entries().join("\n"));
 
@@ -136,7 +138,7 @@ async fn opencode() {
     assert!(asked[1].command.is_some(), "{asked:#?}");
     hears("opencode").await;
     let place = Place::new();
-    let agent = agent("opencode", &place, Arc::new(DenyAll));
+    let agent = agent("opencode", &place);
     let end = turn(&place, &agent, "err:402").await;
     assert!(end.is_err(), "{end:?}\n{}", place.entries().join("\n"));
 }

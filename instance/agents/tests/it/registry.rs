@@ -3,7 +3,7 @@
 use std::{fs, sync::Arc, time::Duration};
 
 use qd_agents::{
-    acp::{DenyAll, Endpoint, McpServer},
+    acp::{Endpoint, McpServer},
     handshake::{Found, look},
     registry::{Fit, Protocol, Registry},
 };
@@ -73,7 +73,8 @@ fn a_bad_entry_is_named_with_its_key() {
 
 fn fit() -> Fit {
     Fit {
-        permissions: Arc::new(DenyAll),
+        login: None,
+        mode: None,
         servers: Arc::new(Vec::<McpServer>::new()),
         endpoints: Arc::new(None::<Endpoint>),
         model: None,

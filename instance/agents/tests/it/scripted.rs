@@ -34,6 +34,8 @@ fn prompt(title: &str, log: Option<&str>) -> String {
         depends: vec![],
         checks: vec![],
         plan: None,
+        decided: vec![],
+        context: vec![],
         attachments: vec![],
     };
     let failing = log.map(|log| FailingCheck { name: "t".into(), command: "c".into(), log: log.to_owned() });

@@ -2,14 +2,17 @@
 
 use std::{
     path::PathBuf,
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
 use qd_agents::{
     Agent, AgentEnd, AgentError, CommandAgent, OnStart, ProcessGroup, Redactor, RunFolder, Stop, Task,
-    Transcript, process::KeepError, stop, transcript,
+    Transcript,
+    acp::{DenyAll, Permissions},
+    process::KeepError,
+    stop, transcript,
 };
 use qd_types::RunId;
 use tempfile::TempDir;
@@ -40,13 +43,15 @@ pub(super) struct Place {
     pub(super) dir: TempDir,
     pub(super) run: RunId,
     pub(super) keeper: Keeper,
+    /// Who decides what an agent may do.
+    pub(super) permissions: Arc<dyn Permissions>,
 }
 
 impl Place {
     pub(super) fn new() -> Self {
         let dir = TempDir::new().unwrap();
         std::fs::create_dir(dir.path().join("tree")).unwrap();
-        Self { dir, run: "A-1.1".parse().unwrap(), keeper: Keeper::default() }
+        Self { dir, run: "A-1.1".parse().unwrap(), keeper: Keeper::default(), permissions: Arc::new(DenyAll) }
     }
 
     pub(super) fn tree(&self) -> PathBuf {
@@ -71,6 +76,7 @@ impl Place {
             model: None,
             confined: None,
             metered: None,
+            permissions: Arc::clone(&self.permissions),
         }
     }
 

@@ -13,7 +13,7 @@ pub use plan::{Accepted, Proposal};
 use jiff::Timestamp;
 use qd_approvals::{
     Approvals, Ask, Asked, Asker, Authorised, CardOrder, Cast, DENIALS_PER_RUN, Directory, Effect, Executor,
-    KeyId, Outcome, Place, Probe, Reopened, Rules, SignedVote, Spending, Statement, Swept, trail,
+    KeyId, Outcome, Place, Probe, Record, Reopened, Rules, SignedVote, Spending, Statement, Swept, trail,
 };
 use qd_types::{Action, ApprovalId, ApprovalState, Ballot, InstanceName, RunId, Subject};
 use qd_wire::v1::{Alert, Report};
@@ -248,6 +248,30 @@ impl Store {
             let probed = own.approvals.probed(&id, &item, &probe)?;
             own.noted(&id)?;
             Ok(probed)
+        })
+        .await
+    }
+
+    /// Resumes a run's `waiter`: gives what was decided since, oldest first, each once.
+    pub async fn resume(
+        &self,
+        keeper: &Keeper,
+        run: &RunId,
+        waiter: &str,
+        now: Timestamp,
+    ) -> Result<Vec<Record>, StoreError> {
+        let (run, waiter) = (run.clone(), waiter.to_owned());
+        self.step(keeper, now, move |own| {
+            let mut decided = Vec::new();
+            for (id, waits) in own.approvals.resumable()? {
+                let record = own.approvals.show(&id)?;
+                if waits == waiter && record.approval.subject.run == run {
+                    own.approvals.resume(&id, &waiter)?;
+                    own.noted(&id)?;
+                    decided.push(record);
+                }
+            }
+            Ok(decided)
         })
         .await
     }

@@ -6,6 +6,7 @@ mod budget;
 mod cache;
 mod checks;
 mod clean_up;
+mod context;
 mod forge;
 mod merge;
 mod plan;

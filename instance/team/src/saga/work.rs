@@ -1,10 +1,11 @@
 //! The steps on the instance's own disk: worktree, agent, commit.
 
-use std::{fs, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use qd_agents::{
     AgentEnd, CheckSpec, Ended, Task,
+    acp::Command,
     prompt::{self, FailingCheck, Turn},
     transcript::Kind,
 };
@@ -17,8 +18,11 @@ use qd_store::RunFact;
 use qd_types::{CommitId, FeatureId, Step};
 use qd_worktrees::{Layout, Setup, WorktreeError};
 
-use super::{Here, StepError, budget, chain, plan, rest};
-use crate::walls::Own;
+use super::{Here, StepError, budget, chain, context, plan, rest};
+use crate::{
+    permissions::{self, Desk, Watch},
+    walls::Own,
+};
 
 /// Bytes of a failing check's log that go into a prompt, however many lines they are.
 const LOG_BYTES: usize = 16 * 1024;
@@ -34,6 +38,8 @@ const REPEATS: usize = 60;
 const REFUSED: Duration = Duration::from_secs(10);
 /// Bytes of a transcript that are looked through for a plan.
 const PLAN_BYTES: usize = 1024 * 1024;
+/// So long a turn is looked after where nobody said how many minutes a feature may use.
+const UNLIMITED: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// A checkout on a branch of its own, from the freshest base, with what the repository wants in it.
 pub(super) async fn worktree(here: &Here<'_>) -> Result<(), StepError> {
@@ -221,13 +227,27 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
     let Some(worktree) = here.team.worktrees().find(name, &here.run.id).await? else {
         return Err(StepError::failed(FailureClass::Dependency, "The run's worktree is gone."));
     };
-    let facts = facts(here).await?;
     let metering = here.team.metering();
     if options.metering.is_some() && metering.is_none() {
         return Err(StepError::Again("the metering gateway does not work".into()));
     }
     let metered = metering.as_ref().map(|metering| metering.turn(&here.run.id, &here.feature)).transpose();
     let metered = metered.map_err(|error| StepError::Again(error.into()))?;
+    let decided = decided(here).await?;
+    let told = context::of(&worktree.path, &here.feature);
+    for left_out in &told.left_out {
+        here.transcript()?.append(Kind::System, left_out)?;
+    }
+    let facts = prompt::Facts { decided, context: told.files, ..facts(here).await? };
+    let watch = Watch::new(left(here).await?);
+    let desk = Desk {
+        team: here.team.clone(),
+        run: here.run.id.clone(),
+        agent: here.run.agent.clone(),
+        feature: here.feature.clone(),
+        known: known(here),
+        watch: Arc::clone(&watch),
+    };
     let task = Task {
         run: here.run.id.clone(),
         model: here.run.model.clone(),
@@ -236,17 +256,26 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
         prompt: prompt::build(&facts, turn),
         prompt_file: here.team.folder(&here.run.id).prompt(here.run.round),
         metered: metered.as_ref().map(|turn| turn.metered.clone()),
+        permissions: Arc::new(desk),
     };
+    if agent.needs_walls() && task.confined.is_none() {
+        let reason = format!(
+            "{} never asks before it does something, so it only works within walls, and there are none here: see \
+             sandbox.kind.",
+            crate::problem::capital(agent.name())
+        );
+        return Err(StepError::failed(FailureClass::Tool, reason));
+    }
     let _exposed = options.exposed(task.confined.as_ref());
     let mut transcript = here.transcript()?;
     let keeper = here.keeper();
     here.team.worktrees().guard_before(name, &here.run.id).await?;
-    let (from, begun) = (length(here).await, std::time::Instant::now());
+    let from = length(here).await;
     let worked = tokio::select! {
         worked = agent.work(task, &mut transcript, &keeper, here.stop.clone()) => Ok(worked),
         // Its processes are killed when its work is dropped.
         repeats = repeats(here, from) => Err(Cut::Repeats(repeats)),
-        minutes = spent(here) => Err(Cut::Spent(minutes)),
+        minutes = spent(here, &watch) => Err(Cut::Spent(minutes)),
         () = refused(here) => Err(Cut::Refused),
         () = rest::held_back(here) => Err(Cut::HeldBack),
     };
@@ -254,19 +283,20 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
     // The token ends with the turn.
     drop(metered);
     options.reap(&here.run.id).await;
+    permissions::withdraw(here.team, &here.run.id).await?;
     crate::spending::note(here.team, &here.run.id).await?;
     let was_refused = metering.is_some_and(|metering| metering.was_refused(&here.run.id));
     let worked = match worked {
         Ok(worked) => worked,
         Err(Cut::Refused) => {
             crate::reconcile::end_leftover(here.team, &here.run.id).await.map_err(StepError::Again)?;
-            return anew(here, millis(begun.elapsed())).await;
+            return anew(here, millis(watch.counted())).await;
         }
         Err(Cut::Spent(minutes)) => {
             crate::reconcile::end_leftover(here.team, &here.run.id).await.map_err(StepError::Again)?;
             let text = format!("Its budget of {minutes} min is used up.");
             here.transcript()?.append(Kind::System, &text)?;
-            here.store().note(&here.run.id, vec![RunFact::Worked(millis(begun.elapsed()))]).await?;
+            here.store().note(&here.run.id, vec![RunFact::Worked(millis(watch.counted()))]).await?;
             guarded(here).await?;
             return Err(StepError::Anew);
         }
@@ -274,12 +304,12 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
             crate::reconcile::end_leftover(here.team, &here.run.id).await.map_err(StepError::Again)?;
             here.transcript()?
                 .append(Kind::System, "It was told no too often. A person has to let it go on.")?;
-            here.store().note(&here.run.id, vec![RunFact::Worked(millis(begun.elapsed()))]).await?;
+            here.store().note(&here.run.id, vec![RunFact::Worked(millis(watch.counted()))]).await?;
             guarded(here).await?;
             return Err(StepError::Anew);
         }
         Err(Cut::Repeats(repeats)) => {
-            here.store().note(&here.run.id, vec![RunFact::Worked(millis(begun.elapsed()))]).await?;
+            here.store().note(&here.run.id, vec![RunFact::Worked(millis(watch.counted()))]).await?;
             crate::reconcile::end_leftover(here.team, &here.run.id).await.map_err(StepError::Again)?;
             here.transcript()?.append(Kind::System, &format!("It went round in circles: {repeats}."))?;
             guarded(here).await?;
@@ -374,11 +404,45 @@ fn millis(took: Duration) -> u64 {
 }
 
 /// Ends when the feature's minutes are used up, by what it worked before and works now; never, if nobody said how many.
-async fn spent(here: &Here<'_>) -> u32 {
+async fn spent(here: &Here<'_>, watch: &Watch) -> u32 {
     let Some(minutes) = here.feature.wanted.budget.minutes else { return std::future::pending().await };
-    let worked = here.store().worked(&here.feature.id).await.unwrap_or_default();
-    tokio::time::sleep(Duration::from_secs(u64::from(minutes) * 60).saturating_sub(worked)).await;
+    watch.run_out().await;
     minutes
+}
+
+/// What is left of the feature's minutes.
+async fn left(here: &Here<'_>) -> Result<Duration, StepError> {
+    let Some(minutes) = here.feature.wanted.budget.minutes else { return Ok(UNLIMITED) };
+    let worked = here.store().worked(&here.feature.id).await?;
+    Ok(Duration::from_secs(u64::from(minutes) * 60).saturating_sub(worked))
+}
+
+/// What people decided about the agent's wishes while it was gone. Waits for those that are still open: without them it
+/// would only ask again.
+async fn decided(here: &Here<'_>) -> Result<Vec<String>, StepError> {
+    let (mut commits, mut stop) = (here.store().commits(), here.stop.clone());
+    loop {
+        commits.borrow_and_update();
+        if permissions::open(here.team, &here.run.id).await?.is_empty() {
+            return Ok(permissions::decided(here.team, &here.run.id).await?);
+        }
+        tokio::select! {
+            changed = qd_store::Store::changed(&mut commits) => changed?,
+            _ = stop.wanted() => return Err(StepError::Stopped),
+        }
+    }
+}
+
+/// Beginnings of commands that the agent may run without asking: those of the configuration, and the checks that its work
+/// must pass.
+fn known(here: &Here<'_>) -> Vec<Vec<String>> {
+    let options = here.team.options();
+    let own = options.commands.get(&here.run.agent).cloned().unwrap_or_default();
+    let checks = here.checks().into_iter().filter_map(|check| match Command::parse(&check.command) {
+        Command::Plain(words) => Some(words),
+        Command::Unclear(_) => None,
+    });
+    own.into_iter().chain(checks).collect()
 }
 
 /// How long the run's transcript is.
@@ -454,6 +518,8 @@ async fn facts(here: &Here<'_>) -> Result<prompt::Facts, StepError> {
         depends,
         checks: here.checks().into_iter().map(|check| check.command).collect(),
         plan: here.run.plan.clone(),
+        decided: Vec::new(),
+        context: Vec::new(),
         attachments: wanted.attachments.iter().map(|file| here.team.attachment_path(file)).collect(),
     })
 }

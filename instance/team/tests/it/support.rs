@@ -152,6 +152,7 @@ fn options(state: &std::path::Path, policies: Arc<Engine>) -> TeamOptions {
         state: state.to_owned(),
         limits: Limits::default(),
         agents: BTreeMap::new(),
+        commands: BTreeMap::new(),
         rules: Arc::new(Rules::default()),
         quiet: QuietHours::default(),
         zone: jiff::tz::TimeZone::UTC,

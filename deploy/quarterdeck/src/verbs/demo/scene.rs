@@ -15,7 +15,7 @@ use super::failed;
 use crate::{
     cli::Demo,
     context::UserError,
-    fleet::{Fleet, FleetPlan, RepositoryPlan, TeamPlan},
+    fleet::{AgentPlan, Fleet, FleetPlan, RepositoryPlan, TeamPlan},
     policies::{self, PolicyPlan},
 };
 
@@ -147,7 +147,7 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
         launcher: crate::walls::launcher(qd_config::SandboxKind::Auto)?,
         walls: None,
         zone: jiff::tz::TimeZone::system(),
-        agents: BTreeMap::from([(agent.name.clone(), agent)]),
+        agents: BTreeMap::from([(agent.name.clone(), AgentPlan::Command(agent))]),
         agent_slots: BTreeMap::new(),
         rules: Vec::new(),
     };
