@@ -18,6 +18,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     qd_approvals::SCHEMA_TERMS,
     trail::SCHEMA,
     V13,
+    V14,
 ];
 
 const V1: &str = "
@@ -298,5 +299,17 @@ CREATE TABLE answers (
 ) WITHOUT ROWID;
 CREATE TABLE escalations (
     approval TEXT PRIMARY KEY REFERENCES approval_requests (id)
+) WITHOUT ROWID;
+";
+
+/// Own approvals in the bot's channels: what it was told of those that have not ended, and the keys by which it signs.
+const V14: &str = "
+CREATE TABLE cards_up (
+    approval TEXT PRIMARY KEY REFERENCES approval_requests (id),
+    card TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE surface_keys (
+    public BLOB PRIMARY KEY CHECK (length(public) = 32),
+    revoked INTEGER NOT NULL
 ) WITHOUT ROWID;
 ";
