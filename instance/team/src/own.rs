@@ -6,7 +6,9 @@ use qd_approvals::{
 };
 use qd_engine::{Principal, Request, Resource};
 use qd_store::Keeper;
-use qd_types::{Action, ApprovalId, Binding, FeatureId, Identity, PersonId, PolicyHash, Ruling, RunId, Subject, Verb};
+use qd_types::{
+    Action, ApprovalId, Binding, FeatureId, Identity, PersonId, PolicyHash, Ruling, RunId, Subject, Verb,
+};
 use qd_wire::v1::SignedVote;
 use serde_json::Value;
 use ulid::Ulid;

@@ -16,7 +16,7 @@ use qd_api::{
     ApprovalView, CastVote, DiffView, EventView, Problem, RunSummary, RunView, Snooze, TeamView,
     TranscriptEntry, TranscriptPage,
 };
-use qd_approvals::{Proof, SurfaceKey};
+use qd_approvals::{Key, KeyOwner, Proof, SurfaceKey};
 use qd_board::breaker::Breaker;
 use qd_store::{Store, StoreError};
 use qd_types::{Ballot, FeatureId, InstanceName, Person, PersonId, RepositoryName, RunId, Verb, Vote};
