@@ -113,7 +113,6 @@ async fn a_card_of_an_instance_is_voted_on_here_and_closed_when_the_instance_say
     });
     let deciding = fleet.message(KEY, |card| card.text.contains("Deciding")).await;
     assert_snapshot!(deciding.text.lines().find(|line| line.contains("Deciding")).unwrap(), @"");
-    // A restart of the bot between click and decision loses nothing, and the same click again adds nothing.
     shows(&mut fleet, decided(budget(), "2 min")).await;
     fleet.report(heard(true, "Approved.")).await;
     assert_snapshot!(press.await.unwrap(), @"");
