@@ -367,7 +367,19 @@ async fn the_bot_is_shown_every_change_and_only_what_its_key_signed_for_exactly_
             _ => None,
         })
         .collect();
-    insta::assert_snapshot!(heard.join("\n").replace(&id.key(), "KEY"), @"");
+    let expected = [
+        "false This vote is signed with a key that is not known here.",
+        "false This vote is signed with a key of the bot that was withdrawn.",
+        "false This vote is for the digest ",
+        "false This vote is for beta/",
+        "false The signature of this vote is not good",
+        "true Answered.",
+        "true That vote was noted before.",
+    ];
+    assert_eq!(heard.len(), expected.len(), "{heard:?}");
+    for (heard, expected) in heard.iter().zip(expected) {
+        assert!(heard.starts_with(expected), "{heard}");
+    }
     assert_eq!(mirrored(&bench).await, [(ApprovalState::Requested, 0), (ApprovalState::Executed, 1)]);
     assert_eq!(bench.trail().matches("vote a person").count(), 1);
 }
