@@ -39,6 +39,13 @@ pub enum Command {
         /// Why.
         reason: Option<String>,
     },
+    /// Answer a question.
+    Answer {
+        /// Which.
+        which: Which,
+        /// What. One space between words.
+        text: String,
+    },
     /// Ask again for what expired.
     Reopen {
         /// Which.
@@ -46,6 +53,11 @@ pub enum Command {
     },
     /// What waits for people.
     Approvals,
+    /// How one stands, and what is asked.
+    ApprovalShow {
+        /// Which.
+        which: Which,
+    },
     /// What a team, or every team, is doing.
     Board {
         /// Which team.
@@ -89,7 +101,9 @@ impl fmt::Display for Command {
             Self::Deny { which, reason: None } => write!(f, "deny {which}"),
             Self::Deny { which, reason: Some(reason) } => write!(f, "deny {which} {reason}"),
             Self::Reopen { which } => write!(f, "reopen {which}"),
+            Self::Answer { which, text } => write!(f, "answer {which} {text}"),
             Self::Approvals => f.write_str("approvals"),
+            Self::ApprovalShow { which } => write!(f, "approvals show {which}"),
             Self::Board { team: None } => f.write_str("board"),
             Self::Board { team: Some(team) } => write!(f, "board {team}"),
             Self::FeatureAdd { team, ready, title } => {

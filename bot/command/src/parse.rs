@@ -9,8 +9,10 @@ pub const HELP: &str = "\
 approve ID [NAME]              say yes to what is asked; ID is on the card, or a feature like A-142
                                NAME is what it is done to, where a card asks for that
 deny ID [reason]               say no
+answer ID TEXT                 answer a question
 reopen ID                      ask again for what nobody decided in time
 approvals                      what waits for people
+approvals show ID              what one asks, and how it stands
 board [TEAM]                   what the teams are doing
 feature add [--team T] [--ready] TITLE
 feature show ID                what is true of a feature
@@ -18,7 +20,7 @@ feature move ID STAGE          to backlog or ready
 feature cancel ID              give a feature up
 help                           this";
 
-const VERBS: [&str; 7] = ["approve", "deny", "reopen", "approvals", "board", "feature", "help"];
+const VERBS: [&str; 8] = ["approve", "deny", "answer", "reopen", "approvals", "board", "feature", "help"];
 const FEATURE_VERBS: [&str; 4] = ["add", "show", "move", "cancel"];
 
 /// Shortest beginning of an approval's id that is taken: six characters of a ULID, of which the first ten are time.
@@ -41,11 +43,23 @@ pub fn parse(text: &str) -> Result<Command, CommandError> {
     match verb.to_ascii_lowercase().as_str() {
         "" => no("Say what you want. Type help for all commands."),
         "help" | "?" => Ok(Command::Help),
-        "approvals" => Ok(Command::Approvals),
+        "approvals" => match first(rest) {
+            ("" | "list", "") => Ok(Command::Approvals),
+            ("show", id) => Ok(Command::ApprovalShow { which: only("approvals show", id)? }),
+            _ => no(format!("I don't know \"approvals {rest}\". There are approvals and approvals show ID.")),
+        },
         "approve" => {
             let (which, typed) = first(rest);
             let typed = Some(typed.to_owned()).filter(|typed| !typed.is_empty());
             Ok(Command::Approve { which: self::which("approve", which)?, typed })
+        }
+        "answer" => {
+            let (which, text) = first(rest);
+            let which = self::which("answer", which)?;
+            if text.is_empty() {
+                return no(format!("answer {which} needs your answer after it."));
+            }
+            Ok(Command::Answer { which, text: text.to_owned() })
         }
         "reopen" => Ok(Command::Reopen { which: only("reopen", rest)? }),
         "deny" => {
@@ -191,6 +205,9 @@ mod tests {
         insta::assert_snapshot!(check("/qd approve a-142"), @"approve A-142");
         insta::assert_snapshot!(check("@quarterdeck deny 01arz3ndek not now"), @"deny 01ARZ3NDEK not now");
         insta::assert_snapshot!(check("/approvals"), @"approvals");
+        insta::assert_snapshot!(check("approvals list"), @"approvals");
+        insta::assert_snapshot!(check("approvals show a-142"), @"approvals show A-142");
+        insta::assert_snapshot!(check("answer 01arz3ndek  SameSite=Lax, please"), @"answer 01ARZ3NDEK SameSite=Lax, please");
         insta::assert_snapshot!(check("reopen 01arz3ndek"), @"reopen 01ARZ3NDEK");
         insta::assert_snapshot!(check("approve bot/01ARZ3NDEKTSV4RRFFQ69G5FAV"), @"approve 01ARZ3NDEKTSV4RRFFQ69G5FAV");
         insta::assert_snapshot!(check(r#"feature add --ready "Split the importer""#), @"feature add --ready -- Split the importer");
@@ -201,6 +218,8 @@ mod tests {
     fn errors_name_the_nearest_right_thing() {
         insta::assert_snapshot!(check("aprove A-1"), @r#"✘ I don't know "aprove". Did you mean approve? Type help for all commands."#);
         insta::assert_snapshot!(check("sing"), @r#"✘ I don't know "sing". Type help for all commands."#);
+        insta::assert_snapshot!(check("answer A-1"), @"✘ answer A-1 needs your answer after it.");
+        insta::assert_snapshot!(check("approvals A-1"), @r#"✘ I don't know "approvals A-1". There are approvals and approvals show ID."#);
         insta::assert_snapshot!(check("approve"), @"✘ approve needs an id: the one on the card, or a feature like A-142.");
         insta::assert_snapshot!(check("approve x"), @r#"✘ "x" is neither a feature like A-142 nor at least 6 characters of an approval's id."#);
         insta::assert_snapshot!(check("approve A-1 now"), @"approve A-1 now");
@@ -213,7 +232,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_panics_and_every_command_parses_back(text in "(/qd |@quarterdeck )?(approve|deny|reopen|board|feature (add|show|move|cancel)|help)? ?.{0,40}") {
+        fn no_text_panics_and_every_command_parses_back(text in "(/qd |@quarterdeck )?(approve|deny|answer|approvals( show)?|reopen|board|feature (add|show|move|cancel)|help)? ?.{0,40}") {
             if let Ok(command) = parse(&text) {
                 prop_assert_eq!(parse(&command.to_string()), Ok(command));
             }

@@ -1,6 +1,6 @@
 //! What the core gives back: effects, the answer to a command, the outcome of a forge request.
 
-use qd_types::InstanceName;
+use qd_types::{ApprovalId, InstanceName};
 use qd_wire::v1::{ForgeOutcome, Order};
 
 use crate::{effect::Effect, forge::ForgeError, text};
@@ -12,11 +12,13 @@ pub struct Handled {
     pub effects: Vec<Effect>,
     /// The answer to a command, for the person who gave it.
     pub reply: Option<String>,
+    /// Their word travels to the instance that keeps this approval: what it says is a better answer, if it comes soon.
+    pub awaits: Option<ApprovalId>,
 }
 
 impl From<Vec<Effect>> for Handled {
     fn from(effects: Vec<Effect>) -> Self {
-        Self { effects, reply: None }
+        Self { effects, ..Self::default() }
     }
 }
 

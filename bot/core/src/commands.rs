@@ -1,7 +1,7 @@
 //! Commands that people give in chat. The answer is for them alone; what follows is the same as from any surface.
 
 use qd_command::{Command, Which, parse};
-use qd_types::{ApprovalState, FeatureId, InstanceName, Person, Stage};
+use qd_types::{Approval, ApprovalState, FeatureId, InstanceName, Person, Stage};
 use qd_wire::v1::{BoardCommand, FeatureReport, Order};
 
 use crate::{
@@ -10,7 +10,8 @@ use crate::{
     desk,
     effect::Effect,
     event::Moment,
-    state::{Desk, FleetState},
+    foreign,
+    state::{Desk, FleetState, Foreign},
     text,
 };
 
@@ -33,11 +34,15 @@ pub(crate) fn handle(
         Command::Help => say(qd_command::HELP),
         Command::Approvals => say(approvals(state)),
         Command::Board { team } => say(board(state, team.as_ref())),
+        Command::ApprovalShow { which } => say(show(state, &which)),
         Command::Approve { which, typed } => {
-            ballot(state, &which, |desk| desk::ballot(desk, person, given, desk::Said::Yes { typed }, moment))
+            vote(state, &which, (person, given), foreign::Said::Yes { typed }, moment)
+        }
+        Command::Answer { which, text } => {
+            vote(state, &which, (person, given), foreign::Said::Answer(text), moment)
         }
         Command::Deny { which, reason } => {
-            ballot(state, &which, |desk| desk::ballot(desk, person, given, desk::Said::No { reason }, moment))
+            vote(state, &which, (person, given), foreign::Said::No { reason }, moment)
         }
         Command::Reopen { which } => reopen(state, person, &which),
         Command::FeatureShow { id } => say(match find(state, &id) {
@@ -68,7 +73,7 @@ pub(crate) fn handle(
 }
 
 fn say(reply: impl Into<String>) -> Handled {
-    Handled { effects: Vec::new(), reply: Some(reply.into()) }
+    Handled { reply: Some(reply.into()), ..Handled::default() }
 }
 
 /// Board commands go to the team, which decides again for that person.
@@ -84,7 +89,8 @@ fn order(
     }
     let reply = Some(format!("Sent to {to}."));
     let order = Order::Command { person: person.clone(), surface: surface.to_owned(), command };
-    Handled { effects: vec![Effect::Tell { to, living: None, order: Box::new(order) }], reply }
+    let effects = vec![Effect::Tell { to, living: None, order: Box::new(order) }];
+    Handled { effects, reply, ..Handled::default() }
 }
 
 fn find<'a>(state: &'a FleetState, id: &FeatureId) -> Result<(InstanceName, &'a FeatureReport), String> {
@@ -111,61 +117,114 @@ fn only_team(state: &FleetState) -> Result<InstanceName, String> {
     }
 }
 
-fn fits(desk: &Desk, which: &Which) -> bool {
-    match which {
-        Which::Key(key) => desk.approval().id.key().starts_with(key.as_str()),
-        Which::Feature(id) => desk.approval().subject.feature == *id,
+/// An approval that somebody means: the bot's own, or one that an instance keeps.
+enum Found<'a> {
+    Own(&'a Desk),
+    Foreign(&'a Foreign),
+}
+
+impl<'a> Found<'a> {
+    fn approval(&self) -> &'a Approval {
+        match self {
+            Self::Own(desk) => desk.approval(),
+            Self::Foreign(foreign) => foreign.approval(),
+        }
     }
 }
 
-fn pick<'a>(state: &'a FleetState, which: &Which) -> Result<&'a Desk, String> {
-    let mut open =
-        state.approvals.values().filter(|desk| fits(desk, which) && desk.approval().state.is_open());
+fn all(state: &FleetState) -> impl Iterator<Item = Found<'_>> {
+    state.approvals.values().map(Found::Own).chain(state.foreign.values().map(Found::Foreign))
+}
+
+/// Those that fit, newest first.
+fn fitting<'a>(state: &'a FleetState, which: &Which) -> Vec<Found<'a>> {
+    let fits = |approval: &Approval| match which {
+        Which::Key(key) => approval.id.key().starts_with(key.as_str()),
+        Which::Feature(id) => approval.subject.feature == *id,
+    };
+    let mut found: Vec<Found<'a>> = all(state).filter(|found| fits(found.approval())).collect();
+    found.sort_by_key(|found| std::cmp::Reverse(found.approval().id.key()));
+    found
+}
+
+fn pick<'a>(state: &'a FleetState, which: &Which) -> Result<Found<'a>, String> {
+    let mut found = fitting(state, which);
+    let mut open = found.iter().enumerate().filter(|(_, found)| found.approval().state.is_open());
     match (open.next(), open.next()) {
-        (Some(desk), None) => Ok(desk),
+        (Some((index, _)), None) => Ok(found.swap_remove(index)),
         (Some(_), Some(_)) => Err(format!("Several approvals fit {which}. Use the id on the card.")),
-        (None, _) => match state.approvals.values().rev().find(|desk| fits(desk, which)) {
-            Some(closed) => Err(text::late(closed)),
-            None => Err(format!("Nothing is asked under {which}. Type approvals for what waits.")),
-        },
+        (None, _) => Err(match found.first() {
+            Some(closed) => text::late(closed.approval()),
+            None => nothing(which),
+        }),
     }
 }
 
-fn ballot(state: &FleetState, which: &Which, said: impl FnOnce(&Desk) -> Effect) -> Handled {
-    match pick(state, which) {
-        Ok(found) => vec![said(found)].into(),
-        Err(problem) => say(problem),
-    }
+fn nothing(which: &Which) -> String {
+    format!("Nothing is asked under {which}. Type approvals for what waits.")
+}
+
+fn vote(
+    state: &mut FleetState,
+    which: &Which,
+    (person, given): (&Person, &Given),
+    said: foreign::Said,
+    moment: Moment,
+) -> Handled {
+    let key = match pick(state, which) {
+        Err(problem) => return say(problem),
+        Ok(Found::Foreign(found)) => found.approval().id.key(),
+        Ok(Found::Own(found)) => {
+            let said = match said {
+                foreign::Said::Yes { typed } => desk::Said::Yes { typed },
+                foreign::Said::No { reason } => desk::Said::No { reason },
+                foreign::Said::Answer(_) => {
+                    let key = found.approval().id.key();
+                    return say(format!("It is no question. Type: approve {key} or deny {key}"));
+                }
+            };
+            return vec![desk::ballot(found, person, given, said, moment)].into();
+        }
+    };
+    foreign::vote(state, &key, person, given, said, moment)
 }
 
 /// Opens again what expired last under that name.
-fn reopen(state: &FleetState, person: &Person, which: &Which) -> Handled {
-    let expired = |desk: &&Desk| desk.approval().state == ApprovalState::Expired;
-    match state.approvals.values().rev().filter(|desk| fits(desk, which)).find(expired) {
-        Some(desk) => match desk::reopen(state, person, desk) {
-            Ok(effect) => vec![effect].into(),
-            Err(no) => say(no),
-        },
-        None => say(format!("Nothing has expired under {which}.")),
+fn reopen(state: &mut FleetState, person: &Person, which: &Which) -> Handled {
+    let expired = |found: &Found<'_>| found.approval().state == ApprovalState::Expired;
+    let key = match fitting(state, which).into_iter().find(expired) {
+        None => return say(format!("Nothing has expired under {which}.")),
+        Some(Found::Own(desk)) => {
+            return match desk::reopen(state, person, desk) {
+                Ok(effect) => vec![effect].into(),
+                Err(no) => say(no),
+            };
+        }
+        Some(Found::Foreign(found)) => found.approval().id.key(),
+    };
+    foreign::reopen(state, &key, person)
+}
+
+/// One as its card shows it: what is open, else what was asked last under that name.
+fn show(state: &FleetState, which: &Which) -> String {
+    let found = fitting(state, which);
+    let open = found.iter().find(|found| found.approval().state.is_open());
+    match open.or(found.first()) {
+        Some(Found::Own(desk)) => text::approval(desk),
+        Some(Found::Foreign(found)) => text::foreign(found),
+        None => nothing(which),
     }
 }
 
 fn approvals(state: &FleetState) -> String {
-    let open: Vec<String> = state
-        .approvals
-        .values()
-        .filter(|desk| desk.approval().state.is_open())
+    let open: Vec<String> = all(state)
+        .map(|found| found.approval())
+        .filter(|approval| approval.state.is_open())
         .take(LISTED)
-        .map(|found| {
-            let approval = found.approval();
+        .map(|approval| {
             let subject = &approval.subject;
-            format!(
-                "{} {} ({}, {})",
-                approval.id.key(),
-                subject.action.title(),
-                subject.feature,
-                subject.instance
-            )
+            let title = text::inert(&subject.action.title(), 120);
+            format!("{} {title} ({}, {})", approval.id.key(), subject.feature, subject.instance)
         })
         .collect();
     if open.is_empty() { "Nothing waits for people.".to_owned() } else { open.join("\n") }

@@ -141,9 +141,9 @@ pub(crate) fn reopened(
     match result {
         Ok(standing) => {
             let reply = Some(format!("It is asked again, as {}.", standing.approval.id.key()));
-            Handled { effects: file(state, standing, asking.filed), reply }
+            Handled { effects: file(state, standing, asking.filed), reply, ..Handled::default() }
         }
-        Err(refusal) => Handled { effects: Vec::new(), reply: Some(refusal.to_string()) },
+        Err(refusal) => Handled { reply: Some(refusal.to_string()), ..Handled::default() },
     }
 }
 
@@ -227,7 +227,7 @@ fn told(desk: &Desk) -> Effect {
     }
 }
 
-fn put(channel: Channel, key: MessageKey, text: String) -> Effect {
+pub(crate) fn put(channel: Channel, key: MessageKey, text: String) -> Effect {
     Effect::Put(Message { channel, key, text, buttons: Vec::new(), reactions: Vec::new() })
 }
 
@@ -257,7 +257,7 @@ pub(crate) fn voted(state: &FleetState, approval: &ApprovalId, cast: &Cast) -> H
         Cast::Duplicate => "That vote was noted before.".to_owned(),
         Cast::Refused(refusal) => refusal.to_string(),
     };
-    Handled { effects, reply: Some(reply) }
+    Handled { effects, reply: Some(reply), ..Handled::default() }
 }
 
 /// Whoever waited for a decision is told, once.
@@ -287,7 +287,7 @@ pub(crate) fn swept(state: &FleetState, swept: &Swept) -> Vec<Effect> {
         Swept::Escalate(id, roles) => {
             let Some(desk) = state.desk(id) else { return Vec::new() };
             let key = MessageKey(format!("escalation:{}", id.key()));
-            vec![put(Channel::Approvals, key, text::escalation(desk, roles))]
+            vec![put(Channel::Approvals, key, text::escalation(desk.approval(), roles))]
         }
         Swept::Unseen(id) => {
             let Some(desk) = state.desk(id) else { return Vec::new() };
@@ -483,5 +483,5 @@ pub(crate) fn ballot(desk: &Desk, person: &Person, given: &Given, said: Said, mo
         at: moment.at,
     };
     let way = if typed.is_some() { Way::Typed } else { given.way };
-    Effect::Step(Step::Vote(Word { vote, proof: given.proof.clone(), way, typed }))
+    Effect::Step(Step::Vote(Word { vote, proof: given.proof.clone(), way, typed, answer: None }))
 }

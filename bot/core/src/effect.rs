@@ -1,15 +1,18 @@
 //! What follows from an event, as data. The hub writes all effects of one event in one transaction, then carries
 //! them out; those that go outside are rows with a key before they are calls.
 
-use qd_approvals::{Outcome, Proof, Terms, confirm::Way};
-use qd_types::{ApprovalId, CommitId, FeatureId, InstanceName, PersonId, RepositoryName, Subject, Vote};
+use qd_approvals::{Outcome, Proof, Statement, Terms, confirm::Way};
+use qd_types::{
+    ApprovalId, CommitId, FeatureId, Identity, InstanceName, PersonId, RepositoryName, Subject, Vote,
+};
 use qd_wire::v1::{FeatureReport, Order, SignedVote};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     chat::Message,
     forge::{Check, MergeOrder, NewPullRequest},
-    state::{AlertState, Filed},
+    state::{AlertState, Filed, Foreign},
 };
 
 /// One thing that follows.
@@ -48,6 +51,8 @@ pub enum Save {
     Filed(ApprovalId, Box<Filed>),
     /// An alert.
     Alert(InstanceName, String, AlertState),
+    /// An approval that an instance keeps, by the unique part of its id; `None` forgets it.
+    Foreign(String, Option<Box<Foreign>>),
 }
 
 /// A request to people.
@@ -76,6 +81,17 @@ pub struct Word {
     pub way: Way,
     /// What was typed out as the target's name.
     pub typed: Option<String>,
+    /// The answer, if it is a question.
+    pub answer: Option<Value>,
+}
+
+impl Word {
+    /// What the bot states about it, and signs.
+    pub fn statement(self) -> Statement {
+        let identity = Identity { service: "local".into(), account: self.vote.person.id.to_string() };
+        let Self { vote, proof, way, typed, answer } = self;
+        Statement { vote, identity, proof, way, typed, answer }
+    }
 }
 
 /// A step in an approval's life. The store of approvals decides what becomes of it.
@@ -94,6 +110,13 @@ pub enum Step {
     },
     /// A person voted in chat: the bot's own key signs it.
     Vote(Word),
+    /// A person voted in chat on what an instance keeps: the bot's own key signs it, and it goes down as an order.
+    Send {
+        /// Who keeps the approval.
+        to: InstanceName,
+        /// What was said.
+        word: Word,
+    },
     /// A vote that an instance took and signed.
     Cast(SignedVote),
     /// Whoever asked gives it up.

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use qd_approvals::{AskRefusal, Cast, ReopenRefusal, Resumption, Spending, Swept};
-use qd_types::{ApprovalId, CommitId, InstanceName, Person};
+use qd_types::{ApprovalId, CommitId, InstanceName, Person, PersonId};
 use qd_wire::v1::Report;
 
 use crate::{chat::Given, effect::Asking, forge::ForgeError, state::Standing};
@@ -34,6 +34,14 @@ pub enum Event {
         given: Given,
         /// What they typed or pressed.
         text: String,
+    },
+    /// What became of a person's word that travelled to an instance is to be told to them: of one approval, or of all those
+    /// of which they were not told in time.
+    Collect {
+        /// Who.
+        person: PersonId,
+        /// Of which approval.
+        of: Option<ApprovalId>,
     },
     /// A pull request was opened, or was not.
     Opened {

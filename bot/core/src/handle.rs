@@ -10,6 +10,7 @@ use crate::{
     commands, desk,
     effect::{Effect, ForgeCall, Save, Step},
     event::{Event, Moment},
+    foreign,
     forge::{Check, Conclusion, Marker, NewPullRequest},
     state::{AlertState, FleetState},
     text,
@@ -22,7 +23,17 @@ pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
             Report::Feature(report) => feature(state, &instance, report).into(),
             Report::Vote(vote) => vec![Effect::Step(Step::Cast(vote))].into(),
             Report::ForgeRequest(request) => request_from(state, &instance, request).into(),
-            Report::Alert(report) => alert(state, &instance, report, moment).into(),
+            Report::Approval(card) => match foreign::stands(state, &instance, *card, moment) {
+                Ok(effects) => effects.into(),
+                Err(text) => {
+                    let report = Alert { key: "approvals".to_owned(), text, over: false };
+                    alert(state, &instance, report, moment).into()
+                }
+            },
+            Report::Heard(heard) => foreign::heard(state, &instance, heard).into(),
+            Report::Alert(report) => foreign::escalated(state, &instance, &report)
+                .unwrap_or_else(|| alert(state, &instance, report, moment))
+                .into(),
             // Nothing is decided about these: whoever keeps the trail signs and keeps them.
             Report::AuditHead(_) | Report::AuditSigned(_) => Vec::new().into(),
         },
@@ -37,7 +48,12 @@ pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
         Event::Rebuilt { approval, result } => desk::rebuilt(state, &approval, result).into(),
         Event::Merged { approval, result } => desk::merged(state, &approval, result).into(),
         Event::Pushed { approval, result } => desk::finish(&approval, result.as_ref()).into(),
-        Event::Tick => vec![Effect::Step(Step::Sweep)].into(),
+        Event::Collect { person, of } => foreign::collect(state, &person, of.as_ref()),
+        Event::Tick => {
+            let mut effects = foreign::forget(state, moment.at);
+            effects.push(Effect::Step(Step::Sweep));
+            effects.into()
+        }
         Event::Asked { asking, result } => {
             desk::asked(state, *asking, result.map(|standing| *standing)).into()
         }

@@ -173,6 +173,44 @@ impl Desk {
     }
 }
 
+/// An approval that an instance keeps. It is shown here, and decided there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Foreign {
+    /// As the instance last said.
+    pub card: ApprovalCard,
+    /// What people said here, and whether the instance has heard it.
+    pub words: BTreeMap<PersonId, Spoken>,
+    /// Since when it can't be decided any more.
+    pub closed_at: Option<jiff::Timestamp>,
+}
+
+impl Foreign {
+    /// The approval.
+    pub fn approval(&self) -> &Approval {
+        &self.card.approval
+    }
+
+    /// Whose word is on its way.
+    pub fn deciding(&self) -> impl Iterator<Item = &PersonId> {
+        self.words.iter().filter(|(_, spoken)| matches!(spoken, Spoken::Sent(_))).map(|(person, _)| person)
+    }
+}
+
+/// A person's word on what an instance keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Spoken {
+    /// It travels. What it says: the same again is not sent.
+    Sent(String),
+    /// The instance has heard it, and the person was not told yet.
+    Heard {
+        /// Whether it counts.
+        counted: bool,
+        /// What they are to be told.
+        text: String,
+    },
+}
+
 /// A merge that an instance asked for, waiting for the forge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Merging {
@@ -206,6 +244,8 @@ pub struct FleetState {
     pub features: BTreeMap<(InstanceName, FeatureId), FeatureReport>,
     /// All approvals, by the unique part of their id.
     pub approvals: BTreeMap<String, Desk>,
+    /// Approvals that instances keep, by the unique part of their id.
+    pub foreign: BTreeMap<String, Foreign>,
     /// All alerts, by team and cause.
     pub alerts: BTreeMap<(InstanceName, String), AlertState>,
 }
@@ -213,7 +253,13 @@ pub struct FleetState {
 impl FleetState {
     /// A fleet of which nothing is known yet.
     pub fn new(rules: Rules) -> Self {
-        Self { rules, features: BTreeMap::new(), approvals: BTreeMap::new(), alerts: BTreeMap::new() }
+        Self {
+            rules,
+            features: BTreeMap::new(),
+            approvals: BTreeMap::new(),
+            foreign: BTreeMap::new(),
+            alerts: BTreeMap::new(),
+        }
     }
 
     /// The approval with this id.

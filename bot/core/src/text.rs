@@ -1,10 +1,13 @@
 //! Every word that people read in chat. What an agent or an outsider wrote is quoted, cut, and inert.
 
 use jiff::Timestamp;
-use qd_types::{Action, ApprovalState, Ballot, InstanceName, PersonId, Role, Stage};
-use qd_wire::v1::FeatureReport;
+use qd_types::{Action, Approval, ApprovalState, Ballot, InstanceName, PersonId, Role, Stage};
+use qd_wire::v1::{ApprovalCard, FeatureReport};
 
-use crate::state::{AlertState, Desk};
+use crate::state::{AlertState, Desk, Foreign};
+
+/// Longest title, in characters.
+const TITLE: usize = 120;
 
 /// Longest quotation of an agent's words, in characters.
 const QUOTE: usize = 300;
@@ -69,7 +72,7 @@ pub fn approval(desk: &Desk) -> String {
             let mut text = format!(
                 "**{title}** {place}\n{}\nDecide{}: {}. {} of {} so far. {}\nDigest {}",
                 desk.filed.facts,
-                until(desk),
+                until(desk.standing.decide_until),
                 subject.requirement.describe(),
                 tally.approved.len(),
                 tally.needed,
@@ -104,9 +107,101 @@ pub fn approval(desk: &Desk) -> String {
     }
 }
 
+/// The card of an approval that an instance keeps. What it says was built there from the typed action; here all of it is made
+/// inert, whoever wrote it.
+pub fn foreign(foreign: &Foreign) -> String {
+    let (card, approval) = (&foreign.card, foreign.approval());
+    let subject = &approval.subject;
+    let title = inert(&subject.action.title(), TITLE);
+    let place = format!("({}, {})", subject.feature, subject.instance);
+    if !approval.state.is_open() {
+        let ended = inert(&ended_there(card), QUOTE);
+        return match approval.state {
+            ApprovalState::Granted | ApprovalState::Executing | ApprovalState::Executed => {
+                format!("✔ {title} {place}: {ended}")
+            }
+            _ => format!("✘ {title} {place}: {ended}"),
+        };
+    }
+    let (tally, key) = (approval.tally(), approval.id.key());
+    let mut lines = vec![format!("**{title}** {place}")];
+    lines.extend((!card.facts.is_empty()).then(|| inert(&card.facts, QUOTE)));
+    let how = match &subject.action {
+        Action::Question(_) => "Its answer is the yes.",
+        _ => card.confirm.map_or("", |confirm| confirm.how()),
+    };
+    lines.push(format!(
+        "Decide{}: {}. {} of {} so far. {how}",
+        until(card.decide_until),
+        subject.requirement.describe(),
+        tally.approved.len(),
+        tally.needed,
+    ));
+    lines.push(format!("Digest {}", approval.digest.short()));
+    let target = subject.binding.as_ref().map_or("", |binding| &binding.target);
+    let people: Vec<&str> = subject.requesters.iter().map(PersonId::as_str).collect();
+    lines.extend(
+        qd_approvals::inert::warnings(target, &people).iter().map(|warning| format!("Careful: {warning}")),
+    );
+    if let Action::Question(question) = &subject.action {
+        lines.push(match qd_approvals::question::choices(question).as_slice() {
+            [] => format!("Type: answer {key} TEXT"),
+            choices => format!("Type: answer {key} and one of: {}", inert(&choices.join(", "), QUOTE)),
+        });
+    } else if card.confirm.is_some_and(|confirm| confirm.typed) {
+        lines.push(format!("On: {0}. Type: approve {key} {0}", inert(target, QUOTE)));
+    }
+    let deciding: Vec<PersonId> = foreign.deciding().cloned().collect();
+    if !deciding.is_empty() {
+        lines.push(format!(
+            "Deciding: what {} said is on its way to {}.",
+            names(&deciding),
+            subject.instance
+        ));
+    }
+    // Last: what follows a quoted line would be taken for a part of it.
+    lines.extend(
+        card.words.as_ref().map(|words| format!("> \"{}\" (the agent's words)", inert(words, QUOTE))),
+    );
+    lines.join("\n")
+}
+
+/// How an approval stands that an instance keeps and that is not open any more.
+fn ended_there(card: &ApprovalCard) -> String {
+    let approval = &card.approval;
+    let by = names(&approval.tally().approved);
+    let ended = card.ended.clone().unwrap_or_default();
+    match approval.state {
+        ApprovalState::Granted | ApprovalState::Executing => format!("approved by {by}, under way."),
+        ApprovalState::Executed if !matches!(approval.subject.action, Action::Question(_)) => {
+            format!("approved by {by}. {ended}")
+        }
+        ApprovalState::Denied => denied(approval).unwrap_or(ended),
+        ApprovalState::Expired => format!("{ended} A person can ask again: reopen {}", approval.id.key()),
+        _ => ended,
+    }
+}
+
+/// Who said no, and why.
+fn denied(approval: &Approval) -> Option<String> {
+    let no = approval.votes.iter().rfind(|vote| vote.ballot == Ballot::Deny)?;
+    let why = no.reason.as_ref().map_or_else(String::new, |why| format!(" Reason: {why}"));
+    Some(format!("{} denied by {}.{why}", word(&approval.subject.action), no.person.id))
+}
+
+/// A person's word goes to the instance that counts it.
+pub fn travels(instance: &InstanceName) -> String {
+    format!("What you said is on its way to {instance}, which counts it. The card will say so.")
+}
+
+/// Something that a person said did not count, and they were not told in time.
+pub fn missed(approval: &Approval, text: &str) -> String {
+    let subject = &approval.subject;
+    format!("What you said before on {} ({}): {text}", inert(&subject.action.title(), TITLE), subject.feature)
+}
+
 /// Until when people have to decide, once that is known.
-fn until(desk: &Desk) -> String {
-    let until = desk.standing.decide_until;
+fn until(until: Option<Timestamp>) -> String {
     until.map_or_else(String::new, |until| format!(" until {}", until.strftime("%Y-%m-%d %H:%M UTC")))
 }
 
@@ -121,13 +216,7 @@ pub fn ended(desk: &Desk) -> Option<String> {
             Action::Push(_) => format!("Approved by {}. Pushed.", by()),
             _ => format!("approved by {}, merged as {}.", by(), reason.get(..7).unwrap_or(&reason)),
         },
-        ApprovalState::Denied => match approval.votes.iter().rfind(|vote| vote.ballot == Ballot::Deny) {
-            Some(no) => {
-                let why = no.reason.as_ref().map_or_else(String::new, |why| format!(" Reason: {why}"));
-                format!("{} denied by {}.{why}", word(&approval.subject.action), no.person.id)
-            }
-            None => reason,
-        },
+        ApprovalState::Denied => denied(approval).unwrap_or(reason),
         ApprovalState::Expired => {
             format!("{reason} A person can ask again: reopen {}", approval.id.key())
         }
@@ -155,10 +244,10 @@ fn word(action: &Action) -> &'static str {
 }
 
 /// Half of the time to decide is over.
-pub fn escalation(desk: &Desk, roles: &[Role]) -> String {
-    let (subject, key) = (&desk.approval().subject, desk.approval().id.key());
+pub fn escalation(approval: &Approval, roles: &[Role]) -> String {
+    let (subject, key) = (&approval.subject, approval.id.key());
     let who: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
-    let (title, feature, team) = (subject.action.title(), &subject.feature, &subject.instance);
+    let (title, feature, team) = (inert(&subject.action.title(), TITLE), &subject.feature, &subject.instance);
     format!(
         "⏳ {}: half of the time to decide is over. **{title}** ({feature}, {team}): approve {key} or deny {key}",
         who.join(", ")
@@ -181,8 +270,7 @@ pub fn paused(desk: &Desk) -> String {
 }
 
 /// What a person hears who votes when it is over.
-pub fn late(desk: &Desk) -> String {
-    let approval = desk.approval();
+pub fn late(approval: &Approval) -> String {
     let at = approval.decided_at.map_or_else(String::new, |at| format!(" at {}", at.strftime("%H:%M UTC")));
     let word = match approval.state {
         ApprovalState::Denied => "denied",

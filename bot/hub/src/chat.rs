@@ -14,7 +14,7 @@ use rusqlite::{OptionalExtension as _, params};
 
 use crate::{
     Hub, HubError, json,
-    keeper::{self, place},
+    keeper::{self, BOT, place},
     turn::Turn,
 };
 
@@ -74,7 +74,7 @@ async fn deliver(hub: &Hub, due: Due) -> Result<(), HubError> {
     match hub.inner.chat.put(&message).await {
         Ok(delivered) => {
             hub.within(move |turn| {
-                if let Some(id) = message.key.approval() {
+                if let Some(id) = own(&message) {
                     shown(turn, &id, &delivered, message.buttons.is_empty())?;
                 }
                 // Changed meanwhile: it stays pending and goes out again.
@@ -90,7 +90,7 @@ async fn deliver(hub: &Hub, due: Due) -> Result<(), HubError> {
         Err(ChatError::Refused(reason)) => {
             tracing::error!(message = key, reason, "chat refused a message, it is dropped");
             set_attempts(hub, key, attempts + 1, false).await?;
-            match message.key.approval() {
+            match own(&message) {
                 Some(id) => unseen(hub, id, reason).await,
                 None => Ok(()),
             }
@@ -112,6 +112,11 @@ async fn set_attempts(hub: &Hub, key: String, attempts: u32, pending: bool) -> R
             Ok(())
         })
         .await
+}
+
+/// Whose card it is, if it is one of the bot's own approvals. The clocks of others begin where they are kept.
+fn own(message: &Message) -> Option<ApprovalId> {
+    message.key.approval().filter(|id| id.executor() == BOT)
 }
 
 /// A card is delivered: its time begins, and from now on it says until when. One without buttons is closed.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use qd_approvals::SurfaceKey;
 use qd_core::{
-    Event, FleetState, Rules,
+    Event, FleetState, Rules, Spoken,
     chat::{Chat, Commands, Given},
     forge::Forge,
 };
@@ -15,7 +15,7 @@ use qd_sqlite::{
     Db,
     outbox::{self, Receipt},
 };
-use qd_types::{InstanceName, Person, PersonId};
+use qd_types::{ApprovalId, InstanceName, Person, PersonId};
 use qd_wire::v1::{Ack, Envelope, Order, Report};
 use rusqlite::Connection;
 use tokio::sync::Mutex;
@@ -31,6 +31,8 @@ use crate::{
 const ORDERS: usize = 64;
 /// How long a call for orders is held while there are none.
 const HOLD: Duration = Duration::from_secs(20);
+/// How long a person's command waits for what an instance says to it.
+const HEARD: Duration = Duration::from_secs(3);
 /// How often the clocks of approvals are looked at.
 const SWEEP: Duration = Duration::from_secs(20);
 
@@ -176,7 +178,7 @@ impl Hub {
                 Some(fleet) => fleet,
                 None => keep::load(c, rules, &keeper, now)?,
             };
-            let done = job(&mut Turn { c, fleet: &mut fleet, keeper: &keeper, now })?;
+            let done = job(&mut Turn { c, fleet: &mut fleet, keeper: &keeper, now, awaits: None })?;
             Ok((fleet, done))
         });
         match done.await {
@@ -286,6 +288,54 @@ impl Hub {
             .await
     }
 
+    /// Takes a command. If it is a word on what an instance keeps, the answer is the instance's, if that comes soon.
+    async fn said(&self, from: &Person, given: &Given, text: &str) -> Result<String, HubError> {
+        let mut commits = self.inner.db.commits();
+        commits.borrow_and_update();
+        let (person, given, text) = (from.clone(), given.clone(), text.to_owned());
+        let (missed, reply, awaits) = self
+            .within(move |turn| {
+                // First what they were not there to hear.
+                let missed = turn.happens(Event::Collect { person: person.id.clone(), of: None })?;
+                let reply = turn.happens(Event::Command { person, given, text })?;
+                Ok((missed, reply, turn.awaits.take()))
+            })
+            .await?;
+        let heard = match awaits {
+            Some(approval) => self.heard(&mut commits, &from.id, approval).await?,
+            None => None,
+        };
+        let said = heard.or(reply).into_iter();
+        Ok(missed.into_iter().chain(said).collect::<Vec<_>>().join("\n"))
+    }
+
+    /// What an instance says to a person's word, if it says so while they wait. If not, the card says it, and a word that did
+    /// not count is told with the next answer that they get.
+    async fn heard(
+        &self,
+        commits: &mut tokio::sync::watch::Receiver<u64>,
+        person: &PersonId,
+        approval: ApprovalId,
+    ) -> Result<Option<String>, HubError> {
+        let deadline = tokio::time::Instant::now() + HEARD;
+        loop {
+            let there = {
+                let state = self.inner.state.lock().await;
+                let fleet = state.fleet.as_ref();
+                let found = fleet.and_then(|fleet| fleet.foreign.get(&approval.key()));
+                matches!(found.and_then(|found| found.words.get(person)), Some(Spoken::Heard { .. }))
+            };
+            if there {
+                let event = Event::Collect { person: person.clone(), of: Some(approval) };
+                return self.process(event, |_| Ok(())).await;
+            }
+            match tokio::time::timeout_at(deadline, commits.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return Ok(None),
+            }
+        }
+    }
+
     /// Handles an event that did not come from an instance; `also` is written in the same transaction.
     pub(crate) async fn process(
         &self,
@@ -303,9 +353,8 @@ impl Hub {
 #[async_trait]
 impl Commands for Hub {
     async fn command(&self, from: &Person, given: &Given, text: &str) -> String {
-        let event = Event::Command { person: from.clone(), given: given.clone(), text: text.to_owned() };
-        match self.process(event, |_| Ok(())).await {
-            Ok(reply) => reply.unwrap_or_default(),
+        match self.said(from, given, text).await {
+            Ok(reply) => reply,
             Err(error) => {
                 tracing::error!(%error, "a command could not be handled");
                 "That could not be stored, so nothing happened. Try again.".to_owned()

@@ -39,6 +39,15 @@ pub(crate) fn keep(c: &Connection, effect: &Effect, now: Timestamp) -> Result<()
             )?
             .execute(params![team.as_str(), cause, to_json("alerts", alert)?])?;
         }
+        Effect::Save(Save::Foreign(key, Some(foreign))) => {
+            c.prepare_cached(
+                "INSERT INTO foreign_approvals VALUES (?1, ?2) ON CONFLICT DO UPDATE SET foreign_approval = excluded.foreign_approval",
+            )?
+            .execute(params![key, to_json("foreign_approvals", foreign)?])?;
+        }
+        Effect::Save(Save::Foreign(key, None)) => {
+            c.prepare_cached("DELETE FROM foreign_approvals WHERE key = ?1")?.execute([key])?;
+        }
         Effect::Put(message) => {
             c.prepare_cached(
                 "INSERT INTO messages (key, channel, message, pending, changed) VALUES (?1, ?2, ?3, 1, ?4)
@@ -111,6 +120,12 @@ pub(crate) fn load(
         let team: String = row.get(0)?;
         let team = team.parse().map_err(|error| HubError::corrupt("alerts", error))?;
         state.alerts.insert((team, row.get(1)?), from_json("alerts", &row.get::<_, String>(2)?)?);
+    }
+    let mut statement = c.prepare("SELECT key, foreign_approval FROM foreign_approvals")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let foreign = from_json("foreign_approvals", &row.get::<_, String>(1)?)?;
+        state.foreign.insert(row.get(0)?, foreign);
     }
     Ok(state)
 }

@@ -8,8 +8,9 @@ use qd_approvals::{
     Approvals, Ask, Asked, Asker, Cast, Directory, Executor, Key, KeyId, KeyOwner, Known, Place, Probe,
     Record, Reopened, SignedVote, Spending, Statement, SurfaceKey, Swept, WHOLE, trail,
 };
-use qd_core::{Asking, Event, ForgeCall, Rules, Standing, Step, Word};
+use qd_core::{Asking, Effect, Event, ForgeCall, Rules, Standing, Step, Word};
 use qd_types::{ApprovalId, Identity, InstanceName, PersonId, Subject};
+use qd_wire::v1::Order;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::{HubError, keep, turn::Turn};
@@ -51,6 +52,10 @@ impl Keeper {
         &self.key
     }
 
+    fn sign(&self, word: Word) -> Result<SignedVote, HubError> {
+        self.key.sign(&word.statement()).map_err(|error| HubError::corrupt("approval_votes", error))
+    }
+
     pub(crate) fn at<'c>(&'c self, c: &'c Connection, now: Timestamp) -> Result<Approvals<'c>, HubError> {
         Ok(Approvals::at(c, &self.executor, &self.people, now)?)
     }
@@ -81,12 +86,15 @@ impl Keeper {
                 Ok(vec![before, Event::Reopened { asking, result }])
             }
             Step::Vote(word) => {
-                let Word { vote, proof, way, typed } = word;
-                let identity = Identity { service: "local".into(), account: vote.person.id.to_string() };
-                let statement = Statement { vote, identity, proof, way, typed, answer: None };
-                let signed =
-                    self.key.sign(&statement).map_err(|error| HubError::corrupt("approval_votes", error))?;
+                let signed = self.sign(word)?;
                 cast(c, &approvals, &signed, now)
+            }
+            Step::Send { to, word } => {
+                let SignedVote { payload, key, signature } = self.sign(word)?;
+                let key = key.as_str().to_owned();
+                let order = Order::Vote(qd_wire::v1::SignedVote { payload, key, signature });
+                keep::keep(c, &Effect::Tell { to, living: None, order: Box::new(order) }, now)?;
+                Ok(Vec::new())
             }
             Step::Cast(vote) => {
                 let key = KeyId::named(vote.key);

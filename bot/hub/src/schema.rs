@@ -12,6 +12,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     qd_audit::WITNESSES,
     qd_approvals::SCHEMA_TERMS,
     V8,
+    V9,
 ];
 
 const V1: &str = "
@@ -82,4 +83,12 @@ CREATE TABLE surface_keys (
 /// A key that another one of its instance took the place of signs no more.
 const V8: &str = "
 ALTER TABLE surface_keys ADD COLUMN revoked_at INTEGER;
+";
+
+/// Approvals that instances keep, and what people said here on them.
+const V9: &str = "
+CREATE TABLE foreign_approvals (
+    key TEXT PRIMARY KEY,
+    foreign_approval TEXT NOT NULL
+) WITHOUT ROWID;
 ";

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use jiff::Timestamp;
 use qd_core::{Effect, Event, FleetState, Handled, Moment, handle};
+use qd_types::ApprovalId;
 use rusqlite::Connection;
 
 use crate::{HubError, keep, keeper::Keeper};
@@ -15,6 +16,8 @@ pub(crate) struct Turn<'c> {
     pub(crate) fleet: &'c mut FleetState,
     pub(crate) keeper: &'c Keeper,
     pub(crate) now: Timestamp,
+    /// A person's word has begun its way to the instance that keeps this approval.
+    pub(crate) awaits: Option<ApprovalId>,
 }
 
 impl Turn<'_> {
@@ -25,8 +28,9 @@ impl Turn<'_> {
         loop {
             while let Some(event) = due.pop_front() {
                 let moment = Moment { at: self.now, fresh: ulid::Ulid::generate() };
-                let Handled { effects, reply: said } = handle(self.fleet, event, moment);
+                let Handled { effects, reply: said, awaits } = handle(self.fleet, event, moment);
                 reply = said.or(reply);
+                self.awaits = awaits.or(self.awaits.take());
                 for effect in effects {
                     match effect {
                         Effect::Step(step) => due.extend(self.keeper.take(self.c, step, self.now)?),

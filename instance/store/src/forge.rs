@@ -133,6 +133,9 @@ fn apply(
         Order::AuditHead(_) | Order::AuditSigned(_) => {
             Err(refuse("It is about a trail: apply_audit takes it.".to_owned()))
         }
+        Order::Vote(_) | Order::Reopen { .. } => {
+            Err(refuse("A person said it about an approval: apply_word takes it.".to_owned()))
+        }
         Order::Command { person, surface: _, command } => {
             refused.map_or(Ok(()), |reason| Err(refuse(reason)))?;
             match command {

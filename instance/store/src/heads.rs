@@ -22,7 +22,8 @@ const ALERT: &str = "audit";
 
 impl Store {
     /// Begins the trail, if that was not done yet, and lists whose signatures count in it: the bot's. The team's own key
-    /// is listed beside, so that it is known from here when the bot's trail is verified.
+    /// is listed beside, so that it is known from here when the bot's trail is verified. Votes that the bot signs count from
+    /// now on by this key alone; one that was withdrawn does not come back.
     pub async fn enrol(&self, own: [u8; 32], bot: Option<[u8; 32]>) -> Result<(), StoreError> {
         let lens = self.lens();
         self.write(move |c| {
@@ -31,6 +32,11 @@ impl Store {
             qd_audit::enrol(c, name, &own)?;
             if let Some(bot) = bot {
                 qd_audit::enrol(c, rows::BOT, &bot)?;
+                let sql = "INSERT INTO surface_keys VALUES (?1, 0) ON CONFLICT DO NOTHING";
+                c.prepare_cached(sql)?.execute([bot])?;
+                let sql = "UPDATE surface_keys SET revoked = 1 WHERE public <> ?1
+                    AND EXISTS (SELECT 1 FROM surface_keys WHERE public = ?1 AND revoked = 0)";
+                c.prepare_cached(sql)?.execute([bot])?;
             }
             Ok(())
         })

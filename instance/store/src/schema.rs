@@ -19,6 +19,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     trail::SCHEMA,
     V13,
     SPENDING,
+    V14,
 ];
 
 const V1: &str = "
@@ -311,5 +312,17 @@ CREATE TABLE raises (
     unit TEXT NOT NULL,
     amount INTEGER NOT NULL,
     PRIMARY KEY (of, unit)
+) WITHOUT ROWID;
+";
+
+/// Own approvals in the bot's channels: what it was told of those that have not ended, and the keys by which it signs.
+const V14: &str = "
+CREATE TABLE cards_up (
+    approval TEXT PRIMARY KEY REFERENCES approval_requests (id),
+    card TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE surface_keys (
+    public BLOB PRIMARY KEY CHECK (length(public) = 32),
+    revoked INTEGER NOT NULL
 ) WITHOUT ROWID;
 ";

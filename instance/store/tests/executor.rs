@@ -12,11 +12,11 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 use qd_approvals::{
-    Ask, AskRefusal, Asked, Asker, Cast, Directory, KeyOwner, Known, Proof, Reopened, Rules, Statement,
-    SurfaceKey, Swept, Terms, confirm::Way,
+    Ask, AskRefusal, Asked, Asker, Cast, Directory, Key, KeyId, KeyOwner, Known, Proof, Reopened, Rules,
+    Statement, SurfaceKey, Swept, Terms, confirm::Way,
 };
 use qd_board::{FailureClass, NewFeature, RunEnd, Wanted};
-use qd_store::{Keeper, NewRun, QUESTION, Settings, Store};
+use qd_store::{Applied, Keeper, NewRun, QUESTION, Settings, Store};
 use qd_types::{
     Action, Approval, ApprovalId, ApprovalState, Ballot, Binding, Identity, Person, Question, Requirement,
     Role, RunId, Subject, Vote,
@@ -380,4 +380,130 @@ async fn whoever_voted_is_told_when_the_bot_does_not_count_it() {
     sent().await;
     arrives(std::slice::from_ref(&vote)).await;
     insta::assert_snapshot!(told().await.join("\n"), @"Answer a question: a vote that was given here does not count. One from this computer does not while an agent runs beside it: quarterdeck doctor says more. Vote again, or somewhere else.");
+}
+
+/// What the bot was sent about an approval: where it stood, and how many votes it had.
+async fn mirrored(bench: &Bench) -> Vec<(ApprovalState, usize)> {
+    let shipped = bench.store.ship(1000).await.unwrap();
+    let card = |report| match report {
+        Report::Approval(card) => Some((card.approval.state, card.approval.votes.len())),
+        _ => None,
+    };
+    shipped.into_iter().filter_map(|envelope| card(envelope.body)).collect()
+}
+
+/// A word of ines in chat, signed with `key`.
+async fn word(
+    bench: &Bench,
+    id: &ApprovalId,
+    on: &ApprovalId,
+    key: &SurfaceKey,
+    digest: Option<&str>,
+) -> SignedVote {
+    let record = bench.store.own(&bench.keeper, &id.key(), bench.start).await.unwrap().unwrap();
+    let digest = digest.map(|text| serde_json::from_value(text.into()).unwrap());
+    let statement = Statement {
+        vote: Vote {
+            approval: on.clone(),
+            digest: digest.unwrap_or(record.approval.digest),
+            person: Person { id: "ines".parse().unwrap(), roles: vec![Role::Manager] },
+            surface: "console".into(),
+            ballot: Ballot::Approve,
+            reason: None,
+            at: bench.start,
+        },
+        identity: Identity { service: "local".into(), account: "ines".into() },
+        proof: Proof::SignedIn,
+        way: Way::Button,
+        typed: None,
+        answer: Some("Blue.".into()),
+    };
+    let signed = key.sign(&statement).unwrap();
+    let (key, signature) = (signed.key.as_str().to_owned(), signed.signature);
+    SignedVote { payload: signed.payload, key, signature }
+}
+
+#[tokio::test]
+async fn the_bot_is_shown_every_change_and_only_what_its_key_signed_for_exactly_this_counts() {
+    let mut bench = Bench::new().await;
+    let (old, bot) = (SurfaceKey::new(&[8; 32]), SurfaceKey::new(&[9; 32]));
+    for key in [&old, &bot] {
+        bench.store.enrol(bench.key.public(), Some(key.public())).await.unwrap();
+    }
+    let mut people = bench.keeper.people().clone();
+    for (public, revoked) in bench.store.bot_keys().await.unwrap() {
+        people.keys.insert(KeyId::of(&public), Key { public, owner: KeyOwner::Bot, revoked });
+    }
+    bench.keeper = Keeper::new(&"alpha".parse().unwrap(), Rules::default(), people);
+    let id = bench.ask(0).await;
+    assert_eq!(mirrored(&bench).await, [(ApprovalState::Requested, 0)]);
+
+    let elsewhere: ApprovalId = format!("beta/{}", id.key()).parse().unwrap();
+    let stranger = SurfaceKey::new(&[1; 32]);
+    let mut words = Vec::new();
+    for (on, key, digest) in [
+        (&id, &stranger, None),
+        (&id, &old, None),
+        (&id, &bot, Some("e".repeat(64))),
+        (&elsewhere, &bot, None),
+        (&id, &bot, None),
+        (&id, &bot, None),
+    ] {
+        words.push(word(&bench, &id, on, key, digest.as_deref()).await);
+    }
+    words[4].payload = words[4].payload.replace("Blue.", "Red.");
+    let seqs = (1_u64..).zip(words).collect::<Vec<_>>();
+    let order = |seq, word| Envelope { epoch: 1, seq, at: bench.start, body: Order::Vote(word) };
+    let last = seqs.last().unwrap().clone();
+    let apply = async |seq, word| {
+        bench.store.apply_word(&bench.keeper, order(seq, word), None, bench.start).await.unwrap()
+    };
+    assert_eq!(apply(2, last.1.clone()).await, Applied::Gap, "what comes too early is not taken");
+    for (seq, word) in seqs {
+        assert_eq!(apply(seq, word).await, Applied::Yes);
+    }
+    assert_eq!(apply(last.0, last.1.clone()).await, Applied::Again);
+    assert_eq!(apply(last.0 + 1, last.1).await, Applied::Yes, "sent twice, it changes nothing");
+    assert_eq!(bench.state(&id, 0).await, ApprovalState::Executed);
+
+    let shipped = bench.store.ship(1000).await.unwrap();
+    let heard: Vec<String> = shipped
+        .into_iter()
+        .filter_map(|envelope| match envelope.body {
+            Report::Heard(heard) => Some(format!("{} {}", heard.counted, heard.text)),
+            _ => None,
+        })
+        .collect();
+    let expected = [
+        "false This vote is signed with a key that is not known here.",
+        "false This vote is signed with a key of the bot that was withdrawn.",
+        "false This vote is for the digest ",
+        "false This vote is for beta/",
+        "false The signature of this vote is not good",
+        "true Answered.",
+        "true That vote was noted before.",
+    ];
+    assert_eq!(heard.len(), expected.len(), "{heard:?}");
+    for (heard, expected) in heard.iter().zip(expected) {
+        assert!(heard.starts_with(expected), "{heard}");
+    }
+    assert_eq!(mirrored(&bench).await, [(ApprovalState::Requested, 0), (ApprovalState::Executed, 1)]);
+    assert_eq!(bench.trail().matches("vote a person").count(), 1);
+}
+
+#[tokio::test]
+async fn one_person_on_two_surfaces_counts_once_and_two_are_summed() {
+    let mut bench = Bench::new().await;
+    let bot = SurfaceKey::new(&[9; 32]);
+    let mut people = bench.keeper.people().clone();
+    people.add_key(bot.public(), KeyOwner::Bot);
+    bench.keeper = Keeper::new(&"alpha".parse().unwrap(), Rules::default(), people);
+    let mut ask = Bench::question();
+    ask.subject.requirement.count = 2;
+    let Asked::Opened(id) = bench.store.ask(&bench.keeper, ask, bench.start).await.unwrap() else { panic!() };
+    assert!(matches!(bench.says(&id, "ines", Role::Manager, "Red.", 0).await, Cast::Counted(_)));
+    let signed = word(&bench, &id, &id, &bot, None).await;
+    let cast = bench.store.cast_own(&bench.keeper, signed, bench.start).await.unwrap();
+    assert!(matches!(cast, Cast::Counted(tally) if tally.approved.len() == 1));
+    assert!(matches!(bench.says(&id, "theo", Role::Manager, "Red.", 0).await, Cast::Granted(_)));
 }

@@ -2,11 +2,13 @@
 
 use jiff::Timestamp;
 use qd_approvals::{
-    Asker, Cast, Directory, KeyOwner, Known, Record, Reopened, Rules, Terms, VoteRefusal, confirm,
+    Asker, Cast, Directory, KeyId, KeyOwner, Known, Record, Reopened, Rules, Terms, VoteRefusal, confirm,
 };
 use qd_engine::{Principal, Request, Resource};
 use qd_store::Keeper;
-use qd_types::{Action, Binding, FeatureId, Identity, PersonId, PolicyHash, Ruling, RunId, Subject, Verb};
+use qd_types::{
+    Action, ApprovalId, Binding, FeatureId, Identity, PersonId, PolicyHash, Ruling, RunId, Subject, Verb,
+};
 use qd_wire::v1::SignedVote;
 use serde_json::Value;
 use ulid::Ulid;
@@ -63,7 +65,7 @@ impl Quorum {
 
 impl Team {
     /// By what the own approvals are kept now: whoever the policies know may decide, and what the instance's own key signed
-    /// counts.
+    /// counts, and what the bot's did.
     pub(crate) fn keeper(&self) -> Keeper {
         let options = self.options();
         let rules = Rules { exposed: options.exposure.clone(), ..Rules::default() };
@@ -78,6 +80,8 @@ impl Team {
             let known = Known { roles: known.person.roles.clone(), identities, ..Known::default() };
             people.people.insert(name.clone(), known);
         }
+        people.keys = self.bot_keys().into_iter().map(|key| (KeyId::of(&key.public), key)).collect();
+        // Last: nobody else owns the instance's key.
         people.add_key(self.surface_key(), KeyOwner::Instance(options.id.clone()));
         Keeper::new(&options.id, rules, people)
     }
@@ -184,6 +188,17 @@ impl Team {
             Reopened::Opened(id) | Reopened::Queued(id) => Ok(id.key()),
             Reopened::Refused(refusal) => Err(problem::refused(refusal.to_string())),
         }
+    }
+
+    /// What would be asked for if an expired own approval were opened again from afar; an error says why it can't be.
+    pub(crate) async fn asked_again(&self, id: &ApprovalId) -> Result<qd_approvals::Ask, String> {
+        let (keeper, now) = (self.keeper(), Timestamp::now());
+        let own = self.store().own(&keeper, &id.key(), now).await.map_err(|error| error.to_string())?;
+        let Some(record) = own.filter(|record| record.id() == id) else {
+            return Err(format!("{} keeps no approval {id}.", self.name()));
+        };
+        let (subject, quorum, waiter) = self.again(&record).await.map_err(|problem| problem.detail)?;
+        Ok(self.request(subject, &quorum, waiter).1)
     }
 
     /// What an own approval asked for, as it would be asked for now.

@@ -16,7 +16,7 @@ use qd_api::{
     ApprovalView, CastVote, DiffView, EventView, Problem, RunSummary, RunView, Snooze, TeamView,
     TranscriptEntry, TranscriptPage,
 };
-use qd_approvals::{Proof, SurfaceKey};
+use qd_approvals::{Key, KeyOwner, Proof, SurfaceKey};
 use qd_board::breaker::Breaker;
 use qd_store::{Store, StoreError};
 use qd_types::{Ballot, FeatureId, InstanceName, Person, PersonId, RepositoryName, RunId, Verb, Vote};
@@ -119,6 +119,8 @@ pub struct Team {
 struct Inner {
     store: Store,
     key: SurfaceKey,
+    /// By what the bot signs what people say in chat.
+    bot_keys: RwLock<Vec<Key>>,
     worktrees: Arc<dyn Worktrees>,
     options: RwLock<Arc<TeamOptions>>,
     stoppers: Mutex<HashMap<RunId, Arc<Stopper>>>,
@@ -152,6 +154,7 @@ impl Team {
             inner: Arc::new(Inner {
                 store,
                 key,
+                bot_keys: RwLock::default(),
                 worktrees,
                 options: RwLock::new(Arc::new(options)),
                 stoppers: Mutex::new(HashMap::new()),
@@ -193,14 +196,15 @@ impl Team {
 
     /// Starts to work. Without an uplink it works too: what it has to say waits.
     pub async fn start(&self, uplink: Option<Arc<dyn Uplink>>) {
+        // First: nothing is tallied before it is known whose keys count.
+        if let Err(error) = self.enrol(None).await {
+            tracing::error!(%error, "the audit trail can't be begun");
+        }
         let mut tasks = self.inner.tasks.lock().await;
         tasks.spawn(reconcile::run(self.clone()));
         tasks.spawn(scheduler::run(self.clone()));
         tasks.spawn(radar::run(self.clone()));
         tasks.spawn(documents::run(self.clone()));
-        if let Err(error) = self.enrol(None).await {
-            tracing::error!(%error, "the audit trail can't be begun");
-        }
         if let Some(uplink) = uplink {
             self.inner.linked.store(true, Ordering::Relaxed);
             tasks.spawn(uplink::relay_reports(self.clone(), Arc::clone(&uplink)));
@@ -228,13 +232,30 @@ impl Team {
         }
     }
 
-    /// Has the bot's signatures count on the team's audit trail. Without a key, those that counted before do.
+    /// Has the bot's signatures count on the team's audit trail, and on the votes that it takes in chat. Without a key, those
+    /// that counted before do.
     ///
     /// # Errors
     /// If the board can't be written.
     pub async fn enrol(&self, bot: Option<[u8; 32]>) -> Result<(), TeamError> {
         let (own, team) = (self.surface_key(), self.id());
-        self.store().enrol(own, bot).await.map_err(|source| TeamError::Store { team, source })
+        let failed = |source| TeamError::Store { team: team.clone(), source };
+        self.store().enrol(own, bot).await.map_err(failed)?;
+        let keys = self.store().bot_keys().await.map_err(failed)?;
+        let key = |(public, revoked)| Key { public, owner: KeyOwner::Bot, revoked };
+        let keys = keys.into_iter().map(key).collect();
+        match self.inner.bot_keys.write() {
+            Ok(mut known) => *known = keys,
+            Err(poisoned) => *poisoned.into_inner() = keys,
+        }
+        Ok(())
+    }
+
+    pub(crate) fn bot_keys(&self) -> Vec<Key> {
+        match self.inner.bot_keys.read() {
+            Ok(known) => known.clone(),
+            Err(poisoned) => poisoned.into_inner().clone(),
+        }
     }
 
     /// Forgets who stands behind a pseudonym in the team's audit trail, which stays as it is.

@@ -86,13 +86,21 @@ async fn take(team: &Team, uplink: &dyn Uplink) -> Result<(), Box<dyn std::error
                 let permitted = team.permit_order(person, command.verb());
                 permitted.err().map(|refusal| format!("{} {}", refusal.reason, refusal.help))
             }
-            Order::ForgeOutcome { .. } | Order::Approval(_) | Order::AuditHead(_) | Order::AuditSigned(_) => {
-                None
-            }
+            Order::ForgeOutcome { .. }
+            | Order::Approval(_)
+            | Order::Vote(_)
+            | Order::Reopen { .. }
+            | Order::AuditHead(_)
+            | Order::AuditSigned(_) => None,
         };
         let applied = match &order.body {
             Order::AuditHead(_) | Order::AuditSigned(_) => {
                 team.store().apply_audit(order, team.key(), now).await?
+            }
+            Order::Vote(_) => team.store().apply_word(&team.keeper(), order, None, now).await?,
+            Order::Reopen { approval, .. } => {
+                let ask = Some(team.asked_again(approval).await);
+                team.store().apply_word(&team.keeper(), order, ask, now).await?
             }
             _ => team.store().apply(order, repository, refused, now).await?,
         };

@@ -39,6 +39,10 @@ pub enum Report {
     Feature(FeatureReport),
     /// A person voted on the instance's own surface.
     Vote(SignedVote),
+    /// An approval that the instance keeps, as its card shows it: a living state. The last one says how it ended.
+    Approval(Box<ApprovalCard>),
+    /// What became of a person's word that the bot sent down: for that person alone.
+    Heard(Heard),
     /// The instance asks for an outward act.
     ForgeRequest(ForgeRequest),
     /// Something needs a person, or no longer does.
@@ -75,8 +79,8 @@ pub struct AuditSigned {
     pub signature: String,
 }
 
-/// What a person said on the instance's own surface, signed with the instance's key. Whoever keeps the approval verifies
-/// the bytes as they came; on the way nobody reads them.
+/// What a person said on a surface, signed with the key of whoever owns that surface: the instance's on its way up, the
+/// bot's on its way down. Whoever keeps the approval verifies the bytes as they came; on the way nobody reads them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SignedVote {
     /// The statement's JSON, exactly as it was signed.
@@ -85,6 +89,19 @@ pub struct SignedVote {
     pub key: String,
     /// Ed25519, 64 bytes as lower-case hex.
     pub signature: String,
+}
+
+/// What became of a vote, or of the wish to have something asked again, that was given in chat.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Heard {
+    /// On which approval.
+    pub approval: ApprovalId,
+    /// Whose word.
+    pub person: PersonId,
+    /// Whether it counts.
+    pub counted: bool,
+    /// What they are told.
+    pub text: String,
 }
 
 /// One feature, distilled.
@@ -228,6 +245,15 @@ pub enum Order {
     },
     /// An approval that concerns this instance, as its executor keeps it: a living state.
     Approval(Box<ApprovalCard>),
+    /// A person voted in chat on an approval that the instance keeps.
+    Vote(SignedVote),
+    /// A person wants to have an expired approval of the instance asked again.
+    Reopen {
+        /// Which.
+        approval: ApprovalId,
+        /// Who, with the roles the bot asserts for them.
+        person: qd_types::Person,
+    },
     /// A person gave a command about the board.
     Command {
         /// The person, with the roles the bot asserts for them.

@@ -45,7 +45,7 @@ pub fn confirm(subject: &Subject, asked: Option<Way>) -> Confirm {
 }
 
 /// Why a yes was not given like that, or `None`. `target` is what would have to be typed.
-pub(crate) fn lack(confirm: Confirm, statement: &Statement, target: &str) -> Option<String> {
+pub fn lack(confirm: Confirm, statement: &Statement, target: &str) -> Option<String> {
     let proven = matches!(statement.proof, Proof::Passphrase | Proof::SignedIn);
     if confirm.way == Way::Passphrase && !proven {
         return Some(

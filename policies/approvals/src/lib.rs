@@ -16,7 +16,7 @@ pub mod inert;
 mod keyfile;
 mod life;
 mod plan;
-mod question;
+pub mod question;
 mod reopen;
 mod rows;
 mod schema;

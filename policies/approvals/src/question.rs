@@ -6,6 +6,24 @@ use serde_json::Value;
 /// Longest answer, in bytes of its JSON: it goes into an agent's prompt.
 const MAX_ANSWER: usize = 8 * 1024;
 
+/// What somebody wrote as an answer, as the question takes it: the text itself, or the value that it spells.
+///
+/// # Errors
+/// Why it is no answer, for the person who wrote it.
+pub fn read(question: &Question, text: &str) -> Result<Value, String> {
+    let as_text = Value::String(text.to_owned());
+    let Some(problem) = unfit(question, Some(&as_text)) else { return Ok(as_text) };
+    let value = serde_json::from_str(text).ok().filter(|value| unfit(question, Some(value)).is_none());
+    value.ok_or(problem)
+}
+
+/// The texts that the question lets one choose from; none if it takes others as well.
+pub fn choices(question: &Question) -> Vec<&str> {
+    let listed = question.answer.as_ref().and_then(|schema| schema.get("enum")).and_then(Value::as_array);
+    let texts = listed.map(|listed| listed.iter().map(Value::as_str).collect::<Option<Vec<&str>>>());
+    texts.flatten().unwrap_or_default()
+}
+
 /// Why a question can't be asked, or `None`. A schema is taken only if it is whole: nothing is fetched for it.
 pub(crate) fn unaskable(question: &Question) -> Option<String> {
     let schema = question.answer.as_ref()?;

@@ -8,6 +8,7 @@
 )]
 
 mod before;
+mod foreign;
 mod heads;
 mod support;
 

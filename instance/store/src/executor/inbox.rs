@@ -108,7 +108,8 @@ pub(crate) fn open_of(
     Ok(open.rfind(|approval| approval.state.is_open() && approval.subject.feature == *feature))
 }
 
-fn card(c: &Connection, record: Record) -> Result<ApprovalCard, StoreError> {
+/// As it is shown, on whichever surface.
+pub(super) fn card(c: &Connection, record: Record) -> Result<ApprovalCard, StoreError> {
     let face = Face::of(&record);
     let shown = face.fields.iter().filter(|(name, _)| matches!(*name, "On" | "With" | "Arguments"));
     let facts: Vec<String> = shown.map(|(name, value)| format!("{name}: {value}.")).collect();

@@ -4,6 +4,7 @@
 
 mod budget;
 mod inbox;
+mod mirror;
 mod plan;
 
 pub use inbox::Answered;
@@ -85,41 +86,7 @@ impl Store {
         signed: qd_wire::v1::SignedVote,
         now: Timestamp,
     ) -> Result<Cast, StoreError> {
-        self.step(keeper, now, move |own| {
-            let signed = SignedVote {
-                payload: signed.payload,
-                key: KeyId::named(signed.key),
-                signature: signed.signature,
-            };
-            let cast = own.approvals.cast(&signed)?;
-            // Only what it claims to be about; whether that is so, `cast` has found out.
-            let Ok(Statement { vote, .. }) = serde_json::from_str(&signed.payload) else { return Ok(cast) };
-            if !own.approvals.exists(&vote.approval)? {
-                return Ok(cast);
-            }
-            if matches!(cast, Cast::Counted(_) | Cast::Granted(_) | Cast::Denied { .. }) {
-                let record = own.approvals.show(&vote.approval)?;
-                trail::vote(own.c, &record, &vote, &signed, own.now)?;
-                let question = matches!(record.approval.subject.action, Action::Question(_));
-                let word = match vote.ballot {
-                    Ballot::Approve if question => "answers",
-                    Ballot::Approve => "approves",
-                    Ballot::Deny => "denies",
-                };
-                let person = vote.person.id.as_str();
-                let mut event = Draft::new(person, "vote", format!("{person} {word}."));
-                event.feature = Some(record.approval.subject.feature.clone());
-                event.run = Some(record.approval.subject.run);
-                event.reason = vote.reason;
-                events::write(own.c, &event, own.now)?;
-            }
-            own.noted(&vote.approval)?;
-            if let Cast::Denied { pause, .. } = cast {
-                own.denied(&vote.approval, pause)?;
-            }
-            Ok(cast)
-        })
-        .await
+        self.step(keeper, now, move |own| own.cast(signed)).await
     }
 
     /// Whoever asked no longer wants it, however far it is short of being under way. `false` if it is too late.
@@ -171,16 +138,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Reopened, StoreError> {
         let (id, by) = (id.clone(), by.clone());
-        self.step(keeper, now, move |own| {
-            let reopened = own.approvals.reopen(&id, &by, ask)?;
-            if let (Reopened::Opened(new) | Reopened::Queued(new), Asker::Person(person)) = (&reopened, &by) {
-                trail::reopened(own.c, &own.approvals.show(new)?, person, own.now)?;
-                own.told(new)?;
-            }
-            own.noted(&id)?;
-            Ok(reopened)
-        })
-        .await
+        self.step(keeper, now, move |own| own.reopen(&id, &by, ask)).await
     }
 
     /// The last question before an effect, see [`qd_approvals::authorise`]: on `Go`, the grant is spent and the effect under
@@ -276,7 +234,7 @@ impl Store {
         .await
     }
 
-    /// Takes one step. Whatever it changes, cards and answers follow in the same transaction.
+    /// Takes one step. Whatever it changes, cards, answers and what the bot is told follow in the same transaction.
     async fn step<T: Send + 'static>(
         &self,
         keeper: &Keeper,
@@ -291,6 +249,7 @@ impl Store {
             let taken = take(&own)?;
             own.show()?;
             own.answer()?;
+            own.mirror()?;
             Ok(taken)
         })
         .await
@@ -308,6 +267,55 @@ impl Store {
 }
 
 impl Own<'_> {
+    /// Tallies a signed vote, and notes what becomes of it.
+    fn cast(&self, signed: qd_wire::v1::SignedVote) -> Result<Cast, StoreError> {
+        let signed = SignedVote {
+            payload: signed.payload,
+            key: KeyId::named(signed.key),
+            signature: signed.signature,
+        };
+        let cast = self.approvals.cast(&signed)?;
+        // Only what it claims to be about; whether that is so, `cast` has found out.
+        let Ok(Statement { vote, .. }) = serde_json::from_str(&signed.payload) else { return Ok(cast) };
+        if !self.approvals.exists(&vote.approval)? {
+            return Ok(cast);
+        }
+        if matches!(cast, Cast::Counted(_) | Cast::Granted(_) | Cast::Denied { .. }) {
+            let record = self.approvals.show(&vote.approval)?;
+            trail::vote(self.c, &record, &vote, &signed, self.now)?;
+            let question = matches!(record.approval.subject.action, Action::Question(_));
+            let word = match vote.ballot {
+                Ballot::Approve if question => "answers",
+                Ballot::Approve => "approves",
+                Ballot::Deny => "denies",
+            };
+            let person = vote.person.id.as_str();
+            let mut event = Draft::new(person, "vote", format!("{person} {word}."));
+            event.feature = Some(record.approval.subject.feature.clone());
+            event.run = Some(record.approval.subject.run);
+            event.reason = vote.reason;
+            events::write(self.c, &event, self.now)?;
+        }
+        self.noted(&vote.approval)?;
+        if let Cast::Denied { pause, .. } = cast {
+            self.denied(&vote.approval, pause)?;
+        }
+        Ok(cast)
+    }
+
+    /// Opens an expired request again, if whoever wants that may.
+    fn reopen(&self, id: &ApprovalId, by: &Asker, ask: Ask) -> Result<Reopened, StoreError> {
+        let reopened = self.approvals.reopen(id, by, ask)?;
+        if let (Reopened::Opened(new) | Reopened::Queued(new), Asker::Person(person)) = (&reopened, by) {
+            trail::reopened(self.c, &self.approvals.show(new)?, person, self.now)?;
+            self.told(new)?;
+            // It was closed before: what is new is that it was opened again.
+            self.shown_up(id)?;
+        }
+        self.noted(id)?;
+        Ok(reopened)
+    }
+
     /// Where an approval stands goes into the trail, the log and the report, if it is news.
     fn noted(&self, id: &ApprovalId) -> Result<(), StoreError> {
         let record = self.approvals.show(id)?;
@@ -436,5 +444,8 @@ pub(crate) fn run_ended(
     let Some(first) = ended.first() else { return Ok(()) };
     let executor = Executor::new(first.executor());
     let own = Own { c, approvals: Approvals::at(c, &executor, &people, now)?, lens, now };
-    ended.iter().try_for_each(|id| own.noted(id))
+    ended.iter().try_for_each(|id| {
+        own.noted(id)?;
+        own.ended_up(id)
+    })
 }
