@@ -25,7 +25,7 @@ pub(super) enum Source {
     Cargo(&'static str),
 }
 
-const NEEDS: [Need; 3] = [
+const NEEDS: [Need; 4] = [
     Need {
         suite: "browser",
         reason: "no chromium",
@@ -39,6 +39,13 @@ const NEEDS: [Need; 3] = [
         programs: &[&["npm"], &["node"]],
         source: Source::Debian(&["nodejs", "npm"]),
         minutes: 2,
+    },
+    Need {
+        suite: "docker",
+        reason: "no dockerd",
+        programs: &[&["dockerd"], &["busybox"]],
+        source: Source::Debian(&["docker.io", "busybox-static"]),
+        minutes: 1,
     },
     Need {
         suite: "deny",
@@ -81,11 +88,11 @@ mod tests {
 
     #[test]
     fn a_suite_needs_one_program_of_each_choice() {
-        assert_eq!(suites(&[]), ["browser", "npm", "deny"]);
-        assert_eq!(suites(&["cargo-deny", "chromium", "npm", "node"]), ["browser"]);
-        assert_eq!(suites(&["google-chrome", "chromedriver", "npm", "node"]), ["deny"]);
+        assert_eq!(suites(&[]), ["browser", "npm", "docker", "deny"]);
+        assert_eq!(suites(&["cargo-deny", "chromium", "npm", "node", "dockerd", "busybox"]), ["browser"]);
+        assert_eq!(suites(&["google-chrome", "chromedriver", "npm", "node", "dockerd", "busybox"]), ["deny"]);
         assert_eq!(
-            suites(&["google-chrome", "chromedriver", "cargo-deny", "npm", "node"]),
+            suites(&["google-chrome", "chromedriver", "cargo-deny", "npm", "node", "dockerd", "busybox"]),
             Vec::<&str>::new()
         );
     }
