@@ -56,9 +56,10 @@ pub(crate) fn looking(error: DiscordError) -> Fault {
 /// An error in changing: what Discord did not say itself can't be told.
 pub(crate) fn changing(error: DiscordError) -> Fault {
     match error {
-        DiscordError::Unreachable(_) => {
-            Fault::unsure(format!("{error}. It can't be told whether it happened."), "Look before anything is tried again.")
-        }
+        DiscordError::Unreachable(_) => Fault::unsure(
+            format!("{error}. It can't be told whether it happened."),
+            "Look before anything is tried again.",
+        ),
         error => looking(error),
     }
 }

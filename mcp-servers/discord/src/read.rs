@@ -83,15 +83,20 @@ impl Look for Messages {
     type Output = MessageList;
 
     fn spec(&self) -> Spec {
-        Spec::new("read_messages", Tier::Read, "chat.read")
-            .described("Read a channel", "The newest messages of a channel that the team may read: at most 50.")
+        Spec::new("read_messages", Tier::Read, "chat.read").described(
+            "Read a channel",
+            "The newest messages of a channel that the team may read: at most 50.",
+        )
     }
 
     fn within(&self, caller: &Caller, input: &Of) -> Result<(), Fault> {
         if self.0.team(caller)?.may_read(&input.channel) {
             return Ok(());
         }
-        Err(Fault::failed("There is no such channel for this team.", "List the channels, and take one of those."))
+        Err(Fault::failed(
+            "There is no such channel for this team.",
+            "List the channels, and take one of those.",
+        ))
     }
 
     async fn look(&self, _: &Call, input: Of) -> Result<MessageList, Fault> {
@@ -130,7 +135,9 @@ pub(crate) struct AnswerRow {
 pub(crate) fn id(text: &str) -> Result<u64, Fault> {
     let plain = text.bytes().all(|b| b.is_ascii_digit());
     let id = text.parse().ok().filter(|_| plain);
-    id.ok_or_else(|| Fault::failed("That is no message's id.", "Name it by its digits, as read_messages says them."))
+    id.ok_or_else(|| {
+        Fault::failed("That is no message's id.", "Name it by its digits, as read_messages says them.")
+    })
 }
 
 #[async_trait]

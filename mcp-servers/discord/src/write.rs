@@ -63,7 +63,14 @@ impl Desk {
         Ok(Plan { target: format!("#{channel}"), fingerprint: channel, steps: vec![step] })
     }
 
-    async fn send(&self, call: &Call, permit: &Permit, text: &str, choices: &[String], question: bool) -> Result<Posted, Fault> {
+    async fn send(
+        &self,
+        call: &Call,
+        permit: &Permit,
+        text: &str,
+        choices: &[String],
+        question: bool,
+    ) -> Result<Posted, Fault> {
         let channel = self.team(&call.caller)?.channel.clone();
         self.budget.spend(call.caller.team().as_str(), Instant::now())?;
         let post = Post {
@@ -155,12 +162,19 @@ impl Change for Ask {
     type Output = Posted;
 
     fn spec(&self) -> Spec {
-        outward("ask", "chat.ask", "Ask people", "Asks a question in the team's own channel and does not wait: see answer. It approves nothing.")
+        outward(
+            "ask",
+            "chat.ask",
+            "Ask people",
+            "Asks a question in the team's own channel and does not wait: see answer. It approves nothing.",
+        )
     }
 
     async fn plan(&self, call: &Call, input: &Asking) -> Result<Plan, Fault> {
         input.fits()?;
-        self.0.plan(&call.caller, format!("Ask {:?}, with {} choices.", input.question, input.choices.len())).await
+        self.0
+            .plan(&call.caller, format!("Ask {:?}, with {} choices.", input.question, input.choices.len()))
+            .await
     }
 
     async fn change(&self, call: &Call, input: Asking, permit: Permit) -> Result<Posted, Fault> {
@@ -190,7 +204,12 @@ impl Change for Thread {
     type Output = Posted;
 
     fn spec(&self) -> Spec {
-        outward("thread", "chat.thread", "Open a thread", "Opens a thread under a message of the team's own channel.")
+        outward(
+            "thread",
+            "chat.thread",
+            "Open a thread",
+            "Opens a thread under a message of the team's own channel.",
+        )
     }
 
     async fn plan(&self, call: &Call, input: &Threading) -> Result<Plan, Fault> {
@@ -204,7 +223,8 @@ impl Change for Thread {
         let message = id(&input.message)?;
         let channel = self.0.team(&call.caller)?.channel.clone();
         self.0.budget.spend(call.caller.team().as_str(), Instant::now())?;
-        let thread = self.0.discord.thread(&channel, message, &inert(&input.title)).await.map_err(changing)?;
+        let thread =
+            self.0.discord.thread(&channel, message, &inert(&input.title)).await.map_err(changing)?;
         Ok(Posted { channel, id: thread.to_string() })
     }
 }

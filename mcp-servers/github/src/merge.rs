@@ -63,7 +63,10 @@ impl Approved for Merge {
         Ok(Plan {
             target: format!("{}#{}", self.0.repository(), input.number),
             fingerprint: words::fingerprint([&*pull.head_sha, &*pull.base]),
-            steps: vec![format!("Ask the merge train for #{} at {} into {}.", input.number, pull.head_sha, pull.base)],
+            steps: vec![format!(
+                "Ask the merge train for #{} at {} into {}.",
+                input.number, pull.head_sha, pull.base
+            )],
         })
     }
 

@@ -133,7 +133,8 @@ pub trait GitHub: Send + Sync {
     /// An issue or a pull request.
     async fn issue(&self, repository: &str, number: u64) -> Result<Issue, GitHubError>;
     /// The comments on an issue or a pull request.
-    async fn comments(&self, repository: &str, number: u64, most: usize) -> Result<Vec<Comment>, GitHubError>;
+    async fn comments(&self, repository: &str, number: u64, most: usize)
+    -> Result<Vec<Comment>, GitHubError>;
     /// Open pull requests.
     async fn pulls(&self, repository: &str, most: usize) -> Result<Vec<Pull>, GitHubError>;
     /// A pull request.
@@ -155,7 +156,13 @@ pub trait GitHub: Send + Sync {
     /// Comments; the comment's id.
     async fn comment(&self, repository: &str, number: u64, body: &str) -> Result<u64, GitHubError>;
     /// Puts labels on, and takes labels off.
-    async fn label(&self, repository: &str, number: u64, on: &[String], off: &[String]) -> Result<(), GitHubError>;
+    async fn label(
+        &self,
+        repository: &str,
+        number: u64,
+        on: &[String],
+        off: &[String],
+    ) -> Result<(), GitHubError>;
     /// Opens a pull request; its number.
     async fn open(&self, repository: &str, new: &NewPull) -> Result<u64, GitHubError>;
     /// Runs a check again.

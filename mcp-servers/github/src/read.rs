@@ -85,14 +85,21 @@ pub(crate) struct PullRow {
 }
 
 fn pull_row(pull: &Pull) -> PullRow {
-    PullRow { issue: row(&pull.issue), head: line(&pull.head), head_sha: pull.head_sha.clone(), base: line(&pull.base) }
+    PullRow {
+        issue: row(&pull.issue),
+        head: line(&pull.head),
+        head_sha: pull.head_sha.clone(),
+        base: line(&pull.base),
+    }
 }
 
 impl Desk {
     async fn comments(&self, number: u64) -> Result<Vec<CommentRow>, Fault> {
         let found = self.github.comments(self.repository(), number, MOST).await.map_err(looking)?;
         let rows = found.iter().take(MOST);
-        Ok(rows.map(|comment| CommentRow { author: line(&comment.author), body: body(&comment.body) }).collect())
+        Ok(rows
+            .map(|comment| CommentRow { author: line(&comment.author), body: body(&comment.body) })
+            .collect())
     }
 }
 

@@ -23,7 +23,10 @@ pub(crate) fn branch(text: &str) -> Result<&str, Fault> {
     if text.len() <= 200 && text.split('/').all(plain) {
         return Ok(text);
     }
-    Err(Fault::failed("That is no name of a branch.", "Name it as git does, in plain letters, digits, ., _, - and /."))
+    Err(Fault::failed(
+        "That is no name of a branch.",
+        "Name it as git does, in plain letters, digits, ., _, - and /.",
+    ))
 }
 
 /// A text for people that wakes nobody: an `@` no longer begins a mention, and no comment of markup hides in it.
@@ -63,7 +66,10 @@ mod tests {
         for good in ["main", "quarterdeck/a-1", "v1.2"] {
             assert!(branch(good).is_ok(), "{good}");
         }
-        for odd in ["", "-x", "a/-x", "../a", "a/../b", "a//b", "/a", "a/", "a b", "a?x", "a#b", "a:b", "maіn", "a.lock", "a~1", "@{1}"] {
+        for odd in [
+            "", "-x", "a/-x", "../a", "a/../b", "a//b", "/a", "a/", "a b", "a?x", "a#b", "a:b", "maіn",
+            "a.lock", "a~1", "@{1}",
+        ] {
             assert!(branch(odd).is_err(), "{odd}");
         }
     }

@@ -63,7 +63,12 @@ impl Change for Say {
     type Output = Done;
 
     fn spec(&self) -> Spec {
-        outward("comment", "pull_request.comment", "Comment", "Comments on an issue or a pull request. Mentions wake nobody.")
+        outward(
+            "comment",
+            "pull_request.comment",
+            "Comment",
+            "Comments on an issue or a pull request. Mentions wake nobody.",
+        )
     }
 
     async fn plan(&self, _: &Call, input: &Saying) -> Result<Plan, Fault> {
@@ -90,7 +95,9 @@ impl Change for Say {
                 happened(&done(input.number, "commented"))
             }
             // Where there are more than were looked through, it may be among the rest.
-            Ok(found) if found.len() >= LOOKED_THROUGH => Probe::CantTell("There are too many comments to tell.".to_owned()),
+            Ok(found) if found.len() >= LOOKED_THROUGH => {
+                Probe::CantTell("There are too many comments to tell.".to_owned())
+            }
             Ok(_) => Probe::DidNot,
             Err(error) => Probe::CantTell(error.to_string()),
         }
@@ -133,7 +140,12 @@ impl Change for Label {
     type Output = Done;
 
     fn spec(&self) -> Spec {
-        let spec = outward("label", "issue.label", "Label", "Puts labels on an issue or pull request, or takes them off.");
+        let spec = outward(
+            "label",
+            "issue.label",
+            "Label",
+            "Puts labels on an issue or pull request, or takes them off.",
+        );
         let hints = Hints { idempotent: true, ..spec.hints };
         spec.hinted(hints)
     }
@@ -144,13 +156,22 @@ impl Change for Label {
         Ok(Plan {
             target: format!("{}#{}", self.0.repository(), input.number),
             fingerprint: words::fingerprint(issue.labels.iter().map(String::as_str)),
-            steps: vec![format!("#{}: put on [{}], take off [{}].", input.number, input.on.join(", "), input.off.join(", "))],
+            steps: vec![format!(
+                "#{}: put on [{}], take off [{}].",
+                input.number,
+                input.on.join(", "),
+                input.off.join(", ")
+            )],
         })
     }
 
     async fn change(&self, _: &Call, input: Labelling, _: Permit) -> Result<Done, Fault> {
         self.allowed(&input)?;
-        self.0.github.label(self.0.repository(), input.number, &input.on, &input.off).await.map_err(changing)?;
+        self.0
+            .github
+            .label(self.0.repository(), input.number, &input.on, &input.off)
+            .await
+            .map_err(changing)?;
         Ok(done(input.number, "labelled"))
     }
 
@@ -195,7 +216,12 @@ impl Change for Open {
     type Output = Done;
 
     fn spec(&self) -> Spec {
-        outward("open_pull_request", "pull_request.open", "Open a pull request", "Opens a pull request from a branch of the team's own.")
+        outward(
+            "open_pull_request",
+            "pull_request.open",
+            "Open a pull request",
+            "Opens a pull request from a branch of the team's own.",
+        )
     }
 
     async fn plan(&self, _: &Call, input: &Opening) -> Result<Plan, Fault> {
