@@ -8,6 +8,8 @@ mod mounts;
 mod names;
 mod operate;
 mod pull;
+#[cfg(test)]
+mod real;
 mod remove;
 mod run;
 mod secrets;

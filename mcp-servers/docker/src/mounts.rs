@@ -196,14 +196,18 @@ mod tests {
             "~/x",
             "ROOT/work,readonly",
         ];
-        let said: Vec<String> = tried.iter().map(|path| place.check(path)).collect();
-        insta::assert_snapshot!(said.join("\n"), @"");
+        for path in tried {
+            let said = place.check(path);
+            assert!(said.starts_with("The path "), "{path}: {said}");
+        }
+        insta::assert_snapshot!(place.check("ROOT/work/../../outside"), @r#"The path "BASE/root/work/../../outside" is no whole path."#);
+        insta::assert_snapshot!(place.check("ROOT/engine"), @r#"The path "BASE/root/engine" leads to the engine itself."#);
     }
 
     #[test]
     fn without_roots_nothing_may() {
         let fault = Allowed::new(&[], &[]).source("/tmp").unwrap_err();
-        insta::assert_snapshot!(format!("{} {}", fault.problem, fault.way_out), @"");
+        insta::assert_snapshot!(format!("{} {}", fault.problem, fault.way_out), @r#"The path "/tmp" lies outside the folders that may be mounted. Nothing of the host may be mounted: a person names `roots` in [mcp.docker]."#);
     }
 
     #[test]
