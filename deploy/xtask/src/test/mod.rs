@@ -70,6 +70,10 @@ fn carry_out(action: &Action, facts: &Facts, agents: Option<&Agents>) -> Outcome
         Action::Cargo(args) => {
             let mut cargo = process::cargo();
             cargo.args(args);
+            // What was installed is used for certain: a suite that finds no engine then fails, and is not left out.
+            if !facts.skipped.contains(&"docker") && is_installed("dockerd") {
+                cargo.env("QUARTERDECK_DOCKERD", "required");
+            }
             if !facts.skipped.is_empty() {
                 cargo.env("QUARTERDECK_SKIP", facts.skipped.join(","));
             }

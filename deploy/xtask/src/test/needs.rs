@@ -25,7 +25,7 @@ pub(super) enum Source {
     Cargo(&'static str),
 }
 
-const NEEDS: [Need; 4] = [
+const NEEDS: [Need; 5] = [
     Need {
         suite: "browser",
         reason: "no chromium",
@@ -45,6 +45,13 @@ const NEEDS: [Need; 4] = [
         reason: "no bubblewrap or dockerd",
         programs: &[&["bwrap"], &["dockerd"], &["docker"], &["busybox"]],
         source: Source::Debian(&["bubblewrap", "docker.io", "busybox-static"]),
+        minutes: 1,
+    },
+    Need {
+        suite: "docker",
+        reason: "no dockerd",
+        programs: &[&["dockerd"], &["busybox"]],
+        source: Source::Debian(&["docker.io", "busybox-static"]),
         minutes: 1,
     },
     Need {
@@ -88,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_suite_needs_one_program_of_each_choice() {
-        assert_eq!(suites(&[]), ["browser", "npm", "walls", "deny"]);
+        assert_eq!(suites(&[]), ["browser", "npm", "walls", "docker", "deny"]);
         let walls = ["bwrap", "dockerd", "docker", "busybox"];
         let with_walls = |more: &[&'static str]| suites(&[&walls, more].concat());
         assert_eq!(with_walls(&["cargo-deny", "chromium", "npm", "node"]), ["browser"]);

@@ -87,9 +87,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &["policies/engine", "policies/approvals", "policies/audit", "instance/sqlite", "instance/agents"],
     ),
     ("mcp-servers/board", &["mcp-servers/guard", "instance/api"]),
-    ("mcp-servers/github", &["mcp-servers/guard", "bot/github"]),
-    ("mcp-servers/discord", &["mcp-servers/guard", "bot/discord"]),
-    ("mcp-servers/docker", &["mcp-servers/guard"]),
+    ("mcp-servers/github", &["mcp-servers/guard", "policies/approvals", "bot/github"]),
+    ("mcp-servers/discord", &["mcp-servers/guard", "policies/approvals", "bot/discord"]),
+    // After a crash a tool says whether it happened, in the words of the approvals.
+    ("mcp-servers/docker", &["mcp-servers/guard", "policies/approvals"]),
     ("mcp-servers/proxmox", &["mcp-servers/guard"]),
     // The composition root sees all and is not listed; see `COMPOSITION_ROOT`.
     // The rules by which work is assigned are data of the board, written down in the configuration.

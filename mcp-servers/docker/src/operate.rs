@@ -1,0 +1,163 @@
+//! Start, stop, restart. A container that is as it should be is left alone, and that is said.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bollard::query_parameters::{RestartContainerOptionsBuilder, StopContainerOptionsBuilder};
+use qd_approvals::Probe;
+use qd_guard::{Call, Change, Fault, Hints, Permit, Plan, Spec};
+use qd_types::Tier;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{engine::Engine, inspect::Named};
+
+/// Seconds that a container has to end by itself.
+const GRACE: i32 = 10;
+
+/// How long an effect may take: the grace, and the engine's own time.
+const TIME: Duration = Duration::from_secs(45);
+
+/// What became of it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Operated {
+    container: String,
+    /// `running`, `exited`, …
+    state: String,
+    /// Whether anything was done; it may have been so already.
+    changed: bool,
+}
+
+impl Engine {
+    /// What became of a container.
+    async fn operated(&self, id: &str, changed: bool) -> Result<Operated, Fault> {
+        // The effect has happened: if it can't be looked at now, that does not undo it.
+        let now = self.container(id).await.map_err(|fault| Fault::unsure(fault.problem, fault.way_out))?;
+        Ok(Operated { container: now.name, state: now.status.to_string(), changed })
+    }
+
+    /// Whether a container came to be up, or down, before a crash.
+    async fn came_to(&self, name: &str, up: bool) -> Probe {
+        match self.container(name).await {
+            Ok(container) if container.is_up() == up => {
+                let done = Operated {
+                    container: container.name,
+                    state: container.status.to_string(),
+                    changed: true,
+                };
+                Probe::Happened(serde_json::to_string(&done).unwrap_or_default())
+            }
+            Ok(_) => Probe::DidNot,
+            Err(fault) => Probe::CantTell(fault.problem),
+        }
+    }
+}
+
+fn idempotent(spec: Spec) -> Spec {
+    let hints = Hints { idempotent: true, ..spec.hints };
+    spec.hinted(hints).within(TIME)
+}
+
+pub(crate) struct Start(pub(crate) Arc<Engine>);
+
+#[async_trait]
+impl Change for Start {
+    type Input = Named;
+    type Output = Operated;
+
+    fn spec(&self) -> Spec {
+        idempotent(Spec::new("start", Tier::Operate, "container.start").described(
+            "Start a container",
+            "Starts a container of this fleet. One that runs already is left alone.",
+        ))
+    }
+
+    async fn plan(&self, call: &Call, input: &Named) -> Result<Plan, Fault> {
+        let container = self.0.own(&call.caller, &input.container).await?;
+        if container.is_up() {
+            return Ok(container.plan(vec![format!("Nothing: {} runs already.", container.name)]));
+        }
+        self.0.within_walls(&container).await?;
+        Ok(container.plan(vec![format!("Start {}.", container.name)]))
+    }
+
+    async fn change(&self, call: &Call, input: Named, _: Permit) -> Result<Operated, Fault> {
+        let container = self.0.own(&call.caller, &input.container).await?;
+        if container.is_up() {
+            return self.0.operated(&container.id, false).await;
+        }
+        self.0.within_walls(&container).await?;
+        let started = self.0.docker().await?.start_container(&container.id, None).await;
+        started.map_err(|error| self.0.changing(&format!("start {}", container.name), &error))?;
+        self.0.operated(&container.id, true).await
+    }
+
+    async fn probe(&self, _: &str, input: &Named) -> Probe {
+        self.0.came_to(&input.container, true).await
+    }
+}
+
+pub(crate) struct Stop(pub(crate) Arc<Engine>);
+
+#[async_trait]
+impl Change for Stop {
+    type Input = Named;
+    type Output = Operated;
+
+    fn spec(&self) -> Spec {
+        idempotent(Spec::new("stop", Tier::Operate, "container.stop").described(
+            "Stop a container",
+            "Stops a container of this fleet: it has 10 seconds to end. One that does not run is left alone.",
+        ))
+    }
+
+    async fn plan(&self, call: &Call, input: &Named) -> Result<Plan, Fault> {
+        let container = self.0.own(&call.caller, &input.container).await?;
+        let step = if container.is_up() { "Stop" } else { "Nothing: it does not run:" };
+        Ok(container.plan(vec![format!("{step} {}.", container.name)]))
+    }
+
+    async fn change(&self, call: &Call, input: Named, _: Permit) -> Result<Operated, Fault> {
+        let container = self.0.own(&call.caller, &input.container).await?;
+        if !container.is_up() {
+            return self.0.operated(&container.id, false).await;
+        }
+        let options = StopContainerOptionsBuilder::new().t(GRACE).build();
+        let stopped = self.0.docker().await?.stop_container(&container.id, Some(options)).await;
+        stopped.map_err(|error| self.0.changing(&format!("stop {}", container.name), &error))?;
+        self.0.operated(&container.id, true).await
+    }
+
+    async fn probe(&self, _: &str, input: &Named) -> Probe {
+        self.0.came_to(&input.container, false).await
+    }
+}
+
+pub(crate) struct Restart(pub(crate) Arc<Engine>);
+
+#[async_trait]
+impl Change for Restart {
+    type Input = Named;
+    type Output = Operated;
+
+    fn spec(&self) -> Spec {
+        Spec::new("restart", Tier::Operate, "container.restart")
+            .described("Restart a container", "Stops a container of this fleet, and starts it again.")
+            .within(TIME)
+    }
+
+    async fn plan(&self, call: &Call, input: &Named) -> Result<Plan, Fault> {
+        let container = self.0.own(&call.caller, &input.container).await?;
+        self.0.within_walls(&container).await?;
+        Ok(container.plan(vec![format!("Restart {}.", container.name)]))
+    }
+
+    async fn change(&self, call: &Call, input: Named, _: Permit) -> Result<Operated, Fault> {
+        let container = self.0.own(&call.caller, &input.container).await?;
+        self.0.within_walls(&container).await?;
+        let options = RestartContainerOptionsBuilder::new().t(GRACE).build();
+        let restarted = self.0.docker().await?.restart_container(&container.id, Some(options)).await;
+        restarted.map_err(|error| self.0.changing(&format!("restart {}", container.name), &error))?;
+        self.0.operated(&container.id, true).await
+    }
+}
