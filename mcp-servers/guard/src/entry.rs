@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    Approved, Call, Caller, Change, Fault, Look, Permit, Plan, Spec,
+    Approved, Call, Caller, Change, Fault, Look, Mutation, Permit, Plan, Spec,
     schema::{self, Arguments},
 };
 
@@ -61,14 +61,14 @@ impl Entry {
         let spec = tool.spec();
         let wrong = (spec.tier != Tier::Operate)
             .then_some("its tier is not operate: what people have to decide on takes their grant");
-        Self::new::<T::Input, T::Output>(server, spec, wrong, Box::new(Changes(tool)))
+        Self::new::<T::Input, T::Output>(server, spec, wrong, Box::new(Mutates(Changes(tool))))
     }
 
     pub(crate) fn approved<T: Approved>(server: &str, tool: T) -> Result<Self, ToolError> {
         let spec = tool.spec();
         let wrong = matches!(spec.tier, Tier::Read | Tier::Operate)
             .then_some("it takes a grant of people, and its tier is none that they have to decide on");
-        Self::new::<T::Input, T::Output>(server, spec, wrong, Box::new(Carries(tool)))
+        Self::new::<T::Input, T::Output>(server, spec, wrong, Box::new(Mutates(Carries(tool))))
     }
 
     fn new<I, O>(
@@ -200,65 +200,81 @@ impl<T: Look> Body for Looks<T> {
     }
 }
 
+/// A tool that changes something, with the one step in which they differ: what it does with its permit.
+#[async_trait]
+trait Effect: Send + Sync {
+    type Tool: Mutation;
+
+    fn tool(&self) -> &Self::Tool;
+
+    async fn run(
+        &self,
+        call: &Call,
+        input: <Self::Tool as Mutation>::Input,
+        permit: Permit,
+    ) -> Result<<Self::Tool as Mutation>::Output, Fault>;
+}
+
 struct Changes<T>(T);
 
 #[async_trait]
-impl<T: Change> Body for Changes<T> {
-    fn resource(&self, caller: &Caller, input: Option<&Value>) -> Result<Option<Resource>, Fault> {
-        let input: Option<T::Input> = input.map(read).transpose()?;
-        Ok(self.0.resource(caller, input.as_ref()))
+impl<T: Change> Effect for Changes<T> {
+    type Tool = T;
+
+    fn tool(&self) -> &T {
+        &self.0
     }
 
-    fn within(&self, caller: &Caller, input: &Value) -> Result<(), Fault> {
-        self.0.within(caller, &read(input)?)
-    }
-
-    async fn plan(&self, call: &Call, input: &Value) -> Result<Plan, Fault> {
-        self.0.plan(call, &read(input)?).await
-    }
-
-    async fn run(&self, call: &Call, input: Value, permit: Permit) -> Result<Value, Fault> {
-        written(&self.0.change(call, read(&input)?, permit).await?)
-    }
-
-    async fn probe(&self, approval: &str, input: &Value) -> Probe {
-        match read(input) {
-            Ok(input) => self.0.probe(approval, &input).await,
-            Err(fault) => Probe::CantTell(fault.problem),
-        }
+    async fn run(&self, call: &Call, input: T::Input, permit: Permit) -> Result<T::Output, Fault> {
+        self.0.change(call, input, permit).await
     }
 }
 
 struct Carries<T>(T);
 
 #[async_trait]
-impl<T: Approved> Body for Carries<T> {
-    fn resource(&self, caller: &Caller, input: Option<&Value>) -> Result<Option<Resource>, Fault> {
-        let input: Option<T::Input> = input.map(read).transpose()?;
-        Ok(self.0.resource(caller, input.as_ref()))
+impl<T: Approved> Effect for Carries<T> {
+    type Tool = T;
+
+    fn tool(&self) -> &T {
+        &self.0
     }
 
-    fn within(&self, caller: &Caller, input: &Value) -> Result<(), Fault> {
-        self.0.within(caller, &read(input)?)
-    }
-
-    async fn plan(&self, call: &Call, input: &Value) -> Result<Plan, Fault> {
-        self.0.plan(call, &read(input)?).await
-    }
-
-    async fn run(&self, call: &Call, input: Value, permit: Permit) -> Result<Value, Fault> {
+    async fn run(&self, call: &Call, input: T::Input, permit: Permit) -> Result<T::Output, Fault> {
         let Permit::Grant(grant) = permit else {
             return Err(Fault::failed(
                 "The policies allow this without asking anybody, and a tool of this tier is never called so.",
                 "Have the policies ask people for it.",
             ));
         };
-        written(&self.0.carry_out(call, read(&input)?, grant).await?)
+        self.0.carry_out(call, input, grant).await
+    }
+}
+
+struct Mutates<E>(E);
+
+#[async_trait]
+impl<E: Effect> Body for Mutates<E> {
+    fn resource(&self, caller: &Caller, input: Option<&Value>) -> Result<Option<Resource>, Fault> {
+        let input = input.map(read).transpose()?;
+        Ok(self.0.tool().resource(caller, input.as_ref()))
+    }
+
+    fn within(&self, caller: &Caller, input: &Value) -> Result<(), Fault> {
+        self.0.tool().within(caller, &read(input)?)
+    }
+
+    async fn plan(&self, call: &Call, input: &Value) -> Result<Plan, Fault> {
+        self.0.tool().plan(call, &read(input)?).await
+    }
+
+    async fn run(&self, call: &Call, input: Value, permit: Permit) -> Result<Value, Fault> {
+        written(&self.0.run(call, read(&input)?, permit).await?)
     }
 
     async fn probe(&self, approval: &str, input: &Value) -> Probe {
         match read(input) {
-            Ok(input) => self.0.probe(approval, &input).await,
+            Ok(input) => self.0.tool().probe(approval, &input).await,
             Err(fault) => Probe::CantTell(fault.problem),
         }
     }

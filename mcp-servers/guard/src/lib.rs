@@ -31,4 +31,4 @@ pub use pipeline::{Answer, Incoming, Outcome, Pending, Preview, Refusal, Stage};
 pub use ports::{Approvals, Asked, Asking, Event, Law, Standing, StoreError, Trail};
 pub use schema::DRY_RUN;
 pub use serve::Session;
-pub use tool::{Approved, Call, Change, Fault, Hints, Look, Permit, Plan, Progress, Spec, Step};
+pub use tool::{Approved, Call, Change, Fault, Hints, Look, Mutation, Permit, Plan, Progress, Spec, Step};

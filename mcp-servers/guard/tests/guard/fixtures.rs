@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use qd_approvals::Probe;
-use qd_guard::{Approved, Call, Caller, Change, Fault, Look, Permit, Plan, Server, Spec, Who};
+use qd_guard::{Approved, Call, Caller, Change, Fault, Look, Mutation, Permit, Plan, Server, Spec, Who};
 use qd_types::{SpentGrant, Tier};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -167,7 +167,7 @@ pub(crate) struct Restarts {
 }
 
 #[async_trait]
-impl Change for Restart {
+impl Mutation for Restart {
     type Input = Restarts;
     type Output = Said;
 
@@ -181,6 +181,19 @@ impl Change for Restart {
         self.0.plan(&input.service, "Restart")
     }
 
+    async fn probe(&self, _: &str, input: &Restarts) -> Probe {
+        match self.0.restarts(&input.service) {
+            Some(0) => Probe::DidNot,
+            Some(count) => {
+                Probe::Happened(format!("{{\"said\":\"restarted {count} times, as a look says\"}}"))
+            }
+            None => Probe::CantTell("The service is gone.".to_owned()),
+        }
+    }
+}
+
+#[async_trait]
+impl Change for Restart {
     async fn change(&self, call: &Call, input: Restarts, permit: Permit) -> Result<Said, Fault> {
         let taking = tokio::time::sleep(Duration::from_millis(input.takes));
         tokio::select! {
@@ -200,22 +213,12 @@ impl Change for Restart {
         *self.0.restarts.lock().unwrap().get_mut(&input.service).unwrap() += 1;
         Ok(said(format!("{} is restarted {how}", input.service)))
     }
-
-    async fn probe(&self, _: &str, input: &Restarts) -> Probe {
-        match self.0.restarts(&input.service) {
-            Some(0) => Probe::DidNot,
-            Some(count) => {
-                Probe::Happened(format!("{{\"said\":\"restarted {count} times, as a look says\"}}"))
-            }
-            None => Probe::CantTell("The service is gone.".to_owned()),
-        }
-    }
 }
 
 struct Remove(Arc<Services>);
 
 #[async_trait]
-impl Approved for Remove {
+impl Mutation for Remove {
     type Input = Named;
     type Output = Said;
 
@@ -236,7 +239,10 @@ impl Approved for Remove {
     async fn plan(&self, _: &Call, input: &Named) -> Result<Plan, Fault> {
         self.0.plan(&input.service, "Remove")
     }
+}
 
+#[async_trait]
+impl Approved for Remove {
     async fn carry_out(&self, _: &Call, input: Named, grant: SpentGrant) -> Result<Said, Fault> {
         self.0.grants.lock().unwrap().push(grant.grant().approval().to_string());
         self.0.restarts.lock().unwrap().remove(&input.service);
