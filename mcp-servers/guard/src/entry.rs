@@ -1,6 +1,8 @@
 //! Tools of any type, behind one face: what the pipeline calls. Arguments are values here; each tool reads its own type from
 //! them.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use qd_approvals::Probe;
 use qd_engine::{KnownTool, Resource};
@@ -11,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     Approved, Call, Caller, Change, Fault, Look, Mutation, Permit, Plan, Spec,
+    offers::{Address, Face, Messages, Page},
     schema::{self, Arguments},
 };
 
@@ -45,6 +48,8 @@ pub(crate) struct Entry {
     pub(crate) spec: Spec,
     pub(crate) input: Arguments,
     pub(crate) output: Map<String, Value>,
+    /// As what it is offered.
+    pub(crate) face: Face,
     /// SHA-256 of everything that it says of itself.
     pub(crate) definition: String,
     pub(crate) body: Box<dyn Body>,
@@ -69,6 +74,36 @@ impl Entry {
         let wrong = matches!(spec.tier, Tier::Read | Tier::Operate)
             .then_some("it takes a grant of people, and its tier is none that they have to decide on");
         Self::new::<T::Input, T::Output>(server, spec, wrong, Box::new(Mutates(Carries(tool))))
+    }
+
+    /// A tool that only reads, offered at an address. Its arguments are the address's variables.
+    pub(crate) fn resource<T: Look<Output = Page>>(
+        server: &str,
+        address: &str,
+        tool: T,
+    ) -> Result<Self, ToolError> {
+        let mut entry = Self::look(server, tool)?;
+        let address = Address::new(address).and_then(|address| {
+            let named: BTreeSet<&str> = address.variables().collect();
+            let taken: BTreeSet<&str> = entry.input.names().collect();
+            if named != taken {
+                return Err(format!(
+                    "its address {} has other variables than it has arguments",
+                    address.template
+                ));
+            }
+            Ok(address)
+        });
+        let address = address.map_err(|problem| ToolError { tool: entry.full_name(), problem })?;
+        entry.face = Face::Resource(address);
+        Ok(entry)
+    }
+
+    /// A tool that only reads, offered as a prompt.
+    pub(crate) fn prompt<T: Look<Output = Messages>>(server: &str, tool: T) -> Result<Self, ToolError> {
+        let mut entry = Self::look(server, tool)?;
+        entry.face = Face::Prompt;
+        Ok(entry)
     }
 
     fn new<I, O>(
@@ -111,7 +146,7 @@ impl Entry {
         let bytes = serde_json_canonicalizer::to_vec(&definition)
             .map_err(|error| named(format!("it has no canonical form: {error}")))?;
         let definition = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { server: server.to_owned(), spec, input, output, definition, body })
+        Ok(Self { server: server.to_owned(), spec, input, output, face: Face::Tool, definition, body })
     }
 
     pub(crate) fn changes(&self) -> bool {

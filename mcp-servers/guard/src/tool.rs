@@ -137,7 +137,10 @@ pub struct Call {
 
 /// How far work is, for whoever waits. Nobody may be listening.
 #[derive(Debug, Clone, Default)]
-pub struct Progress(pub(crate) Option<mpsc::Sender<Step>>);
+pub struct Progress {
+    listener: Option<mpsc::Sender<Step>>,
+    holds: bool,
+}
 
 /// How far.
 #[derive(Debug, Clone, PartialEq)]
@@ -151,16 +154,26 @@ pub struct Step {
 }
 
 impl Progress {
+    /// For a client that listens. `holds`: it waits for people with its call open.
+    pub(crate) fn to(listener: mpsc::Sender<Step>, holds: bool) -> Self {
+        Self { listener: Some(listener), holds }
+    }
+
+    /// Whether a call is held open while people decide.
+    pub(crate) fn holds(&self) -> bool {
+        self.holds
+    }
+
     /// Tells it. If whoever listens is behind, this step is left out.
     pub fn report(&self, done: f64, total: Option<f64>, text: impl Into<String>) {
-        if let Some(listener) = &self.0 {
+        if let Some(listener) = &self.listener {
             let _ = listener.try_send(Step { done, total, text: text.into() });
         }
     }
 
     /// Whether anybody listens.
     pub fn is_heard(&self) -> bool {
-        self.0.is_some()
+        self.listener.is_some()
     }
 }
 

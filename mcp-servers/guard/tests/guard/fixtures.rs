@@ -8,7 +8,9 @@ use std::{
 
 use async_trait::async_trait;
 use qd_approvals::Probe;
-use qd_guard::{Approved, Call, Caller, Change, Fault, Look, Mutation, Permit, Plan, Server, Spec, Who};
+use qd_guard::{
+    Approved, Call, Caller, Change, Fault, Look, Messages, Mutation, Page, Permit, Plan, Server, Spec, Who,
+};
 use qd_types::{SpentGrant, Tier};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -116,6 +118,63 @@ pub(crate) enum Mischief {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct Makes {
     mischief: Mischief,
+}
+
+/// What to do about a service.
+struct Runbook(Arc<Services>);
+
+#[async_trait]
+impl Look for Runbook {
+    type Input = Named;
+    type Output = Page;
+
+    fn spec(&self) -> Spec {
+        Spec::new("runbook", Tier::Read, "service.runbook")
+            .described("Runbook", "What to do about a service.")
+    }
+
+    async fn look(&self, _: &Call, input: Named) -> Result<Page, Fault> {
+        self.0.known(&input.service)?;
+        let text = format!("# {}\n\nRestart it with {SECRET}. {}", input.service, "Look. ".repeat(20_000));
+        Ok(Page::text("text/markdown", text))
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct Nothing {}
+
+/// All services.
+struct All(Arc<Services>);
+
+#[async_trait]
+impl Look for All {
+    type Input = Nothing;
+    type Output = Page;
+
+    fn spec(&self) -> Spec {
+        Spec::new("all", Tier::Read, "service.all").described("Services", "Every service.")
+    }
+
+    async fn look(&self, _: &Call, _: Nothing) -> Result<Page, Fault> {
+        let names: Vec<String> = self.0.restarts.lock().unwrap().keys().cloned().collect();
+        Ok(Page::text("text/plain", names.join("\n")))
+    }
+}
+
+struct Triage;
+
+#[async_trait]
+impl Look for Triage {
+    type Input = Named;
+    type Output = Messages;
+
+    fn spec(&self) -> Spec {
+        Spec::new("triage", Tier::Read, "service.triage").described("Triage", "Finds out what a service has.")
+    }
+
+    async fn look(&self, _: &Call, input: Named) -> Result<Messages, Fault> {
+        Ok(Messages::user(format!("Find out what is wrong with {}.", input.service)))
+    }
 }
 
 struct Odd;
@@ -255,6 +314,9 @@ pub(crate) fn server(services: &Arc<Services>) -> Server {
     Server::new("fixtures", "Services of a pretended fleet.")
         .look(Status(services.clone()))
         .and_then(|server| server.look(Odd))
+        .and_then(|server| server.resource("services://all", All(services.clone())))
+        .and_then(|server| server.resource("services://runbooks/{service}", Runbook(services.clone())))
+        .and_then(|server| server.prompt(Triage))
         .and_then(|server| server.change(Restart(services.clone())))
         .and_then(|server| server.approved(Remove(services.clone())))
         .unwrap()
