@@ -11,6 +11,7 @@ mod audit;
 mod board;
 mod engine;
 mod figures;
+mod guard;
 mod policy;
 mod site;
 mod soak;
@@ -25,7 +26,7 @@ use figures::Figures;
 /// Why a figure could not be taken.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-const KNOWN: [&str; 19] = [
+const KNOWN: [&str; 24] = [
     "instance_cold_start_ms",
     "instance_idle_rss_mib",
     "up_idle_rss_mib",
@@ -45,6 +46,11 @@ const KNOWN: [&str; 19] = [
     "audit_verify_rows_per_s",
     "policy_decision_us_p99",
     "approval_roundtrip_ms_p99",
+    "guard_added_us_p50",
+    "guard_added_us_p99",
+    "guard_mutation_added_us_p50",
+    "commit_us_p50",
+    "guard_proxy_calls_per_s",
 ];
 
 struct Asked {
@@ -111,6 +117,7 @@ fn measure(asked: &Asked) -> Result<(), Failure> {
         if wanted("policy_decision_us_p99") {
             policy::decisions(&mut figures)?;
         }
+        guard::measure(&mut figures, &wanted).await?;
         if wanted("instance_idle_rss_mib") || wanted("up_idle_rss_mib") {
             start::idle(&asked.binary, &mut figures).await?;
         }

@@ -13,6 +13,7 @@ mod pipeline;
 mod ports;
 pub mod proxy;
 mod redact;
+pub mod safe;
 mod say;
 mod schema;
 pub mod screen;

@@ -58,18 +58,20 @@ impl Guard {
 
     /// How a task stands. Carries out what people approved.
     pub(crate) async fn get_task(&self, caller: &Caller, task: &str) -> Result<GetTaskResult, ErrorData> {
-        let id = self.task_of(caller, task).await?;
+        let (id, state) = self.task_of(caller, task).await?;
         let stop = self.0.tasks.of(&id);
+        // Whatever has ended is told as it is, also if somebody wanted it to stop.
+        let waits = matches!(state, ApprovalState::Requested | ApprovalState::Granted);
+        let cancel = if waits { stop.clone() } else { CancellationToken::new() };
         let working = |text: String| {
-            let is_stopped = stop.is_cancelled();
+            let is_stopped = waits && stop.is_cancelled();
             let payload = if is_stopped { TaskPayload::Cancelled } else { TaskPayload::Working };
             let told = self.told(task, payload.status()).with_status_message(text);
             GetTaskResult::new(DetailedTask::new(told, payload))
         };
         let mut arguments = Map::new();
         arguments.insert("approval".to_owned(), Value::from(task));
-        let incoming =
-            Incoming { name: OUTCOME.to_owned(), arguments, cancel: stop.clone(), ..Incoming::default() };
+        let incoming = Incoming { name: OUTCOME.to_owned(), arguments, cancel, ..Incoming::default() };
         // The effect goes on by itself if the question is answered first.
         let Ok(answer) = tokio::time::timeout(PATIENCE, self.call(caller, incoming)).await else {
             return Ok(working("People agreed, and it is being carried out.".to_owned()));
@@ -111,7 +113,7 @@ impl Guard {
 
     /// Tells a task to stop: people are not asked any more, an effect that is under way is told.
     pub(crate) async fn cancel_task(&self, caller: &Caller, task: &str) -> Result<(), ErrorData> {
-        let id = self.task_of(caller, task).await?;
+        let (id, _) = self.task_of(caller, task).await?;
         let reason = "Whoever asked cancelled the task.";
         let withdrawn = self.0.approvals.withdraw(&id, reason).await;
         withdrawn.map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
@@ -127,11 +129,11 @@ impl Guard {
     }
 
     /// A task of this caller. Everybody else's is not there.
-    async fn task_of(&self, caller: &Caller, task: &str) -> Result<ApprovalId, ErrorData> {
+    async fn task_of(&self, caller: &Caller, task: &str) -> Result<(ApprovalId, ApprovalState), ErrorData> {
         let id: ApprovalId =
             task.parse().map_err(|error| ErrorData::invalid_params(format!("{error}."), None))?;
-        self.state(caller, &id).await.map_err(|refusal| unknown(&refusal))?;
-        Ok(id)
+        let state = self.state(caller, &id).await.map_err(|refusal| unknown(&refusal))?;
+        Ok((id, state))
     }
 
     fn told(&self, task: &str, status: TaskStatus) -> Told {

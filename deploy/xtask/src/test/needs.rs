@@ -25,7 +25,7 @@ pub(super) enum Source {
     Cargo(&'static str),
 }
 
-const NEEDS: [Need; 3] = [
+const NEEDS: [Need; 4] = [
     Need {
         suite: "browser",
         reason: "no chromium",
@@ -39,6 +39,13 @@ const NEEDS: [Need; 3] = [
         programs: &[&["npm"], &["node"]],
         source: Source::Debian(&["nodejs", "npm"]),
         minutes: 2,
+    },
+    Need {
+        suite: "python",
+        reason: "no python3",
+        programs: &[&["python3"]],
+        source: Source::Debian(&["python3-venv"]),
+        minutes: 1,
     },
     Need {
         suite: "deny",
@@ -81,11 +88,11 @@ mod tests {
 
     #[test]
     fn a_suite_needs_one_program_of_each_choice() {
-        assert_eq!(suites(&[]), ["browser", "npm", "deny"]);
-        assert_eq!(suites(&["cargo-deny", "chromium", "npm", "node"]), ["browser"]);
-        assert_eq!(suites(&["google-chrome", "chromedriver", "npm", "node"]), ["deny"]);
+        assert_eq!(suites(&[]), ["browser", "npm", "python", "deny"]);
+        assert_eq!(suites(&["cargo-deny", "chromium", "npm", "node", "python3"]), ["browser"]);
+        assert_eq!(suites(&["google-chrome", "chromedriver", "npm", "node", "python3"]), ["deny"]);
         assert_eq!(
-            suites(&["google-chrome", "chromedriver", "cargo-deny", "npm", "node"]),
+            suites(&["google-chrome", "chromedriver", "cargo-deny", "npm", "node", "python3"]),
             Vec::<&str>::new()
         );
     }

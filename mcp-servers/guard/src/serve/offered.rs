@@ -6,7 +6,7 @@ use rmcp::{
     model::{
         CacheScope, GetPromptResult, JsonObject, ListPromptsResult, ListResourceTemplatesResult,
         ListResourcesResult, Prompt, PromptArgument, ReadResourceResult, Resource, ResourceContents,
-        ResourceTemplate,
+        ResourceTemplate, ResultType,
     },
 };
 use serde::de::DeserializeOwned;
@@ -120,7 +120,9 @@ pub(super) async fn prompt(
     cancel: CancellationToken,
 ) -> Result<GetPromptResult, ErrorData> {
     let incoming = Incoming { name, arguments, cancel, face: Face::Prompt, ..Incoming::default() };
-    answered(guard, caller, incoming).await
+    let mut result: GetPromptResult = answered(guard, caller, incoming).await?;
+    result.result_type = Some(ResultType::COMPLETE);
+    Ok(result)
 }
 
 /// A call's result, the whole of it.

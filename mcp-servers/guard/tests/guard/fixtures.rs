@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use qd_approvals::Probe;
 use qd_guard::{
     Approved, Call, Caller, Change, Fault, Look, Messages, Mutation, Page, Permit, Plan, Server, Spec, Who,
+    safe::Below,
 };
 use qd_types::{SpentGrant, Tier};
 use schemars::JsonSchema;
@@ -122,6 +123,30 @@ pub(crate) struct Makes {
 
 /// What to do about a service.
 struct Runbook(Arc<Services>);
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct File {
+    /// The page.
+    path: Below,
+}
+
+/// A page of the handbook.
+struct Handbook;
+
+#[async_trait]
+impl Look for Handbook {
+    type Input = File;
+    type Output = Said;
+
+    fn spec(&self) -> Spec {
+        Spec::new("handbook", Tier::Read, "service.handbook")
+            .described("Handbook", "Reads a page of the handbook.")
+    }
+
+    async fn look(&self, _: &Call, input: File) -> Result<Said, Fault> {
+        Ok(said(format!("the page {}", input.path.as_str())))
+    }
+}
 
 #[async_trait]
 impl Look for Runbook {
@@ -314,6 +339,7 @@ pub(crate) fn server(services: &Arc<Services>) -> Server {
     Server::new("fixtures", "Services of a pretended fleet.")
         .look(Status(services.clone()))
         .and_then(|server| server.look(Odd))
+        .and_then(|server| server.look(Handbook))
         .and_then(|server| server.resource("services://all", All(services.clone())))
         .and_then(|server| server.resource("services://runbooks/{service}", Runbook(services.clone())))
         .and_then(|server| server.prompt(Triage))

@@ -45,7 +45,7 @@ async fn a_resource_is_read_through_the_pipeline() {
     assert_snapshot!(read(&client, "services://runbooks/../../etc").await.unwrap_err(), @r#"Mcp error: -32002: There is no such resource for you here. Long results are kept for a while only: call the tool again.({"uri":"services://runbooks/../../etc"})"#);
     assert_snapshot!(read(&client, "file:///etc/passwd").await.unwrap_err(), @r#"Mcp error: -32002: There is no such resource for you here. Long results are kept for a while only: call the tool again.({"uri":"file:///etc/passwd"})"#);
     // What is offered as a resource is no tool.
-    assert_eq!(client.tools().await, ["odd", "remove", "restart", "status", "call_outcome"]);
+    assert_eq!(client.tools().await, ["handbook", "odd", "remove", "restart", "status", "call_outcome"]);
     assert_snapshot!(client.refused("all", json!({})).await, @"There is no tool all for you here. List the tools, and take one of those.");
     assert_snapshot!(world.trail().await.join("\n"), @"
     call agent:A-1.1: called fixtures.all
@@ -76,6 +76,8 @@ async fn a_prompt_is_put_together() {
 async fn what_policy_takes_away_is_gone_from_its_list_and_said() {
     let world = World::new().await;
     let client = world.client(agent("A-1.1")).await;
+    // The session has begun once it answers.
+    assert_eq!(client.tools().await.len(), 6);
     let mut known = facts();
     known.tools.retain(|tool| tool.name != "all" && tool.name != "triage");
     world.up().engine.set_facts(&known).unwrap();

@@ -101,7 +101,7 @@ async fn a_long_effect_is_asked_about_and_can_be_stopped() {
     assert_snapshot!(under_way.task.status_message.unwrap(), @"People agreed, and it is being carried out.");
     client.running.cancel_task(CancelTaskParams::new(id.to_string())).await.unwrap();
     tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_snapshot!(result(got(&client, &id).await), @"Cancelled");
+    assert_snapshot!(result(got(&client, &id).await), @r#"true "It was stopped before it began. Call it again. It did not happen. Call the tool again to ask anew.""#);
     assert_eq!(*world.services.stopped.lock().unwrap(), 1);
     assert_eq!(world.services.restarts("billing"), Some(0));
 }
