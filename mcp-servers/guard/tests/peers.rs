@@ -61,7 +61,9 @@ fn peers() -> Option<PathBuf> {
     let wanted = format!("{NODE}@{NODE_VERSION} {} {PIP}", NPM.join(" "));
     if fs::read_to_string(&ready).ok().as_deref() != Some(wanted.as_str()) {
         let prefix = ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"];
-        retried(Command::new("npm").args(prefix).arg(&folder).arg(format!("{NODE}@{NODE_VERSION}")).args(NPM));
+        retried(
+            Command::new("npm").args(prefix).arg(&folder).arg(format!("{NODE}@{NODE_VERSION}")).args(NPM),
+        );
         let venv = folder.join("venv");
         retried(Command::new("python3").args(["-m", "venv"]).arg(&venv));
         retried(Command::new(venv.join("bin/pip")).args(["install", "--quiet", PIP]));
@@ -70,6 +72,7 @@ fn peers() -> Option<PathBuf> {
     Some(folder)
 }
 
+#[allow(clippy::disallowed_methods, reason = "there is no executor here")]
 fn retried(command: &mut Command) {
     let mut pauses = PAUSES.iter();
     loop {
