@@ -165,6 +165,8 @@ mod tests {
                 "apt-get install -y --no-install-recommends chromium chromium-driver",
                 "apt-get update",
                 "apt-get install -y --no-install-recommends nodejs npm",
+                "apt-get update",
+                "apt-get install -y --no-install-recommends python3-venv",
                 "cargo install --locked cargo-deny@0.20.2",
             ]
         );
@@ -183,6 +185,8 @@ mod tests {
     && sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium chromium-driver \\
     && sudo env DEBIAN_FRONTEND=noninteractive apt-get update \\
     && sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends nodejs npm \\
+    && sudo env DEBIAN_FRONTEND=noninteractive apt-get update \\
+    && sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3-venv \\
     && cargo install --locked cargo-deny@0.20.2
 
 Or go on without: cargo xtask test --allow-skips"
