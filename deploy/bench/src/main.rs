@@ -11,6 +11,7 @@ mod audit;
 mod board;
 mod engine;
 mod figures;
+mod guard;
 mod policy;
 mod site;
 mod soak;
@@ -26,7 +27,7 @@ use figures::Figures;
 /// Why a figure could not be taken.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-const KNOWN: [&str; 21] = [
+const KNOWN: [&str; 26] = [
     "instance_cold_start_ms",
     "instance_idle_rss_mib",
     "up_idle_rss_mib",
@@ -48,6 +49,11 @@ const KNOWN: [&str; 21] = [
     "approval_roundtrip_ms_p99",
     "agent_spawn_overhead_ms_bubblewrap",
     "agent_spawn_overhead_ms_docker",
+    "guard_added_us_p50",
+    "guard_added_us_p99",
+    "guard_mutation_added_us_p50",
+    "commit_us_p50",
+    "guard_proxy_calls_per_s",
 ];
 
 struct Asked {
@@ -115,6 +121,7 @@ fn measure(asked: &Asked) -> Result<(), Failure> {
             policy::decisions(&mut figures)?;
         }
         walls::measure(&asked.binary, &mut figures, &wanted).await?;
+        guard::measure(&mut figures, &wanted).await?;
         if wanted("instance_idle_rss_mib") || wanted("up_idle_rss_mib") {
             start::idle(&asked.binary, &mut figures).await?;
         }

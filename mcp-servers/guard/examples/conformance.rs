@@ -23,7 +23,8 @@ use jiff::Timestamp;
 use qd_approvals::{Directory, Executor};
 use qd_engine::{Engine, Facts, Source};
 use qd_guard::{
-    Call, Caller, EngineLaw, Fault, Guard, Ledger, Look, Server, Settings, Spec, StoreError, Who,
+    Call, Caller, Content, Embedded, EngineLaw, Fault, Guard, Ledger, Look, Message, Messages, Page, Server,
+    Settings, Speaker, Spec, StoreError, Who,
     http::{self, Tokens},
 };
 use qd_types::{RunId, Tier};
@@ -85,6 +86,132 @@ impl Look for Fixture {
     }
 }
 
+/// A picture of one point.
+const PICTURE: &str =
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+
+struct Static(&'static str, fn() -> Page);
+
+#[async_trait]
+impl Look for Static {
+    type Input = Nothing;
+    type Output = Page;
+
+    fn spec(&self) -> Spec {
+        Spec::new(self.0, Tier::Read, "fixture.read").described(self.0, "A resource that stays as it is.")
+    }
+
+    async fn look(&self, _call: &Call, _input: Nothing) -> Result<Page, Fault> {
+        Ok(self.1())
+    }
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Numbered {
+    /// Which.
+    id: String,
+}
+
+struct Data;
+
+#[async_trait]
+impl Look for Data {
+    type Input = Numbered;
+    type Output = Page;
+
+    fn spec(&self) -> Spec {
+        Spec::new("template_data", Tier::Read, "fixture.read").described("Data", "Data of a number.")
+    }
+
+    async fn look(&self, _call: &Call, input: Numbered) -> Result<Page, Fault> {
+        let text = serde_json::json!({ "id": input.id, "templateTest": true, "data": format!("Data for ID: {}", input.id) });
+        Ok(Page::text("application/json", text.to_string()))
+    }
+}
+
+struct Simple(&'static str, fn() -> Vec<Content>);
+
+#[async_trait]
+impl Look for Simple {
+    type Input = Nothing;
+    type Output = Messages;
+
+    fn spec(&self) -> Spec {
+        Spec::new(self.0, Tier::Read, "fixture.prompt").described(self.0, "A prompt without arguments.")
+    }
+
+    async fn look(&self, _call: &Call, _input: Nothing) -> Result<Messages, Fault> {
+        let message = |content| Message { role: Speaker::User, content };
+        Ok(Messages { description: None, messages: self.1().into_iter().map(message).collect() })
+    }
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Two {
+    /// First test argument
+    arg1: String,
+    /// Second test argument
+    arg2: String,
+}
+
+struct WithArguments;
+
+#[async_trait]
+impl Look for WithArguments {
+    type Input = Two;
+    type Output = Messages;
+
+    fn spec(&self) -> Spec {
+        Spec::new("test_prompt_with_arguments", Tier::Read, "fixture.prompt")
+            .described("With arguments", "Says its arguments.")
+    }
+
+    async fn look(&self, _call: &Call, input: Two) -> Result<Messages, Fault> {
+        Ok(Messages::user(format!("Prompt with arguments: arg1='{}', arg2='{}'", input.arg1, input.arg2)))
+    }
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Which {
+    /// URI of the resource to embed
+    resource_uri: String,
+}
+
+struct WithResource;
+
+#[async_trait]
+impl Look for WithResource {
+    type Input = Which;
+    type Output = Messages;
+
+    fn spec(&self) -> Spec {
+        Spec::new("test_prompt_with_embedded_resource", Tier::Read, "fixture.prompt")
+            .described("With a resource", "Holds a resource.")
+    }
+
+    async fn look(&self, _call: &Call, input: Which) -> Result<Messages, Fault> {
+        let page = Page::text("text/plain", "Embedded resource content for testing.");
+        let resource = Embedded { uri: input.resource_uri, page };
+        let held = Message { role: Speaker::User, content: Content::Resource { resource } };
+        let asked = Message::user("Please process the embedded resource above.");
+        Ok(Messages { description: None, messages: vec![held, asked] })
+    }
+}
+
+fn text() -> Page {
+    Page::text("text/plain", "This is the content of the static text resource.")
+}
+
+fn simple() -> Vec<Content> {
+    vec![Content::Text { text: "This is a simple prompt for testing.".to_owned() }]
+}
+
+fn picture() -> Vec<Content> {
+    let image = Content::Image { data: PICTURE.to_owned(), mime_type: "image/png".to_owned() };
+    vec![image, Content::Text { text: "Please analyze the image above.".to_owned() }]
+}
+
 struct Anybody(Caller);
 
 #[async_trait]
@@ -100,7 +227,14 @@ fn server(change: Does) -> Result<Server, qd_guard::ToolError> {
         .look(Fixture("test_error_handling", "Fails.", Does::Fail))?
         .look(Fixture("test_tool_with_progress", "Says how far it is.", Does::Work))?
         .look(Fixture("test_comes_and_goes", "Is there, and is not.", Does::Speak))?
-        .look(Fixture("test_trigger_tool_change", "Takes a tool off the list, or puts it back.", change))
+        .look(Fixture("test_trigger_tool_change", "Takes a tool off the list, or puts it back.", change))?
+        .resource("test://static-text", Static("static_text", text))?
+        .resource("test://static-binary", Static("static_binary", || Page::blob("image/png", PICTURE)))?
+        .resource("test://template/{id}/data", Data)?
+        .prompt(Simple("test_simple_prompt", simple))?
+        .prompt(Simple("test_prompt_with_image", picture))?
+        .prompt(WithArguments)?
+        .prompt(WithResource)
 }
 
 #[tokio::main]

@@ -1,6 +1,8 @@
 //! Tools of any type, behind one face: what the pipeline calls. Arguments are values here; each tool reads its own type from
 //! them.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use qd_approvals::Probe;
 use qd_engine::{KnownTool, Resource};
@@ -10,7 +12,8 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    Approved, Call, Caller, Change, Fault, Look, Permit, Plan, Spec,
+    Approved, Call, Caller, Change, Fault, Look, Mutation, Permit, Plan, Spec,
+    offers::{Address, Face, Messages, Page},
     schema::{self, Arguments},
 };
 
@@ -45,6 +48,8 @@ pub(crate) struct Entry {
     pub(crate) spec: Spec,
     pub(crate) input: Arguments,
     pub(crate) output: Map<String, Value>,
+    /// As what it is offered.
+    pub(crate) face: Face,
     /// SHA-256 of everything that it says of itself.
     pub(crate) definition: String,
     pub(crate) body: Box<dyn Body>,
@@ -61,14 +66,44 @@ impl Entry {
         let spec = tool.spec();
         let wrong = (spec.tier != Tier::Operate)
             .then_some("its tier is not operate: what people have to decide on takes their grant");
-        Self::new::<T::Input, T::Output>(server, spec, wrong, Box::new(Changes(tool)))
+        Self::new::<T::Input, T::Output>(server, spec, wrong, Box::new(Mutates(Changes(tool))))
     }
 
     pub(crate) fn approved<T: Approved>(server: &str, tool: T) -> Result<Self, ToolError> {
         let spec = tool.spec();
         let wrong = matches!(spec.tier, Tier::Read | Tier::Operate)
             .then_some("it takes a grant of people, and its tier is none that they have to decide on");
-        Self::new::<T::Input, T::Output>(server, spec, wrong, Box::new(Carries(tool)))
+        Self::new::<T::Input, T::Output>(server, spec, wrong, Box::new(Mutates(Carries(tool))))
+    }
+
+    /// A tool that only reads, offered at an address. Its arguments are the address's variables.
+    pub(crate) fn resource<T: Look<Output = Page>>(
+        server: &str,
+        address: &str,
+        tool: T,
+    ) -> Result<Self, ToolError> {
+        let mut entry = Self::look(server, tool)?;
+        let address = Address::new(address).and_then(|address| {
+            let named: BTreeSet<&str> = address.variables().collect();
+            let taken: BTreeSet<&str> = entry.input.names().collect();
+            if named != taken {
+                return Err(format!(
+                    "its address {} has other variables than it has arguments",
+                    address.template
+                ));
+            }
+            Ok(address)
+        });
+        let address = address.map_err(|problem| ToolError { tool: entry.full_name(), problem })?;
+        entry.face = Face::Resource(address);
+        Ok(entry)
+    }
+
+    /// A tool that only reads, offered as a prompt.
+    pub(crate) fn prompt<T: Look<Output = Messages>>(server: &str, tool: T) -> Result<Self, ToolError> {
+        let mut entry = Self::look(server, tool)?;
+        entry.face = Face::Prompt;
+        Ok(entry)
     }
 
     fn new<I, O>(
@@ -111,7 +146,7 @@ impl Entry {
         let bytes = serde_json_canonicalizer::to_vec(&definition)
             .map_err(|error| named(format!("it has no canonical form: {error}")))?;
         let definition = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { server: server.to_owned(), spec, input, output, definition, body })
+        Ok(Self { server: server.to_owned(), spec, input, output, face: Face::Tool, definition, body })
     }
 
     pub(crate) fn changes(&self) -> bool {
@@ -200,65 +235,81 @@ impl<T: Look> Body for Looks<T> {
     }
 }
 
+/// A tool that changes something, with the one step in which they differ: what it does with its permit.
+#[async_trait]
+trait Effect: Send + Sync {
+    type Tool: Mutation;
+
+    fn tool(&self) -> &Self::Tool;
+
+    async fn run(
+        &self,
+        call: &Call,
+        input: <Self::Tool as Mutation>::Input,
+        permit: Permit,
+    ) -> Result<<Self::Tool as Mutation>::Output, Fault>;
+}
+
 struct Changes<T>(T);
 
 #[async_trait]
-impl<T: Change> Body for Changes<T> {
-    fn resource(&self, caller: &Caller, input: Option<&Value>) -> Result<Option<Resource>, Fault> {
-        let input: Option<T::Input> = input.map(read).transpose()?;
-        Ok(self.0.resource(caller, input.as_ref()))
+impl<T: Change> Effect for Changes<T> {
+    type Tool = T;
+
+    fn tool(&self) -> &T {
+        &self.0
     }
 
-    fn within(&self, caller: &Caller, input: &Value) -> Result<(), Fault> {
-        self.0.within(caller, &read(input)?)
-    }
-
-    async fn plan(&self, call: &Call, input: &Value) -> Result<Plan, Fault> {
-        self.0.plan(call, &read(input)?).await
-    }
-
-    async fn run(&self, call: &Call, input: Value, permit: Permit) -> Result<Value, Fault> {
-        written(&self.0.change(call, read(&input)?, permit).await?)
-    }
-
-    async fn probe(&self, approval: &str, input: &Value) -> Probe {
-        match read(input) {
-            Ok(input) => self.0.probe(approval, &input).await,
-            Err(fault) => Probe::CantTell(fault.problem),
-        }
+    async fn run(&self, call: &Call, input: T::Input, permit: Permit) -> Result<T::Output, Fault> {
+        self.0.change(call, input, permit).await
     }
 }
 
 struct Carries<T>(T);
 
 #[async_trait]
-impl<T: Approved> Body for Carries<T> {
-    fn resource(&self, caller: &Caller, input: Option<&Value>) -> Result<Option<Resource>, Fault> {
-        let input: Option<T::Input> = input.map(read).transpose()?;
-        Ok(self.0.resource(caller, input.as_ref()))
+impl<T: Approved> Effect for Carries<T> {
+    type Tool = T;
+
+    fn tool(&self) -> &T {
+        &self.0
     }
 
-    fn within(&self, caller: &Caller, input: &Value) -> Result<(), Fault> {
-        self.0.within(caller, &read(input)?)
-    }
-
-    async fn plan(&self, call: &Call, input: &Value) -> Result<Plan, Fault> {
-        self.0.plan(call, &read(input)?).await
-    }
-
-    async fn run(&self, call: &Call, input: Value, permit: Permit) -> Result<Value, Fault> {
+    async fn run(&self, call: &Call, input: T::Input, permit: Permit) -> Result<T::Output, Fault> {
         let Permit::Grant(grant) = permit else {
             return Err(Fault::failed(
                 "The policies allow this without asking anybody, and a tool of this tier is never called so.",
                 "Have the policies ask people for it.",
             ));
         };
-        written(&self.0.carry_out(call, read(&input)?, grant).await?)
+        self.0.carry_out(call, input, grant).await
+    }
+}
+
+struct Mutates<E>(E);
+
+#[async_trait]
+impl<E: Effect> Body for Mutates<E> {
+    fn resource(&self, caller: &Caller, input: Option<&Value>) -> Result<Option<Resource>, Fault> {
+        let input = input.map(read).transpose()?;
+        Ok(self.0.tool().resource(caller, input.as_ref()))
+    }
+
+    fn within(&self, caller: &Caller, input: &Value) -> Result<(), Fault> {
+        self.0.tool().within(caller, &read(input)?)
+    }
+
+    async fn plan(&self, call: &Call, input: &Value) -> Result<Plan, Fault> {
+        self.0.tool().plan(call, &read(input)?).await
+    }
+
+    async fn run(&self, call: &Call, input: Value, permit: Permit) -> Result<Value, Fault> {
+        written(&self.0.run(call, read(&input)?, permit).await?)
     }
 
     async fn probe(&self, approval: &str, input: &Value) -> Probe {
         match read(input) {
-            Ok(input) => self.0.probe(approval, &input).await,
+            Ok(input) => self.0.tool().probe(approval, &input).await,
             Err(fault) => Probe::CantTell(fault.problem),
         }
     }

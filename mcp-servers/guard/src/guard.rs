@@ -9,11 +9,12 @@ use qd_types::Ruling;
 use tokio::sync::watch;
 
 use crate::{
-    Approvals, Approved, Caller, Change, Clock, Law, Limits, Look, ToolError, Trail, entry::Entry,
-    limits::Gate, outputs::Outputs, pipeline::OUTCOME, redact::Redact,
+    Approvals, Approved, Caller, Change, Clock, Law, Limits, Look, Messages, Page, ToolError, Trail,
+    entry::Entry, limits::Gate, offers::Face, outputs::Outputs, pipeline::OUTCOME, redact::Redact,
+    tasks::Tasks,
 };
 
-/// A server: its name and its tools.
+/// A server: its name, its tools, and what else it offers.
 pub struct Server {
     name: String,
     about: String,
@@ -43,6 +44,18 @@ impl Server {
     /// With a tool that people decide on.
     pub fn approved(self, tool: impl Approved) -> Result<Self, ToolError> {
         let entry = Entry::approved(&self.name, tool)?;
+        self.with(entry)
+    }
+
+    /// With a resource that clients read: `board://features/{feature}`, where the variables are the tool's arguments.
+    pub fn resource(self, address: &str, tool: impl Look<Output = Page>) -> Result<Self, ToolError> {
+        let entry = Entry::resource(&self.name, address, tool)?;
+        self.with(entry)
+    }
+
+    /// With a prompt that people choose. Its arguments are texts.
+    pub fn prompt(self, tool: impl Look<Output = Messages>) -> Result<Self, ToolError> {
+        let entry = Entry::prompt(&self.name, tool)?;
         self.with(entry)
     }
 
@@ -111,6 +124,7 @@ pub(crate) struct Inner {
     pub(crate) gate: Gate,
     pub(crate) redact: Redact,
     pub(crate) outputs: Outputs,
+    pub(crate) tasks: Tasks,
     pub(crate) settings: Settings,
 }
 
@@ -124,8 +138,8 @@ impl Guard {
         settings: Settings,
     ) -> Self {
         let (gate, redact) = (Gate::new(settings.limits), Redact::new(settings.secrets.clone()));
-        let outputs = Outputs::default();
-        Self(Arc::new(Inner { server, law, approvals, trail, gate, redact, outputs, settings }))
+        let (outputs, tasks) = (Outputs::default(), Tasks::default());
+        Self(Arc::new(Inner { server, law, approvals, trail, gate, redact, outputs, tasks, settings }))
     }
 
     /// The tools as policy has to know them.
@@ -146,23 +160,30 @@ impl Guard {
         &self.0.server.about
     }
 
-    /// The tools that this caller may call, as the policies stand: allowed at once, or once people agreed.
-    pub(crate) fn visible(&self, caller: &Caller) -> Vec<Arc<Entry>> {
-        let may = |entry: &&Arc<Entry>| self.may(caller, entry);
+    /// What of one list this caller may use, as the policies stand: allowed at once, or once people agreed.
+    pub(crate) fn visible(&self, caller: &Caller, face: &Face) -> Vec<Arc<Entry>> {
+        let may = |entry: &&Arc<Entry>| entry.face.is_as(face) && self.may(caller, entry);
         self.0.server.entries.values().filter(may).cloned().collect()
     }
 
+    /// Whether the server offers any such thing, to whomever.
+    pub(crate) fn offers(&self, face: &Face) -> bool {
+        self.0.server.entries.values().any(|entry| entry.face.is_as(face))
+    }
+
     /// A tool, if this caller's token is good for it. What policy says is another stage.
-    pub(crate) fn find(&self, caller: &Caller, name: &str) -> Option<Arc<Entry>> {
+    pub(crate) fn find(&self, caller: &Caller, name: &str, face: &Face) -> Option<Arc<Entry>> {
         let within = |entry: &&Arc<Entry>| {
-            entry.body.is_served() && caller.scope.holds(&entry.full_name(), entry.spec.tier)
+            entry.face.is_as(face)
+                && entry.body.is_served()
+                && caller.scope.holds(&entry.full_name(), entry.spec.tier)
         };
         self.0.server.entries.get(name).filter(within).cloned()
     }
 
     /// A tool, if it is listed to this caller.
     pub(crate) fn listed(&self, caller: &Caller, name: &str) -> Option<Arc<Entry>> {
-        self.entry(name).filter(|entry| self.may(caller, entry)).cloned()
+        self.entry(name).filter(|entry| entry.face == Face::Tool && self.may(caller, entry)).cloned()
     }
 
     /// A tool, whoever asks.

@@ -23,6 +23,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use rmcp::transport::streamable_http_server::{
     StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager,
 };
+use serde_json::json;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
@@ -35,9 +36,6 @@ use crate::{
     Caller, Guard, Session, StoreError,
     screen::{MAX_MESSAGE, screen},
 };
-
-/// How long a client may take to send a head, and again a body. Slower ones hold a connection for nothing.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Connections at once. Clients hold one or two each.
 const CONNECTIONS: usize = 256;
@@ -66,14 +64,51 @@ pub struct Settings {
     pub hosts: Vec<String>,
     /// Pages that may call, as `https://app.example.com:443`. None by default.
     pub origins: Vec<String>,
-    /// Address of the metadata that says where tokens come from (RFC 9728), for use over a network.
+    /// Address of the metadata that says where tokens come from (RFC 9728), if another server has it.
     pub metadata: Option<String>,
+    /// Where tokens come from, for use over a network: the metadata is served here.
+    pub protected: Option<Protected>,
+    /// How long a client may take to send a head, and again a body. Slower ones hold a connection for nothing.
+    pub patience: Duration,
+}
+
+/// The metadata of a protected resource (RFC 9728): clients learn from it where to get a token. Whoever issues tokens is
+/// somebody else; whose a token is, [`Tokens`] says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Protected {
+    /// The address by which clients know this server, and the audience of its tokens: `https://tools.example.com/mcp`.
+    pub resource: String,
+    /// Addresses of the issuers.
+    pub issuers: Vec<String>,
+    /// Scopes that a client may ask them for.
+    pub scopes: Vec<String>,
+}
+
+/// Where a client looks for the metadata first.
+const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
+
+impl Protected {
+    /// The metadata's own address: the well-known part stands between host and path.
+    pub fn address(&self) -> String {
+        let (scheme, rest) = self.resource.split_once("://").unwrap_or(("https", &self.resource));
+        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        format!("{scheme}://{host}{WELL_KNOWN}{}", path.trim_end_matches('/'))
+    }
+
+    fn document(&self) -> String {
+        json!({
+            "resource": self.resource, "authorization_servers": self.issuers, "scopes_supported": self.scopes,
+            "bearer_methods_supported": ["header"],
+        })
+        .to_string()
+    }
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let hosts = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
-        Self { hosts, origins: Vec::new(), metadata: None }
+        let patience = Duration::from_secs(10);
+        Self { hosts, origins: Vec::new(), metadata: None, protected: None, patience }
     }
 }
 
@@ -110,13 +145,13 @@ pub async fn serve(
 }
 
 async fn connection(stream: TcpStream, front: Arc<Front>) {
-    let stop = front.stop.clone();
+    let (stop, patience) = (front.stop.clone(), front.settings.patience);
     let service = service_fn(move |request| {
         let front = front.clone();
         async move { Ok::<_, Infallible>(front.answer(request).await) }
     });
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    builder.timer(TokioTimer::new()).header_read_timeout(patience);
     let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = &mut serving => ended,
@@ -143,17 +178,32 @@ struct Front {
 
 impl Front {
     async fn answer(&self, request: Request<Incoming>) -> Answer {
+        if let Some(document) = self.metadata(&request) {
+            return document;
+        }
         let caller = match self.whose(&request).await {
             Ok(caller) => caller,
             Err(refused) => return refused,
         };
-        let request = match screened(request).await {
+        let request = match screened(request, self.settings.patience).await {
             Ok(request) => request,
             Err(refused) => return refused,
         };
         let mut service = self.service(caller);
         let Ok(answer) = service.call(request).await;
         answer
+    }
+
+    /// What anybody may know: where tokens come from.
+    fn metadata(&self, request: &Request<Incoming>) -> Option<Answer> {
+        let protected = self.settings.protected.as_ref()?;
+        let asked = request.method() == Method::GET && request.uri().path().starts_with(WELL_KNOWN);
+        asked.then(|| {
+            let mut answer = plain(StatusCode::OK, &protected.document());
+            let json = hyper::header::HeaderValue::from_static("application/json");
+            answer.headers_mut().insert(CONTENT_TYPE, json);
+            answer
+        })
     }
 
     async fn whose(&self, request: &Request<Incoming>) -> Result<Caller, Answer> {
@@ -178,7 +228,8 @@ impl Front {
 
     fn unknown(&self, text: &str) -> Answer {
         let mut answer = plain(StatusCode::UNAUTHORIZED, text);
-        let challenge = match &self.settings.metadata {
+        let own = || self.settings.protected.as_ref().map(Protected::address);
+        let challenge = match self.settings.metadata.clone().or_else(own) {
             Some(address) => format!("Bearer resource_metadata=\"{address}\""),
             None => "Bearer".to_owned(),
         };
@@ -218,12 +269,12 @@ impl Front {
 }
 
 /// The request with its body as the screen lets it.
-async fn screened(request: Request<Incoming>) -> Result<Request<Full<Bytes>>, Answer> {
+async fn screened(request: Request<Incoming>, patience: Duration) -> Result<Request<Full<Bytes>>, Answer> {
     let (mut head, body) = request.into_parts();
     if head.method != Method::POST {
         return Ok(Request::from_parts(head, Full::default()));
     }
-    let body = match tokio::time::timeout(PATIENCE, Limited::new(body, MAX_MESSAGE).collect()).await {
+    let body = match tokio::time::timeout(patience, Limited::new(body, MAX_MESSAGE).collect()).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             let text = format!("A message takes at most {MAX_MESSAGE} bytes.");

@@ -269,6 +269,11 @@ impl Approvals for Ledger {
         self.with("Noting what came of it", job).await
     }
 
+    async fn withdraw(&self, id: &ApprovalId, reason: &str) -> Result<bool, StoreError> {
+        let (id, reason) = (id.clone(), reason.to_owned());
+        self.with("Withdrawing a request", move |a, _, _| Ok(a.withdraw(&id, &reason)?)).await
+    }
+
     async fn interrupted(&self) -> Result<Vec<ApprovalId>, StoreError> {
         let under_way = |effect: &qd_approvals::Effect| effect.state == EffectState::UnderWay;
         let found = self.with("Looking for what was cut short", |a, _, _| Ok(a.interrupted()?)).await?;

@@ -10,7 +10,7 @@ use std::{
 const KEPT: usize = 16 * 1024 * 1024;
 
 /// The start of every address.
-const SCHEME: &str = "quarterdeck://output/";
+pub(crate) const SCHEME: &str = "quarterdeck://output/";
 
 /// The whole of a result, by its address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +52,13 @@ impl Outputs {
     pub(crate) fn read(&self, caller: &str, uri: &str) -> Option<String> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.iter().find(|one| one.uri == uri && one.caller == caller).map(|one| one.text.clone())
+    }
+
+    /// The whole, which is not kept any longer.
+    pub(crate) fn take(&self, caller: &str, uri: &str) -> Option<String> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = kept.iter().position(|one| one.uri == uri && one.caller == caller)?;
+        kept.remove(at).map(|one| one.text)
     }
 
     /// What is kept for this caller, oldest first.

@@ -21,7 +21,7 @@ mod policy;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Call, Caller, Guard, Permit, Progress, entry::Entry};
+use crate::{Call, Caller, Guard, Permit, Progress, entry::Entry, offers::Face};
 pub use answer::{Answer, Outcome, Pending, Preview, Refusal, Stage};
 use audit::Account;
 use parse::Parsed;
@@ -43,6 +43,8 @@ pub struct Incoming {
     pub cancel: CancellationToken,
     /// Where the client hears of progress.
     pub progress: Progress,
+    /// Which list it was taken from.
+    pub(crate) face: Face,
 }
 
 impl Guard {
@@ -57,7 +59,7 @@ impl Guard {
         if incoming.name == OUTCOME {
             return self.apart(move |guard| async move { guard.outcome(&call, &incoming).await }).await;
         }
-        let entry = self.find(caller, &incoming.name);
+        let entry = self.find(caller, &incoming.name, &incoming.face);
         if entry.is_some_and(|entry| entry.changes()) {
             // What changes something goes on to its end, also if nobody waits for it any more.
             return self.apart(move |guard| async move { guard.answer(&call, incoming).await }).await;

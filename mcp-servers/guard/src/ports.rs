@@ -84,6 +84,9 @@ pub trait Approvals: Send + Sync {
     /// How the effect ended, and its row of the trail, at once.
     async fn finish(&self, id: &ApprovalId, outcome: Outcome, event: Event) -> Result<(), StoreError>;
 
+    /// Whoever asked no longer wants it. `false` if it is decided already.
+    async fn withdraw(&self, id: &ApprovalId, reason: &str) -> Result<bool, StoreError>;
+
     /// Effects that a crash cut short.
     async fn interrupted(&self) -> Result<Vec<ApprovalId>, StoreError>;
 

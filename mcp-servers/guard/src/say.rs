@@ -71,7 +71,7 @@ fn done(outcome: Outcome, notes: &[String], changed: bool) -> CallToolResult {
     }
 }
 
-fn waiting(pending: &Pending) -> String {
+pub(crate) fn waiting(pending: &Pending) -> String {
     let (target, id) = (shown(&pending.target), &pending.approval);
     format!(
         "Not done yet: people have to agree first about {target} ({}). {}\nThey decide in chat, on the board, or with\n    {}\n\
@@ -94,7 +94,7 @@ fn shown(text: &str) -> String {
     inert::plain(text, LINE)
 }
 
-fn refused(refusal: &Refusal) -> String {
+pub(crate) fn refused(refusal: &Refusal) -> String {
     format!("{} {}", refusal.problem, refusal.way_out).trim().to_owned()
 }
 

@@ -48,6 +48,20 @@ impl Arguments {
         Ok(Self { schema, validator })
     }
 
+    /// The names of the arguments.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        let fields = self.schema.get("properties").and_then(Value::as_object);
+        fields.into_iter().flat_map(|fields| fields.keys().map(String::as_str))
+    }
+
+    /// What is said of an argument, and whether a call needs it.
+    pub(crate) fn about(&self, name: &str) -> (Option<&str>, bool) {
+        let field = self.schema.get("properties").and_then(|fields| fields.get(name));
+        let required = self.schema.get("required").and_then(Value::as_array);
+        let is_required = required.is_some_and(|names| names.iter().any(|one| one == name));
+        (field.and_then(|field| field.get("description")).and_then(Value::as_str), is_required)
+    }
+
     /// What does not fit, in words; the first three of it.
     pub(crate) fn unfit(&self, arguments: &Value) -> Option<String> {
         let said: Vec<String> = self

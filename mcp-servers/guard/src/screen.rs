@@ -135,6 +135,31 @@ mod tests {
             }
         }
 
+        /// As the fuzz target has it, on messages that are almost good.
+        #[test]
+        fn a_damaged_call_means_one_thing_or_is_refused(
+            damage in prop::collection::vec((0_usize..160, any::<u8>()), 0..6), cut in 0_usize..200,
+        ) {
+            let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","_meta":{"progressToken":3},"arguments":{"x":[1,2.5,"\u0041"],"y":{"z":null}}}}"#;
+            let mut message = call.as_bytes().to_vec();
+            for (at, byte) in damage {
+                let at = at % message.len();
+                message[at] = byte;
+            }
+            message.truncate(cut.max(1));
+            match screen(&message) {
+                Cow::Owned(other) => prop_assert!(strict::parse(&other).is_ok()),
+                Cow::Borrowed(_) => {
+                    if let Ok(value) = strict::parse(&message) {
+                        let again = serde_json::to_vec(&value).unwrap();
+                        prop_assert_eq!(strict::parse(&again), Ok(value));
+                    } else {
+                        prop_assert!(serde_json::from_slice::<Value>(&message).is_err());
+                    }
+                }
+            }
+        }
+
         #[test]
         fn what_goes_on_as_a_call_is_read_in_one_way(
             name in "[a-z]{1,3}", fields in prop::collection::vec(("[ab]", "[0-9]{1,20}"), 0..4), twice in any::<bool>(),

@@ -1,22 +1,29 @@
 //! One client's session: the protocol's requests, answered by the guard. The caller is the session's, and nothing that the
 //! client says changes it.
 
+mod offered;
+
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, Implementation, JsonObject, ListResourcesResult,
-        ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, ProgressToken,
-        ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource, ResourceContents,
-        ServerCapabilities, ServerConfig, SubscriptionFilter, Tool, ToolAnnotations,
+        CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams, GetPromptRequestParams,
+        GetPromptResponse, GetTaskParams, GetTaskResult, Implementation, JsonObject,
+        ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
+        ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, ProgressToken, PromptsCapability,
+        ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
+        SubscriptionFilter, TASKS_EXTENSION_ID, Tool, ToolAnnotations, UpdateTaskParams,
     },
-    service::{NotificationContext, Peer, RequestContext, SubscriptionContext},
+    service::{
+        NotificationContext, Peer, RequestContext, ServiceError, SubscriptionContext, SubscriptionSendError,
+    },
 };
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
-    Answer, Caller, Guard, Incoming, Progress, Step, entry::Entry, pipeline::OUTCOME, say, screen::REFUSED,
+    Answer, Caller, Guard, Incoming, Progress, Step, entry::Entry, offers::Face, pipeline::OUTCOME, say,
+    screen::REFUSED,
 };
 
 /// Steps of progress that may wait for a slow client; what is more is left out.
@@ -40,7 +47,7 @@ impl Session {
     }
 
     fn tools(&self) -> Vec<Tool> {
-        let entries = self.guard.visible(&self.caller);
+        let entries = self.guard.visible(&self.caller, &Face::Tool);
         let waits = entries.iter().any(|entry| entry.changes());
         let mut tools: Vec<Tool> = entries.iter().map(|entry| tool(entry)).collect();
         tools.extend(waits.then(outcome_tool));
@@ -86,11 +93,21 @@ fn object(value: Value) -> JsonObject {
 
 impl ServerHandler for Session {
     fn get_info(&self) -> ServerConfig {
-        let capabilities = ServerCapabilities::builder()
+        let mut capabilities = ServerCapabilities::builder()
             .enable_tools()
             .enable_tool_list_changed()
             .enable_resources()
+            .enable_resources_list_changed()
             .build();
+        if self.guard.offers(&Face::Prompt) {
+            let mut prompts = PromptsCapability::default();
+            prompts.list_changed = Some(true);
+            capabilities.prompts = Some(prompts);
+        }
+        if self.guard.asks() {
+            let tasks = capabilities.extensions.get_or_insert_default();
+            tasks.insert(TASKS_EXTENSION_ID.to_owned(), JsonObject::new());
+        }
         let mut config = ServerConfig::new(capabilities);
         config.server_info =
             Implementation::new(format!("quarterdeck-{}", self.guard.name()), env!("CARGO_PKG_VERSION"));
@@ -125,12 +142,14 @@ impl ServerHandler for Session {
     ) -> Result<CallToolResponse, ErrorData> {
         let refused =
             context.meta.get(REFUSED).map(|why| why.as_str().unwrap_or("it was refused").to_owned());
+        let tasks =
+            self.guard.asks() && context.client_capabilities().is_some_and(|can| can.supports_tasks());
         let (progress, mut steps) = match context.meta.get_progress_token() {
             Some(token) => {
                 let (sender, steps) = mpsc::channel(STEPS);
-                (Progress(Some(sender)), Some((token, steps)))
+                (Progress::to(sender, !tasks), Some((token, steps)))
             }
-            None => (Progress(None), None),
+            None => (Progress::default(), None),
         };
         let incoming = Incoming {
             name: request.name.into_owned(),
@@ -138,6 +157,7 @@ impl ServerHandler for Session {
             refused,
             cancel: context.ct.clone(),
             progress,
+            face: Face::Tool,
         };
         let answer = match &mut steps {
             Some((token, steps)) => {
@@ -146,7 +166,34 @@ impl ServerHandler for Session {
             }
             None => self.guard.call(&self.caller, incoming).await,
         };
-        Ok(say::result(answer).into())
+        Ok(match answer {
+            Answer::Pending(pending) if tasks => CallToolResponse::Task(self.guard.task(&pending)),
+            answer => say::result(answer).into(),
+        })
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        self.guard.get_task(&self.caller, &request.task_id).await
+    }
+
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.guard.update_task(&self.caller, &request.task_id).await
+    }
+
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.guard.cancel_task(&self.caller, &request.task_id).await
     }
 
     async fn list_resources(
@@ -154,40 +201,67 @@ impl ServerHandler for Session {
         _request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        let kept = self.guard.0.outputs.of(&self.caller.key());
-        let resources = kept.into_iter().map(|link| {
-            let resource = Resource::new(link.uri, "the whole result").with_mime_type("application/json");
-            resource.with_size(link.size as u64)
-        });
-        let mut list = ListResourcesResult::with_all_items(resources.collect());
-        (list.ttl_ms, list.cache_scope) = (Some(0), Some(CacheScope::Private));
-        Ok(list)
+        Ok(offered::resources(&self.guard, &self.caller))
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Ok(offered::templates(&self.guard, &self.caller))
     }
 
     async fn read_resource(
         &self,
         request: ReadResourceRequestParams,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        let Some(text) = self.guard.0.outputs.read(&self.caller.key(), &request.uri) else {
-            let text = "There is no such result for you here; results are kept for a while only. Call the tool again.";
-            return Err(ErrorData::resource_not_found(text, Some(json!({ "uri": request.uri }))));
-        };
-        let contents = ResourceContents::text(text, request.uri).with_mime_type("application/json");
-        let mut result = ReadResourceResult::new(vec![contents]);
-        (result.ttl_ms, result.cache_scope) = (Some(0), Some(CacheScope::Private));
-        Ok(result.into())
+        Ok(offered::read(&self.guard, &self.caller, request.uri, context.ct).await?.into())
+    }
+
+    async fn list_prompts(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        if !self.guard.offers(&Face::Prompt) {
+            return Err(ErrorData::method_not_found::<ListPromptsRequestMethod>());
+        }
+        Ok(offered::prompts(&self.guard, &self.caller))
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let arguments = request.arguments.unwrap_or_default();
+        Ok(offered::prompt(&self.guard, &self.caller, request.name, arguments, context.ct).await?.into())
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
         let (mut news, ended) = (News::of(self), self.ended.clone());
         tokio::spawn(async move {
             loop {
-                tokio::select! {
-                    () = news.next() => {}
+                let [tools, resources, prompts] = tokio::select! {
+                    changed = news.next() => changed,
                     () = ended.cancelled() => return,
-                }
-                if context.peer.notify_tool_list_changed().await.is_err() {
+                };
+                let peer = &context.peer;
+                let told = async {
+                    if tools {
+                        peer.notify_tool_list_changed().await?;
+                    }
+                    if resources {
+                        peer.notify_resource_list_changed().await?;
+                    }
+                    if prompts {
+                        peer.notify_prompt_list_changed().await?;
+                    }
+                    Ok::<_, ServiceError>(())
+                };
+                if told.await.is_err() {
                     return;
                 }
             }
@@ -195,30 +269,55 @@ impl ServerHandler for Session {
     }
 
     fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
-        Some(requested.intersection(&SubscriptionFilter::builder().tools_list_changed().build()))
+        let mut all = SubscriptionFilter::builder().tools_list_changed().resources_list_changed();
+        if self.guard.offers(&Face::Prompt) {
+            all = all.prompts_list_changed();
+        }
+        Some(requested.intersection(&all.build()))
     }
 
     async fn listen(&self, subscription: SubscriptionContext) -> Result<(), ErrorData> {
         let mut news = News::of(self);
         loop {
-            tokio::select! {
-                () = news.next() => {}
+            let [tools, resources, prompts] = tokio::select! {
+                changed = news.next() => changed,
                 () = subscription.cancelled() => return Ok(()),
-            }
-            if subscription.sink().notify_tool_list_changed().await.is_err() {
+            };
+            let sink = subscription.sink();
+            let told = async {
+                if tools {
+                    heard(sink.notify_tool_list_changed().await)?;
+                }
+                if resources {
+                    heard(sink.notify_resource_list_changed().await)?;
+                }
+                if prompts {
+                    heard(sink.notify_prompt_list_changed().await)?;
+                }
+                Ok::<_, SubscriptionSendError>(())
+            };
+            if told.await.is_err() {
                 return Ok(());
             }
         }
     }
 }
 
-/// When another list of tools holds for a caller.
+/// What this client did not subscribe to is left out.
+fn heard(told: Result<(), SubscriptionSendError>) -> Result<(), SubscriptionSendError> {
+    match told {
+        Err(SubscriptionSendError::NotificationNotAccepted(_)) => Ok(()),
+        told => told,
+    }
+}
+
+/// When another list holds for a caller: tools, resources, prompts.
 struct News {
     guard: Guard,
     caller: Caller,
     changes: watch::Receiver<u64>,
     served: watch::Receiver<u64>,
-    listed: Vec<String>,
+    listed: [Vec<String>; 3],
 }
 
 impl News {
@@ -229,8 +328,8 @@ impl News {
         Self { guard, caller, changes, served, listed }
     }
 
-    /// Returns once it does.
-    async fn next(&mut self) {
+    /// Returns once any does, with which.
+    async fn next(&mut self) -> [bool; 3] {
         loop {
             let ticked = tokio::select! {
                 ticked = self.changes.changed() => ticked,
@@ -240,17 +339,20 @@ impl News {
                 // The law is gone: nothing will change any more.
                 std::future::pending::<()>().await;
             }
-            let now = names(&self.guard, &self.caller);
-            if now != self.listed {
-                self.listed = now;
-                return;
+            let before = std::mem::replace(&mut self.listed, names(&self.guard, &self.caller));
+            let [was_tools, was_resources, was_prompts] = before;
+            let [tools, resources, prompts] = &self.listed;
+            let changed = [was_tools != *tools, was_resources != *resources, was_prompts != *prompts];
+            if changed.contains(&true) {
+                return changed;
             }
         }
     }
 }
 
-fn names(guard: &Guard, caller: &Caller) -> Vec<String> {
-    guard.visible(caller).iter().map(|entry| entry.spec.name.to_string()).collect()
+fn names(guard: &Guard, caller: &Caller) -> [Vec<String>; 3] {
+    [Face::Tool, Face::resource(), Face::Prompt]
+        .map(|face| guard.visible(caller, &face).iter().map(|entry| entry.spec.name.to_string()).collect())
 }
 
 /// Lets a call go on, and tells the client of its progress. What is told only grows, whoever counts.

@@ -1,5 +1,5 @@
 //! What a tool is: a type for its arguments, one for its result, a tier, and one of three traits that say what it may be
-//! given. A tool of a tier that people decide on can't be written so that it runs without their grant.
+//! given: [`Look`], [`Change`], [`Approved`]. A tool of a tier that people decide on can't be written so that it runs without their grant.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -137,7 +137,10 @@ pub struct Call {
 
 /// How far work is, for whoever waits. Nobody may be listening.
 #[derive(Debug, Clone, Default)]
-pub struct Progress(pub(crate) Option<mpsc::Sender<Step>>);
+pub struct Progress {
+    listener: Option<mpsc::Sender<Step>>,
+    holds: bool,
+}
 
 /// How far.
 #[derive(Debug, Clone, PartialEq)]
@@ -151,16 +154,26 @@ pub struct Step {
 }
 
 impl Progress {
+    /// For a client that listens. `holds`: it waits for people with its call open.
+    pub(crate) fn to(listener: mpsc::Sender<Step>, holds: bool) -> Self {
+        Self { listener: Some(listener), holds }
+    }
+
+    /// Whether a call is held open while people decide.
+    pub(crate) fn holds(&self) -> bool {
+        self.holds
+    }
+
     /// Tells it. If whoever listens is behind, this step is left out.
     pub fn report(&self, done: f64, total: Option<f64>, text: impl Into<String>) {
-        if let Some(listener) = &self.0 {
+        if let Some(listener) = &self.listener {
             let _ = listener.try_send(Step { done, total, text: text.into() });
         }
     }
 
     /// Whether anybody listens.
     pub fn is_heard(&self) -> bool {
-        self.0.is_some()
+        self.listener.is_some()
     }
 }
 
@@ -232,15 +245,15 @@ pub trait Look: Send + Sync + 'static {
     async fn look(&self, call: &Call, input: Self::Input) -> Result<Self::Output, Fault>;
 }
 
-/// A tool that changes what can be changed back. Policy may allow it without asking.
+/// A tool that changes something: what every one of them says of itself. How it does it is [`Change`] or [`Approved`].
 #[async_trait]
-pub trait Change: Send + Sync + 'static {
+pub trait Mutation: Send + Sync + 'static {
     /// Its arguments.
     type Input: DeserializeOwned + JsonSchema + Send + Sync;
     /// Its result: a struct.
     type Output: Serialize + JsonSchema + Send;
 
-    /// What it is. Its tier is `operate`.
+    /// What it is.
     fn spec(&self) -> Spec;
 
     /// As [`Look::resource`].
@@ -256,39 +269,22 @@ pub trait Change: Send + Sync + 'static {
     /// What would happen, on the state as it is. Changes nothing; is called again right before the effect.
     async fn plan(&self, call: &Call, input: &Self::Input) -> Result<Plan, Fault>;
 
-    /// Does it.
-    async fn change(&self, call: &Call, input: Self::Input, permit: Permit) -> Result<Self::Output, Fault>;
-
     /// Whether an effect happened that a crash cut short. What can't be told is never tried again.
     async fn probe(&self, _approval: &str, _input: &Self::Input) -> Probe {
         Probe::CantTell("This tool can't look whether it happened.".to_owned())
     }
 }
 
-/// A tool that people decide on, every time: `merge`, `provision` and `destroy`.
+/// A tool that changes what can be changed back. Its tier is `operate`; policy may allow it without asking.
 #[async_trait]
-pub trait Approved: Send + Sync + 'static {
-    /// Its arguments.
-    type Input: DeserializeOwned + JsonSchema + Send + Sync;
-    /// Its result: a struct.
-    type Output: Serialize + JsonSchema + Send;
+pub trait Change: Mutation {
+    /// Does it.
+    async fn change(&self, call: &Call, input: Self::Input, permit: Permit) -> Result<Self::Output, Fault>;
+}
 
-    /// What it is. Its tier is one that people decide on.
-    fn spec(&self) -> Spec;
-
-    /// As [`Look::resource`].
-    fn resource(&self, _caller: &Caller, _input: Option<&Self::Input>) -> Option<Resource> {
-        None
-    }
-
-    /// As [`Look::within`].
-    fn within(&self, _caller: &Caller, _input: &Self::Input) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    /// As [`Change::plan`].
-    async fn plan(&self, call: &Call, input: &Self::Input) -> Result<Plan, Fault>;
-
+/// A tool that people decide on, every time. Its tier is `merge`, `provision` or `destroy`.
+#[async_trait]
+pub trait Approved: Mutation {
     /// Does it, on the strength of what people approved.
     async fn carry_out(
         &self,
@@ -296,11 +292,6 @@ pub trait Approved: Send + Sync + 'static {
         input: Self::Input,
         grant: SpentGrant,
     ) -> Result<Self::Output, Fault>;
-
-    /// As [`Change::probe`].
-    async fn probe(&self, _approval: &str, _input: &Self::Input) -> Probe {
-        Probe::CantTell("This tool can't look whether it happened.".to_owned())
-    }
 }
 
 #[cfg(test)]

@@ -167,6 +167,7 @@ mod tests {
                 "apt-get install -y --no-install-recommends nodejs npm",
                 "apt-get update",
                 "apt-get install -y --no-install-recommends docker.io busybox-static",
+                "apt-get install -y --no-install-recommends python3-venv",
                 "cargo install --locked cargo-deny@0.20.2",
             ]
         );
@@ -187,6 +188,7 @@ mod tests {
     && sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends nodejs npm \\
     && sudo env DEBIAN_FRONTEND=noninteractive apt-get update \\
     && sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends docker.io busybox-static \\
+    && sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3-venv \\
     && cargo install --locked cargo-deny@0.20.2
 
 Or go on without: cargo xtask test --allow-skips"

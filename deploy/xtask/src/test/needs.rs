@@ -25,7 +25,7 @@ pub(super) enum Source {
     Cargo(&'static str),
 }
 
-const NEEDS: [Need; 5] = [
+const NEEDS: [Need; 6] = [
     Need {
         suite: "browser",
         reason: "no chromium",
@@ -52,6 +52,13 @@ const NEEDS: [Need; 5] = [
         reason: "no dockerd",
         programs: &[&["dockerd"], &["busybox"]],
         source: Source::Debian(&["docker.io", "busybox-static"]),
+        minutes: 1,
+    },
+    Need {
+        suite: "python",
+        reason: "no python3",
+        programs: &[&["python3"]],
+        source: Source::Debian(&["python3-venv"]),
         minutes: 1,
     },
     Need {
@@ -95,8 +102,8 @@ mod tests {
 
     #[test]
     fn a_suite_needs_one_program_of_each_choice() {
-        assert_eq!(suites(&[]), ["browser", "npm", "walls", "docker", "deny"]);
-        let walls = ["bwrap", "dockerd", "docker", "busybox"];
+        assert_eq!(suites(&[]), ["browser", "npm", "walls", "docker", "python", "deny"]);
+        let walls = ["bwrap", "dockerd", "docker", "busybox", "python3"];
         let with_walls = |more: &[&'static str]| suites(&[&walls, more].concat());
         assert_eq!(with_walls(&["cargo-deny", "chromium", "npm", "node"]), ["browser"]);
         assert_eq!(with_walls(&["google-chrome", "chromedriver", "npm", "node"]), ["deny"]);

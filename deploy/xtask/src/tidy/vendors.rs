@@ -45,7 +45,7 @@ const VENDORS: &[Vendor] = &[
     only("jsonschema", &["policies/approvals", "mcp-servers/guard", "deploy/quarterdeck"]),
     only("unicode-security", &["policies/approvals"]),
     only("cedar-policy", &["policies/engine"]),
-    only("rmcp", &["mcp-servers/"]),
+    only("rmcp", &["mcp-servers/", "deploy/bench"]),
     only("hyper-rustls", &["instance/gateway"]),
     only("rustls", &["instance/gateway"]),
     only("argon2", &["policies/people"]),

@@ -17,7 +17,7 @@ use super::{
     policy::Verdict,
 };
 use crate::{
-    Asked, Asking, Call, Event, Fault, Guard, Permit, Plan, Standing, entry::Entry, ledger::payload,
+    Asked, Asking, Call, Caller, Event, Fault, Guard, Permit, Plan, Standing, entry::Entry, ledger::payload,
     limits::Slot,
 };
 
@@ -70,10 +70,10 @@ impl Guard {
     /// Waits for people while the client does, and then says how it stands, or carries it out.
     async fn wait(&self, call: &Call, id: &ApprovalId, notes: Vec<String>) -> Answer {
         let begun = Instant::now();
-        let place = if call.progress.is_heard() { self.0.gate.wait(&call.caller.key()) } else { None };
+        let place = if call.progress.holds() { self.0.gate.wait(&call.caller.key()) } else { None };
         let mut told = None;
         loop {
-            let standing = match self.mine(call, id).await {
+            let standing = match self.mine(&call.caller, id).await {
                 Ok(standing) => standing,
                 Err(refusal) => return refusal.into(),
             };
@@ -104,13 +104,13 @@ impl Guard {
     }
 
     /// How a request stands, if it is this caller's. Everybody else's is not there.
-    async fn mine(&self, call: &Call, id: &ApprovalId) -> Result<Standing, Refusal> {
+    async fn mine(&self, caller: &Caller, id: &ApprovalId) -> Result<Standing, Refusal> {
         let found = self.0.approvals.standing(id).await.map_err(|error| Refusal::store(&error))?;
         let is_mine = |standing: &Standing| {
-            let asker = call.caller.account();
+            let asker = caller.account();
             let bound = standing.subject.binding.as_ref();
             let here = bound.and_then(|bound| bound.tool.as_ref()).and_then(|tool| self.own(&tool.name));
-            standing.subject.instance == *call.caller.team()
+            standing.subject.instance == *caller.team()
                 && bound.is_some_and(|bound| bound.askers.contains(&asker))
                 && here.is_some()
         };
@@ -121,6 +121,11 @@ impl Guard {
                 "Call the tool itself; the answer says what to ask again with.",
             )
         })
+    }
+
+    /// Where a request of this caller is in its life. The error is for the caller.
+    pub(crate) async fn state(&self, caller: &Caller, id: &ApprovalId) -> Result<ApprovalState, Refusal> {
+        Ok(self.mine(caller, id).await?.state)
     }
 
     fn pending(&self, standing: &Standing, notes: Vec<String>) -> Pending {
@@ -209,7 +214,7 @@ impl Guard {
         let binding = standing.subject.binding.as_ref().ok_or_else(|| gone("It binds nothing."))?;
         let tool = binding.tool.as_ref().and_then(|tool| self.own(&tool.name));
         let entry = tool
-            .and_then(|name| self.find(&call.caller, name))
+            .and_then(|name| self.find(&call.caller, name, &self.entry(name)?.face))
             .ok_or_else(|| gone("The tool is not there for you any more."))?;
         let arguments = binding.arguments.as_object().cloned().unwrap_or_default();
         let parsed = self.fitting(&call.caller, entry.clone(), arguments)?;

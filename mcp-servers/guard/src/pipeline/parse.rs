@@ -25,7 +25,7 @@ impl Guard {
         if let Some(reason) = incoming.refused {
             return Err(unfit(&reason));
         }
-        let Some(entry) = self.find(caller, &incoming.name) else {
+        let Some(entry) = self.find(caller, &incoming.name, &incoming.face) else {
             let name = inert::plain(&incoming.name, 64);
             return Err(Refusal::new(
                 Stage::Scope,

@@ -58,6 +58,22 @@ async fn smuggled_arguments() {
 }
 
 #[tokio::test]
+async fn a_path_or_address_is_refused_before_it_is_used() {
+    let world = World::new().await;
+    let client = world.client(agent("A-1.1")).await;
+    assert_snapshot!(client.good("handbook", json!({"path": "on-call/first.md"})).await, @r#"{"said":"the page on-call/first.md"}"#);
+    assert_snapshot!(client.refused("handbook", json!({"path": "../../etc/passwd"})).await, @"The arguments don't fit: ../../etc/passwd is no path below a folder: write it as a/b, without .. in it. Look at the tool's schema, and call it anew.");
+    for path in
+        ["/etc/passwd", "a/../../b", "file:///etc/passwd", "http://169.254.169.254/", "a\\..\\b", "a\0", ""]
+    {
+        client.refused("handbook", json!({ "path": path })).await;
+    }
+    for address in ["127.0.0.1", "169.254.169.254", "::ffff:10.0.0.1", "fd00::1"] {
+        assert!(!qd_guard::safe::is_public(address.parse().unwrap()), "{address}");
+    }
+}
+
+#[tokio::test]
 async fn a_message_without_end() {
     let world = World::new().await;
     let answer = raw(&world, &"x".repeat(2 * 1024 * 1024)).await;

@@ -8,7 +8,10 @@ use std::{
 
 use async_trait::async_trait;
 use qd_approvals::Probe;
-use qd_guard::{Approved, Call, Caller, Change, Fault, Look, Permit, Plan, Server, Spec, Who};
+use qd_guard::{
+    Approved, Call, Caller, Change, Fault, Look, Messages, Mutation, Page, Permit, Plan, Server, Spec, Who,
+    safe::Below,
+};
 use qd_types::{SpentGrant, Tier};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -118,6 +121,87 @@ pub(crate) struct Makes {
     mischief: Mischief,
 }
 
+/// What to do about a service.
+struct Runbook(Arc<Services>);
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct File {
+    /// The page.
+    path: Below,
+}
+
+/// A page of the handbook.
+struct Handbook;
+
+#[async_trait]
+impl Look for Handbook {
+    type Input = File;
+    type Output = Said;
+
+    fn spec(&self) -> Spec {
+        Spec::new("handbook", Tier::Read, "service.handbook")
+            .described("Handbook", "Reads a page of the handbook.")
+    }
+
+    async fn look(&self, _: &Call, input: File) -> Result<Said, Fault> {
+        Ok(said(format!("the page {}", input.path.as_str())))
+    }
+}
+
+#[async_trait]
+impl Look for Runbook {
+    type Input = Named;
+    type Output = Page;
+
+    fn spec(&self) -> Spec {
+        Spec::new("runbook", Tier::Read, "service.runbook")
+            .described("Runbook", "What to do about a service.")
+    }
+
+    async fn look(&self, _: &Call, input: Named) -> Result<Page, Fault> {
+        self.0.known(&input.service)?;
+        let text = format!("# {}\n\nRestart it with {SECRET}. {}", input.service, "Look. ".repeat(20_000));
+        Ok(Page::text("text/markdown", text))
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct Nothing {}
+
+/// All services.
+struct All(Arc<Services>);
+
+#[async_trait]
+impl Look for All {
+    type Input = Nothing;
+    type Output = Page;
+
+    fn spec(&self) -> Spec {
+        Spec::new("all", Tier::Read, "service.all").described("Services", "Every service.")
+    }
+
+    async fn look(&self, _: &Call, _: Nothing) -> Result<Page, Fault> {
+        let names: Vec<String> = self.0.restarts.lock().unwrap().keys().cloned().collect();
+        Ok(Page::text("text/plain", names.join("\n")))
+    }
+}
+
+struct Triage;
+
+#[async_trait]
+impl Look for Triage {
+    type Input = Named;
+    type Output = Messages;
+
+    fn spec(&self) -> Spec {
+        Spec::new("triage", Tier::Read, "service.triage").described("Triage", "Finds out what a service has.")
+    }
+
+    async fn look(&self, _: &Call, input: Named) -> Result<Messages, Fault> {
+        Ok(Messages::user(format!("Find out what is wrong with {}.", input.service)))
+    }
+}
+
 struct Odd;
 
 #[async_trait]
@@ -167,7 +251,7 @@ pub(crate) struct Restarts {
 }
 
 #[async_trait]
-impl Change for Restart {
+impl Mutation for Restart {
     type Input = Restarts;
     type Output = Said;
 
@@ -181,6 +265,19 @@ impl Change for Restart {
         self.0.plan(&input.service, "Restart")
     }
 
+    async fn probe(&self, _: &str, input: &Restarts) -> Probe {
+        match self.0.restarts(&input.service) {
+            Some(0) => Probe::DidNot,
+            Some(count) => {
+                Probe::Happened(format!("{{\"said\":\"restarted {count} times, as a look says\"}}"))
+            }
+            None => Probe::CantTell("The service is gone.".to_owned()),
+        }
+    }
+}
+
+#[async_trait]
+impl Change for Restart {
     async fn change(&self, call: &Call, input: Restarts, permit: Permit) -> Result<Said, Fault> {
         let taking = tokio::time::sleep(Duration::from_millis(input.takes));
         tokio::select! {
@@ -200,22 +297,12 @@ impl Change for Restart {
         *self.0.restarts.lock().unwrap().get_mut(&input.service).unwrap() += 1;
         Ok(said(format!("{} is restarted {how}", input.service)))
     }
-
-    async fn probe(&self, _: &str, input: &Restarts) -> Probe {
-        match self.0.restarts(&input.service) {
-            Some(0) => Probe::DidNot,
-            Some(count) => {
-                Probe::Happened(format!("{{\"said\":\"restarted {count} times, as a look says\"}}"))
-            }
-            None => Probe::CantTell("The service is gone.".to_owned()),
-        }
-    }
 }
 
 struct Remove(Arc<Services>);
 
 #[async_trait]
-impl Approved for Remove {
+impl Mutation for Remove {
     type Input = Named;
     type Output = Said;
 
@@ -236,7 +323,10 @@ impl Approved for Remove {
     async fn plan(&self, _: &Call, input: &Named) -> Result<Plan, Fault> {
         self.0.plan(&input.service, "Remove")
     }
+}
 
+#[async_trait]
+impl Approved for Remove {
     async fn carry_out(&self, _: &Call, input: Named, grant: SpentGrant) -> Result<Said, Fault> {
         self.0.grants.lock().unwrap().push(grant.grant().approval().to_string());
         self.0.restarts.lock().unwrap().remove(&input.service);
@@ -249,6 +339,10 @@ pub(crate) fn server(services: &Arc<Services>) -> Server {
     Server::new("fixtures", "Services of a pretended fleet.")
         .look(Status(services.clone()))
         .and_then(|server| server.look(Odd))
+        .and_then(|server| server.look(Handbook))
+        .and_then(|server| server.resource("services://all", All(services.clone())))
+        .and_then(|server| server.resource("services://runbooks/{service}", Runbook(services.clone())))
+        .and_then(|server| server.prompt(Triage))
         .and_then(|server| server.change(Restart(services.clone())))
         .and_then(|server| server.approved(Remove(services.clone())))
         .unwrap()

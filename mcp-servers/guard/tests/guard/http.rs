@@ -32,13 +32,17 @@ impl Tokens for Fixed {
 }
 
 async fn serve(world: &World) -> (u16, CancellationToken) {
+    serve_as(world, http::Settings::default()).await
+}
+
+async fn serve_as(world: &World, settings: http::Settings) -> (u16, CancellationToken) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let tokens =
         Fixed(HashMap::from([("one", agent("A-1.1")), ("two", agent("A-2.1")), ("theo", of_person("theo"))]));
     let stop = CancellationToken::new();
     let guard = world.up().guard.clone();
-    tokio::spawn(http::serve(listener, guard, Arc::new(tokens), http::Settings::default(), stop.clone()));
+    tokio::spawn(http::serve(listener, guard, Arc::new(tokens), settings, stop.clone()));
     (port, stop)
 }
 
@@ -92,7 +96,7 @@ async fn the_same_over_http_in_both_lives_of_the_protocol() {
             client.good("status", json!({"service": "search"})).await,
             r#"{"said":"search was restarted 0 times"}"#
         );
-        assert_eq!(client.tools().await, ["odd", "remove", "restart", "status", "call_outcome"]);
+        assert_eq!(client.tools().await, ["handbook", "odd", "remove", "restart", "status", "call_outcome"]);
         client.good("odd", json!({"mischief": "work"})).await;
         assert_eq!(client.seen.progress.lock().unwrap().len(), 3);
     }
@@ -132,6 +136,72 @@ async fn a_name_that_was_made_to_point_here_is_refused() {
         let (status, _) = by_hand(port, &[("Host", &host), token, ("Origin", origin)], &hello()).await;
         assert_eq!(status, "HTTP/1.1 403 Forbidden", "{origin}");
     }
+}
+
+#[tokio::test]
+async fn clients_learn_where_tokens_come_from() {
+    let world = World::new().await;
+    let protected = http::Protected {
+        resource: "https://tools.example.com/mcp".to_owned(),
+        issuers: vec!["https://login.example.com".to_owned()],
+        scopes: vec!["tools".to_owned()],
+    };
+    assert_snapshot!(protected.address(), @"https://tools.example.com/.well-known/oauth-protected-resource/mcp");
+    let settings = http::Settings { protected: Some(protected), ..http::Settings::default() };
+    let (port, _stop) = serve_as(&world, settings).await;
+    let answer = whole(port, "GET /.well-known/oauth-protected-resource/mcp HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    assert_snapshot!(answer.rsplit("\r\n").next().unwrap(), @r#"{"resource":"https://tools.example.com/mcp","authorization_servers":["https://login.example.com"],"scopes_supported":["tools"],"bearer_methods_supported":["header"]}"#);
+    let answer = whole(
+        port,
+        "POST /mcp HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}",
+    )
+    .await;
+    let challenge = answer.lines().find(|line| line.starts_with("www-authenticate")).unwrap();
+    assert_snapshot!(challenge, @r#"www-authenticate: Bearer resource_metadata="https://tools.example.com/.well-known/oauth-protected-resource/mcp""#);
+}
+
+async fn whole(port: u16, request: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn whoever_sends_drop_by_drop_is_hung_up_on() {
+    let world = World::new().await;
+    let patience = std::time::Duration::from_millis(300);
+    let (port, _stop) = serve_as(&world, http::Settings { patience, ..http::Settings::default() }).await;
+    let host = "Host: localhost\r\nAuthorization: Bearer one\r\nContent-Type: application/json\r\n";
+    for head in [
+        // A head without end, and a body that never comes.
+        format!("POST /mcp HTTP/1.1\r\n{host}"),
+        format!("POST /mcp HTTP/1.1\r\n{host}Content-Length: 900\r\n\r\n{{"),
+    ] {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let ended = tokio::time::timeout(patience * 20, async {
+            loop {
+                let mut some = [0; 1024];
+                match stream.read(&mut some).await {
+                    Ok(0) | Err(_) => return,
+                    Ok(length) => answer.extend_from_slice(&some[..length]),
+                }
+                if answer.starts_with(b"HTTP/1.1 408") {
+                    return;
+                }
+            }
+        });
+        ended.await.unwrap();
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
+    }
+    // The others are served all the while.
+    let client = client(port, "one", true).await;
+    client.good("status", json!({"service": "search"})).await;
 }
 
 #[tokio::test]

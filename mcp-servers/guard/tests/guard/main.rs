@@ -11,6 +11,8 @@ mod attacks;
 mod fixtures;
 mod http;
 mod life;
+mod offers;
 mod pipeline;
 mod proxy;
+mod tasks;
 mod world;

@@ -37,7 +37,7 @@ async fn the_newest_protocol_works_as_well() {
         client.good("status", json!({"service": "billing"})).await,
         r#"{"said":"billing was restarted 0 times"}"#
     );
-    assert_eq!(client.tools().await, ["odd", "remove", "restart", "status", "call_outcome"]);
+    assert_eq!(client.tools().await, ["handbook", "odd", "remove", "restart", "status", "call_outcome"]);
     client.pending("restart", json!({"service": "billing"})).await;
 }
 
@@ -46,10 +46,10 @@ async fn what_policy_never_allows_is_not_listed() {
     let world = World::new().await;
     assert_eq!(
         world.client(agent("A-1.1")).await.tools().await,
-        ["odd", "remove", "restart", "status", "call_outcome"]
+        ["handbook", "odd", "remove", "restart", "status", "call_outcome"]
     );
     let viewer = world.client(of_person("olaf")).await;
-    assert_eq!(viewer.tools().await, ["odd", "status"]);
+    assert_eq!(viewer.tools().await, ["handbook", "odd", "status"]);
     assert_snapshot!(viewer.refused("restart", json!({"service": "billing"})).await, @"The policy none-permits says no: You need the role owner, manager or operator for this. You have: viewer. No other tool and no other wording changes that. Finish without it, or say what is missing.");
     let mut narrow = agent("A-1.1");
     narrow.scope =
@@ -76,7 +76,7 @@ async fn a_change_of_policy_is_told() {
         .person
         .roles
         .push(qd_types::Role::Operator);
-    assert_eq!(client.tools().await, ["odd", "status"]);
+    assert_eq!(client.tools().await, ["handbook", "odd", "status"]);
     world.up().engine.set_facts(&facts).unwrap();
     world.up().law.changed();
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -92,8 +92,8 @@ async fn a_change_of_policy_is_told() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(*client.seen.lists.lock().unwrap(), 1);
-    assert_eq!(client.tools().await, ["status"]);
-    assert_eq!(newest.tools().await, ["status"]);
+    assert_eq!(client.tools().await, ["handbook", "status"]);
+    assert_eq!(newest.tools().await, ["handbook", "status"]);
 }
 
 #[tokio::test]
@@ -113,6 +113,7 @@ async fn tools_say_what_their_tier_says() {
         })
         .collect();
     assert_snapshot!(said.join("\n"), @r#"
+    handbook: reads Some(true), destroys Some(false), takes ["path"]
     odd: reads Some(true), destroys Some(false), takes ["mischief"]
     remove: reads Some(false), destroys Some(true), takes ["service", "dry_run"]
     restart: reads Some(false), destroys Some(false), takes ["service", "takes", "stubborn", "dry_run"]
@@ -174,8 +175,8 @@ async fn a_long_result_is_cut_and_kept_whole_for_its_caller() {
     assert_eq!(text.len(), 1_000_011);
     let other = world.client(agent("A-2.1")).await;
     assert!(other.running.read_resource(ReadResourceRequestParams::new(link.uri.clone())).await.is_err());
-    assert!(other.running.list_all_resources().await.unwrap().is_empty());
-    assert_eq!(client.running.list_all_resources().await.unwrap().len(), 1);
+    assert_eq!(other.running.list_all_resources().await.unwrap().len(), 1, "the server's own");
+    assert_eq!(client.running.list_all_resources().await.unwrap().len(), 2);
 }
 
 #[tokio::test]

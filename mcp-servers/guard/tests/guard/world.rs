@@ -174,10 +174,14 @@ impl World {
 
     /// A client that speaks the newest protocol, which has no handshake.
     pub(crate) async fn newest(&self, caller: Caller) -> Client {
+        self.newest_as(caller, Seen::default()).await
+    }
+
+    pub(crate) async fn newest_as(&self, caller: Caller, seen: Seen) -> Client {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let (reader, writer) = tokio::io::split(theirs);
         tokio::spawn(qd_guard::stdio::serve(self.up().guard.clone(), caller, reader, writer));
-        let seen = Arc::new(Seen::default());
+        let seen = Arc::new(seen);
         let preferred_versions = vec![rmcp::model::ProtocolVersion::V_2026_07_28];
         let mode = ClientLifecycleMode::Discover { preferred_versions };
         let running = Handler(seen.clone()).serve_with_lifecycle(ours, mode).await.unwrap();
@@ -261,16 +265,19 @@ pub(crate) struct Seen {
     pub(crate) lists: Mutex<u32>,
     pub(crate) progress: Mutex<Vec<(f64, String)>>,
     pub(crate) elicited: Mutex<u32>,
+    /// Lists of resources and of prompts that changed.
+    pub(crate) others: Mutex<(u32, u32)>,
+    /// It waits with tasks.
+    pub(crate) tasks: bool,
 }
 
 pub(crate) struct Handler(pub(crate) Arc<Seen>);
 
 impl ClientHandler for Handler {
     fn get_info(&self) -> ClientConfig {
-        ClientConfig::new(
-            ClientCapabilities::builder().enable_elicitation().build(),
-            Implementation::new("a test", "1"),
-        )
+        let can = ClientCapabilities::builder().enable_elicitation();
+        let can = if self.0.tasks { can.enable_tasks().build() } else { can.build() };
+        ClientConfig::new(can, Implementation::new("a test", "1"))
     }
 
     /// Agrees to everything, at once.
@@ -285,6 +292,14 @@ impl ClientHandler for Handler {
 
     async fn on_progress(&self, told: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
         self.0.progress.lock().unwrap().push((told.progress, told.message.unwrap_or_default()));
+    }
+
+    async fn on_resource_list_changed(&self, _: NotificationContext<RoleClient>) {
+        self.0.others.lock().unwrap().0 += 1;
+    }
+
+    async fn on_prompt_list_changed(&self, _: NotificationContext<RoleClient>) {
+        self.0.others.lock().unwrap().1 += 1;
     }
 
     async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {

@@ -1,0 +1,197 @@
+//! Types for arguments that reach for something: paths and addresses. What they refuse is refused before a tool sees it, and
+//! their schemas say so to clients.
+
+use std::{
+    borrow::Cow,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::{Path, PathBuf},
+};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+/// Why a path or an address is refused, as a sentence without a full stop.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct UnsafeError(String);
+
+/// A path below some folder: relative, without `..`, of visible letters, with `/` between its parts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Below(String);
+
+impl Below {
+    /// The path below this folder. It exists, and no link on the way leads out of the folder.
+    pub fn within(&self, folder: &Path) -> Result<PathBuf, UnsafeError> {
+        let unsafe_ = |error| UnsafeError(format!("{} can't be looked at below the folder: {error}", self.0));
+        let root = folder.canonicalize().map_err(unsafe_)?;
+        let path = root.join(&self.0).canonicalize().map_err(unsafe_)?;
+        if path.starts_with(&root) {
+            return Ok(path);
+        }
+        Err(UnsafeError(format!("{} leads out of the folder", self.0)))
+    }
+
+    /// As it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Below {
+    type Error = UnsafeError;
+
+    fn try_from(text: String) -> Result<Self, UnsafeError> {
+        let is_odd = |letter: char| letter.is_control() || letter == '\\' || letter == ':';
+        let is_step = |part: &str| part.is_empty() || part == "." || part == "..";
+        if text.chars().any(is_odd) || text.split('/').any(is_step) {
+            let text = qd_approvals::inert::plain(&text, 80);
+            return Err(UnsafeError(format!(
+                "{text} is no path below a folder: write it as a/b, without .. in it"
+            )));
+        }
+        Ok(Self(text))
+    }
+}
+
+impl From<Below> for String {
+    fn from(path: Below) -> Self {
+        path.0
+    }
+}
+
+impl JsonSchema for Below {
+    fn schema_name() -> Cow<'static, str> {
+        "Below".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "minLength": 1, "description": "A relative path without .. in it." })
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
+/// Whether an address is one of the public network. Whoever connects to a name that a client gave has to ask this of every
+/// address that the name stands for, and connect to that very address: a name that is asked again may answer differently.
+pub fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) => match address.to_ipv4_mapped() {
+            Some(inner) => is_public_v4(inner),
+            None => is_public_v6(address),
+        },
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [first, second, third, _] = address.octets();
+    !(address.is_private()
+        || address.is_loopback()
+        || address.is_link_local()
+        || address.is_broadcast()
+        || address.is_documentation()
+        || address.is_multicast()
+        || first == 0
+        || first >= 240
+        // Carrier networks, protocol assignments, benchmarks.
+        || (first == 100 && (64..128).contains(&second))
+        || (first == 192 && second == 0 && third == 0)
+        || (first == 198 && (second == 18 || second == 19)))
+}
+
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    let [first, second, ..] = address.segments();
+    // 2000::/3 is what is given out; of that, translations to version 4 and documentation are none of the public's.
+    (first & 0xe000) == 0x2000
+        && !(first == 0x2001 && (second < 0x0200 || second == 0x0db8))
+        && first != 0x2002
+        && !(first == 0x3fff && second < 0x1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn below(text: &str) -> Result<Below, UnsafeError> {
+        Below::try_from(text.to_owned())
+    }
+
+    #[test]
+    fn what_leads_elsewhere_is_no_path() {
+        for bad in [
+            "",
+            "/etc/passwd",
+            "..",
+            "a/../b",
+            "a//b",
+            "./a",
+            "a\\..\\b",
+            "C:/a",
+            "a\0b",
+            "a/",
+            "..\u{2215}a/..",
+            "a\n",
+        ] {
+            assert!(below(bad).is_err(), "{bad:?}");
+        }
+        insta::assert_snapshot!(below("../../etc").unwrap_err(), @"../../etc is no path below a folder: write it as a/b, without .. in it");
+        assert_eq!(below("a/b..c/d").unwrap().as_str(), "a/b..c/d");
+    }
+
+    #[test]
+    fn a_link_does_not_lead_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let inside = folder.path().join("inside");
+        std::fs::create_dir(&inside).unwrap();
+        std::fs::write(folder.path().join("secret"), "x").unwrap();
+        std::fs::write(inside.join("file"), "x").unwrap();
+        std::os::unix::fs::symlink(folder.path().join("secret"), inside.join("link")).unwrap();
+        assert!(below("file").unwrap().within(&inside).is_ok());
+        insta::assert_snapshot!(below("link").unwrap().within(&inside).unwrap_err(), @"link leads out of the folder");
+    }
+
+    #[test]
+    fn addresses_of_this_side_are_not_public() {
+        for inner in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::1",
+            "::",
+            "fe80::1",
+            "fd00::1",
+            "::ffff:127.0.0.1",
+            "::ffff:169.254.169.254",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "2001:db8::1",
+            "2001::1",
+        ] {
+            assert!(!is_public(inner.parse().unwrap()), "{inner}");
+        }
+        for outer in ["1.1.1.1", "93.184.215.14", "2606:4700::1111"] {
+            assert!(is_public(outer.parse().unwrap()), "{outer}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_a_path_stays_below(text in "[a./\\\\:~ é]{1,12}") {
+            if let Ok(path) = below(&text) {
+                let joined = Path::new("/root/folder").join(path.as_str());
+                prop_assert!(joined.starts_with("/root/folder"));
+                prop_assert!(joined.components().all(|part| part != std::path::Component::ParentDir));
+            }
+        }
+    }
+}
