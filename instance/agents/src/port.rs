@@ -24,6 +24,11 @@ pub trait Agent: Send + Sync {
         Vec::new()
     }
 
+    /// Folders that it keeps from one run to the next: walls must let it write them.
+    fn writes(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
     /// Whether it may only work within walls: it can ask for permission, and never does.
     fn needs_walls(&self) -> bool {
         false
@@ -49,6 +54,8 @@ pub struct Task {
     pub run: RunId,
     /// The worktree. The agent works here and nowhere else.
     pub cwd: PathBuf,
+    /// A folder for a home of the run's own, for an agent that must not have ours. Walls let it be written.
+    pub home: PathBuf,
     /// What is wanted, see [`crate::prompt`].
     pub prompt: String,
     /// Where the prompt is written if the agent's command line asks for a file. Outside the worktree.

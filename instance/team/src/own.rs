@@ -197,8 +197,8 @@ impl Team {
         let Some(record) = own.filter(|record| record.id() == id) else {
             return Err(format!("{} keeps no approval {id}.", self.name()));
         };
-        let (subject, quorum, waiter) = self.again(&record).await.map_err(|problem| problem.detail)?;
-        Ok(self.request(subject, &quorum, waiter).1)
+        let (_, ask) = self.again(&record).await.map_err(|problem| problem.detail)?;
+        Ok(ask)
     }
 
     /// What an own approval asked for, as it would be asked for now.

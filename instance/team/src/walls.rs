@@ -26,6 +26,8 @@ pub(crate) struct Own<'a> {
     pub(crate) git: PathBuf,
     /// Files that its command line names, and its prompt.
     pub(crate) reads: Vec<PathBuf>,
+    /// What it keeps from one run to the next.
+    pub(crate) writes: Vec<PathBuf>,
 }
 
 impl TeamOptions {
@@ -35,7 +37,7 @@ impl TeamOptions {
         &self,
         run: &RunId,
         own: &Path,
-        more: Option<PathBuf>,
+        more: Vec<PathBuf>,
     ) -> Result<Option<Confined>, SandboxError> {
         let Some(launcher) = self.launcher.clone() else { return Ok(None) };
         let walls = Landlock(Bounds(launcher));
@@ -78,10 +80,13 @@ impl TeamOptions {
         repository: &RepositoryOptions,
         own: Own<'_>,
     ) -> Result<Option<Confined>, SandboxError> {
-        let Some(walls) = &self.walls else { return self.confined(own.run, own.worktree, None) };
+        let home_of_run = self.home(own.run);
+        let mut writes = own.writes;
+        writes.push(home_of_run.clone());
+        let Some(walls) = &self.walls else { return self.confined(own.run, own.worktree, writes) };
         let sandbox = repository.demands.as_ref().unwrap_or(&walls.sandbox);
         if matches!(sandbox.kind(), Kind::None | Kind::Landlock) {
-            return self.confined(own.run, own.worktree, None);
+            return self.confined(own.run, own.worktree, writes);
         }
         sandbox.probe().await?;
         let tmp = self.tmp(own.run, sandbox.as_ref())?;
@@ -94,9 +99,10 @@ impl TeamOptions {
         read.extend(walls.read.iter().cloned());
         let mut write = walls.write.clone();
         write.extend(self.caches());
+        write.extend(writes);
         write.push(tmp.clone());
         let spec = Spec {
-            home: self.home(own.run),
+            home: home_of_run,
             home_at: real(&home),
             read,
             write,

@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use qd_api::{AskQuestion, QuestionView};
-use qd_guard::{Call, Caller, Change, Fault, Hints, Look, Permit, Plan, Server, Spec, ToolError, Who};
+use qd_guard::{
+    Call, Caller, Change, Fault, Hints, Look, Mutation, Permit, Plan, Server, Spec, ToolError, Who,
+};
 use qd_types::{ApprovalState, Role, RunId, Tier};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -144,7 +146,7 @@ struct NewQuestion {
 }
 
 #[async_trait]
-impl Change for Ask {
+impl Mutation for Ask {
     type Input = NewQuestion;
     type Output = Standing;
 
@@ -165,7 +167,10 @@ impl Change for Ask {
     async fn plan(&self, call: &Call, input: &NewQuestion) -> Result<Plan, Fault> {
         Ok(would_ask(&its_run(&call.caller, input.run.as_ref())?, &input.text))
     }
+}
 
+#[async_trait]
+impl Change for Ask {
     async fn change(&self, call: &Call, input: NewQuestion, _: Permit) -> Result<Standing, Fault> {
         let run = its_run(&call.caller, input.run.as_ref())?;
         let NewQuestion { text, choices, roles, wait_seconds, .. } = input;
@@ -189,7 +194,7 @@ struct LookAt {
 }
 
 #[async_trait]
-impl Change for Review {
+impl Mutation for Review {
     type Input = LookAt;
     type Output = Standing;
 
@@ -209,7 +214,10 @@ impl Change for Review {
     async fn plan(&self, call: &Call, input: &LookAt) -> Result<Plan, Fault> {
         Ok(would_ask(&its_run(&call.caller, input.run.as_ref())?, &input.text))
     }
+}
 
+#[async_trait]
+impl Change for Review {
     async fn change(&self, call: &Call, input: LookAt, _: Permit) -> Result<Standing, Fault> {
         let run = its_run(&call.caller, input.run.as_ref())?;
         let asked = AskQuestion {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use qd_api::{FeatureView, MoveFeature};
-use qd_guard::{Call, Change, Fault, Hints, Permit, Plan, Server, Spec, ToolError};
+use qd_guard::{Call, Change, Fault, Hints, Mutation, Permit, Plan, Server, Spec, ToolError};
 use qd_types::{FeatureId, RepositoryName, Stage, Tier};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -78,7 +78,7 @@ struct NewFeature {
 }
 
 #[async_trait]
-impl Change for Add {
+impl Mutation for Add {
     type Input = NewFeature;
     type Output = Changed;
 
@@ -98,7 +98,10 @@ impl Change for Add {
             steps: vec![format!("File “{}” into {stage}.", input.title)],
         })
     }
+}
 
+#[async_trait]
+impl Change for Add {
     async fn change(&self, call: &Call, input: NewFeature, permit: Permit) -> Result<Changed, Fault> {
         let mut client = own(&*self.0, call, Voice::from(&permit))?;
         let view: FeatureView = client.post("features", &fields(&input)).await.map_err(unsure)?;
@@ -158,7 +161,7 @@ struct EditFeature {
 }
 
 #[async_trait]
-impl Change for Edit {
+impl Mutation for Edit {
     type Input = EditFeature;
     type Output = Changed;
 
@@ -186,7 +189,10 @@ impl Change for Edit {
             steps: changed.iter().map(|(name, value)| format!("Set {name} to {value}.")).collect(),
         })
     }
+}
 
+#[async_trait]
+impl Change for Edit {
     async fn change(&self, call: &Call, input: EditFeature, permit: Permit) -> Result<Changed, Fault> {
         let mut client = own(&*self.0, call, Voice::from(&permit))?;
         let path = format!("features/{}", input.id);
@@ -212,7 +218,7 @@ struct Where {
 }
 
 #[async_trait]
-impl Change for Move {
+impl Mutation for Move {
     type Input = Where;
     type Output = Changed;
 
@@ -235,7 +241,10 @@ impl Change for Move {
             steps: vec![format!("Move it from {} to {}.", view.feature.stage, input.stage)],
         })
     }
+}
 
+#[async_trait]
+impl Change for Move {
     async fn change(&self, call: &Call, input: Where, permit: Permit) -> Result<Changed, Fault> {
         let mut client = own(&*self.0, call, Voice::from(&permit))?;
         let body = MoveFeature { stage: input.stage, version: input.version, reason: input.reason };

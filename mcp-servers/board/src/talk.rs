@@ -4,7 +4,7 @@ use std::{fmt::Write as _, sync::Arc};
 
 use async_trait::async_trait;
 use qd_api::{FeatureView, NewComment};
-use qd_guard::{Call, Caller, Change, Fault, Hints, Permit, Plan, Server, Spec, ToolError, Who};
+use qd_guard::{Call, Caller, Change, Fault, Hints, Mutation, Permit, Plan, Server, Spec, ToolError, Who};
 use qd_types::{FeatureId, Tier};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -76,7 +76,7 @@ struct NewWords {
 }
 
 #[async_trait]
-impl Change for Comments {
+impl Mutation for Comments {
     type Input = NewWords;
     type Output = Said;
 
@@ -88,7 +88,10 @@ impl Change for Comments {
     async fn plan(&self, call: &Call, input: &NewWords) -> Result<Plan, Fault> {
         would_say(&*self.0, call, &input.id, &signed(&call.caller, &input.text)).await
     }
+}
 
+#[async_trait]
+impl Change for Comments {
     async fn change(&self, call: &Call, input: NewWords, permit: Permit) -> Result<Said, Fault> {
         let text = signed(&call.caller, &input.text);
         say(&*self.0, call, input.id, text, Voice::from(&permit)).await
@@ -118,7 +121,7 @@ impl HowFar {
 }
 
 #[async_trait]
-impl Change for Progress {
+impl Mutation for Progress {
     type Input = HowFar;
     type Output = Said;
 
@@ -137,7 +140,10 @@ impl Change for Progress {
         let id = its_feature(&call.caller, input.feature.as_ref())?;
         would_say(&*self.0, call, &id, &input.words(&call.caller)).await
     }
+}
 
+#[async_trait]
+impl Change for Progress {
     async fn change(&self, call: &Call, input: HowFar, permit: Permit) -> Result<Said, Fault> {
         let id = its_feature(&call.caller, input.feature.as_ref())?;
         say(&*self.0, call, id, input.words(&call.caller), Voice::from(&permit)).await
@@ -169,7 +175,7 @@ impl InTheWay {
 }
 
 #[async_trait]
-impl Change for Blocker {
+impl Mutation for Blocker {
     type Input = InTheWay;
     type Output = Said;
 
@@ -188,7 +194,10 @@ impl Change for Blocker {
         let id = its_feature(&call.caller, input.feature.as_ref())?;
         would_say(&*self.0, call, &id, &input.words(&call.caller)).await
     }
+}
 
+#[async_trait]
+impl Change for Blocker {
     async fn change(&self, call: &Call, input: InTheWay, permit: Permit) -> Result<Said, Fault> {
         let id = its_feature(&call.caller, input.feature.as_ref())?;
         say(&*self.0, call, id, input.words(&call.caller), Voice::from(&permit)).await
@@ -217,7 +226,7 @@ struct Kept {
 }
 
 #[async_trait]
-impl Change for Attach {
+impl Mutation for Attach {
     type Input = NewFile;
     type Output = Kept;
 
@@ -255,7 +264,10 @@ impl Change for Attach {
             steps: vec![format!("{does} {}, {} bytes, SHA-256 {hash}.", input.name, input.text.len())],
         })
     }
+}
 
+#[async_trait]
+impl Change for Attach {
     async fn change(&self, call: &Call, input: NewFile, permit: Permit) -> Result<Kept, Fault> {
         let id = its_feature(&call.caller, input.feature.as_ref())?;
         let mut client = own(&*self.0, call, Voice::from(&permit))?;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use async_trait::async_trait;
 use qd_approvals::Probe;
-use qd_guard::{Call, Caller, Change, Fault, Hints, Permit, Plan, Spec};
+use qd_guard::{Call, Caller, Change, Fault, Hints, Mutation, Permit, Plan, Spec};
 use qd_types::Tier;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -111,7 +111,7 @@ pub(crate) struct Text {
 }
 
 #[async_trait]
-impl Change for Posting {
+impl Mutation for Posting {
     type Input = Text;
     type Output = Posted;
 
@@ -124,13 +124,16 @@ impl Change for Posting {
         self.0.plan(&call.caller, format!("Post: {:?}", input.text)).await
     }
 
+    async fn probe(&self, approval: &str, _: &Text) -> Probe {
+        self.0.probed(approval).await
+    }
+}
+
+#[async_trait]
+impl Change for Posting {
     async fn change(&self, call: &Call, input: Text, permit: Permit) -> Result<Posted, Fault> {
         fits("text", &input.text, TEXT)?;
         self.0.send(call, &permit, &input.text, &[], false).await
-    }
-
-    async fn probe(&self, approval: &str, _: &Text) -> Probe {
-        self.0.probed(approval).await
     }
 }
 
@@ -157,7 +160,7 @@ impl Asking {
 }
 
 #[async_trait]
-impl Change for Ask {
+impl Mutation for Ask {
     type Input = Asking;
     type Output = Posted;
 
@@ -177,13 +180,16 @@ impl Change for Ask {
             .await
     }
 
+    async fn probe(&self, approval: &str, _: &Asking) -> Probe {
+        self.0.probed(approval).await
+    }
+}
+
+#[async_trait]
+impl Change for Ask {
     async fn change(&self, call: &Call, input: Asking, permit: Permit) -> Result<Posted, Fault> {
         input.fits()?;
         self.0.send(call, &permit, &input.question, &input.choices, true).await
-    }
-
-    async fn probe(&self, approval: &str, _: &Asking) -> Probe {
-        self.0.probed(approval).await
     }
 }
 
@@ -199,7 +205,7 @@ pub(crate) struct Threading {
 }
 
 #[async_trait]
-impl Change for Thread {
+impl Mutation for Thread {
     type Input = Threading;
     type Output = Posted;
 
@@ -217,7 +223,10 @@ impl Change for Thread {
         let message = id(&input.message)?;
         self.0.plan(&call.caller, format!("Open the thread {:?} under {message}.", input.title)).await
     }
+}
 
+#[async_trait]
+impl Change for Thread {
     async fn change(&self, call: &Call, input: Threading, _: Permit) -> Result<Posted, Fault> {
         fits("title", &input.title, LINE)?;
         let message = id(&input.message)?;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bollard::query_parameters::{RestartContainerOptionsBuilder, StopContainerOptionsBuilder};
 use qd_approvals::Probe;
-use qd_guard::{Call, Change, Fault, Hints, Permit, Plan, Spec};
+use qd_guard::{Call, Change, Fault, Hints, Mutation, Permit, Plan, Spec};
 use qd_types::Tier;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -61,7 +61,7 @@ fn idempotent(spec: Spec) -> Spec {
 pub(crate) struct Start(pub(crate) Arc<Engine>);
 
 #[async_trait]
-impl Change for Start {
+impl Mutation for Start {
     type Input = Named;
     type Output = Operated;
 
@@ -81,6 +81,13 @@ impl Change for Start {
         Ok(container.plan(vec![format!("Start {}.", container.name)]))
     }
 
+    async fn probe(&self, _: &str, input: &Named) -> Probe {
+        self.0.came_to(&input.container, true).await
+    }
+}
+
+#[async_trait]
+impl Change for Start {
     async fn change(&self, call: &Call, input: Named, _: Permit) -> Result<Operated, Fault> {
         let container = self.0.own(&call.caller, &input.container).await?;
         if container.is_up() {
@@ -91,16 +98,12 @@ impl Change for Start {
         started.map_err(|error| self.0.changing(&format!("start {}", container.name), &error))?;
         self.0.operated(&container.id, true).await
     }
-
-    async fn probe(&self, _: &str, input: &Named) -> Probe {
-        self.0.came_to(&input.container, true).await
-    }
 }
 
 pub(crate) struct Stop(pub(crate) Arc<Engine>);
 
 #[async_trait]
-impl Change for Stop {
+impl Mutation for Stop {
     type Input = Named;
     type Output = Operated;
 
@@ -117,6 +120,13 @@ impl Change for Stop {
         Ok(container.plan(vec![format!("{step} {}.", container.name)]))
     }
 
+    async fn probe(&self, _: &str, input: &Named) -> Probe {
+        self.0.came_to(&input.container, false).await
+    }
+}
+
+#[async_trait]
+impl Change for Stop {
     async fn change(&self, call: &Call, input: Named, _: Permit) -> Result<Operated, Fault> {
         let container = self.0.own(&call.caller, &input.container).await?;
         if !container.is_up() {
@@ -127,16 +137,12 @@ impl Change for Stop {
         stopped.map_err(|error| self.0.changing(&format!("stop {}", container.name), &error))?;
         self.0.operated(&container.id, true).await
     }
-
-    async fn probe(&self, _: &str, input: &Named) -> Probe {
-        self.0.came_to(&input.container, false).await
-    }
 }
 
 pub(crate) struct Restart(pub(crate) Arc<Engine>);
 
 #[async_trait]
-impl Change for Restart {
+impl Mutation for Restart {
     type Input = Named;
     type Output = Operated;
 
@@ -151,7 +157,10 @@ impl Change for Restart {
         self.0.within_walls(&container).await?;
         Ok(container.plan(vec![format!("Restart {}.", container.name)]))
     }
+}
 
+#[async_trait]
+impl Change for Restart {
     async fn change(&self, call: &Call, input: Named, _: Permit) -> Result<Operated, Fault> {
         let container = self.0.own(&call.caller, &input.container).await?;
         self.0.within_walls(&container).await?;

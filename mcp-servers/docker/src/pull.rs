@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::StreamExt as _;
 use qd_approvals::Probe;
-use qd_guard::{Approved, Call, Fault, Hints, Plan, Spec};
+use qd_guard::{Approved, Call, Fault, Hints, Mutation, Plan, Spec};
 use qd_types::{SpentGrant, Tier};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -61,7 +61,7 @@ pub(crate) struct Pulled {
 }
 
 #[async_trait]
-impl Approved for Pull {
+impl Mutation for Pull {
     type Input = Wanted;
     type Output = Pulled;
 
@@ -85,6 +85,14 @@ impl Approved for Pull {
         Ok(Plan { target: image.reference(), fingerprint, steps: vec![step] })
     }
 
+    /// Twice is as once: it may always be tried again.
+    async fn probe(&self, _: &str, _: &Wanted) -> Probe {
+        Probe::DidNot
+    }
+}
+
+#[async_trait]
+impl Approved for Pull {
     async fn carry_out(&self, call: &Call, input: Wanted, _: SpentGrant) -> Result<Pulled, Fault> {
         let image = self.0.image(&input.image)?;
         let options = CreateImageOptionsBuilder::new().from_image(&image.reference()).build();
@@ -113,10 +121,5 @@ impl Approved for Pull {
                 "Look at the engine's log, and call it again.",
             )),
         }
-    }
-
-    /// Twice is as once: it may always be tried again.
-    async fn probe(&self, _: &str, _: &Wanted) -> Probe {
-        Probe::DidNot
     }
 }

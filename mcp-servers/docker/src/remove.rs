@@ -7,7 +7,7 @@ use bollard::query_parameters::{
     ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptions,
 };
 use qd_approvals::Probe;
-use qd_guard::{Approved, Call, Caller, Fault, Plan, Spec};
+use qd_guard::{Approved, Call, Caller, Fault, Mutation, Plan, Spec};
 use qd_types::{SpentGrant, Tier};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -57,7 +57,7 @@ fn is_down(container: &Container) -> Result<(), Fault> {
 pub(crate) struct Remove(pub(crate) Arc<Engine>);
 
 #[async_trait]
-impl Approved for Remove {
+impl Mutation for Remove {
     type Input = Named;
     type Output = Removed;
 
@@ -74,13 +74,6 @@ impl Approved for Remove {
         Ok(container.plan(vec![format!("Remove {} ({}) for good.", container.name, short(&container.id))]))
     }
 
-    async fn carry_out(&self, call: &Call, input: Named, _: SpentGrant) -> Result<Removed, Fault> {
-        let container = self.0.own(&call.caller, &input.container).await?;
-        is_down(&container)?;
-        self.0.remove(&container).await?;
-        Ok(Removed { removed: vec![container.name] })
-    }
-
     async fn probe(&self, _: &str, input: &Named) -> Probe {
         let Ok(name) = Name::parse("container", &input.container) else { return Probe::DidNot };
         let found = match self.0.docker().await {
@@ -95,6 +88,16 @@ impl Approved for Remove {
     }
 }
 
+#[async_trait]
+impl Approved for Remove {
+    async fn carry_out(&self, call: &Call, input: Named, _: SpentGrant) -> Result<Removed, Fault> {
+        let container = self.0.own(&call.caller, &input.container).await?;
+        is_down(&container)?;
+        self.0.remove(&container).await?;
+        Ok(Removed { removed: vec![container.name] })
+    }
+}
+
 fn gone(removed: Vec<String>) -> Probe {
     Probe::Happened(serde_json::to_string(&Removed { removed }).unwrap_or_default())
 }
@@ -102,7 +105,7 @@ fn gone(removed: Vec<String>) -> Probe {
 pub(crate) struct RemoveImage(pub(crate) Arc<Engine>);
 
 #[async_trait]
-impl Approved for RemoveImage {
+impl Mutation for RemoveImage {
     type Input = Wanted;
     type Output = Removed;
 
@@ -125,14 +128,6 @@ impl Approved for RemoveImage {
         Ok(Plan { target: image.reference(), fingerprint: fingerprint([&*id]), steps })
     }
 
-    async fn carry_out(&self, _: &Call, input: Wanted, _: SpentGrant) -> Result<Removed, Fault> {
-        let image = self.0.image(&input.image)?;
-        let reference = image.reference();
-        let removed = self.0.docker().await?.remove_image(&reference, None::<RemoveImageOptions>, None).await;
-        removed.map_err(|error| self.0.changing(&format!("remove {image}"), &error))?;
-        Ok(Removed { removed: vec![reference] })
-    }
-
     async fn probe(&self, _: &str, input: &Wanted) -> Probe {
         let Ok(image) = self.0.image(&input.image) else { return Probe::DidNot };
         match self.0.digest(&image).await {
@@ -140,6 +135,17 @@ impl Approved for RemoveImage {
             Ok(Some(_)) => Probe::DidNot,
             Err(fault) => Probe::CantTell(fault.problem),
         }
+    }
+}
+
+#[async_trait]
+impl Approved for RemoveImage {
+    async fn carry_out(&self, _: &Call, input: Wanted, _: SpentGrant) -> Result<Removed, Fault> {
+        let image = self.0.image(&input.image)?;
+        let reference = image.reference();
+        let removed = self.0.docker().await?.remove_image(&reference, None::<RemoveImageOptions>, None).await;
+        removed.map_err(|error| self.0.changing(&format!("remove {image}"), &error))?;
+        Ok(Removed { removed: vec![reference] })
     }
 }
 
@@ -168,7 +174,7 @@ impl Prune {
 }
 
 #[async_trait]
-impl Approved for Prune {
+impl Mutation for Prune {
     type Input = Nothing;
     type Output = Removed;
 
@@ -198,7 +204,10 @@ impl Approved for Prune {
                 .collect(),
         })
     }
+}
 
+#[async_trait]
+impl Approved for Prune {
     async fn carry_out(&self, call: &Call, _: Nothing, _: SpentGrant) -> Result<Removed, Fault> {
         let mut removed = Vec::new();
         for container in self.found(&call.caller).await? {

@@ -15,7 +15,7 @@ use bollard::{
     query_parameters::{CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder},
 };
 use qd_approvals::Probe;
-use qd_guard::{Approved, Call, Fault, Plan, Spec};
+use qd_guard::{Approved, Call, Fault, Mutation, Plan, Spec};
 use qd_types::{SpentGrant, Tier};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -223,7 +223,7 @@ impl Ready {
 }
 
 #[async_trait]
-impl Approved for Run {
+impl Mutation for Run {
     type Input = Wanted;
     type Output = Ran;
 
@@ -245,6 +245,35 @@ impl Approved for Run {
         Ok(Plan { target: ready.name.to_string(), fingerprint, steps: ready.steps(input) })
     }
 
+    /// The container that was made on that approval, if it ran.
+    async fn probe(&self, approval: &str, input: &Wanted) -> Probe {
+        let Ok(name) = Name::parse("container", &input.name) else { return Probe::DidNot };
+        let found = match self.0.docker().await {
+            Ok(docker) => docker.inspect_container(name.as_str(), None).await,
+            Err(fault) => return Probe::CantTell(fault.problem),
+        };
+        match found {
+            Err(error) if is_absent(&error) => Probe::DidNot,
+            Err(error) => Probe::CantTell(self.0.looking("container", name.as_str(), &error).problem),
+            Ok(_) => match self.0.container(&input.name).await {
+                Ok(container) if container.label(APPROVAL).is_none_or(|made_on| made_on != approval) => {
+                    Probe::DidNot
+                }
+                Ok(container) if container.status == bollard::models::ContainerStateStatusEnum::CREATED => {
+                    Probe::CantTell(format!("The container {} was made, and did not start.", container.name))
+                }
+                Ok(container) => {
+                    let ran = Ran { container: container.name, id: container.id, image: container.image };
+                    Probe::Happened(serde_json::to_string(&ran).unwrap_or_default())
+                }
+                Err(fault) => Probe::CantTell(fault.problem),
+            },
+        }
+    }
+}
+
+#[async_trait]
+impl Approved for Run {
     async fn carry_out(&self, call: &Call, input: Wanted, grant: SpentGrant) -> Result<Ran, Fault> {
         let ready = self.ready(&input).await?;
         let labels = HashMap::from([
@@ -275,31 +304,5 @@ impl Approved for Run {
             return Err(fault);
         }
         Ok(Ran { container: ready.name.to_string(), id, image: ready.digest })
-    }
-
-    /// The container that was made on that approval, if it ran.
-    async fn probe(&self, approval: &str, input: &Wanted) -> Probe {
-        let Ok(name) = Name::parse("container", &input.name) else { return Probe::DidNot };
-        let found = match self.0.docker().await {
-            Ok(docker) => docker.inspect_container(name.as_str(), None).await,
-            Err(fault) => return Probe::CantTell(fault.problem),
-        };
-        match found {
-            Err(error) if is_absent(&error) => Probe::DidNot,
-            Err(error) => Probe::CantTell(self.0.looking("container", name.as_str(), &error).problem),
-            Ok(_) => match self.0.container(&input.name).await {
-                Ok(container) if container.label(APPROVAL).is_none_or(|made_on| made_on != approval) => {
-                    Probe::DidNot
-                }
-                Ok(container) if container.status == bollard::models::ContainerStateStatusEnum::CREATED => {
-                    Probe::CantTell(format!("The container {} was made, and did not start.", container.name))
-                }
-                Ok(container) => {
-                    let ran = Ran { container: container.name, id: container.id, image: container.image };
-                    Probe::Happened(serde_json::to_string(&ran).unwrap_or_default())
-                }
-                Err(fault) => Probe::CantTell(fault.problem),
-            },
-        }
     }
 }

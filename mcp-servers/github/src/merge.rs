@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use qd_approvals::Probe;
-use qd_guard::{Approved, Call, Fault, Plan, Spec};
+use qd_guard::{Approved, Call, Fault, Mutation, Plan, Spec};
 use qd_types::{SpentGrant, Tier};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -47,7 +47,7 @@ impl Merge {
 }
 
 #[async_trait]
-impl Approved for Merge {
+impl Mutation for Merge {
     type Input = Wanted;
     type Output = Asked;
 
@@ -70,6 +70,20 @@ impl Approved for Merge {
         })
     }
 
+    async fn probe(&self, approval: &str, input: &Wanted) -> Probe {
+        match self.0.train.standing(self.0.repository(), approval).await {
+            Ok(Some(train)) => {
+                let asked = Asked { number: input.number, train };
+                Probe::Happened(serde_json::to_string(&asked).unwrap_or_default())
+            }
+            Ok(None) => Probe::DidNot,
+            Err(error) => Probe::CantTell(error.to_string()),
+        }
+    }
+}
+
+#[async_trait]
+impl Approved for Merge {
     async fn carry_out(&self, _: &Call, input: Wanted, grant: SpentGrant) -> Result<Asked, Fault> {
         let pull = self.pull(&input).await?;
         let merging = Merging {
@@ -80,16 +94,5 @@ impl Approved for Merge {
         };
         let train = self.0.train.ask(&merging).await.map_err(changing)?;
         Ok(Asked { number: input.number, train })
-    }
-
-    async fn probe(&self, approval: &str, input: &Wanted) -> Probe {
-        match self.0.train.standing(self.0.repository(), approval).await {
-            Ok(Some(train)) => {
-                let asked = Asked { number: input.number, train };
-                Probe::Happened(serde_json::to_string(&asked).unwrap_or_default())
-            }
-            Ok(None) => Probe::DidNot,
-            Err(error) => Probe::CantTell(error.to_string()),
-        }
     }
 }

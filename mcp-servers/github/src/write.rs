@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use qd_approvals::Probe;
-use qd_guard::{Call, Change, Fault, Hints, Permit, Plan, Spec};
+use qd_guard::{Call, Change, Fault, Hints, Mutation, Permit, Plan, Spec};
 use qd_types::Tier;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -58,7 +58,7 @@ pub(crate) struct Saying {
 }
 
 #[async_trait]
-impl Change for Say {
+impl Mutation for Say {
     type Input = Saying;
     type Output = Done;
 
@@ -82,13 +82,6 @@ impl Change for Say {
         })
     }
 
-    async fn change(&self, call: &Call, input: Saying, permit: Permit) -> Result<Done, Fault> {
-        let body = words::inert(words::text("comment", &input.body, BODY)?);
-        let body = format!("{body}\n\n{}", words::mark(&key(call, &permit)));
-        self.0.github.comment(self.0.repository(), input.number, &body).await.map_err(changing)?;
-        Ok(done(input.number, "commented"))
-    }
-
     async fn probe(&self, approval: &str, input: &Saying) -> Probe {
         match self.0.github.comments(self.0.repository(), input.number, LOOKED_THROUGH).await {
             Ok(found) if found.iter().any(|comment| comment.body.contains(&words::mark(approval))) => {
@@ -101,6 +94,16 @@ impl Change for Say {
             Ok(_) => Probe::DidNot,
             Err(error) => Probe::CantTell(error.to_string()),
         }
+    }
+}
+
+#[async_trait]
+impl Change for Say {
+    async fn change(&self, call: &Call, input: Saying, permit: Permit) -> Result<Done, Fault> {
+        let body = words::inert(words::text("comment", &input.body, BODY)?);
+        let body = format!("{body}\n\n{}", words::mark(&key(call, &permit)));
+        self.0.github.comment(self.0.repository(), input.number, &body).await.map_err(changing)?;
+        Ok(done(input.number, "commented"))
     }
 }
 
@@ -135,7 +138,7 @@ impl Label {
 }
 
 #[async_trait]
-impl Change for Label {
+impl Mutation for Label {
     type Input = Labelling;
     type Output = Done;
 
@@ -165,6 +168,14 @@ impl Change for Label {
         })
     }
 
+    /// Twice is as once.
+    async fn probe(&self, _: &str, _: &Labelling) -> Probe {
+        Probe::DidNot
+    }
+}
+
+#[async_trait]
+impl Change for Label {
     async fn change(&self, _: &Call, input: Labelling, _: Permit) -> Result<Done, Fault> {
         self.allowed(&input)?;
         self.0
@@ -173,11 +184,6 @@ impl Change for Label {
             .await
             .map_err(changing)?;
         Ok(done(input.number, "labelled"))
-    }
-
-    /// Twice is as once.
-    async fn probe(&self, _: &str, _: &Labelling) -> Probe {
-        Probe::DidNot
     }
 }
 
@@ -211,7 +217,7 @@ impl Open {
 }
 
 #[async_trait]
-impl Change for Open {
+impl Mutation for Open {
     type Input = Opening;
     type Output = Done;
 
@@ -241,14 +247,6 @@ impl Change for Open {
         })
     }
 
-    async fn change(&self, call: &Call, input: Opening, permit: Permit) -> Result<Done, Fault> {
-        self.looked_at(&input)?;
-        let body = format!("{}\n\n{}", words::inert(&input.body), words::mark(&key(call, &permit)));
-        let new = NewPull { title: words::inert(&input.title), body, head: input.head, base: input.base };
-        let number = self.0.github.open(self.0.repository(), &new).await.map_err(changing)?;
-        Ok(done(number, "opened"))
-    }
-
     async fn probe(&self, approval: &str, input: &Opening) -> Probe {
         match self.0.github.pull_from(self.0.repository(), &input.head).await {
             Ok(Some(pull)) if pull.issue.body.contains(&words::mark(approval)) => {
@@ -260,10 +258,21 @@ impl Change for Open {
     }
 }
 
+#[async_trait]
+impl Change for Open {
+    async fn change(&self, call: &Call, input: Opening, permit: Permit) -> Result<Done, Fault> {
+        self.looked_at(&input)?;
+        let body = format!("{}\n\n{}", words::inert(&input.body), words::mark(&key(call, &permit)));
+        let new = NewPull { title: words::inert(&input.title), body, head: input.head, base: input.base };
+        let number = self.0.github.open(self.0.repository(), &new).await.map_err(changing)?;
+        Ok(done(number, "opened"))
+    }
+}
+
 pub(crate) struct Rerun(pub(crate) Arc<Desk>);
 
 #[async_trait]
-impl Change for Rerun {
+impl Mutation for Rerun {
     type Input = OneCheck;
     type Output = Done;
 
@@ -279,7 +288,10 @@ impl Change for Rerun {
             steps: vec![format!("Run the check {:?} again; it is {}.", check.name, check.state)],
         })
     }
+}
 
+#[async_trait]
+impl Change for Rerun {
     async fn change(&self, _: &Call, input: OneCheck, _: Permit) -> Result<Done, Fault> {
         self.0.github.rerun(self.0.repository(), input.check).await.map_err(changing)?;
         Ok(done(input.check, "runs again"))

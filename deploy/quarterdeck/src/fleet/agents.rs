@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use qd_agents::{
     Agent, CommandAgent,
-    acp::{Command, Endpoint, McpServer},
+    acp::{Command, McpServer},
     registry::{Entry, Fit, Protocol, Registry, RegistryError},
 };
 
@@ -66,9 +66,7 @@ impl AgentPlan {
                 let KnownAgent { entry, base, model, mode, login, .. } = known.as_ref();
                 let fit = Fit {
                     servers: Arc::new(Vec::<McpServer>::new()),
-                    endpoints: Arc::new(None::<Endpoint>),
                     model: model.clone(),
-                    homes: None,
                     login: login.clone(),
                     mode: mode.clone(),
                     env_allow: base.env_allow.clone(),

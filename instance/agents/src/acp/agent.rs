@@ -1,6 +1,6 @@
 //! An agent that speaks the protocol, behind the port: one process for each turn, one session for the whole run.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use agent_client_protocol::v1::schema::SessionId;
 use async_trait::async_trait;
@@ -14,7 +14,7 @@ use super::{
     clock::Clock,
     driver::{Driver, Place, TurnError},
     error::AcpError,
-    launch::{Endpoints, Filled, Launch},
+    launch::{Filled, Launch},
     link::Link,
     memory::{self, Memory},
     session::{Begun, McpServers, Wanted},
@@ -26,6 +26,7 @@ use crate::{
         Ended, Environment, GRACE, Job, Leader, NOT_CONFINED, OnStart, ProcessError, Stop, TurnEnd, locate,
         start,
     },
+    registry::Api,
     transcript::{Kind, Transcript, summary},
 };
 
@@ -52,8 +53,8 @@ pub struct AcpAgent {
     pub can: Abilities,
     /// The MCP servers that its sessions get.
     pub servers: Arc<dyn McpServers>,
-    /// Where it finds its model.
-    pub endpoints: Arc<dyn Endpoints>,
+    /// What it speaks where its model is metered. Without, or where nobody meters, its own configuration says where.
+    pub api: Option<Api>,
     /// The model, if the task names none.
     pub model: Option<String>,
     /// Whether the model is chosen in the session: through a config option of the category "model".
@@ -98,9 +99,18 @@ impl Agent for AcpAgent {
         !self.can.asks
     }
 
+    fn reads(&self) -> Vec<PathBuf> {
+        let program = PathBuf::from(&self.launch.program);
+        if program.is_absolute() { vec![program] } else { Vec::new() }
+    }
+
+    fn writes(&self) -> Vec<PathBuf> {
+        self.launch.login.iter().cloned().collect()
+    }
+
     async fn work(
         &self,
-        mut task: Task,
+        task: Task,
         transcript: &mut Transcript,
         on_start: &dyn OnStart,
         stop: Stop,
@@ -110,15 +120,12 @@ impl Agent for AcpAgent {
         let written = |source| AgentError::Transcript { agent: agent(), source };
         let acp = |source| AgentError::Acp { agent: agent(), source };
 
-        let endpoint = self.endpoints.of_run(&task.run);
+        let endpoint = self.api.and_then(|api| task.metered.as_ref()?.endpoint(api));
         let model = task.model.as_deref().or(self.model.as_deref());
-        let Filled { args, environment, home } =
-            self.launch.fill(&task.run, endpoint.as_ref(), model).map_err(acp)?;
-        let environment = match &mut task.confined {
-            Some(confined) => {
-                confined.walls.writable.extend(home);
-                environment.with_tmp(&confined.tmp)
-            }
+        let metered = endpoint.as_ref().map(|endpoint| (endpoint, task.home.as_path()));
+        let Filled { args, environment } = self.launch.fill(&task.run, metered, model).map_err(acp)?;
+        let environment = match &task.confined {
+            Some(confined) => environment.with_tmp(&confined.tmp),
             None => environment,
         };
         let servers = if self.can.mcp { self.servers.of_run(&task.run) } else { Vec::new() };

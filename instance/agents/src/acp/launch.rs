@@ -1,7 +1,12 @@
 //! How an agent's process is started: program, arguments, environment, and the files of its own configuration. What
 //! differs from run to run (where its model is, by which token, and which one) stands in them as a placeholder.
 
-use std::{collections::BTreeMap, fs, io, os::unix::fs::DirBuilderExt as _, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+};
 
 use qd_types::RunId;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -30,8 +35,6 @@ pub struct Launch {
     pub env: BTreeMap<String, String>,
     /// Names of variables of ours that it may see, besides `PATH`, `HOME`, `LANG`, `TMPDIR` and `USER`.
     pub env_allow: Vec<String>,
-    /// A folder in which every run gets a home of its own. Without, it has ours. Walls must let it be written.
-    pub homes: Option<PathBuf>,
     /// The home that its own login is kept in. With one, no run has a home of its own.
     pub login: Option<PathBuf>,
     /// What is set if its placeholders have values. Later ones win.
@@ -59,24 +62,10 @@ pub struct Endpoint {
     pub token: SecretString,
 }
 
-/// Says where a run finds its model. None: the agent's own configuration says it.
-pub trait Endpoints: Send + Sync {
-    /// The endpoint for this run.
-    fn of_run(&self, run: &RunId) -> Option<Endpoint>;
-}
-
-impl Endpoints for Option<Endpoint> {
-    fn of_run(&self, _: &RunId) -> Option<Endpoint> {
-        self.clone()
-    }
-}
-
 /// A launch whose placeholders are filled.
 pub(crate) struct Filled {
     pub(crate) args: Vec<String>,
     pub(crate) environment: Environment,
-    /// Its home, if that is not ours.
-    pub(crate) home: Option<PathBuf>,
 }
 
 impl Setting {
@@ -97,9 +86,10 @@ impl Launch {
     pub(crate) fn fill(
         &self,
         run: &RunId,
-        endpoint: Option<&Endpoint>,
+        metered: Option<(&Endpoint, &Path)>,
         model: Option<&str>,
     ) -> Result<Filled, AcpError> {
+        let (endpoint, own) = metered.unzip();
         let values = [
             (BASE_URL, endpoint.map(|endpoint| endpoint.base_url.as_str())),
             (TOKEN, endpoint.map(|endpoint| endpoint.token.expose_secret())),
@@ -138,17 +128,20 @@ impl Launch {
                 setting.env.iter().fold(environment, |all, (name, text)| all.with(name, filled(text)));
             files.extend(setting.files.iter().map(|(path, text)| (path.clone(), filled(text))));
         }
-        let home = self.home(run, &files)?;
-        if let Some(home) = &home {
+        // Where it is told its model, nothing of ours must tell it another one.
+        if let Some(home) = self.home(own, &files)? {
             environment = environment.with("HOME", home);
         }
-        Ok(Filled { args, environment, home })
+        Ok(Filled { args, environment })
     }
 
     /// The home that its login is kept in, or the run's own, with the files in it.
-    fn home(&self, run: &RunId, files: &BTreeMap<String, String>) -> Result<Option<PathBuf>, AcpError> {
-        let own = || self.homes.as_ref().map(|homes| homes.join(run.to_string()));
-        let Some(home) = self.login.clone().or_else(own) else {
+    fn home(
+        &self,
+        own: Option<&Path>,
+        files: &BTreeMap<String, String>,
+    ) -> Result<Option<PathBuf>, AcpError> {
+        let Some(home) = self.login.clone().or_else(|| own.map(Path::to_owned)) else {
             return match files.keys().next() {
                 None => Ok(None),
                 Some(path) => Err(AcpError::Configuration {
@@ -206,6 +199,7 @@ mod tests {
             ],
             ..Launch::default()
         };
+        let home = tempfile::tempdir().unwrap();
         let bare = launch.fill(&run(), None, None).unwrap();
         assert_eq!(
             (bare.args.as_slice(), var(&bare, "MODE")),
@@ -213,16 +207,17 @@ mod tests {
         );
         assert_eq!((var(&bare, "MODEL"), var(&bare, "CONFIG")), (None, None));
         let endpoint = Endpoint { base_url: "http://127.0.0.1:1".into(), token: "t0k".to_owned().into() };
-        let full = launch.fill(&run(), Some(&endpoint), Some("m-1")).unwrap();
+        let full = launch.fill(&run(), Some((&endpoint, home.path())), Some("m-1")).unwrap();
         assert_eq!(full.args, ["acp", "--model", "m-1"]);
         assert_eq!(var(&full, "CONFIG").unwrap(), r#"{"baseURL":"http://127.0.0.1:1/v1","key":"t0k"}"#);
     }
 
     #[test]
     fn what_cannot_be_set_is_an_error() {
+        let home = tempfile::tempdir().unwrap();
         let check = |launch: &Launch, model, expect: &str| {
             let endpoint = Endpoint { base_url: "http://h".into(), token: "t".to_owned().into() };
-            let error = launch.fill(&run(), Some(&endpoint), model).err().unwrap();
+            let error = launch.fill(&run(), Some((&endpoint, home.path())), model).err().unwrap();
             assert_eq!(error.to_string(), expect);
         };
         let launch = Launch { settings: vec![setting("C", "{base_url} {model}", &[])], ..Launch::default() };

@@ -32,6 +32,6 @@ pub use error::AcpError;
 pub(crate) use link::Link;
 pub(crate) use session::hello;
 
-pub use launch::{BASE_URL, Endpoint, Endpoints, Launch, MODEL, Setting, TOKEN};
+pub use launch::{BASE_URL, Endpoint, Launch, MODEL, Setting, TOKEN};
 pub use permission::{Ask, AskedPath, Decision, DenyAll, Permissions, ToolKind, Verdict};
 pub use session::{McpServer, McpServers};

@@ -12,7 +12,7 @@ use serde::Deserialize as _;
 pub use entry::{Api, Asks, Can, Entry, Gateway, Model, Permission, Protocol};
 
 use crate::{
-    acp::{Abilities, AcpAgent, Endpoints, Launch, McpServers},
+    acp::{Abilities, AcpAgent, Launch, McpServers},
     command::CommandAgent,
     port::Agent,
 };
@@ -74,12 +74,8 @@ pub enum RegistryError {
 pub struct Fit {
     /// The MCP servers of its sessions.
     pub servers: Arc<dyn McpServers>,
-    /// Where it finds its model.
-    pub endpoints: Arc<dyn Endpoints>,
     /// The model, if a task names none.
     pub model: Option<String>,
-    /// A folder in which every run gets a home of its own.
-    pub homes: Option<PathBuf>,
     /// The home that its own login is kept in, if it is to use that.
     pub login: Option<PathBuf>,
     /// The permission mode of its session, in place of the entry's.
@@ -148,7 +144,6 @@ impl Entry {
             args: self.args.clone(),
             env: self.env.clone(),
             env_allow: self.env_allow.clone(),
-            homes: None,
             login: None,
             settings,
         }
@@ -156,7 +151,7 @@ impl Entry {
 
     /// The agent behind an entry of ACP. One of the protocol "command" has no use of this.
     pub fn acp(&self, name: &str, fit: Fit) -> AcpAgent {
-        let mut launch = Launch { homes: fit.homes, login: fit.login, ..self.launch() };
+        let mut launch = Launch { login: fit.login, ..self.launch() };
         launch.env_allow.extend(fit.env_allow);
         let Can { resume, load, mcp, files, .. } = self.can;
         AcpAgent {
@@ -164,7 +159,7 @@ impl Entry {
             launch,
             can: Abilities { resume, load, mcp, files, asks: self.asks() },
             servers: fit.servers,
-            endpoints: fit.endpoints,
+            api: self.gateway.as_ref().map(|gateway| gateway.api),
             model: fit.model,
             model_in_session: self.model.session,
             mode: fit.mode.or_else(|| self.permissions.mode.clone()),

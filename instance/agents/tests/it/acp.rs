@@ -9,8 +9,9 @@ use std::{
 
 use async_trait::async_trait;
 use qd_agents::{
-    AcpAgent, Agent, AgentEnd, AgentError, Ended, OnStart, Stop, Task, Transcript, TurnEnd,
-    acp::{Abilities, Ask, Decision, Endpoint, Launch, McpServer, Permissions, Setting, Verdict},
+    AcpAgent, Agent, AgentEnd, AgentError, Ended, Metered, OnStart, Stop, Task, Transcript, TurnEnd,
+    acp::{Abilities, Ask, Decision, Launch, McpServer, Permissions, Setting, Verdict},
+    registry::Api,
     stop,
 };
 use secrecy::SecretString;
@@ -53,7 +54,7 @@ fn fake(flags: &[&str]) -> AcpAgent {
         },
         can: Abilities { resume: true, load: true, mcp: true, files: false, asks: true },
         servers: Arc::new(Vec::<McpServer>::new()),
-        endpoints: Arc::new(None::<Endpoint>),
+        api: None,
         model: None,
         model_in_session: true,
         mode: None,
@@ -471,28 +472,24 @@ async fn mcp_servers_go_into_the_session_and_their_secrets_nowhere_else() {
 
 #[tokio::test]
 async fn it_sees_its_own_environment_and_home() {
-    let place = Place::new();
+    let mut place = Place::new();
     let mut agent = fake(&[]);
-    agent.endpoints = Arc::new(Some(Endpoint {
-        base_url: "http://127.0.0.1:9".to_owned(),
-        token: SecretString::from("run-token-1".to_owned()),
-    }));
+    agent.api = Some(Api::OpenaiChat);
     agent.launch.settings = vec![Setting {
         env: [("OPENAI_BASE_URL".to_owned(), "{base_url}/v1".to_owned())].into(),
         files: [(".fake/settings.json".to_owned(), "{token}".to_owned())].into(),
         ..Setting::default()
     }];
-    insta::assert_snapshot!(work_error(&place, &agent).await, @"agent fake: its session failed: its configuration .fake/settings.json could not be written: it is written only into a home of its own, and it has none");
-    agent.launch.homes = Some(place.dir.path().join("homes"));
+    place.metered = Some(Metered {
+        base_urls: [(Api::OpenaiChat, "http://127.0.0.1:9".to_owned())].into(),
+        token: SecretString::from("run-token-1".to_owned()),
+    });
     let end = work(&place, &agent, "env OPENAI_BASE_URL\nenv CARGO_PKG_NAME\nsay run-token-1").await.unwrap();
     assert_eq!(
         end.words,
         "OPENAI_BASE_URL is http://127.0.0.1:9/v1\nCARGO_PKG_NAME is (not set)\n[redacted]"
     );
-    assert_eq!(
-        fs::read_to_string(place.dir.path().join("homes/A-1.1/.fake/settings.json")).unwrap(),
-        "run-token-1"
-    );
+    assert_eq!(fs::read_to_string(place.dir.path().join("home/.fake/settings.json")).unwrap(), "run-token-1");
 }
 
 /// The error of a turn that starts no process.

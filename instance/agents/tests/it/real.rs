@@ -44,17 +44,17 @@ fn entry(name: &str) -> Entry {
     entry
 }
 
-fn agent(name: &str, place: &Place) -> AcpAgent {
+fn agent(name: &str, place: &mut Place) -> AcpAgent {
     let base_url = std::env::var("QUARTERDECK_TEST_LLM").expect("QUARTERDECK_TEST_LLM is set");
+    let api = entry(name).gateway.expect("it is told where its model is").api;
     let token = SecretString::from("run-token-12345".to_owned());
+    place.metered = Some(Metered { base_urls: [(api, base_url)].into(), token });
     let model = if name == "claude" { "claude-sonnet-4-5" } else { "scripted" };
     let fit = Fit {
         servers: Arc::new(Vec::<McpServer>::new()),
-        endpoints: Arc::new(Some(Endpoint { base_url, token })),
         model: Some(model.to_owned()),
         login: None,
         mode: None,
-        homes: Some(place.dir.path().join("homes")),
         env_allow: Vec::new(),
         secrets: Vec::new(),
         limit: Duration::from_secs(120),
@@ -88,7 +88,7 @@ async fn works(name: &str) -> Vec<Ask> {
 
     let yes = Arc::new(Yes::default());
     place.permissions = Arc::clone(&yes) as _;
-    let agent = agent(name, &place);
+    let agent = agent(name, &mut place);
     let end = work(&place, &agent, "write,sh:git status").await;
     let transcript = || place.entries().join("\n");
     assert_eq!(end.ended, Ended::Turn(TurnEnd::Done), "{}", transcript());
@@ -108,12 +108,12 @@ async fn works(name: &str) -> Vec<Ask> {
 
 /// What every agent that asks must hear: a no, a stop; and that its model fails, it must tell.
 async fn hears(name: &str) {
-    let place = Place::new();
-    let agent = agent(name, &place);
+    let mut place = Place::new();
+    let agent = agent(name, &mut place);
     let _ = turn(&place, &agent, "write").await;
     assert!(!hello(&place).exists(), "{}", place.entries().join("\n"));
 
-    let place = Place::new();
+    let mut place = Place::new();
     let (stopper, stop) = stop();
     let prompt = format!("Do it. [[cwd={} steps=slow:60]]", place.tree().display());
     let stops = async {
@@ -137,8 +137,8 @@ async fn opencode() {
     assert!(asked[0].paths.iter().any(|path| path.path.ends_with("hello.txt")), "{asked:#?}");
     assert!(asked[1].command.is_some(), "{asked:#?}");
     hears("opencode").await;
-    let place = Place::new();
-    let agent = agent("opencode", &place);
+    let mut place = Place::new();
+    let agent = agent("opencode", &mut place);
     let end = turn(&place, &agent, "err:402").await;
     assert!(end.is_err(), "{end:?}\n{}", place.entries().join("\n"));
 }

@@ -8,8 +8,8 @@ use std::{
 
 use async_trait::async_trait;
 use qd_agents::{
-    Agent, AgentEnd, AgentError, CommandAgent, OnStart, ProcessGroup, Redactor, RunFolder, Stop, Task,
-    Transcript,
+    Agent, AgentEnd, AgentError, CommandAgent, Metered, OnStart, ProcessGroup, Redactor, RunFolder, Stop,
+    Task, Transcript,
     acp::{DenyAll, Permissions},
     process::KeepError,
     stop, transcript,
@@ -45,13 +45,21 @@ pub(super) struct Place {
     pub(super) keeper: Keeper,
     /// Who decides what an agent may do.
     pub(super) permissions: Arc<dyn Permissions>,
+    /// Where an agent finds its model.
+    pub(super) metered: Option<Metered>,
 }
 
 impl Place {
     pub(super) fn new() -> Self {
         let dir = TempDir::new().unwrap();
         std::fs::create_dir(dir.path().join("tree")).unwrap();
-        Self { dir, run: "A-1.1".parse().unwrap(), keeper: Keeper::default(), permissions: Arc::new(DenyAll) }
+        Self {
+            dir,
+            run: "A-1.1".parse().unwrap(),
+            keeper: Keeper::default(),
+            permissions: Arc::new(DenyAll),
+            metered: None,
+        }
     }
 
     pub(super) fn tree(&self) -> PathBuf {
@@ -75,7 +83,8 @@ impl Place {
             prompt_file: self.folder().prompt(1),
             model: None,
             confined: None,
-            metered: None,
+            metered: self.metered.clone(),
+            home: self.dir.path().join("home"),
             permissions: Arc::clone(&self.permissions),
         }
     }

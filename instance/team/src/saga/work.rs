@@ -253,6 +253,7 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
         model: here.run.model.clone(),
         confined: walls(here, agent.as_ref(), &worktree.path).await?,
         cwd: worktree.path,
+        home: options.home(&here.run.id),
         prompt: prompt::build(&facts, turn),
         prompt_file: here.team.folder(&here.run.id).prompt(here.run.round),
         metered: metered.as_ref().map(|turn| turn.metered.clone()),
@@ -347,7 +348,7 @@ async fn walls(
         let mut reads = agent.reads();
         reads.extend(here.team.folder(&here.run.id).prompt(here.run.round).parent().map(Into::into));
         let git = Layout::new(&options.state).mirror(&here.repository.spec.name);
-        let own = Own { run: &here.run.id, worktree, git, reads };
+        let own = Own { run: &here.run.id, worktree, git, reads, writes: agent.writes() };
         match options.walled(&here.repository, own).await {
             Err(SandboxError::Unavailable { kind, reason }) => {
                 let text = format!("Agents wait for their walls: {kind} can't be used here: {reason}.");
