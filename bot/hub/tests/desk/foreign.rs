@@ -52,7 +52,7 @@ fn card(action: Action) -> ApprovalCard {
 }
 
 fn budget() -> ApprovalCard {
-    card(Action::Budget(Budget { from: 1, to: 2, unit: "min".into() }))
+    card(Action::Budget(Budget { from: 1, to: 2, unit: "min".into(), of: None }))
 }
 
 fn decided(mut card: ApprovalCard, ended: &str) -> ApprovalCard {
@@ -189,7 +189,7 @@ async fn a_question_is_answered_by_a_choice_and_half_its_time_is_said_beside_it(
 async fn what_an_instance_does_not_keep_or_what_its_digest_does_not_bind_is_not_shown() {
     let mut fleet = Fleet::new().await;
     let mut other = budget();
-    other.approval.subject.action = Action::Budget(Budget { from: 1, to: 900, unit: "min".into() });
+    other.approval.subject.action = Action::Budget(Budget { from: 1, to: 900, unit: "min".into(), of: None });
     shows(&mut fleet, other).await;
     let mut bots = budget();
     bots.approval.id = "bot/01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap();

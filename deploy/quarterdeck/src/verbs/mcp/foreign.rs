@@ -10,7 +10,7 @@ use tokio::process::{Child, Command};
 use super::alone::Home;
 use crate::{
     cli::{Common, Foreign},
-    context::{self, UserError},
+    context::UserError,
     say,
     verbs::{Done, proof},
 };
@@ -90,7 +90,7 @@ fn start(home: &Home, asked: &Foreign, folder: &Path) -> Result<Child, UserError
     let own = folder.join("home");
     std::fs::create_dir_all(&own)
         .map_err(|error| UserError::failed(format!("{} can't be made: {error}", own.display())))?;
-    let walls = context::launcher(home.loaded.config.runs.sandbox)?;
+    let walls = crate::walls::launcher(home.loaded.config.sandbox.kind)?;
     let (program, args) =
         asked.command.split_first().ok_or_else(|| UserError::usage("say which server to start, after --"))?;
     let mut command = match walls {
