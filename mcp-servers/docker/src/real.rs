@@ -14,7 +14,7 @@ use bollard::{
     query_parameters::{CreateContainerOptionsBuilder, CreateImageOptionsBuilder},
 };
 use futures_util::StreamExt as _;
-use qd_guard::{Approved as _, Call, Caller, Change, Fault, Look as _, Permit, Who};
+use qd_guard::{Call, Caller, Change, Fault, Look as _, Mutation as _, Permit, Who};
 use qd_types::PolicyHash;
 use serde_json::{Value, json};
 
