@@ -8,6 +8,7 @@ mod control;
 mod documents;
 mod exchange;
 mod features;
+mod inbox;
 mod metering;
 mod options;
 mod own;

@@ -107,7 +107,7 @@ impl World {
     async fn make(&self, name: &str, labels: &[(&str, &str)], script: &str, host: HostConfig) {
         let body = ContainerCreateBody {
             image: Some(IMAGE.to_owned()),
-            cmd: Some(["/bin/sh", "sh", "-c", script].map(str::to_owned).to_vec()),
+            cmd: Some(["/bin/sh", "-c", script].map(str::to_owned).to_vec()),
             env: Some(vec!["API_TOKEN=hush-hush".to_owned(), "HOME=/".to_owned()]),
             labels: Some(labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()),
             host_config: Some(HostConfig { network_mode: Some("none".to_owned()), ..host }),

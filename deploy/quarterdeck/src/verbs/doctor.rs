@@ -259,7 +259,7 @@ async fn walls(loaded: &Loaded, found: &mut Findings) {
 async fn prevents(sandbox: &dyn qd_sandbox::Sandbox, who: &str, found: &mut Findings) {
     match sandbox.probe().await {
         Ok(prevents) => {
-            found.fine("walls", format!("{who} run in {}, which prevents {prevents}", sandbox.kind()))
+            found.fine("walls", format!("{who} run in {}, which prevents {prevents}", sandbox.kind()));
         }
         Err(error) => found.note("walls", format!("{who} wait: {error}")),
     }

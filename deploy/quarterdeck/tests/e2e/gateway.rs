@@ -179,7 +179,7 @@ echo good > out.txt"#;
     drop(client);
     up.interrupt();
     let everything = project.folder().parent().unwrap().to_owned();
-    assert_eq!(holding(&everything, KEY), [PathBuf::new(); 0], "the provider's key");
+    assert_eq!(holding(&everything, KEY), Vec::<PathBuf>::new(), "the provider's key");
     assert_eq!(
         holding(&everything, "qdr_").len(),
         1,

@@ -474,6 +474,11 @@ async fn mcp_servers_go_into_the_session_and_their_secrets_nowhere_else() {
 async fn it_sees_its_own_environment_and_home() {
     let mut place = Place::new();
     let mut agent = fake(&[]);
+    agent.launch.settings = vec![Setting {
+        files: [(".fake/settings.json".to_owned(), "{}".to_owned())].into(),
+        ..Setting::default()
+    }];
+    insta::assert_snapshot!(work_error(&place, &agent).await, @"agent fake: its session failed: its configuration .fake/settings.json could not be written: it is written only into a home of its own, and it has none");
     agent.api = Some(Api::OpenaiChat);
     agent.launch.settings = vec![Setting {
         env: [("OPENAI_BASE_URL".to_owned(), "{base_url}/v1".to_owned())].into(),

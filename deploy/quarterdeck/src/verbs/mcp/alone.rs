@@ -122,7 +122,7 @@ impl Home {
         guard.recover().await.map_err(|error| failed(&error))?;
         let tending = tokio::spawn(tend(ledger.clone()));
         let caller = Caller::new(Who::Person { person: self.me, team: self.team });
-        let served = stdio::serve(guard, caller, tokio::io::stdin(), tokio::io::stdout()).await;
+        let served = Box::pin(stdio::serve(guard, caller, tokio::io::stdin(), tokio::io::stdout())).await;
         tending.abort();
         ledger.flush().await.map_err(|error| failed(&error))?;
         served.map(drop).map_err(|error| failed(&error))
