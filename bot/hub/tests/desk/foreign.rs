@@ -8,7 +8,7 @@ use qd_types::{
     Action, Approval, ApprovalId, ApprovalState, Ballot, Binding, Budget, Confirm, Question, Requirement,
     Role, Subject, Vote, Way,
 };
-use qd_wire::v1::{Alert, ApprovalCard, Heard, Order, Report};
+use qd_wire::v1::{Ack, Alert, ApprovalCard, Heard, Order, Report};
 
 use crate::support::{Fleet, person};
 
@@ -212,4 +212,27 @@ async fn what_expired_there_is_asked_again_by_an_order() {
         matches!(order, Order::Reopen { approval, person } if approval.to_string() == ID && person.id.as_str() == "ines")
     });
     assert!(down);
+}
+
+#[tokio::test]
+async fn a_card_of_an_instance_that_chat_refuses_is_an_alert_and_can_be_decided_all_the_same() {
+    let mut fleet = Fleet::new().await;
+    let mut unspeakable = card(Action::Question(Question { text: "Which?".into(), answer: None }));
+    unspeakable.words = Some("unspeakable".into());
+    shows(&mut fleet, unspeakable).await;
+    let alert = fleet.message("unseen:01ARZ3NDEKTSV4RRFFQ69G5FAV", |_| true).await;
+    assert_snapshot!(alert.text, @"");
+    fleet.says("ines", "answer A-1 Blue").await;
+    assert_eq!(votes(&mut fleet).await[0].answer, Some("Blue".into()));
+}
+
+#[tokio::test]
+async fn orders_reach_an_instance_that_knows_of_more_than_the_bot_does() {
+    let mut fleet = Fleet::new().await;
+    shows(&mut fleet, budget()).await;
+    fleet.says("ines", "approve A-1").await;
+    // The bot that sent these is gone with its database.
+    fleet.knows(Ack { epoch: 1, seq: 7 });
+    assert_eq!(votes(&mut fleet).await.len(), 1);
+    assert!(fleet.has().epoch > 1, "a new epoch begins: {:?}", fleet.has());
 }

@@ -15,7 +15,7 @@ fn agent(project: &Project) -> String {
 }
 
 /// A fleet whose feature A-1 has used up its one minute, and asks.
-async fn spent(environment: &[(&str, &str)]) -> (Project, Up) {
+pub async fn spent(environment: &[(&str, &str)]) -> (Project, Up) {
     spent_of(environment, "").await
 }
 
@@ -60,7 +60,7 @@ async fn says(up: &Up, ballot: Ballot) -> ApprovalView {
 }
 
 /// The run went on where it was, with the minutes that were granted, and they were granted once.
-async fn went_on(up: &Up) {
+pub async fn went_on(up: &Up) {
     let mut client = up.client("alpha", None);
     until(&mut client, "A-1", |view| view.sentence.contains("Asks to merge")).await;
     approve(&mut client, "A-1").await;
