@@ -182,7 +182,7 @@ async fn a_question_is_answered_by_a_choice_and_half_its_time_is_said_beside_it(
     let alert = Alert { key: KEY.into(), text: "half".into(), over: false };
     fleet.report(Report::Alert(alert)).await;
     let said = fleet.message("escalation:01ARZ3NDEKTSV4RRFFQ69G5FAV", |_| true).await;
-    assert_snapshot!(said.text, @"⏳ owner: half of the time to decide is over. **Answer a question** (A-1, alpha): approve 01ARZ3NDEKTSV4RRFFQ69G5FAV or deny 01ARZ3NDEKTSV4RRFFQ69G5FAV");
+    assert_snapshot!(said.text, @"⏳ owner: half of the time to decide is over. **Answer a question** (A-1, alpha): answer 01ARZ3NDEKTSV4RRFFQ69G5FAV TEXT or deny 01ARZ3NDEKTSV4RRFFQ69G5FAV");
 }
 
 #[tokio::test]
@@ -221,7 +221,7 @@ async fn a_card_of_an_instance_that_chat_refuses_is_an_alert_and_can_be_decided_
     unspeakable.words = Some("unspeakable".into());
     shows(&mut fleet, unspeakable).await;
     let alert = fleet.message("unseen:01ARZ3NDEKTSV4RRFFQ69G5FAV", |_| true).await;
-    assert_snapshot!(alert.text, @"");
+    assert_snapshot!(alert.text, @"⚠ alpha: the card of A-1 can't be shown: Answer a question. It waits on the team's board, or here: answer 01ARZ3NDEKTSV4RRFFQ69G5FAV TEXT or deny 01ARZ3NDEKTSV4RRFFQ69G5FAV");
     fleet.says("ines", "answer A-1 Blue").await;
     assert_eq!(votes(&mut fleet).await[0].answer, Some("Blue".into()));
 }

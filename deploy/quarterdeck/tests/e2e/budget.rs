@@ -5,7 +5,7 @@ use std::time::Duration;
 use qd_api::{ApprovalView, CastVote, FeatureView, RunSummary};
 use qd_types::{ApprovalState, Ballot, Stage};
 
-use crate::support::{Project, Up, approve, config, finished, open_approval, until};
+use crate::support::{Project, Up, approve, config, finished, open_approval, seen, until};
 
 /// Fails until it may work, works long in its first turn and ends its second one at once.
 fn agent(project: &Project) -> String {
@@ -22,7 +22,7 @@ pub async fn spent(environment: &[(&str, &str)]) -> (Project, Up) {
 /// The same of a team with these settings.
 pub async fn spent_of(environment: &[(&str, &str)], team: &str) -> (Project, Up) {
     let project = Project::new(&[("README.md", "# Lines\n")]);
-    let text = config(&agent(&project), None);
+    let text = config(&agent(&project), None) + &seen(&project);
     let text = text.replace("agent = \"shell\"\n", &format!("agent = \"shell\"\n{team}"));
     std::fs::write(project.folder().join("quarterdeck.toml"), text).unwrap();
     let up = project.up(&[]);

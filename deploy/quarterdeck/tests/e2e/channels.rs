@@ -94,7 +94,7 @@ async fn a_question_is_answered_in_the_channel() {
     project.ok(&["feature", "add", "Words", "--ready"]);
     until(&mut client, "A-1", |view| view.sentence == "Shell works.").await;
     let key = question(&mut client).await.key;
-    insta::assert_snapshot!(press(&up, &project, &format!("answer {key} Green")).await, @"");
+    insta::assert_snapshot!(press(&up, &project, &format!("answer {key} Green")).await, @"Answered.");
     let answered: QuestionView = client.get(&format!("questions/{key}")).await.unwrap();
     assert_eq!(answered.state, ApprovalState::Executed);
     assert_eq!((answered.answers[0].person.as_str(), &answered.answers[0].value), ("ines", &"Green".into()));
@@ -206,9 +206,9 @@ async fn a_run_that_is_told_no_five_times_rests_until_a_person_lets_it_go_on() {
         project.ok(&["approvals", "deny", &asked.key, "--reason", "no"]);
     }
     let paused = until(&mut client, "A-1", |view| view.feature.paused.is_some()).await;
-    insta::assert_snapshot!(paused.sentence, @"");
+    insta::assert_snapshot!(paused.sentence, @"A-1.1 was told no 5 times. It is paused, and may not ask for anything any more: let it go on with `quarterdeck feature resume A-1`, or stop it.");
     channels(&up, &project, |page| page.contains("was told no 5 times")).await;
-    insta::assert_snapshot!(ask(&mut client, "And now?").await.unwrap_err().to_string(), @"");
+    insta::assert_snapshot!(ask(&mut client, "And now?").await.unwrap_err().to_string(), @"5 requests of this run were denied. The run is paused until a person lets it go on.");
     std::fs::write(gate, "").unwrap();
     project.ok(&["feature", "resume", "A-1"]);
     let goes_on = until(&mut client, "A-1", |view| view.sentence.contains("Asks to merge")).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use qd_api::{ApprovalView, AskQuestion, CastVote, Client, ClientError, FeatureView, QuestionView};
 use qd_types::{ApprovalState, Ballot, Stage};
 
-use crate::support::{Project, config, until};
+use crate::support::{Project, config, seen, until};
 
 /// The last line: what stands above it says what is decided on.
 fn refusal(project: &Project, args: &[&str]) -> String {
@@ -19,7 +19,7 @@ pub fn working(more: &str) -> (Project, std::path::PathBuf) {
     let project = Project::new(&[("README.md", "# Words\n")]);
     let gate = project.folder().join("go");
     let agent = format!("until test -f {}; do sleep 0.1; done; echo done > done.txt", gate.display());
-    std::fs::write(project.folder().join("quarterdeck.toml"), config(&agent, None) + more).unwrap();
+    std::fs::write(project.folder().join("quarterdeck.toml"), config(&agent, None) + more + &seen(&project)).unwrap();
     (project, gate)
 }
 
