@@ -291,7 +291,9 @@ pub(crate) fn swept(state: &FleetState, swept: &Swept) -> Vec<Effect> {
         }
         Swept::Unseen(id) => {
             let foreign = || state.foreign.get(&id.key()).map(Foreign::approval).filter(|it| it.id == *id);
-            let Some(approval) = state.desk(id).map(Desk::approval).or_else(foreign) else { return Vec::new() };
+            let Some(approval) = state.desk(id).map(Desk::approval).or_else(foreign) else {
+                return Vec::new();
+            };
             if !approval.state.is_open() {
                 return Vec::new();
             }

@@ -257,7 +257,8 @@ impl Team {
                 if run.end.is_some() {
                     return Err(problem::refused("The agent that asked for it does not work any more."));
                 }
-                let (subject, quorum) = permissions::again(self, &run.agent, old).map_err(problem::refused)?;
+                let (subject, quorum) =
+                    permissions::again(self, &run.agent, old).map_err(problem::refused)?;
                 let (keeper, mut ask) = self.request(subject, &quorum, Some(permissions::WAITER));
                 ask.words.clone_from(&record.words);
                 Ok((keeper, ask))

@@ -157,7 +157,8 @@ async fn what_nobody_allowed_in_time_is_opened_again_by_a_person() {
     assert!(nobody.post::<_, ApprovalView>(&format!("approvals/{expired}/reopen"), &()).await.is_err());
     stage.project.ok(&["approvals", "reopen", &expired]);
     let inbox: Vec<ApprovalView> = client.get("approvals").await.unwrap();
-    let open = inbox.iter().find(|view| view.approval.id.executor() == "alpha" && view.approval.state.is_open());
+    let open =
+        inbox.iter().find(|view| view.approval.id.executor() == "alpha" && view.approval.state.is_open());
     let open = &open.unwrap().approval;
     assert_ne!(open.id.key(), expired);
     stage.project.ok(&["approvals", "approve", &open.id.key()]);

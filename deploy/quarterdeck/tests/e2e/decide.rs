@@ -19,7 +19,8 @@ pub fn working(more: &str) -> (Project, std::path::PathBuf) {
     let project = Project::new(&[("README.md", "# Words\n")]);
     let gate = project.folder().join("go");
     let agent = format!("until test -f {}; do sleep 0.1; done; echo done > done.txt", gate.display());
-    std::fs::write(project.folder().join("quarterdeck.toml"), config(&agent, None) + more + &seen(&project)).unwrap();
+    std::fs::write(project.folder().join("quarterdeck.toml"), config(&agent, None) + more + &seen(&project))
+        .unwrap();
     (project, gate)
 }
 
