@@ -6,14 +6,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use qd_api::{ApprovalView, CastVote, QuestionView, RunSummary};
-use qd_types::{ApprovalState, Ballot};
+use qd_api::{ApprovalView, QuestionView, RunSummary};
+use qd_types::ApprovalState;
 
 use crate::{
-    budget::{spent, spent_of, went_on},
+    budget::{spent, went_on},
     decide::{ask, question, working},
     door::send,
-    support::{Project, Up, open_approval, until},
+    people::invite,
+    support::{Project, Up, join, open_approval, until},
 };
 
 const FORM: &str = "Content-Type: application/x-www-form-urlencoded";
@@ -116,23 +117,27 @@ async fn a_button_is_no_way_around_what_is_refused_beside_agents() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_person_on_two_surfaces_counts_once() {
-    let two = "\n[[policies.rules]]\nname = \"two\"\nactions = [\"budget.raise\"]\neffect = \"ask\"\nquorum = 2\n\
-               \n[[people]]\nname = \"mira\"\nroles = [\"manager\"]\n\n";
-    let (project, up) = spent_of(&[], two).await;
-    let asks = asked(&up).await;
-    let (id, digest) = (asks.approval.id, asks.approval.digest);
+    let two = "\n[approvals]\nlocal_votes_beside_unsandboxed_agents = \"allow\"\n\
+               \n[[policies.rules]]\nname = \"two\"\nactions = [\"question.answer\"]\neffect = \"ask\"\nquorum = 2\n";
+    let (project, _gate) = working(two);
+    let up = project.up(&[]);
+    for person in ["mira", "olaf"] {
+        join(&up.address, &invite(&project, &[person, "--role", "manager"]));
+    }
     let mut client = up.client("alpha", None);
-    let cast = CastVote::new(Ballot::Approve, &digest, None);
-    let _: ApprovalView = client.post(&format!("approvals/{}/vote", id.key()), &cast).await.unwrap();
+    project.ok(&["feature", "add", "Words", "--ready"]);
+    until(&mut client, "A-1", |view| view.sentence == "Shell works.").await;
+    let key = question(&mut up.client("alpha", Some("mira"))).await.key;
+    project.ok(&["approvals", "answer", &key, "Blue"]);
     channels(&up, &project, |page| page.contains("1 of 2 so far")).await;
-    insta::assert_snapshot!(press(&up, &project, &format!("approve {}", id.key())).await, @"");
-    let view: ApprovalView = client.get(&format!("approvals/{}", id.key())).await.unwrap();
+    insta::assert_snapshot!(press(&up, &project, &format!("answer {key} Green")).await, @"");
+    let view: ApprovalView = client.get(&format!("approvals/{key}")).await.unwrap();
     assert_eq!(view.approval.state, ApprovalState::Requested, "one person is not two");
     assert_eq!(view.approval.tally().approved.len(), 1);
     // The last word counts, wherever it is said: a no ends it.
-    project.ok(&["approvals", "deny", &id.key(), "--reason", "enough"]);
-    let page = channels(&up, &project, |page| !page.contains(&format!("approve {}", id.key()))).await;
-    assert!(page.contains("denied by ines. Reason: enough"), "{page}");
+    project.ok(&["approvals", "deny", &key, "--reason", "enough"]);
+    let page = channels(&up, &project, |page| !page.contains(&format!("answer {key} Green"))).await;
+    assert!(page.contains("enough"), "{page}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
