@@ -530,3 +530,25 @@ async fn a_bot_that_knows_nothing_is_sent_what_is_open_and_one_that_knows_is_not
     assert!(!greeted(0, 0).await, "it is told once, and hears it from the beginning");
     assert_eq!(bench.store.ship(1000).await.unwrap(), again);
 }
+
+#[tokio::test]
+async fn one_person_on_the_board_and_in_a_channel_counts_once() {
+    let mut bench = Bench::new().await;
+    let bot = SurfaceKey::new(&[9; 32]);
+    let mut people = bench.keeper.people().clone();
+    people.add_key(bot.public(), KeyOwner::Bot);
+    bench.keeper = Keeper::new(&"alpha".parse().unwrap(), Rules::default(), people);
+    let mut two = Bench::question();
+    two.subject.requirement.count = 2;
+    let Asked::Opened(id) = bench.store.ask(&bench.keeper, two, bench.start).await.unwrap() else { panic!() };
+    let cast = bench.vote(&id, "ines", Role::Manager, Some("Green.".into()), 0).await;
+    assert!(matches!(cast, Cast::Counted(_)), "{cast:?}");
+    let body = Order::Vote(word(&bench, &id, &id, &bot, None).await);
+    let order = Envelope { epoch: 1, seq: 1, at: bench.start, body };
+    let applied = bench.store.apply_word(&bench.keeper, order, None, bench.start).await.unwrap();
+    assert_eq!((applied, bench.state(&id, 0).await), (Applied::Yes, ApprovalState::Requested));
+    let record = bench.store.own(&bench.keeper, &id.key(), bench.start).await.unwrap().unwrap();
+    assert_eq!(record.approval.tally().approved.len(), 1, "one person is not two");
+    let cast = bench.vote(&id, "theo", Role::Manager, Some("Blue.".into()), 0).await;
+    assert!(matches!(cast, Cast::Granted(_)), "{cast:?}");
+}

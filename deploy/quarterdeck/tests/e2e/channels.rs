@@ -13,8 +13,7 @@ use crate::{
     budget::{spent, went_on},
     decide::{ask, question, working},
     door::send,
-    people::invite,
-    support::{Project, Up, join, open_approval, until},
+    support::{Project, Up, open_approval, until},
 };
 
 const FORM: &str = "Content-Type: application/x-www-form-urlencoded";
@@ -75,7 +74,7 @@ async fn closed(up: &Up, project: &Project, key: &str) {
 async fn a_budget_is_decided_by_a_button_in_the_channel_and_the_run_goes_on() {
     let (project, up) = spent(&[]).await;
     let key = asked(&up).await.approval.id.key();
-    insta::assert_snapshot!(press(&up, &project, &format!("approve {key}")).await, @"");
+    insta::assert_snapshot!(press(&up, &project, &format!("approve {key}")).await, @"Approved.");
     went_on(&up).await;
     closed(&up, &project, &key).await;
     let late = send(
@@ -110,34 +109,9 @@ async fn a_button_is_no_way_around_what_is_refused_beside_agents() {
     project.ok(&["feature", "add", "Words", "--ready"]);
     until(&mut client, "A-1", |view| view.sentence == "Shell works.").await;
     let key = question(&mut client).await.key;
-    insta::assert_snapshot!(press(&up, &project, &format!("answer {key} Green")).await, @"");
+    insta::assert_snapshot!(press(&up, &project, &format!("answer {key} Green")).await, @"It is not proved who gave this vote: an agent runs that could act as you on this machine. Vote when it has ended, in Discord or on GitHub; or put walls around agents: sandbox.kind.");
     let open: QuestionView = client.get(&format!("questions/{key}")).await.unwrap();
     assert_eq!(open.state, ApprovalState::Requested);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn one_person_on_two_surfaces_counts_once() {
-    let two = "\n[approvals]\nlocal_votes_beside_unsandboxed_agents = \"allow\"\n\
-               \n[[policies.rules]]\nname = \"two\"\nactions = [\"question.answer\"]\neffect = \"ask\"\nquorum = 2\n";
-    let (project, _gate) = working(two);
-    let up = project.up(&[]);
-    for person in ["mira", "olaf"] {
-        join(&up.address, &invite(&project, &[person, "--role", "manager"]));
-    }
-    let mut client = up.client("alpha", None);
-    project.ok(&["feature", "add", "Words", "--ready"]);
-    until(&mut client, "A-1", |view| view.sentence == "Shell works.").await;
-    let key = question(&mut up.client("alpha", Some("mira"))).await.key;
-    project.ok(&["approvals", "answer", &key, "Blue"]);
-    channels(&up, &project, |page| page.contains("1 of 2 so far")).await;
-    insta::assert_snapshot!(press(&up, &project, &format!("answer {key} Green")).await, @"");
-    let view: ApprovalView = client.get(&format!("approvals/{key}")).await.unwrap();
-    assert_eq!(view.approval.state, ApprovalState::Requested, "one person is not two");
-    assert_eq!(view.approval.tally().approved.len(), 1);
-    // The last word counts, wherever it is said: a no ends it.
-    project.ok(&["approvals", "deny", &key, "--reason", "enough"]);
-    let page = channels(&up, &project, |page| !page.contains(&format!("answer {key} Green"))).await;
-    assert!(page.contains("enough"), "{page}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
