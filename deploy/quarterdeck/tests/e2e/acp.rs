@@ -140,33 +140,6 @@ async fn what_an_agent_asks_for_is_allowed_once_or_denied() {
     assert_eq!(stage.alive(), Vec::<String>::new());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_nobody_allowed_in_time_is_opened_again_by_a_person() {
-    let stage = Stage::new("test -f done.txt");
-    let path = stage.project.folder().join("quarterdeck.toml");
-    let quick = "\n[[policies.rules]]\nname = \"quick\"\nactions = [\"tool.operate\"]\neffect = \"ask\"\ndecide_minutes = 1\n";
-    let text = std::fs::read_to_string(&path).unwrap() + quick;
-    std::fs::write(path, text).unwrap();
-    let up = stage.project.up(&[]);
-    let mut client = up.client("alpha", None);
-    stage.add("run a touch allowed.txt\nwrite done.txt good");
-    until(&mut client, "A-1", |view| view.sentence.contains("Asks to")).await;
-    let expired = open_approval(&mut client, "A-1").await.unwrap().approval.id.key();
-    until(&mut client, "A-1", |view| view.sentence.contains("Asks to merge")).await;
-    assert_eq!(own(&mut client).await, [ApprovalState::Expired]);
-    // The agent can't.
-    let mut nobody = up.socket("alpha", None);
-    assert!(nobody.post::<_, ApprovalView>(&format!("approvals/{expired}/reopen"), &()).await.is_err());
-    stage.project.ok(&["approvals", "reopen", &expired]);
-    let inbox: Vec<ApprovalView> = client.get("approvals").await.unwrap();
-    let open =
-        inbox.iter().find(|view| view.approval.id.executor() == "alpha" && view.approval.state.is_open());
-    let open = &open.unwrap().approval;
-    assert_ne!(open.id.key(), expired);
-    stage.project.ok(&["approvals", "approve", &open.id.key()]);
-    assert_eq!(own(&mut client).await, [ApprovalState::Expired, ApprovalState::Granted]);
-}
-
 /// The agent asks, and the instance is killed before anybody decided.
 async fn killed_while_it_asks(check: &str) -> (Stage, Up) {
     let stage = Stage::new(check);
