@@ -71,6 +71,11 @@ fn decided(mut card: ApprovalCard, ended: &str) -> ApprovalCard {
     card
 }
 
+/// The break that can't be seen stands as a dot here.
+fn seen(text: &str) -> String {
+    text.replace('\u{200B}', "·")
+}
+
 async fn shows(fleet: &mut Fleet, card: ApprovalCard) {
     fleet.report(Report::Approval(Box::new(card))).await;
 }
@@ -95,12 +100,12 @@ async fn a_card_of_an_instance_is_voted_on_here_and_closed_when_the_instance_say
     let mut fleet = Fleet::new().await;
     shows(&mut fleet, budget()).await;
     let open = fleet.message(KEY, |_| true).await;
-    assert_snapshot!(open.text, @r#"
+    assert_snapshot!(seen(&open.text), @r#"
     **Change a budget from 1 to 2 min** (A-1, alpha)
     On: minutes of A-1.
     Decide until 2026-11-24 12:00 UTC: 1 owner, not the requester. 0 of 1 so far. By button.
     Digest e872 56c6 73f9
-    > "Nearly done. \*\*@​everyone\*\*" (the agent's words)
+    > "Nearly done. \*\*@·everyone\*\*" (the agent's words)
     "#);
     let buttons: Vec<_> = open.buttons.iter().map(|button| button.command.clone()).collect();
     assert_snapshot!(buttons.join("\n"), @"
@@ -161,13 +166,13 @@ async fn a_question_is_answered_by_a_choice_and_half_its_time_is_said_beside_it(
     let answer = Some(serde_json::json!({ "enum": ["Blue", "Dark green"] }));
     shows(&mut fleet, card(Action::Question(Question { text: "Which?".into(), answer }))).await;
     let open = fleet.message(KEY, |_| true).await;
-    assert_snapshot!(open.text, @r#"
+    assert_snapshot!(seen(&open.text), @r#"
     **Answer a question** (A-1, alpha)
     On: minutes of A-1.
     Decide until 2026-11-24 12:00 UTC: 1 owner, not the requester. 0 of 1 so far. Its answer is the yes.
     Digest eaf1 a7cc 8734
     Type: answer 01ARZ3NDEKTSV4RRFFQ69G5FAV and one of: Blue, Dark green
-    > "Nearly done. \*\*@​everyone\*\*" (the agent's words)
+    > "Nearly done. \*\*@·everyone\*\*" (the agent's words)
     "#);
     let buttons: Vec<_> = open.buttons.iter().map(|b| format!("{}: {}", b.label, b.command)).collect();
     assert_snapshot!(buttons.join("\n"), @"
