@@ -14,7 +14,7 @@ use crate::{
     effect::{Asking, Effect, ForgeCall, Save, Step, Word},
     event::Moment,
     forge::{Check, Conclusion, ForgeError, MergeMethod, MergeOrder},
-    state::{Desk, Filed, FleetState, Merging, Rules, Standing},
+    state::{Desk, Filed, FleetState, Foreign, Merging, Rules, Standing},
     text,
 };
 
@@ -290,9 +290,15 @@ pub(crate) fn swept(state: &FleetState, swept: &Swept) -> Vec<Effect> {
             vec![put(Channel::Approvals, key, text::escalation(desk.approval(), roles))]
         }
         Swept::Unseen(id) => {
-            let Some(desk) = state.desk(id) else { return Vec::new() };
+            let foreign = || state.foreign.get(&id.key()).map(Foreign::approval).filter(|it| it.id == *id);
+            let Some(approval) = state.desk(id).map(Desk::approval).or_else(foreign) else {
+                return Vec::new();
+            };
+            if !approval.state.is_open() {
+                return Vec::new();
+            }
             let key = MessageKey(format!("unseen:{}", id.key()));
-            vec![put(Channel::Alerts, key, text::unseen(desk))]
+            vec![put(Channel::Alerts, key, text::unseen(approval))]
         }
         // How it ended stands on its card, and whoever waited is told.
         Swept::Expired(_) | Swept::Lapsed(_) | Swept::Abandoned(_) => Vec::new(),

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The name that no instance's approvals may have: those are the bot's own.
-const BOT: &str = "bot";
+pub(crate) const BOT: &str = "bot";
 
 /// How long one that is closed is remembered, so that a late click is told how it ended.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(7 * 24);

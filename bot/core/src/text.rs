@@ -249,18 +249,35 @@ pub fn escalation(approval: &Approval, roles: &[Role]) -> String {
     let who: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
     let (title, feature, team) = (inert(&subject.action.title(), TITLE), &subject.feature, &subject.instance);
     format!(
-        "⏳ {}: half of the time to decide is over. **{title}** ({feature}, {team}): approve {key} or deny {key}",
-        who.join(", ")
+        "⏳ {}: half of the time to decide is over. **{title}** ({feature}, {team}): {} or deny {key}",
+        who.join(", "),
+        yes(approval)
     )
 }
 
 /// A request that no person can have seen.
-pub fn unseen(desk: &Desk) -> String {
-    let (subject, key) = (&desk.approval().subject, desk.approval().id.key());
+pub fn unseen(approval: &Approval) -> String {
+    let (subject, key) = (&approval.subject, approval.id.key());
     let (title, feature, team) = (subject.action.title(), &subject.feature, &subject.instance);
+    // What an instance keeps is in the inbox of its board as well, so its time goes on.
+    let meanwhile = if approval.id.executor() == crate::foreign::BOT {
+        "It does not expire meanwhile"
+    } else {
+        "It waits on the team's board, or here"
+    };
     format!(
-        "⚠ {team}: the card of {feature} can't be shown: {title}. It does not expire meanwhile: approve {key} or deny {key}"
+        "⚠ {team}: the card of {feature} can't be shown: {title}. {meanwhile}: {} or deny {key}",
+        yes(approval)
     )
+}
+
+/// What is typed for a yes: to a question, its answer.
+fn yes(approval: &Approval) -> String {
+    let key = approval.id.key();
+    match &approval.subject.action {
+        Action::Question(_) => format!("answer {key} TEXT"),
+        _ => format!("approve {key}"),
+    }
 }
 
 /// A run of which too much was denied.

@@ -90,8 +90,10 @@ async fn deliver(hub: &Hub, due: Due) -> Result<(), HubError> {
         Err(ChatError::Refused(reason)) => {
             tracing::error!(message = key, reason, "chat refused a message, it is dropped");
             set_attempts(hub, key, attempts + 1, false).await?;
-            match own(&message) {
-                Some(id) => unseen(hub, id, reason).await,
+            match message.key.approval() {
+                Some(id) if id.executor() == BOT => unseen(hub, id, reason).await,
+                // Whether anybody else can see it is known where it is kept; that nobody can here is said here.
+                Some(id) => hub.process(Event::Swept(Swept::Unseen(id)), |_| Ok(())).await.map(drop),
                 None => Ok(()),
             }
         }

@@ -274,6 +274,9 @@ impl Hub {
         self.inner
             .db
             .write(move |c| {
+                if outbox::agree(c, peer.as_str(), after.epoch, after.seq)? {
+                    tracing::warn!(instance = %peer, "it and the bot do not know of the same orders: they are numbered anew");
+                }
                 outbox::acknowledge(c, peer.as_str(), after.epoch, after.seq)?;
                 outbox::ship(c, peer.as_str(), ORDERS)?
                     .into_iter()
@@ -301,6 +304,9 @@ impl Hub {
                 Ok((missed, reply, turn.awaits.take()))
             })
             .await?;
+        if awaits.is_some() {
+            qd_failpoint::reached("word_noted");
+        }
         let heard = match awaits {
             Some(approval) => self.heard(&mut commits, &from.id, approval).await?,
             None => None,

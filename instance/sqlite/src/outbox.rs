@@ -1,6 +1,8 @@
 //! Rows to be shipped, and what was received: at least once, in order, deduplicated by (peer, epoch, seq).
 //! Not a queue in memory: it survives everything that the database survives.
 
+use std::cmp::Ordering;
+
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::DbError;
@@ -107,6 +109,40 @@ pub fn ship(connection: &Connection, peer: &str, limit: usize) -> Result<Vec<Shi
         })?
         .collect::<Result<_, _>>()?;
     Ok(rows)
+}
+
+/// What the peer says that it has, heard before anything is shipped. `true` if one of the two has lost rows, as one does that is
+/// new or was restored: a new epoch begins, what waits is numbered anew, and the sender has to say again all that holds.
+pub fn agree(connection: &Connection, peer: &str, epoch: u64, seq: u64) -> Result<bool, DbError> {
+    connection
+        .prepare_cached("INSERT INTO outbox_peer VALUES (?1, 1, 0, 0) ON CONFLICT DO NOTHING")?
+        .execute([peer])?;
+    let (ours, last, acked): (u64, u64, u64) = connection
+        .prepare_cached("SELECT epoch, last_seq, acked FROM outbox_peer WHERE peer = ?1")?
+        .query_row([peer], |row| {
+            Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64, row.get::<_, i64>(2)? as u64))
+        })?;
+    let same = match epoch.cmp(&ours) {
+        // Nothing of this epoch has reached it yet.
+        Ordering::Less => acked == 0,
+        Ordering::Equal => (acked..=last).contains(&seq),
+        Ordering::Greater => false,
+    };
+    if same {
+        return Ok(false);
+    }
+    connection
+        .prepare_cached(
+            "DELETE FROM outbox WHERE peer = ?1 AND seq IS NOT NULL AND EXISTS
+             (SELECT 1 FROM outbox AS newer WHERE newer.peer = outbox.peer AND newer.living = outbox.living
+              AND newer.id > outbox.id)",
+        )?
+        .execute([peer])?;
+    connection.prepare_cached("UPDATE outbox SET seq = NULL WHERE peer = ?1")?.execute([peer])?;
+    connection
+        .prepare_cached("UPDATE outbox_peer SET epoch = ?2, last_seq = 0, acked = 0 WHERE peer = ?1")?
+        .execute(params![peer, ours.max(epoch) as i64 + 1])?;
+    Ok(true)
 }
 
 /// Whether anything waits to be shipped or acknowledged.

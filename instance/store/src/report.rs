@@ -44,6 +44,19 @@ pub(crate) fn feature(c: &Connection, lens: &Lens, id: &FeatureId, now: Timestam
     alert(c, id, snapshot.feature.held.as_deref(), &snapshot.feature.wanted.title, now)
 }
 
+/// Everything that holds now, for a bot that knows nothing of it: each feature that is not done, and what stands still.
+pub(crate) fn anew(c: &Connection, lens: &Lens, now: Timestamp) -> Result<(), StoreError> {
+    for feature in rows::features(c, "WHERE stage <> 'done' ORDER BY number", [])? {
+        self::feature(c, lens, &feature.id, now)?;
+        if let Some(why) = &feature.held {
+            let (id, title) = (&feature.id, &feature.wanted.title);
+            let text = format!("{id} {title}: {why} Needs a person.");
+            push(c, None, now, &Report::Alert(Alert { key: format!("held:{id}"), over: false, text }))?;
+        }
+    }
+    Ok(())
+}
+
 /// One alert per feature that stands still until a person does something; over when it moves again.
 fn alert(
     c: &Connection,

@@ -21,7 +21,7 @@ use qd_types::{
     Action, Approval, ApprovalId, ApprovalState, Ballot, Binding, Identity, Person, Question, Requirement,
     Role, RunId, Subject, Vote,
 };
-use qd_wire::v1::{ApprovalCard, Envelope, Order, Report, SignedVote};
+use qd_wire::v1::{Ack, ApprovalCard, Envelope, Order, Report, SignedVote};
 use serde_json::Value;
 
 const START: &str = "2026-03-02T08:00:00Z";
@@ -506,4 +506,49 @@ async fn one_person_on_two_surfaces_counts_once_and_two_are_summed() {
     let cast = bench.store.cast_own(&bench.keeper, signed, bench.start).await.unwrap();
     assert!(matches!(cast, Cast::Counted(tally) if tally.approved.len() == 1));
     assert!(matches!(bench.says(&id, "theo", Role::Manager, "Red.", 0).await, Cast::Granted(_)));
+}
+
+#[tokio::test]
+async fn a_bot_that_knows_nothing_is_sent_what_is_open_and_one_that_knows_is_not() {
+    let bench = Bench::new().await;
+    let Asked::Opened(open) = bench.store.ask(&bench.keeper, Bench::question(), bench.start).await.unwrap()
+    else {
+        panic!()
+    };
+    let greeted =
+        async |epoch, seq| bench.store.greeted(&bench.keeper, Ack { epoch, seq }, bench.start).await.unwrap();
+    let last = bench.store.ship(1000).await.unwrap().last().unwrap().seq;
+    bench.store.acknowledged(Ack { epoch: 1, seq: last }).await.unwrap();
+    assert!(!greeted(1, last).await);
+    assert!(bench.store.ship(1000).await.unwrap().is_empty(), "it has all of it");
+    assert!(greeted(0, 0).await);
+    let again = bench.store.ship(1000).await.unwrap();
+    assert!(again.iter().all(|envelope| envelope.epoch == 2));
+    let card = again.iter().any(|it| matches!(&it.body, Report::Approval(card) if card.approval.id == open));
+    let feature = again.iter().any(|it| matches!(&it.body, Report::Feature(_)));
+    assert!(card && feature, "{again:?}");
+    assert!(!greeted(0, 0).await, "it is told once, and hears it from the beginning");
+    assert_eq!(bench.store.ship(1000).await.unwrap(), again);
+}
+
+#[tokio::test]
+async fn one_person_on_the_board_and_in_a_channel_counts_once() {
+    let mut bench = Bench::new().await;
+    let bot = SurfaceKey::new(&[9; 32]);
+    let mut people = bench.keeper.people().clone();
+    people.add_key(bot.public(), KeyOwner::Bot);
+    bench.keeper = Keeper::new(&"alpha".parse().unwrap(), Rules::default(), people);
+    let mut two = Bench::question();
+    two.subject.requirement.count = 2;
+    let Asked::Opened(id) = bench.store.ask(&bench.keeper, two, bench.start).await.unwrap() else { panic!() };
+    let cast = bench.vote(&id, "ines", Role::Manager, Some("Green.".into()), 0).await;
+    assert!(matches!(cast, Cast::Counted(_)), "{cast:?}");
+    let body = Order::Vote(word(&bench, &id, &id, &bot, None).await);
+    let order = Envelope { epoch: 1, seq: 1, at: bench.start, body };
+    let applied = bench.store.apply_word(&bench.keeper, order, None, bench.start).await.unwrap();
+    assert_eq!((applied, bench.state(&id, 0).await), (Applied::Yes, ApprovalState::Requested));
+    let record = bench.store.own(&bench.keeper, &id.key(), bench.start).await.unwrap().unwrap();
+    assert_eq!(record.approval.tally().approved.len(), 1, "one person is not two");
+    let cast = bench.vote(&id, "theo", Role::Manager, Some("Blue.".into()), 0).await;
+    assert!(matches!(cast, Cast::Granted(_)), "{cast:?}");
 }

@@ -14,7 +14,7 @@ use serde_json::Value;
 use ulid::Ulid;
 
 use crate::{
-    policy_change, problem, saga,
+    permissions, policy_change, problem, saga,
     team::{Answer, Caller, Team},
 };
 
@@ -251,6 +251,17 @@ impl Team {
                 let changes = old.binding.as_ref().map(|binding| binding.arguments.clone());
                 let about = policy_change::about(change.clone(), changes.unwrap_or_default())?;
                 Ok(self.request(self.subject(about, &quorum), &quorum, None))
+            }
+            Action::Tool(_) if permissions::is_permission(record) => {
+                let run = self.store().run(&old.run).await.map_err(problem::from_store)?;
+                if run.end.is_some() {
+                    return Err(problem::refused("The agent that asked for it does not work any more."));
+                }
+                let (subject, quorum) =
+                    permissions::again(self, &run.agent, old).map_err(problem::refused)?;
+                let (keeper, mut ask) = self.request(subject, &quorum, Some(permissions::WAITER));
+                ask.words.clone_from(&record.words);
+                Ok((keeper, ask))
             }
             action => Err(problem::refused(format!("A {} is not opened again here.", action.name()))),
         }

@@ -23,7 +23,7 @@ pub struct UplinkError(pub String);
 /// The way to the bot.
 #[async_trait]
 pub trait Uplink: Send + Sync {
-    /// Hands reports over. Answers with the highest one that the bot has committed.
+    /// Hands reports over, or none. Answers with the highest one that the bot has committed.
     async fn ship(&self, batch: Vec<Envelope<Report>>) -> Result<Ack, UplinkError>;
     /// Orders after `after`, which are thereby acknowledged. Waits a while if there are none.
     async fn orders(&self, after: Ack) -> Result<Vec<Envelope<Order>>, UplinkError>;
@@ -33,9 +33,11 @@ pub trait Uplink: Send + Sync {
 pub(crate) async fn relay_reports(team: Team, uplink: Arc<dyn Uplink>) {
     let mut commits = team.store().commits();
     let mut pause = Duration::from_millis(250);
+    // Whether it is known what the bot has: after each failure it may be another one.
+    let mut greeted = false;
     loop {
         commits.borrow_and_update();
-        match ship(&team, uplink.as_ref()).await {
+        match ship(&team, uplink.as_ref(), &mut greeted).await {
             Ok(true) => pause = Duration::from_millis(250),
             Ok(false) => {
                 if commits.changed().await.is_err() {
@@ -43,6 +45,7 @@ pub(crate) async fn relay_reports(team: Team, uplink: Arc<dyn Uplink>) {
                 }
             }
             Err(error) => {
+                greeted = false;
                 tracing::warn!(%error, ?pause, "reports wait");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
@@ -51,7 +54,18 @@ pub(crate) async fn relay_reports(team: Team, uplink: Arc<dyn Uplink>) {
     }
 }
 
-async fn ship(team: &Team, uplink: &dyn Uplink) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
+async fn ship(
+    team: &Team,
+    uplink: &dyn Uplink,
+    greeted: &mut bool,
+) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
+    if !*greeted {
+        let has = uplink.ship(Vec::new()).await?;
+        if team.store().greeted(&team.keeper(), has, Timestamp::now()).await? {
+            tracing::warn!("the bot does not know what it was told: it is told again all that holds");
+        }
+        *greeted = true;
+    }
     if team.store().unshipped().await? == 0 {
         return Ok(false);
     }
@@ -97,7 +111,11 @@ async fn take(team: &Team, uplink: &dyn Uplink) -> Result<(), Box<dyn std::error
             Order::AuditHead(_) | Order::AuditSigned(_) => {
                 team.store().apply_audit(order, team.key(), now).await?
             }
-            Order::Vote(_) => team.store().apply_word(&team.keeper(), order, None, now).await?,
+            Order::Vote(_) => {
+                let applied = team.store().apply_word(&team.keeper(), order, None, now).await?;
+                qd_failpoint::reached("word_counted");
+                applied
+            }
             Order::Reopen { approval, .. } => {
                 let ask = Some(team.asked_again(approval).await);
                 team.store().apply_word(&team.keeper(), order, ask, now).await?

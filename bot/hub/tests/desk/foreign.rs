@@ -8,7 +8,7 @@ use qd_types::{
     Action, Approval, ApprovalId, ApprovalState, Ballot, Binding, Budget, Confirm, Question, Requirement,
     Role, Subject, Vote, Way,
 };
-use qd_wire::v1::{Alert, ApprovalCard, Heard, Order, Report};
+use qd_wire::v1::{Ack, Alert, ApprovalCard, Heard, Order, Report};
 
 use crate::support::{Fleet, person};
 
@@ -71,6 +71,11 @@ fn decided(mut card: ApprovalCard, ended: &str) -> ApprovalCard {
     card
 }
 
+/// The break that can't be seen stands as a dot here.
+fn seen(text: &str) -> String {
+    text.replace('\u{200B}', "·")
+}
+
 async fn shows(fleet: &mut Fleet, card: ApprovalCard) {
     fleet.report(Report::Approval(Box::new(card))).await;
 }
@@ -90,22 +95,17 @@ fn heard(counted: bool, text: &str) -> Report {
     Report::Heard(Heard { approval, person, counted, text: text.into() })
 }
 
-/// What can't be seen, spelled out.
-fn visible(text: &str) -> String {
-    text.replace('\u{200b}', "[U+200B]")
-}
-
 #[tokio::test]
 async fn a_card_of_an_instance_is_voted_on_here_and_closed_when_the_instance_says_so() {
     let mut fleet = Fleet::new().await;
     shows(&mut fleet, budget()).await;
     let open = fleet.message(KEY, |_| true).await;
-    assert_snapshot!(visible(&open.text), @r#"
+    assert_snapshot!(seen(&open.text), @r#"
     **Change a budget from 1 to 2 min** (A-1, alpha)
     On: minutes of A-1.
     Decide until 2026-11-24 12:00 UTC: 1 owner, not the requester. 0 of 1 so far. By button.
     Digest e872 56c6 73f9
-    > "Nearly done. \*\*@[U+200B]everyone\*\*" (the agent's words)
+    > "Nearly done. \*\*@·everyone\*\*" (the agent's words)
     "#);
     let buttons: Vec<_> = open.buttons.iter().map(|button| button.command.clone()).collect();
     assert_snapshot!(buttons.join("\n"), @"
@@ -166,13 +166,13 @@ async fn a_question_is_answered_by_a_choice_and_half_its_time_is_said_beside_it(
     let answer = Some(serde_json::json!({ "enum": ["Blue", "Dark green"] }));
     shows(&mut fleet, card(Action::Question(Question { text: "Which?".into(), answer }))).await;
     let open = fleet.message(KEY, |_| true).await;
-    assert_snapshot!(visible(&open.text), @r#"
+    assert_snapshot!(seen(&open.text), @r#"
     **Answer a question** (A-1, alpha)
     On: minutes of A-1.
     Decide until 2026-11-24 12:00 UTC: 1 owner, not the requester. 0 of 1 so far. Its answer is the yes.
     Digest eaf1 a7cc 8734
     Type: answer 01ARZ3NDEKTSV4RRFFQ69G5FAV and one of: Blue, Dark green
-    > "Nearly done. \*\*@[U+200B]everyone\*\*" (the agent's words)
+    > "Nearly done. \*\*@·everyone\*\*" (the agent's words)
     "#);
     let buttons: Vec<_> = open.buttons.iter().map(|b| format!("{}: {}", b.label, b.command)).collect();
     assert_snapshot!(buttons.join("\n"), @"
@@ -187,7 +187,7 @@ async fn a_question_is_answered_by_a_choice_and_half_its_time_is_said_beside_it(
     let alert = Alert { key: KEY.into(), text: "half".into(), over: false };
     fleet.report(Report::Alert(alert)).await;
     let said = fleet.message("escalation:01ARZ3NDEKTSV4RRFFQ69G5FAV", |_| true).await;
-    assert_snapshot!(said.text, @"⏳ owner: half of the time to decide is over. **Answer a question** (A-1, alpha): approve 01ARZ3NDEKTSV4RRFFQ69G5FAV or deny 01ARZ3NDEKTSV4RRFFQ69G5FAV");
+    assert_snapshot!(said.text, @"⏳ owner: half of the time to decide is over. **Answer a question** (A-1, alpha): answer 01ARZ3NDEKTSV4RRFFQ69G5FAV TEXT or deny 01ARZ3NDEKTSV4RRFFQ69G5FAV");
 }
 
 #[tokio::test]
@@ -217,4 +217,31 @@ async fn what_expired_there_is_asked_again_by_an_order() {
         matches!(order, Order::Reopen { approval, person } if approval.to_string() == ID && person.id.as_str() == "ines")
     });
     assert!(down);
+}
+
+#[tokio::test]
+async fn a_card_of_an_instance_that_chat_refuses_is_an_alert_and_can_be_decided_all_the_same() {
+    let mut fleet = Fleet::new().await;
+    let mut unspeakable = card(Action::Question(Question { text: "Which?".into(), answer: None }));
+    unspeakable.words = Some("unspeakable".into());
+    shows(&mut fleet, unspeakable).await;
+    let alert = fleet.message("unseen:01ARZ3NDEKTSV4RRFFQ69G5FAV", |_| true).await;
+    assert_snapshot!(alert.text, @"⚠ alpha: the card of A-1 can't be shown: Answer a question. It waits on the team's board, or here: answer 01ARZ3NDEKTSV4RRFFQ69G5FAV TEXT or deny 01ARZ3NDEKTSV4RRFFQ69G5FAV");
+    fleet.says("ines", "answer A-1 Blue").await;
+    let mut tries = 0;
+    while votes(&mut fleet).await.is_empty() && tries < 100 {
+        tries += 1;
+    }
+    assert_eq!(votes(&mut fleet).await[0].answer, Some("Blue".into()));
+}
+
+#[tokio::test]
+async fn orders_reach_an_instance_that_knows_of_more_than_the_bot_does() {
+    let mut fleet = Fleet::new().await;
+    shows(&mut fleet, budget()).await;
+    fleet.says("ines", "approve A-1").await;
+    // The bot that sent these is gone with its database.
+    fleet.knows(Ack { epoch: 1, seq: 7 });
+    assert_eq!(votes(&mut fleet).await.len(), 1);
+    assert!(fleet.has().epoch > 1, "a new epoch begins: {:?}", fleet.has());
 }

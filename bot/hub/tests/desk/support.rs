@@ -371,6 +371,16 @@ impl Fleet {
         &self.orders
     }
 
+    /// Up to where alpha says that it has orders.
+    pub(crate) fn knows(&mut self, after: Ack) {
+        self.after = after;
+    }
+
+    /// Up to where alpha has orders.
+    pub(crate) fn has(&self) -> Ack {
+        self.after
+    }
+
     /// Everything that was said about a request.
     pub(crate) async fn outcomes(&mut self, request: &str) -> Vec<ForgeOutcome> {
         let mut outcomes = Vec::new();

@@ -36,10 +36,12 @@ impl Stage {
         std::fs::write(project.folder().join("agents.toml"), agents).unwrap();
         let config = format!(
             "[fleet]\nsolo = true\n\n[[people]]\nname = \"ines\"\nroles = [\"owner\", \"manager\", \"operator\"]\n\n\
-             [approvals]\nlocal_votes_beside_unsandboxed_agents = \"allow\"\n\n[runs]\nrepair_rounds = 0\n\n\
+             [approvals]\nlocal_votes_beside_unsandboxed_agents = \"allow\"\n\n[sandbox]\nwrite = [\"{}\"]\n\n\
+             [runs]\nrepair_rounds = 0\n\n\
              [[teams]]\nname = \"alpha\"\nagent = \"fake\"\n\n[agents.fake]\n\n\
              [[repositories]]\nname = \"project\"\npath = \".\"\n\
-             [[repositories.checks]]\nname = \"check\"\ncommand = '''{check}'''\n"
+             [[repositories.checks]]\nname = \"check\"\ncommand = '''{check}'''\n",
+            memory.path().display()
         );
         std::fs::write(project.folder().join("quarterdeck.toml"), config).unwrap();
         Self { project, memory }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use qd_api::{ApprovalView, CastVote, FeatureView, RunSummary};
 use qd_types::{ApprovalState, Ballot, Stage};
 
-use crate::support::{Project, Up, approve, config, finished, open_approval, until};
+use crate::support::{Project, Up, approve, config, finished, open_approval, seen, until};
 
 /// Fails until it may work, works long in its first turn and ends its second one at once.
 fn agent(project: &Project) -> String {
@@ -15,14 +15,14 @@ fn agent(project: &Project) -> String {
 }
 
 /// A fleet whose feature A-1 has used up its one minute, and asks.
-async fn spent(environment: &[(&str, &str)]) -> (Project, Up) {
+pub async fn spent(environment: &[(&str, &str)]) -> (Project, Up) {
     spent_of(environment, "").await
 }
 
 /// The same of a team with these settings.
 pub async fn spent_of(environment: &[(&str, &str)], team: &str) -> (Project, Up) {
     let project = Project::new(&[("README.md", "# Lines\n")]);
-    let text = config(&agent(&project), None);
+    let text = config(&agent(&project), None) + &seen(&project);
     let text = text.replace("agent = \"shell\"\n", &format!("agent = \"shell\"\n{team}"));
     std::fs::write(project.folder().join("quarterdeck.toml"), text).unwrap();
     let up = project.up(&[]);
@@ -60,7 +60,7 @@ async fn says(up: &Up, ballot: Ballot) -> ApprovalView {
 }
 
 /// The run went on where it was, with the minutes that were granted, and they were granted once.
-async fn went_on(up: &Up) {
+pub async fn went_on(up: &Up) {
     let mut client = up.client("alpha", None);
     until(&mut client, "A-1", |view| view.sentence.contains("Asks to merge")).await;
     approve(&mut client, "A-1").await;

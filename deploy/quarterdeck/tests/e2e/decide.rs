@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use qd_api::{ApprovalView, AskQuestion, CastVote, Client, FeatureView, QuestionView};
+use qd_api::{ApprovalView, AskQuestion, CastVote, Client, ClientError, FeatureView, QuestionView};
 use qd_types::{ApprovalState, Ballot, Stage};
 
-use crate::support::{Project, config, until};
+use crate::support::{Project, config, seen, until};
 
 /// The last line: what stands above it says what is decided on.
 fn refusal(project: &Project, args: &[&str]) -> String {
@@ -15,23 +15,29 @@ fn refusal(project: &Project, args: &[&str]) -> String {
 }
 
 /// A fleet whose agent works until it is let go, with this at the end of its configuration.
-fn working(more: &str) -> (Project, std::path::PathBuf) {
+pub fn working(more: &str) -> (Project, std::path::PathBuf) {
     let project = Project::new(&[("README.md", "# Words\n")]);
     let gate = project.folder().join("go");
     let agent = format!("until test -f {}; do sleep 0.1; done; echo done > done.txt", gate.display());
-    std::fs::write(project.folder().join("quarterdeck.toml"), config(&agent, None) + more).unwrap();
+    std::fs::write(project.folder().join("quarterdeck.toml"), config(&agent, None) + more + &seen(&project))
+        .unwrap();
     (project, gate)
 }
 
-async fn question(client: &mut Client) -> QuestionView {
+pub async fn question(client: &mut Client) -> QuestionView {
+    ask(client, "Which colour?").await.unwrap()
+}
+
+/// A question of the run, in these words.
+pub async fn ask(client: &mut Client, text: &str) -> Result<QuestionView, ClientError> {
     let asked = AskQuestion {
         run: "A-1.1".parse().unwrap(),
-        text: "Which colour?".into(),
+        text: text.into(),
         choices: vec!["Blue".into(), "Green".into()],
         schema: None,
         roles: Vec::new(),
     };
-    client.post("questions", &asked).await.unwrap()
+    client.post("questions", &asked).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,6 +17,7 @@ mod approvals;
 mod audit;
 mod browser;
 mod budget;
+mod channels;
 mod cli;
 mod concurrent;
 mod crash;

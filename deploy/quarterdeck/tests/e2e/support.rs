@@ -303,6 +303,11 @@ pub fn finished(view: &FeatureView) -> bool {
     view.feature.stage == Stage::Done && view.run.as_ref().is_some_and(|run| run.ended_at.is_some())
 }
 
+/// Lets agents see the project's own folder, which the walls around them hide: files there tell them when to go on.
+pub fn seen(project: &Project) -> String {
+    format!("\n[sandbox]\nread = [\"{}\"]\n", project.folder().display())
+}
+
 /// The configuration of a one-person fleet whose agent is a shell command, with one check.
 pub fn config(agent: &str, check: Option<&str>) -> String {
     let check = check.map_or_else(String::new, |command| {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use qd_approvals::{Ask, Asker, Cast, Reopened, Statement};
 use qd_sqlite::outbox::{self, Receipt};
 use qd_types::{Action, ApprovalId, PersonId};
-use qd_wire::v1::{Envelope, Heard, Order, Report};
+use qd_wire::v1::{Ack, Envelope, Heard, Order, Report};
 use rusqlite::{OptionalExtension as _, params};
 
 use super::{Keeper, Own, inbox};
@@ -40,6 +40,20 @@ impl Store {
             };
             own.c.execute_batch("RELEASE word")?;
             Ok(applied)
+        })
+        .await
+    }
+
+    /// The bot says what it has. If that is not what it was sent, it is new or was restored: it is sent all that holds now,
+    /// the cards that are open among it. `true` if so.
+    pub async fn greeted(&self, keeper: &Keeper, has: Ack, now: Timestamp) -> Result<bool, StoreError> {
+        self.step(keeper, now, move |own| {
+            if !outbox::agree(own.c, rows::BOT, has.epoch, has.seq)? {
+                return Ok(false);
+            }
+            own.c.execute("DELETE FROM cards_up", [])?;
+            report::anew(own.c, own.lens, own.now)?;
+            Ok(true)
         })
         .await
     }

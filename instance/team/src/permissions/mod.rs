@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Who waits for a decision about a permission.
-const WAITER: &str = "permission";
+pub(crate) const WAITER: &str = "permission";
 
 /// How an attempt ends.
 const FINAL: &str = "Do not try it again in another way: finish without it, or stop and say what is missing.";
@@ -189,6 +189,29 @@ impl Wanted {
     }
 }
 
+/// What an agent wanted, as it would be asked for now; an error says why nobody is asked.
+pub(crate) fn again(team: &Team, agent: &str, old: &Subject) -> Result<(Subject, Quorum), String> {
+    let Action::Tool(call) = &old.action else { return Err("It is no permission.".to_owned()) };
+    let name = call.does.strip_prefix(SERVER).and_then(|rest| rest.strip_prefix('.')).unwrap_or_default();
+    let Some(wish) = Wish::ALL.into_iter().find(|wish| wish.as_str() == name) else {
+        return Err(format!("No agent can ask for {} any more.", call.does));
+    };
+    let principal = Principal::Agent { team: team.name(), name: agent.to_owned() };
+    let resource = Resource::Tool { server: SERVER.to_owned(), name: name.to_owned() };
+    match team.ruled(principal, wish.verb(), resource) {
+        Ruled::Ask(quorum) => {
+            let mut subject = old.clone();
+            if let Some(binding) = &mut subject.binding {
+                (binding.policies, binding.reopens) = (quorum.hash.to_string(), None);
+            }
+            subject.requirement = quorum.ask.requirement.clone();
+            Ok((subject, quorum))
+        }
+        Ruled::Allow => Err("The policies ask nobody about it any more: the agent may do it.".to_owned()),
+        Ruled::Deny(reason) => Err(reason),
+    }
+}
+
 /// What an agent asked for before the instance ended, if people are still asked.
 pub(crate) async fn open(team: &Team, run: &RunId) -> Result<Vec<Record>, StoreError> {
     let keeper = team.keeper();
@@ -227,7 +250,8 @@ pub(crate) async fn withdraw(team: &Team, run: &RunId) -> Result<(), StoreError>
     team.store().resume(&keeper, run, WAITER, Timestamp::now()).await.map(drop)
 }
 
-fn is_permission(record: &Record) -> bool {
+/// Whether it is about what an agent does by itself.
+pub(crate) fn is_permission(record: &Record) -> bool {
     let prefix = format!("{SERVER}.");
     matches!(&record.approval.subject.action, Action::Tool(call) if call.does.starts_with(&prefix))
 }
