@@ -12,8 +12,8 @@ use std::{
 
 use async_trait::async_trait;
 use qd_agents::{
-    AcpAgent, Agent, AgentEnd, AgentError, Ended, TurnEnd,
-    acp::{Ask, Endpoint, McpServer, Permissions, Verdict},
+    AcpAgent, Agent, AgentEnd, AgentError, Ended, Metered, TurnEnd,
+    acp::{Ask, McpServer, Permissions, Verdict},
     handshake::look,
     registry::{Entry, Fit, Registry},
     stop,
@@ -113,7 +113,7 @@ async fn hears(name: &str) {
     let _ = turn(&place, &agent, "write").await;
     assert!(!hello(&place).exists(), "{}", place.entries().join("\n"));
 
-    let mut place = Place::new();
+    let place = Place::new();
     let (stopper, stop) = stop();
     let prompt = format!("Do it. [[cwd={} steps=slow:60]]", place.tree().display());
     let stops = async {

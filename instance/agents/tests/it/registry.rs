@@ -3,7 +3,7 @@
 use std::{fs, sync::Arc, time::Duration};
 
 use qd_agents::{
-    acp::{Endpoint, McpServer},
+    acp::McpServer,
     handshake::{Found, look},
     registry::{Fit, Protocol, Registry},
 };
