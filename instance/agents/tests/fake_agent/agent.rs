@@ -13,6 +13,7 @@
 //! write PATH TEXT       writes through the client, says what it was told
 //! read PATH             reads through the client, says what it was told
 //! env NAME              says the value of a variable
+//! call MODEL            asks the model that its variables point to, says the status
 //! remember              says how many prompts this session has had
 //! mcp                   says which MCP servers the session has
 //! garbage               lines that are no messages
@@ -330,6 +331,16 @@ impl Fake {
                 "env" => {
                     let value = std::env::var(rest).unwrap_or_else(|_| "(not set)".to_owned());
                     self.say(&format!("{rest} is {value}\n"));
+                }
+                "call" => {
+                    let script = format!(
+                        "curl -sS -o /dev/null -w '%{{http_code}}' \"$OPENAI_BASE_URL/chat/completions\" \
+                         -H 'content-type: application/json' -H \"authorization: Bearer $OPENAI_API_KEY\" \
+                         -d '{{\"model\":\"{rest}\",\"messages\":[{{\"role\":\"user\",\"content\":\"hi\"}}]}}'"
+                    );
+                    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+                    let said = [output.stdout, output.stderr].concat();
+                    self.say(&format!("called {}\n", String::from_utf8_lossy(&said)));
                 }
                 "remember" => self.say(&format!("prompt {} of {}\n", self.prompts, self.session)),
                 "mcp" => self.say(&format!("servers: {}\n", self.mcp.join(" "))),
