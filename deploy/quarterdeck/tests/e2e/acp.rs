@@ -41,9 +41,10 @@ impl Stage {
         let config = format!(
             "[fleet]\nsolo = true\n\n[[people]]\nname = \"ines\"\nroles = [\"owner\", \"manager\", \"operator\"]\n\n\
              [approvals]\nlocal_votes_beside_unsandboxed_agents = \"allow\"\n\n[runs]\nrepair_rounds = 0\n\n\
-             [[teams]]\nname = \"alpha\"\nagent = \"fake\"\n\n[agents.fake]\n\n\
+             [[teams]]\nname = \"alpha\"\nagent = \"fake\"\n\n[agents.fake]\n\n[sandbox]\nwrite = [\"{}\"]\n\n\
              [[repositories]]\nname = \"project\"\npath = \".\"\n\
-             [[repositories.checks]]\nname = \"check\"\ncommand = '''{check}'''\n"
+             [[repositories.checks]]\nname = \"check\"\ncommand = '''{check}'''\n",
+            memory.path().display()
         );
         std::fs::write(project.folder().join("quarterdeck.toml"), config).unwrap();
         Self { project, memory }
@@ -192,7 +193,8 @@ async fn an_agent_is_stopped_in_the_middle_even_if_it_hangs() {
         while !transcript(&mut client).await.contains("prompt: ") {
             tokio::time::sleep(Duration::from_millis(40)).await;
         }
-        stage.project.ok(&["run", "stop", "A-1.1"]);
+        // A flood may have ended it already: it goes round in circles.
+        let _output = stage.project.run(&["run", "stop", "A-1.1"]);
         until(&mut client, "A-1", |view| view.run.as_ref().is_some_and(|run| run.ended_at.is_some())).await;
         assert_eq!(stage.alive(), Vec::<String>::new(), "{text}");
         assert!(!own(&mut client).await.iter().any(|state| state.is_open()), "{text}");
@@ -243,5 +245,30 @@ async fn what_an_agent_uses_of_its_model_is_metered_and_it_has_no_key_of_the_pro
     let everything = stage.project.folder().parent().unwrap().to_owned();
     assert_eq!(holding(&everything, KEY), [PathBuf::new(); 0], "the provider's key");
     assert_eq!(holding(&everything, "qdr_"), [PathBuf::new(); 0], "a run's token");
+    assert_eq!(stage.alive(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_fails_for_want_of_budget_goes_on_with_more() {
+    let stage = Stage::new("test -f done.txt");
+    let Some(provider) = Provider::start(&stage.project) else { return };
+    let path = stage.project.folder().join("quarterdeck.toml");
+    let config = std::fs::read_to_string(&path).unwrap() + &provider.section();
+    std::fs::write(path, config).unwrap();
+    let up = stage.project.up(&[("PROVIDER_KEY", KEY)]);
+    let mut client = up.client("alpha", None);
+    let text = "call scripted\nneed scripted\nwrite done.txt good";
+    let budget = ["--budget-tokens", "1050", "--ready"];
+    let verb = ["feature", "add", "Play", "--description", text];
+    stage.project.ok(&[verb.as_slice(), &budget].concat());
+    let asks = until(&mut client, "A-1", |view| view.sentence.contains("Asks for")).await;
+    insta::assert_snapshot!(asks.sentence, @"Its budget of 1,050 tokens is used up. Asks for 2,100 tokens: one more manager.");
+    approve(&mut client, "A-1").await;
+    let asks = until(&mut client, "A-1", |view| view.sentence.contains("Asks for 4,200")).await;
+    assert!(asks.feature.held.is_none(), "{}", asks.sentence);
+    approve(&mut client, "A-1").await;
+    merged(&mut client).await;
+    let told = transcript(&mut client).await;
+    assert_eq!(told.matches("A call of its model was refused: a budget is used up.").count(), 2, "{told}");
     assert_eq!(stage.alive(), Vec::<String>::new());
 }

@@ -155,12 +155,11 @@ async fn is_stopped(name: &str, steps: &str) {
     stage.add(steps, &[]);
     until(&mut client, "A-1", |view| view.run.is_some()).await;
     // It is in the middle: a call is under way, or it asks.
-    let begun = ["output: word", "permission: a person is asked"];
     let log = stage.project.folder().with_file_name("provider").join("llm.log");
-    let hangs = || std::fs::read_to_string(&log).unwrap_or_default().contains("\"hang\"");
+    let word = format!("\"{}\"", steps.split(':').next().unwrap());
+    let plays = || std::fs::read_to_string(&log).unwrap_or_default().contains(&word);
     for _ in 0..600 {
-        let told = transcript(&mut client).await;
-        if begun.iter().any(|words| told.contains(words)) || hangs() {
+        if plays() || transcript(&mut client).await.contains("permission: a person is asked") {
             break;
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
