@@ -11,11 +11,13 @@ mod audit;
 mod board;
 mod engine;
 mod figures;
+mod gateway;
 mod guard;
 mod policy;
 mod site;
 mod soak;
 mod start;
+mod transcript;
 mod walls;
 mod worktrees;
 mod yard;
@@ -27,7 +29,7 @@ use figures::Figures;
 /// Why a figure could not be taken.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-const KNOWN: [&str; 26] = [
+const KNOWN: [&str; 30] = [
     "instance_cold_start_ms",
     "instance_idle_rss_mib",
     "up_idle_rss_mib",
@@ -54,6 +56,10 @@ const KNOWN: [&str; 26] = [
     "guard_mutation_added_us_p50",
     "commit_us_p50",
     "guard_proxy_calls_per_s",
+    "gateway_added_ms_p50",
+    "gateway_cpu_us_per_request",
+    "gateway_rps",
+    "transcript_append_us_p99",
 ];
 
 struct Asked {
@@ -122,6 +128,10 @@ fn measure(asked: &Asked) -> Result<(), Failure> {
         }
         walls::measure(&asked.binary, &mut figures, &wanted).await?;
         guard::measure(&mut figures, &wanted).await?;
+        gateway::measure(&mut figures, &wanted).await?;
+        if wanted("transcript_append_us_p99") {
+            transcript::append(&mut figures)?;
+        }
         if wanted("instance_idle_rss_mib") || wanted("up_idle_rss_mib") {
             start::idle(&asked.binary, &mut figures).await?;
         }

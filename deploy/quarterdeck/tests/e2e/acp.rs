@@ -6,7 +6,10 @@ use std::{path::PathBuf, time::Duration};
 use qd_api::{ApprovalView, CastVote, Client, FeatureView, TranscriptPage};
 use qd_types::{ApprovalState, Ballot};
 
-use crate::support::{Project, Up, approve, binary, finished, open_approval, until};
+use crate::{
+    gateway::{KEY, Provider, holding},
+    support::{Project, Up, approve, binary, finished, open_approval, until},
+};
 
 /// A project whose agent is the fake one, and a folder for what that remembers.
 struct Stage {
@@ -29,7 +32,8 @@ impl Stage {
         let agents = format!(
             "[fake]\nprotocol = \"acp\"\ncommand = \"{}\"\nargs = [\"--garbage\", \"--resume\", \"--state\", \"{}\"]\n\
              licence = \"MIT\"\ninstall = \"comes with the tests\"\n[fake.permissions]\nasks = [\"edit\", \"execute\"]\n\
-             [fake.can]\nresume = true\n",
+             [fake.gateway]\napi = \"openai-chat\"\n[fake.gateway.env]\nOPENAI_BASE_URL = \"{{base_url}}/v1\"\n\
+             OPENAI_API_KEY = \"{{token}}\"\n[fake.can]\nresume = true\n",
             fake().display(),
             sessions.display()
         );
@@ -190,7 +194,8 @@ async fn an_agent_is_stopped_in_the_middle_even_if_it_hangs() {
         while !transcript(&mut client).await.contains("prompt: ") {
             tokio::time::sleep(Duration::from_millis(40)).await;
         }
-        stage.project.ok(&["run", "stop", "A-1.1"]);
+        // A flood may have ended it already: it goes round in circles.
+        let _output = stage.project.run(&["run", "stop", "A-1.1"]);
         until(&mut client, "A-1", |view| view.run.as_ref().is_some_and(|run| run.ended_at.is_some())).await;
         assert_eq!(stage.alive(), Vec::<String>::new(), "{text}");
         assert!(!own(&mut client).await.iter().any(|state| state.is_open()), "{text}");
@@ -211,4 +216,60 @@ async fn what_an_agent_does_wrong_fails_its_run_and_nothing_else() {
     insta::assert_snapshot!(says("write done.txt good\nstop changed_its_mind").await, @r#"Agent fake: its session failed: its turn ended with the stop reason "changed_its_mind", which is unknown. Needs a person."#);
     insta::assert_snapshot!(says("error -32603 Payment required").await, @r#"Agent fake: its session failed: it answered session/prompt with an error: "Payment required: more of it" (-32603). Needs a person."#);
     insta::assert_snapshot!(says("complain out of memory\nexit 3").await, @"Fake changed nothing. Needs a person.");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_agent_uses_of_its_model_is_metered_and_it_has_no_key_of_the_provider() {
+    let stage = Stage::new("test -f done.txt");
+    let Some(provider) = Provider::start(&stage.project) else { return };
+    let path = stage.project.folder().join("quarterdeck.toml");
+    let config = std::fs::read_to_string(&path).unwrap() + &provider.section();
+    std::fs::write(path, config).unwrap();
+    let up = stage.project.up(&[("PROVIDER_KEY", KEY)]);
+    let mut client = up.client("alpha", None);
+    stage.add(
+        "call scripted\ncall scripted\nenv HOME\nenv OPENAI_API_KEY\nenv PROVIDER_KEY\nwrite done.txt good",
+    );
+    merged(&mut client).await;
+    let told = transcript(&mut client).await;
+    assert_eq!(told.matches("called 200").count(), 2, "{told}");
+    assert!(
+        told.contains("OPENAI_API_KEY is [redacted]") && told.contains("PROVIDER_KEY is (not set)"),
+        "{told}"
+    );
+    assert!(told.contains("HOME is /") && told.contains("/homes/A-1.1"), "a home of its own: {told}");
+    let view: FeatureView = client.get("features/A-1").await.unwrap();
+    let spent = view.run.unwrap().spent.unwrap();
+    insta::assert_snapshot!(format!("{} calls, {}", spent.calls, spent.said()), @"2 calls, 2,100 tokens, price unknown");
+    drop(client);
+    up.interrupt();
+    let everything = stage.project.folder().parent().unwrap().to_owned();
+    assert_eq!(holding(&everything, KEY), [PathBuf::new(); 0], "the provider's key");
+    assert_eq!(holding(&everything, "qdr_"), [PathBuf::new(); 0], "a run's token");
+    assert_eq!(stage.alive(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_fails_for_want_of_budget_goes_on_with_more() {
+    let stage = Stage::new("test -f done.txt");
+    let Some(provider) = Provider::start(&stage.project) else { return };
+    let path = stage.project.folder().join("quarterdeck.toml");
+    let config = std::fs::read_to_string(&path).unwrap() + &provider.section();
+    std::fs::write(path, config).unwrap();
+    let up = stage.project.up(&[("PROVIDER_KEY", KEY)]);
+    let mut client = up.client("alpha", None);
+    let text = "call scripted\nneed scripted\nwrite done.txt good";
+    let budget = ["--budget-tokens", "1050", "--ready"];
+    let verb = ["feature", "add", "Play", "--description", text];
+    stage.project.ok(&[verb.as_slice(), &budget].concat());
+    let asks = until(&mut client, "A-1", |view| view.sentence.contains("Asks for")).await;
+    insta::assert_snapshot!(asks.sentence, @"Its budget of 1,050 tokens is used up. Asks for 2,100 tokens: one more manager.");
+    approve(&mut client, "A-1").await;
+    let asks = until(&mut client, "A-1", |view| view.sentence.contains("Asks for 4,200")).await;
+    assert!(asks.feature.held.is_none(), "{}", asks.sentence);
+    approve(&mut client, "A-1").await;
+    merged(&mut client).await;
+    let told = transcript(&mut client).await;
+    assert_eq!(told.matches("A call of its model was refused: a budget is used up.").count(), 2, "{told}");
+    assert_eq!(stage.alive(), Vec::<String>::new());
 }

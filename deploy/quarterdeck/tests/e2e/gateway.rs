@@ -14,12 +14,12 @@ use qd_types::{ApprovalState, Ballot};
 use crate::support::{Project, Up, approve, config, finished, open_approval, until};
 
 /// What no agent may ever see.
-const KEY: &str = "sk-provider-4f2a91c07be3";
+pub(crate) const KEY: &str = "sk-provider-4f2a91c07be3";
 
 /// A scripted provider of all four shapes: 1,000 tokens in and 50 out for every call.
-struct Provider {
+pub(crate) struct Provider {
     child: Child,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl Drop for Provider {
@@ -29,8 +29,12 @@ impl Drop for Provider {
     }
 }
 
-/// The folder with the scripted provider, beside this repository or where `QUARTERDECK_PEERS` says.
+/// The scripted provider: where `QUARTERDECK_TEST_MODEL` says, or in a folder beside this repository or where
+/// `QUARTERDECK_PEERS` says.
 fn script() -> Option<PathBuf> {
+    if let Some(script) = std::env::var_os("QUARTERDECK_TEST_MODEL") {
+        return Some(script.into());
+    }
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/peers");
     let folder = std::env::var_os("QUARTERDECK_PEERS").map_or(beside, PathBuf::from);
     let script = folder.join("scripted_llm.py");
@@ -43,7 +47,7 @@ fn script() -> Option<PathBuf> {
 
 impl Provider {
     /// `None` where there is none to be started.
-    fn start(project: &Project) -> Option<Self> {
+    pub(crate) fn start(project: &Project) -> Option<Self> {
         let script = script()?;
         let folder = project.folder().with_file_name("provider");
         std::fs::create_dir_all(&folder).unwrap();
@@ -63,6 +67,15 @@ impl Provider {
             std::thread::sleep(Duration::from_millis(50));
         }
         Some(provider)
+    }
+
+    /// The section by which a gateway reaches it in the OpenAI shape.
+    pub(crate) fn section(&self) -> String {
+        format!(
+            "\n[gateway.providers.openai]\nkind = \"openai\"\nbase_url = \"http://127.0.0.1:{}\"\n\
+             key = {{ env = \"PROVIDER_KEY\" }}\n",
+            self.port
+        )
     }
 
     /// A fleet whose agent reaches it through the gateway.
@@ -110,7 +123,7 @@ async fn budget(client: &mut Client) -> ApprovalView {
 }
 
 /// Files below a folder that have a text in them.
-fn holding(folder: &Path, text: &str) -> Vec<PathBuf> {
+pub(crate) fn holding(folder: &Path, text: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();

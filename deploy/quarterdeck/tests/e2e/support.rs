@@ -12,7 +12,7 @@ use qd_board::NewFeature;
 use qd_types::{Ballot, Stage};
 
 /// Longest wait for anything; a loaded machine with two cores is slow.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The binary.
 pub fn binary() -> &'static str {

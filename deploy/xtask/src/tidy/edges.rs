@@ -100,8 +100,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "deploy/bench",
         &[
+            "instance/agents",
             "instance/api",
             "instance/board",
+            "instance/gateway",
             "instance/git",
             "instance/sandbox",
             "instance/worktrees",

@@ -13,6 +13,8 @@
 //! write PATH TEXT       writes through the client, says what it was told
 //! read PATH             reads through the client, says what it was told
 //! env NAME              says the value of a variable
+//! call MODEL            asks the model that its variables point to, says the status
+//! need MODEL            the same, and answers the prompt with an error if the status is not 200
 //! remember              says how many prompts this session has had
 //! mcp                   says which MCP servers the session has
 //! garbage               lines that are no messages
@@ -61,6 +63,17 @@ struct Fake {
     next: u64,
     cancelled: bool,
     usage: Value,
+}
+
+/// Asks the model that the variables point to, and gives the status.
+fn call(model: &str) -> String {
+    let script = format!(
+        "curl -sS -o /dev/null -w '%{{http_code}}' \"$OPENAI_BASE_URL/chat/completions\" \
+         -H 'content-type: application/json' -H \"authorization: Bearer $OPENAI_API_KEY\" \
+         -d '{{\"model\":\"{model}\",\"messages\":[{{\"role\":\"user\",\"content\":\"hi\"}}]}}'"
+    );
+    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
 }
 
 fn main() {
@@ -330,6 +343,16 @@ impl Fake {
                 "env" => {
                     let value = std::env::var(rest).unwrap_or_else(|_| "(not set)".to_owned());
                     self.say(&format!("{rest} is {value}\n"));
+                }
+                "call" => {
+                    let status = call(rest);
+                    self.say(&format!("called {status}\n"));
+                }
+                "need" => {
+                    let status = call(rest);
+                    if status != "200" {
+                        return (Value::Null, Some((-32603, format!("its model said {status}"))));
+                    }
                 }
                 "remember" => self.say(&format!("prompt {} of {}\n", self.prompts, self.session)),
                 "mcp" => self.say(&format!("servers: {}\n", self.mcp.join(" "))),

@@ -4,7 +4,7 @@ use std::{fs, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use qd_agents::{
-    AgentEnd, CheckSpec, Ended, Task,
+    AgentEnd, AgentError, CheckSpec, Ended, Task,
     acp::Command,
     prompt::{self, FailingCheck, Turn},
     transcript::Kind,
@@ -287,6 +287,11 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
     permissions::withdraw(here.team, &here.run.id).await?;
     crate::spending::note(here.team, &here.run.id).await?;
     let was_refused = metering.is_some_and(|metering| metering.was_refused(&here.run.id));
+    let worked = match worked {
+        // An agent may tell it as an error of its session.
+        Ok(Err(AgentError::Acp { .. })) if was_refused => Err(Cut::Refused),
+        worked => worked,
+    };
     let worked = match worked {
         Ok(worked) => worked,
         Err(Cut::Refused) => {
