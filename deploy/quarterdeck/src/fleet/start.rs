@@ -10,7 +10,6 @@ use std::{
 
 use axum::Router;
 use qd_agents::acp::McpServers;
-use qd_approvals::Exposure;
 use qd_board::{Rules, hours::QuietHours, schedule::Limits};
 use qd_config::BesideAgents;
 use qd_console::Console;
@@ -324,7 +323,8 @@ pub(super) async fn start_team(
     });
     let folder = plan.team_folder(&team.id);
     let worktrees = GitWorktrees::open(Git::new(), &folder).await?;
-    let tools: Arc<dyn Tools> = Arc::new(RunTools::open(&plan.state, &team.id, &folder, policies).await?);
+    let tools: Arc<dyn Tools> =
+        Arc::new(RunTools::open(&plan.state, (&team.id, &folder), policies, plan.exposure()).await?);
     let options = options(plan, team, policies, Some(tools));
     let running = Team::open(options, Arc::new(worktrees), trains.clone())?;
     if let Some(bot) = bot {
@@ -394,11 +394,7 @@ pub(crate) fn options(
         launcher: plan.launcher.clone(),
         walls: plan.walls.clone(),
         sealed: vec![plan.state.clone()],
-        // Where it does not matter, it is not counted for anybody.
-        exposure: match plan.beside_agents {
-            BesideAgents::Allow => Exposure::default(),
-            BesideAgents::Refuse | BesideAgents::Strict => plan.approvals.exposed.clone(),
-        },
+        exposure: plan.exposure(),
         walls_expose: plan.beside_agents == BesideAgents::Strict,
         repositories,
         metering: plan.metering.clone(),

@@ -9,8 +9,8 @@ use qd_types::{ApprovalState, Ballot};
 use crate::support::{Project, Up, approve, binary, finished, open_approval, until};
 
 /// A project whose agent is the fake one, and a folder for what that remembers.
-struct Stage {
-    project: Project,
+pub(crate) struct Stage {
+    pub(crate) project: Project,
     memory: tempfile::TempDir,
 }
 
@@ -22,14 +22,14 @@ fn fake() -> PathBuf {
 }
 
 impl Stage {
-    fn new(check: &str) -> Self {
+    pub(crate) fn new(check: &str) -> Self {
         let project = Project::new(&[("README.md", "# Lines\n")]);
         let memory = tempfile::Builder::new().prefix("fake-memory-").tempdir().unwrap();
         let sessions = memory.path().join("sessions");
         let agents = format!(
             "[fake]\nprotocol = \"acp\"\ncommand = \"{}\"\nargs = [\"--garbage\", \"--resume\", \"--state\", \"{}\"]\n\
              licence = \"MIT\"\ninstall = \"comes with the tests\"\n[fake.permissions]\nasks = [\"edit\", \"execute\"]\n\
-             [fake.can]\nresume = true\n",
+             [fake.can]\nresume = true\nmcp = true\n",
             fake().display(),
             sessions.display()
         );
@@ -45,7 +45,7 @@ impl Stage {
         Self { project, memory }
     }
 
-    fn add(&self, text: &str) {
+    pub(crate) fn add(&self, text: &str) {
         self.project.ok(&["feature", "add", "Play", "--description", text, "--ready"]);
     }
 

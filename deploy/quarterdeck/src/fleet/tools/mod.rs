@@ -15,7 +15,7 @@ use std::{
 use async_trait::async_trait;
 use jiff::Timestamp;
 use qd_agents::acp::{McpServer, McpServers};
-use qd_approvals::{Directory, Executor, KeyOwner, Known, SurfaceKey};
+use qd_approvals::{Directory, Executor, Exposure, KeyOwner, Known, Rules, SurfaceKey};
 use qd_engine::{Engine, Policies};
 use qd_guard::{Caller, EngineLaw, Guard, Ledger, LedgerError, Server, Settings, ToolError, Who};
 use qd_team::{Served, Team, Tools, Turn};
@@ -81,17 +81,19 @@ fn locked(turns: &Turns) -> MutexGuard<'_, HashMap<RunId, Arc<Open>>> {
 
 impl RunTools {
     /// Opens the team's ledger below the fleet's state, and puts the servers behind their guards. `own` is the team's own
-    /// folder.
+    /// folder; `exposure` counts what could vote as a person of this machine.
     pub async fn open(
         state: &Path,
-        team: &InstanceName,
-        own: &Path,
+        (team, own): (&InstanceName, &Path),
         policies: &Arc<Engine>,
+        exposure: Exposure,
     ) -> Result<Self, ToolsError> {
         let folder = folder_of_tools(state);
         let key = SurfaceKey::open(&folder.join("surface.key"))?.public();
         let people = directory(&policies.current(), key, team);
-        let (place, executor) = (folder.join(team.as_str()).join(LEDGER), Executor::new(team.as_str()));
+        let rules = Rules { exposed: exposure, ..Rules::default() };
+        let (place, executor) =
+            (folder.join(team.as_str()).join(LEDGER), Executor { rules, ..Executor::new(team.as_str()) });
         let ledger = Arc::new(Ledger::open(&place, executor, people, Arc::new(Timestamp::now)).await?);
         let law = Arc::new(EngineLaw::new(Arc::clone(policies)));
         let turns = Turns::default();
