@@ -11,7 +11,7 @@ use crate::support::{Project, Up, approve, binary, finished, open_approval, unti
 /// A project whose agent is the fake one, and a folder for what that remembers.
 pub(crate) struct Stage {
     pub(crate) project: Project,
-    memory: tempfile::TempDir,
+    pub(crate) memory: tempfile::TempDir,
 }
 
 /// The fake agent of `qd-agents`, which a test run of the workspace builds beside our program.
@@ -37,9 +37,10 @@ impl Stage {
         let config = format!(
             "[fleet]\nsolo = true\n\n[[people]]\nname = \"ines\"\nroles = [\"owner\", \"manager\", \"operator\"]\n\n\
              [approvals]\nlocal_votes_beside_unsandboxed_agents = \"allow\"\n\n[runs]\nrepair_rounds = 0\n\n\
-             [[teams]]\nname = \"alpha\"\nagent = \"fake\"\n\n[agents.fake]\n\n\
+             [sandbox]\nwrite = [\"{memory}\"]\n\n[[teams]]\nname = \"alpha\"\nagent = \"fake\"\n\n[agents.fake]\n\n\
              [[repositories]]\nname = \"project\"\npath = \".\"\n\
-             [[repositories.checks]]\nname = \"check\"\ncommand = '''{check}'''\n"
+             [[repositories.checks]]\nname = \"check\"\ncommand = '''{check}'''\n",
+            memory = memory.path().display(),
         );
         std::fs::write(project.folder().join("quarterdeck.toml"), config).unwrap();
         Self { project, memory }

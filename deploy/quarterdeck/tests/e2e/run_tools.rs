@@ -13,7 +13,7 @@ use crate::{
 
 /// Waits until the run's transcript has this.
 async fn told(client: &mut Client, what: &str) -> String {
-    for _ in 0..600 {
+    for _ in 0..200 {
         let text = transcript(client).await;
         if text.contains(what) {
             return text;
@@ -79,8 +79,8 @@ async fn a_token_is_good_for_its_own_run_while_that_works() {
     std::fs::write(&file, text.replace("agent = \"fake\"", "agent = \"fake\"\nslots = 2")).unwrap();
     let up = stage.project.up(&[]);
     let mut client = up.client("alpha", None);
-    let files = tempfile::tempdir().unwrap();
-    let (one, other) = (files.path().join("one"), files.path().join("other"));
+    let files = stage.memory.path();
+    let (one, other) = (files.join("one"), files.join("other"));
     stage.add(&format!("lend board {}\nhang", one.display()));
     stage.add(&format!("lend board {}\nhang", other.display()));
     let (one, other) = (lent(&one).await, lent(&other).await);
