@@ -126,7 +126,7 @@ impl TeamOptions {
             match sandbox.reap(&self.id, &|other| other != run).await {
                 Ok(gone) if gone.is_empty() => {}
                 Ok(gone) => {
-                    tracing::info!(%run, count = gone.len(), "containers that nobody held are removed")
+                    tracing::info!(%run, count = gone.len(), "containers that nobody held are removed");
                 }
                 Err(error) => tracing::warn!(%run, %error, "containers of this run may be left"),
             }
