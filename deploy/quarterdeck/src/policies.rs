@@ -6,7 +6,7 @@ use qd_config::{Config, Loaded};
 use qd_engine::{Engine, EngineError, Facts, KnownPerson, KnownTool, Source};
 use qd_types::{InstanceName, Person, PolicyRule, RepositoryName, RuleEffect, Verb};
 
-use crate::{context::UserError, people::Roster};
+use crate::{context::UserError, people::Roster, verbs::known_tools};
 
 /// What policies are in force by.
 #[derive(Debug, Clone)]
@@ -92,7 +92,9 @@ pub fn facts<'a>(
                 name: wish.as_str().to_owned(),
                 tier: wish.tier(),
             })
-            .into(),
+            .into_iter()
+            .chain(known_tools())
+            .collect(),
         ..Facts::default()
     }
 }

@@ -2,8 +2,10 @@
 //! one connection, one request at a time, kept alive.
 
 use std::{
+    fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -16,7 +18,10 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::{
+    io::DuplexStream,
+    net::{TcpStream, UnixStream},
+};
 
 use crate::Problem;
 
@@ -33,6 +38,18 @@ pub enum Target {
     Socket(PathBuf),
     /// Loopback TCP.
     Tcp(SocketAddr),
+    /// This very process.
+    Within(Within),
+}
+
+/// The API in this process: each call gives a connection, whose other end is served. Who calls is known there.
+#[derive(Clone)]
+pub struct Within(pub Arc<dyn Fn() -> DuplexStream + Send + Sync>);
+
+impl fmt::Debug for Within {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Within")
+    }
 }
 
 /// Why there is no answer, or a bad one.
@@ -245,6 +262,7 @@ impl Client {
                 stream.set_nodelay(true).map_err(absent)?;
                 self.handshake(stream).await
             }
+            Target::Within(Within(connect)) => self.handshake(connect()).await,
         }
     }
 
@@ -264,6 +282,7 @@ impl Client {
         match &self.target {
             Target::Socket(path) => Path::display(path).to_string(),
             Target::Tcp(address) => address.to_string(),
+            Target::Within(_) => "this process".to_owned(),
         }
     }
 

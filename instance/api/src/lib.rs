@@ -4,6 +4,6 @@ mod client;
 mod cost;
 mod words;
 
-pub use client::{Client, ClientError, Target};
+pub use client::{Client, ClientError, Target, Within};
 pub use cost::{CostBudget, CostBy, CostRow, CostView};
 pub use words::*;

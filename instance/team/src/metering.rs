@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    net::SocketAddr,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -73,6 +74,8 @@ pub(crate) struct Metering {
     gateway: Gateway,
     tokens: Arc<Tokens>,
     meter: Arc<SqliteMeter>,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
     base_urls: BTreeMap<Api, String>,
     zone: TimeZone,
     each: Mutex<RunBudgets>,
@@ -151,6 +154,7 @@ impl Metering {
             gateway,
             tokens,
             meter,
+            address,
             base_urls: base_urls(&options.providers, &address.to_string()),
             zone,
             each: Mutex::new(options.each),

@@ -12,7 +12,7 @@ use qd_store::{Retention, Settings};
 use qd_types::{InstanceName, RepositoryName};
 use qd_worktrees::{RepositorySpec, Setup};
 
-use crate::metering::MeteringOptions;
+use crate::{metering::MeteringOptions, tools::Tools};
 
 /// A repository and the checks that decide about its changes.
 #[derive(Debug, Clone)]
@@ -111,6 +111,8 @@ pub struct TeamOptions {
     pub repositories: BTreeMap<RepositoryName, RepositoryOptions>,
     /// Where agents reach their models, if they are metered.
     pub metering: Option<MeteringOptions>,
+    /// Who serves tools to runs, if anybody does.
+    pub tools: Option<Arc<dyn Tools>>,
     /// How runs work.
     pub runs: RunPolicy,
     /// How long its audit trail is kept.

@@ -28,6 +28,8 @@ pub(crate) struct Own<'a> {
     pub(crate) reads: Vec<PathBuf>,
     /// What it keeps from one run to the next.
     pub(crate) writes: Vec<PathBuf>,
+    /// The run's socket, and the port that leads there where the network is cut.
+    pub(crate) forward: Option<(PathBuf, u16)>,
 }
 
 impl TeamOptions {
@@ -108,7 +110,10 @@ impl TeamOptions {
             write,
             hidden: self.sealed(),
             limits: walls.limits,
-            network: walls.network.clone(),
+            network: match (&walls.network, own.forward) {
+                (Network::Closed, Some((socket, port))) => Network::Forward { socket, port },
+                (network, _) => network.clone(),
+            },
             ..self.spec(own.run, own.worktree)
         };
         Ok(Some(Confined { launch: sandbox.launch(&spec)?, tmp }))

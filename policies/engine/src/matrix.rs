@@ -51,9 +51,12 @@ struct Cast {
 
 const SERVER: &str = "server";
 
-/// What agents do by themselves, as the instance names it, and two things of it.
-const AGENT: &str = "agent";
-const EDITS: [(&str, &str); 2] = [("its own worktree", "edit"), ("outside its worktree", "edit_elsewhere")];
+/// Tools that the policies know by name: what agents do by themselves, as the instance names it, and what they tell people.
+const NAMED: [(&str, &str, &str); 3] = [
+    ("its own worktree", "agent", "edit"),
+    ("outside its worktree", "agent", "edit_elsewhere"),
+    ("a report to people", "board", "report_progress"),
+];
 
 impl Cast {
     fn new() -> Result<Self, qd_types::IdError> {
@@ -79,8 +82,8 @@ impl Cast {
             name: tier.as_str().to_owned(),
             tier,
         });
-        let edits = EDITS.map(|(_, name)| KnownTool {
-            server: AGENT.to_owned(),
+        let named = NAMED.map(|(_, server, name)| KnownTool {
+            server: server.to_owned(),
             name: name.to_owned(),
             tier: Tier::Operate,
         });
@@ -90,7 +93,7 @@ impl Cast {
             teams: vec![own.clone(), other.clone()],
             agents: vec![(own.clone(), agent)],
             repositories: vec![repository.clone()],
-            tools: tools.chain(edits).collect(),
+            tools: tools.chain(named).collect(),
             hosts: vec!["host".to_owned()],
             vms: vec![("host".to_owned(), "vm".to_owned())],
         };
@@ -118,8 +121,8 @@ impl Cast {
                 let mut things =
                     vec![("a tool of this tier", tool(own)), ("a tool of another tier", tool(other))];
                 if own == Tier::Operate {
-                    things.extend(EDITS.map(|(thing, name)| {
-                        (thing, Resource::Tool { server: AGENT.to_owned(), name: name.to_owned() })
+                    things.extend(NAMED.map(|(thing, server, name)| {
+                        (thing, Resource::Tool { server: server.to_owned(), name: name.to_owned() })
                     }));
                 }
                 things

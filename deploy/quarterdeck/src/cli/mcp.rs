@@ -24,6 +24,15 @@ pub enum McpVerb {
     },
     /// Put any other server behind the guard: of its tools those are served that a person trusted
     Guard(Foreign),
+    /// Pass a server of a run on to the agent that started this
+    #[command(hide = true)]
+    Shim {
+        /// The run's socket
+        #[arg(long)]
+        socket: PathBuf,
+        /// Which server
+        name: String,
+    },
     /// List what the configuration files of coding agents would start, and put it behind the guard
     Scan {
         /// The file; left out, those that are known, in this folder and your home

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use qd_agents::{
     Agent, CommandAgent,
-    acp::{Command, McpServer},
+    acp::{Command, McpServers},
     registry::{Entry, Fit, Protocol, Registry, RegistryError},
 };
 
@@ -58,14 +58,14 @@ impl AgentPlan {
         }
     }
 
-    /// The agent itself.
-    pub fn agent(&self) -> Arc<dyn Agent> {
+    /// The agent itself. `servers` says which tool servers its sessions get.
+    pub fn agent(&self, servers: &Arc<dyn McpServers>) -> Arc<dyn Agent> {
         match self {
             Self::Command(agent) => Arc::new(agent.clone()),
             Self::Known(known) => {
                 let KnownAgent { entry, base, model, mode, login, .. } = known.as_ref();
                 let fit = Fit {
-                    servers: Arc::new(Vec::<McpServer>::new()),
+                    servers: Arc::clone(servers),
                     model: model.clone(),
                     login: login.clone(),
                     mode: mode.clone(),

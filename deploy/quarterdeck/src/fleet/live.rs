@@ -182,7 +182,7 @@ impl Live {
             match before.iter().find(|team| team.id() == team_plan.id) {
                 // What needs a restart stays as it is: prefix and state are the running team's own.
                 Some(team) => {
-                    team.adopt(start::options(plan, team_plan, &self.policies));
+                    team.adopt(start::options(plan, team_plan, &self.policies, team.tools()));
                     after.push(team.clone());
                 }
                 // A process that runs one team, or the bot alone, starts no other.

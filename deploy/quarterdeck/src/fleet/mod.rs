@@ -9,6 +9,7 @@ mod policies;
 mod reload;
 mod rules;
 mod start;
+mod tools;
 mod trail;
 
 pub use agents::{AgentPlan, KnownAgent, words};

@@ -8,6 +8,7 @@ use std::{
 
 use jiff::tz::TimeZone;
 use qd_agents::CheckSpec;
+use qd_approvals::Exposure;
 use qd_audit::{Retention, segments_beside};
 use qd_board::{Rule, Rung};
 use qd_config::BesideAgents;
@@ -125,6 +126,14 @@ pub struct RepositoryPlan {
 }
 
 impl FleetPlan {
+    /// Counts what runs now and could act as a person of this machine; where that does not matter, for nobody.
+    pub fn exposure(&self) -> Exposure {
+        match self.beside_agents {
+            BesideAgents::Allow => Exposure::default(),
+            BesideAgents::Refuse | BesideAgents::Strict => self.approvals.exposed.clone(),
+        }
+    }
+
     /// Where the bot keeps its things.
     pub fn bot_folder(&self) -> PathBuf {
         self.state.join("bot")

@@ -9,7 +9,7 @@ use std::{
 };
 
 use axum::Router;
-use qd_approvals::Exposure;
+use qd_agents::acp::McpServers;
 use qd_board::{Rules, hours::QuietHours, schedule::Limits};
 use qd_config::BesideAgents;
 use qd_console::Console;
@@ -18,7 +18,7 @@ use qd_forge_local::{Imported, LocalForge, LocalForgeError};
 use qd_git::Git;
 use qd_hub::{Hub, HubError};
 use qd_people::{PeopleError, TokenKind};
-use qd_team::{RepositoryOptions, Team, TeamError, TeamOptions, TrailPolicy, Trains, Uplink};
+use qd_team::{RepositoryOptions, Team, TeamError, TeamOptions, Tools, TrailPolicy, Trains, Uplink};
 use qd_types::{InstanceName, PersonId};
 use qd_worktrees::{GitWorktrees, RepositorySpec, WorktreeError};
 use tokio::{sync::Mutex, task::JoinSet};
@@ -29,6 +29,7 @@ use super::{
     live::Live,
     policies,
     rules::{Telling, rules},
+    tools::{RunTools, ToolsError},
     trail,
 };
 use crate::{
@@ -65,6 +66,9 @@ pub enum FleetError {
     /// A team.
     #[error(transparent)]
     Team(#[from] TeamError),
+    /// Its tools.
+    #[error("the tools of the team's runs can't be served")]
+    Tools(#[from] ToolsError),
     /// Worktrees.
     #[error("the team's worktrees can't be opened")]
     Worktrees(#[from] WorktreeError),
@@ -319,7 +323,10 @@ pub(super) async fn start_team(
     });
     let folder = plan.team_folder(&team.id);
     let worktrees = GitWorktrees::open(Git::new(), &folder).await?;
-    let running = Team::open(options(plan, team, policies), Arc::new(worktrees), trains.clone())?;
+    let tools: Arc<dyn Tools> =
+        Arc::new(RunTools::open(&plan.state, (&team.id, &folder), policies, plan.exposure()).await?);
+    let options = options(plan, team, policies, Some(tools));
+    let running = Team::open(options, Arc::new(worktrees), trains.clone())?;
     if let Some(bot) = bot {
         bot.hub.enrol(&team.id, running.surface_key()).await?;
     }
@@ -330,7 +337,16 @@ pub(super) async fn start_team(
 }
 
 /// A team's options, from the plan.
-pub(crate) fn options(plan: &FleetPlan, team: &TeamPlan, policies: &Arc<Engine>) -> TeamOptions {
+pub(crate) fn options(
+    plan: &FleetPlan,
+    team: &TeamPlan,
+    policies: &Arc<Engine>,
+    tools: Option<Arc<dyn Tools>>,
+) -> TeamOptions {
+    let servers: Arc<dyn McpServers> = match &tools {
+        Some(tools) => Arc::clone(tools) as _,
+        None => Arc::new(Vec::new()),
+    };
     let repositories = plan
         .repositories
         .iter()
@@ -368,7 +384,7 @@ pub(crate) fn options(plan: &FleetPlan, team: &TeamPlan, policies: &Arc<Engine>)
             per_repository: slots.collect(),
             reviews: team.reviews,
         },
-        agents: plan.agents.iter().map(|(name, agent)| (name.clone(), agent.agent())).collect(),
+        agents: plan.agents.iter().map(|(name, agent)| (name.clone(), agent.agent(&servers))).collect(),
         commands: plan.agents.iter().map(|(name, agent)| (name.clone(), agent.commands())).collect(),
         rules: Arc::new(rules),
         // Checked as well.
@@ -378,14 +394,11 @@ pub(crate) fn options(plan: &FleetPlan, team: &TeamPlan, policies: &Arc<Engine>)
         launcher: plan.launcher.clone(),
         walls: plan.walls.clone(),
         sealed: vec![plan.state.clone()],
-        // Where it does not matter, it is not counted for anybody.
-        exposure: match plan.beside_agents {
-            BesideAgents::Allow => Exposure::default(),
-            BesideAgents::Refuse | BesideAgents::Strict => plan.approvals.exposed.clone(),
-        },
+        exposure: plan.exposure(),
         walls_expose: plan.beside_agents == BesideAgents::Strict,
         repositories,
         metering: plan.metering.clone(),
+        tools,
         runs: plan.runs.clone(),
         trail: TrailPolicy {
             folder: plan.audit.segments(&plan.team_folder(&team.id).join("board.db")),

@@ -26,6 +26,8 @@ mod run;
 mod search;
 mod up;
 
+pub(crate) use mcp::{RUN_TOKEN, folder_of_tools, known_tools};
+
 use std::process::ExitCode;
 
 use clap::CommandFactory as _;

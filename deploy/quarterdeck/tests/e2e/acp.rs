@@ -12,9 +12,9 @@ use crate::{
 };
 
 /// A project whose agent is the fake one, and a folder for what that remembers.
-struct Stage {
-    project: Project,
-    memory: tempfile::TempDir,
+pub(crate) struct Stage {
+    pub(crate) project: Project,
+    pub(crate) memory: tempfile::TempDir,
 }
 
 /// The fake agent of `qd-agents`, which a test run of the workspace builds beside our program.
@@ -25,7 +25,7 @@ fn fake() -> PathBuf {
 }
 
 impl Stage {
-    fn new(check: &str) -> Self {
+    pub(crate) fn new(check: &str) -> Self {
         let project = Project::new(&[("README.md", "# Lines\n")]);
         let memory = tempfile::Builder::new().prefix("fake-memory-").tempdir().unwrap();
         let sessions = memory.path().join("sessions");
@@ -33,7 +33,7 @@ impl Stage {
             "[fake]\nprotocol = \"acp\"\ncommand = \"{}\"\nargs = [\"--garbage\", \"--resume\", \"--state\", \"{}\"]\n\
              licence = \"MIT\"\ninstall = \"comes with the tests\"\n[fake.permissions]\nasks = [\"edit\", \"execute\"]\n\
              [fake.gateway]\napi = \"openai-chat\"\n[fake.gateway.env]\nOPENAI_BASE_URL = \"{{base_url}}/v1\"\n\
-             OPENAI_API_KEY = \"{{token}}\"\n[fake.can]\nresume = true\n",
+             OPENAI_API_KEY = \"{{token}}\"\n[fake.can]\nresume = true\nmcp = true\n",
             fake().display(),
             sessions.display()
         );
@@ -51,7 +51,7 @@ impl Stage {
         Self { project, memory }
     }
 
-    fn add(&self, text: &str) {
+    pub(crate) fn add(&self, text: &str) {
         self.project.ok(&["feature", "add", "Play", "--description", text, "--ready"]);
     }
 

@@ -244,3 +244,22 @@ async fn gateway_budget_in_money_lets_nothing_of_an_unknown_price_through_until_
     assert!(costs.contains("price unknown") && costs.contains("of 1,000,000 tokens"), "{costs}");
     assert!(!costs.lines().any(|line| line.starts_with("20") && line.contains('$')), "{costs}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gateway_is_reached_through_the_runs_socket_where_the_network_is_cut() {
+    let project = Project::new(&[("README.md", "# Gateway\n")]);
+    let Some(provider) = Provider::start(&project) else { return };
+    let direct = format!("echo direct $(curl -sS http://127.0.0.1:{}/ 2>&1)", provider.port);
+    let agent = format!("echo chat $(chat priced)\n{direct}\necho good > out.txt");
+    let closed = "\n[sandbox]\nkind = \"bubblewrap\"\nnetwork = \"closed\"\n";
+    let up = provider.fleet(&project, &agent, closed);
+    let mut client = up.client("alpha", None);
+    project.ok(&["feature", "add", "Ask", "--ready"]);
+    let view = until(&mut client, "A-1", |view| {
+        view.sentence.contains("Asks to merge") || view.feature.held.is_some()
+    })
+    .await;
+    let transcript = transcript(&mut client).await;
+    assert!(transcript.contains("chat 200"), "{}: {transcript}", view.sentence);
+    assert!(transcript.contains("direct curl: (7)"), "{transcript}");
+}

@@ -35,6 +35,7 @@ mod people;
 mod planning;
 mod policies;
 mod real_agents;
+mod run_tools;
 mod sse;
 mod stranger;
 mod support;

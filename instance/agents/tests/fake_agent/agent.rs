@@ -17,6 +17,9 @@
 //! need MODEL            the same, and answers the prompt with an error if the status is not 200
 //! remember              says how many prompts this session has had
 //! mcp                   says which MCP servers the session has
+//! call SERVER TOOL JSON starts that server, calls a tool and says the answer
+//! outcome SERVER        asks for the outcome of that call until it has one, and says it
+//! lend SERVER FILE      writes the server's command line and environment to FILE, as JSON
 //! garbage               lines that are no messages
 //! odd-updates           updates that are unknown or malformed
 //! flood N               N updates
@@ -45,8 +48,8 @@
 
 use std::{
     fs,
-    io::{BufRead, Write},
-    process::{Command, exit},
+    io::{BufRead, BufReader, Write},
+    process::{Command, Stdio, exit},
     sync::mpsc,
     thread,
     time::Duration,
@@ -58,7 +61,9 @@ struct Fake {
     flags: Vec<String>,
     messages: mpsc::Receiver<Value>,
     session: String,
-    mcp: Vec<String>,
+    mcp: Vec<Value>,
+    /// The approval that the last call was told to wait for.
+    pending: Value,
     prompts: u64,
     next: u64,
     cancelled: bool,
@@ -92,6 +97,7 @@ fn main() {
         messages,
         session: String::new(),
         mcp: Vec::new(),
+        pending: Value::Null,
         prompts: 0,
         next: 0,
         cancelled: false,
@@ -164,7 +170,7 @@ impl Fake {
             }
             "session/new" if self.has("--needs-login") => refuse(-32000, "Authentication required"),
             "session/new" => {
-                self.mcp = names(&params["mcpServers"]);
+                self.mcp = params["mcpServers"].as_array().cloned().unwrap_or_default();
                 self.session = format!("s{}", self.remembered().len() + 1);
                 self.keep();
                 answer(self.settings(true));
@@ -176,7 +182,7 @@ impl Fake {
                 let Some((_, prompts)) = self.remembered().into_iter().find(|(id, _)| *id == wanted) else {
                     return refuse(-32002, "no such session");
                 };
-                self.mcp = names(&params["mcpServers"]);
+                self.mcp = params["mcpServers"].as_array().cloned().unwrap_or_default();
                 (self.session, self.prompts) = (wanted, prompts);
                 if message["method"] == "session/load" {
                     self.say("this was said before\n");
@@ -272,6 +278,10 @@ impl Fake {
         }
     }
 
+    fn server(&self, name: &str) -> Value {
+        self.mcp.iter().find(|server| server["name"] == name).unwrap().clone()
+    }
+
     fn await_cancel(&mut self) {
         while !self.cancelled {
             let message = self.messages.recv().unwrap_or_else(|_| exit(3));
@@ -355,7 +365,26 @@ impl Fake {
                     }
                 }
                 "remember" => self.say(&format!("prompt {} of {}\n", self.prompts, self.session)),
-                "mcp" => self.say(&format!("servers: {}\n", self.mcp.join(" "))),
+                "mcp" => self.say(&format!("servers: {}\n", names(&self.mcp).join(" "))),
+                "call" => {
+                    let words: Vec<&str> = rest.splitn(3, ' ').collect();
+                    let server = self.server(words[0]);
+                    let answer = call(&server, words[1], &serde_json::from_str(words[2]).unwrap());
+                    self.pending = answer["structuredContent"]["approval"].clone();
+                    self.say(&format!("answered {answer}\n"));
+                }
+                "outcome" => loop {
+                    let answer = call(&self.server(rest), "call_outcome", &json!({"approval": self.pending}));
+                    if answer["structuredContent"]["state"] != "pending" {
+                        self.say(&format!("outcome {answer}\n"));
+                        break;
+                    }
+                    thread::sleep(Duration::from_millis(200));
+                },
+                "lend" => {
+                    let (server, file) = rest.split_once(' ').unwrap();
+                    fs::write(file, self.server(server).to_string()).unwrap();
+                }
                 "garbage" => println!("npm warn deprecated\n[]\n{{\"jsonrpc\":\"2.0\"}}"),
                 "odd-updates" => {
                     self.update(&json!({"sessionUpdate": "mind_reading", "content": 7}));
@@ -403,13 +432,37 @@ impl Fake {
     }
 }
 
-fn names(servers: &Value) -> Vec<String> {
-    servers
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|server| server["name"].as_str().unwrap().to_owned())
-        .collect()
+fn names(servers: &[Value]) -> Vec<String> {
+    servers.iter().map(|server| server["name"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Starts an MCP server as the client named it, and calls one tool.
+fn call(server: &Value, tool: &str, arguments: &Value) -> Value {
+    let args = server["args"].as_array().unwrap().iter().map(|arg| arg.as_str().unwrap());
+    let env = server["env"].as_array().unwrap().iter();
+    let mut child = Command::new(server["command"].as_str().unwrap())
+        .args(args)
+        .envs(env.map(|pair| (pair["name"].as_str().unwrap(), pair["value"].as_str().unwrap())))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut to, from) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let hello = json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "fake", "version": "1"}});
+    for message in [
+        json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}),
+        json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
+        json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}),
+    ] {
+        writeln!(to, "{message}").unwrap();
+    }
+    let messages = BufReader::new(from).lines().map_while(Result::ok);
+    let mut messages = messages.filter_map(|line| serde_json::from_str::<Value>(&line).ok());
+    let answer =
+        messages.find(|message| message["id"] == 2).unwrap_or_else(|| json!({"error": "the server ended"}));
+    drop(to);
+    child.wait().unwrap();
+    if answer["error"].is_null() { answer["result"].clone() } else { answer }
 }
 
 fn models(current: &Value) -> Value {

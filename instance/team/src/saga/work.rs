@@ -20,7 +20,9 @@ use qd_worktrees::{Layout, Setup, WorktreeError};
 
 use super::{Here, StepError, budget, chain, context, plan, rest};
 use crate::{
+    metering::Metering,
     permissions::{self, Desk, Watch},
+    tools::{self, Served},
     walls::Own,
 };
 
@@ -248,10 +250,11 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
         known: known(here),
         watch: Arc::clone(&watch),
     };
+    let served = tools(here, metering.as_deref()).await?;
     let task = Task {
         run: here.run.id.clone(),
         model: here.run.model.clone(),
-        confined: walls(here, agent.as_ref(), &worktree.path).await?,
+        confined: walls(here, agent.as_ref(), &worktree.path, served.as_ref()).await?,
         cwd: worktree.path,
         home: options.home(&here.run.id),
         prompt: prompt::build(&facts, turn),
@@ -281,8 +284,8 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
         () = rest::held_back(here) => Err(Cut::HeldBack),
     };
     drop(transcript);
-    // The token ends with the turn.
-    drop(metered);
+    // The tokens end with the turn.
+    drop((metered, served));
     options.reap(&here.run.id).await;
     permissions::withdraw(here.team, &here.run.id).await?;
     crate::spending::note(here.team, &here.run.id).await?;
@@ -339,12 +342,33 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
     }
 }
 
+/// The tools of a turn. Where they can't be served, it works without them and its transcript says so.
+async fn tools(here: &Here<'_>, metering: Option<&Metering>) -> Result<Option<Served>, StepError> {
+    let Some(tools) = here.team.tools() else { return Ok(None) };
+    let turn = tools::Turn {
+        run: here.run.id.clone(),
+        agent: here.run.agent.clone(),
+        repository: here.repository.spec.name.clone(),
+        on_behalf: here.feature.requesters(),
+        gateway: metering.map(|metering| metering.address),
+    };
+    match tools.open(here.team, turn).await {
+        Ok(served) => Ok(Some(served)),
+        Err(error) => {
+            let text = format!("It works without the fleet's tools: their socket can't be made: {error}.");
+            here.transcript()?.append(Kind::System, &text)?;
+            Ok(None)
+        }
+    }
+}
+
 /// The walls around a turn. Where they are not there now, like an engine that does not answer, the turn waits for them,
 /// and the board says so: it is no fault of the feature's.
 async fn walls(
     here: &Here<'_>,
     agent: &dyn qd_agents::Agent,
     worktree: &std::path::Path,
+    served: Option<&Served>,
 ) -> Result<Option<qd_agents::Confined>, StepError> {
     let mut stop = here.stop.clone();
     let mut waits = false;
@@ -353,7 +377,10 @@ async fn walls(
         let mut reads = agent.reads();
         reads.extend(here.team.folder(&here.run.id).prompt(here.run.round).parent().map(Into::into));
         let git = Layout::new(&options.state).mirror(&here.repository.spec.name);
-        let own = Own { run: &here.run.id, worktree, git, reads, writes: agent.writes() };
+        reads.extend(served.iter().flat_map(|served| served.reads.clone()));
+        let port = here.team.metering().map(|metering| metering.address.port());
+        let forward = served.zip(port).map(|(served, port)| (served.socket.clone(), port));
+        let own = Own { run: &here.run.id, worktree, git, reads, writes: agent.writes(), forward };
         match options.walled(&here.repository, own).await {
             Err(SandboxError::Unavailable { kind, reason }) => {
                 let text = format!("Agents wait for their walls: {kind} can't be used here: {reason}.");

@@ -164,6 +164,7 @@ fn options(state: &std::path::Path, policies: Arc<Engine>) -> TeamOptions {
         walls_expose: false,
         repositories: BTreeMap::from([(name, repository)]),
         metering: None,
+        tools: None,
         runs: RunPolicy {
             repair_rounds: 1,
             log_lines: 10,

@@ -130,7 +130,7 @@ impl Home {
 }
 
 /// Where all tool servers keep their things.
-pub(super) fn folder(state: &Path) -> PathBuf {
+pub(crate) fn folder(state: &Path) -> PathBuf {
     state.join("mcp")
 }
 

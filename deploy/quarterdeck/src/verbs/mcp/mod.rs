@@ -1,10 +1,12 @@
-//! `mcp`: tool servers for coding agents. Used alone here: one client, this person, the guard in this process.
+//! `mcp`: tool servers for coding agents. Used alone here: one client, this person, the guard in this process. The agents of
+//! runs have the fleet's, through a shim.
 
 mod alone;
 mod foreign;
 mod ledgers;
 mod scan;
 mod servers;
+mod shim;
 
 use qd_people::TokenKind;
 
@@ -20,7 +22,10 @@ use crate::{
     say,
 };
 
+pub(crate) use alone::folder as folder_of_tools;
 pub(super) use ledgers::Ledgers;
+pub(crate) use servers::known_tools;
+pub(crate) use shim::RUN_TOKEN;
 
 pub(super) async fn mcp(common: &Common, verb: McpVerb) -> Done {
     match verb {
@@ -28,6 +33,7 @@ pub(super) async fn mcp(common: &Common, verb: McpVerb) -> Done {
         McpVerb::List => servers::list(common),
         McpVerb::Token { days, who } => token(common, days, &who).await,
         McpVerb::Guard(asked) => foreign::foreign(common, asked).await,
+        McpVerb::Shim { name, socket } => shim::shim(&name, &socket).await,
         McpVerb::Scan { file, write } => scan::scan(common, file, write),
     }
 }

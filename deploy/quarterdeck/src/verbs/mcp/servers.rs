@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use qd_api::{Client, Target};
+use qd_engine::KnownTool;
 use qd_guard::{Caller, Fault, Server, ToolError};
 use qd_mcp_board::{Desk, Voice};
 use qd_types::{InstanceName, Tier};
@@ -59,6 +60,19 @@ impl Desk for Reach {
 /// Whether a server of that name comes with the program.
 pub(super) fn is_one(name: &str) -> bool {
     SERVERS.iter().any(|(known, _)| *known == name)
+}
+
+/// The tools of all of them, as policies have to know them.
+pub(crate) fn known_tools() -> Vec<KnownTool> {
+    let nowhere = Reach::default();
+    let made = SERVERS.iter().filter_map(|(name, make)| match make(&nowhere) {
+        Ok(server) => Some(server.known_tools()),
+        Err(error) => {
+            tracing::error!(%error, name, "a tool server is not known to the policies");
+            None
+        }
+    });
+    made.flatten().collect()
 }
 
 /// Serves one of them.

@@ -1,0 +1,70 @@
+//! The board's way to the team's own API, within this process. Who calls is written on each request here: no token is
+//! needed, and none is shown to anybody.
+
+use std::sync::Arc;
+
+use axum::{Extension, Router};
+use hyper::server::conn::http1;
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use qd_api::{Client, Target, Within};
+use qd_approvals::Proof;
+use qd_guard::{Caller, Fault, Who};
+use qd_mcp_board::{Desk, Voice};
+use qd_types::InstanceName;
+
+use super::{Turns, locked};
+
+/// Bytes between a tool and the API.
+const PIPE: usize = 64 * 1024;
+
+/// The boards of runs that work now.
+pub(super) struct TeamDesk(pub(super) Turns);
+
+impl Desk for TeamDesk {
+    fn teams(&self) -> Vec<InstanceName> {
+        let mut teams: Vec<_> = locked(&self.0).values().map(|open| open.team.name()).collect();
+        teams.sort();
+        teams.dedup();
+        teams
+    }
+
+    fn client(&self, caller: &Caller, team: &InstanceName, voice: Voice) -> Result<Client, Fault> {
+        let Who::Agent { agent, run, on_behalf, .. } = &caller.who else {
+            return Err(Fault::failed("Only the agent of a run calls here.", "Use quarterdeck mcp board."));
+        };
+        let open = locked(&self.0).get(run).cloned();
+        let open = open.filter(|open| open.team.name() == *team).ok_or_else(|| {
+            Fault::failed(
+                format!("Run {run} has no board of {team} now."),
+                "It can be asked while the run's agent works, about its own team.",
+            )
+        })?;
+        let person = on_behalf.iter().find_map(|person| open.team.known(person)).ok_or_else(|| {
+            Fault::failed(
+                format!("Nobody is known on whose behalf run {run} works."),
+                "A person who is known has to edit its feature.",
+            )
+        })?;
+        let agent = match voice {
+            Voice::Caller => Some(agent.clone()),
+            Voice::Granted => None,
+        };
+        let caller = qd_team::Caller { person, agent, surface: "mcp".to_owned(), proof: Proof::Socket };
+        let name = open.team.name();
+        let router = Router::new()
+            .nest(&format!("/teams/{name}/api/v1"), qd_team::router(open.team.clone()))
+            .layer(Extension(caller));
+        let connect = move || {
+            let (inside, outside) = tokio::io::duplex(PIPE);
+            let service = TowerToHyperService::new(router.clone());
+            tokio::spawn(async move {
+                let served = http1::Builder::new().serve_connection(TokioIo::new(outside), service).await;
+                if let Err(error) = served {
+                    tracing::debug!(%error, "a tool's connection to the board ended badly");
+                }
+            });
+            inside
+        };
+        Ok(Client::new(Target::Within(Within(Arc::new(connect))), name.as_str(), None))
+    }
+}
