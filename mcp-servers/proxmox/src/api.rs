@@ -71,12 +71,19 @@ impl Api {
         Err(PveError::of_answer(reply.status, message, errors.unwrap_or_default()))
     }
 
-    /// Asks for a change. If a task comes of it, waits for its end.
-    pub async fn carry_out(&self, call: &Call, request: &Request) -> Result<Option<Ended>, PveError> {
+    /// Asks for a change. If a task comes of it, waits for its end. What it answered, and how the task ended.
+    pub async fn carry_out(
+        &self,
+        call: &Call,
+        request: &Request,
+    ) -> Result<(Value, Option<Ended>), PveError> {
         let answer = self.ask(request).await?;
-        let Some(task) = answer.as_str().filter(|text| text.starts_with("UPID:")) else { return Ok(None) };
+        let Some(task) = answer.as_str().filter(|text| text.starts_with("UPID:")) else {
+            return Ok((answer, None));
+        };
         let upid = Upid::parse(task).map_err(|error| PveError::Unreadable(error.to_string()))?;
-        self.wait(call, upid).await.map(Some)
+        let ended = self.wait(call, upid).await?;
+        Ok((answer, Some(ended)))
     }
 
     /// Waits for a task's true end, and says on the way what its log says. If the caller gives up, it is told to stop.

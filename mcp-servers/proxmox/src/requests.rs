@@ -167,8 +167,13 @@ pub fn backup(of: &Guest, storage: &StorageId, mode: &str) -> Request {
 }
 
 /// Changes a guest's configuration, if it still has this digest.
-pub fn configure(of: &Guest, digest: &ConfigDigest, set: &[(String, String)], delete: &[String]) -> Request {
-    let mut request = guest(Method::Put, of).at("config").with("digest", digest);
+pub fn configure(
+    of: &Guest,
+    digest: Option<&ConfigDigest>,
+    set: &[(String, String)],
+    delete: &[String],
+) -> Request {
+    let mut request = guest(Method::Put, of).at("config").maybe("digest", digest);
     for (name, value) in set {
         request = request.with(name.clone(), value);
     }

@@ -1,0 +1,1 @@
+//! The tools against a cluster of the test’s own.
