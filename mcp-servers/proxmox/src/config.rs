@@ -254,6 +254,15 @@ mod tests {
         .iter()
         .map(|pair| read(&[*pair]).unwrap_err().to_string())
         .collect();
-        insta::assert_snapshot!(said.join("\n"), @"");
+        insta::assert_snapshot!(said.join("\n"), @r#"
+        PROXMOX_HOST is not set: say PROXMOX_HOST=pve.example.org
+        PROXMOX_HOST is wrong: a name or address only; the port is PROXMOX_PORT
+        PROXMOX_HOST is wrong: a name or address only; the port is PROXMOX_PORT
+        PROXMOX_ALLOW_ELEVATED is wrong: say true or false
+        PROXMOX_FINGERPRINT is wrong: 32 bytes in hexadecimal digits, the certificate's SHA-256
+        PROXMOX_SCOPE_VMIDS is wrong: "301abc" is not a guest's number: a number from 100 to 999999999; say 9000-9099
+        PROXMOX_SCOPE_POOLS is wrong: ".." is not a pool id: up to three parts with '/' between, of letters, digits, '.', '-' and '_', none of them '.' or '..'
+        PROXMOX_EXEC_PROGRAMS is wrong: "sh" is not a whole path of a program
+        "#);
     }
 }

@@ -176,9 +176,9 @@ mod tests {
             .at("content")
             .of(&volume)
             .with("a b", "c&d=e\n");
-        insta::assert_snapshot!(request.path(), @"");
-        insta::assert_snapshot!(request.template(), @"");
-        insta::assert_snapshot!(request.form(), @"");
+        insta::assert_snapshot!(request.path(), @"/nodes/pve1/content/local%3Aiso%2Fx.iso");
+        insta::assert_snapshot!(request.template(), @"/nodes/{node}/content/{volume}");
+        insta::assert_snapshot!(request.form(), @"a%20b=c%26d%3De%0A");
     }
 
     proptest! {
