@@ -99,7 +99,8 @@ async fn every_answer_comes_to_what_it_is() {
         };
         *found.entry((exchange["status"].as_u64().unwrap(), kind)).or_default() += 1;
     }
-    let lines: Vec<String> = found.iter().map(|((status, kind), times)| format!("{status} {kind}: {times}")).collect();
+    let lines: Vec<String> =
+        found.iter().map(|((status, kind), times)| format!("{status} {kind}: {times}")).collect();
     insta::assert_snapshot!(lines.join("\n"), @"
     200 read: 312
     400 invalid: 83
@@ -119,7 +120,8 @@ async fn every_answer_comes_to_what_it_is() {
 #[tokio::test]
 async fn a_task_that_was_taken_and_failed_is_a_failure() {
     let Some(exchanges) = exchanges() else { return };
-    let guest = Guest::of_row(&json!({ "vmid": 199, "type": "qemu", "node": "pve1", "status": "stopped" })).unwrap();
+    let guest =
+        Guest::of_row(&json!({ "vmid": 199, "type": "qemu", "node": "pve1", "status": "stopped" })).unwrap();
     assert_eq!((guest.vmid, guest.kind), (VmId::new(199).unwrap(), Kind::Qemu));
     let api = Api::new(Box::new(Played(Mutex::new(exchanges))));
     let failed = api.carry_out(&call(), &requests::power(&guest, "start")).await.unwrap_err();
@@ -130,7 +132,8 @@ async fn a_task_that_was_taken_and_failed_is_a_failure() {
 #[tokio::test]
 async fn a_task_that_ended_well_is_done() {
     let Some(exchanges) = exchanges() else { return };
-    let guest = Guest::of_row(&json!({ "vmid": 101, "type": "qemu", "node": "pve1", "status": "stopped" })).unwrap();
+    let guest =
+        Guest::of_row(&json!({ "vmid": 101, "type": "qemu", "node": "pve1", "status": "stopped" })).unwrap();
     let api = Api::new(Box::new(Played(Mutex::new(exchanges))));
     let name = SnapshotName::parse("s2").unwrap();
     let (_, ended) = api.carry_out(&call(), &requests::snapshot_delete(&guest, &name)).await.unwrap();

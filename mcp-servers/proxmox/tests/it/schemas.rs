@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use crate::shared::reference;
 
 fn guest(kind: &str, status: &str) -> Guest {
-    Guest::of_row(&json!({ "vmid": 100, "type": kind, "node": "pve1", "name": "web", "status": status })).unwrap()
+    Guest::of_row(&json!({ "vmid": 100, "type": kind, "node": "pve1", "name": "web", "status": status }))
+        .unwrap()
 }
 
 fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -57,7 +58,17 @@ fn all() -> Vec<Request> {
             snapshot_delete(&still, &name),
             snapshot_rollback(&still, &name),
             backup(&still, &storage, "snapshot"),
-            configure(&still, Some(&digest), &pairs(&[("tags", "a;b"), ("cores", "2"), ("memory", "1024"), ("net1", "virtio,bridge=vmbr0")]), &[disk.to_string()]),
+            configure(
+                &still,
+                Some(&digest),
+                &pairs(&[
+                    ("tags", "a;b"),
+                    ("cores", "2"),
+                    ("memory", "1024"),
+                    ("net1", "virtio,bridge=vmbr0"),
+                ]),
+                &[disk.to_string()],
+            ),
             configure(&still, None, &pairs(&[(disk.as_str(), "local:8")]), &[]),
             migrate(&still, &node),
             migrate(&runs, &node),
@@ -69,12 +80,42 @@ fn all() -> Vec<Request> {
             template(&still),
             guest_delete(&still),
         ]);
-        all.extend(["start", "shutdown", "stop", "reboot", "suspend", "resume"].map(|verb| power(&still, verb)));
+        all.extend(
+            ["start", "shutdown", "stop", "reboot", "suspend", "resume"].map(|verb| power(&still, verb)),
+        );
     }
     let machine = guest("qemu", "running");
-    let vm = [("name", "new"), ("cores", "1"), ("memory", "512"), ("ostype", "l26"), ("scsihw", "virtio-scsi-single"), ("scsi0", "local:8"), ("net0", "virtio,bridge=vmbr0,firewall=1"), ("agent", "1"), ("tags", "a"), ("ide2", "local:iso/x.iso,media=cdrom"), ("pool", "team")];
-    let ct = [("ostemplate", "local:vztmpl/x"), ("hostname", "new"), ("cores", "1"), ("memory", "512"), ("rootfs", "local:8"), ("net0", "name=eth0,bridge=vmbr0,ip=dhcp,firewall=1"), ("unprivileged", "1"), ("tags", "a"), ("ssh-public-keys", "k"), ("pool", "team")];
-    let cloudinit = [("ciuser", "ops"), ("sshkeys", "ssh-ed25519%20A"), ("ipconfig0", "ip=dhcp"), ("ide2", "local:cloudinit")];
+    let vm = [
+        ("name", "new"),
+        ("cores", "1"),
+        ("memory", "512"),
+        ("ostype", "l26"),
+        ("scsihw", "virtio-scsi-single"),
+        ("scsi0", "local:8"),
+        ("net0", "virtio,bridge=vmbr0,firewall=1"),
+        ("agent", "1"),
+        ("tags", "a"),
+        ("ide2", "local:iso/x.iso,media=cdrom"),
+        ("pool", "team"),
+    ];
+    let ct = [
+        ("ostemplate", "local:vztmpl/x"),
+        ("hostname", "new"),
+        ("cores", "1"),
+        ("memory", "512"),
+        ("rootfs", "local:8"),
+        ("net0", "name=eth0,bridge=vmbr0,ip=dhcp,firewall=1"),
+        ("unprivileged", "1"),
+        ("tags", "a"),
+        ("ssh-public-keys", "k"),
+        ("pool", "team"),
+    ];
+    let cloudinit = [
+        ("ciuser", "ops"),
+        ("sshkeys", "ssh-ed25519%20A"),
+        ("ipconfig0", "ip=dhcp"),
+        ("ide2", "local:cloudinit"),
+    ];
     all.extend([
         create(&node, Kind::Qemu, new, &pairs(&vm)),
         create(&node, Kind::Lxc, new, &pairs(&ct)),
@@ -98,7 +139,8 @@ fn is_set(value: &Value) -> bool {
 
 fn faults(request: &Request, schema: &Value) -> Vec<String> {
     let template = request.template();
-    let Some(method) = schema["paths"].get(template).and_then(|path| path.get(request.method().as_str())) else {
+    let Some(method) = schema["paths"].get(template).and_then(|path| path.get(request.method().as_str()))
+    else {
         return vec![format!("{request:?}: not known as {template}")];
     };
     let empty = json!({});
@@ -120,7 +162,8 @@ fn faults(request: &Request, schema: &Value) -> Vec<String> {
         }
     }
     for (name, said) in properties.as_object().into_iter().flatten() {
-        let given = request.params().iter().any(|(given, _)| given == name) || template.contains(&format!("{{{name}}}"));
+        let given = request.params().iter().any(|(given, _)| given == name)
+            || template.contains(&format!("{{{name}}}"));
         if !is_set(&said["optional"]) && !given {
             faults.push(format!("{request:?}: {name} is missing"));
         }
