@@ -73,6 +73,15 @@ impl Cluster {
         tags.join(";")
     }
 
+    /// An image of a kind: not a guest's disk, not a backup.
+    async fn image(&self, caller: &Caller, volume: &VolumeId, kind: &str) -> Result<(), Fault> {
+        self.volume(caller, volume).await?;
+        if volume.name().starts_with(kind) {
+            return Ok(());
+        }
+        Err(Fault::failed(format!("{volume} is not one of {kind}."), "Take one that list_storage has."))
+    }
+
     /// A new guest's number, within the scope and not taken as far as can be seen.
     pub(crate) async fn fresh(&self, vmid: VmId) -> Result<(), Fault> {
         self.number(vmid)?;
@@ -232,7 +241,7 @@ impl Effect for CreateVm {
             ("tags", cluster.tags(caller, &[])),
         ];
         if let Some(iso) = &input.iso {
-            cluster.volume(caller, iso).await?;
+            cluster.image(caller, iso, "iso/").await?;
             set.push(("ide2", format!("{iso},media=cdrom")));
         }
         create(
@@ -316,7 +325,7 @@ impl Effect for CreateContainer {
         cluster.node(&input.node)?;
         cluster.storage(&input.storage)?;
         cluster.pool(input.pool.as_ref())?;
-        cluster.volume(caller, &input.template).await?;
+        cluster.image(caller, &input.template, "vztmpl/").await?;
         let mut set = vec![
             ("ostemplate", input.template.to_string()),
             ("hostname", input.name.to_string()),

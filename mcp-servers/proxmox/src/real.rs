@@ -175,6 +175,7 @@ async fn what_is_outside_stays_outside() {
         world.plan::<provision::CloneGuest>(clone(101)).await,
         world.plan::<provision::CreateVm>(vm(json!({ "iso": "secret:iso/x.iso" }))).await,
         world.plan::<provision::CreateVm>(vm(json!({ "iso": "local-lvm:vm-101-disk-0" }))).await,
+        world.plan::<provision::CreateVm>(vm(json!({ "iso": "local-lvm:vm-100-disk-0" }))).await,
         world.plan::<provision::CreateVm>(vm(json!({}))).await,
         world.plan::<shape::MoveDisk>(json!({ "vmid": 100, "disk": "scsi0", "storage": "secret" })).await,
         world.plan::<shape::GuestExec>(json!({ "vmid": 100, "argv": ["/bin/sh", "-c", "id"] })).await,

@@ -177,7 +177,7 @@ impl Reading for Doctor {
         match rights(cluster).await {
             Ok(rights) if rights.missing.is_empty() => found("rights", true, "None is missing.".to_owned()),
             Ok(rights) => {
-                found("rights", false, format!("{} are missing: ask whoami.", rights.missing.len()))
+                found("rights", false, format!("{} are missing: ask whoami.", rights.missing.len()));
             }
             Err(fault) => found("rights", false, fault.problem),
         }

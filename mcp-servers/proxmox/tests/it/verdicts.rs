@@ -8,12 +8,15 @@ use crate::shared::reference;
 /// A type's own verdict.
 type Verdict = fn(&str) -> bool;
 
+/// What only Proxmox takes, with the reason why the type does not.
+type Exceptions = &'static [(&'static str, &'static str)];
+
 const LINE_END: &str = "Proxmox's `$` lets a line end follow";
 const LEADS_OUT: &str = "a part of a path that leads elsewhere";
 const NOT_A_NAME: &str = "a drive with options or another thing, not the name of a volume";
 
 /// Format, our type, and what only Proxmox takes, with the reason.
-const FORMATS: &[(&str, Verdict, &[(&str, &str)])] = &[
+const FORMATS: &[(&str, Verdict, Exceptions)] = &[
     ("pve-node", |t| NodeName::parse(t).is_ok(), &[("a\n", LINE_END)]),
     ("standard:pve-node", |t| NodeName::parse(t).is_ok(), &[("a\n", LINE_END)]),
     ("pve-vmid", |t| VmId::parse(t).is_ok(), &[]),
