@@ -202,6 +202,7 @@ async fn what_is_outside_stays_outside() {
     no: The number 101 is taken.
     no: The storage secret is outside of what may be used here.
     no: The guest 101 is another team's.
+    no: local-lvm:vm-100-disk-0 is not one of iso/.
     Make the qemu 150 on pve1: name=new, cores=1, memory=512, ostype=l26, scsihw=virtio-scsi-single, scsi0=local-lvm:8, net0=virtio,bridge=vmbr0,firewall=1, agent=1, tags=qd;team-alpha.
     no: The storage secret is outside of what may be used here.
     no: "/bin/sh" is not one of the allowed programs.
