@@ -91,7 +91,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("mcp-servers/discord", &["mcp-servers/guard", "policies/approvals", "bot/discord"]),
     // After a crash a tool says whether it happened, in the words of the approvals.
     ("mcp-servers/docker", &["mcp-servers/guard", "policies/approvals"]),
-    ("mcp-servers/proxmox", &["mcp-servers/guard"]),
+    ("mcp-servers/proxmox", &["mcp-servers/guard", "policies/approvals"]),
     // The composition root sees all and is not listed; see `COMPOSITION_ROOT`.
     // The rules by which work is assigned are data of the board, written down in the configuration.
     ("deploy/config", &["instance/board"]),

@@ -1,0 +1,271 @@
+//! The tools against a cluster of the test's own: `fakepve`, a program of its own on loopback, installed once in a folder of
+//! the user's cache and ended by its process id.
+
+use std::{
+    env, fs,
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::Arc,
+};
+
+use qd_guard::{Call, Caller, Change as _, Fault, Look as _, Mutation as _, Permit, Who};
+use qd_types::PolicyHash;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::{
+    Cluster, Config, destroy,
+    effect::{Doing, Effect, Operates},
+    operate, provision, read, rights,
+    seen::{Reading, Seeing},
+    shape,
+};
+
+/// What pip installs.
+const PIP: [&str; 2] = ["fakepve==0.5.0", "cryptography==50.0.2"];
+
+const TOKEN: &str = "11111111-1111-4111-8111-111111111111";
+
+/// Python with the fake; `None`, said clearly, where it can't be had.
+fn python() -> Option<PathBuf> {
+    let told = env::var("QUARTERDECK_SKIP").unwrap_or_default();
+    let there = Command::new("python3").arg("--version").output().is_ok_and(|output| output.status.success());
+    if !there || told.split(',').any(|skipped| skipped == "python") {
+        assert!(env::var_os("CI").is_none(), "CI has python3: the test command installs it");
+        eprintln!("skipped: python3 is not installed");
+        return None;
+    }
+    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache"))).unwrap();
+    let folder = cache.join("quarterdeck-peers").join("proxmox-1");
+    fs::create_dir_all(&folder).unwrap();
+    let lock = fs::File::create(folder.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let (ready, wanted) = (folder.join("ready"), PIP.join(" "));
+    let python = folder.join("venv/bin/python");
+    if fs::read_to_string(&ready).ok().as_deref() != Some(wanted.as_str()) {
+        let venv = Command::new("python3").args(["-m", "venv"]).arg(folder.join("venv")).status();
+        let pip = Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(PIP).status();
+        if !venv.is_ok_and(|status| status.success()) || !pip.is_ok_and(|status| status.success()) {
+            assert!(env::var_os("CI").is_none(), "fakepve can't be installed");
+            eprintln!("skipped: {wanted} can't be installed");
+            return None;
+        }
+        fs::write(ready, wanted).unwrap();
+    }
+    Some(python)
+}
+
+struct World {
+    fake: Child,
+    port: String,
+    fingerprint: String,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = self.fake.kill();
+        let _ = self.fake.wait();
+    }
+}
+
+impl World {
+    async fn start() -> Option<Self> {
+        let python = python()?;
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake.py");
+        let mut fake = Command::new(python).arg(script).stdout(Stdio::piped()).spawn().unwrap();
+        let mut port = String::new();
+        BufReader::new(fake.stdout.take().unwrap()).read_line(&mut port).unwrap();
+        let mut world = Self { fake, port: port.trim().to_owned(), fingerprint: "00".repeat(32) };
+        // The wrong one is refused, and the right one is said, as a person would read it.
+        let said = world.see::<read::ListGuests>(&[], json!({})).await.unwrap_err().problem;
+        let found = said.split("it has ").nth(1).unwrap_or_else(|| panic!("{said}"));
+        world.fingerprint = found.chars().filter(|c| c.is_ascii_hexdigit() || *c == ':').take(95).collect();
+        Some(world)
+    }
+
+    fn cluster(&self, more: &[(&str, &str)]) -> Arc<Cluster> {
+        let base = [
+            ("PROXMOX_HOST", "127.0.0.1"),
+            ("PROXMOX_PORT", &self.port),
+            ("PROXMOX_USER", "root@pam"),
+            ("PROXMOX_TOKEN_NAME", "mcp"),
+            ("PROXMOX_TOKEN_VALUE", TOKEN),
+            ("PROXMOX_FINGERPRINT", &self.fingerprint),
+            ("PROXMOX_SCOPE_VMIDS", "100-199"),
+            ("PROXMOX_SCOPE_NODES", "pve1"),
+            ("PROXMOX_SCOPE_STORAGES", "local,local-lvm"),
+            ("PROXMOX_SCOPE_TAGS", "qd"),
+        ];
+        let all: Vec<(&str, &str)> = base.iter().chain(more).copied().collect();
+        let read =
+            |name: &str| all.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        Arc::new(Cluster::connect(Config::from_env(read).unwrap()).unwrap())
+    }
+
+    async fn see<R: Reading>(&self, more: &[(&str, &str)], input: Value) -> Result<Value, Fault> {
+        let seen = Seeing::<R>::new(&self.cluster(more)).look(&call(), input_of(input)).await?;
+        Ok(serde_json::to_value(seen).unwrap())
+    }
+
+    /// What would happen, or why not.
+    async fn plan<E: Effect>(&self, input: Value) -> String {
+        let tool = Doing::<E>::new(&self.cluster(&[]));
+        match tool.plan(&call(), &input_of(input)).await {
+            Ok(plan) => plan.steps.join("\n"),
+            Err(fault) => format!("no: {}", fault.problem),
+        }
+    }
+
+    async fn change<E: Operates>(&self, input: Value) -> Result<Value, Fault> {
+        let tool = Doing::<E>::new(&self.cluster(&[]));
+        let permit = Permit::Policy(PolicyHash::of(b"rules"));
+        Ok(serde_json::to_value(tool.change(&call(), input_of(input), permit).await?).unwrap())
+    }
+}
+
+fn input_of<T: DeserializeOwned>(input: Value) -> T {
+    serde_json::from_value(input).unwrap()
+}
+
+fn call() -> Call {
+    let who = Who::Service { team: "alpha".parse().unwrap(), name: "ci".to_owned(), on_behalf: vec![] };
+    let (cancel, progress) = Default::default();
+    Call { id: "C".to_owned(), caller: Caller::new(who), cancel, progress }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_is_started_once_and_stopped_once() {
+    let Some(world) = World::start().await else { return };
+    let one = || json!({ "vmid": 100 });
+    let started = world.change::<operate::Start>(one()).await.unwrap();
+    assert_eq!((&started["changed"], started["tasks"].as_array().unwrap().len()), (&json!(true), 1));
+    assert_eq!(world.change::<operate::Start>(one()).await.unwrap()["changed"], json!(false));
+    assert_eq!(world.change::<operate::Stop>(one()).await.unwrap()["undo"], json!("start 100"));
+    assert_eq!(world.change::<operate::Stop>(one()).await.unwrap()["changed"], json!(false));
+    world.change::<operate::SnapshotCreate>(json!({ "vmid": 100, "name": "before" })).await.unwrap();
+    let snapshots = world.see::<read::ListSnapshots>(&[], one()).await.unwrap();
+    assert_eq!(snapshots["rows"][0]["name"], json!("before"));
+    let tagged = world.change::<operate::SetTags>(json!({ "vmid": 100, "tags": ["blue"] })).await.unwrap();
+    assert_eq!(tagged["undo"], json!("set_tags 100 qd;team-alpha"));
+    let guest = world.see::<read::GetGuest>(&[], one()).await.unwrap();
+    assert_eq!(guest["facts"]["tags"], json!(["blue", "qd", "team-alpha"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_outside_stays_outside() {
+    let Some(world) = World::start().await else { return };
+    let vm = |more: Value| {
+        let mut vm = json!({ "vmid": 150, "node": "pve1", "name": "new", "cores": 1, "memory_mib": 512, "storage": "local-lvm", "disk_gib": 8, "bridge": "vmbr0" });
+        vm.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        vm
+    };
+    let clone = |newid: u32| json!({ "vmid": 100, "newid": newid, "name": "copy", "full": true, "storage": "secret" });
+    let said = [
+        world.plan::<operate::Start>(json!({ "vmid": 101 })).await,
+        world.plan::<operate::Start>(json!({ "vmid": 102 })).await,
+        world.plan::<operate::Start>(json!({ "vmid": 700 })).await,
+        world.plan::<operate::Start>(json!({ "vmid": 199 })).await,
+        world.plan::<operate::Migrate>(json!({ "vmid": 100, "target": "pve2" })).await,
+        world.plan::<operate::BackupCreate>(json!({ "vmid": 100, "storage": "secret" })).await,
+        world.plan::<operate::SetTags>(json!({ "vmid": 100, "tags": ["team-beta"] })).await,
+        world.plan::<provision::CloneGuest>(clone(700)).await,
+        world.plan::<provision::CloneGuest>(clone(150)).await,
+        world.plan::<provision::CloneGuest>(clone(101)).await,
+        world.plan::<provision::CreateVm>(vm(json!({ "iso": "secret:iso/x.iso" }))).await,
+        world.plan::<provision::CreateVm>(vm(json!({ "iso": "local-lvm:vm-101-disk-0" }))).await,
+        world.plan::<provision::CreateVm>(vm(json!({ "iso": "local-lvm:vm-100-disk-0" }))).await,
+        world.plan::<provision::CreateVm>(vm(json!({}))).await,
+        world.plan::<shape::MoveDisk>(json!({ "vmid": 100, "disk": "scsi0", "storage": "secret" })).await,
+        world.plan::<shape::GuestExec>(json!({ "vmid": 100, "argv": ["/bin/sh", "-c", "id"] })).await,
+        world
+            .plan::<destroy::BackupDelete>(json!({ "node": "pve1", "volume": "local-lvm:vm-100-disk-0" }))
+            .await,
+        world
+            .plan::<destroy::BackupDelete>(
+                json!({ "node": "pve1", "volume": "local:backup/vzdump-qemu-700-x.vma" }),
+            )
+            .await,
+        world.plan::<destroy::GuestDelete>(json!({ "vmid": 100, "backup_to": "local" })).await,
+    ];
+    insta::assert_snapshot!(said.join("\n"), @r#"
+    no: The guest 101 is another team's.
+    no: The guest 102 (kept) has the tag protected.
+    no: The number 700 is outside of what may be used here.
+    no: There is no guest 199.
+    no: The node pve2 is outside of what may be used here.
+    no: The storage secret is outside of what may be used here.
+    no: Tags that begin with team- say whose a guest is.
+    no: The number 700 is outside of what may be used here.
+    no: The storage secret is outside of what may be used here.
+    no: The number 101 is taken.
+    no: The storage secret is outside of what may be used here.
+    no: The guest 101 is another team's.
+    no: local-lvm:vm-100-disk-0 is not one of iso/.
+    Make the qemu 150 on pve1: name=new, cores=1, memory=512, ostype=l26, scsihw=virtio-scsi-single, scsi0=local-lvm:8, net0=virtio,bridge=vmbr0,firewall=1, agent=1, tags=qd;team-alpha.
+    no: The storage secret is outside of what may be used here.
+    no: "/bin/sh" is not one of the allowed programs.
+    no: There is no backup local-lvm:vm-100-disk-0.
+    no: The number 700 is outside of what may be used here.
+    Back 100 (web) up to local; if that fails, nothing is deleted.
+    Delete 100 (web) with its disks and snapshots, for good.
+    "#);
+    let listed = world.see::<read::ListGuests>(&[], json!({})).await.unwrap();
+    let numbers: Vec<&Value> = listed["rows"].as_array().unwrap().iter().map(|row| &row["vmid"]).collect();
+    assert_eq!(numbers, [&json!(100), &json!(102)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_none_is_said_and_not_shown() {
+    let Some(world) = World::start().await else { return };
+    let wrong = [("PROXMOX_TOKEN_VALUE", "22222222-2222-4222-8222-222222222222")];
+    let fault = world.see::<read::ListGuests>(&wrong, json!({})).await.unwrap_err();
+    assert!(fault.problem.contains("does not know the token"), "{fault:?}");
+    assert!(
+        !format!("{fault:?}{:?}", world.cluster(&wrong).config).contains("2222-"),
+        "the token is not shown"
+    );
+    let findings = world.see::<rights::Doctor>(&[], json!({})).await.unwrap();
+    assert_eq!(findings["findings"][0]["ok"], json!(true));
+}
+
+#[test]
+fn names_that_lead_out_are_no_arguments() {
+    for wrong in [
+        json!({ "vmid": "301abc" }),
+        json!({ "vmid": "../100" }),
+        json!({ "vmid": 99 }),
+        json!({ "vmid": -1 }),
+    ] {
+        assert!(serde_json::from_value::<operate::One>(wrong).is_err());
+    }
+    for target in ["..", "%2e%2e", "a/b", "pve1\n", "pve1/../x", ""] {
+        assert!(
+            serde_json::from_value::<operate::Move>(json!({ "vmid": 100, "target": target })).is_err(),
+            "{target:?}"
+        );
+    }
+}
+
+#[test]
+fn every_tool_can_be_served() {
+    let read = |name: &str| match name {
+        "PROXMOX_HOST" => Some("127.0.0.1".to_owned()),
+        "PROXMOX_USER" => Some("mcp@pve".to_owned()),
+        "PROXMOX_TOKEN_NAME" => Some("mcp".to_owned()),
+        "PROXMOX_TOKEN_VALUE" => Some(TOKEN.to_owned()),
+        "PROXMOX_FINGERPRINT" => Some("00".repeat(32)),
+        _ => None,
+    };
+    let mut config = Config::from_env(read).unwrap();
+    let tools = |config: &Config| {
+        let cluster = Cluster::connect(config.clone()).unwrap();
+        crate::server("proxmox", cluster).unwrap().known_tools().len()
+    };
+    assert_eq!(tools(&config), 18);
+    config.elevated = true;
+    assert_eq!(tools(&config), 48);
+    config.programs = vec!["/bin/ls".to_owned()];
+    assert_eq!(tools(&config), 49);
+}
