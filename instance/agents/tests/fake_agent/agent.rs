@@ -13,7 +13,7 @@
 //! write PATH TEXT       writes through the client, says what it was told
 //! read PATH             reads through the client, says what it was told
 //! env NAME              says the value of a variable
-//! call MODEL            asks the model that its variables point to, says the status
+//! ask MODEL             asks the model that its variables point to, says the status
 //! need MODEL            the same, and answers the prompt with an error if the status is not 200
 //! remember              says how many prompts this session has had
 //! mcp                   says which MCP servers the session has
@@ -71,7 +71,7 @@ struct Fake {
 }
 
 /// Asks the model that the variables point to, and gives the status.
-fn call(model: &str) -> String {
+fn ask_model(model: &str) -> String {
     let script = format!(
         "curl -sS -o /dev/null -w '%{{http_code}}' \"$OPENAI_BASE_URL/chat/completions\" \
          -H 'content-type: application/json' -H \"authorization: Bearer $OPENAI_API_KEY\" \
@@ -354,12 +354,12 @@ impl Fake {
                     let value = std::env::var(rest).unwrap_or_else(|_| "(not set)".to_owned());
                     self.say(&format!("{rest} is {value}\n"));
                 }
-                "call" => {
-                    let status = call(rest);
+                "ask" => {
+                    let status = ask_model(rest);
                     self.say(&format!("called {status}\n"));
                 }
                 "need" => {
-                    let status = call(rest);
+                    let status = ask_model(rest);
                     if status != "200" {
                         return (Value::Null, Some((-32603, format!("its model said {status}"))));
                     }
