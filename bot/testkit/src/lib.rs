@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![recursion_limit = "256"]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,6 +9,8 @@
 )]
 
 pub mod contract;
+#[cfg(feature = "discord")]
+pub mod discord;
 pub mod grant;
 pub mod harness;
 mod scene;

@@ -1,0 +1,162 @@
+//! Discord's own description of its API, for checking what is sent. It lies beside this repository or where
+//! `QUARTERDECK_DISCORD` says; where it is absent that is said, and in CI it is a failure.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
+
+use jsonschema::Validator;
+use serde_json::{Value, json};
+
+/// How deep unknown fields are looked for.
+const DEEPEST: usize = 12;
+
+pub(super) struct Description {
+    document: Value,
+    validators: Mutex<HashMap<String, Validator>>,
+}
+
+impl std::fmt::Debug for Description {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Description")
+    }
+}
+
+impl Description {
+    pub(super) fn find() -> Option<Self> {
+        let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/discord");
+        let folder = std::env::var_os("QUARTERDECK_DISCORD").map_or(beside, PathBuf::from);
+        let file = folder.join("openapi.json");
+        let Ok(text) = std::fs::read_to_string(&file) else {
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "CI has Discord's description: set QUARTERDECK_DISCORD"
+            );
+            eprintln!("unchecked: no {}; set QUARTERDECK_DISCORD to the folder with it", file.display());
+            return None;
+        };
+        let document = serde_json::from_str(&text).expect("Discord's description is JSON");
+        Some(Self { document, validators: Mutex::default() })
+    }
+
+    /// What is wrong with a request, in the order in which it is found. `path` without the version.
+    pub(super) fn check(
+        &self,
+        method: &str,
+        path: &str,
+        query: &[(String, String)],
+        body: Option<&Value>,
+    ) -> Vec<String> {
+        let Some((template, item)) = self.path(path) else {
+            return vec!["the description has no such path".to_owned()];
+        };
+        let operation = &item[method.to_ascii_lowercase()];
+        if operation.is_null() {
+            return vec![format!("the description has no {method} for {template}")];
+        }
+        let mut wrong = Vec::new();
+        let parameters: Vec<&str> = [&item["parameters"], &operation["parameters"]]
+            .into_iter()
+            .flat_map(|list| list.as_array().into_iter().flatten())
+            .filter(|parameter| parameter["in"] == "query")
+            .filter_map(|parameter| parameter["name"].as_str())
+            .collect();
+        for (name, _) in query.iter().filter(|(name, _)| !parameters.contains(&name.as_str())) {
+            wrong.push(format!("unknown parameter {name}"));
+        }
+        let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+        match body {
+            Some(_) if schema.is_null() => wrong.push("takes no body".to_owned()),
+            Some(body) => {
+                wrong.extend(self.invalid(&format!("{method} {template}"), schema, body));
+                self.unknown(&[schema], body, "", 0, &mut wrong);
+            }
+            None => {}
+        }
+        wrong
+    }
+
+    /// The most literal path that fits.
+    fn path(&self, path: &str) -> Option<(&str, &Value)> {
+        let asked: Vec<&str> = path.split('/').collect();
+        self.document["paths"]
+            .as_object()?
+            .iter()
+            .filter(|(template, _)| {
+                let parts: Vec<&str> = template.split('/').collect();
+                parts.len() == asked.len()
+                    && parts.iter().zip(&asked).all(|(part, asked)| part.starts_with('{') || part == asked)
+            })
+            .min_by_key(|(template, _)| template.matches('{').count())
+            .map(|(template, item)| (template.as_str(), item))
+    }
+
+    fn invalid(&self, name: &str, schema: &Value, body: &Value) -> Vec<String> {
+        let mut validators = self.validators.lock().unwrap();
+        let validator = validators.entry(name.to_owned()).or_insert_with(|| {
+            let root = json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "allOf": [schema],
+                "components": self.document["components"]});
+            jsonschema::validator_for(&root).expect("the description's schemas are valid")
+        });
+        validator.iter_errors(body).map(|error| format!("{} at {}", error, error.instance_path())).collect()
+    }
+
+    /// Fields that none of the schemas names. Alternatives are taken together: which one is meant is the validator's.
+    fn unknown(&self, schemas: &[&Value], value: &Value, place: &str, depth: usize, wrong: &mut Vec<String>) {
+        if depth > DEEPEST {
+            return;
+        }
+        let mut flat = Vec::new();
+        for schema in schemas {
+            self.flatten(schema, &mut flat, 0);
+        }
+        match value {
+            Value::Object(fields) => {
+                let open = flat.iter().any(|schema| {
+                    schema["additionalProperties"].is_object() || schema["additionalProperties"] == true
+                });
+                let objects = flat.iter().any(|schema| schema["properties"].is_object());
+                for (name, inner) in fields {
+                    let known: Vec<&Value> = flat
+                        .iter()
+                        .map(|schema| &schema["properties"][name])
+                        .filter(|it| !it.is_null())
+                        .collect();
+                    if !known.is_empty() {
+                        self.unknown(&known, inner, &format!("{place}/{name}"), depth + 1, wrong);
+                    } else if objects && !open {
+                        wrong.push(format!("unknown field {place}/{name}"));
+                    }
+                }
+            }
+            Value::Array(items) => {
+                let known: Vec<&Value> =
+                    flat.iter().map(|schema| &schema["items"]).filter(|it| !it.is_null()).collect();
+                for (index, item) in items.iter().enumerate() {
+                    self.unknown(&known, item, &format!("{place}/{index}"), depth + 1, wrong);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn flatten<'a>(&'a self, schema: &'a Value, flat: &mut Vec<&'a Value>, depth: usize) {
+        if depth > DEEPEST {
+            return;
+        }
+        if let Some(name) = schema["$ref"].as_str().and_then(|name| name.strip_prefix('#')) {
+            if let Some(target) = self.document.pointer(name) {
+                self.flatten(target, flat, depth + 1);
+            }
+            return;
+        }
+        flat.push(schema);
+        for word in ["allOf", "oneOf", "anyOf"] {
+            for inner in schema[word].as_array().into_iter().flatten() {
+                self.flatten(inner, flat, depth + 1);
+            }
+        }
+    }
+}
