@@ -69,10 +69,15 @@ fn problem(error: &serenity::Error) -> Problem {
     match (status, answer.error.code) {
         (_, 10_008) => Problem::NoMessage,
         (_, 10_062 | 10_015 | 50_027 | 40_060) => Problem::NoInteraction,
-        (_, 10_003) => Problem::Refused("the channel is deleted; name another one in [discord.channels]".to_owned()),
-        (_, 50_001) => Problem::Refused("the bot may not see the channel; give it View Channel there".to_owned()),
+        (_, 10_003) => {
+            Problem::Refused("the channel is deleted; name another one in [discord.channels]".to_owned())
+        }
+        (_, 50_001) => {
+            Problem::Refused("the bot may not see the channel; give it View Channel there".to_owned())
+        }
         (_, 50_013) => Problem::Refused(
-            "the bot lacks a permission there; give it Send Messages, Embed Links and Add Reactions".to_owned(),
+            "the bot lacks a permission there; give it Send Messages, Embed Links and Add Reactions"
+                .to_owned(),
         ),
         (401, _) => Problem::Refused("Discord does not know the bot's token; make a new one".to_owned()),
         (429 | 500.., _) => Problem::Later(format!("Discord answers {status}")),

@@ -120,7 +120,9 @@ mod snowflake {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
         let text = String::deserialize(from)?;
         text.parse::<u64>().ok().filter(|id| *id > 0).ok_or_else(|| {
-            D::Error::custom(format!("{text:?} is no id of Discord's: digits in quotes, like \"1000000000000000003\""))
+            D::Error::custom(format!(
+                "{text:?} is no id of Discord's: digits in quotes, like \"1000000000000000003\""
+            ))
         })
     }
 }

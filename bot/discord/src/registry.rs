@@ -1,7 +1,7 @@
 //! Which message is where. Nothing is kept on disk: after a start the channels are read, and messages are known by the
 //! marker in their footer.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use qd_core::chat::Reaction;
 use serde_json::Value;
@@ -25,6 +25,8 @@ pub(crate) struct Registry {
     shown: HashMap<(u64, String), Shown>,
     /// Channel and key, by message.
     ids: HashMap<u64, (u64, String)>,
+    /// Those whose reactions stand under them.
+    seeded: HashSet<u64>,
 }
 
 impl Registry {
@@ -40,10 +42,13 @@ impl Registry {
     }
 
     /// A message was found. The oldest of a key is the one that is edited.
-    pub(crate) fn found(&mut self, channel: u64, key: &str, id: u64) {
+    pub(crate) fn found(&mut self, channel: u64, key: &str, id: u64, reactions: Vec<Reaction>) {
         let known = self.get(channel, key);
         if known.id.is_none_or(|before| id < before) {
-            self.put(channel, key, Shown { id: Some(id), body: None, ..known });
+            if !reactions.is_empty() {
+                self.seeded(id);
+            }
+            self.put(channel, key, Shown { id: Some(id), body: None, reactions, ..known });
         }
     }
 
@@ -57,10 +62,19 @@ impl Registry {
         shown.reactions.iter().find(|known| known.mark == mark).map(|known| known.command.clone())
     }
 
+    pub(crate) fn is_seeded(&self, id: u64) -> bool {
+        self.seeded.contains(&id)
+    }
+
+    pub(crate) fn seeded(&mut self, id: u64) {
+        self.seeded.insert(id);
+    }
+
     /// Messages whose reactions mean something: channel, id, and what they mean.
     pub(crate) fn with_reactions(&self) -> Vec<(u64, u64, Vec<Reaction>)> {
         let open = self.shown.iter().filter(|(_, shown)| !shown.reactions.is_empty());
-        open.filter_map(|((channel, _), shown)| Some((*channel, shown.id?, shown.reactions.clone()))).collect()
+        open.filter_map(|((channel, _), shown)| Some((*channel, shown.id?, shown.reactions.clone())))
+            .collect()
     }
 
     /// A message was deleted: the next time, it is created again.
