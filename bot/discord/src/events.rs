@@ -9,6 +9,7 @@ use serenity::{
         ChannelId, ClientBuilder, Context, EventHandler, GatewayIntents, GuildId, Interaction, MessageId,
         Reaction, Ready, ResumedEvent,
     },
+    gateway::ShardManager,
     http::HttpBuilder,
 };
 
@@ -37,7 +38,20 @@ pub(crate) async fn run(
     let handler = Handler { discord, commands };
     let mut client =
         ClientBuilder::new_with_http(http.build(), INTENTS).event_handler(handler).await.map_err(ended)?;
+    let _stop = Stop(client.shard_manager.clone());
     client.start().await.map_err(ended)
+}
+
+/// The library's connection has a task of its own: it ends when ours does.
+struct Stop(Arc<ShardManager>);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        let manager = self.0.clone();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { manager.shutdown_all().await });
+        }
+    }
 }
 
 #[async_trait]

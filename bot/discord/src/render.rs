@@ -140,7 +140,47 @@ mod tests {
 
     #[test]
     fn a_card_has_its_buttons_and_its_marker() {
-        insta::assert_snapshot!(shown("**Merge 4f2a91c into main** (A-142, alpha)", Way::Button), @"");
+        insta::assert_snapshot!(shown("**Merge 4f2a91c into main** (A-142, alpha)", Way::Button), @r#"
+        {
+          "embeds": [
+            {
+              "description": "**Merge 4f2a91c into main** (A-142, alpha)",
+              "color": 14251782,
+              "footer": {
+                "text": "approval:bot/01ARZ3NDEKTSV4RRFFQ69G5FAV"
+              }
+            }
+          ],
+          "components": [
+            {
+              "type": 1,
+              "components": [
+                {
+                  "type": 2,
+                  "style": 3,
+                  "label": "Approve",
+                  "custom_id": "approve 01ARZ3NDEKTSV4RRFFQ69G5FAV"
+                },
+                {
+                  "type": 2,
+                  "style": 4,
+                  "label": "Deny",
+                  "custom_id": "deny 01ARZ3NDEKTSV4RRFFQ69G5FAV"
+                },
+                {
+                  "type": 2,
+                  "style": 2,
+                  "label": "Details",
+                  "custom_id": "details 01ARZ3NDEKTSV4RRFFQ69G5FAV"
+                }
+              ]
+            }
+          ],
+          "allowed_mentions": {
+            "parse": []
+          }
+        }
+        "#);
     }
 
     #[test]
@@ -148,7 +188,7 @@ mod tests {
         let text = "**Delete**\nOn: vm-117/pre\\_upgrade. Type: approve 01ARZ3NDEKTSV4RRFFQ69G5FAV vm";
         assert!(shown(text, Way::Typed).contains("typed 01ARZ3NDEKTSV4RRFFQ69G5FAV"));
         assert_eq!(target(text).as_deref(), Some("vm-117/pre_upgrade"));
-        insta::assert_snapshot!(modal("01ARZ3", target(text).as_deref()), @"");
+        insta::assert_snapshot!(modal("01ARZ3", target(text).as_deref()), @r#"{"custom_id":"typed 01ARZ3","title":"It can't be brought back","components":[{"type":1,"components":[{"type":4,"custom_id":"name","style":1,"label":"Type the name to approve","placeholder":"vm-117/pre_upgrade","required":true}]}]}"#);
     }
 
     #[test]

@@ -182,16 +182,16 @@ mod tests {
     #[test]
     fn every_command_of_the_grammar_can_be_typed() {
         let paths: Vec<&str> = VERBS.iter().map(|verb| verb.path).collect();
-        insta::assert_snapshot!(paths.join(", "), @"");
+        insta::assert_snapshot!(paths.join(", "), @"approve, deny, answer, reopen, approvals list, approvals show, board, feature add, feature show, feature move, feature cancel, help");
         let said: Vec<String> =
             commands().as_array().unwrap().iter().map(|c| c["name"].to_string()).collect();
-        insta::assert_snapshot!(said.join(" "), @"");
+        insta::assert_snapshot!(said.join(" "), @r#""approve" "deny" "answer" "reopen" "approvals" "board" "feature" "help""#);
     }
 
     #[test]
     fn lists_become_choices() {
         let list = "`▰▱` A-142 Split the importer · alpha: runs\n01ARZ3NDEKTSV4RRFFQ69G5FAV Merge (A-1, alpha)\nNothing";
-        insta::assert_snapshot!(choices(list, ""), @"");
-        insta::assert_snapshot!(choices(list, "SPLIT"), @"");
+        insta::assert_snapshot!(choices(list, ""), @r#"[{"name":"A-142 Split the importer · alpha: runs","value":"A-142"},{"name":"01ARZ3NDEKTSV4RRFFQ69G5FAV Merge (A-1, alpha)","value":"01ARZ3NDEKTSV4RRFFQ69G5FAV"}]"#);
+        insta::assert_snapshot!(choices(list, "SPLIT"), @r#"[{"name":"A-142 Split the importer · alpha: runs","value":"A-142"}]"#);
     }
 }

@@ -116,7 +116,11 @@ async fn close(socket: &mut WebSocket, code: u16) {
 /// What is said at once to something heard, or the code to close with.
 fn take(shared: &Shared, heard: &Value, wire: &mpsc::UnboundedSender<Out>) -> Result<Vec<Value>, u16> {
     let data = &heard["d"];
-    let token = |data: &Value| if data["token"] == TOKEN { Ok(()) } else { Err(4004_u16) };
+    // Discord takes the token with and without the word before it; serenity says it with it.
+    let token = |data: &Value| {
+        let said = data["token"].as_str().unwrap_or_default();
+        if said.trim_start_matches("Bot ") == TOKEN { Ok(()) } else { Err(4004_u16) }
+    };
     match heard["op"].as_u64() {
         Some(1) => Ok(vec![json!({"op": 11, "s": null, "t": null, "d": null})]),
         Some(2) => {
