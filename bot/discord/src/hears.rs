@@ -148,7 +148,7 @@ impl Discord {
                 let file = CreateAttachment::bytes(text.as_bytes(), name.clone());
                 let mut body = render::private("The whole of it, for you alone.");
                 if let Some(fields) = body.as_object_mut() {
-                    fields.insert("attachments".to_owned(), json!([{"id": 0, "filename": name}]));
+                    fields.insert("attachments".to_owned(), json!([{"id": "0", "filename": name}]));
                 }
                 (body, vec![file])
             }

@@ -248,10 +248,13 @@ async fn a_role_taken_between_two_clicks_counts_no_more() {
     guild.fake.set_roles(guild.omar, &[guild.owner]);
     guild.fake.fail(403, 1);
     let third = guild.fake.click(guild.omar, guild.approvals(), message, "Approve");
-    insta::assert_snapshot!(guild.fake.answer(third).await.unwrap().text(), @"");
+    insta::assert_snapshot!(guild.fake.answer(third).await.unwrap().text(), @"Discord did not say which roles you hold, so nothing was done. Try again.");
     let fourth = guild.fake.click(guild.stranger, guild.approvals(), message, "Approve");
-    insta::assert_snapshot!(guild.fake.answer(fourth).await.unwrap().text(), @"");
-    insta::assert_snapshot!(guild.heard().join("\n"), @"");
+    insta::assert_snapshot!(guild.fake.answer(fourth).await.unwrap().text(), @"I don't know who you are here. An owner links your Discord account in [discord.people].");
+    insta::assert_snapshot!(guild.heard().join("\n"), @"
+    ines (owner) by Button: approve 01ARZ3NDEKTSV4RRFFQ69G5FAV
+    omar () by Button: approve 01ARZ3NDEKTSV4RRFFQ69G5FAV
+    ");
     guild.is_content();
 }
 
@@ -268,7 +271,11 @@ async fn reactions_are_heard_after_every_kind_of_drop() {
     guild.fake.drop_gateway(Drop::Forgotten);
     guild.fake.react(guild.omar, guild.approvals(), message, "✅");
     guild.hears(3).await;
-    insta::assert_snapshot!(guild.heard().join("\n"), @"");
+    insta::assert_snapshot!(guild.heard().join("\n"), @"
+    ines (owner) by Reaction: approve 01ARZ3NDEKTSV4RRFFQ69G5FAV
+    omar (owner) by Reaction: deny 01ARZ3NDEKTSV4RRFFQ69G5FAV
+    omar (owner) by Reaction: approve 01ARZ3NDEKTSV4RRFFQ69G5FAV
+    ");
 
     // And one that was given while the bot was not running.
     guild.run.take().unwrap().abort();
@@ -317,7 +324,10 @@ async fn a_name_is_typed_in_a_modal_and_details_are_private() {
     let answer = guild.fake.answer(details).await.unwrap();
     assert_eq!(answer.files, [(format!("approval-{KEY}.txt"), "Noted.".to_owned())]);
     assert_eq!(answer.data["flags"], 64);
-    insta::assert_snapshot!(guild.heard().join("\n"), @"");
+    insta::assert_snapshot!(guild.heard().join("\n"), @"
+    ines (owner) by Button: approve 01ARZ3NDEKTSV4RRFFQ69G5FAV vm-117/pre-upgrade
+    ines (owner) by Button: approvals show 01ARZ3NDEKTSV4RRFFQ69G5FAV
+    ");
     guild.is_content();
 }
 
@@ -326,7 +336,7 @@ async fn slash_commands_are_completed_and_answered_in_time() {
     let guild = Guild::connected().await;
     let options = json!([{"name": "id", "type": 3, "value": "merge", "focused": true}]);
     let typing = guild.fake.complete(guild.ines, guild.approvals(), "approve", options);
-    insta::assert_snapshot!(guild.fake.answer(typing).await.unwrap().data, @"");
+    insta::assert_snapshot!(guild.fake.answer(typing).await.unwrap().data, @r#"{"choices":[{"name":"01ARZ3NDEKTSV4RRFFQ69G5FAV Merge 4f2a91c into main (A-142, alpha)","value":"01ARZ3NDEKTSV4RRFFQ69G5FAV"}]}"#);
     let options = json!([{"name": "add", "type": 1, "options": [
         {"name": "title", "type": 3, "value": "Split it"}, {"name": "team", "type": 3, "value": "alpha"}]}]);
     let added = guild.fake.slash(guild.ines, guild.approvals(), "feature", options);
@@ -335,6 +345,10 @@ async fn slash_commands_are_completed_and_answered_in_time() {
     let slow = guild.fake.slash(guild.ines, guild.approvals(), "help", json!([]));
     let answer = guild.fake.answer(slow).await.unwrap();
     assert_eq!((answer.callback, answer.text()), (5, "Noted."), "announced, then said");
-    insta::assert_snapshot!(guild.heard().join("\n"), @"");
+    insta::assert_snapshot!(guild.heard().join("\n"), @"
+    ines (owner) by Button: approvals
+    ines (owner) by Button: feature add --team alpha -- Split it
+    ines (owner) by Button: help
+    ");
     guild.is_content();
 }
