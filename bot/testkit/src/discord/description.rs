@@ -160,3 +160,51 @@ impl Description {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{super::limits, Description};
+
+    #[test]
+    fn the_description_finds_unknown_fields_and_paths() {
+        let Some(known) = Description::find() else { return };
+        let path = "/channels/1/messages";
+        let check = |body| known.check("POST", path, &[], Some(&body));
+        assert!(check(json!({"content": "a", "embeds": [{"footer": {"text": "b"}}]})).is_empty());
+        assert_eq!(check(json!({"contents": "a"})), ["unknown field /contents"]);
+        assert_eq!(
+            check(json!({"embeds": [{"footer": {"txt": "b"}}]})).last().unwrap(),
+            "unknown field /embeds/0/footer/txt"
+        );
+        assert!(!check(json!({"content": 7})).is_empty());
+        assert_eq!(known.check("GET", "/channel/1", &[], None), ["the description has no such path"]);
+        let query = [("limits".to_owned(), "1".to_owned())];
+        assert_eq!(known.check("GET", path, &query, None), ["unknown parameter limits"]);
+    }
+
+    #[test]
+    fn limits_that_the_description_does_not_know_are_kept() {
+        let wrong = |body| limits::message(&body, false).join("; ");
+        let quiet = json!({"parse": []});
+        assert_eq!(wrong(json!({"content": "a", "allowed_mentions": quiet})), "");
+        assert_eq!(
+            wrong(json!({"content": "ä".repeat(2001), "allowed_mentions": quiet})),
+            "content: 2001, at most 2000"
+        );
+        assert_eq!(wrong(json!({"content": "a"})), "content without allowed_mentions");
+        assert_eq!(wrong(json!({})), "an empty message");
+        let button = json!({"type": 2, "style": 1, "label": "a", "custom_id": "b".repeat(101)});
+        let rows = vec![json!({"type": 1, "components": [button]}); 6];
+        let found = wrong(json!({"components": rows}));
+        assert!(
+            found.contains("action rows: 6, at most 5") && found.contains("custom_id: 101, at most 100"),
+            "{found}"
+        );
+        let fields = vec![json!({"name": "a", "value": "b"}); 26];
+        assert_eq!(wrong(json!({"embeds": [{"fields": fields}]})), "embed fields: 26, at most 25");
+        let commands = json!([{"name": "Ask me", "description": ""}]);
+        assert_eq!(limits::commands(&commands).len(), 2);
+    }
+}
