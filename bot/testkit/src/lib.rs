@@ -5,7 +5,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "test support: a failed contract is a panic"
+    clippy::print_stderr,
+    reason = "test support: a failed contract is a panic, and what is skipped is said"
 )]
 
 pub mod contract;

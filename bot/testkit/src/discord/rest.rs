@@ -110,7 +110,7 @@ async fn take(request: Request) -> Result<Asked, String> {
             let text = part.text().await.map_err(|error| error.to_string())?;
             match (name.as_str(), file) {
                 ("payload_json", _) => {
-                    body = Some(serde_json::from_str(&text).map_err(|error| error.to_string())?)
+                    body = Some(serde_json::from_str(&text).map_err(|error| error.to_string())?);
                 }
                 (name, Some(file)) if name.starts_with("files[") => files.push((file, text)),
                 (name, _) => return Err(format!("{method} {path}: unknown part {name}")),

@@ -33,7 +33,7 @@ pub(super) struct World {
     pub(super) buckets: Buckets,
     /// Status codes that the next requests get instead of an answer.
     pub(super) faults: VecDeque<u16>,
-    /// The next connection finds its session gone.
+    /// What Discord would not have understood.
     pub(super) complaints: Vec<String>,
     pub(super) requests: Vec<String>,
     /// Pings so far.
