@@ -79,7 +79,7 @@ fn asks_name(text: &str) -> bool {
 pub(crate) fn target(text: &str) -> Option<String> {
     let line = text.lines().find_map(|line| line.strip_prefix("On: "))?;
     let name = line.split_once(". Type: ").map_or(line, |(name, _)| name);
-    Some(name.replace('\\', "").replace('\u{200b}', ""))
+    Some(name.replace(['\\', '\u{200b}'], ""))
 }
 
 fn rows(buttons: &[Button]) -> Value {
@@ -124,6 +124,7 @@ pub(crate) fn nonce(key: &str, round: u32) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on panics")]
 mod tests {
     use qd_core::chat::{Channel, MessageKey, ballots};
     use qd_types::{Confirm, Way};

@@ -176,6 +176,7 @@ pub(crate) fn choices(list: &str, typed: &str) -> Value {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on panics")]
 mod tests {
     use super::*;
 

@@ -1,6 +1,11 @@
 //! The adapter through its public face, against the fake Discord.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on panics")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on panics"
+)]
 
 use std::{
     collections::BTreeMap,
