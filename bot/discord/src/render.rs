@@ -124,7 +124,6 @@ pub(crate) fn nonce(key: &str, round: u32) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on panics")]
 mod tests {
     use qd_core::chat::{Channel, MessageKey, ballots};
     use qd_types::{Confirm, Way};

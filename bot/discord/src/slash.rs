@@ -176,7 +176,6 @@ pub(crate) fn choices(list: &str, typed: &str) -> Value {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on panics")]
 mod tests {
     use super::*;
 
