@@ -1,13 +1,17 @@
 #![doc = include_str!("../README.md")]
+#![recursion_limit = "256"]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "test support: a failed contract is a panic"
+    clippy::print_stderr,
+    reason = "test support: a failed contract is a panic, and what is skipped is said"
 )]
 
 pub mod contract;
+#[cfg(feature = "discord")]
+pub mod discord;
 pub mod grant;
 pub mod harness;
 mod scene;

@@ -228,7 +228,7 @@ async fn what_an_agent_uses_of_its_model_is_metered_and_it_has_no_key_of_the_pro
     let up = stage.project.up(&[("PROVIDER_KEY", KEY)]);
     let mut client = up.client("alpha", None);
     stage.add(
-        "ask scripted\nask scripted\nenv HOME\nenv OPENAI_API_KEY\nenv PROVIDER_KEY\nwrite done.txt good",
+        "think scripted\nthink scripted\nenv HOME\nenv OPENAI_API_KEY\nenv PROVIDER_KEY\nwrite done.txt good",
     );
     merged(&mut client).await;
     let told = transcript(&mut client).await;
@@ -258,7 +258,7 @@ async fn an_agent_that_fails_for_want_of_budget_goes_on_with_more() {
     std::fs::write(path, config).unwrap();
     let up = stage.project.up(&[("PROVIDER_KEY", KEY)]);
     let mut client = up.client("alpha", None);
-    let text = "ask scripted\nneed scripted\nwrite done.txt good";
+    let text = "think scripted\nneed scripted\nwrite done.txt good";
     let budget = ["--budget-tokens", "1050", "--ready"];
     let verb = ["feature", "add", "Play", "--description", text];
     stage.project.ok(&[verb.as_slice(), &budget].concat());

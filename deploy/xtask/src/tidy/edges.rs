@@ -73,7 +73,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "policies/audit",
         ],
     ),
-    ("bot/discord", &["bot/core"]),
+    // It is a surface for the cards of approvals.
+    ("bot/discord", &["bot/core", "policies/approvals"]),
     ("bot/github", &["bot/core"]),
     // It is a surface for the cards of approvals.
     ("bot/console", &["bot/core", "instance/look", "instance/sqlite", "policies/approvals"]),

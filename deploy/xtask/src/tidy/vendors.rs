@@ -42,7 +42,8 @@ const VENDORS: &[Vendor] = &[
     only("octocrab", &["bot/github"]),
     only("bollard", &["instance/sandbox", "mcp-servers/docker"]),
     only("agent-client-protocol", &["instance/agents"]),
-    only("jsonschema", &["policies/approvals", "mcp-servers/guard", "deploy/quarterdeck"]),
+    // The fake Discord checks requests against the service's own description.
+    only("jsonschema", &["policies/approvals", "mcp-servers/guard", "bot/testkit", "deploy/quarterdeck"]),
     only("unicode-security", &["policies/approvals"]),
     only("cedar-policy", &["policies/engine"]),
     only("rmcp", &["mcp-servers/", "deploy/bench"]),

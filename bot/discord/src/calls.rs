@@ -1,0 +1,86 @@
+//! Calls to Discord: tried again where that can help, and told apart where it can't.
+
+use std::time::Duration;
+
+use serenity::http::HttpError;
+
+/// How often a call is tried before its caller is told to come back later.
+const TRIES: u32 = 5;
+/// Before the second try; doubled each time, with as much again by chance.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Why a call did not do what it should.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Problem {
+    /// The message is not there any more.
+    NoMessage,
+    /// The interaction is over: answered, or too late.
+    NoInteraction,
+    /// It won't be done, and what helps.
+    Refused(String),
+    /// Not now. It can't be told whether it was done.
+    Later(String),
+}
+
+impl Problem {
+    pub(crate) fn text(self) -> String {
+        match self {
+            Self::NoMessage => "the message is gone".to_owned(),
+            Self::NoInteraction => "it was answered too late".to_owned(),
+            Self::Refused(text) | Self::Later(text) => text,
+        }
+    }
+}
+
+/// Makes a call, again after 429, 5xx and lost connections. Each call must be safe to repeat.
+pub(crate) async fn call<T, F>(mut make: impl FnMut() -> F) -> Result<T, Problem>
+where
+    F: Future<Output = serenity::Result<T>>,
+{
+    let mut tried = 0;
+    loop {
+        let problem = match make().await {
+            Ok(done) => return Ok(done),
+            Err(error) => problem(&error),
+        };
+        tried += 1;
+        if !matches!(problem, Problem::Later(_)) || tried == TRIES {
+            return Err(problem);
+        }
+        tokio::time::sleep(jittered(PAUSE * 2_u32.pow(tried - 1))).await;
+    }
+}
+
+fn jittered(pause: Duration) -> Duration {
+    let mut bytes = [0; 1];
+    // Without randomness there is no jitter, and nothing worse.
+    let _ = getrandom::fill(&mut bytes);
+    pause + pause.mul_f64(f64::from(u8::from_be_bytes(bytes)) / 255.0)
+}
+
+fn problem(error: &serenity::Error) -> Problem {
+    let serenity::Error::Http(error) = error else {
+        return Problem::Later(format!("Discord's answer was not understood: {error}"));
+    };
+    let HttpError::UnsuccessfulRequest(answer) = error else {
+        return Problem::Later("Discord can't be reached".to_owned());
+    };
+    let (status, words) = (answer.status_code.as_u16(), &answer.error.message);
+    match (status, answer.error.code) {
+        (_, 10_008) => Problem::NoMessage,
+        (_, 10_062 | 10_015 | 50_027 | 40_060) => Problem::NoInteraction,
+        (_, 10_003) => {
+            Problem::Refused("the channel is deleted; name another one in [discord.channels]".to_owned())
+        }
+        (_, 50_001) => {
+            Problem::Refused("the bot may not see the channel; give it View Channel there".to_owned())
+        }
+        (_, 50_013) => Problem::Refused(
+            "the bot lacks a permission there; give it Send Messages, Embed Links and Add Reactions"
+                .to_owned(),
+        ),
+        (401, _) => Problem::Refused("Discord does not know the bot's token; make a new one".to_owned()),
+        (429 | 500.., _) => Problem::Later(format!("Discord answers {status}")),
+        _ => Problem::Refused(format!("Discord refused it ({status}): {words}")),
+    }
+}

@@ -1,0 +1,203 @@
+//! Messages as Discord takes them. Everything is an embed: embeds ping nobody. What a message is known by stands in its
+//! footer, so that it is found again without a record of our own.
+
+use qd_core::chat::{Button, Message};
+use qd_types::ApprovalId;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+/// Longest content, in characters. <https://docs.discord.com/developers/resources/message#create-message>
+const CONTENT: usize = 2000;
+/// Longest description of an embed, in characters.
+const DESCRIPTION: usize = 4096;
+/// Longest `custom_id` and placeholder, in characters.
+const HUNDRED: usize = 100;
+/// Longest label of a button, in characters.
+const LABEL: usize = 80;
+/// Buttons in a row.
+const ROW: usize = 5;
+
+/// Grey: nothing is asked. Amber: people are asked. Red: something is wrong.
+const QUIET: u32 = 0x6b_72_80;
+const ASKS: u32 = 0xd9_77_06;
+const ALERT: u32 = 0xdc_26_26;
+
+/// Before the key of an approval, in a button that opens a modal.
+pub(crate) const TYPED: &str = "typed ";
+/// Before the key of an approval, in a button that gives its details.
+pub(crate) const DETAILS: &str = "details ";
+
+/// Text of at most so many characters, cut where a character ends.
+pub(crate) fn cut(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// A message, for a create or an edit.
+pub(crate) fn message(message: &Message) -> Value {
+    let approval = message.key.approval();
+    let open = !message.buttons.is_empty() || !message.reactions.is_empty();
+    let colour = match (open, message.text.starts_with('⚠')) {
+        (true, _) => ASKS,
+        (false, true) => ALERT,
+        (false, false) => QUIET,
+    };
+    json!({
+        "embeds": [{
+            "description": cut(&message.text, DESCRIPTION),
+            "color": colour,
+            "footer": {"text": message.key.0},
+        }],
+        "components": rows(&buttons(approval.as_ref(), message)),
+        "allowed_mentions": {"parse": []},
+    })
+}
+
+/// The buttons of the message, and those that only Discord has: a modal where a name is to be typed, and the details.
+fn buttons(approval: Option<&ApprovalId>, message: &Message) -> Vec<Button> {
+    let mut buttons = message.buttons.clone();
+    if buttons.is_empty() {
+        return buttons;
+    }
+    if let Some(key) = approval.map(ApprovalId::key) {
+        if asks_name(&message.text) && !buttons.iter().any(|button| button.label == "Approve") {
+            buttons.insert(0, Button { label: "Approve".to_owned(), command: format!("{TYPED}{key}") });
+        }
+        buttons.push(Button { label: "Details".to_owned(), command: format!("{DETAILS}{key}") });
+    }
+    buttons
+}
+
+/// Whether the card asks for the name of what it is done to. A question has no yes but its answer.
+fn asks_name(text: &str) -> bool {
+    target(text).is_some()
+}
+
+/// The name of what a card's act is done to, from its line `On: …`, as people read it.
+pub(crate) fn target(text: &str) -> Option<String> {
+    let line = text.lines().find_map(|line| line.strip_prefix("On: "))?;
+    let name = line.split_once(". Type: ").map_or(line, |(name, _)| name);
+    Some(name.replace(['\\', '\u{200b}'], ""))
+}
+
+fn rows(buttons: &[Button]) -> Value {
+    let button = |button: &Button| {
+        let style = match button.label.as_str() {
+            "Approve" => 3,
+            "Deny" => 4,
+            _ => 2,
+        };
+        // A command that does not fit is typed: half of one would be another.
+        let fits = button.command.chars().count() <= HUNDRED;
+        fits.then(|| json!({"type": 2, "style": style, "label": cut(&button.label, LABEL), "custom_id": button.command}))
+    };
+    let shown: Vec<Value> = buttons.iter().filter_map(button).collect();
+    let rows = shown.chunks(ROW).take(5).map(|row| json!({"type": 1, "components": row}));
+    rows.collect()
+}
+
+/// An answer for one person alone.
+pub(crate) fn private(text: &str) -> Value {
+    let text = if text.trim().is_empty() { "Done." } else { text };
+    json!({"content": cut(text, CONTENT), "allowed_mentions": {"parse": []}, "flags": 64})
+}
+
+/// The modal in which a name is typed out.
+pub(crate) fn modal(key: &str, target: Option<&str>) -> Value {
+    let shown = target.unwrap_or("The name after On: on the card");
+    json!({
+        "custom_id": format!("{TYPED}{key}"),
+        "title": "It can't be brought back",
+        "components": [{"type": 1, "components": [{
+            "type": 4, "custom_id": "name", "style": 1, "label": "Type the name to approve",
+            "placeholder": cut(shown, HUNDRED), "required": true,
+        }]}],
+    })
+}
+
+/// What keeps a message from being created twice when its creation is tried again. `round` counts those that were deleted.
+pub(crate) fn nonce(key: &str, round: u32) -> String {
+    let digest = Sha256::digest(format!("{round}:{key}").as_bytes());
+    digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use qd_core::chat::{Channel, MessageKey, ballots};
+    use qd_types::{Confirm, Way};
+
+    use super::*;
+
+    fn shown(text: &str, way: Way) -> String {
+        let id: ApprovalId = "bot/01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap();
+        let (buttons, reactions) = ballots(&id, Confirm { way, typed: way == Way::Typed });
+        let key = MessageKey::of_approval(&id);
+        let card = Message { channel: Channel::Approvals, key, text: text.into(), buttons, reactions };
+        serde_json::to_string_pretty(&message(&card)).unwrap()
+    }
+
+    #[test]
+    fn a_card_has_its_buttons_and_its_marker() {
+        insta::assert_snapshot!(shown("**Merge 4f2a91c into main** (A-142, alpha)", Way::Button), @r#"
+        {
+          "embeds": [
+            {
+              "description": "**Merge 4f2a91c into main** (A-142, alpha)",
+              "color": 14251782,
+              "footer": {
+                "text": "approval:bot/01ARZ3NDEKTSV4RRFFQ69G5FAV"
+              }
+            }
+          ],
+          "components": [
+            {
+              "type": 1,
+              "components": [
+                {
+                  "type": 2,
+                  "style": 3,
+                  "label": "Approve",
+                  "custom_id": "approve 01ARZ3NDEKTSV4RRFFQ69G5FAV"
+                },
+                {
+                  "type": 2,
+                  "style": 4,
+                  "label": "Deny",
+                  "custom_id": "deny 01ARZ3NDEKTSV4RRFFQ69G5FAV"
+                },
+                {
+                  "type": 2,
+                  "style": 2,
+                  "label": "Details",
+                  "custom_id": "details 01ARZ3NDEKTSV4RRFFQ69G5FAV"
+                }
+              ]
+            }
+          ],
+          "allowed_mentions": {
+            "parse": []
+          }
+        }
+        "#);
+    }
+
+    #[test]
+    fn where_a_name_is_typed_the_button_opens_a_modal() {
+        let text = "**Delete**\nOn: vm-117/pre\\_upgrade. Type: approve 01ARZ3NDEKTSV4RRFFQ69G5FAV vm";
+        assert!(shown(text, Way::Typed).contains("typed 01ARZ3NDEKTSV4RRFFQ69G5FAV"));
+        assert_eq!(target(text).as_deref(), Some("vm-117/pre_upgrade"));
+        insta::assert_snapshot!(modal("01ARZ3", target(text).as_deref()), @r#"{"custom_id":"typed 01ARZ3","title":"It can't be brought back","components":[{"type":1,"components":[{"type":4,"custom_id":"name","style":1,"label":"Type the name to approve","placeholder":"vm-117/pre_upgrade","required":true}]}]}"#);
+    }
+
+    #[test]
+    fn texts_are_cut_where_a_character_ends() {
+        assert_eq!(cut("äöü", 3), "äöü");
+        assert_eq!(cut("äöüß", 3), "äö…");
+        let long = private(&"✔".repeat(3000));
+        assert_eq!(long["content"].as_str().unwrap().chars().count(), 2000);
+        assert_eq!(nonce("a", 0).len(), 24);
+        assert_ne!(nonce("a", 0), nonce("a", 1));
+    }
+}

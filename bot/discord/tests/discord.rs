@@ -1,0 +1,359 @@
+//! The adapter through its public face, against the fake Discord.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on panics"
+)]
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use qd_approvals::{
+    CardSurface,
+    testkit::{Scene, Seen, contract},
+};
+use qd_core::chat::{Channel, Chat, ChatError, Commands, Given, Message, MessageKey, ballots};
+use qd_discord::{ChannelIds, Config, Discord, TokenSource};
+use qd_testkit::discord::{Drop, FakeDiscord, GUILD, TOKEN};
+use qd_types::{ApprovalId, Confirm, Person, Role, Way};
+use serde_json::{Value, json};
+
+const KEY: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+
+/// What the core would hear.
+#[derive(Default)]
+struct Heard {
+    said: Mutex<Vec<String>>,
+    slow: Mutex<Duration>,
+}
+
+#[async_trait]
+impl Commands for Heard {
+    async fn command(&self, from: &Person, given: &Given, text: &str) -> String {
+        let slow = *self.slow.lock().unwrap();
+        tokio::time::sleep(slow).await;
+        let roles: Vec<&str> = from.roles.iter().map(|role| role.as_str()).collect();
+        let line = format!("{} ({}) by {:?}: {text}", from.id, roles.join(", "), given.way);
+        self.said.lock().unwrap().push(line);
+        match text {
+            "approvals" => format!("{KEY} Merge 4f2a91c into main (A-142, alpha)"),
+            _ if from.roles.is_empty() => "You need the role owner to approve merges of alpha.".to_owned(),
+            _ => "Noted.".to_owned(),
+        }
+    }
+}
+
+struct Guild {
+    fake: FakeDiscord,
+    config: Config,
+    discord: Discord,
+    heard: Arc<Heard>,
+    owner: u64,
+    ines: u64,
+    omar: u64,
+    stranger: u64,
+    hidden: u64,
+    run: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl Guild {
+    async fn new() -> Self {
+        let fake = FakeDiscord::start().await;
+        let owner = fake.add_role("owner");
+        let (ines, omar) = (fake.add_member("ines", &[owner]), fake.add_member("omar", &[owner]));
+        let stranger = fake.add_member("stranger", &[owner]);
+        let [dev, alerts, approvals, hidden] =
+            ["dev", "alerts", "approvals", "hidden"].map(|name| fake.add_channel(name));
+        fake.deny(hidden, true);
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("discord-token");
+        std::fs::write(&file, TOKEN).unwrap();
+        let config = Config {
+            token: TokenSource::File(file),
+            guild: GUILD,
+            channels: ChannelIds { dev, alerts, approvals },
+            roles: BTreeMap::from([(owner.to_string(), Role::Owner)]),
+            people: BTreeMap::from([
+                (ines.to_string(), "ines".parse().unwrap()),
+                (omar.to_string(), "omar".parse().unwrap()),
+            ]),
+            address: Some(fake.url()),
+        };
+        let discord = Discord::new(config.clone()).unwrap();
+        let heard = Arc::default();
+        Self { fake, config, discord, heard, owner, ines, omar, stranger, hidden, run: None }
+    }
+
+    async fn connected() -> Self {
+        let mut guild = Self::new().await;
+        guild.listen().await;
+        guild
+    }
+
+    async fn listen(&mut self) {
+        let (discord, heard) = (self.discord.clone(), self.heard.clone());
+        self.run = Some(tokio::spawn(async move { discord.run(heard).await.unwrap() }));
+        assert!(self.fake.connected().await, "{:?}", self.fake.complaints());
+        for _ in 0..100 {
+            if !self.fake.commands().is_empty() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("no commands were registered: {:?} {:?}", self.fake.complaints(), self.fake.requests());
+    }
+
+    fn approvals(&self) -> u64 {
+        self.config.channels.approvals
+    }
+
+    fn heard(&self) -> Vec<String> {
+        self.heard.said.lock().unwrap().clone()
+    }
+
+    async fn hears(&self, count: usize) -> Vec<String> {
+        for _ in 0..500 {
+            if self.heard().len() >= count {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        self.heard()
+    }
+
+    async fn card(&self, way: Way) -> u64 {
+        self.discord.put(&card(way)).await.unwrap().id.parse().unwrap()
+    }
+
+    fn is_content(&self) {
+        assert_eq!(self.fake.complaints(), Vec::<String>::new());
+    }
+}
+
+impl std::ops::Drop for Guild {
+    fn drop(&mut self) {
+        self.run.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+fn card(way: Way) -> Message {
+    let id: ApprovalId = format!("bot/{KEY}").parse().unwrap();
+    let (buttons, reactions) = ballots(&id, Confirm { way, typed: way == Way::Typed });
+    let text = "**Delete the snapshot** (A-142, alpha)\nOn: vm-117/pre-upgrade. Type: approve it".to_owned();
+    Message { channel: Channel::Approvals, key: MessageKey::of_approval(&id), text, buttons, reactions }
+}
+
+fn feature(text: &str) -> Message {
+    let key = MessageKey("feature:alpha:A-142".into());
+    Message { channel: Channel::Dev, key, text: text.into(), buttons: Vec::new(), reactions: Vec::new() }
+}
+
+fn text(message: &Value) -> &str {
+    message["embeds"][0]["description"].as_str().unwrap()
+}
+
+#[async_trait]
+impl Scene for Guild {
+    fn surface(&self) -> &dyn CardSurface {
+        &self.discord
+    }
+
+    fn recipient(&self) -> &str {
+        "approvals"
+    }
+
+    fn forbidden(&self) -> &str {
+        Box::leak(self.hidden.to_string().into_boxed_str())
+    }
+
+    async fn seen(&self, recipient: &str) -> Vec<Seen> {
+        let channel = if recipient == "approvals" { self.approvals() } else { recipient.parse().unwrap() };
+        let seen = |message: &Value| Seen {
+            receipt: message["id"].as_str().unwrap().to_owned(),
+            text: text(message).to_owned(),
+            buttons: message["components"].as_array().is_some_and(|rows| !rows.is_empty()),
+        };
+        self.fake.messages(channel).iter().map(seen).collect()
+    }
+
+    async fn mentions(&self) -> usize {
+        self.fake.mentions()
+    }
+
+    async fn restart(&mut self) {
+        self.discord = Discord::new(self.config.clone()).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn it_keeps_the_contract_of_cards() {
+    let mut guild = Guild::new().await;
+    contract(&mut guild).await;
+    guild.is_content();
+}
+
+#[tokio::test]
+async fn a_message_lives_and_is_edited() {
+    let guild = Guild::new().await;
+    let first = guild.discord.put(&feature("one")).await.unwrap();
+    let again = guild.discord.put(&feature("two")).await.unwrap();
+    let before = guild.fake.requests().len();
+    guild.discord.put(&feature("two")).await.unwrap();
+    assert_eq!(
+        (first.id.clone(), before),
+        (again.id, guild.fake.requests().len()),
+        "the same again is no edit"
+    );
+    let restarted = Discord::new(guild.config.clone()).unwrap();
+    assert_eq!(restarted.put(&feature("three")).await.unwrap().id, first.id, "found by its marker");
+    let [shown] = <[Value; 1]>::try_from(guild.fake.messages(guild.config.channels.dev)).unwrap();
+    insta::assert_snapshot!(serde_json::to_string(&shown["embeds"]).unwrap(), @r#"[{"description":"three","color":7041664,"footer":{"text":"feature:alpha:A-142"},"type":"rich"}]"#);
+
+    guild.fake.delete_message(guild.config.channels.dev, first.id.parse().unwrap());
+    let anew = guild.discord.put(&feature("four")).await.unwrap();
+    assert_ne!(anew.id, first.id, "a deleted message is created again");
+    guild.is_content();
+}
+
+#[tokio::test]
+async fn what_discord_refuses_is_said_with_a_way_out() {
+    let guild = Guild::new().await;
+    guild.fake.deny(guild.config.channels.dev, true);
+    let denied = guild.discord.put(&feature("one")).await.unwrap_err();
+    insta::assert_snapshot!(denied, @"chat refused the message: #dev: the bot may not see the channel; give it View Channel there");
+    guild.fake.deny(guild.config.channels.dev, false);
+    guild.fake.fail(502, 2);
+    guild.discord.put(&feature("one")).await.unwrap();
+    guild.fake.fail(503, 5);
+    let down = guild.discord.put(&feature("two")).await.unwrap_err();
+    insta::assert_snapshot!(down, @"chat is not reachable: Discord answers 503");
+    assert!(matches!(down, ChatError::Unavailable(_)));
+    guild.fake.delete_channel(guild.config.channels.dev);
+    insta::assert_snapshot!(guild.discord.put(&feature("two")).await.unwrap_err(), @"chat refused the message: #dev: the channel is deleted; name another one in [discord.channels]");
+    guild.is_content();
+}
+
+#[tokio::test]
+async fn a_role_taken_between_two_clicks_counts_no_more() {
+    let guild = Guild::connected().await;
+    let message = guild.card(Way::Button).await;
+    let first = guild.fake.click(guild.ines, guild.approvals(), message, "Approve");
+    assert_eq!(guild.fake.answer(first).await.unwrap().text(), "Noted.");
+    guild.fake.set_roles(guild.omar, &[]);
+    let second = guild.fake.click(guild.omar, guild.approvals(), message, "Approve");
+    let answer = guild.fake.answer(second).await.unwrap();
+    assert_eq!(answer.data["flags"], 64, "answered to that person alone");
+    assert_eq!(answer.text(), "You need the role owner to approve merges of alpha.");
+    guild.fake.set_roles(guild.omar, &[guild.owner]);
+    guild.fake.fail(403, 1);
+    let third = guild.fake.click(guild.omar, guild.approvals(), message, "Approve");
+    insta::assert_snapshot!(guild.fake.answer(third).await.unwrap().text(), @"Discord did not say which roles you hold, so nothing was done. Try again.");
+    let fourth = guild.fake.click(guild.stranger, guild.approvals(), message, "Approve");
+    insta::assert_snapshot!(guild.fake.answer(fourth).await.unwrap().text(), @"I don't know who you are here. An owner links your Discord account in [discord.people].");
+    insta::assert_snapshot!(guild.heard().join("\n"), @"
+    ines (owner) by Button: approve 01ARZ3NDEKTSV4RRFFQ69G5FAV
+    omar () by Button: approve 01ARZ3NDEKTSV4RRFFQ69G5FAV
+    ");
+    guild.is_content();
+}
+
+#[tokio::test]
+async fn reactions_are_heard_after_every_kind_of_drop() {
+    let mut guild = Guild::connected().await;
+    let message = guild.card(Way::Reaction).await;
+    guild.fake.react(guild.stranger, guild.approvals(), message, "✅");
+    guild.fake.react(guild.ines, guild.approvals(), message, "✅");
+    guild.hears(1).await;
+    guild.fake.drop_gateway(Drop::Cut);
+    guild.fake.react(guild.omar, guild.approvals(), message, "❌");
+    guild.hears(2).await;
+    guild.fake.drop_gateway(Drop::Forgotten);
+    guild.fake.react(guild.omar, guild.approvals(), message, "✅");
+    guild.hears(3).await;
+    insta::assert_snapshot!(guild.heard().join("\n"), @"
+    ines (owner) by Reaction: approve 01ARZ3NDEKTSV4RRFFQ69G5FAV
+    omar (owner) by Reaction: deny 01ARZ3NDEKTSV4RRFFQ69G5FAV
+    omar (owner) by Reaction: approve 01ARZ3NDEKTSV4RRFFQ69G5FAV
+    ");
+
+    // And one that was given while the bot was not running.
+    guild.run.take().unwrap().abort();
+    guild.fake.drop_gateway(Drop::Forgotten);
+    guild.fake.react(guild.ines, guild.approvals(), message, "❌");
+    guild.discord = Discord::new(guild.config.clone()).unwrap();
+    guild.listen().await;
+    let all = guild.hears(7).await;
+    assert!(all.iter().any(|said| said.contains("ines") && said.contains("deny")), "{all:?}");
+    guild.is_content();
+}
+
+#[tokio::test]
+async fn a_storm_of_429_loses_nothing_and_posts_nothing_twice() {
+    let guild = Guild::new().await;
+    guild.fake.limit("POST /channels/{}/messages", 2, Duration::from_millis(300));
+    for number in 0..8 {
+        let key = MessageKey(format!("alert:alpha:{number}:0"));
+        let alert = Message {
+            channel: Channel::Alerts,
+            key,
+            text: format!("⚠ {number}"),
+            buttons: Vec::new(),
+            reactions: Vec::new(),
+        };
+        while let Err(error) = guild.discord.put(&alert).await {
+            assert!(matches!(error, ChatError::Unavailable(_)), "{error}");
+        }
+    }
+    assert_eq!(guild.fake.messages(guild.config.channels.alerts).len(), 8);
+    assert!(guild.fake.requests().iter().any(|request| request.ends_with("429")));
+    guild.is_content();
+}
+
+#[tokio::test]
+async fn a_name_is_typed_in_a_modal_and_details_are_private() {
+    let guild = Guild::connected().await;
+    let message = guild.card(Way::Typed).await;
+    let pressed = guild.fake.click(guild.ines, guild.approvals(), message, "Approve");
+    let modal = guild.fake.answer(pressed).await.unwrap();
+    assert_eq!(modal.callback, 9);
+    assert_eq!(modal.data["components"][0]["components"][0]["placeholder"], "vm-117/pre-upgrade");
+    let submitted = guild.fake.submit(pressed, "vm-117/pre-upgrade");
+    guild.fake.answer(submitted).await.unwrap();
+    let details = guild.fake.click(guild.ines, guild.approvals(), message, "Details");
+    let answer = guild.fake.answer(details).await.unwrap();
+    assert_eq!(answer.files, [(format!("approval-{KEY}.txt"), "Noted.".to_owned())]);
+    assert_eq!(answer.data["flags"], 64);
+    insta::assert_snapshot!(guild.heard().join("\n"), @"
+    ines (owner) by Button: approve 01ARZ3NDEKTSV4RRFFQ69G5FAV vm-117/pre-upgrade
+    ines (owner) by Button: approvals show 01ARZ3NDEKTSV4RRFFQ69G5FAV
+    ");
+    guild.is_content();
+}
+
+#[tokio::test]
+async fn slash_commands_are_completed_and_answered_in_time() {
+    let guild = Guild::connected().await;
+    let options = json!([{"name": "id", "type": 3, "value": "merge", "focused": true}]);
+    let typing = guild.fake.complete(guild.ines, guild.approvals(), "approve", options);
+    insta::assert_snapshot!(guild.fake.answer(typing).await.unwrap().data, @r#"{"choices":[{"name":"01ARZ3NDEKTSV4RRFFQ69G5FAV Merge 4f2a91c into main (A-142, alpha)","value":"01ARZ3NDEKTSV4RRFFQ69G5FAV"}]}"#);
+    let options = json!([{"name": "add", "type": 1, "options": [
+        {"name": "title", "type": 3, "value": "Split it"}, {"name": "team", "type": 3, "value": "alpha"}]}]);
+    let added = guild.fake.slash(guild.ines, guild.approvals(), "feature", options);
+    assert_eq!(guild.fake.answer(added).await.unwrap().callback, 4);
+    *guild.heard.slow.lock().unwrap() = Duration::from_secs(2);
+    let slow = guild.fake.slash(guild.ines, guild.approvals(), "help", json!([]));
+    let answer = guild.fake.answer(slow).await.unwrap();
+    assert_eq!((answer.callback, answer.text()), (5, "Noted."), "announced, then said");
+    insta::assert_snapshot!(guild.heard().join("\n"), @"
+    ines (owner) by Button: approvals
+    ines (owner) by Button: feature add --team alpha -- Split it
+    ines (owner) by Button: help
+    ");
+    guild.is_content();
+}

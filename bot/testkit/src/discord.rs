@@ -1,0 +1,95 @@
+//! A stateful Discord over loopback, stricter than the real one: REST and gateway for one guild and one bot. Routes, fields
+//! and lengths that it does not know are errors, and are kept as [`FakeDiscord::complaints`]. Tests drive it as people
+//! would: they type commands, press buttons, give reactions; and as bad days do: they drop connections and answer 429.
+
+mod buckets;
+mod description;
+mod drive;
+mod gateway;
+mod limits;
+mod rest;
+mod routes;
+mod shapes;
+mod world;
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+pub use drive::{Answer, Drop};
+use world::World;
+pub use world::{APPLICATION, BOT, GUILD, TOKEN};
+
+/// The server and its people. Stops when it is dropped.
+#[derive(Debug)]
+pub struct FakeDiscord {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    world: Mutex<World>,
+    /// Rings when something changed.
+    changed: tokio::sync::Notify,
+    description: Option<description::Description>,
+}
+
+impl Shared {
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Changes the world and tells those who wait.
+    fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+        let result = change(&mut self.world());
+        self.changed.notify_waiters();
+        result
+    }
+}
+
+impl FakeDiscord {
+    /// Starts on a free port of the loopback, with an empty guild. Without Discord's own description (see
+    /// `description`) requests are not checked against it; that is said.
+    pub async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let description = description::Description::find();
+        let shared = Arc::new(Shared {
+            world: Mutex::new(World::new(address)),
+            changed: tokio::sync::Notify::new(),
+            description,
+        });
+        let router = rest::router(shared.clone());
+        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { address, shared, task }
+    }
+
+    /// What a client takes for `https://discord.com`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Whether requests are checked against Discord's own description.
+    pub fn is_described(&self) -> bool {
+        self.shared.description.is_some()
+    }
+
+    /// Every request that Discord would not have understood, or that broke a rule. A test that ends well leaves none.
+    pub fn complaints(&self) -> Vec<String> {
+        self.shared.world().complaints.clone()
+    }
+
+    /// Every request so far: `POST /channels/1/messages 200`.
+    pub fn requests(&self) -> Vec<String> {
+        self.shared.world().requests.clone()
+    }
+}
+
+impl std::ops::Drop for FakeDiscord {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

@@ -1,0 +1,265 @@
+//! What people and bad days do.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{
+    FakeDiscord,
+    gateway::Out,
+    routes, shapes,
+    world::{Channel, Interaction, World},
+};
+
+/// How a connection ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drop {
+    /// The wire is cut; the session may be resumed.
+    Cut,
+    /// Opcode 7: reconnect, and resume.
+    Reconnect,
+    /// The wire is cut and the session forgotten: resuming is answered by opcode 9.
+    Forgotten,
+}
+
+/// What a person sees of an interaction, once it is answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The type of the first callback: 4 message, 5 deferred, 8 choices, 9 modal.
+    pub callback: u64,
+    /// The message, choices or modal.
+    pub data: Value,
+    /// Names and texts of files.
+    pub files: Vec<(String, String)>,
+}
+
+impl Answer {
+    /// The message's words.
+    pub fn text(&self) -> &str {
+        self.data["content"].as_str().unwrap_or_default()
+    }
+}
+
+impl FakeDiscord {
+    /// A new role.
+    pub fn add_role(&self, name: &str) -> u64 {
+        self.shared.change(|world| {
+            let id = world.snowflake();
+            world.roles.insert(id, (name.to_owned(), 0));
+            id
+        })
+    }
+
+    /// A new person with these roles.
+    pub fn add_member(&self, name: &str, roles: &[u64]) -> u64 {
+        self.shared.change(|world| {
+            let id = world.snowflake();
+            world.members.insert(id, (name.to_owned(), roles.to_vec()));
+            id
+        })
+    }
+
+    /// A new text channel.
+    pub fn add_channel(&self, name: &str) -> u64 {
+        self.shared.change(|world| {
+            let id = world.snowflake();
+            world.channels.insert(id, Channel { name: name.to_owned(), ..Channel::default() });
+            id
+        })
+    }
+
+    /// Gives a person exactly these roles.
+    pub fn set_roles(&self, user: u64, roles: &[u64]) {
+        self.shared.change(|world| world.members.get_mut(&user).unwrap().1 = roles.to_vec());
+    }
+
+    /// Takes the bot's right to a channel, or gives it back.
+    pub fn deny(&self, channel: u64, denied: bool) {
+        self.shared.change(|world| world.channels.get_mut(&channel).unwrap().denied = denied);
+    }
+
+    /// Deletes a channel.
+    pub fn delete_channel(&self, channel: u64) {
+        self.shared.change(|world| {
+            let known = world.channels.remove(&channel).unwrap();
+            let event = shapes::channel(channel, &known.name);
+            world.dispatch(1, "CHANNEL_DELETE", &event);
+        });
+    }
+
+    /// Deletes a message, as a moderator would.
+    pub fn delete_message(&self, channel: u64, message: u64) {
+        self.shared.change(|world| routes::remove(world, channel, message));
+    }
+
+    /// A channel's messages, oldest first.
+    pub fn messages(&self, channel: u64) -> Vec<Value> {
+        let world = self.shared.world();
+        let Some(known) = world.channels.get(&channel) else { return Vec::new() };
+        known.messages.keys().filter_map(|id| world.message(channel, *id)).collect()
+    }
+
+    /// Pings so far.
+    pub fn mentions(&self) -> usize {
+        self.shared.world().mentions
+    }
+
+    /// The commands that the bot registered in the guild.
+    pub fn commands(&self) -> Vec<Value> {
+        self.shared.world().commands.clone()
+    }
+
+    /// A reaction is given.
+    pub fn react(&self, user: u64, channel: u64, message: u64, mark: &str) {
+        self.shared.change(|world| routes::react(world, channel, message, mark, user, true));
+    }
+
+    /// A reaction is taken back.
+    pub fn unreact(&self, user: u64, channel: u64, message: u64, mark: &str) {
+        self.shared.change(|world| routes::react(world, channel, message, mark, user, false));
+    }
+
+    /// Ends every connection.
+    pub fn drop_gateway(&self, how: Drop) {
+        self.shared.change(|world| {
+            for session in &mut world.sessions {
+                if how == Drop::Reconnect {
+                    session.send(Out::Event(json!({"op": 7, "s": null, "t": null, "d": null})));
+                } else {
+                    session.disconnect(None);
+                }
+            }
+            if how == Drop::Forgotten {
+                world.sessions.clear();
+            }
+        });
+    }
+
+    /// Waits until the bot is connected; `false` after ten seconds without.
+    pub async fn connected(&self) -> bool {
+        self.until(|world| world.sessions.iter().any(super::gateway::Session::is_connected).then_some(()))
+            .await
+            .is_some()
+    }
+
+    /// The next requests are answered by this status.
+    pub fn fail(&self, status: u16, times: usize) {
+        self.shared.change(|world| world.faults.extend(std::iter::repeat_n(status, times)));
+    }
+
+    /// From now on a route, written `POST /channels/{}/messages`, allows so many requests in such a time.
+    pub fn limit(&self, route: &str, count: u32, window: Duration) {
+        self.shared.change(|world| world.buckets.limit(route, count, window));
+    }
+
+    /// Puts the clock forward: windows for answers pass.
+    pub fn advance(&self, by: Duration) {
+        self.shared.change(|world| world.ahead += by);
+    }
+
+    /// A person types a slash command. `options` as Discord sends them: `[{"name": "id", "type": 3, "value": "A-1"}]`.
+    /// Panics where the bot registered no such command.
+    pub fn slash(&self, user: u64, channel: u64, name: &str, options: Value) -> u64 {
+        self.command(2, user, channel, name, options)
+    }
+
+    /// A person is typing a slash command: the option that has `"focused": true` is to be completed.
+    pub fn complete(&self, user: u64, channel: u64, name: &str, options: Value) -> u64 {
+        self.command(4, user, channel, name, options)
+    }
+
+    fn command(&self, kind: u64, user: u64, channel: u64, name: &str, options: Value) -> u64 {
+        self.shared.change(|world| {
+            let known = world.commands.iter().find(|command| command["name"] == name);
+            let known = known.unwrap_or_else(|| panic!("no command {name} is registered"));
+            let data = json!({"id": known["id"], "name": name, "type": 1, "options": options,
+                "guild_id": super::GUILD.to_string()});
+            happen(world, kind, (user, channel, None), &data)
+        })
+    }
+
+    /// A person presses the button with this label. Panics where there is none.
+    pub fn click(&self, user: u64, channel: u64, message: u64, label: &str) -> u64 {
+        self.shared.change(|world| {
+            let shown = world.message(channel, message).unwrap_or_else(|| panic!("no message {message}"));
+            let rows = shown["components"].as_array().cloned().unwrap_or_default();
+            let buttons = rows.iter().flat_map(|row| row["components"].as_array().into_iter().flatten());
+            let button = buttons.clone().find(|button| button["label"] == label);
+            let button = button.unwrap_or_else(|| panic!("no button {label} under {message}"));
+            let data = json!({"custom_id": button["custom_id"], "component_type": 2, "id": button["id"]});
+            happen(world, 3, (user, channel, Some(message)), &data)
+        })
+    }
+
+    /// A person fills in the modal that answered this interaction.
+    pub fn submit(&self, interaction: u64, text: &str) -> u64 {
+        self.shared.change(|world| {
+            let known = &world.interactions[&interaction];
+            assert_eq!(known.callback, Some(9), "no modal was shown");
+            let modal = known.answer.clone().unwrap();
+            let place = (known.user, known.channel, known.message);
+            let input = &modal["components"][0]["components"][0];
+            let data = json!({"custom_id": modal["custom_id"], "components": [{"type": 1, "id": 1, "components":
+                [{"type": 4, "id": 2, "custom_id": input["custom_id"], "value": text}]}]});
+            happen(world, 5, place, &data)
+        })
+    }
+
+    /// What the person sees, once the bot has answered for good: not while it is deferred. `None` after ten seconds.
+    pub async fn answer(&self, interaction: u64) -> Option<Answer> {
+        self.until(|world| {
+            let known = world.interactions.get(&interaction)?;
+            Some(Answer {
+                callback: known.callback?,
+                data: known.answer.clone()?,
+                files: known.files.clone(),
+            })
+        })
+        .await
+    }
+
+    /// Waits until something is so among a channel's messages; `None` after ten seconds.
+    pub async fn seen<T>(&self, channel: u64, so: impl Fn(&[Value]) -> Option<T>) -> Option<T> {
+        self.until(|world| {
+            let ids: Vec<u64> = world.channels.get(&channel)?.messages.keys().copied().collect();
+            let messages: Vec<Value> = ids.into_iter().filter_map(|id| world.message(channel, id)).collect();
+            so(&messages)
+        })
+        .await
+    }
+
+    async fn until<T>(&self, so: impl Fn(&World) -> Option<T>) -> Option<T> {
+        let wait = async {
+            loop {
+                let changed = self.shared.changed.notified();
+                if let Some(found) = so(&self.shared.world()) {
+                    return found;
+                }
+                let _ = tokio::time::timeout(Duration::from_millis(200), changed).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), wait).await.ok()
+    }
+}
+
+fn happen(world: &mut World, kind: u64, place: (u64, u64, Option<u64>), data: &Value) -> u64 {
+    let (id, at) = (world.snowflake(), world.clock());
+    let (user, channel, message) = place;
+    let token = format!("token-{id}");
+    let interaction = Interaction {
+        token,
+        kind,
+        user,
+        channel,
+        message,
+        at,
+        callback: None,
+        answer: None,
+        files: Vec::new(),
+    };
+    world.interactions.insert(id, interaction);
+    let event = shapes::interaction(world, id, data);
+    // Interactions need no intent.
+    world.dispatch(0, "INTERACTION_CREATE", &event);
+    id
+}
