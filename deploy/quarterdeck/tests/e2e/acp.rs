@@ -228,7 +228,7 @@ async fn what_an_agent_uses_of_its_model_is_metered_and_it_has_no_key_of_the_pro
     let up = stage.project.up(&[("PROVIDER_KEY", KEY)]);
     let mut client = up.client("alpha", None);
     stage.add(
-        "think scripted\nthink scripted\nenv HOME\nenv OPENAI_API_KEY\nenv PROVIDER_KEY\nwrite done.txt good",
+        "consult scripted\nconsult scripted\nenv HOME\nenv OPENAI_API_KEY\nenv PROVIDER_KEY\nwrite done.txt good",
     );
     merged(&mut client).await;
     let told = transcript(&mut client).await;
@@ -244,8 +244,8 @@ async fn what_an_agent_uses_of_its_model_is_metered_and_it_has_no_key_of_the_pro
     drop(client);
     up.interrupt();
     let everything = stage.project.folder().parent().unwrap().to_owned();
-    assert_eq!(holding(&everything, KEY), [PathBuf::new(); 0], "the provider's key");
-    assert_eq!(holding(&everything, "qdr_"), [PathBuf::new(); 0], "a run's token");
+    assert_eq!(holding(&everything, KEY), Vec::<PathBuf>::new(), "the provider's key");
+    assert_eq!(holding(&everything, "qdr_"), Vec::<PathBuf>::new(), "a run's token");
     assert_eq!(stage.alive(), Vec::<String>::new());
 }
 
@@ -258,7 +258,7 @@ async fn an_agent_that_fails_for_want_of_budget_goes_on_with_more() {
     std::fs::write(path, config).unwrap();
     let up = stage.project.up(&[("PROVIDER_KEY", KEY)]);
     let mut client = up.client("alpha", None);
-    let text = "think scripted\nneed scripted\nwrite done.txt good";
+    let text = "consult scripted\nneed scripted\nwrite done.txt good";
     let budget = ["--budget-tokens", "1050", "--ready"];
     let verb = ["feature", "add", "Play", "--description", text];
     stage.project.ok(&[verb.as_slice(), &budget].concat());

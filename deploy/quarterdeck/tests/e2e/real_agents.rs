@@ -78,7 +78,7 @@ impl Stage {
     fn nothing_is_left(&self) {
         assert_eq!(self.alive(), Vec::<String>::new());
         let everything = self.project.folder().parent().unwrap().to_owned();
-        assert_eq!(holding(&everything, KEY), [PathBuf::new(); 0], "the provider's key");
+        assert_eq!(holding(&everything, KEY), Vec::<PathBuf>::new(), "the provider's key");
     }
 }
 

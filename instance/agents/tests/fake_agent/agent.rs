@@ -13,7 +13,7 @@
 //! write PATH TEXT       writes through the client, says what it was told
 //! read PATH             reads through the client, says what it was told
 //! env NAME              says the value of a variable
-//! think MODEL           asks the model that its variables point to, says the status
+//! consult MODEL         asks the model that its variables point to, says the status
 //! need MODEL            the same, and answers the prompt with an error if the status is not 200
 //! remember              says how many prompts this session has had
 //! mcp                   says which MCP servers the session has
@@ -354,7 +354,7 @@ impl Fake {
                     let value = std::env::var(rest).unwrap_or_else(|_| "(not set)".to_owned());
                     self.say(&format!("{rest} is {value}\n"));
                 }
-                "think" => {
+                "consult" => {
                     let status = ask_model(rest);
                     self.say(&format!("called {status}\n"));
                 }

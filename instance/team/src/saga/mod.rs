@@ -11,6 +11,7 @@ mod forge;
 mod merge;
 mod plan;
 mod rest;
+mod walled;
 mod work;
 
 use std::{sync::Arc, time::Duration};

@@ -2,7 +2,6 @@
 
 use std::{fs, sync::Arc, time::Duration};
 
-use jiff::Timestamp;
 use qd_agents::{
     AgentEnd, AgentError, CheckSpec, Ended, Task,
     acp::Command,
@@ -13,27 +12,21 @@ use qd_board::{
     FailureClass, PlanMode, RunEnd, SourceKind, goal,
     loops::{Repeats, Repetition},
 };
-use qd_sandbox::SandboxError;
 use qd_store::RunFact;
 use qd_types::{CommitId, FeatureId, Step};
-use qd_worktrees::{Layout, Setup, WorktreeError};
+use qd_worktrees::{Setup, WorktreeError};
 
-use super::{Here, StepError, budget, chain, context, plan, rest};
+use super::{Here, StepError, budget, chain, context, plan, rest, walled::walls};
 use crate::{
     metering::Metering,
     permissions::{self, Desk, Watch},
     tools::{self, Served},
-    walls::Own,
 };
 
 /// Bytes of a failing check's log that go into a prompt, however many lines they are.
 const LOG_BYTES: usize = 16 * 1024;
 /// How long a repository's set-up script may take.
 const SETUP_LIMIT: Duration = Duration::from_secs(15 * 60);
-/// The alert of walls that are not there.
-const WALLS: &str = "walls";
-/// After how long they are looked for again.
-const WALLS_AGAIN: Duration = Duration::from_secs(5);
 /// Lines in a row that have to repeat: far more than an honest agent says twice.
 const REPEATS: usize = 60;
 /// How long an agent may go on after a call was refused.
@@ -358,50 +351,6 @@ async fn tools(here: &Here<'_>, metering: Option<&Metering>) -> Result<Option<Se
             let text = format!("It works without the fleet's tools: their socket can't be made: {error}.");
             here.transcript()?.append(Kind::System, &text)?;
             Ok(None)
-        }
-    }
-}
-
-/// The walls around a turn. Where they are not there now, like an engine that does not answer, the turn waits for them,
-/// and the board says so: it is no fault of the feature's.
-async fn walls(
-    here: &Here<'_>,
-    agent: &dyn qd_agents::Agent,
-    worktree: &std::path::Path,
-    served: Option<&Served>,
-) -> Result<Option<qd_agents::Confined>, StepError> {
-    let mut stop = here.stop.clone();
-    let mut waits = false;
-    loop {
-        let options = here.team.options();
-        let mut reads = agent.reads();
-        reads.extend(here.team.folder(&here.run.id).prompt(here.run.round).parent().map(Into::into));
-        let git = Layout::new(&options.state).mirror(&here.repository.spec.name);
-        reads.extend(served.iter().flat_map(|served| served.reads.clone()));
-        let port = here.team.metering().map(|metering| metering.address.port());
-        let forward = served.zip(port).map(|(served, port)| (served.socket.clone(), port));
-        let own = Own { run: &here.run.id, worktree, git, reads, writes: agent.writes(), forward };
-        match options.walled(&here.repository, own).await {
-            Err(SandboxError::Unavailable { kind, reason }) => {
-                let text = format!("Agents wait for their walls: {kind} can't be used here: {reason}.");
-                if !waits {
-                    here.transcript()?.append(Kind::System, &text)?;
-                }
-                waits = true;
-                here.store().raise(WALLS, &text, false, Timestamp::now()).await?;
-            }
-            Err(error) => return Err(StepError::Again(error.into())),
-            Ok(walls) => {
-                if waits {
-                    let text = "The walls around agents are there again.";
-                    here.store().raise(WALLS, text, true, Timestamp::now()).await?;
-                }
-                return Ok(walls);
-            }
-        }
-        tokio::select! {
-            () = tokio::time::sleep(WALLS_AGAIN) => {}
-            _ = stop.wanted() => return Err(StepError::Stopped),
         }
     }
 }

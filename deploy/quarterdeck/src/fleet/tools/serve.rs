@@ -75,7 +75,7 @@ async fn connection(mut stream: UnixStream, open: Arc<Open>, guards: Arc<BTreeMa
         return;
     }
     let (reader, writer) = stream.into_split();
-    if let Err(error) = stdio::serve(guard, open.caller.clone(), reader, writer).await {
+    if let Err(error) = Box::pin(stdio::serve(guard, open.caller.clone(), reader, writer)).await {
         tracing::debug!(%error, caller = %open.caller, "a run's session with a tool server ended badly");
     }
 }
