@@ -496,3 +496,10 @@ async fn it_sees_its_own_environment_and_home() {
     );
     assert_eq!(fs::read_to_string(place.dir.path().join("home/.fake/settings.json")).unwrap(), "run-token-1");
 }
+
+/// The error of a turn that starts no process.
+async fn work_error(place: &Place, agent: &dyn Agent) -> String {
+    let (_stopper, never) = stop();
+    let error = work_until(place, agent, "say x", never).await.unwrap_err();
+    chain(&error)
+}
