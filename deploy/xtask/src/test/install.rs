@@ -166,7 +166,10 @@ mod tests {
                 "apt-get update",
                 "apt-get install -y --no-install-recommends nodejs npm",
                 "apt-get update",
+                "apt-get install -y --no-install-recommends bubblewrap docker.io busybox-static",
+                "apt-get update",
                 "apt-get install -y --no-install-recommends docker.io busybox-static",
+                "apt-get update",
                 "apt-get install -y --no-install-recommends python3-venv",
                 "cargo install --locked cargo-deny@0.20.2",
             ]
@@ -187,7 +190,10 @@ mod tests {
     && sudo env DEBIAN_FRONTEND=noninteractive apt-get update \\
     && sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends nodejs npm \\
     && sudo env DEBIAN_FRONTEND=noninteractive apt-get update \\
+    && sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends bubblewrap docker.io busybox-static \\
+    && sudo env DEBIAN_FRONTEND=noninteractive apt-get update \\
     && sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends docker.io busybox-static \\
+    && sudo env DEBIAN_FRONTEND=noninteractive apt-get update \\
     && sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3-venv \\
     && cargo install --locked cargo-deny@0.20.2
 

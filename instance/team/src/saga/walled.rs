@@ -29,6 +29,8 @@ pub(super) async fn walls(
         let options = here.team.options();
         let mut reads = agent.reads();
         reads.extend(here.team.folder(&here.run.id).prompt(here.run.round).parent().map(Into::into));
+        let attached = here.feature.wanted.attachments.iter();
+        reads.extend(attached.map(|file| here.team.attachment_path(file)));
         let git = Layout::new(&options.state).mirror(&here.repository.spec.name);
         reads.extend(served.iter().flat_map(|served| served.reads.clone()));
         let port = here.team.metering().map(|metering| metering.address.port());

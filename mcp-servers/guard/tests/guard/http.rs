@@ -47,6 +47,8 @@ async fn serve_as(world: &World, settings: http::Settings) -> (u16, Cancellation
 }
 
 async fn client(port: u16, token: &str, newest: bool) -> Client {
+    // Even without TLS, the client wants to know whose cryptography it would use. The second one to say so is not heard.
+    let _said = rustls::crypto::ring::default_provider().install_default();
     let config = StreamableHttpClientTransportConfig::with_uri(format!("http://127.0.0.1:{port}/mcp"))
         .auth_header(token);
     let transport = StreamableHttpClientTransport::from_config(config);
