@@ -63,7 +63,7 @@ async fn a_strict_fleet_takes_no_local_vote_while_an_agent_works() {
     project.ok(&["feature", "add", "Words", "--ready"]);
     until(&mut client, "A-1", |view| view.sentence == "Shell works.").await;
     let asked = question(&mut client).await;
-    insta::assert_snapshot!(refusal(&project, &["approvals", "answer", &asked.key, "Blue"]), @"quarterdeck: An agent runs that could act as you on this machine, so votes that are given here do not count now. Vote when it has ended, or in Discord or on GitHub. runs.sandbox puts walls around agents; approvals.local_votes_beside_unsandboxed_agents says what counts meanwhile.");
+    insta::assert_snapshot!(refusal(&project, &["approvals", "answer", &asked.key, "Blue"]), @"quarterdeck: An agent runs that could act as you on this machine, so votes that are given here do not count now. Vote when it has ended, or in Discord or on GitHub. sandbox.kind puts walls around agents; approvals.local_votes_beside_unsandboxed_agents says what counts meanwhile.");
     let open: QuestionView = client.get(&format!("questions/{}", asked.key)).await.unwrap();
     assert_eq!(open.state, ApprovalState::Requested);
     std::fs::write(gate, "").unwrap();
