@@ -3,9 +3,10 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::disallowed_methods,
     clippy::panic,
     clippy::print_stderr,
-    reason = "a test that cannot go on panics, and says what it skips"
+    reason = "a test that cannot go on panics, says what it skips, and waits for programs on a thread of its own"
 )]
 
 #[path = "it/bubblewrap.rs"]
