@@ -188,6 +188,12 @@ pub(crate) struct Which {
     status: Option<String>,
 }
 
+/// The ids of the guests within the caller's scope, as tasks and services name them.
+async fn own_ids(cluster: &Cluster, caller: &Caller) -> Result<Vec<String>, Fault> {
+    let rows = cluster.resources().await?;
+    Ok(cluster.guests(caller, &rows).map(|guest| guest.vmid.to_string()).collect())
+}
+
 fn rows_of(cluster: &Cluster, caller: &Caller, rows: &[Value], is_wanted: impl Fn(&Guest) -> bool) -> Rows {
     let wanted: Vec<VmId> = cluster.guests(caller, rows).filter(is_wanted).map(|guest| guest.vmid).collect();
     let guests = rows
@@ -336,8 +342,7 @@ impl Reading for ListTasks {
 
     async fn read(cluster: &Cluster, caller: &Caller, _: Nothing) -> Result<Rows, Fault> {
         let answer = cluster.see(&requests::cluster_tasks()).await?;
-        let rows = cluster.resources().await?;
-        let own: Vec<String> = cluster.guests(caller, &rows).map(|guest| guest.vmid.to_string()).collect();
+        let own = own_ids(cluster, caller).await?;
         let is_own = |row: &&Value| {
             Upid::parse(text(row, "upid")).is_ok_and(|task| own.iter().any(|id| id == task.id()))
         };
@@ -577,8 +582,7 @@ impl Reading for HaStatus {
 
     async fn read(cluster: &Cluster, caller: &Caller, _: Nothing) -> Result<Rows, Fault> {
         let answer = cluster.see(&requests::ha_status()).await?;
-        let rows = cluster.resources().await?;
-        let own: Vec<String> = cluster.guests(caller, &rows).map(|guest| guest.vmid.to_string()).collect();
+        let own = own_ids(cluster, caller).await?;
         let is_own = |row: &&Value| {
             let id = text(row, "sid").split_once(':').map(|(_, id)| id);
             id.is_none_or(|id| own.iter().any(|one| one == id))

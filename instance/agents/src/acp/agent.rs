@@ -128,17 +128,15 @@ impl Agent for AcpAgent {
             Some(confined) => environment.with_tmp(&confined.tmp),
             None => environment,
         };
-        let servers = if self.can.mcp { self.servers.of_run(&task.run) } else { Vec::new() };
+        let offered = self.servers.of_run(&task.run);
+        let (servers, withheld) = if self.can.mcp { (offered, Vec::new()) } else { (Vec::new(), offered) };
         transcript.learn(&self.secrets);
         transcript.learn(endpoint.iter().map(|endpoint| &endpoint.token));
         transcript.learn(&environment.secrets());
         transcript.learn(servers.iter().flat_map(|server| server.secrets()));
-        if !self.can.mcp {
-            for server in self.servers.of_run(&task.run) {
-                let text =
-                    format!("{} takes no MCP servers, so it works without {}.", self.name, server.name());
-                transcript.append(Kind::System, &text).map_err(written)?;
-            }
+        for server in withheld {
+            let text = format!("{} takes no MCP servers, so it works without {}.", self.name, server.name());
+            transcript.append(Kind::System, &text).map_err(written)?;
         }
 
         let old = memory::recall(transcript.path(), &self.name, &task.cwd).map(SessionId::new);
