@@ -13,7 +13,7 @@ use crate::{
     chat::{self, Channel, Given, Message, MessageKey, Way},
     effect::{Asking, Effect, ForgeCall, Save, Step, Word},
     event::Moment,
-    forge::{Check, Conclusion, ForgeError, MergeMethod, MergeOrder},
+    forge::{Brought, Check, Conclusion, ForgeError, MergeMethod, MergeOrder},
     state::{Desk, Filed, FleetState, Foreign, Merging, Rules, Standing},
     text,
 };
@@ -380,7 +380,7 @@ fn spend(state: &FleetState, approval: &ApprovalId, merge: Merge) -> Option<Effe
 pub(crate) fn rebuilt(
     state: &mut FleetState,
     approval: &ApprovalId,
-    result: Result<String, ForgeError>,
+    result: Result<Brought, ForgeError>,
 ) -> Vec<Effect> {
     let Some(desk) = state.desk(approval) else { return Vec::new() };
     let asked = desk.approval();
@@ -388,7 +388,10 @@ pub(crate) fn rebuilt(
         return Vec::new();
     };
     match result {
-        Ok(diff) => spend(state, approval, Merge { diff, ..merge.clone() }).into_iter().collect(),
+        Ok(Brought { diff, paths }) => {
+            let merge = Merge { diff, paths: Merge::bound_paths(paths), ..merge.clone() };
+            spend(state, approval, merge).into_iter().collect()
+        }
         Err(error @ (ForgeError::BaseMoved { .. } | ForgeError::Unavailable { .. })) => {
             vec![answer(&asked.subject.instance, &merging.request, failed(&error))]
         }

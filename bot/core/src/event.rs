@@ -5,7 +5,12 @@ use qd_approvals::{AskRefusal, Cast, ReopenRefusal, Resumption, Spending, Swept}
 use qd_types::{ApprovalId, CommitId, InstanceName, Person, PersonId};
 use qd_wire::v1::Report;
 
-use crate::{chat::Given, effect::Asking, forge::ForgeError, state::Standing};
+use crate::{
+    chat::Given,
+    effect::Asking,
+    forge::{Brought, ForgeError},
+    state::Standing,
+};
 
 /// Time and randomness, given from outside so that the same event gives the same effects.
 #[derive(Debug, Clone, Copy)]
@@ -56,8 +61,8 @@ pub enum Event {
     Rebuilt {
         /// The approval that would pay for it.
         approval: ApprovalId,
-        /// The diff's digest.
-        result: Result<String, ForgeError>,
+        /// What it is.
+        result: Result<Brought, ForgeError>,
     },
     /// A merge was made, or was not.
     Merged {

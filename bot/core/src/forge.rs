@@ -171,6 +171,15 @@ pub struct Milestone {
     pub closed_issues: u64,
 }
 
+/// What a merge would bring, rebuilt from the repository alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Brought {
+    /// SHA-256 of the diff, as lower-case hex (`qd_git::Repo::diff_sha256`).
+    pub diff: String,
+    /// All paths that differ; of a moved file both.
+    pub paths: Vec<String>,
+}
+
 /// Why the forge did not do it. Except for `Unavailable`, nothing happened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ForgeError {
@@ -235,8 +244,8 @@ pub trait Forge: Send + Sync {
     /// Rebuilds, from the repository alone, what a merge of `tested` would bring: refused unless the pull request's
     /// head is `tested`, the target stands at `base`, and `tested` is either `reviewed` itself with `base` among its
     /// ancestors, or the merge commit of exactly `base` and `reviewed` (in that order) with the tree that git's own
-    /// conflict-free merge of the two gives. Answers with the SHA-256 (lower-case hex) of the diff between the merge
-    /// base of `base` and `reviewed`, and `reviewed` (`qd_git::Repo::diff_sha256`).
+    /// conflict-free merge of the two gives. Answers with what differs between the merge base of
+    /// `base` and `reviewed`, and `reviewed`.
     async fn rebuild_merge(
         &self,
         repository: &RepositoryName,
@@ -244,7 +253,7 @@ pub trait Forge: Send + Sync {
         reviewed: &CommitId,
         tested: &CommitId,
         base: &CommitId,
-    ) -> Result<String, ForgeError>;
+    ) -> Result<Brought, ForgeError>;
     /// Where a branch stands.
     async fn branch_head(&self, repository: &RepositoryName, branch: &str) -> Result<CommitId, ForgeError>;
 

@@ -1,6 +1,9 @@
 //! What the bot knows. Built from rows at start, changed by events, never by itself.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use qd_approvals::Terms;
 use qd_engine::{Branch, Policies, Principal, Refusal, Request, Resource};
@@ -26,6 +29,8 @@ pub struct Rules {
     pub policies: Arc<Policies>,
     /// How each repository takes a change.
     pub merge_methods: BTreeMap<String, MergeMethod>,
+    /// Repositories whose target branch is protected.
+    pub protected: BTreeSet<String>,
     /// By what clocks approvals go, and whose votes count.
     pub approvals: qd_approvals::Rules,
 }
@@ -44,18 +49,18 @@ impl Rules {
 
     /// Who decides on an act of a team at the forge: what the policies ask for. The error is their no.
     ///
-    /// Which paths a merge changes is not known here, so a rule for paths counts for every merge that it might fit. The
-    /// embedded forge protects no branch.
+    /// Where a merge changes more paths than an approval binds, a rule for paths counts as if it might fit.
     pub fn asks(&self, team: &InstanceName, action: &Action) -> Result<Asked, String> {
         let (verb, repository, name, paths) = match action {
-            Action::Merge(merge) => (Verb::Merge, &merge.repository, &merge.target, None),
+            Action::Merge(merge) => (Verb::Merge, &merge.repository, &merge.target, merge.paths.clone()),
             Action::Push(push) => {
                 (Verb::PushSensitive, &push.repository, &push.branch, Some(push.paths.clone()))
             }
             other => return Err(format!("A team does not ask the forge for this: {}.", other.name())),
         };
         let (repository, name) = (repository.clone(), name.clone());
-        let branch = Branch { repository, name, protected: false, paths };
+        let protected = verb == Verb::Merge && self.protected.contains(repository.as_str());
+        let branch = Branch { repository, name, protected, paths };
         let principal = Principal::Team(self.called(team));
         let request = Request::new(principal, verb, Resource::Branch(branch));
         let Decision { ruling, policy, hash } = self.policies.decide(&request);

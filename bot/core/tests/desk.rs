@@ -8,19 +8,23 @@
     reason = "a test that cannot go on panics"
 )]
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use qd_approvals::{Cast, Resumption, Swept};
 use qd_core::{
     Asking, Effect, Event, FleetState, ForgeCall, Handled, Moment, Rules, Standing, Step, Word,
     chat::{Channel, Given, Message, Proof, Way},
+    forge::Brought,
     handle,
 };
 use qd_engine::{Bundle, Facts, KnownPerson, Policies};
 use qd_types::{
-    Approval, ApprovalId, ApprovalState, Ballot, CommitId, Confirm, Line, Merge, Person, PolicyRule, Role,
-    Stage, Tally, Vote,
+    Action, Approval, ApprovalId, ApprovalState, Ballot, CommitId, Confirm, Line, Merge, Person, PolicyRule,
+    Role, Stage, Tally, Vote,
 };
 use qd_wire::v1::{Alert, FeatureReport, ForgeAct, ForgeOutcome, ForgeRequest, Order, Report};
 
@@ -60,6 +64,7 @@ impl Fleet {
             renamed: BTreeMap::new(),
             policies: policies(&[]),
             merge_methods: BTreeMap::new(),
+            protected: BTreeSet::new(),
             approvals: qd_approvals::Rules::default(),
         };
         Self { state: FleetState::new(rules) }
@@ -137,6 +142,7 @@ fn merge() -> Merge {
         target: "main".into(),
         head: commit('4'),
         diff: "d".repeat(64),
+        paths: Some(vec!["src/lib.rs".into()]),
     }
 }
 
@@ -239,8 +245,10 @@ fn only_what_the_forge_rebuilt_is_spent_on() {
     fleet.stands(&standing, ApprovalState::Granted, "ines said yes.");
     let effects = do_merge(&mut fleet, id, merge());
     assert!(steps(&effects).is_empty(), "first the forge is asked");
-    for (diff, same) in [('d', true), ('e', false)] {
-        let result = Ok(diff.to_string().repeat(64));
+    for (diff, path, same) in
+        [('d', "src/lib.rs", true), ('e', "src/lib.rs", false), ('d', "docs/README.md", false)]
+    {
+        let result = Ok(Brought { diff: diff.to_string().repeat(64), paths: vec![path.to_owned()] });
         let effects = fleet.happens(Event::Rebuilt { approval: id.clone(), result }).effects;
         let [Step::Spend { call: ForgeCall::Merge { rebuilt, .. }, .. }] = steps(&effects)[..] else {
             panic!("{effects:?}")
@@ -413,4 +421,43 @@ fn the_policies_say_who_decides_a_merge() {
         panic!("{order:?}")
     };
     insta::assert_snapshot!(reason, @"We ship on Monday. So says the rule freeze of the configuration.");
+}
+
+#[test]
+fn who_decides_on_a_merge_goes_by_its_paths_and_by_the_protection_of_its_target() {
+    let rule = |text: &str| serde_json::from_str::<PolicyRule>(text).unwrap();
+    let stricter =
+        rule(r#"{"name": "law", "actions": ["merge"], "path": "law/**", "effect": "ask", "quorum": 2}"#);
+    let looser = rule(
+        r#"{"name": "docs", "actions": ["merge"], "path": "docs/**", "effect": "ask", "way": "reaction", "loosen": true}"#,
+    );
+    let mut fleet = Fleet::new();
+    fleet.state.rules.policies = policies(&[stricter, looser]);
+    let mut asked = |paths: Option<&[&str]>, protected: bool| {
+        let rules = &mut fleet.state.rules;
+        rules.protected = protected.then(|| "sample".to_owned()).into_iter().collect();
+        let paths = paths.map(|paths| paths.iter().map(|path| (*path).to_owned()).collect());
+        let merge = Action::Merge(Merge { paths, ..merge() });
+        let asked = rules.asks(&"alpha".parse().unwrap(), &merge).unwrap();
+        (asked.requirement.count, asked.policy)
+    };
+    let mut table = String::new();
+    for paths in
+        [None, Some(&["src/lib.rs"][..]), Some(&["law/1", "src/lib.rs"]), Some(&["docs/a", "docs/b"])]
+    {
+        for protected in [false, true] {
+            let (count, policy) = asked(paths, protected);
+            table += &format!("{paths:?} protected={protected}: {count} by {policy}\n");
+        }
+    }
+    insta::assert_snapshot!(table, @r#"
+    None protected=false: 2 by law
+    None protected=true: 2 by merge.protected
+    Some(["src/lib.rs"]) protected=false: 1 by merge
+    Some(["src/lib.rs"]) protected=true: 2 by merge.protected
+    Some(["law/1", "src/lib.rs"]) protected=false: 2 by law
+    Some(["law/1", "src/lib.rs"]) protected=true: 2 by merge.protected
+    Some(["docs/a", "docs/b"]) protected=false: 1 by docs
+    Some(["docs/a", "docs/b"]) protected=true: 2 by docs
+    "#);
 }

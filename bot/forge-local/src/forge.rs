@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use qd_core::forge::{
-    Check, Comment, Forge, ForgeError, Issue, Marker, MergeOrder, Milestone, NewIssue, NewPullRequest,
-    PullRequest,
+    Brought, Check, Comment, Forge, ForgeError, Issue, Marker, MergeOrder, Milestone, NewIssue,
+    NewPullRequest, PullRequest,
 };
 use qd_types::{CommitId, RepositoryName, SpentGrant};
 
@@ -54,7 +54,7 @@ impl Forge for LocalForge {
         reviewed: &CommitId,
         tested: &CommitId,
         base: &CommitId,
-    ) -> Result<String, ForgeError> {
+    ) -> Result<Brought, ForgeError> {
         Ok(self.inner.rebuild_merge(repository, number, reviewed, tested, base).await?)
     }
 

@@ -1,7 +1,7 @@
 //! What a merge would bring, found out from the repository alone: nothing that an instance or an agent said about its
 //! own commit is believed. Moves nothing; `merge` checks its own guards again.
 
-use qd_core::forge::{ForgeError, PullRequestState};
+use qd_core::forge::{Brought, ForgeError, PullRequestState};
 use qd_git::{Merge, Repo};
 use qd_types::{CommitId, RepositoryName};
 
@@ -20,7 +20,7 @@ impl Inner {
         reviewed: &CommitId,
         tested: &CommitId,
         base: &CommitId,
-    ) -> Result<String, Failure> {
+    ) -> Result<Brought, Failure> {
         let row = self.pull_request(repository, number).await?;
         if row.state != PullRequestState::Open {
             return Err(
@@ -50,7 +50,11 @@ impl Inner {
             let alien = format!("{} and {} have no commit in common", base.short(), reviewed.short());
             return Err(refused(format!("{alien}: start the branch from the target")).into());
         };
-        Ok(repo.diff_sha256(&fork, reviewed).await?)
+        let files = repo.changed_files(&fork, reviewed).await?;
+        Ok(Brought {
+            diff: repo.diff_sha256(&fork, reviewed).await?,
+            paths: files.into_iter().map(|file| file.path).collect(),
+        })
     }
 }
 

@@ -53,6 +53,7 @@ mod tests {
             target: "main".into(),
             head: "a".repeat(40).parse().unwrap(),
             diff: "d".repeat(64),
+            paths: None,
         };
         let (one, two) = (granted(merge(1)), granted(merge(2)));
         assert_ne!(one.grant().digest(), two.grant().digest());

@@ -121,6 +121,7 @@ impl Scene<'_> {
             target: self.0.target().to_owned(),
             head: order.head.clone(),
             diff: "d".repeat(64),
+            paths: None,
         });
         self.forge().merge(&spent, order).await
     }

@@ -237,6 +237,10 @@ pub struct Repository {
     /// `merge` or `squash`. Default: `merge`.
     #[serde(default)]
     pub merge_method: MergeMethod,
+    /// The target is a protected branch: the policies that come with the program ask two people about a merge into it.
+    /// Default: false.
+    #[serde(default)]
+    pub protected: bool,
     /// Runs in it at once. Default: as many as the team has.
     #[serde(default)]
     #[schemars(range(min = 1))]

@@ -163,6 +163,7 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
             qd_config::MergeMethod::Merge => MergeMethod::Merge,
             qd_config::MergeMethod::Squash => MergeMethod::Squash,
         },
+        protected: repository.protected,
         slots: repository.slots,
         hooks: repository.hooks,
         demands: demands(repository),

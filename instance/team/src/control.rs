@@ -7,6 +7,7 @@ use qd_types::{Stage, Verb};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    asked::Change,
     features::said,
     problem,
     team::{Answer, Caller, Team},
@@ -38,7 +39,7 @@ impl Team {
 
     /// Pauses the team: what runs goes on, nothing starts.
     pub async fn pause(&self, caller: &Caller, why: Option<String>) -> Answer<()> {
-        self.permit(caller, Verb::TeamPause)?;
+        self.permitted(caller, Verb::TeamPause, || Change::PauseTeam { why: why.clone() }).await?;
         let now = Timestamp::now();
         let pause = Pause { said: said(caller, why), at: now };
         let text = format!("The team is paused. {}", pause.said);
@@ -48,7 +49,7 @@ impl Team {
 
     /// Lets the team go on.
     pub async fn resume(&self, caller: &Caller) -> Answer<()> {
-        self.permit(caller, Verb::TeamResume)?;
+        self.permitted(caller, Verb::TeamResume, || Change::ResumeTeam).await?;
         if self.paused().await?.is_none() {
             return Err(problem::refused("The team is not paused."));
         }
@@ -104,7 +105,11 @@ impl Team {
     }
 
     async fn gave_up(&self, caller: &Caller, verb: Verb, id: u64) -> Answer<Operation> {
-        self.permit(caller, verb)?;
+        let change = || match verb {
+            Verb::OperationDrop => Change::DropOperation { id },
+            _ => Change::RetryOperation { id },
+        };
+        self.permitted(caller, verb, change).await?;
         let operation = self.operation(id).await?;
         if operation.observed != Observed::Dead {
             let reason =
@@ -116,7 +121,7 @@ impl Team {
 
     /// Stops an operation that is under way, with the run that it belongs to.
     pub async fn stop_operation(&self, caller: &Caller, id: u64) -> Answer<Operation> {
-        self.permit(caller, Verb::OperationStop)?;
+        self.permitted(caller, Verb::OperationStop, || Change::StopOperation { id }).await?;
         let operation = self.operation(id).await?;
         let Some(run) = operation.run.clone().filter(|_| operation.ended_at.is_none()) else {
             let text =

@@ -9,6 +9,7 @@ use qd_store::Import;
 use qd_types::{Stage, Verb};
 
 use crate::{
+    asked::Change,
     problem,
     team::{Answer, Caller, Team},
 };
@@ -25,7 +26,7 @@ impl Team {
 
     /// Files what a file holds and the board does not have yet: all of it, or nothing.
     pub async fn import(&self, caller: &Caller, file: ImportFile) -> Answer<Imported> {
-        self.permit(caller, Verb::FeatureImport)?;
+        self.permitted(caller, Verb::FeatureImport, || Change::Import(file.clone())).await?;
         let invalid = |error: qd_board::FieldError| problem::invalid(format!("{error}."));
         let name = file.name.as_deref().map(str::trim).filter(|name| !name.is_empty()).unwrap_or(UNNAMED);
         let plan = exchange::read(file.format, &file.text).and_then(|batch| batch.plan(&self.name(), name));

@@ -9,6 +9,7 @@ use qd_board::{
 use qd_types::{CommitId, FeatureId, RepositoryName, Stage, Verb};
 
 use crate::{
+    asked::Change,
     options::TeamOptions,
     problem, scheduler,
     team::{Answer, Caller, Team},
@@ -58,7 +59,7 @@ impl Team {
 
     /// Files a feature.
     pub async fn add(&self, caller: &Caller, new: NewFeature) -> Answer<FeatureView> {
-        self.permit(caller, Verb::FeatureAdd)?;
+        self.permitted(caller, Verb::FeatureAdd, || Change::AddFeature(new.clone())).await?;
         self.file(caller, new).await
     }
 
@@ -100,7 +101,12 @@ impl Team {
         edit: EditFeature,
         reason: Option<String>,
     ) -> Answer<FeatureView> {
-        self.permit(caller, Verb::FeatureEdit)?;
+        self.permitted(caller, Verb::FeatureEdit, || Change::EditFeature {
+            id: id.clone(),
+            edit: edit.clone(),
+            reason: reason.clone(),
+        })
+        .await?;
         self.change(caller, id, edit, reason).await
     }
 
@@ -119,7 +125,8 @@ impl Team {
 
     /// Moves a feature.
     pub async fn move_to(&self, caller: &Caller, id: &FeatureId, to: MoveFeature) -> Answer<FeatureView> {
-        self.permit(caller, Verb::FeatureMove)?;
+        self.permitted(caller, Verb::FeatureMove, || Change::MoveFeature { id: id.clone(), to: to.clone() })
+            .await?;
         self.happen(caller, id, Happened::Moved(to.stage), to.version, to.reason).await
     }
 
@@ -130,7 +137,11 @@ impl Team {
         id: &FeatureId,
         reason: Option<String>,
     ) -> Answer<FeatureView> {
-        self.permit(caller, Verb::FeatureCancel)?;
+        self.permitted(caller, Verb::FeatureCancel, || Change::CancelFeature {
+            id: id.clone(),
+            reason: reason.clone(),
+        })
+        .await?;
         self.happen(caller, id, Happened::Cancelled, None, reason).await
     }
 
@@ -154,13 +165,17 @@ impl Team {
         id: &FeatureId,
         why: Option<String>,
     ) -> Answer<FeatureView> {
-        self.permit(caller, Verb::FeaturePause)?;
+        self.permitted(caller, Verb::FeaturePause, || Change::PauseFeature {
+            id: id.clone(),
+            why: why.clone(),
+        })
+        .await?;
         self.set_paused(caller, id, Some(said(caller, why))).await
     }
 
     /// Lets a paused feature go on.
     pub async fn resume_feature(&self, caller: &Caller, id: &FeatureId) -> Answer<FeatureView> {
-        self.permit(caller, Verb::FeatureResume)?;
+        self.permitted(caller, Verb::FeatureResume, || Change::ResumeFeature { id: id.clone() }).await?;
         self.set_paused(caller, id, None).await
     }
 
@@ -178,7 +193,11 @@ impl Team {
     /// Files a feature that takes a merged one back: its pull request undoes that merge, and is checked and approved
     /// like any other.
     pub async fn revert(&self, caller: &Caller, id: &FeatureId, why: Option<String>) -> Answer<FeatureView> {
-        self.permit(caller, Verb::FeatureRevert)?;
+        self.permitted(caller, Verb::FeatureRevert, || Change::RevertFeature {
+            id: id.clone(),
+            why: why.clone(),
+        })
+        .await?;
         let view = self.feature(id).await?;
         let merged = view.run.as_ref().and_then(|run| run.end.clone());
         let Some(RunEnd::Merged { commit }) = merged else {
@@ -196,7 +215,11 @@ impl Team {
 
     /// Writes a comment.
     pub async fn comment(&self, caller: &Caller, id: &FeatureId, text: &str) -> Answer<Vec<Comment>> {
-        self.permit(caller, Verb::FeatureComment)?;
+        self.permitted(caller, Verb::FeatureComment, || Change::Comment {
+            id: id.clone(),
+            text: text.to_owned(),
+        })
+        .await?;
         let written = self.store().comment(&caller.person.id, id, text, Timestamp::now()).await;
         written.map_err(problem::from_store)?;
         self.comments(id).await

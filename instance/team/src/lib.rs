@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod api;
+mod asked;
 mod attachments;
 mod ballot;
 mod circuits;

@@ -14,7 +14,7 @@ use serde_json::Value;
 use ulid::Ulid;
 
 use crate::{
-    permissions, policy_change, problem, saga,
+    asked, permissions, policy_change, problem, saga,
     team::{Answer, Caller, Team},
 };
 
@@ -251,6 +251,11 @@ impl Team {
                 let changes = old.binding.as_ref().map(|binding| binding.arguments.clone());
                 let about = policy_change::about(change.clone(), changes.unwrap_or_default())?;
                 Ok(self.request(self.subject(about, &quorum), &quorum, None))
+            }
+            Action::Tool(_) if asked::is_change(record) => {
+                let (subject, quorum) = self.change_again(record).await?;
+                self.changes_wait();
+                Ok(self.request(subject, &quorum, None))
             }
             Action::Tool(_) if permissions::is_permission(record) => {
                 let run = self.store().run(&old.run).await.map_err(problem::from_store)?;

@@ -6,6 +6,7 @@ use qd_types::{RunId, Verb};
 use qd_worktrees::{Preserved, WorktreeError};
 
 use crate::{
+    asked::Change,
     problem,
     team::{Answer, Caller, Team},
 };
@@ -76,7 +77,7 @@ impl Team {
 
     /// Lets go of what is older; what belongs to a run under way stays.
     pub async fn prune_preserved(&self, caller: &Caller, days: Option<u32>) -> Answer<Vec<PreservedView>> {
-        self.permit(caller, Verb::PreservedPrune)?;
+        self.permitted(caller, Verb::PreservedPrune, || Change::PrunePreserved { days }).await?;
         let gone = self
             .let_go_of_preserved(days)
             .await

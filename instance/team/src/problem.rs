@@ -79,6 +79,12 @@ pub(crate) fn denied(refusal: Refusal) -> Problem {
     problem("forbidden", 403, refusal.reason, Some(&refusal.help))
 }
 
+/// People have to agree first, and were asked. `who` decides.
+pub(crate) fn asked(key: &str, who: &str) -> Problem {
+    let hint = format!("quarterdeck approvals show {key} has all of it. It is done when they agree.");
+    problem("asked", 409, format!("People have to agree first: {who}. They were asked."), Some(&hint))
+}
+
 /// What was sent can be read, and is wrong.
 pub(crate) fn invalid(detail: impl Into<String>) -> Problem {
     problem("invalid", 422, detail, Some("Correct it and try again."))

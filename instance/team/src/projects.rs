@@ -6,6 +6,7 @@ use qd_board::Project;
 use qd_types::Verb;
 
 use crate::{
+    asked::Change,
     problem,
     team::{Answer, Caller, Team},
 };
@@ -36,7 +37,7 @@ impl Team {
 
     /// Adds one.
     pub async fn add_project(&self, caller: &Caller, new: Project) -> Answer<ProjectView> {
-        self.permit(caller, Verb::ProjectAdd)?;
+        self.permitted(caller, Verb::ProjectAdd, || Change::AddProject(new.clone())).await?;
         let name = new.name.trim().to_owned();
         let added = self.store().add_project(&caller.person.id, new, Timestamp::now()).await;
         added.map_err(problem::from_store)?;
@@ -45,7 +46,11 @@ impl Team {
 
     /// Changes one.
     pub async fn edit_project(&self, caller: &Caller, name: &str, edit: EditProject) -> Answer<ProjectView> {
-        self.permit(caller, Verb::ProjectEdit)?;
+        self.permitted(caller, Verb::ProjectEdit, || Change::EditProject {
+            name: name.to_owned(),
+            edit: edit.clone(),
+        })
+        .await?;
         let EditProject { version, fields } = edit;
         let edited =
             self.store().edit_project(&caller.person.id, name, fields, version, Timestamp::now()).await;
@@ -55,7 +60,8 @@ impl Team {
 
     /// Removes one that no feature names. Gives what is left.
     pub async fn remove_project(&self, caller: &Caller, name: &str) -> Answer<Vec<ProjectView>> {
-        self.permit(caller, Verb::ProjectRemove)?;
+        self.permitted(caller, Verb::ProjectRemove, || Change::RemoveProject { name: name.to_owned() })
+            .await?;
         let removed = self.store().remove_project(&caller.person.id, name, Timestamp::now()).await;
         removed.map_err(problem::from_store)?;
         self.projects().await

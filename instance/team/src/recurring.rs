@@ -10,6 +10,7 @@ use qd_store::{RecurringRow, StoreError};
 use qd_types::{PersonId, Verb};
 
 use crate::{
+    asked::Change,
     problem,
     team::{Answer, Caller, Team},
 };
@@ -66,7 +67,7 @@ impl Team {
 
     /// Adds one.
     pub async fn add_recurring(&self, caller: &Caller, new: NewRecurring) -> Answer<RecurringView> {
-        self.permit(caller, Verb::RecurringAdd)?;
+        self.permitted(caller, Verb::RecurringAdd, || Change::AddRecurring(new.clone())).await?;
         let schedule: Schedule =
             new.schedule.parse().map_err(|error| problem::invalid(format!("schedule: {error}.")))?;
         if let Some(name) = &new.feature.repository {
@@ -85,7 +86,7 @@ impl Team {
 
     /// Files the feature of one right now.
     pub async fn run_recurring(&self, caller: &Caller, name: &str) -> Answer<FeatureView> {
-        self.permit(caller, Verb::RecurringRun)?;
+        self.permitted(caller, Verb::RecurringRun, || Change::RunRecurring { name: name.to_owned() }).await?;
         let view = self.one_recurring(name).await?;
         let options = self.options();
         let repository = view.feature.repository.or_else(|| options.only_repository().cloned());
@@ -97,7 +98,8 @@ impl Team {
 
     /// Lets one stand still.
     pub async fn suspend_recurring(&self, caller: &Caller, name: &str) -> Answer<RecurringView> {
-        self.permit(caller, Verb::RecurringSuspend)?;
+        self.permitted(caller, Verb::RecurringSuspend, || Change::SuspendRecurring { name: name.to_owned() })
+            .await?;
         let now = Timestamp::now();
         let done = self
             .store()
@@ -109,7 +111,8 @@ impl Team {
 
     /// Lets one go on with its next occurrence.
     pub async fn resume_recurring(&self, caller: &Caller, name: &str) -> Answer<RecurringView> {
-        self.permit(caller, Verb::RecurringResume)?;
+        self.permitted(caller, Verb::RecurringResume, || Change::ResumeRecurring { name: name.to_owned() })
+            .await?;
         let now = Timestamp::now();
         let resume = move |recurring: &mut qd_store::RecurringFeature| recurring.resume(now);
         let done = self.store().change_recurring(&caller.person.id, name, "resumed", resume, now).await;
@@ -119,7 +122,8 @@ impl Team {
 
     /// Removes one; what it made stays. Gives what is left.
     pub async fn remove_recurring(&self, caller: &Caller, name: &str) -> Answer<Vec<RecurringView>> {
-        self.permit(caller, Verb::RecurringRemove)?;
+        self.permitted(caller, Verb::RecurringRemove, || Change::RemoveRecurring { name: name.to_owned() })
+            .await?;
         let done = self.store().remove_recurring(&caller.person.id, name, Timestamp::now()).await;
         done.map_err(problem::from_store)?;
         self.recurring().await

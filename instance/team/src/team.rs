@@ -21,6 +21,7 @@ use qd_worktrees::Worktrees;
 use tokio::task::JoinSet;
 
 use crate::{
+    asked::{self, Change},
     documents,
     metering::{Metering, MeteringError},
     options::{RepositoryOptions, TeamOptions},
@@ -49,6 +50,8 @@ pub struct Caller {
     pub surface: String,
     /// How it is known that it is them. Without a passphrase or a signed-in page nobody votes.
     pub proof: Proof,
+    /// What people agreed to that is done now in the caller's name.
+    pub granted: Option<Verb>,
 }
 
 impl Caller {
@@ -127,6 +130,8 @@ struct Inner {
     slots: tokio::sync::Mutex<()>,
     runs: Mutex<JoinSet<()>>,
     metering: Mutex<Option<Arc<Metering>>>,
+    /// Whether changes of the board may wait for people.
+    asked: AtomicBool,
 }
 
 pub(crate) type Answer<T> = Result<T, Problem>;
@@ -159,6 +164,7 @@ impl Team {
                 slots: tokio::sync::Mutex::default(),
                 runs: Mutex::new(JoinSet::new()),
                 metering: Mutex::new(None),
+                asked: AtomicBool::new(true),
             }),
         })
     }
@@ -198,6 +204,7 @@ impl Team {
         tasks.spawn(scheduler::run(self.clone()));
         tasks.spawn(radar::run(self.clone()));
         tasks.spawn(documents::run(self.clone()));
+        tasks.spawn(asked::run(self.clone()));
         if let Some(uplink) = uplink {
             self.inner.linked.store(true, Ordering::Relaxed);
             tasks.spawn(uplink::relay_reports(self.clone(), Arc::clone(&uplink)));
@@ -514,11 +521,21 @@ impl Team {
 
     /// Stops a run truly: its processes end, its work is kept.
     pub async fn stop(&self, caller: &Caller, id: &RunId) -> Answer<RunView> {
-        self.permit(caller, Verb::RunStop)?;
+        self.permitted(caller, Verb::RunStop, || Change::StopRun { id: id.clone() }).await?;
         let actor = caller.person.id.as_str();
         self.store().ask_stop(id, actor, Timestamp::now()).await.map_err(problem::from_store)?;
         self.signal_stop(id);
         self.run(id, caller).await
+    }
+
+    /// A change of the board waits for people: it is looked at after every commit.
+    pub(crate) fn changes_wait(&self) {
+        self.inner.asked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether one may wait. Whoever asks looks, and says if it still does.
+    pub(crate) fn may_changes_wait(&self) -> bool {
+        self.inner.asked.swap(false, Ordering::Relaxed)
     }
 
     /// Ticks after every change of the board.

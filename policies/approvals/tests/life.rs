@@ -430,6 +430,7 @@ fn how_everything_is_confirmed() {
         target: "main".into(),
         head: "a".repeat(40).parse().unwrap(),
         diff: "d".repeat(64),
+        paths: None,
     });
     let all = [
         ("operate", call(Tier::Operate)),

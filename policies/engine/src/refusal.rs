@@ -44,7 +44,8 @@ impl Policies {
                     (may, _) => format!("Who may do it without asking: {}.", list(may)),
                 };
                 let reason = format!(
-                    "People have to agree first, says {by}: {words}. There is no way to ask them here yet."
+                    "People have to agree first, says {by}: {words}. They are asked when a person does it on the team's \
+                     board or on the command line, or an agent with its tools."
                 );
                 (reason, help)
             }

@@ -134,6 +134,25 @@ pub struct Merge {
     pub head: CommitId,
     /// SHA-256 of the diff between merge base and head, hex.
     pub diff: String,
+    /// The paths that the diff changes, as [`Merge::bound_paths`] gives them: policies go by them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paths: Option<Vec<String>>,
+}
+
+impl Merge {
+    /// As many paths as an approval binds.
+    pub const PATHS: usize = 400;
+    /// As many bytes of paths as an approval binds.
+    pub const PATH_BYTES: usize = 24 * 1024;
+
+    /// The paths in the order in which they are bound. None where they are too many: rules for paths then go by what they
+    /// say of a change that is not known.
+    pub fn bound_paths(mut paths: Vec<String>) -> Option<Vec<String>> {
+        paths.sort();
+        paths.dedup();
+        let bytes: usize = paths.iter().map(String::len).sum();
+        (paths.len() <= Self::PATHS && bytes <= Self::PATH_BYTES).then_some(paths)
+    }
 }
 
 /// A push that a person has to see before it leaves the team: what it changes runs with rights of its own, or decides who

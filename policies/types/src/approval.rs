@@ -247,6 +247,7 @@ mod tests {
                 target: "main".into(),
                 head: "a".repeat(40).parse().unwrap(),
                 diff: "d".repeat(64),
+                paths: None,
             }),
             binding: None,
             instance: "alpha".parse().unwrap(),

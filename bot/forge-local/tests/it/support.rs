@@ -106,6 +106,7 @@ impl World {
             target: of.target.clone(),
             head: of.head.clone(),
             diff: "d".repeat(64),
+            paths: None,
         });
         let order = MergeOrder {
             repository: self.repository.clone(),

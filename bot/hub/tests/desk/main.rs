@@ -17,7 +17,7 @@ use qd_approvals::SurfaceKey;
 use qd_core::forge::ForgeError;
 use qd_types::{Merge, Push, Role};
 use qd_wire::v1::{ForgeAct, ForgeOutcome};
-use support::{Fleet, commit, merge, person, policies, rules};
+use support::{Fleet, brought, commit, merge, person, policies, rules};
 
 fn reason(outcome: ForgeOutcome) -> String {
     match outcome {
@@ -148,7 +148,8 @@ async fn what_is_approved_is_what_is_executed_once_and_all_of_it_is_in_the_trail
 #[tokio::test]
 async fn a_change_that_is_not_the_approved_one_lapses_the_approval() {
     for (say, merge) in [
-        (Some(Ok("e".repeat(64))), merge()),
+        (Some(Ok(brought('e', "src/lib.rs"))), merge()),
+        (Some(Ok(brought('d', "docs/README.md"))), merge()),
         (Some(Err(ForgeError::HeadMoved { actual: commit('7') })), merge()),
         (None, Merge { head: commit('6'), ..merge() }),
     ] {

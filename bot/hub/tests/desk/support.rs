@@ -1,7 +1,7 @@
 //! A bot with its database on disk, a forge that says what it is told to say, a chat that remembers, and one instance.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -13,8 +13,8 @@ use qd_core::{
     Rules,
     chat::{Chat, ChatError, Commands as _, Delivered, Given, Message},
     forge::{
-        Check, Comment, Forge, ForgeError, Issue, Marker, MergeOrder, Milestone, NewIssue, NewPullRequest,
-        PullRequest, PullRequestState,
+        Brought, Check, Comment, Forge, ForgeError, Issue, Marker, MergeOrder, Milestone, NewIssue,
+        NewPullRequest, PullRequest, PullRequestState,
     },
 };
 use qd_engine::{Bundle, Facts, KnownPerson, Policies};
@@ -38,6 +38,11 @@ pub(crate) fn person(name: &str, role: Role) -> Person {
     Person { id: name.parse().unwrap(), roles: vec![role] }
 }
 
+/// What the forge says a merge would bring.
+pub(crate) fn brought(diff: char, path: &str) -> Brought {
+    Brought { diff: diff.to_string().repeat(64), paths: vec![path.to_owned()] }
+}
+
 pub(crate) fn merge() -> Merge {
     Merge {
         repository: "sample".parse().unwrap(),
@@ -45,13 +50,14 @@ pub(crate) fn merge() -> Merge {
         target: "main".into(),
         head: commit('4'),
         diff: "d".repeat(64),
+        paths: Some(vec!["src/lib.rs".into()]),
     }
 }
 
 /// What the forge says, in turn.
 #[derive(Default)]
 pub(crate) struct Script {
-    pub(crate) rebuilt: VecDeque<Result<String, ForgeError>>,
+    pub(crate) rebuilt: VecDeque<Result<Brought, ForgeError>>,
     pub(crate) merged: VecDeque<Result<CommitId, ForgeError>>,
     pub(crate) merges: u32,
     /// Somebody merged another head, by hand.
@@ -114,8 +120,8 @@ impl Forge for Scripted {
         _: &CommitId,
         _: &CommitId,
         _: &CommitId,
-    ) -> Result<String, ForgeError> {
-        self.0.lock().unwrap().rebuilt.pop_front().unwrap_or_else(|| Ok("d".repeat(64)))
+    ) -> Result<Brought, ForgeError> {
+        self.0.lock().unwrap().rebuilt.pop_front().unwrap_or_else(|| Ok(brought('d', "src/lib.rs")))
     }
     async fn branch_head(&self, _: &RepositoryName, _: &str) -> Result<CommitId, ForgeError> {
         nowhere()
@@ -210,6 +216,7 @@ pub(crate) fn rules() -> Rules {
         renamed: BTreeMap::new(),
         policies: policies(&[]),
         merge_methods: BTreeMap::new(),
+        protected: BTreeSet::new(),
         approvals: qd_approvals::Rules { local_votes: true, ..qd_approvals::Rules::default() },
     }
 }

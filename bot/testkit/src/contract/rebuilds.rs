@@ -1,6 +1,6 @@
 //! Rebuilding a merge: what was tested is what was reviewed plus the target, or it is refused.
 
-use qd_core::forge::{ForgeError, MergeMethod, PullRequest};
+use qd_core::forge::{Brought, ForgeError, MergeMethod, PullRequest};
 use qd_types::CommitId;
 
 use crate::{
@@ -13,24 +13,35 @@ async fn rebuild(
     of: &PullRequest,
     reviewed: &CommitId,
     tested: &CommitId,
-) -> Result<String, ForgeError> {
+) -> Result<Brought, ForgeError> {
     let base = scene.base().await;
     scene.forge().rebuild_merge(scene.repository(), of.number, reviewed, tested, &base).await
 }
 
-/// The same change has the same digest, on its own and merged with a target that went on; another one has another.
+/// The files that a commit changes in its parent.
+async fn changed(harness: &dyn ForgeHarness, commit: &CommitId) -> Vec<String> {
+    let commit = harness.commit(commit).await;
+    let parent = harness.commit(commit.parents.first().unwrap()).await;
+    let differs = |(path, text): &(&String, &String)| parent.files.get(*path) != Some(*text);
+    commit.files.iter().filter(differs).map(|(path, _)| path.clone()).collect()
+}
+
+/// The same change has the same digest and the same paths, on its own and merged with a target that went on; another one has another.
 pub async fn a_rebuild_answers_with_the_reviewed_diff(harness: &dyn ForgeHarness) {
     let scene = Scene(harness);
     let (one, two) = (scene.pull_request().await, scene.pull_request().await);
     let reviewed = &one.head;
-    let digest = rebuild(&scene, &one, reviewed, reviewed).await.unwrap();
+    let brought = rebuild(&scene, &one, reviewed, reviewed).await.unwrap();
     let hex = |digest: &str| digest.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    assert!(digest.len() == 64 && hex(&digest), "{digest}");
-    assert_ne!(rebuild(&scene, &two, &two.head, &two.head).await.unwrap(), digest);
+    assert!(brought.diff.len() == 64 && hex(&brought.diff), "{brought:?}");
+    let other = rebuild(&scene, &two, &two.head, &two.head).await.unwrap();
+    assert_ne!(other.diff, brought.diff);
+    assert_eq!(brought.paths, changed(harness, &one.head).await);
+    assert_eq!(other.paths, changed(harness, &two.head).await);
 
     scene.land(&[(&unique("file.txt"), "one\n")]).await;
     let tested = harness.push_merge(&one.branch, &scene.base().await, reviewed, &[]).await;
-    assert_eq!(rebuild(&scene, &one, reviewed, &tested).await, Ok(digest));
+    assert_eq!(rebuild(&scene, &one, reviewed, &tested).await, Ok(brought));
 
     let merging = scene.reread(&one).await;
     scene.green(&merging).await;

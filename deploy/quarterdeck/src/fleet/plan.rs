@@ -115,6 +115,8 @@ pub struct RepositoryPlan {
     pub checks: Vec<CheckSpec>,
     /// How the target takes a change.
     pub method: MergeMethod,
+    /// Whether the target is a protected branch.
+    pub protected: bool,
     /// Runs in it at once.
     pub slots: Option<u32>,
     /// What a new worktree gets before the agent works.

@@ -73,6 +73,12 @@ pub(super) fn rules(plan: &FleetPlan, policies: &Engine, people: Vec<Person>) ->
             .iter()
             .map(|repository| (repository.name.to_string(), repository.method))
             .collect(),
+        protected: plan
+            .repositories
+            .iter()
+            .filter(|repository| repository.protected)
+            .map(|repository| repository.name.to_string())
+            .collect(),
         approvals: plan.approvals.clone(),
     }
 }

@@ -97,6 +97,7 @@ impl Guard {
             agent: None,
             surface: surface.into(),
             proof,
+            granted: None,
         }))
     }
 }

@@ -1,9 +1,11 @@
 //! What a team does by itself when things do not go smoothly: conflicts, red merges, agents that give up, plans that
 //! wait, merges that are taken back.
 
-use qd_api::{Client, FeatureView, RunView, TranscriptPage};
+use std::time::Duration;
+
+use qd_api::{ApprovalView, Client, FeatureView, RunView, TranscriptPage};
 use qd_board::{EditFeature, NewFeature, Wanted};
-use qd_types::Stage;
+use qd_types::{Action, Stage};
 
 use crate::support::{Project, Up, add, approve, config, finished, git, open_approval, until};
 
@@ -106,6 +108,11 @@ async fn a_plan_is_written_waits_for_a_person_and_is_worked_by() {
     let shown = project.ok(&["run", "show", "A-1.1"]);
     assert!(shown.contains("1. Write out.txt."), "{shown}");
     project.ok(&["run", "accept-plan", "A-1.1", "--text", "2. As I say."]);
+    // The request that it makes moot is called off a moment later.
+    let is_plan = |view: &ApprovalView| matches!(view.approval.subject.action, Action::Plan(_));
+    while open_approval(&mut client, "A-1").await.is_some_and(|view| is_plan(&view)) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     approve(&mut client, "A-1").await;
     until(&mut client, "A-1", finished).await;
     assert_eq!(main_holds(&project, "out.txt"), "> 2. As I say.");

@@ -14,6 +14,7 @@
 
 mod acp;
 mod approvals;
+mod asked;
 mod audit;
 mod browser;
 mod budget;

@@ -19,28 +19,28 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Ines and Olaf own, Oskar operates, Rosa reviews, Vera views.
-fn fleet() -> String {
+pub fn fleet() -> String {
     let people = [("olaf", "owner"), ("oskar", "operator"), ("rosa", "reviewer"), ("vera", "viewer")]
         .map(|(name, role)| format!("\n[[people]]\nname = \"{name}\"\nroles = [\"{role}\"]\n"));
     config("cat > hello.txt", None).replace("solo = true", "me = \"ines\"") + &people.concat()
 }
 
-fn rule(fields: &str) -> String {
+pub fn rule(fields: &str) -> String {
     format!("\n[[policies.rules]]\n{fields}\n")
 }
 
-fn write(project: &Project, text: &str) {
+pub fn write(project: &Project, text: &str) {
     std::fs::write(project.folder().join("quarterdeck.toml"), text).unwrap();
 }
 
-fn refusal(project: &Project, args: &[&str]) -> String {
+pub fn refusal(project: &Project, args: &[&str]) -> String {
     let output = project.run(args);
     assert!(!output.status.success(), "{args:?} worked");
     String::from_utf8(output.stderr).unwrap()
 }
 
 /// They set their passphrases, and sign in.
-fn let_in(project: &Project, up: &Up, people: &[&str]) {
+pub fn let_in(project: &Project, up: &Up, people: &[&str]) {
     for person in people {
         join(&up.address, &invite(project, &[person, "--again"]));
         let session = session(&up.address, person).unwrap();
@@ -58,7 +58,7 @@ async fn asked(client: &mut Client, id: &str) -> ApprovalView {
     }
 }
 
-async fn vote(up: &Up, person: &str, view: &ApprovalView) {
+pub async fn vote(up: &Up, person: &str, view: &ApprovalView) {
     let cast = CastVote::new(Ballot::Approve, &view.approval.digest, None);
     let path = format!("approvals/{}/vote", view.approval.id.key());
     let _: ApprovalView = up.client("alpha", Some(person)).post(&path, &cast).await.unwrap();
@@ -255,4 +255,37 @@ fn hashless(text: &str) -> String {
     let words =
         text.split(' ').map(|word| if hash(word.trim_end_matches(['.', ','])) { "HASH" } else { word });
     words.collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_asked_about_a_merge_goes_by_what_it_changes_and_where_it_goes() {
+    let project = Project::new(&[("README.md", "# Paths\n")]);
+    let merge = |name: &str, path: &str, quorum: u32| {
+        let text = "name = \"NAME\"\nactions = [\"merge\"]\npath = \"PATH\"\neffect = \"ask\"\nquorum = ";
+        rule(&format!("{}{quorum}", text.replace("NAME", name).replace("PATH", path)))
+    };
+    write(&project, &(fleet() + &merge("docs", "docs/**", 3)));
+    let up = project.up(&[]);
+    let_in(&project, &up, &["ines", "olaf", "rosa"]);
+    let mut ines = up.client("alpha", Some("ines"));
+    let who = |card: &ApprovalView| card.approval.subject.requirement.describe();
+    add(&mut ines, "Elsewhere").await;
+    let card = asked(&mut ines, "A-1").await;
+    insta::assert_snapshot!(who(&card), @"1 owner or reviewer, not the requester");
+    vote(&up, "rosa", &card).await;
+    until(&mut ines, "A-1", finished).await;
+
+    write(&project, &(fleet() + &merge("greetings", "hello.*", 2)));
+    project.ok(&["config", "reload"]);
+    add(&mut ines, "There").await;
+    insta::assert_snapshot!(who(&asked(&mut ines, "A-2").await), @"2 owners or reviewers, not the requester");
+
+    write(&project, &fleet().replace("path = \".\"", "path = \".\"\nprotected = true"));
+    project.ok(&["config", "reload"]);
+    add(&mut ines, "Protected").await;
+    let card = asked(&mut ines, "A-3").await;
+    insta::assert_snapshot!(who(&card), @"2 owners or reviewers, not the requester");
+    vote(&up, "olaf", &card).await;
+    vote(&up, "rosa", &card).await;
+    until(&mut ines, "A-3", finished).await;
 }

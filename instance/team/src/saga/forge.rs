@@ -130,6 +130,7 @@ pub(super) async fn merge_of(here: &Here<'_>) -> Result<Merge, StepError> {
         target: here.repository.spec.target.clone(),
         head: commit.clone(),
         diff: here.team.worktrees().diff_digest(name, base, commit).await?,
+        paths: Merge::bound_paths(here.team.worktrees().touches(name, base, commit).await?),
     })
 }
 

@@ -85,6 +85,7 @@ impl Api {
             agent: agent.map(str::to_owned),
             surface: "api".into(),
             proof: qd_approvals::Proof::Passphrase,
+            granted: None,
         };
         Self { router: self.router.clone().layer(Extension(caller)), dir: Arc::clone(&self.dir) }
     }

@@ -49,7 +49,8 @@ impl Desk for TeamDesk {
             Voice::Caller => Some(agent.clone()),
             Voice::Granted => None,
         };
-        let caller = qd_team::Caller { person, agent, surface: "mcp".to_owned(), proof: Proof::Socket };
+        let caller =
+            qd_team::Caller { person, agent, surface: "mcp".to_owned(), proof: Proof::Socket, granted: None };
         let name = open.team.name();
         let router = Router::new()
             .nest(&format!("/teams/{name}/api/v1"), qd_team::router(open.team.clone()))

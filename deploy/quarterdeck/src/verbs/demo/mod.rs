@@ -62,6 +62,7 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<ExitCode, UserEr
         agent: None,
         surface: "cli".into(),
         proof: Proof::Passphrase,
+        granted: None,
     };
     let mut features = Vec::new();
     for new in &scene.features {
@@ -143,8 +144,13 @@ async fn watch(
     board: &str,
     begun: Instant,
 ) -> Result<Vec<summary::Ended>, UserError> {
-    let you =
-        Caller { person: scene.you.clone(), agent: None, surface: "cli".into(), proof: Proof::Passphrase };
+    let you = Caller {
+        person: scene.you.clone(),
+        agent: None,
+        surface: "cli".into(),
+        proof: Proof::Passphrase,
+        granted: None,
+    };
     let mut progress = progress::Progress::start(features.len());
     let mut asking = ask::Asking::new(demo.yes, requester.clone(), fleet.address.port(), board);
     let deadline = begun + Duration::from_secs(demo.wait * 60);

@@ -130,6 +130,7 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
                 tail: demo.log_lines,
             }],
             method: MergeMethod::Merge,
+            protected: false,
             slots: None,
             setup: qd_worktrees::Setup::default(),
             hooks: false,

@@ -1,0 +1,132 @@
+//! Changes of the board that people have to agree to first.
+
+use std::time::Duration;
+
+use qd_api::{ApprovalView, Client, FeatureView};
+use qd_board::NewFeature;
+use qd_types::{ApprovalState, Stage};
+
+use crate::{
+    policies::{fleet, let_in, refusal, rule, vote, write},
+    support::{Project, Up},
+};
+
+/// An owner has to agree to a cancelling, and to a project.
+fn careful() -> String {
+    fleet()
+        + &rule(
+            "name = \"careful\"\nactions = [\"feature.cancel\", \"project.add\"]\neffect = \"ask\"\nquorum = 1",
+        )
+}
+
+async fn all(client: &mut Client) -> Vec<ApprovalView> {
+    client.get("approvals?all=true").await.unwrap()
+}
+
+async fn newest(client: &mut Client) -> ApprovalView {
+    all(client).await.into_iter().max_by_key(|view| view.approval.requested_at).unwrap()
+}
+
+async fn ended(client: &mut Client, of: &ApprovalView) -> ApprovalView {
+    for _ in 0..500 {
+        let now = all(client).await.into_iter().find(|view| view.approval.id == of.approval.id).unwrap();
+        if now.approval.state.is_final() {
+            return now;
+        }
+        tokio::time::sleep(Duration::from_millis(40)).await;
+    }
+    panic!("it never ends");
+}
+
+async fn backlog(up: &Up, title: &str) -> FeatureView {
+    up.client("alpha", Some("ines")).post("features", &NewFeature::titled(title)).await.unwrap()
+}
+
+fn without_key(text: &str, view: &ApprovalView) -> String {
+    text.replace(&view.approval.id.key(), "KEY")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_people_have_to_agree_to_is_asked_and_done_once_in_the_askers_name() {
+    let project = Project::new(&[("README.md", "# Careful\n")]);
+    write(&project, &careful());
+    let up = project.up(&[]);
+    let_in(&project, &up, &["ines", "olaf", "oskar"]);
+    let mut ines = up.client("alpha", Some("ines"));
+    backlog(&up, "One").await;
+    let told = refusal(&project, &["feature", "cancel", "A-1", "--reason", "Not now"]);
+    let card = newest(&mut ines).await;
+    insta::assert_snapshot!(without_key(&told, &card), @"quarterdeck: People have to agree first: 1 owner, not the requester. They were asked. quarterdeck approvals show KEY has all of it. It is done when they agree.");
+    assert_eq!(refusal(&project, &["feature", "cancel", "A-1", "--reason", "Not now"]), told, "asked once");
+    insta::assert_snapshot!(card.approval.subject.requirement.describe(), @"1 owner, not the requester");
+    let shown = project.ok(&["approvals", "show", &card.approval.id.key()]);
+    assert!(shown.contains("board.feature.cancel") && shown.contains("Not now"), "{shown}");
+
+    // What was agreed to is not what would be done.
+    let edit = serde_json::json!({ "title": "Another" });
+    let _: FeatureView = ines.patch("features/A-1", &edit).await.unwrap();
+    vote(&up, "olaf", &card).await;
+    let lapsed = ended(&mut ines, &card).await;
+    insta::assert_snapshot!(lapsed.ended.unwrap_or_default(), @"Lapsed. What was approved is not what would be done: the state of the target (approved: “version 1”; now: “version 2”).");
+    let here: FeatureView = ines.get("features/A-1").await.unwrap();
+    assert_eq!(here.feature.stage, Stage::Backlog);
+
+    refusal(&project, &["feature", "cancel", "A-1"]);
+    let again = newest(&mut ines).await;
+    vote(&up, "olaf", &again).await;
+    let done = ended(&mut ines, &again).await;
+    assert_eq!(done.approval.state, ApprovalState::Executed);
+    let here: FeatureView = ines.get("features/A-1").await.unwrap();
+    assert_eq!(here.feature.stage, Stage::Cancelled);
+    let history: Vec<qd_api::EventView> = ines.get("features/A-1/history").await.unwrap();
+    let cancelled = history.iter().find(|event| event.text.contains("ancelled")).unwrap();
+    insta::assert_snapshot!(format!("{}: {}", cancelled.actor, cancelled.text), @"ines: Cancelled.");
+
+    // A no holds for this request, and whoever may do it without asking is not asked.
+    refusal(&project, &["project", "add", "q3"]);
+    let third = newest(&mut ines).await;
+    let _: ApprovalView = up
+        .client("alpha", Some("olaf"))
+        .post(
+            &format!("approvals/{}/vote", third.approval.id.key()),
+            &qd_api::CastVote::new(qd_types::Ballot::Deny, &third.approval.digest, Some("Too early".into())),
+        )
+        .await
+        .unwrap();
+    assert_eq!(ended(&mut ines, &third).await.approval.state, ApprovalState::Denied);
+    assert_eq!(project.ok(&["project", "list"]), "No projects.\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_most_five_changes_of_one_person_wait() {
+    let project = Project::new(&[("README.md", "# Careful\n")]);
+    write(&project, &careful());
+    let up = project.up(&[]);
+    let_in(&project, &up, &["ines"]);
+    for number in 1..=5 {
+        assert!(refusal(&project, &["project", "add", &format!("q{number}")]).contains("They were asked."));
+    }
+    insta::assert_snapshot!(refusal(&project, &["project", "add", "q6"]), @"");
+}
+
+#[cfg(feature = "failpoints")]
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_between_the_spending_and_the_change_it_is_never_made_again() {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    let project = Project::new(&[("README.md", "# Careful\n")]);
+    write(&project, &careful());
+    let mut up = project.up(&[("QUARTERDECK_FAILPOINT", "change_spent")]);
+    let_in(&project, &up, &["ines", "olaf"]);
+    refusal(&project, &["project", "add", "q3"]);
+    let card = newest(&mut up.client("alpha", Some("ines"))).await;
+    vote(&up, "olaf", &card).await;
+    let death = tokio::task::block_in_place(|| up.wait_death());
+    assert_eq!(death.and_then(|status| status.signal()), Some(9));
+    drop(up);
+    let up = project.up(&[]);
+    let unknown = ended(&mut up.client("alpha", Some("ines")), &card).await;
+    assert_eq!(unknown.approval.state, ApprovalState::Unknown);
+    insta::assert_snapshot!(unknown.ended.unwrap_or_default(), @"");
+    assert_eq!(project.ok(&["project", "list"]), "No projects.\n");
+}
