@@ -194,6 +194,8 @@ impl Live {
     pub(super) async fn apply(self: &Arc<Self>, plan: &FleetPlan) -> Result<Vec<String>, FleetError> {
         let mut plan = plan.clone();
         let wanted = Governed::of(&plan);
+        // What could never come into force is refused at once.
+        self.policies.current().with_rules(&wanted.rules).map_err(EngineError::from)?;
         let Step { now, widens } = self.law().in_force.toward(&wanted);
         now.clone().put_into(&mut plan);
         plan.policies.facts = plan.policies.facts_with(&self.guard.roster().active().await?);

@@ -144,7 +144,10 @@ impl Fleet {
         seed_people(&roster, plan).await?;
         let people = roster.active().await?;
         let facts = plan.policies.facts_with(&people);
+        let waits = kept.as_ref().and_then(|kept| kept.waits.clone());
         let policies = Arc::new(in_force::engine(&PolicyPlan { facts, ..plan.policies.clone() }, kept)?);
+        // What could never come into force is refused at once.
+        policies.current().with_rules(&wanted.rules).map_err(EngineError::from)?;
         let mut tasks = JoinSet::new();
         let shared = Arc::new(RwLock::new(plan.clone()));
         let bot = if roles.bot {
@@ -177,7 +180,7 @@ impl Fleet {
         // Set once, here.
         boards.get_or_init(|| Arc::downgrade(&live));
         // What the first start trusts counts from here on.
-        policies::keep(&live, None);
+        policies::keep(&live, waits);
         tasks.spawn(policies::follow(Arc::clone(&live)));
         tasks.spawn(http::serve_tcp(listener, live.service(), guard));
         live.serve_sockets().await?;

@@ -39,7 +39,7 @@ fn refused(project: &Project, args: &[&str]) -> String {
 }
 
 /// The newest approval of that title, once it is in that state.
-async fn newest(client: &mut Client, title: &str, state: ApprovalState) -> ApprovalView {
+pub(crate) async fn newest(client: &mut Client, title: &str, state: ApprovalState) -> ApprovalView {
     for _ in 0..900 {
         let inbox: Vec<ApprovalView> = client.get("approvals").await.unwrap();
         let newest =
@@ -63,7 +63,7 @@ fn say(project: &Project, who: &str, verb: &str, view: &ApprovalView) {
 }
 
 /// Tries until it works.
-fn soon(project: &Project, args: &[&str], wanted: &str) -> String {
+pub(crate) fn soon(project: &Project, args: &[&str], wanted: &str) -> String {
     for _ in 0..300 {
         let output = project.run(args);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
