@@ -109,7 +109,7 @@ async fn a_configuration_that_widens_waits_for_two_owners_also_across_a_restart(
     // A restart is no way around, with nothing running neither; doctor and check say what waits.
     up.interrupt();
     assert!(refused(&project, &["person", "passphrase", "--as", "eve"]).contains("does not answer"));
-    write(&project, &after.replace("me = \"ines\"", "me = \"ines\"\nsolo = true"));
+    write(&project, &after.replace("[fleet]\n", "[fleet]\nsolo = true\n"));
     let checked = project.ok(&["policy", "check"]);
     assert!(checked.contains("may widen rights"), "{checked}");
     let up = project.up(&[]);
@@ -250,7 +250,7 @@ async fn the_only_owner_is_enough() {
     project.ok(&["person", "disable", "theo"]);
     let doctor = String::from_utf8(project.run(&["doctor"]).stdout).unwrap();
     assert!(doctor.contains("ines is the only owner"), "{doctor}");
-    write(&project, &fleet(&["eve"]).replace("me = \"ines\"", "me = \"ines\"\nsolo = true"));
+    write(&project, &fleet(&["eve"]).replace("[fleet]\n", "[fleet]\nsolo = true\n"));
     project.ok(&["config", "reload"]);
     let mut ines = up.client("alpha", None);
     let card = newest(&mut ines, TITLE, ApprovalState::Requested).await;

@@ -406,7 +406,8 @@ async fn the_configuration_lets_in_and_shuts_out_at_a_reload() {
     std::fs::write(&path, with_mira.replacen("[fleet]\nsolo = true\n", "", 1)).unwrap();
     project.ok(&["config", "reload"]);
     // The only owner has to say so, too.
-    let waiting = newest(&mut up.client("alpha", None), "Change the policies", ApprovalState::Requested).await;
+    let waiting =
+        newest(&mut up.client("alpha", None), "Change the policies", ApprovalState::Requested).await;
     let target = waiting.approval.subject.binding.as_ref().unwrap().target.clone();
     project.ok(&["approvals", "approve", &waiting.approval.id.key(), "--type", &target]);
     soon(&project, &["person", "list"], "mira ");
