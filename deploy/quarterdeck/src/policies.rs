@@ -1,9 +1,9 @@
 //! From the configuration to what the policies decide by: the bundle, what is known, and the rules on top.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use qd_config::{Config, Loaded};
-use qd_engine::{Engine, Facts, KnownPerson, KnownTool, Source};
+use qd_engine::{Engine, EngineError, Facts, KnownPerson, KnownTool, Policies, Source};
 use qd_types::{InstanceName, Person, PolicyRule, RepositoryName, RuleEffect, Verb};
 
 use crate::{context::UserError, governed::Governed, in_force, people::Roster, verbs::known_tools};
@@ -58,6 +58,12 @@ impl PolicyPlan {
         let wanted =
             Governed { rules: self.rules.clone(), solo: self.facts.solo, people: before.people.clone() };
         Ok(self.governed(&before.toward(&wanted).now))
+    }
+
+    /// Whether these rules hold on top of what the source has now.
+    pub fn would_hold(&self, rules: &[PolicyRule]) -> Result<(), EngineError> {
+        Policies::new(Arc::new(self.source.load()?), &self.facts, rules)?;
+        Ok(())
     }
 
     /// What is known, with the people there are now instead of those of the configuration.

@@ -194,8 +194,6 @@ impl Live {
     pub(super) async fn apply(self: &Arc<Self>, plan: &FleetPlan) -> Result<Vec<String>, FleetError> {
         let mut plan = plan.clone();
         let wanted = Governed::of(&plan);
-        // What could never come into force is refused at once.
-        self.policies.current().with_rules(&wanted.rules).map_err(EngineError::from)?;
         let Step { now, widens } = self.law().in_force.toward(&wanted);
         now.clone().put_into(&mut plan);
         plan.policies.facts = plan.policies.facts_with(&self.guard.roster().active().await?);
@@ -205,7 +203,7 @@ impl Live {
             Err(poisoned) => poisoned.into_inner().approvals.exposed.clone(),
         };
         let plan = &plan;
-        policies::adopt(&self.policies, &plan.policies, &self.teams()).await?;
+        policies::adopt(&self.policies, &plan.policies, &wanted.rules, &self.teams()).await?;
         *locked(&self.law) = Law { in_force: now, wanted };
         start::seed_people(self.guard.roster(), plan).await?;
         if let Some(bot) = &self.bot {

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use qd_engine::{Bundle, Engine, EngineError, Reloaded, Watch};
 use qd_team::{PolicyStanding, Team};
-use qd_types::{PolicyChange, PolicyHash};
+use qd_types::{PolicyChange, PolicyHash, PolicyRule};
 
 use super::live::{Law, Live};
 use crate::{
@@ -285,13 +285,16 @@ pub(super) fn keep(live: &Live, waits: Option<String>) -> bool {
     kept.is_ok()
 }
 
-/// Puts in force what the configuration says now. After an error nothing has changed.
+/// Puts in force what the configuration says now, as far as that needs nobody. After an error nothing has changed: `wanted`,
+/// its rules, have to hold as a whole.
 pub(super) async fn adopt(
     engine: &Engine,
     plan: &crate::policies::PolicyPlan,
+    wanted: &[PolicyRule],
     teams: &[Team],
 ) -> Result<(), EngineError> {
-    match engine.adopt(plan.source.clone(), &plan.facts, &plan.rules) {
+    let adopted = plan.would_hold(wanted);
+    match adopted.and_then(|()| engine.adopt(plan.source.clone(), &plan.facts, &plan.rules)) {
         Ok(reloaded) => {
             changed(teams, &reloaded).await;
             Ok(())

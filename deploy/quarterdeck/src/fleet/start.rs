@@ -144,10 +144,10 @@ impl Fleet {
         seed_people(&roster, plan).await?;
         let people = roster.active().await?;
         let facts = plan.policies.facts_with(&people);
+        // What could never come into force is refused at once.
+        plan.policies.would_hold(&wanted.rules)?;
         let waits = kept.as_ref().and_then(|kept| kept.waits.clone());
         let policies = Arc::new(in_force::engine(&PolicyPlan { facts, ..plan.policies.clone() }, kept)?);
-        // What could never come into force is refused at once.
-        policies.current().with_rules(&wanted.rules).map_err(EngineError::from)?;
         let mut tasks = JoinSet::new();
         let shared = Arc::new(RwLock::new(plan.clone()));
         let bot = if roles.bot {
