@@ -67,14 +67,14 @@ impl Governed {
         for person in &wanted.people {
             let before = self.people.iter().find(|before| before.id == person.id);
             let had = before.map(|before| before.roles.as_slice()).unwrap_or_default();
-            let (kept, new): (Vec<Role>, Vec<Role>) =
-                person.roles.iter().copied().partition(|role| had.contains(role));
+            let new: Vec<Role> = person.roles.iter().copied().filter(|role| !had.contains(role)).collect();
             match before {
                 None => widens.push(format!("{} is new, as {}", person.id, words(&person.roles))),
                 Some(_) if new.is_empty() => people.push(person.clone()),
-                Some(_) => {
+                // As a whole, so that what is put back is what it was.
+                Some(before) => {
                     widens.push(format!("{} gets the role {}", person.id, words(&new)));
-                    people.push(Person { id: person.id.clone(), roles: kept });
+                    people.push(before.clone());
                 }
             }
         }

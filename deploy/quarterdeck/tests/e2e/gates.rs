@@ -123,7 +123,7 @@ async fn a_configuration_that_widens_waits_for_two_owners_also_across_a_restart(
         tokio::time::sleep(Duration::from_millis(200)).await;
     };
     assert!(solo.facts.contains("solo is switched on"), "{}", solo.facts);
-    assert_eq!((listed(&project, "eve").as_str(), listed(&project, "vera").contains("manager")), ("", false));
+    assert_eq!((listed(&project, "eve").as_str(), listed(&project, "vera").contains("viewer")), ("", true));
     assert!(refused(&project, &["project", "add", "q1"]).contains("the rule freeze"));
     let doctor = project.run(&["doctor"]).stdout;
     assert!(String::from_utf8_lossy(&doctor).contains("may widen rights"));
