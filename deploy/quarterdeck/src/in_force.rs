@@ -1,5 +1,5 @@
-//! The policies that were last in force, kept across starts: a restart is no way around the people who have to approve
-//! what widens rights. The first start trusts what is there.
+//! The policies, and what the configuration says about them, as they were last in force, kept across starts: a restart is no
+//! way around the people who have to approve what widens rights. The first start trusts what is there.
 
 use std::{
     io,
@@ -9,15 +9,21 @@ use std::{
 use qd_engine::{Bundle, Engine, EngineError, Files, Source};
 use serde::{Deserialize, Serialize};
 
-use crate::policies::PolicyPlan;
+use crate::{governed::Governed, policies::PolicyPlan};
 
 /// What is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InForce {
     /// The bundle's files.
     pub files: Files,
-    /// What of the files in the folder is not in force, and why, in a sentence.
+    /// What of the files and of the configuration is not in force, and why, in a sentence.
     pub waits: Option<String>,
+    /// The bundle came with the program: another program brings its own.
+    #[serde(default)]
+    pub embedded: bool,
+    /// What the configuration says about rights. None was kept by a program of before: then the configuration is trusted once.
+    #[serde(default)]
+    pub governed: Option<Governed>,
 }
 
 /// Why it can't be kept or read.
@@ -64,21 +70,18 @@ pub fn keep(state: &Path, in_force: &InForce) -> Result<(), InForceError> {
     write().map_err(at(state))
 }
 
-/// The engine of a fleet that starts: with a folder of policies, what was last in force. What the folder holds now has to
-/// hold as well; it comes into force by the first look at it, and waits for people if it may widen rights.
+/// The engine of a fleet that starts: with what was last in force. What the source holds now has to hold as well; it comes
+/// into force by the first look at it, and waits for people if it may widen rights.
 pub fn engine(plan: &PolicyPlan, before: Option<InForce>) -> Result<Engine, EngineError> {
-    if plan.source == Source::Embedded {
-        return Engine::new(plan.source.clone(), &plan.facts, &plan.rules);
-    }
     let there = plan.source.load()?;
-    let bundle = match before.map(|before| Bundle::load(&before.files)) {
+    let bundle = match before {
         None => there,
-        Some(Ok(bundle)) => bundle,
-        Some(Err(error)) => {
+        Some(before) if before.embedded && plan.source == Source::Embedded => there,
+        Some(before) => Bundle::load(&before.files).unwrap_or_else(|error| {
             // This program's schema is another: what was in force means nothing to it.
-            tracing::warn!(%error, "the policies that were last in force do not hold any more, those of the folder count");
+            tracing::warn!(%error, "the policies that were last in force do not hold any more, those of the source count");
             there
-        }
+        }),
     };
     Engine::guarded(plan.source.clone(), bundle, &plan.facts, &plan.rules)
 }

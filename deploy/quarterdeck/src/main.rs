@@ -6,6 +6,7 @@
 mod cli;
 mod context;
 mod fleet;
+mod governed;
 mod http;
 mod in_force;
 mod log;

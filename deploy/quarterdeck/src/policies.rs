@@ -1,12 +1,12 @@
 //! From the configuration to what the policies decide by: the bundle, what is known, and the rules on top.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use qd_config::{Config, Loaded};
-use qd_engine::{Engine, EngineError, Facts, KnownPerson, KnownTool, Source};
+use qd_engine::{Engine, EngineError, Facts, KnownPerson, KnownTool, Policies, Source};
 use qd_types::{InstanceName, Person, PolicyRule, RepositoryName, RuleEffect, Verb};
 
-use crate::{context::UserError, people::Roster, verbs::known_tools};
+use crate::{context::UserError, governed::Governed, in_force, people::Roster, verbs::known_tools};
 
 /// What policies are in force by.
 #[derive(Debug, Clone)]
@@ -45,14 +45,30 @@ impl PolicyPlan {
         Self { source: Source::Embedded, facts, rules: Vec::new() }
     }
 
+    /// The same, going by what is in force in place of what is configured.
+    pub fn governed(&self, by: &Governed) -> Self {
+        let facts = Facts { solo: by.solo, ..self.facts.clone() };
+        Self { source: self.source.clone(), facts, rules: by.rules.clone() }
+    }
+
+    /// The same, as far as it is in force below `state`. For what goes by the policies while no fleet runs.
+    pub fn as_kept(self, state: &Path) -> Result<Self, UserError> {
+        let kept = in_force::read(state).map_err(|error| UserError::from_error(&error))?;
+        let Some(before) = kept.and_then(|kept| kept.governed) else { return Ok(self) };
+        let wanted =
+            Governed { rules: self.rules.clone(), solo: self.facts.solo, people: before.people.clone() };
+        Ok(self.governed(&before.toward(&wanted).now))
+    }
+
+    /// Whether these rules hold on top of what the source has now.
+    pub fn would_hold(&self, rules: &[PolicyRule]) -> Result<(), EngineError> {
+        Policies::new(Arc::new(self.source.load()?), &self.facts, rules)?;
+        Ok(())
+    }
+
     /// What is known, with the people there are now instead of those of the configuration.
     pub fn facts_with(&self, people: &[Person]) -> Facts {
         Facts { people: people.iter().cloned().map(known).collect(), ..self.facts.clone() }
-    }
-
-    /// Puts them in force for the people there are now.
-    pub fn engine_for(&self, people: &[Person]) -> Result<Engine, EngineError> {
-        Engine::new(self.source.clone(), &self.facts_with(people), &self.rules)
     }
 
     /// Puts them in force.

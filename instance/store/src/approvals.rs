@@ -231,8 +231,8 @@ fn row(
 ) -> Result<InboxRow, StoreError> {
     let subject = &card.approval.subject;
     let feature_title = match &subject.action {
-        // For the fleet, and for no feature.
-        Action::Policy(_) => "The policies".to_owned(),
+        Action::Policy(change) if change.person.is_none() => "The policies".to_owned(),
+        action if action.is_of_the_fleet() => "People".to_owned(),
         _ => rows::feature_by_id(c, &subject.feature)?.wanted.title,
     };
     let snoozed: Option<i64> = c

@@ -246,7 +246,7 @@ impl Team {
                 ask.words = Some(proposed.proposal.text);
                 Ok((keeper, ask))
             }
-            Action::Policy(change) => {
+            Action::Policy(change) if change.person.is_none() => {
                 let quorum = self.policy_quorum().map_err(problem::refused)?;
                 let changes = old.binding.as_ref().map(|binding| binding.arguments.clone());
                 let about = policy_change::about(change.clone(), changes.unwrap_or_default())?;
@@ -267,6 +267,9 @@ impl Team {
                 let (keeper, mut ask) = self.request(subject, &quorum, Some(permissions::WAITER));
                 ask.words.clone_from(&record.words);
                 Ok((keeper, ask))
+            }
+            action if action.is_of_the_fleet() => {
+                Err(problem::refused("Give the command again: that asks for it anew, as things are now."))
             }
             action => Err(problem::refused(format!("A {} is not opened again here.", action.name()))),
         }

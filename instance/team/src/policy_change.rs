@@ -2,7 +2,7 @@
 //! the hash that would be, and what changes in words. This team keeps it for the fleet that it runs in.
 
 use jiff::Timestamp;
-use qd_approvals::{Asked, Authorised, EffectState, Outcome, Probe, Record, WHOLE, confirm};
+use qd_approvals::{Asked, Authorised, EffectState, Outcome, Probe, Record, WHOLE};
 use qd_engine::{Principal, Request, Resource};
 use qd_types::{Action, ApprovalState, FeatureId, Identity, Person, PolicyChange, Role, Ruling, RunId, Verb};
 use serde_json::{Value, json};
@@ -56,7 +56,10 @@ impl Team {
                 let effect = format!("policies/{}", id.key());
                 let spent = self.store().authorise(&keeper, (id, WHOLE), subject, &effect, now).await;
                 match spent.map_err(problem::from_store)? {
-                    Authorised::Go(_) => Ok(PolicyStanding::Approved),
+                    Authorised::Go(_) => {
+                        qd_failpoint::reached("policies_spent");
+                        Ok(PolicyStanding::Approved)
+                    }
                     // It is asked for anew, as it is now.
                     Authorised::Lapsed { .. } | Authorised::Refused(_) => Ok(PolicyStanding::Waits),
                 }
@@ -76,6 +79,7 @@ impl Team {
 
     /// An approved change is in force, or could not be put in force.
     pub async fn policies_changed(&self, change: &PolicyChange, failed: Option<String>) -> Answer<()> {
+        qd_failpoint::reached("policies_kept");
         let Some(record) = self.newest_change(&about(change.clone(), Value::Null)?).await? else {
             return Ok(());
         };
@@ -89,17 +93,20 @@ impl Team {
     }
 
     /// The files are others by now: nobody is asked for anything but `change` any more.
-    pub async fn withdraw_policy_changes(&self, change: Option<&PolicyChange>) -> Answer<()> {
+    /// `in_force` is the hash of what is in force now.
+    pub async fn withdraw_policy_changes(&self, change: Option<&PolicyChange>, in_force: &str) -> Answer<()> {
         let (keeper, now) = (self.keeper(), Timestamp::now());
         for record in self.store().own_live(&keeper, now).await.map_err(problem::from_store)? {
             let Action::Policy(asked) = &record.approval.subject.action else { continue };
-            let in_force = self.options().policies.current().bundle().hash().as_str() == asked.to;
-            if in_force && record.state() == ApprovalState::Executing {
+            if asked.person.is_some() {
+                continue;
+            }
+            if asked.to == in_force && record.state() == ApprovalState::Executing {
                 // A crash came between putting it in force and saying so.
                 let (probe, of) = (Probe::Happened(asked.to.clone()), (record.id(), WHOLE));
                 self.store().probed(&keeper, of, probe, now).await.map_err(problem::from_store)?;
             } else if change != Some(asked) {
-                let reason = "The policies' files have changed again.";
+                let reason = "What is written is something else by now.";
                 self.store()
                     .withdraw(&keeper, record.id(), reason, now)
                     .await
@@ -112,29 +119,29 @@ impl Team {
     /// Says on the board, and to the bot, that policies wait for people; none if they do not any more.
     pub async fn policies_wait(&self, text: Option<&str>) -> Answer<()> {
         let (text, over) =
-            text.map_or(("The policies in force are those of the files.", true), |text| (text, false));
+            text.map_or(("The policies in force are those that are written.", true), |text| (text, false));
         self.store().raise(ALERT, text, over, Timestamp::now()).await.map_err(problem::from_store)
     }
 
-    /// Whom the policies in force want asked before they change: as for an owner who would change them.
+    /// Whom the policies in force want asked before they change.
     pub(crate) fn policy_quorum(&self) -> Result<Quorum, String> {
+        let change = PolicyChange { from: String::new(), to: String::new(), person: None };
+        self.govern_quorum(Verb::PolicyChange, &Action::Policy(change))
+    }
+
+    /// Whom the policies in force want asked before an owner does this.
+    pub(crate) fn owner_quorum(&self, verb: Verb) -> Result<Quorum, String> {
         let policies = self.options().policies.current();
         let owner = policies.people().find(|known| known.person.roles.contains(&Role::Owner));
         let owner = owner.ok_or("Nobody who is known is an owner.")?;
         let person = Person { id: owner.person.id.clone(), roles: vec![Role::Owner] };
-        let request = Request::new(Principal::Person(person), Verb::PolicyChange, Resource::Fleet);
+        let request = Request::new(Principal::Person(person), verb, Resource::Fleet);
         let decision = policies.decide(&request);
-        let mut ask = match decision.ruling {
-            Ruling::Ask(ask) => ask,
-            Ruling::Allow => return Err(format!("The policy {} names nobody to ask.", decision.policy)),
-            Ruling::Deny { reason } => return Err(reason),
-        };
-        // `solo` lets nobody widen rights alone where there are others.
-        if ask.requirement.solo && policies.people().count() > 1 {
-            let change = PolicyChange { from: String::new(), to: String::new() };
-            ask.requirement = confirm::floor(&Action::Policy(change), false, false).requirement;
+        match decision.ruling {
+            Ruling::Ask(ask) => Ok(Quorum { ask, hash: decision.hash }),
+            Ruling::Allow => Err(format!("The policy {} names nobody to ask.", decision.policy)),
+            Ruling::Deny { reason } => Err(reason),
         }
-        Ok(Quorum { ask, hash: decision.hash })
     }
 
     async fn newest_change(&self, about: &About) -> Answer<Option<Record>> {

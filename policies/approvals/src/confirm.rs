@@ -68,7 +68,11 @@ pub fn lack(confirm: Confirm, statement: &Statement, target: &str) -> Option<Str
 /// Why what the policies ask for is less than the least, or `None`.
 pub fn too_little(subject: &Subject, people: &Directory) -> Option<String> {
     let asked = &subject.requirement;
-    let least = floor(&subject.action, false, asked.solo);
+    let mut least = floor(&subject.action, false, asked.solo);
+    if subject.action.is_of_the_fleet() && people.owners() <= 1 {
+        // Else a fleet of one owner could never have a second.
+        least.requirement.count = 1;
+    }
     let fleet = people.active();
     let strict = matches!(subject.action.tier(), Tier::Provision | Tier::Destroy);
     if asked.roles.is_empty() || asked.count == 0 {

@@ -102,6 +102,12 @@ impl Directory {
         self.people.values().filter(|known| !known.disabled).count()
     }
 
+    /// How many of them may be owners.
+    pub fn owners(&self) -> usize {
+        let owns = |known: &&Known| !known.disabled && known.roles.contains(&Role::Owner);
+        self.people.values().filter(owns).count()
+    }
+
     /// A person with those of the asserted roles that this executor lets them have. `None` if unknown, or if any of their
     /// names is disabled.
     pub fn person(&self, id: &PersonId, asserted: &[Role]) -> Option<Person> {

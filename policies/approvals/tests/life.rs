@@ -440,8 +440,11 @@ fn how_everything_is_confirmed() {
         ("question", Action::Question(Question { text: "x".into(), answer: None })),
         ("provision", call(Tier::Provision)),
         ("destroy", call(Tier::Destroy)),
-        ("policy", Action::Policy(PolicyChange { from: "1".into(), to: "2".into() })),
-        ("enrolment", Action::Enrolment(Enrolment { instance: "beta".parse().unwrap(), key: "k".into() })),
+        ("policy", Action::Policy(PolicyChange { from: "1".into(), to: "2".into(), person: None })),
+        (
+            "enrolment",
+            Action::Enrolment(Enrolment::Instance { instance: "beta".parse().unwrap(), key: "k".into() }),
+        ),
     ];
     let table: Vec<String> = all
         .iter()

@@ -138,10 +138,15 @@ pub enum BundleError {
     Schema(String),
 }
 
+/// The files of the default bundle.
+pub(crate) fn embedded_files() -> Files {
+    DEFAULT.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect()
+}
+
 impl Bundle {
     /// The default bundle.
     pub fn embedded() -> Result<Self, BundleError> {
-        Self::load(&DEFAULT.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect())
+        Self::load(&embedded_files())
     }
 
     /// The bundle in a folder: every `*.cedar` below it.

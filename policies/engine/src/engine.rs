@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use qd_types::{Decision, PolicyHash, PolicyRule};
 
 use crate::{
-    bundle::{Bundle, BundleError, Files, read_files},
+    bundle::{Bundle, BundleError, Files, embedded_files, read_files},
     facts::{Facts, FactsError},
     policies::{Policies, PoliciesError},
     refusal::Refusal,
@@ -133,7 +133,7 @@ impl Engine {
     ) -> Result<Reloaded, EngineError> {
         let mut bundle = Arc::new(source.load()?);
         let before = Arc::clone(&self.current.load().bundle);
-        if self.guarded && source != Source::Embedded && !before.widened_by(&bundle).is_empty() {
+        if self.guarded && !before.widened_by(&bundle).is_empty() {
             // The look at the new source asks for it.
             bundle = before;
         }
@@ -156,6 +156,15 @@ impl Engine {
     pub fn set_rules(&self, rules: &[PolicyRule]) -> Result<(), RuleError> {
         let _replacing = self.source.lock().unwrap_or_else(PoisonError::into_inner);
         self.current.store(Arc::new(self.current.load().with_rules(rules)?));
+        Ok(())
+    }
+
+    /// Puts a bundle in force that was approved elsewhere, and rules with it. After an error nothing has changed.
+    pub fn put_in_force(&self, bundle: Bundle, rules: &[PolicyRule]) -> Result<(), RuleError> {
+        let _replacing = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.current.load();
+        let bare = before.with_rules(&[])?.with_bundle(Arc::new(bundle))?;
+        self.current.store(Arc::new(bare.with_rules(rules)?));
         Ok(())
     }
 
@@ -199,6 +208,8 @@ pub struct Watch {
     broken: bool,
     /// The bundle that waits for people, and where it came from.
     held: Option<(Source, Arc<Bundle>)>,
+    /// Where the last look was.
+    place: Option<Source>,
 }
 
 impl Watch {
@@ -217,11 +228,15 @@ impl Watch {
     /// the bundle before stays in force.
     pub fn look(&mut self, engine: &Engine) -> Option<Result<Reloaded, EngineError>> {
         let source = engine.source.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Source::Folder(folder) = &source else {
-            *self = Self::default();
-            return None;
+        if self.place.as_ref() != Some(&source) {
+            // Another place: what was tried before was not tried there.
+            (self.tried, self.seen, self.place) = (None, None, Some(source.clone()));
+        }
+        let files = match &source {
+            Source::Folder(folder) => read_files(folder),
+            Source::Embedded => Ok(embedded_files()),
         };
-        let files = match read_files(folder) {
+        let files = match files {
             Ok(files) => files,
             Err(error) => {
                 // An unreadable folder is told once as well, until it can be read again.

@@ -11,6 +11,7 @@ mod policies;
 mod refusal;
 mod request;
 mod rules;
+mod step;
 mod vocabulary;
 mod widen;
 
@@ -23,3 +24,4 @@ pub use policies::{FAILED, NONE_PERMITS, Policies, PoliciesError, UNKNOWN};
 pub use refusal::Refusal;
 pub use request::{Branch, Principal, Request, Resource};
 pub use rules::RuleError;
+pub use step::RuleStep;

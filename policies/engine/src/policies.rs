@@ -88,6 +88,11 @@ impl Policies {
         &self.hash
     }
 
+    /// The configuration's rules on top, as they are written.
+    pub fn rules(&self) -> &[PolicyRule] {
+        self.rules.written()
+    }
+
     /// Rules that are less strict than the bundle, and say so. `policy check` and `doctor` list them.
     pub fn loosened(&self) -> impl Iterator<Item = &PolicyRule> {
         self.rules.written().iter().filter(|rule| rule.loosen)

@@ -264,7 +264,7 @@ impl Compiled {
 }
 
 /// The actions that a rule names and that it can fit.
-fn verbs(rule: &PolicyRule) -> Result<Vec<Verb>, String> {
+pub(crate) fn verbs(rule: &PolicyRule) -> Result<Vec<Verb>, String> {
     if rule.actions.is_empty() {
         return Err("actions are empty: name some, or \"*\" for all".into());
     }

@@ -19,7 +19,7 @@ pub use change::{By, Change, Host, HostError, What};
 pub use departure::Departure;
 pub use error::PeopleError;
 pub use export::{Export, export};
-pub use lookup::{SignedIn, by_identity, by_token, find, list};
+pub use lookup::{SignedIn, by_identity, by_token, find, has_invitation, list};
 pub use membership::{INVITATION_HOURS, Invitation};
 pub use passphrase::{Attempt, LEAST_CHARACTERS, PassphraseHash, Proof};
 pub use people::People;

@@ -55,6 +55,19 @@ pub fn by_token(
     Ok(find(connection, &id(&person)?)?.map(|profile| SignedIn { profile, kind }))
 }
 
+/// Whether an invitation waits for them that is still good.
+pub fn has_invitation(
+    connection: &Connection,
+    person: &PersonId,
+    now: Timestamp,
+) -> Result<bool, PeopleError> {
+    let row = connection
+        .prepare_cached("SELECT 1 FROM person_invitations WHERE person = ?1 AND expires_at > ?2")?
+        .query_row(params![person.as_str(), now.as_millisecond()], |_| Ok(()))
+        .optional()?;
+    Ok(row.is_some())
+}
+
 fn select(
     connection: &Connection,
     filter: &str,

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{CommitId, Digest, InstanceName, RepositoryName, Tier};
+use crate::{CommitId, Digest, InstanceName, PersonId, RepositoryName, Tier};
 
 /// An action that needs people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -23,9 +23,9 @@ pub enum Action {
     Operation(Call),
     /// Ask a person.
     Question(Question),
-    /// Change the policies.
+    /// Change the policies, or what a person may do by them.
     Policy(PolicyChange),
-    /// Let an instance into the fleet.
+    /// Let a person or an instance into the fleet.
     Enrolment(Enrolment),
 }
 
@@ -102,22 +102,34 @@ pub struct Question {
     pub answer: Option<serde_json::Value>,
 }
 
-/// A change of the policies.
+/// A change of who may do what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PolicyChange {
-    /// Hash of the policies now.
+    /// Hash of the policies now; with a person, of their rights.
     pub from: String,
     /// Hash of what they would be.
     pub to: String,
+    /// Who would get rights; none if it is the policies that change, for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<PersonId>,
 }
 
-/// An instance that wants in.
+/// Somebody or something that wants in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Enrolment {
-    /// The name that it would have.
-    pub instance: InstanceName,
-    /// Fingerprint of its key, as people compare it.
-    pub key: String,
+#[serde(untagged)]
+pub enum Enrolment {
+    /// An instance.
+    Instance {
+        /// The name that it would have.
+        instance: InstanceName,
+        /// Fingerprint of its key, as people compare it.
+        key: String,
+    },
+    /// A person. With what roles, the arguments say.
+    Person {
+        /// The name that everything they do would be recorded under.
+        person: PersonId,
+    },
 }
 
 /// A merge binds the reviewed head and its diff, not the target's commit: a merge of somebody else's
@@ -183,6 +195,11 @@ impl Action {
         }
     }
 
+    /// Whether it is for the fleet as a whole, and for no feature.
+    pub fn is_of_the_fleet(&self) -> bool {
+        matches!(self, Self::Policy(_) | Self::Enrolment(_))
+    }
+
     /// The action's name in the policies. With the target, this is what a "no" sticks to.
     pub fn name(&self) -> &str {
         match self {
@@ -221,8 +238,10 @@ impl Action {
                 format!("Change a budget from {from} to {}", budget.said(budget.to))
             }
             Self::Question(_) => "Answer a question".to_owned(),
+            Self::Policy(PolicyChange { person: Some(person), .. }) => format!("Give rights to {person}"),
             Self::Policy(_) => "Change the policies".to_owned(),
-            Self::Enrolment(enrolment) => format!("Enrol the instance {}", enrolment.instance),
+            Self::Enrolment(Enrolment::Instance { instance, .. }) => format!("Enrol the instance {instance}"),
+            Self::Enrolment(Enrolment::Person { person }) => format!("Let {person} into the fleet"),
         }
     }
 }

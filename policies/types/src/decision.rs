@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr};
 use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::{IdError, Requirement, Role};
 
@@ -199,6 +200,11 @@ impl PolicyHash {
     /// Of a hash's 32 bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// The hash of these bytes.
+    pub fn sha256(bytes: &[u8]) -> Self {
+        Self::of(&Sha256::digest(bytes))
     }
 
     /// All digits.

@@ -3,7 +3,7 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 use axum::{
@@ -14,7 +14,7 @@ use axum::{
 };
 use qd_api::Problem;
 use qd_core::chat::Commands;
-use qd_engine::Engine;
+use qd_engine::{Engine, EngineError};
 use qd_team::{ProblemResponse, Team, Trains};
 use qd_types::{InstanceName, PersonId};
 use tokio::task::AbortHandle;
@@ -25,6 +25,7 @@ use super::{
     start::{self, Bot, FleetError},
 };
 use crate::{
+    governed::{Governed, Step},
     http::{self, Guard},
     people::ballots,
 };
@@ -36,8 +37,16 @@ struct Socket {
     task: AbortHandle,
 }
 
+/// What of the configuration decides who may do what: as it is in force, and as it is written.
+#[derive(Debug, Clone)]
+pub(super) struct Law {
+    pub(super) in_force: Governed,
+    pub(super) wanted: Governed,
+}
+
 /// The changing parts of a fleet.
 pub struct Live {
+    law: Mutex<Law>,
     plan: Arc<RwLock<FleetPlan>>,
     policies: Arc<Engine>,
     teams: Mutex<Vec<Team>>,
@@ -58,6 +67,7 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl Live {
     pub(super) fn new(
+        law: Law,
         plan: Arc<RwLock<FleetPlan>>,
         policies: Arc<Engine>,
         teams: Vec<Team>,
@@ -68,7 +78,28 @@ impl Live {
     ) -> Self {
         let router = router(&teams, bot.as_ref()).merge(extra.clone());
         let (teams, sockets) = (Mutex::new(teams), Mutex::default());
-        Self { plan, policies, teams, trains, bot, guard, extra, router: RwLock::new(router), sockets }
+        let (law, router) = (Mutex::new(law), RwLock::new(router));
+        Self { law, plan, policies, teams, trains, bot, guard, extra, router, sockets }
+    }
+
+    /// What of the configuration is in force, and what is written.
+    pub(super) fn law(&self) -> Law {
+        locked(&self.law).clone()
+    }
+
+    /// From now on this counts, whatever is written. People follow with [`Live::follow_law`].
+    pub(super) fn enforce(&self, governed: Governed) -> Result<(), EngineError> {
+        self.policies.set_rules(&governed.rules)?;
+        governed.clone().put_into(&mut self.plan.write().unwrap_or_else(PoisonError::into_inner));
+        locked(&self.law).in_force = governed;
+        Ok(())
+    }
+
+    /// Brings people in line with what is in force, and tells whoever goes by it.
+    pub(super) async fn follow_law(&self) -> Result<(), FleetError> {
+        let plan = self.plan.read().unwrap_or_else(PoisonError::into_inner).clone();
+        start::seed_people(self.guard.roster(), &plan).await?;
+        self.share_policies().await
     }
 
     /// The teams, in the order of the configuration.
@@ -159,15 +190,21 @@ impl Live {
 
     /// Puts a plan in force: policies first, and nothing at all if they do not hold; repositories and teams that are new
     /// start, teams that are gone end, all others take over what can be taken over while they work.
-    pub(super) async fn apply(self: &Arc<Self>, plan: &FleetPlan) -> Result<(), FleetError> {
+    /// What may widen rights waits for people: that is returned, in words.
+    pub(super) async fn apply(self: &Arc<Self>, plan: &FleetPlan) -> Result<Vec<String>, FleetError> {
         let mut plan = plan.clone();
+        let wanted = Governed::of(&plan);
+        let Step { now, widens } = self.law().in_force.toward(&wanted);
+        now.clone().put_into(&mut plan);
+        plan.policies.facts = plan.policies.facts_with(&self.guard.roster().active().await?);
         // What runs goes on to be counted where it was.
         plan.approvals.exposed = match self.plan.read() {
             Ok(before) => before.approvals.exposed.clone(),
             Err(poisoned) => poisoned.into_inner().approvals.exposed.clone(),
         };
         let plan = &plan;
-        policies::adopt(&self.policies, &plan.policies, &self.teams()).await?;
+        policies::adopt(&self.policies, &plan.policies, &wanted.rules, &self.teams()).await?;
+        *locked(&self.law) = Law { in_force: now, wanted };
         start::seed_people(self.guard.roster(), plan).await?;
         if let Some(bot) = &self.bot {
             for repository in &plan.repositories {
@@ -211,7 +248,7 @@ impl Live {
             tracing::info!(team = %gone.name(), "a team is retired");
             gone.shut_down().await;
         }
-        Ok(())
+        Ok(widens)
     }
 
     /// Has the trails of all that runs here forget who stands behind a pseudonym.

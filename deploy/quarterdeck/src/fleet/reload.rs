@@ -34,18 +34,20 @@ impl Reloader {
         self.live.as_ref().map_or(Ok(()), |live| live.policies().permit(&request))
     }
 
-    /// Reads the layers again and puts in force what can be put in force.
-    pub async fn reload(&mut self) -> Result<Reload, UserError> {
+    /// Reads the layers again and puts in force what can be put in force. With what changed comes what of it waits for people,
+    /// because it may widen rights.
+    pub async fn reload(&mut self) -> Result<(Reload, Vec<String>), UserError> {
         let loaded = context::load(&self.sources)?;
         let plan = context::plan(&loaded, &self.sources.env)?;
         let difference = reload(&self.loaded, &loaded);
+        let mut waits = Vec::new();
         if let Some(live) = &self.live {
-            live.apply(&plan).await.map_err(|error| UserError::from_error(&error))?;
+            waits = live.apply(&plan).await.map_err(|error| UserError::from_error(&error))?;
         }
         // Keys that wait for a restart are still told the next time.
         if difference.needs_restart.is_empty() {
             self.loaded = loaded;
         }
-        Ok(difference)
+        Ok((difference, waits))
     }
 }

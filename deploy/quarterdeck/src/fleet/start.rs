@@ -26,13 +26,14 @@ use tokio::{sync::Mutex, task::JoinSet};
 use super::{
     FleetPlan, TeamPlan,
     link::InProcess,
-    live::Live,
+    live::{Law, Live},
     policies,
     rules::{Telling, rules},
     tools::{RunTools, ToolsError},
     trail,
 };
 use crate::{
+    governed::{self, Governed},
     http::{self, Guard},
     in_force,
     people::{self, Desk, Roster, heads, pages},
@@ -132,19 +133,21 @@ impl Fleet {
         if !plan.people.iter().any(|person| person.id == plan.me) {
             return Err(FleetError::Nobody(plan.me.to_string()));
         }
+        let kept = in_force::read(&plan.state)?;
+        let wanted = Governed::of(plan);
+        let now = governed::since(kept.as_ref(), &wanted).now;
+        let mut plan = plan.clone();
+        now.clone().put_into(&mut plan);
+        let plan = &plan;
         let roster =
             if roles.bot { Roster::hold(&plan.state).await? } else { Roster::beside(&plan.state).await? };
         seed_people(&roster, plan).await?;
         let people = roster.active().await?;
-        // Where no team runs, nobody is there to be asked.
-        let policies = if roles.teams.is_empty() {
-            plan.policies.engine_for(&people)?
-        } else {
-            let facts = plan.policies.facts_with(&people);
-            let policies = PolicyPlan { facts, ..plan.policies.clone() };
-            in_force::engine(&policies, in_force::read(&plan.state)?)?
-        };
-        let policies = Arc::new(policies);
+        let facts = plan.policies.facts_with(&people);
+        // What could never come into force is refused at once.
+        plan.policies.would_hold(&wanted.rules)?;
+        let waits = kept.as_ref().and_then(|kept| kept.waits.clone());
+        let policies = Arc::new(in_force::engine(&PolicyPlan { facts, ..plan.policies.clone() }, kept)?);
         let mut tasks = JoinSet::new();
         let shared = Arc::new(RwLock::new(plan.clone()));
         let bot = if roles.bot {
@@ -169,12 +172,15 @@ impl Fleet {
         let address = listener.local_addr().map_err(|source| FleetError::Serve { place, source })?;
         write_address(plan, address)?;
         let boards = Arc::new(OnceLock::new());
-        let desk = Desk { roster, address, live: Arc::clone(&boards) };
+        let desk = Desk { roster, address, live: Arc::clone(&boards), giving: Arc::default() };
         let extra = extra.merge(people::routes(desk.clone()));
         let guard = Guard::new(desk, plan.me.clone());
-        let live = Arc::new(Live::new(shared, policies, teams, trains, bot, guard.clone(), extra));
+        let law = Law { in_force: now, wanted };
+        let live = Arc::new(Live::new(law, shared, policies, teams, trains, bot, guard.clone(), extra));
         // Set once, here.
         boards.get_or_init(|| Arc::downgrade(&live));
+        // What the first start trusts counts from here on.
+        policies::keep(&live, waits);
         tasks.spawn(policies::follow(Arc::clone(&live)));
         tasks.spawn(http::serve_tcp(listener, live.service(), guard));
         live.serve_sockets().await?;

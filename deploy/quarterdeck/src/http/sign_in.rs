@@ -60,6 +60,11 @@ impl Guard {
         &self.inner.desk.roster
     }
 
+    /// What the routes of people work with.
+    pub fn desk(&self) -> &Desk {
+        &self.inner.desk
+    }
+
     /// The name of the cookie.
     pub fn cookie(&self) -> &str {
         &self.inner.cookie

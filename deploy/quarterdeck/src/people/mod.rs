@@ -4,6 +4,7 @@ pub mod ballots;
 pub mod heads;
 mod host;
 pub mod pages;
+pub mod rights;
 mod roster;
 pub mod routes;
 pub mod words;

@@ -18,7 +18,7 @@ use qd_people::{
     State, TokenKind, by_token, find, list,
 };
 use qd_sqlite::{Db, DbError, Migration};
-use qd_types::{Person, PersonId};
+use qd_types::{Person, PersonId, Role};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::watch;
 
@@ -156,6 +156,32 @@ impl Roster {
     {
         let work = move |tx: &Connection| job(&People::new(tx, &theirs, by, Timestamp::now()));
         self.write(work).await
+    }
+
+    /// Whether a change could be made now. Nothing is changed.
+    pub(super) async fn would<F>(&self, by: By, job: F) -> Result<(), PeopleError>
+    where
+        F: FnOnce(&People<'_>) -> Result<(), PeopleError> + Send + 'static,
+    {
+        let work = move |tx: &Connection| {
+            tx.execute_batch("SAVEPOINT would")?;
+            let would = job(&People::new(tx, &Theirs::default(), by, Timestamp::now()));
+            tx.execute_batch("ROLLBACK TO would; RELEASE would")?;
+            would
+        };
+        self.write(work).await
+    }
+
+    /// How many owners of the whole fleet are active.
+    pub async fn owners(&self) -> Result<usize, PeopleError> {
+        let owns = |profile: &Profile| profile.person(&[]).roles.contains(&Role::Owner);
+        Ok(self.list().await?.iter().filter(|profile| owns(profile)).count())
+    }
+
+    /// Whether an invitation waits for them.
+    pub(super) async fn has_invitation(&self, person: &PersonId) -> Result<bool, PeopleError> {
+        let person = person.clone();
+        self.read(move |connection| qd_people::has_invitation(connection, &person, Timestamp::now())).await
     }
 
     /// Brings the file in line with the configuration. Where another process keeps it, that is for that one to do.

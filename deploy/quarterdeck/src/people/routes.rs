@@ -14,20 +14,22 @@ use axum::{
 };
 use jiff::SignedDuration;
 use qd_api::Problem;
-use qd_people::{By, Departure, Identity, People, PeopleError, Scope, TokenKind};
+use qd_people::{By, Departure, People, PeopleError, Scope, TokenKind};
 use qd_team::{Caller, ProblemResponse};
 use qd_types::{IdError, PersonId, Role, Stage};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
+use tokio::sync::Mutex;
 
 use super::{
     Roster,
     host::Theirs,
     pages,
+    rights::{self, Gift, Given},
     roster::SIGNED_IN,
     words::{
-        Accept, Accepted, ChangeLink, ChangeRole, Invite, Invited, NewPassphrase, NewToken, PersonView, Said,
-        Session, SignIn,
+        Accept, Accepted, Admission, ChangeLink, ChangeRole, Invite, Invited, NewPassphrase, NewToken,
+        PersonView, Said, Session, SignIn, Waits,
     },
 };
 use crate::fleet::Live;
@@ -47,6 +49,8 @@ pub struct Desk {
     pub address: SocketAddr,
     /// The boards, once they are served.
     pub live: Arc<OnceLock<Weak<Live>>>,
+    /// Held by whoever gives rights: what was approved is given once, and whoever asked for an invitation gets it.
+    pub giving: Arc<Mutex<()>>,
 }
 
 /// Before the door: who comes with a passphrase or an invitation.
@@ -119,7 +123,7 @@ pub(super) fn refused(error: &PeopleError) -> ProblemResponse {
     no(kind, status, &text, None)
 }
 
-fn invalid(error: &IdError) -> ProblemResponse {
+pub(super) fn invalid(error: &IdError) -> ProblemResponse {
     no("invalid", 422, &sentence(&error.to_string()), None)
 }
 
@@ -215,23 +219,39 @@ async fn invite(
     State(desk): State<Desk>,
     Extension(caller): Extension<Caller>,
     sent: Body<Invite>,
-) -> Answer<Invited> {
-    let by = owner(&caller)?;
+) -> Answer<Admission> {
+    owner(&caller)?;
     let Invite { person, name, roles, again } = body(sent)?;
-    let scoped = |(scope, role): (String, Role)| Ok((scope.parse::<Scope>()?, role));
+    let scoped = |(scope, role): (String, Role)| Ok((scope.parse::<Scope>()?.to_string(), role));
     let roles = roles.into_iter().map(scoped).collect::<Result<Vec<_>, IdError>>();
     let roles = roles.map_err(|error| invalid(&error))?;
-    let job = move |people: &People<'_>| {
-        if again {
-            people.invite_again(&person)
-        } else {
-            people.invite(&person, name.as_deref().unwrap_or(person.as_str()), &roles)
-        }
+    let gift = if again {
+        Gift::AnotherInvitation
+    } else {
+        Gift::Invitation { name: name.unwrap_or_else(|| person.to_string()), roles }
     };
-    let invitation = desk.roster.change(by, job).await.map_err(|error| refused(&error))?;
-    let token = invitation.token.expose_secret().to_owned();
-    let url = pages::join_url(desk.address, &token);
-    Ok(Json(Invited { url, token, expires_at: invitation.expires_at }))
+    match rights::give(&desk, &caller, &person, &gift).await? {
+        Given::Waits(waits) => Ok(Json(Admission::Waits(Waits { waits }))),
+        Given::Done { invitation: Some(invitation), alone } => {
+            let token = invitation.token.expose_secret().to_owned();
+            let url = pages::join_url(desk.address, &token);
+            let (expires_at, alone) = (invitation.expires_at, alone.map(str::to_owned));
+            Ok(Json(Admission::Invited(Invited { url, token, expires_at, alone })))
+        }
+        Given::Done { invitation: None, .. } => {
+            let hint = format!("Get the link with: quarterdeck person invite {person} --again");
+            Err(no("refused", 409, &format!("{person} is invited already."), Some(&hint)))
+        }
+    }
+}
+
+/// What to say once it is given, or that it waits.
+fn said(given: Given, done: String) -> Said {
+    match given {
+        Given::Waits(text) => Said { text },
+        Given::Done { alone: Some(why), .. } => Said { text: format!("{done} {why}") },
+        Given::Done { alone: None, .. } => Said { text: done },
+    }
 }
 
 async fn role(
@@ -243,11 +263,13 @@ async fn role(
     let by = owner(&caller)?;
     let ChangeRole { scope, role, take } = body(sent)?;
     let scope: Scope = scope.parse().map_err(|error| invalid(&error))?;
-    let verb = if take { "does not have the role" } else { "has the role" };
-    let text = format!("{person} {verb} {role} in {scope} now.");
-    let job = move |people: &People<'_>| {
-        if take { people.take_role(&person, &scope, role) } else { people.give_role(&person, &scope, role) }
-    };
+    if !take {
+        let gift = Gift::Role { scope: scope.to_string(), role };
+        let given = rights::give(&desk, &caller, &person, &gift).await?;
+        return Ok(Json(said(given, format!("{person} has the role {role} in {scope} now."))));
+    }
+    let text = format!("{person} does not have the role {role} in {scope} now.");
+    let job = move |people: &People<'_>| people.take_role(&person, &scope, role);
     desk.roster.change(by, job).await.map_err(|error| refused(&error))?;
     Ok(Json(Said { text }))
 }
@@ -260,15 +282,14 @@ async fn link(
 ) -> Answer<Said> {
     let by = owner(&caller)?;
     let ChangeLink { identity, unlink } = body(sent)?;
-    let identity: Identity = identity.parse().map_err(|error| invalid(&error))?;
-    let text = if unlink {
-        format!("{identity} is not linked to {person} any more.")
-    } else {
-        format!("{identity} is linked to {person}.")
-    };
-    let job = move |people: &People<'_>| {
-        if unlink { people.unlink(&person, &identity) } else { people.link(&person, &identity) }
-    };
+    let identity = rights::identity(&identity)?;
+    if !unlink {
+        let gift = Gift::Identity { identity: identity.to_string() };
+        let given = rights::give(&desk, &caller, &person, &gift).await?;
+        return Ok(Json(said(given, format!("{identity} is linked to {person}."))));
+    }
+    let text = format!("{identity} is not linked to {person} any more.");
+    let job = move |people: &People<'_>| people.unlink(&person, &identity);
     desk.roster.change(by, job).await.map_err(|error| refused(&error))?;
     Ok(Json(Said { text }))
 }

@@ -74,6 +74,26 @@ pub struct Invited {
     pub token: String,
     /// When it is too late.
     pub expires_at: Timestamp,
+    /// Why one owner was enough, as a sentence; left out where two were asked, or nobody had to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alone: Option<String>,
+}
+
+/// What came of an invitation.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Admission {
+    /// It is made.
+    Invited(Invited),
+    /// Another owner has to say yes.
+    Waits(Waits),
+}
+
+/// What waits for another owner.
+#[derive(Serialize, Deserialize)]
+pub struct Waits {
+    /// For people: what, and how it is decided.
+    pub waits: String,
 }
 
 /// A role to give or to take.

@@ -7,7 +7,7 @@ use super::{Done, explain};
 use crate::{
     cli::{Common, ConfigVerb},
     context::{self, UserError},
-    say,
+    governed, say,
 };
 
 pub(super) async fn config(common: &Common, verb: ConfigVerb) -> Done {
@@ -57,10 +57,19 @@ pub(super) async fn config(common: &Common, verb: ConfigVerb) -> Done {
                 say::line(text.trim());
             } else {
                 let answer: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+                let waits = answer.get("waits").and_then(|list| list.as_array()).into_iter().flatten();
+                let waits: Vec<&str> = waits.filter_map(|text| text.as_str()).collect();
                 for (key, word) in [("took_effect", "in force now"), ("needs_restart", "needs a restart")] {
                     for name in answer.get(key).and_then(|list| list.as_array()).into_iter().flatten() {
-                        say::line(&format!("{}: {word}", name.as_str().unwrap_or_default()));
+                        let name = name.as_str().unwrap_or_default();
+                        let held = !waits.is_empty() && governed::decides(name);
+                        let word = if held { "in force now as far as it widens no rights" } else { word };
+                        say::line(&format!("{name}: {word}"));
                     }
+                }
+                if !waits.is_empty() {
+                    say::line(&format!("Not in force before people approve it: {}.", waits.join("; ")));
+                    say::line("They decide with: quarterdeck approvals");
                 }
                 if answer
                     .as_object()

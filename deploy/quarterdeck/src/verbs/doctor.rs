@@ -15,7 +15,7 @@ use crate::{
     cli::Common,
     context::{self, UserError},
     fleet::team_folder,
-    in_force::{self, InForce},
+    governed::{self, Governed},
     people::Roster,
     policies::PolicyPlan,
     say,
@@ -295,6 +295,15 @@ async fn people(state: &Path, found: &mut Findings) {
             found.note("people", text);
         }
     }
+    let owns = |profile: &&&qd_people::Profile| profile.person(&[]).roles.contains(&Role::Owner);
+    let owners: Vec<_> = active.iter().filter(owns).collect();
+    if let ([owner], true) = (owners.as_slice(), active.len() > 1) {
+        let text = format!(
+            "{} is the only owner, so decides alone on policies and people. With a second owner it takes both: quarterdeck person role NAME owner",
+            owner.id
+        );
+        found.note("people", text);
+    }
     let names: Vec<&str> = active.iter().map(|profile| profile.id.as_str()).collect();
     found.fine("people", names.join(", "));
 }
@@ -304,9 +313,9 @@ async fn policies(loaded: &Loaded, found: &mut Findings) {
         Ok(plan) => plan.engine(),
         Err(error) => Err(error),
     };
-    match in_force::read(&loaded.state_dir) {
-        Ok(Some(InForce { waits: Some(waits), .. })) => found.note("policies", waits),
-        Ok(_) => {}
+    match governed::waits(&loaded.state_dir, &Governed::written(loaded)) {
+        Ok(Some(waits)) => found.note("policies", waits),
+        Ok(None) => {}
         Err(error) => found.wrong("policies", UserError::from_error(&error).to_string()),
     }
     let policies = match engine {

@@ -14,6 +14,7 @@ use super::{Done, proof};
 use crate::{
     cli::Common,
     context::{self, UserError},
+    governed,
     people::Roster,
     say,
 };
@@ -103,7 +104,10 @@ async fn passphrase(common: &Common, person: &PersonId) -> Result<bool, UserErro
     }
     let failed = |error: PeopleError| UserError::from_error(&error);
     let roster = Roster::beside(&loaded.state_dir).await.map_err(failed)?;
-    roster.seed(&context::plan(&loaded, &sources.env)?.people).await.map_err(failed)?;
+    let people = context::plan(&loaded, &sources.env)?.people;
+    let people =
+        governed::people(&loaded.state_dir, people).map_err(|error| UserError::from_error(&error))?;
+    roster.seed(&people).await.map_err(failed)?;
     if roster.find(person).await.map_err(failed)?.is_some_and(|known| known.has_passphrase) {
         return Ok(true);
     }

@@ -9,9 +9,13 @@ use super::{Done, explain, fleet_answer, fleet_client, fleet_post, proof};
 use crate::{
     cli::{Common, Person, PersonVerb},
     context::{self, UserError},
+    governed,
     people::{
         Roster,
-        words::{Accept, Accepted, ChangeLink, ChangeRole, Invite, Invited, NewPassphrase, PersonView, Said},
+        words::{
+            Accept, Accepted, Admission, ChangeLink, ChangeRole, Invite, NewPassphrase, PersonView, Said,
+            Waits,
+        },
     },
     say,
 };
@@ -40,17 +44,27 @@ async fn change(common: &Common, client: &mut qd_api::Client, verb: PersonVerb) 
         PersonVerb::Invite { person, name, roles, again } => {
             let roles = roles.into_iter().map(|scoped| (scoped.scope, scoped.role)).collect();
             let body = Invite { person: person.clone(), name, roles, again };
-            let invited: Invited = fleet_post(client, "/fleet/people", &body).await?;
+            let admission: Admission = fleet_post(client, "/fleet/people", &body).await?;
             if common.json {
-                say::json(&invited);
+                say::json(&admission);
                 return Ok(());
             }
+            let invited = match admission {
+                Admission::Invited(invited) => invited,
+                Admission::Waits(Waits { waits }) => {
+                    say::line(&waits);
+                    return Ok(());
+                }
+            };
             let until = invited.expires_at.strftime("%Y-%m-%d %H:%M UTC");
             say::line(&format!("{person} is invited. The link works once, until {until}:"));
             say::line(&invited.url);
             say::line(
                 "At a terminal of this computer: quarterdeck person accept TOKEN, with what follows token=.",
             );
+            if let Some(alone) = invited.alone {
+                say::line(&alone);
+            }
             Ok(())
         }
         PersonVerb::Role { person, role, take } => {
@@ -133,6 +147,8 @@ async fn passphrase(
         let roster =
             Roster::beside(&loaded.state_dir).await.map_err(|error| UserError::from_error(&error))?;
         let failed = |error: qd_people::PeopleError| UserError::from_error(&error);
+        let people =
+            governed::people(&loaded.state_dir, people).map_err(|error| UserError::from_error(&error))?;
         roster.seed(&people).await.map_err(failed)?;
         let known = roster.find(&person).await.map_err(failed)?;
         if known.is_some_and(|known| known.configured && !known.has_passphrase) {

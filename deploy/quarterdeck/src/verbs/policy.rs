@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::{
     cli::{Common, Explain, PolicyVerb},
     context::{self, UserError},
+    governed::{self, Governed},
     policies::PolicyPlan,
     say,
 };
@@ -48,15 +49,20 @@ async fn check(common: &Common, folder: Option<PathBuf>) -> Result<ExitCode, Use
     }
     let policies = plan.engine()?.current();
     let findings = policies.check();
+    let waits = governed::waits(&loaded.state_dir, &Governed::written(&loaded));
+    let waits = waits.map_err(|error| UserError::from_error(&error))?;
     let failed = findings.iter().any(|finding| finding.severity == Severity::Error);
     if common.json {
         let rows = findings.iter().map(|finding| {
             json!({ "severity": finding.severity.as_str(), "place": finding.place, "text": finding.text })
         });
         let rows: Vec<_> = rows.collect();
-        say::json(&json!({ "ok": !failed, "hash": policies.hash(), "findings": rows }));
+        say::json(&json!({ "ok": !failed, "hash": policies.hash(), "findings": rows, "waits": waits }));
     } else {
         findings.iter().for_each(|finding| say::line(&finding.to_string()));
+        if let Some(waits) = waits {
+            say::line(&format!("note: {waits}"));
+        }
         let word = if failed { "do not hold" } else { "hold" };
         say::line(&format!("The policies {word} ({}).", policies.hash().short()));
     }

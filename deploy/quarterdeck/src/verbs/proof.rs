@@ -12,6 +12,7 @@ use super::{explain, fleet_answer, fleet_client, fleet_post};
 use crate::{
     cli::{Common, Who},
     context::{self, UserError},
+    governed,
     people::{
         Roster,
         routes::ONE_VERB,
@@ -97,6 +98,8 @@ pub(super) async fn alone(
     let (me, people) = context::household(&loaded, &sources.env)?;
     let person = person.cloned().unwrap_or(me);
     let roster = Roster::beside(&loaded.state_dir).await.map_err(failed)?;
+    let people =
+        governed::people(&loaded.state_dir, people).map_err(|error| UserError::from_error(&error))?;
     roster.seed(&people).await.map_err(failed)?;
     match roster.find(&person).await.map_err(failed)? {
         Some(known) if known.has_passphrase => {}

@@ -13,7 +13,7 @@ use crate::{
     cli::{Common, UrlFlags},
     context::{self, UserError},
     fleet::{Fleet, Reloader, Roles},
-    log,
+    governed, log,
     people::{ballots::WithoutVotes, words::Said},
     say,
 };
@@ -76,7 +76,8 @@ async fn serve(
         say::line(&format!("Merged work: git pull {} {}", git_dir.display(), repository.target));
     }
     let terminal = fleet.bot().filter(|_| console).map(|bot| {
-        let person = plan.people.iter().find(|person| person.id == plan.me).cloned();
+        let people = governed::people(&plan.state, plan.people.clone()).unwrap_or_default();
+        let person = people.into_iter().find(|person| person.id == plan.me);
         let console = bot.console.clone();
         let commands = Arc::new(WithoutVotes(Arc::new(bot.hub.clone())));
         tokio::spawn(async move {
@@ -121,9 +122,10 @@ async fn reload(
         return (StatusCode::FORBIDDEN, format!("{} {}\n", refusal.reason, refusal.help)).into_response();
     }
     match reloader.reload().await {
-        Ok(reload) => axum::Json(serde_json::json!({
+        Ok((reload, waits)) => axum::Json(serde_json::json!({
             "took_effect": reload.took_effect,
             "needs_restart": reload.needs_restart,
+            "waits": waits,
         }))
         .into_response(),
         Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, format!("{error}\n")).into_response(),

@@ -60,16 +60,17 @@ async fn it_says_what_is_missing_odd_or_wrong() {
     std::fs::write(project.folder().join("quarterdeck.toml"), odd + rule).unwrap();
     let (text, wrong) = doctor(&project);
     assert!(wrong);
-    insta::assert_snapshot!(text, @"
+    insta::assert_snapshot!(text, @r#"
     ✔ configuration  PROJECT/quarterdeck.toml
     ✖ repository     project: PROJECT/. has no branch trunk. Commit something there, or correct its target
     ✖ agent          shell: no-such-agent is not on the PATH. Install it, or correct agents.shell.command
     ✔ people         ines
+    ● policies       what is written may widen rights, and waits for people: the rule free is new, and loosens: actions = ["merge"], effect = "ask", way = "reaction"
     ✖ policies       rule many: for merge, it asks for 3 with the role owner or reviewer, and 1 of the known people have it; give the role to more people, or ask for fewer
     ● policies       rule free: it makes the policies less strict, as loosen = true says
     ● team           alpha does not run. Start it with: quarterdeck up
     Some things are wrong.
-    ");
+    "#);
 
     std::fs::write(project.folder().join("quarterdeck.toml"), "[teams]\n").unwrap();
     let (text, wrong) = doctor(&project);

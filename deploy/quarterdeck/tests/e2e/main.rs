@@ -28,6 +28,7 @@ mod doctor;
 mod door;
 mod engine;
 mod exchange;
+mod gates;
 mod gateway;
 mod matrix;
 mod mcp;

@@ -1,10 +1,11 @@
 //! People: taken in and shut out while the fleet runs, and nobody votes without proof of who they are.
 
 use qd_api::{ApprovalView, CastVote, Client, ClientError};
-use qd_types::Ballot;
+use qd_types::{ApprovalState, Ballot};
 
 use crate::{
     door::send,
+    gates::{newest, soon},
     support::{Project, Up, add, config, finished, join, open_approval, session, until},
 };
 
@@ -139,14 +140,15 @@ async fn a_colleague_is_taken_in_and_shut_out_at_once() {
     theo is invited. The link works once
     http://ADDRESS/join?token=TOKEN
     At a terminal of this computer: quarterdeck person accept TOKEN, with what follows token=.
+    One owner was enough: there is no other.
     ");
     insta::assert_snapshot!(refusal(&project, &["url", "--as", "theo"]), @"quarterdeck: theo has no passphrase yet: take up the invitation, or ask an owner for another one");
     let page_of_invitation = send(&up.address, &format!("GET /join?token={token}"), &[], "");
     assert!(page_of_invitation.0 == 200 && page_of_invitation.1.contains("Choose a passphrase"));
     insta::assert_snapshot!(project.ok(&["person", "accept", token]), @"Welcome, theo. Your passphrase is set: quarterdeck approve asks for it.");
     insta::assert_snapshot!(refusal(&project, &["person", "accept", token]), @"quarterdeck: This invitation is not valid, or not any more: ask for another one.");
-    insta::assert_snapshot!(project.ok(&["person", "link", "theo", "github:Theo-Lang"]), @"github:theo-lang is linked to theo.");
-    insta::assert_snapshot!(project.ok(&["person", "role", "theo", "operator@repository:project"]), @"theo has the role operator in repository:project now.");
+    insta::assert_snapshot!(project.ok(&["person", "link", "theo", "github:Theo-Lang"]), @"github:theo-lang is linked to theo. One owner was enough: there is no other.");
+    insta::assert_snapshot!(project.ok(&["person", "role", "theo", "operator@repository:project"]), @"theo has the role operator in repository:project now. One owner was enough: there is no other.");
     insta::assert_snapshot!(project.ok(&["person", "list"]), @"
     ines             active    manager, owner, from the configuration
     theo             active    reviewer, operator in repository:project, manager in team:alpha, github:theo-lang
@@ -393,8 +395,8 @@ fn pages_before_the_door_say_what_to_do() {
     insta::assert_snapshot!(said(&late.1).lines().nth(2).unwrap(), @"This invitation is not valid, or not any more: ask for another one.");
 }
 
-#[test]
-fn the_configuration_lets_in_and_shuts_out_at_a_reload() {
+#[tokio::test(flavor = "multi_thread")]
+async fn the_configuration_lets_in_and_shuts_out_at_a_reload() {
     let project = project();
     let up = project.up(&[]);
     let path = project.folder().join("quarterdeck.toml");
@@ -403,6 +405,12 @@ fn the_configuration_lets_in_and_shuts_out_at_a_reload() {
         format!("{text}\n[[people]]\nname = \"mira\"\nroles = [\"reviewer\"]\n\n[fleet]\nme = \"ines\"\n");
     std::fs::write(&path, with_mira.replacen("[fleet]\nsolo = true\n", "", 1)).unwrap();
     project.ok(&["config", "reload"]);
+    // The only owner has to say so, too.
+    let waiting =
+        newest(&mut up.client("alpha", None), "Change the policies", ApprovalState::Requested).await;
+    let target = waiting.approval.subject.binding.as_ref().unwrap().target.clone();
+    project.ok(&["approvals", "approve", &waiting.approval.id.key(), "--type", &target]);
+    soon(&project, &["person", "list"], "mira ");
     let token = invite(&project, &["mira", "--again"]);
     let session = join(&up.address, &token);
     assert_eq!(page(&up, &session), 200);

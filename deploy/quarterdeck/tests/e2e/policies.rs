@@ -125,6 +125,7 @@ async fn a_tightened_configuration_counts_without_a_restart() {
     let held = until(&mut ines, "A-3", |view| view.feature.held.is_some()).await;
     insta::assert_snapshot!(held.sentence, @"It is not pushed. We greet nobody. So says the rule greetings of the configuration. Needs a person.");
 
+    let waits = policy_card(&mut ines, None).await;
     let wrong = rule("name = \"free\"\nactions = [\"merge\"]\neffect = \"ask\"\nway = \"reaction\"");
     write(&project, &(fleet() + &wrong));
     let text = refusal(&project, &["config", "reload"]);
@@ -135,15 +136,18 @@ async fn a_tightened_configuration_counts_without_a_restart() {
     let loose =
         rule("name = \"free\"\nactions = [\"merge\"]\neffect = \"ask\"\nway = \"reaction\"\nloosen = true");
     write(&project, &(fleet() + &loose));
-    insta::assert_snapshot!(project.ok(&["policy", "check"]).split(" (").next().unwrap(), @"
-    note: rule free: it makes the policies less strict, as loosen = true says
-    The policies hold
-    ");
+    let checked = project.ok(&["policy", "check"]);
+    insta::assert_snapshot!(checked.lines().next().unwrap(), @"note: rule free: it makes the policies less strict, as loosen = true says");
     project.ok(&["config", "reload"]);
+    let waits = policy_card(&mut ines, Some(&waits)).await;
+    assert!(refusal(&project, &["project", "add", "q3"]).contains("the rule freeze"), "it waits for owners");
+    both_approve(&project, &mut ines, &waits).await;
     project.ok(&["project", "add", "q3"]);
 
     write(&project, &fleet().replace("[\"viewer\"]", "[\"operator\"]"));
     project.ok(&["config", "reload"]);
+    let waits = policy_card(&mut ines, Some(&waits)).await;
+    both_approve(&project, &mut ines, &waits).await;
     vera.post::<_, FeatureView>("features", &NewFeature::titled("Mine")).await.unwrap();
     write(&project, &fleet());
     project.ok(&["config", "reload"]);
@@ -189,7 +193,7 @@ async fn policies_in_a_folder_are_followed_and_a_broken_one_changes_nothing() {
     On: policies HASH Arguments: {"changes":["freeze does not forbid any more what it did.","project.add on its own team: owner, manager, operator: no → yes","project.add on its own team: agent: no → ask 1 operator, not the requester; reaction; 24h to decide, 1h to execute","project.add on another team: owner, manager, operator: no → yes"]}.
     2 owners, not the requester
     "#);
-    insta::assert_snapshot!(hashless(&logged(&project, &up, "may widen rights")), @"The policies' files are HASH and may widen rights; HASH stays in force until people approve it: quarterdeck approvals.");
+    insta::assert_snapshot!(hashless(&logged(&project, &up, "may widen rights")), @"What is written now is HASH and may widen rights; HASH stays in force until people approve it: quarterdeck approvals. It says: freeze does not forbid any more what it did.");
     up.interrupt();
     let up = project.up(&[]);
     tokio::time::sleep(Duration::from_secs(3)).await;
@@ -221,15 +225,34 @@ async fn policies_in_a_folder_are_followed_and_a_broken_one_changes_nothing() {
         up.client("alpha", Some("olaf")).post(&format!("approvals/{key}/vote"), &cast).await.unwrap();
     for _ in 0..600 {
         if project.run(&["project", "add", "q2"]).status.success() {
-            let done: ApprovalView =
-                ines.get(&format!("approvals/{}", other.approval.id.key())).await.unwrap();
-            assert_eq!(done.approval.state, ApprovalState::Executed);
+            executed(&mut ines, &key).await;
             assert!(refusal(&project, &["project", "remove", "q2"]).contains("the policy freeze"));
             return;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     panic!("the policy is gone by two owners, and still in force");
+}
+
+/// Both owners say yes, and it is in force.
+async fn both_approve(project: &Project, client: &mut Client, view: &ApprovalView) {
+    let (key, target) =
+        (view.approval.id.key(), view.approval.subject.binding.as_ref().unwrap().target.clone());
+    for owner in ["ines", "olaf"] {
+        project.ok(&["approvals", "approve", &key, "--type", &target, "--as", owner]);
+    }
+    executed(client, &key).await;
+}
+
+async fn executed(client: &mut Client, key: &str) {
+    for _ in 0..600 {
+        let view: ApprovalView = client.get(&format!("approvals/{key}")).await.unwrap();
+        if view.approval.state == ApprovalState::Executed {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("two owners said yes, and it is not in force");
 }
 
 /// What owners are asked about the policies, once it is not `before`.
