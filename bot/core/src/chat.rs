@@ -16,11 +16,13 @@ pub enum Channel {
     Alerts,
     /// One card per approval.
     Approvals,
+    /// What can't be shown where it belongs: cards and alerts. A fleet need not have one.
+    Fallback,
 }
 
 impl Channel {
     /// Every channel.
-    pub const ALL: [Self; 3] = [Self::Dev, Self::Alerts, Self::Approvals];
+    pub const ALL: [Self; 4] = [Self::Dev, Self::Alerts, Self::Approvals, Self::Fallback];
 
     /// Its name, without the `#`.
     pub fn as_str(self) -> &'static str {
@@ -28,6 +30,7 @@ impl Channel {
             Self::Dev => "dev",
             Self::Alerts => "alerts",
             Self::Approvals => "approvals",
+            Self::Fallback => "fallback",
         }
     }
 }

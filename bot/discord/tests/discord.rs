@@ -69,15 +69,15 @@ impl Guild {
         let owner = fake.add_role("owner");
         let (ines, omar) = (fake.add_member("ines", &[owner]), fake.add_member("omar", &[owner]));
         let stranger = fake.add_member("stranger", &[owner]);
-        let [dev, alerts, approvals, hidden] =
-            ["dev", "alerts", "approvals", "hidden"].map(|name| fake.add_channel(name));
+        let [dev, alerts, approvals, ops, hidden] =
+            ["dev", "alerts", "approvals", "ops", "hidden"].map(|name| fake.add_channel(name));
         fake.deny(hidden, true);
         let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("discord-token");
         std::fs::write(&file, TOKEN).unwrap();
         let config = Config {
             token: TokenSource::File(file),
             guild: GUILD,
-            channels: ChannelIds { dev, alerts, approvals },
+            channels: ChannelIds { dev, alerts, approvals, fallback: Some(ops) },
             roles: BTreeMap::from([(owner.to_string(), Role::Owner)]),
             people: BTreeMap::from([
                 (ines.to_string(), "ines".parse().unwrap()),
@@ -168,12 +168,20 @@ impl Scene for Guild {
         "approvals"
     }
 
+    fn elsewhere(&self) -> &str {
+        "fallback"
+    }
+
     fn forbidden(&self) -> &str {
         Box::leak(self.hidden.to_string().into_boxed_str())
     }
 
     async fn seen(&self, recipient: &str) -> Vec<Seen> {
-        let channel = if recipient == "approvals" { self.approvals() } else { recipient.parse().unwrap() };
+        let channel = match recipient {
+            "approvals" => self.approvals(),
+            "fallback" => self.config.channels.fallback.unwrap(),
+            id => id.parse().unwrap(),
+        };
         let seen = |message: &Value| Seen {
             receipt: message["id"].as_str().unwrap().to_owned(),
             text: text(message).to_owned(),
@@ -188,6 +196,11 @@ impl Scene for Guild {
 
     async fn restart(&mut self) {
         self.discord = Discord::new(self.config.clone()).unwrap();
+    }
+
+    async fn delete(&mut self, recipient: &str) {
+        assert_eq!(recipient, "approvals");
+        self.fake.delete_channel(self.approvals());
     }
 }
 
