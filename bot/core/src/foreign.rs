@@ -90,8 +90,13 @@ pub(crate) fn stands(
         before.and_then(|before| before.closed_at).or(Some(moment.at))
     };
     let words = before.map_or_else(Default::default, |before| before.words.clone());
+    let approval = card.approval.clone();
     state.foreign.insert(key.clone(), Foreign { card, words, closed_at });
-    Ok(kept(state, &key))
+    let mut effects = kept(state, &key);
+    if !approval.state.is_open() {
+        effects.extend(desk::seen(state, &approval, moment));
+    }
+    Ok(effects)
 }
 
 /// An instance says what became of a person's word.

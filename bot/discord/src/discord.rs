@@ -232,7 +232,9 @@ fn meanings(key: &str, message: &serenity::all::Message) -> Vec<Reaction> {
 impl Chat for Discord {
     async fn put(&self, message: &Message) -> Result<Delivered, ChatError> {
         let Some(channel) = self.inner.config.channels.id(message.channel) else {
-            return Err(ChatError::Refused("no fallback channel is configured: channels.fallback".to_owned()));
+            return Err(ChatError::Refused(
+                "no fallback channel is configured: channels.fallback".to_owned(),
+            ));
         };
         let placed = self.place(channel, &message.key.0, render::message(message), &message.reactions).await;
         match placed {

@@ -43,7 +43,12 @@ impl Discord {
             .channels
             .named(recipient)
             .or_else(|| recipient.parse().ok().filter(|id| *id > 0));
-        id.ok_or_else(|| refused(recipient, "there is no such channel; take dev, alerts, approvals, fallback if there is one, or an id"))
+        id.ok_or_else(|| {
+            refused(
+                recipient,
+                "there is no such channel; take dev, alerts, approvals, fallback if there is one, or an id",
+            )
+        })
     }
 
     async fn approval(&self, recipient: &str, receipt: &str) -> Result<ApprovalId, SurfaceError> {

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use qd_types::{Action, ApprovalState, PersonId, RunId, Vote};
-use qd_wire::v1::{ApprovalCard, Report, SignedVote};
+use qd_wire::v1::{ApprovalCard, Report, Shown, SignedVote};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::{Keeper, Store, StoreError, events, events::Draft, executor, report, rows, store::Lens};
@@ -156,6 +156,11 @@ pub(crate) fn put(
 ) -> Result<(), StoreError> {
     let approval = &card.approval;
     let refused = uncounted(c, card)?;
+    let new = c
+        .prepare_cached("SELECT 1 FROM approvals WHERE key = ?1")?
+        .query_row([approval.id.key()], |_| Ok(()))
+        .optional()?
+        .is_none();
     c.prepare_cached(
         "INSERT INTO approvals (key, feature, run, open, deciding, at, card)
          VALUES (?1, ?2, ?3, ?4 AND NOT EXISTS (SELECT 1 FROM runs WHERE id = ?3 AND ending IS NOT NULL), 0, ?5, ?6)
@@ -169,6 +174,10 @@ pub(crate) fn put(
         approval.requested_at.as_millisecond(),
         rows::to_json("approvals", card)?,
     ])?;
+    if new && approval.state.is_open() {
+        // Its receipt: where no channel takes its card, it is decided here, and its time begins.
+        report::push(c, None, now, &Report::Shown(Shown { approval: approval.id.clone() }))?;
+    }
     let mut event =
         Draft::new("bot", "approval", format!("{}: {:?}.", approval.subject.action.title(), approval.state));
     event.feature = Some(approval.subject.feature.clone());

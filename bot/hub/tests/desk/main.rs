@@ -10,6 +10,7 @@
 mod before;
 mod foreign;
 mod heads;
+mod places;
 mod support;
 
 use insta::assert_snapshot;
@@ -266,22 +267,6 @@ async fn nobody_decided_in_time_and_a_person_opens_it_again() {
     vote a person: yes, on the console
     decision bot: granted
     ");
-}
-
-#[tokio::test]
-async fn a_card_that_chat_refuses_is_an_alert() {
-    let mut fleet = Fleet::new().await;
-    let act = ForgeAct::AskMerge {
-        merge: merge(),
-        requesters: vec!["theo".parse().unwrap()],
-        words: None,
-        facts: "unspeakable".into(),
-    };
-    fleet.request("A-1.1/ask", act).await;
-    let ForgeOutcome::Asked { approval } = fleet.first("A-1.1/ask").await else { panic!() };
-    let alert = fleet.message(&format!("unseen:{}", approval.key()), |_| true).await;
-    assert_snapshot!(alert.text.replace(&approval.key(), "KEY"), @"⚠ alpha: the card of A-1 can't be shown: Merge 4444444 into main. It does not expire meanwhile: approve KEY or deny KEY");
-    assert_eq!(fleet.says("ines", "approve A-1").await, "Approved.", "it can be decided all the same");
 }
 
 /// Two people decide on every merge.

@@ -247,6 +247,7 @@ async fn start_bot(
         forge.add_repository(&repository.name, Some(&repository.source), &repository.target).await?;
     }
     let console = Console::open(&plan.bot_folder().join("console.db"))?;
+    console.set_layout(plan.chat.clone()).await?;
     let hub = Hub::open(
         &plan.bot_folder().join("bot.db"),
         rules(plan, policies, roster.active().await?),
