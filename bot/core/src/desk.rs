@@ -315,11 +315,9 @@ pub(crate) fn decided(state: &FleetState, resumption: &Resumption) -> Vec<Effect
         }
         // The run itself gave it up, and goes on or has ended.
         ApprovalState::Requested | ApprovalState::Withdrawn => return Vec::new(),
-        ApprovalState::Denied
-        | ApprovalState::Expired
-        | ApprovalState::Lapsed
-        | ApprovalState::Failed
-        | ApprovalState::Unknown => {
+        // Nothing is thrown away: the run waits until a person has it asked again, and then waits for that.
+        ApprovalState::Expired => return Vec::new(),
+        ApprovalState::Denied | ApprovalState::Lapsed | ApprovalState::Failed | ApprovalState::Unknown => {
             ForgeOutcome::NotApproved { reason: text::ended(desk).unwrap_or_default() }
         }
     };

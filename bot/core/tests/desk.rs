@@ -283,7 +283,7 @@ fn how_it_ended_is_a_sentence() {
 }
 
 #[test]
-fn whoever_waits_is_told_unless_the_run_gave_it_up_itself() {
+fn whoever_waits_is_told_unless_the_run_gave_it_up_or_it_may_be_asked_again() {
     let mut fleet = Fleet::new();
     let (standing, _) = fleet.ask();
     let mut told = Vec::new();
@@ -313,11 +313,7 @@ fn whoever_waits_is_told_unless_the_run_gave_it_up_itself() {
                 by: [],
             },
         ),
-        Some(
-            NotApproved {
-                reason: "Nobody decided in time. A person can ask again: reopen 01ARZ3NDEKTSV4RRFFQ69G5FAV",
-            },
-        ),
+        None,
         None,
     ]
     "#);

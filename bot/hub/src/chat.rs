@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use qd_approvals::{Place, Swept, Undelivered, trail};
 use qd_core::{
     Event,

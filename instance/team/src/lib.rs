@@ -3,6 +3,7 @@
 mod api;
 mod attachments;
 mod ballot;
+mod calls;
 mod circuits;
 mod control;
 mod documents;
@@ -34,12 +35,13 @@ mod views;
 mod walls;
 
 pub use api::{document, router};
+pub use calls::CallStanding;
 pub use metering::{MeteringError, MeteringOptions};
 pub use options::{AgentWalls, RepositoryOptions, RunPolicy, TeamOptions, TrailPolicy};
 pub use permissions::{SERVER, Wish};
 pub use policy_change::PolicyStanding;
 pub use problem::ProblemResponse;
 pub use qd_store::Which;
-pub use team::{Caller, Team, TeamError, Trains};
+pub use team::{Caller, Team, TeamError, Trains, WeakTeam};
 pub use tools::{Served, Tools, Turn};
 pub use uplink::{Uplink, UplinkError};
