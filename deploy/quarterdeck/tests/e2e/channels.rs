@@ -19,7 +19,7 @@ use crate::{
 const FORM: &str = "Content-Type: application/x-www-form-urlencoded";
 
 /// What stands in the channels, once it is as wanted.
-async fn channels(up: &Up, project: &Project, wanted: impl Fn(&str) -> bool) -> String {
+pub(crate) async fn channels(up: &Up, project: &Project, wanted: impl Fn(&str) -> bool) -> String {
     let deadline = Instant::now() + Duration::from_secs(90);
     loop {
         let page = send(&up.address, "GET /console/fragment", &[&project.token("ines")], "").1;
@@ -32,7 +32,7 @@ async fn channels(up: &Up, project: &Project, wanted: impl Fn(&str) -> bool) -> 
 }
 
 /// Presses the button that says this, and gives what is answered.
-async fn press(up: &Up, project: &Project, button: &str) -> String {
+pub(crate) async fn press(up: &Up, project: &Project, button: &str) -> String {
     channels(up, project, |page| page.contains(&format!("value=\"{button}\""))).await;
     let body = format!("text={}", button.replace(' ', "+"));
     let token = project.token("ines");
