@@ -36,7 +36,14 @@ fn ines() -> Person {
 fn message(key: &str, text: &str) -> Message {
     let buttons = vec![Button { label: "Approve".into(), command: "approve 01ARZ3".into() }];
     let key = MessageKey(key.into());
-    Message { channel: Channel::Approvals, key, text: text.into(), buttons, reactions: Vec::new() }
+    Message {
+        channel: Channel::Approvals,
+        key,
+        text: text.into(),
+        buttons,
+        reactions: Vec::new(),
+        mentions: Vec::new(),
+    }
 }
 
 async fn body(response: axum::response::Response) -> String {

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 pub use qd_approvals::{Proof, confirm::Way};
+use qd_types::Role;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +66,9 @@ pub struct Message {
     /// The reactions that are seeded beside them, where one is enough to decide.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reactions: Vec<Reaction>,
+    /// Roles that are called once, when it is first posted: an edit calls nobody.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mentions: Vec<Role>,
 }
 
 /// A button: pressing it is typing its command.

@@ -4,7 +4,7 @@
 use qd_approvals::{AskRefusal, Cast, Outcome, ReopenRefusal, Resumption, Spending, Swept, Terms};
 use qd_types::{
     Action, Approval, ApprovalId, ApprovalState, Ballot, Binding, CommitId, FeatureId, InstanceName, Merge,
-    Person, PersonId, RunId, Subject, Vote,
+    Person, PersonId, Role, RunId, Subject, Vote,
 };
 use qd_wire::v1::{Alert, ForgeOutcome, Order};
 
@@ -216,7 +216,7 @@ fn shown(desk: &Desk) -> Vec<Effect> {
     };
     let key = MessageKey::of_approval(&approval.id);
     let text = text::approval(desk);
-    let card = Message { channel: Channel::Approvals, key, text, buttons, reactions };
+    let card = Message { channel: Channel::Approvals, key, text, buttons, reactions, mentions: Vec::new() };
     vec![told(desk), Effect::Put(card)]
 }
 
@@ -229,7 +229,26 @@ fn told(desk: &Desk) -> Effect {
 }
 
 pub(crate) fn put(channel: Channel, key: MessageKey, text: String) -> Effect {
-    Effect::Put(Message { channel, key, text, buttons: Vec::new(), reactions: Vec::new() })
+    Effect::Put(Message {
+        channel,
+        key,
+        text,
+        buttons: Vec::new(),
+        reactions: Vec::new(),
+        mentions: Vec::new(),
+    })
+}
+
+/// Half of the time is over: those who may decide are called, once.
+pub(crate) fn escalation(key: MessageKey, approval: &Approval, roles: &[Role]) -> Effect {
+    Effect::Put(Message {
+        channel: Channel::Approvals,
+        key,
+        text: text::escalation(approval, roles),
+        buttons: Vec::new(),
+        reactions: Vec::new(),
+        mentions: roles.to_vec(),
+    })
 }
 
 /// This is how an approval stands. Its instance is told in any case, so that a board no longer says "deciding".
@@ -330,7 +349,7 @@ pub(crate) fn swept(state: &mut FleetState, swept: &Swept, moment: Moment) -> Ve
         Swept::Escalate(id, roles) => {
             let Some(desk) = state.desk(id) else { return Vec::new() };
             let key = MessageKey(format!("escalation:{}", id.key()));
-            vec![put(Channel::Approvals, key, text::escalation(desk.approval(), roles))]
+            vec![escalation(key, desk.approval(), roles)]
         }
         Swept::Unseen(id) => {
             let foreign = || state.foreign.get(&id.key()).map(Foreign::approval).filter(|it| it.id == *id);

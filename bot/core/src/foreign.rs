@@ -125,8 +125,7 @@ pub(crate) fn escalated(state: &FleetState, instance: &InstanceName, alert: &Ale
         return Some(Vec::new());
     }
     let key = MessageKey(format!("escalation:{}", id.key()));
-    let text = text::escalation(approval, &approval.subject.requirement.roles);
-    Some(vec![desk::put(Channel::Approvals, key, text)])
+    Some(vec![desk::escalation(key, approval, &approval.subject.requirement.roles)])
 }
 
 /// A person votes here.
@@ -295,6 +294,7 @@ fn kept(state: &FleetState, key: &str) -> Vec<Effect> {
         text: text::foreign(found),
         buttons,
         reactions,
+        mentions: Vec::new(),
     };
     vec![Effect::Save(Save::Foreign(key.to_owned(), Some(Box::new(found.clone())))), Effect::Put(card)]
 }

@@ -89,6 +89,7 @@ fn feature(state: &mut FleetState, instance: &InstanceName, report: FeatureRepor
             text: text::feature(instance, &report),
             buttons: Vec::new(),
             reactions: Vec::new(),
+            mentions: Vec::new(),
         }));
     }
     effects
@@ -118,6 +119,7 @@ pub(crate) fn alert(
         text: text::alert(instance, &next, moment.at),
         buttons: Vec::new(),
         reactions: Vec::new(),
+        mentions: Vec::new(),
     };
     vec![Effect::Save(Save::Alert(instance.clone(), report.key, next)), Effect::Put(message)]
 }

@@ -326,6 +326,7 @@ fn what_the_clock_says_reaches_people() {
     let id = standing.approval.id;
     let half = Swept::Escalate(id.clone(), vec![Role::Owner, Role::Reviewer]);
     let effects = fleet.happens(Event::Swept(half)).effects;
+    assert_eq!(message(&effects, Channel::Approvals).mentions, [Role::Owner, Role::Reviewer]);
     insta::assert_snapshot!(message(&effects, Channel::Approvals).text, @"⏳ owner, reviewer: half of the time to decide is over. **Merge 4444444 into main** (A-1, alpha): approve 01ARZ3NDEKTSV4RRFFQ69G5FAV or deny 01ARZ3NDEKTSV4RRFFQ69G5FAV");
     let effects = fleet.happens(Event::Swept(Swept::Unseen(id.clone()))).effects;
     insta::assert_snapshot!(message(&effects, Channel::Alerts).text, @"⚠ alpha: the card of A-1 can't be shown: Merge 4444444 into main. It does not expire meanwhile: approve 01ARZ3NDEKTSV4RRFFQ69G5FAV or deny 01ARZ3NDEKTSV4RRFFQ69G5FAV");

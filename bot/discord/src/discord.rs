@@ -236,7 +236,7 @@ impl Chat for Discord {
                 "no fallback channel is configured: channels.fallback".to_owned(),
             ));
         };
-        let placed = self.place(channel, &message.key.0, render::message(message), &message.reactions).await;
+        let placed = self.place(channel, &message.key.0, self.calling(message), &message.reactions).await;
         match placed {
             Ok(id) => Ok(Delivered { id: id.to_string(), at: Timestamp::now() }),
             Err(Problem::Later(problem)) => Err(ChatError::Unavailable(problem)),

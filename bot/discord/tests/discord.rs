@@ -146,12 +146,26 @@ fn card(way: Way) -> Message {
     let id: ApprovalId = format!("bot/{KEY}").parse().unwrap();
     let (buttons, reactions) = ballots(&id, Confirm { way, typed: way == Way::Typed });
     let text = "**Delete the snapshot** (A-142, alpha)\nOn: vm-117/pre-upgrade. Type: approve it".to_owned();
-    Message { channel: Channel::Approvals, key: MessageKey::of_approval(&id), text, buttons, reactions }
+    Message {
+        channel: Channel::Approvals,
+        key: MessageKey::of_approval(&id),
+        text,
+        buttons,
+        reactions,
+        mentions: Vec::new(),
+    }
 }
 
 fn feature(text: &str) -> Message {
     let key = MessageKey("feature:alpha:A-142".into());
-    Message { channel: Channel::Dev, key, text: text.into(), buttons: Vec::new(), reactions: Vec::new() }
+    Message {
+        channel: Channel::Dev,
+        key,
+        text: text.into(),
+        buttons: Vec::new(),
+        reactions: Vec::new(),
+        mentions: Vec::new(),
+    }
 }
 
 fn text(message: &Value) -> &str {
@@ -231,6 +245,25 @@ async fn a_message_lives_and_is_edited() {
     guild.fake.delete_message(guild.config.channels.dev, first.id.parse().unwrap());
     let anew = guild.discord.put(&feature("four")).await.unwrap();
     assert_ne!(anew.id, first.id, "a deleted message is created again");
+    guild.is_content();
+}
+
+#[tokio::test]
+async fn a_message_that_calls_a_role_calls_it_once() {
+    let guild = Guild::new().await;
+    let key = MessageKey("escalation:01ARZ3NDEKTSV4RRFFQ69G5FAV".into());
+    let late = |text: &str| Message {
+        channel: Channel::Approvals,
+        key: key.clone(),
+        text: text.into(),
+        buttons: Vec::new(),
+        reactions: Vec::new(),
+        mentions: vec![Role::Owner, Role::Viewer],
+    };
+    for text in ["half of the time is over", "half of the time is over", "it is decided"] {
+        guild.discord.put(&late(text)).await.unwrap();
+    }
+    assert_eq!(guild.fake.mentions(), 1, "the role that is known there, and an edit calls nobody");
     guild.is_content();
 }
 
@@ -318,6 +351,7 @@ async fn a_storm_of_429_loses_nothing_and_posts_nothing_twice() {
             text: format!("⚠ {number}"),
             buttons: Vec::new(),
             reactions: Vec::new(),
+            mentions: Vec::new(),
         };
         while let Err(error) = guild.discord.put(&alert).await {
             assert!(matches!(error, ChatError::Unavailable(_)), "{error}");
