@@ -15,10 +15,11 @@ async fn asks(chat: &str) -> (Project, Up) {
     write(&project, chat);
     let up = project.up(&[]);
     project.ok(&["feature", "add", "Lines", "--ready"]);
-    let asks = until(&mut up.client("alpha", None), "A-1", |view| {
+    let mut client = up.client("alpha", None);
+    let asks = until(&mut client, "A-1", |view| {
         view.sentence.contains("Asks to merge") || view.feature.held.is_some()
-    });
-    let asks = asks.await;
+    })
+    .await;
     assert!(asks.feature.held.is_none(), "{}", asks.sentence);
     (project, up)
 }
