@@ -85,6 +85,11 @@ pub(crate) fn stopped(approval: &Approval, else_: &str) -> String {
     format!("Nobody decided in time: {title}. Its attempt waits: {OPEN_AGAIN}{key}`, or {else_}.")
 }
 
+/// Whether a feature is paused because nobody decided in time.
+pub(crate) fn is_stopped(paused: &str) -> bool {
+    paused.contains(OPEN_AGAIN)
+}
+
 /// Whether a feature is paused because this one expired.
 pub(crate) fn stands_for(paused: &str, id: &ApprovalId) -> bool {
     paused.contains(&format!("{OPEN_AGAIN}{}`", id.key()))
