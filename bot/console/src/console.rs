@@ -1,6 +1,9 @@
 //! Messages as rows. The same key is the same message: putting it again edits it.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -33,7 +36,53 @@ CREATE INDEX messages_change ON messages (change);
     "
 ALTER TABLE messages ADD COLUMN reactions TEXT NOT NULL DEFAULT '[]';
 ",
+    // A card may stand in several channels: its key is unique in each.
+    "
+CREATE TABLE placed (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    text TEXT NOT NULL,
+    buttons TEXT NOT NULL,
+    reactions TEXT NOT NULL,
+    posted_at INTEGER NOT NULL,
+    edited_at INTEGER NOT NULL,
+    edits INTEGER NOT NULL DEFAULT 0,
+    change INTEGER NOT NULL,
+    UNIQUE (channel, key)
+);
+INSERT INTO placed SELECT id, key, channel, text, buttons, reactions, posted_at, edited_at, edits, change FROM messages;
+DROP TABLE messages;
+ALTER TABLE placed RENAME TO messages;
+CREATE INDEX messages_channel ON messages (channel, id);
+CREATE INDEX messages_change ON messages (change);
+",
 ];
+
+/// Which channels the console has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// Those of the fleet's own that are there; what belongs into another one is refused.
+    pub channels: Vec<Channel>,
+    /// What the channel is called that takes what can't be shown where it belongs; `None`: there is none.
+    pub fallback: Option<String>,
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        Self { channels: vec![Channel::Dev, Channel::Alerts, Channel::Approvals], fallback: None }
+    }
+}
+
+impl Layout {
+    /// What a channel is called, if it is there.
+    pub fn name(&self, channel: Channel) -> Option<&str> {
+        match channel {
+            Channel::Fallback => self.fallback.as_deref(),
+            own => self.channels.contains(&own).then_some(own.as_str()),
+        }
+    }
+}
 
 /// Why the console did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -77,12 +126,35 @@ pub struct Posted {
 #[derive(Clone)]
 pub struct Console {
     db: Db,
+    layout: Arc<RwLock<Layout>>,
 }
 
 impl Console {
-    /// Opens or makes `console.db` at `path`.
+    /// Opens or makes `console.db` at `path`, with the channels of [`Layout::default`].
     pub fn open(path: &Path) -> Result<Self, ConsoleError> {
-        Ok(Self { db: Db::open(path, MIGRATIONS)? })
+        Ok(Self { db: Db::open(path, MIGRATIONS)?, layout: Arc::default() })
+    }
+
+    /// Has these channels from now on. What stood in one that is gone is gone with it. `false` if nothing changes.
+    pub async fn set_layout(&self, layout: Layout) -> Result<bool, ConsoleError> {
+        let gone = Channel::ALL.into_iter().filter(|channel| layout.name(*channel).is_none());
+        let gone: Vec<&str> = gone.map(Channel::as_str).collect();
+        let same = self.layout() == layout;
+        *self.layout.write().unwrap_or_else(PoisonError::into_inner) = layout;
+        self.db
+            .write(move |c| {
+                for channel in gone {
+                    c.prepare_cached("DELETE FROM messages WHERE channel = ?1")?.execute([channel])?;
+                }
+                Ok::<_, DbError>(())
+            })
+            .await?;
+        Ok(!same)
+    }
+
+    /// The channels that are there.
+    pub fn layout(&self) -> Layout {
+        self.layout.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Messages of a channel in the order in which they were first posted, the last `limit`.
@@ -154,6 +226,12 @@ fn select(
 #[async_trait]
 impl Chat for Console {
     async fn put(&self, message: &Message) -> Result<Delivered, ChatError> {
+        if self.layout().name(message.channel).is_none() {
+            return Err(ChatError::Refused(match message.channel {
+                Channel::Fallback => "no fallback channel is configured: chat.fallback names one".to_owned(),
+                channel => format!("there is no channel #{} any more: see chat.channels", channel.as_str()),
+            }));
+        }
         let length = message.text.chars().count();
         if length > MAX_TEXT {
             return Err(ChatError::Refused(format!("it has {length} characters, {MAX_TEXT} fit")));
@@ -174,9 +252,13 @@ impl Chat for Console {
                 // The same again is no edit.
                 let same = c
                     .prepare_cached(
-                        "SELECT id FROM messages WHERE key = ?1 AND text = ?2 AND buttons = ?3 AND reactions = ?4",
+                        "SELECT id FROM messages
+                         WHERE key = ?1 AND channel = ?5 AND text = ?2 AND buttons = ?3 AND reactions = ?4",
                     )?
-                    .query_row(params![message.key.0, message.text, buttons, reactions], |row| row.get(0))
+                    .query_row(
+                        params![message.key.0, message.text, buttons, reactions, message.channel.as_str()],
+                        |row| row.get(0),
+                    )
                     .optional()?;
                 if let Some(id) = same {
                     return Ok(id);
@@ -184,7 +266,7 @@ impl Chat for Console {
                 Ok(c.prepare_cached(
                     "INSERT INTO messages (key, channel, text, buttons, reactions, posted_at, edited_at, change)
                      VALUES (?1, ?2, ?3, ?4, ?6, ?5, ?5, (SELECT coalesce(max(change), 0) + 1 FROM messages))
-                     ON CONFLICT (key) DO UPDATE SET text = excluded.text, buttons = excluded.buttons,
+                     ON CONFLICT (channel, key) DO UPDATE SET text = excluded.text, buttons = excluded.buttons,
                      reactions = excluded.reactions, edited_at = excluded.edited_at, edits = edits + 1, change = excluded.change
                      RETURNING id",
                 )?

@@ -6,5 +6,5 @@ mod surface;
 pub mod terminal;
 mod text;
 
-pub use console::{Console, ConsoleError, Posted};
+pub use console::{Console, ConsoleError, Layout, Posted};
 pub use page::router;

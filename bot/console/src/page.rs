@@ -92,14 +92,16 @@ async fn fragment(State(channels): State<Channels>) -> Response {
 }
 
 async fn columns(console: &Console) -> Result<Markup, ConsoleError> {
-    let mut all = Vec::new();
-    for channel in [Channel::Approvals, Channel::Dev, Channel::Alerts] {
-        all.push((channel, console.messages(channel, SHOWN).await?));
+    let (layout, mut all) = (console.layout(), Vec::new());
+    for channel in [Channel::Approvals, Channel::Dev, Channel::Alerts, Channel::Fallback] {
+        if let Some(name) = layout.name(channel) {
+            all.push((channel, name.to_owned(), console.messages(channel, SHOWN).await?));
+        }
     }
     Ok(html! {
-        @for (channel, messages) in all {
-            section.panel aria-label=(channel.as_str()) {
-                h2 { "#" (channel.as_str()) }
+        @for (channel, name, messages) in all {
+            section.panel aria-label=(name) {
+                h2 { "#" (name) }
                 @if messages.is_empty() { (parts::empty(quiet(channel))) }
                 @for message in messages { (self::message(&message)) }
             }
@@ -112,6 +114,7 @@ fn quiet(channel: Channel) -> &'static str {
         Channel::Dev => "No feature has been started yet.",
         Channel::Alerts => "Nothing is wrong.",
         Channel::Approvals => "Nothing waits for people.",
+        Channel::Fallback => "Everything is shown where it belongs.",
     }
 }
 

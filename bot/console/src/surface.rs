@@ -47,7 +47,7 @@ impl CardSurface for Console {
         let channel = channel(recipient)?;
         let (buttons, reactions) = face.confirm.map(|confirm| ballots(id, confirm)).unwrap_or_default();
         let key = MessageKey::of_approval(id);
-        let card = Message { channel, key, text: face.markdown(), buttons, reactions };
+        let card = Message { channel, key, text: face.markdown(), buttons, reactions, mentions: Vec::new() };
         Ok(self.put(&card).await.map_err(|error| chat(recipient, error))?.id)
     }
 
@@ -55,8 +55,14 @@ impl CardSurface for Console {
         let (channel, id) = (channel(recipient)?, number(recipient, receipt)?);
         let key = self.key(channel, id).await.map_err(|error| rows(recipient, &error))?;
         let key = key.ok_or_else(|| refused(recipient, "the card is gone"))?;
-        let card =
-            Message { channel, key, text: face.markdown(), buttons: Vec::new(), reactions: Vec::new() };
+        let card = Message {
+            channel,
+            key,
+            text: face.markdown(),
+            buttons: Vec::new(),
+            reactions: Vec::new(),
+            mentions: Vec::new(),
+        };
         self.put(&card).await.map_err(|error| chat(recipient, error))?;
         Ok(())
     }
@@ -71,7 +77,8 @@ impl CardSurface for Console {
         let (who, key) = (who.join(", "), approval.key());
         let text = format!("⏳ {who}: half of the time to decide is over. approve {key} or deny {key}");
         let key = MessageKey(format!("escalation:{key}"));
-        let mention = Message { channel, key, text, buttons: Vec::new(), reactions: Vec::new() };
+        let mention =
+            Message { channel, key, text, buttons: Vec::new(), reactions: Vec::new(), mentions: Vec::new() };
         self.put(&mention).await.map_err(|error| chat(recipient, error))?;
         Ok(())
     }

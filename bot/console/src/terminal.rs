@@ -21,9 +21,11 @@ pub async fn run(
     let mut seen = 0;
     loop {
         ticks.borrow_and_update();
+        let layout = console.layout();
         for message in console.changed(seen).await.map_err(io::Error::other)? {
             seen = message.change;
-            output.write_all(block(&message).as_bytes()).await?;
+            let name = layout.name(message.channel).unwrap_or(message.channel.as_str());
+            output.write_all(block(&message, name).as_bytes()).await?;
         }
         output.flush().await?;
         tokio::select! {
@@ -39,9 +41,9 @@ pub async fn run(
     }
 }
 
-fn block(message: &Posted) -> String {
+fn block(message: &Posted, name: &str) -> String {
     let mark = if message.edits > 0 { "~" } else { "" };
-    let name = format!("{mark}#{}", message.channel.as_str());
+    let name = format!("{mark}#{name}");
     let mut lines = text::plain(&message.text);
     if let Some(ways) = ways(message) {
         lines.push_str(&format!("\n{ways}"));

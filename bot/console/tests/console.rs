@@ -12,7 +12,7 @@ use qd_approvals::{
     face::Face,
     testkit::{Scene, Seen, contract},
 };
-use qd_console::{Console, router, terminal};
+use qd_console::{Console, Layout, router, terminal};
 use qd_core::chat::{Button, Channel, Chat, ChatError, Commands, Given, Message, MessageKey, Proof};
 use qd_types::{Person, Role};
 use tower::ServiceExt as _;
@@ -36,7 +36,14 @@ fn ines() -> Person {
 fn message(key: &str, text: &str) -> Message {
     let buttons = vec![Button { label: "Approve".into(), command: "approve 01ARZ3".into() }];
     let key = MessageKey(key.into());
-    Message { channel: Channel::Approvals, key, text: text.into(), buttons, reactions: Vec::new() }
+    Message {
+        channel: Channel::Approvals,
+        key,
+        text: text.into(),
+        buttons,
+        reactions: Vec::new(),
+        mentions: Vec::new(),
+    }
 }
 
 async fn body(response: axum::response::Response) -> String {
@@ -136,6 +143,10 @@ impl Scene for Channels {
         "approvals"
     }
 
+    fn elsewhere(&self) -> &str {
+        "fallback"
+    }
+
     fn forbidden(&self) -> &str {
         "no-such-channel"
     }
@@ -164,12 +175,25 @@ impl Scene for Channels {
         // Its process ends before the next one starts.
         drop(std::mem::replace(&mut self.console, nothing));
         self.console = Console::open(&self.dir.path().join("console.db")).unwrap();
+        self.console.set_layout(with_fallback()).await.unwrap();
     }
+
+    async fn delete(&mut self, recipient: &str) {
+        let mut layout = self.console.layout();
+        layout.channels.retain(|channel| channel.as_str() != recipient);
+        self.console.set_layout(layout).await.unwrap();
+    }
+}
+
+fn with_fallback() -> Layout {
+    Layout { fallback: Some("ops".into()), ..Layout::default() }
 }
 
 #[tokio::test]
 async fn the_console_keeps_the_contract_of_a_surface_for_cards() {
-    contract(&mut Channels::new()).await;
+    let mut channels = Channels::new();
+    channels.console.set_layout(with_fallback()).await.unwrap();
+    contract(&mut channels).await;
 }
 
 fn face(way: Way) -> Face {

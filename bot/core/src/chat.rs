@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 pub use qd_approvals::{Proof, confirm::Way};
+use qd_types::Role;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -16,11 +17,13 @@ pub enum Channel {
     Alerts,
     /// One card per approval.
     Approvals,
+    /// What can't be shown where it belongs: cards and alerts. A fleet need not have one.
+    Fallback,
 }
 
 impl Channel {
     /// Every channel.
-    pub const ALL: [Self; 3] = [Self::Dev, Self::Alerts, Self::Approvals];
+    pub const ALL: [Self; 4] = [Self::Dev, Self::Alerts, Self::Approvals, Self::Fallback];
 
     /// Its name, without the `#`.
     pub fn as_str(self) -> &'static str {
@@ -28,6 +31,7 @@ impl Channel {
             Self::Dev => "dev",
             Self::Alerts => "alerts",
             Self::Approvals => "approvals",
+            Self::Fallback => "fallback",
         }
     }
 }
@@ -62,6 +66,9 @@ pub struct Message {
     /// The reactions that are seeded beside them, where one is enough to decide.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reactions: Vec<Reaction>,
+    /// Roles that are called once, when it is first posted: an edit calls nobody.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mentions: Vec<Role>,
 }
 
 /// A button: pressing it is typing its command.

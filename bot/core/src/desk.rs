@@ -3,10 +3,10 @@
 
 use qd_approvals::{AskRefusal, Cast, Outcome, ReopenRefusal, Resumption, Spending, Swept, Terms};
 use qd_types::{
-    Action, ApprovalId, ApprovalState, Ballot, Binding, CommitId, FeatureId, InstanceName, Merge, Person,
-    PersonId, RunId, Subject, Vote,
+    Action, Approval, ApprovalId, ApprovalState, Ballot, Binding, CommitId, FeatureId, InstanceName, Merge,
+    Person, PersonId, Role, RunId, Subject, Vote,
 };
-use qd_wire::v1::{ForgeOutcome, Order};
+use qd_wire::v1::{Alert, ForgeOutcome, Order};
 
 use crate::{
     answer::{Handled, answer, failed},
@@ -14,6 +14,7 @@ use crate::{
     effect::{Asking, Effect, ForgeCall, Save, Step, Word},
     event::Moment,
     forge::{Brought, Check, Conclusion, ForgeError, MergeMethod, MergeOrder},
+    handle,
     state::{Desk, Filed, FleetState, Foreign, Merging, Rules, Standing},
     text,
 };
@@ -87,7 +88,7 @@ pub(crate) fn ask(state: &FleetState, ask: Ask) -> Vec<Effect> {
     let older = of_run(state, &subject.instance, &subject.run)
         .filter(|desk| !is_used(desk) && !is_same(&desk.approval().subject, &subject));
     effects.extend(older.map(|desk| call_off(desk, "The change is another one now.")));
-    let filed = Filed { facts: ask.facts, feature_title, merging: None };
+    let filed = Filed { facts: ask.facts, feature_title, merging: None, on_board: false };
     let asking = Asking { subject, terms: asked.terms, words: ask.words, request: ask.request, filed };
     effects.push(Effect::Step(Step::Ask(Box::new(asking))));
     effects
@@ -124,7 +125,7 @@ pub(crate) fn asked(
 /// A person opens an expired request again, as it would be asked now. The error is the policies' no.
 pub(crate) fn reopen(state: &FleetState, by: &Person, desk: &Desk) -> Result<Effect, String> {
     let (subject, terms) = bound(&state.rules, desk.approval().subject.clone())?;
-    let filed = Filed { merging: None, ..desk.filed.clone() };
+    let filed = Filed { merging: None, on_board: false, ..desk.filed.clone() };
     // Whoever waited for the old one waits for the new one: the store knows who.
     let words = desk.standing.words.clone();
     let asking = Asking { subject, terms, words, request: String::new(), filed };
@@ -215,7 +216,7 @@ fn shown(desk: &Desk) -> Vec<Effect> {
     };
     let key = MessageKey::of_approval(&approval.id);
     let text = text::approval(desk);
-    let card = Message { channel: Channel::Approvals, key, text, buttons, reactions };
+    let card = Message { channel: Channel::Approvals, key, text, buttons, reactions, mentions: Vec::new() };
     vec![told(desk), Effect::Put(card)]
 }
 
@@ -228,17 +229,80 @@ fn told(desk: &Desk) -> Effect {
 }
 
 pub(crate) fn put(channel: Channel, key: MessageKey, text: String) -> Effect {
-    Effect::Put(Message { channel, key, text, buttons: Vec::new(), reactions: Vec::new() })
+    Effect::Put(Message {
+        channel,
+        key,
+        text,
+        buttons: Vec::new(),
+        reactions: Vec::new(),
+        mentions: Vec::new(),
+    })
+}
+
+/// Half of the time is over: those who may decide are called, once.
+pub(crate) fn escalation(key: MessageKey, approval: &Approval, roles: &[Role]) -> Effect {
+    Effect::Put(Message {
+        channel: Channel::Approvals,
+        key,
+        text: text::escalation(approval, roles),
+        buttons: Vec::new(),
+        reactions: Vec::new(),
+        mentions: roles.to_vec(),
+    })
 }
 
 /// This is how an approval stands. Its instance is told in any case, so that a board no longer says "deciding".
-pub(crate) fn stands(state: &mut FleetState, standing: Standing) -> Vec<Effect> {
+pub(crate) fn stands(state: &mut FleetState, standing: Standing, moment: Moment) -> Vec<Effect> {
     let Some(desk) = state.approvals.get_mut(&standing.approval.id.key()) else { return Vec::new() };
     if desk.standing == standing {
         return vec![told(desk)];
     }
     desk.standing = standing;
-    shown(desk)
+    let mut effects = shown(desk);
+    // Somebody can see it, or nobody has to any more.
+    if desk.standing.decide_until.is_some() || !desk.approval().state.is_open() {
+        let approval = desk.approval().clone();
+        effects.extend(seen(state, &approval, moment));
+    }
+    effects
+}
+
+/// The team's board shows an approval of the bot's.
+pub(crate) fn on_board(
+    state: &mut FleetState,
+    instance: &InstanceName,
+    approval: &ApprovalId,
+) -> Vec<Effect> {
+    let Some(desk) = state.approvals.get_mut(&approval.key()) else { return Vec::new() };
+    if desk.approval().id != *approval || desk.approval().subject.instance != *instance {
+        return Vec::new();
+    }
+    desk.filed.on_board = true;
+    vec![
+        Effect::Save(Save::Filed(approval.clone(), Box::new(desk.filed.clone()))),
+        Effect::Step(Step::OnBoard { approval: approval.clone() }),
+    ]
+}
+
+/// The cause of the alert that nobody can see an approval.
+fn unseen_key(id: &ApprovalId) -> String {
+    format!("unseen:{}", id.key())
+}
+
+/// Raises the alert that nobody can see it, unless it stands.
+fn unseen(state: &mut FleetState, approval: &Approval, moment: Moment) -> Vec<Effect> {
+    let (instance, key) = (approval.subject.instance.clone(), unseen_key(&approval.id));
+    if state.alerts.get(&(instance.clone(), key.clone())).is_some_and(|alert| !alert.over) {
+        return Vec::new();
+    }
+    let report = Alert { key, text: text::unseen(approval), over: false };
+    handle::alert(state, &instance, report, moment)
+}
+
+/// The alert that nobody can see it is over, if it was raised.
+pub(crate) fn seen(state: &mut FleetState, approval: &Approval, moment: Moment) -> Vec<Effect> {
+    let report = Alert { key: unseen_key(&approval.id), text: String::new(), over: true };
+    handle::alert(state, &approval.subject.instance, report, moment)
 }
 
 /// What the store made of a vote: the answer for the voter.
@@ -270,11 +334,9 @@ pub(crate) fn decided(state: &FleetState, resumption: &Resumption) -> Vec<Effect
         }
         // The run itself gave it up, and goes on or has ended.
         ApprovalState::Requested | ApprovalState::Withdrawn => return Vec::new(),
-        ApprovalState::Denied
-        | ApprovalState::Expired
-        | ApprovalState::Lapsed
-        | ApprovalState::Failed
-        | ApprovalState::Unknown => {
+        // Nothing is thrown away: the run waits until a person has it asked again, and then waits for that.
+        ApprovalState::Expired => return Vec::new(),
+        ApprovalState::Denied | ApprovalState::Lapsed | ApprovalState::Failed | ApprovalState::Unknown => {
             ForgeOutcome::NotApproved { reason: text::ended(desk).unwrap_or_default() }
         }
     };
@@ -282,12 +344,12 @@ pub(crate) fn decided(state: &FleetState, resumption: &Resumption) -> Vec<Effect
 }
 
 /// What the clock says.
-pub(crate) fn swept(state: &FleetState, swept: &Swept) -> Vec<Effect> {
+pub(crate) fn swept(state: &mut FleetState, swept: &Swept, moment: Moment) -> Vec<Effect> {
     match swept {
         Swept::Escalate(id, roles) => {
             let Some(desk) = state.desk(id) else { return Vec::new() };
             let key = MessageKey(format!("escalation:{}", id.key()));
-            vec![put(Channel::Approvals, key, text::escalation(desk.approval(), roles))]
+            vec![escalation(key, desk.approval(), roles)]
         }
         Swept::Unseen(id) => {
             let foreign = || state.foreign.get(&id.key()).map(Foreign::approval).filter(|it| it.id == *id);
@@ -297,8 +359,8 @@ pub(crate) fn swept(state: &FleetState, swept: &Swept) -> Vec<Effect> {
             if !approval.state.is_open() {
                 return Vec::new();
             }
-            let key = MessageKey(format!("unseen:{}", id.key()));
-            vec![put(Channel::Alerts, key, text::unseen(approval))]
+            let approval = approval.clone();
+            unseen(state, &approval, moment)
         }
         // How it ended stands on its card, and whoever waited is told.
         Swept::Expired(_) | Swept::Lapsed(_) | Swept::Abandoned(_) => Vec::new(),

@@ -147,6 +147,11 @@ pub enum Step {
         /// How.
         outcome: Outcome,
     },
+    /// Its team's board shows it: where no channel could, that is its first card.
+    OnBoard {
+        /// Which.
+        approval: ApprovalId,
+    },
     /// Bring everything in line with the clock.
     Sweep,
 }

@@ -90,8 +90,13 @@ pub(crate) fn stands(
         before.and_then(|before| before.closed_at).or(Some(moment.at))
     };
     let words = before.map_or_else(Default::default, |before| before.words.clone());
+    let approval = card.approval.clone();
     state.foreign.insert(key.clone(), Foreign { card, words, closed_at });
-    Ok(kept(state, &key))
+    let mut effects = kept(state, &key);
+    if !approval.state.is_open() {
+        effects.extend(desk::seen(state, &approval, moment));
+    }
+    Ok(effects)
 }
 
 /// An instance says what became of a person's word.
@@ -120,8 +125,7 @@ pub(crate) fn escalated(state: &FleetState, instance: &InstanceName, alert: &Ale
         return Some(Vec::new());
     }
     let key = MessageKey(format!("escalation:{}", id.key()));
-    let text = text::escalation(approval, &approval.subject.requirement.roles);
-    Some(vec![desk::put(Channel::Approvals, key, text)])
+    Some(vec![desk::escalation(key, approval, &approval.subject.requirement.roles)])
 }
 
 /// A person votes here.
@@ -290,6 +294,7 @@ fn kept(state: &FleetState, key: &str) -> Vec<Effect> {
         text: text::foreign(found),
         buttons,
         reactions,
+        mentions: Vec::new(),
     };
     vec![Effect::Save(Save::Foreign(key.to_owned(), Some(Box::new(found.clone())))), Effect::Put(card)]
 }

@@ -2,7 +2,7 @@
 //! to be kept, said or done. No I/O, no clock, no randomness: the same event in the same state gives the same effects.
 
 use qd_types::{Action, InstanceName};
-use qd_wire::v1::{Alert, FeatureReport, ForgeAct, ForgeOutcome, ForgeRequest, Report};
+use qd_wire::v1::{Alert, FeatureReport, ForgeAct, ForgeOutcome, ForgeRequest, Report, Shown};
 
 use crate::{
     answer::{Handled, answer, failed},
@@ -31,6 +31,7 @@ pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
                 }
             },
             Report::Heard(heard) => foreign::heard(state, &instance, heard).into(),
+            Report::Shown(Shown { approval }) => desk::on_board(state, &instance, &approval).into(),
             Report::Alert(report) => foreign::escalated(state, &instance, &report)
                 .unwrap_or_else(|| alert(state, &instance, report, moment))
                 .into(),
@@ -62,9 +63,9 @@ pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
         }
         Event::Voted { approval, cast } => desk::voted(state, &approval, &cast),
         Event::Spent { approval, spending } => desk::spent(state, &approval, &spending).into(),
-        Event::Stands(standing) => desk::stands(state, *standing).into(),
+        Event::Stands(standing) => desk::stands(state, *standing, moment).into(),
         Event::Decided(resumption) => desk::decided(state, &resumption).into(),
-        Event::Swept(swept) => desk::swept(state, &swept).into(),
+        Event::Swept(swept) => desk::swept(state, &swept, moment).into(),
         Event::Closed { instance, request, result } => {
             let outcome = match result {
                 Ok(()) => ForgeOutcome::Closed,
@@ -88,12 +89,19 @@ fn feature(state: &mut FleetState, instance: &InstanceName, report: FeatureRepor
             text: text::feature(instance, &report),
             buttons: Vec::new(),
             reactions: Vec::new(),
+            mentions: Vec::new(),
         }));
     }
     effects
 }
 
-fn alert(state: &mut FleetState, instance: &InstanceName, report: Alert, moment: Moment) -> Vec<Effect> {
+/// One message per cause and time that it is raised, edited while it goes on and when it is over.
+pub(crate) fn alert(
+    state: &mut FleetState,
+    instance: &InstanceName,
+    report: Alert,
+    moment: Moment,
+) -> Vec<Effect> {
     let key = (instance.clone(), report.key.clone());
     let next = match state.alerts.get(&key) {
         None if report.over => return Vec::new(),
@@ -111,6 +119,7 @@ fn alert(state: &mut FleetState, instance: &InstanceName, report: Alert, moment:
         text: text::alert(instance, &next, moment.at),
         buttons: Vec::new(),
         reactions: Vec::new(),
+        mentions: Vec::new(),
     };
     vec![Effect::Save(Save::Alert(instance.clone(), report.key, next)), Effect::Put(message)]
 }

@@ -148,6 +148,9 @@ pub struct Filed {
     pub feature_title: String,
     /// The merge that is verified or under way for it, if any.
     pub merging: Option<Merging>,
+    /// Its team's board said that it stands there.
+    #[serde(default)]
+    pub on_board: bool,
 }
 
 /// An approval that the bot executes.

@@ -258,17 +258,14 @@ pub fn escalation(approval: &Approval, roles: &[Role]) -> String {
 /// A request that no person can have seen.
 pub fn unseen(approval: &Approval) -> String {
     let (subject, key) = (&approval.subject, approval.id.key());
-    let (title, feature, team) = (subject.action.title(), &subject.feature, &subject.instance);
+    let (title, feature) = (subject.action.title(), &subject.feature);
     // What an instance keeps is in the inbox of its board as well, so its time goes on.
     let meanwhile = if approval.id.executor() == crate::foreign::BOT {
         "It does not expire meanwhile"
     } else {
         "It waits on the team's board, or here"
     };
-    format!(
-        "⚠ {team}: the card of {feature} can't be shown: {title}. {meanwhile}: {} or deny {key}",
-        yes(approval)
-    )
+    format!("the card of {feature} can't be shown: {title}. {meanwhile}: {} or deny {key}", yes(approval))
 }
 
 /// What is typed for a yes: to a question, its answer.

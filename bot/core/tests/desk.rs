@@ -291,7 +291,7 @@ fn how_it_ended_is_a_sentence() {
 }
 
 #[test]
-fn whoever_waits_is_told_unless_the_run_gave_it_up_itself() {
+fn whoever_waits_is_told_unless_the_run_gave_it_up_or_it_may_be_asked_again() {
     let mut fleet = Fleet::new();
     let (standing, _) = fleet.ask();
     let mut told = Vec::new();
@@ -321,11 +321,7 @@ fn whoever_waits_is_told_unless_the_run_gave_it_up_itself() {
                 by: [],
             },
         ),
-        Some(
-            NotApproved {
-                reason: "Nobody decided in time. A person can ask again: reopen 01ARZ3NDEKTSV4RRFFQ69G5FAV",
-            },
-        ),
+        None,
         None,
     ]
     "#);
@@ -338,6 +334,7 @@ fn what_the_clock_says_reaches_people() {
     let id = standing.approval.id;
     let half = Swept::Escalate(id.clone(), vec![Role::Owner, Role::Reviewer]);
     let effects = fleet.happens(Event::Swept(half)).effects;
+    assert_eq!(message(&effects, Channel::Approvals).mentions, [Role::Owner, Role::Reviewer]);
     insta::assert_snapshot!(message(&effects, Channel::Approvals).text, @"⏳ owner, reviewer: half of the time to decide is over. **Merge 4444444 into main** (A-1, alpha): approve 01ARZ3NDEKTSV4RRFFQ69G5FAV or deny 01ARZ3NDEKTSV4RRFFQ69G5FAV");
     let effects = fleet.happens(Event::Swept(Swept::Unseen(id.clone()))).effects;
     insta::assert_snapshot!(message(&effects, Channel::Alerts).text, @"⚠ alpha: the card of A-1 can't be shown: Merge 4444444 into main. It does not expire meanwhile: approve 01ARZ3NDEKTSV4RRFFQ69G5FAV or deny 01ARZ3NDEKTSV4RRFFQ69G5FAV");

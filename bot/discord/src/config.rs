@@ -52,6 +52,9 @@ pub struct ChannelIds {
     /// #approvals.
     #[serde(with = "snowflake")]
     pub approvals: u64,
+    /// Where cards and alerts go that can't be shown in the channel where they belong; none, if there is none.
+    #[serde(default, with = "maybe_snowflake")]
+    pub fallback: Option<u64>,
 }
 
 /// Why there is no token.
@@ -93,23 +96,25 @@ impl TokenSource {
 }
 
 impl ChannelIds {
-    /// The id of a channel.
-    pub fn id(&self, channel: Channel) -> u64 {
+    /// The id of a channel, if there is one.
+    pub fn id(&self, channel: Channel) -> Option<u64> {
         match channel {
-            Channel::Dev => self.dev,
-            Channel::Alerts => self.alerts,
-            Channel::Approvals => self.approvals,
+            Channel::Dev => Some(self.dev),
+            Channel::Alerts => Some(self.alerts),
+            Channel::Approvals => Some(self.approvals),
+            Channel::Fallback => self.fallback,
         }
     }
 
-    /// All of them.
-    pub(crate) fn all(&self) -> [u64; 3] {
-        Channel::ALL.map(|channel| self.id(channel))
+    /// All that there are.
+    pub(crate) fn all(&self) -> impl Iterator<Item = u64> {
+        Channel::ALL.into_iter().filter_map(|channel| self.id(channel))
     }
 
     /// The id of a channel by its name: `approvals`.
     pub(crate) fn named(&self, name: &str) -> Option<u64> {
-        Channel::ALL.into_iter().find(|channel| channel.as_str() == name).map(|channel| self.id(channel))
+        let channel = Channel::ALL.into_iter().find(|channel| channel.as_str() == name)?;
+        self.id(channel)
     }
 }
 
@@ -119,10 +124,23 @@ mod snowflake {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
         let text = String::deserialize(from)?;
+        read(&text)
+    }
+
+    pub(super) fn read<E: Error>(text: &str) -> Result<u64, E> {
         text.parse::<u64>().ok().filter(|id| *id > 0).ok_or_else(|| {
-            D::Error::custom(format!(
+            E::custom(format!(
                 "{text:?} is no id of Discord's: digits in quotes, like \"1000000000000000003\""
             ))
         })
+    }
+}
+
+/// One that may be missing.
+mod maybe_snowflake {
+    use serde::{Deserialize as _, Deserializer};
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+        Option::<String>::deserialize(from)?.map(|text| super::snowflake::read(&text)).transpose()
     }
 }

@@ -231,8 +231,12 @@ fn meanings(key: &str, message: &serenity::all::Message) -> Vec<Reaction> {
 #[async_trait]
 impl Chat for Discord {
     async fn put(&self, message: &Message) -> Result<Delivered, ChatError> {
-        let channel = self.inner.config.channels.id(message.channel);
-        let placed = self.place(channel, &message.key.0, render::message(message), &message.reactions).await;
+        let Some(channel) = self.inner.config.channels.id(message.channel) else {
+            return Err(ChatError::Refused(
+                "no fallback channel is configured: channels.fallback".to_owned(),
+            ));
+        };
+        let placed = self.place(channel, &message.key.0, self.calling(message), &message.reactions).await;
         match placed {
             Ok(id) => Ok(Delivered { id: id.to_string(), at: Timestamp::now() }),
             Err(Problem::Later(problem)) => Err(ChatError::Unavailable(problem)),

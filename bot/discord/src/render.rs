@@ -134,7 +134,14 @@ mod tests {
         let id: ApprovalId = "bot/01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap();
         let (buttons, reactions) = ballots(&id, Confirm { way, typed: way == Way::Typed });
         let key = MessageKey::of_approval(&id);
-        let card = Message { channel: Channel::Approvals, key, text: text.into(), buttons, reactions };
+        let card = Message {
+            channel: Channel::Approvals,
+            key,
+            text: text.into(),
+            buttons,
+            reactions,
+            mentions: Vec::new(),
+        };
         serde_json::to_string_pretty(&message(&card)).unwrap()
     }
 

@@ -32,6 +32,7 @@ fn card(id: &ApprovalId, face: &Face) -> Message {
         text: face.markdown(),
         buttons,
         reactions,
+        mentions: Vec::new(),
     }
 }
 
@@ -43,7 +44,12 @@ impl Discord {
             .channels
             .named(recipient)
             .or_else(|| recipient.parse().ok().filter(|id| *id > 0));
-        id.ok_or_else(|| refused(recipient, "there is no such channel; take dev, alerts, approvals or an id"))
+        id.ok_or_else(|| {
+            refused(
+                recipient,
+                "there is no such channel; take dev, alerts, approvals, fallback if there is one, or an id",
+            )
+        })
     }
 
     async fn approval(&self, recipient: &str, receipt: &str) -> Result<ApprovalId, SurfaceError> {
@@ -53,6 +59,18 @@ impl Discord {
         self.ensure_read(channel).await.map_err(|problem| failed(recipient, problem))?;
         let key = self.registry().key(id).map(MessageKey);
         key.and_then(|key| key.approval()).ok_or_else(|| refused(recipient, "the card is gone"))
+    }
+
+    /// A message with the roles that it calls: in its content, as what stands in an embed pings nobody.
+    pub(crate) fn calling(&self, message: &Message) -> Value {
+        let mut body = render::message(message);
+        let ids: Vec<String> = message.mentions.iter().filter_map(|role| self.mention(*role)).collect();
+        if let Some(fields) = body.as_object_mut().filter(|_| !ids.is_empty()) {
+            let called: Vec<String> = ids.iter().map(|id| format!("<@&{id}>")).collect();
+            fields.insert("content".to_owned(), called.join(" ").into());
+            fields.insert("allowed_mentions".to_owned(), json!({"parse": [], "roles": ids}));
+        }
+        body
     }
 
     /// A role as Discord mentions it: the first that is mapped to it.

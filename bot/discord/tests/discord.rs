@@ -69,15 +69,15 @@ impl Guild {
         let owner = fake.add_role("owner");
         let (ines, omar) = (fake.add_member("ines", &[owner]), fake.add_member("omar", &[owner]));
         let stranger = fake.add_member("stranger", &[owner]);
-        let [dev, alerts, approvals, hidden] =
-            ["dev", "alerts", "approvals", "hidden"].map(|name| fake.add_channel(name));
+        let [dev, alerts, approvals, ops, hidden] =
+            ["dev", "alerts", "approvals", "ops", "hidden"].map(|name| fake.add_channel(name));
         fake.deny(hidden, true);
         let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("discord-token");
         std::fs::write(&file, TOKEN).unwrap();
         let config = Config {
             token: TokenSource::File(file),
             guild: GUILD,
-            channels: ChannelIds { dev, alerts, approvals },
+            channels: ChannelIds { dev, alerts, approvals, fallback: Some(ops) },
             roles: BTreeMap::from([(owner.to_string(), Role::Owner)]),
             people: BTreeMap::from([
                 (ines.to_string(), "ines".parse().unwrap()),
@@ -146,12 +146,26 @@ fn card(way: Way) -> Message {
     let id: ApprovalId = format!("bot/{KEY}").parse().unwrap();
     let (buttons, reactions) = ballots(&id, Confirm { way, typed: way == Way::Typed });
     let text = "**Delete the snapshot** (A-142, alpha)\nOn: vm-117/pre-upgrade. Type: approve it".to_owned();
-    Message { channel: Channel::Approvals, key: MessageKey::of_approval(&id), text, buttons, reactions }
+    Message {
+        channel: Channel::Approvals,
+        key: MessageKey::of_approval(&id),
+        text,
+        buttons,
+        reactions,
+        mentions: Vec::new(),
+    }
 }
 
 fn feature(text: &str) -> Message {
     let key = MessageKey("feature:alpha:A-142".into());
-    Message { channel: Channel::Dev, key, text: text.into(), buttons: Vec::new(), reactions: Vec::new() }
+    Message {
+        channel: Channel::Dev,
+        key,
+        text: text.into(),
+        buttons: Vec::new(),
+        reactions: Vec::new(),
+        mentions: Vec::new(),
+    }
 }
 
 fn text(message: &Value) -> &str {
@@ -168,12 +182,20 @@ impl Scene for Guild {
         "approvals"
     }
 
+    fn elsewhere(&self) -> &str {
+        "fallback"
+    }
+
     fn forbidden(&self) -> &str {
         Box::leak(self.hidden.to_string().into_boxed_str())
     }
 
     async fn seen(&self, recipient: &str) -> Vec<Seen> {
-        let channel = if recipient == "approvals" { self.approvals() } else { recipient.parse().unwrap() };
+        let channel = match recipient {
+            "approvals" => self.approvals(),
+            "fallback" => self.config.channels.fallback.unwrap(),
+            id => id.parse().unwrap(),
+        };
         let seen = |message: &Value| Seen {
             receipt: message["id"].as_str().unwrap().to_owned(),
             text: text(message).to_owned(),
@@ -188,6 +210,11 @@ impl Scene for Guild {
 
     async fn restart(&mut self) {
         self.discord = Discord::new(self.config.clone()).unwrap();
+    }
+
+    async fn delete(&mut self, recipient: &str) {
+        assert_eq!(recipient, "approvals");
+        self.fake.delete_channel(self.approvals());
     }
 }
 
@@ -218,6 +245,25 @@ async fn a_message_lives_and_is_edited() {
     guild.fake.delete_message(guild.config.channels.dev, first.id.parse().unwrap());
     let anew = guild.discord.put(&feature("four")).await.unwrap();
     assert_ne!(anew.id, first.id, "a deleted message is created again");
+    guild.is_content();
+}
+
+#[tokio::test]
+async fn a_message_that_calls_a_role_calls_it_once() {
+    let guild = Guild::new().await;
+    let key = MessageKey("escalation:01ARZ3NDEKTSV4RRFFQ69G5FAV".into());
+    let late = |text: &str| Message {
+        channel: Channel::Approvals,
+        key: key.clone(),
+        text: text.into(),
+        buttons: Vec::new(),
+        reactions: Vec::new(),
+        mentions: vec![Role::Owner, Role::Viewer],
+    };
+    for text in ["half of the time is over", "half of the time is over", "it is decided"] {
+        guild.discord.put(&late(text)).await.unwrap();
+    }
+    assert_eq!(guild.fake.mentions(), 1, "the role that is known there, and an edit calls nobody");
     guild.is_content();
 }
 
@@ -305,6 +351,7 @@ async fn a_storm_of_429_loses_nothing_and_posts_nothing_twice() {
             text: format!("⚠ {number}"),
             buttons: Vec::new(),
             reactions: Vec::new(),
+            mentions: Vec::new(),
         };
         while let Err(error) = guild.discord.put(&alert).await {
             assert!(matches!(error, ChatError::Unavailable(_)), "{error}");

@@ -74,6 +74,7 @@ fn end(turn: &mut Turn<'_>, before: Before) -> Result<(), HubError> {
         text,
         buttons: Vec::new(),
         reactions: Vec::new(),
+        mentions: Vec::new(),
     })];
     let words = card.words.clone();
     let facts = card.facts.clone();

@@ -3,18 +3,17 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-use qd_approvals::{Swept, Undelivered, trail};
+use qd_approvals::{Place, Swept, Undelivered, trail};
 use qd_core::{
     Event,
-    chat::{ChatError, Delivered, Message},
+    chat::{Channel, ChatError, Delivered, Message},
 };
 use qd_types::ApprovalId;
 use rusqlite::{OptionalExtension as _, params};
 
 use crate::{
-    Hub, HubError, json,
-    keeper::{self, BOT, place},
+    Hub, HubError, json, keep,
+    keeper::{self, BOARD, BOT},
     turn::Turn,
 };
 
@@ -75,7 +74,7 @@ async fn deliver(hub: &Hub, due: Due) -> Result<(), HubError> {
         Ok(delivered) => {
             hub.within(move |turn| {
                 if let Some(id) = own(&message) {
-                    shown(turn, &id, &delivered, message.buttons.is_empty())?;
+                    shown(turn, &id, &message, &delivered)?;
                 }
                 // Changed meanwhile: it stays pending and goes out again.
                 turn.c
@@ -90,12 +89,7 @@ async fn deliver(hub: &Hub, due: Due) -> Result<(), HubError> {
         Err(ChatError::Refused(reason)) => {
             tracing::error!(message = key, reason, "chat refused a message, it is dropped");
             set_attempts(hub, key, attempts + 1, false).await?;
-            match message.key.approval() {
-                Some(id) if id.executor() == BOT => unseen(hub, id, reason).await,
-                // Whether anybody else can see it is known where it is kept; that nobody can here is said here.
-                Some(id) => hub.process(Event::Swept(Swept::Unseen(id)), |_| Ok(())).await.map(drop),
-                None => Ok(()),
-            }
+            refused(hub, message, reason).await
         }
         Err(ChatError::Unavailable(reason)) => {
             tracing::warn!(message = key, reason, attempts, "chat does not answer, the message waits");
@@ -121,9 +115,19 @@ fn own(message: &Message) -> Option<ApprovalId> {
     message.key.approval().filter(|id| id.executor() == BOT)
 }
 
+/// The place of a card.
+fn place_of(message: &Message) -> Place {
+    if message.channel == Channel::Fallback { keeper::fallback() } else { keeper::place() }
+}
+
 /// A card is delivered: its time begins, and from now on it says until when. One without buttons is closed.
-fn shown(turn: &mut Turn<'_>, id: &ApprovalId, delivered: &Delivered, closed: bool) -> Result<(), HubError> {
-    let (c, now, place) = (turn.c, turn.now, place());
+fn shown(
+    turn: &mut Turn<'_>,
+    id: &ApprovalId,
+    message: &Message,
+    delivered: &Delivered,
+) -> Result<(), HubError> {
+    let (c, now, place, closed) = (turn.c, turn.now, place_of(message), message.buttons.is_empty());
     let approvals = turn.keeper.at(c, now)?;
     let begins = approvals.delivered(id, &place, &delivered.id)?;
     if begins {
@@ -139,14 +143,56 @@ fn shown(turn: &mut Turn<'_>, id: &ApprovalId, delivered: &Delivered, closed: bo
     Ok(())
 }
 
-/// A card can't be shown. If nobody can have seen the request, people are alerted.
-async fn unseen(hub: &Hub, id: ApprovalId, problem: String) -> Result<(), HubError> {
-    let (keeper, card) = (hub.keeper().await, id.clone());
-    let follows = hub.inner.db.write(move |c| {
-        Ok::<_, HubError>(keeper.at(c, Timestamp::now())?.undeliverable(&card, &place(), &problem)?)
-    });
-    if follows.await? == Undelivered::Alert {
-        hub.process(Event::Swept(Swept::Unseen(id)), |_| Ok(())).await?;
+/// Chat does not take a message: what somebody has to see goes elsewhere.
+async fn refused(hub: &Hub, message: Message, problem: String) -> Result<(), HubError> {
+    let Some(id) = message.key.approval() else {
+        // What is only news is told by the board as well.
+        if matches!(message.channel, Channel::Fallback | Channel::Dev) {
+            return Ok(());
+        }
+        return hub.within(move |turn| keep::fall_back(turn.c, &message, turn.now)).await;
+    };
+    hub.within(move |turn| {
+        if id.executor() == BOT {
+            return undelivered(turn, &id, &message, &problem);
+        }
+        if message.channel != Channel::Fallback {
+            return keep::fall_back(turn.c, &message, turn.now);
+        }
+        // The board of its team shows it: it is kept there. That nobody can see it here is said here.
+        turn.happens(Event::Swept(Swept::Unseen(id))).map(drop)
+    })
+    .await
+}
+
+/// A card of the bot's own approvals can't be shown where it was tried: the next place is due. If there is none, and nobody
+/// can have seen the request, people are alerted.
+fn undelivered(
+    turn: &mut Turn<'_>,
+    id: &ApprovalId,
+    message: &Message,
+    problem: &str,
+) -> Result<(), HubError> {
+    let keeper = turn.keeper;
+    let approvals = keeper.at(turn.c, turn.now)?;
+    match approvals.undeliverable(id, &place_of(message), problem)? {
+        Undelivered::Alert => turn.happens(Event::Swept(Swept::Unseen(id.clone()))).map(drop),
+        Undelivered::Fallback(places) => {
+            let on_board = turn.fleet.desk(id).is_some_and(|desk| desk.filed.on_board);
+            for place in places {
+                match place.surface.as_str() {
+                    // The order that shows it there is on its way since it was asked; its receipt comes, or came before.
+                    BOARD if on_board => {
+                        for event in keeper.on_board(turn.c, id, turn.now)? {
+                            turn.happens(event)?;
+                        }
+                    }
+                    BOARD => {}
+                    _ => keep::fall_back(turn.c, message, turn.now)?,
+                }
+            }
+            Ok(())
+        }
+        Undelivered::Elsewhere | Undelivered::Nothing => Ok(()),
     }
-    Ok(())
 }

@@ -84,6 +84,8 @@ impl Hub {
             before::carry_over(turn)?;
             // Who was shut out while nothing ran, or whose votes were not ended before a crash.
             keeper::count_again(turn)?;
+            // What was taken away while nothing ran.
+            keeper::show_again(turn)?;
             // What the clock ended while nothing ran, and who is to be told of it.
             turn.happens(Event::Tick).map(drop)
         })
@@ -119,6 +121,11 @@ impl Hub {
         }
         state.rules = rules;
         self.renew(&mut state).await
+    }
+
+    /// Chat has other channels: cards that are open are shown where they belong, and where they stood and are gone, elsewhere.
+    pub async fn chat_changed(&self) -> Result<(), HubError> {
+        self.within(keeper::show_again).await
     }
 
     /// On what a person voted that is not decided yet, in words.

@@ -2,7 +2,10 @@
 
 use jiff::Timestamp;
 use qd_approvals::Approvals;
-use qd_core::{Desk, Effect, FleetState, ForgeCall, Rules, Save};
+use qd_core::{
+    Desk, Effect, FleetState, ForgeCall, Rules, Save,
+    chat::{Channel, Message, MessageKey},
+};
 use qd_sqlite::outbox;
 use qd_types::ApprovalId;
 use rusqlite::{Connection, params};
@@ -49,17 +52,13 @@ pub(crate) fn keep(c: &Connection, effect: &Effect, now: Timestamp) -> Result<()
             c.prepare_cached("DELETE FROM foreign_approvals WHERE key = ?1")?.execute([key])?;
         }
         Effect::Put(message) => {
+            put(c, &message.key.0, message, millis)?;
+            // Its copy, if it has one, says the same.
+            let copy = copy(message);
             c.prepare_cached(
-                "INSERT INTO messages (key, channel, message, pending, changed) VALUES (?1, ?2, ?3, 1, ?4)
-                     ON CONFLICT DO UPDATE SET message = excluded.message, pending = 1, attempts = 0,
-                     changed = excluded.changed",
+                "UPDATE messages SET message = ?2, pending = 1, attempts = 0, changed = ?3 WHERE key = ?1",
             )?
-            .execute(params![
-                message.key.0,
-                message.channel.as_str(),
-                to_json("messages", message)?,
-                millis
-            ])?;
+            .execute(params![copy_key(&message.key), to_json("messages", &copy)?, millis])?;
         }
         Effect::Tell { to, living, order } => {
             outbox::push(c, to.as_str(), living.as_deref(), millis, &to_json("outbox", order)?)?;
@@ -68,6 +67,38 @@ pub(crate) fn keep(c: &Connection, effect: &Effect, now: Timestamp) -> Result<()
         // Taken by the keeper, which the turn asks.
         Effect::Step(_) => {}
     }
+    Ok(())
+}
+
+fn put(c: &Connection, row: &str, message: &Message, millis: i64) -> Result<(), HubError> {
+    c.prepare_cached(
+        "INSERT INTO messages (key, channel, message, pending, changed) VALUES (?1, ?2, ?3, 1, ?4)
+             ON CONFLICT DO UPDATE SET message = excluded.message, pending = 1, attempts = 0,
+             changed = excluded.changed",
+    )?
+    .execute(params![row, message.channel.as_str(), to_json("messages", message)?, millis])?;
+    Ok(())
+}
+
+/// The row of a message's copy in the fallback channel.
+fn copy_key(key: &MessageKey) -> String {
+    format!("{}/{}", Channel::Fallback.as_str(), key.0)
+}
+
+fn copy(message: &Message) -> Message {
+    Message { channel: Channel::Fallback, ..message.clone() }
+}
+
+/// A message that can't be shown where it belongs is shown in the fallback channel, from now on.
+pub(crate) fn fall_back(c: &Connection, message: &Message, now: Timestamp) -> Result<(), HubError> {
+    put(c, &copy_key(&message.key), &copy(message), now.as_millisecond())
+}
+
+/// The card of an approval is delivered again wherever it stands: it may be gone, or its channel may be back.
+pub(crate) fn again(c: &Connection, id: &ApprovalId, now: Timestamp) -> Result<(), HubError> {
+    let key = MessageKey::of_approval(id);
+    c.prepare_cached("UPDATE messages SET pending = 1, attempts = 0, changed = ?3 WHERE key IN (?1, ?2)")?
+        .execute(params![key.0, copy_key(&key), now.as_millisecond()])?;
     Ok(())
 }
 

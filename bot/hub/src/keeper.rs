@@ -8,7 +8,7 @@ use qd_approvals::{
     Approvals, Ask, Asked, Asker, Cast, Directory, Executor, Key, KeyId, KeyOwner, Known, Place, Probe,
     Record, Reopened, SignedVote, Spending, Statement, SurfaceKey, Swept, WHOLE, trail,
 };
-use qd_core::{Asking, Effect, Event, ForgeCall, Rules, Standing, Step, Word};
+use qd_core::{Asking, Effect, Event, ForgeCall, Rules, Standing, Step, Word, chat::Channel};
 use qd_types::{ApprovalId, Identity, InstanceName, PersonId, Subject};
 use qd_wire::v1::Order;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -18,9 +18,25 @@ use crate::{HubError, keep, turn::Turn};
 /// The name of the bot among executors, and of its chain.
 pub(crate) const BOT: &str = "bot";
 
+/// The surface of chat, whichever service that is.
+const CHAT: &str = "console";
+
+/// The surface of a team's own page.
+pub(crate) const BOARD: &str = "board";
+
 /// Where every card belongs.
 pub(crate) fn place() -> Place {
-    Place { surface: "console".into(), recipient: "approvals".into(), rank: 0 }
+    Place { surface: CHAT.into(), recipient: Channel::Approvals.as_str().into(), rank: 0 }
+}
+
+/// Where it goes that can't be shown there.
+pub(crate) fn fallback() -> Place {
+    Place { surface: CHAT.into(), recipient: Channel::Fallback.as_str().into(), rank: 1 }
+}
+
+/// The inbox of the team that it concerns.
+fn board(team: &InstanceName) -> Place {
+    Place { surface: BOARD.into(), recipient: team.to_string(), rank: 2 }
 }
 
 /// By what approvals are kept. Made anew when the rules or the keys change.
@@ -65,7 +81,7 @@ impl Keeper {
         let approvals = self.at(c, now)?;
         match step {
             Step::Ask(asking) => {
-                let result = match approvals.ask(ask_of(&asking))? {
+                let result = match approvals.ask(self.ask_of(&asking))? {
                     Asked::Opened(id) | Asked::Queued(id) | Asked::Already(id) => {
                         Ok(Box::new(standing(c, &approvals, &id, now)?))
                     }
@@ -75,7 +91,7 @@ impl Keeper {
             }
             Step::Reopen { approval, by, asking } => {
                 let asker = Asker::Person(by.clone());
-                let result = match approvals.reopen(&approval, &asker, ask_of(&asking))? {
+                let result = match approvals.reopen(&approval, &asker, self.ask_of(&asking))? {
                     Reopened::Opened(id) | Reopened::Queued(id) => {
                         trail::reopened(c, &approvals.show(&id)?, &by, now)?;
                         Ok(Box::new(standing(c, &approvals, &id, now)?))
@@ -124,7 +140,9 @@ impl Keeper {
                 approvals.finish(&approval, WHOLE, &outcome)?;
                 Ok(vec![stands(c, &approvals, &approval, now)?])
             }
+            Step::OnBoard { approval } => self.on_board(c, &approval, now),
             Step::Sweep => {
+                self.unseen_again(c, &approvals, now)?;
                 let mut events = Vec::new();
                 for swept in approvals.sweep()? {
                     let (Swept::Expired(id)
@@ -138,6 +156,71 @@ impl Keeper {
                 Ok(events)
             }
         }
+    }
+
+    fn ask_of(&self, asking: &Asking) -> Ask {
+        Ask {
+            subject: asking.subject.clone(),
+            items: Vec::new(),
+            words: asking.words.clone(),
+            places: self.places(&asking.subject.instance, asking.terms.local_votes),
+            waiter: Some(asking.request.clone()).filter(|request| !request.is_empty()),
+            terms: asking.terms.clone(),
+            fresh: ulid::Ulid::generate(),
+        }
+    }
+
+    /// Where a card may stand, in their order. The embedded forge shows none, and a board where nobody could decide is no
+    /// place for one.
+    fn places(&self, team: &InstanceName, local_votes: bool) -> Vec<Place> {
+        let mut places = vec![place(), fallback()];
+        if local_votes || self.executor.rules.local_votes {
+            places.push(board(team));
+        }
+        places
+    }
+
+    /// Its team's board shows it. That counts where no place before the board could.
+    pub(crate) fn on_board(
+        &self,
+        c: &Connection,
+        id: &ApprovalId,
+        now: Timestamp,
+    ) -> Result<Vec<Event>, HubError> {
+        let approvals = self.at(c, now)?;
+        if !approvals.exists(id)? {
+            return Ok(Vec::new());
+        }
+        let mut events = Vec::new();
+        for place in approvals.due(id)?.into_iter().filter(|place| place.surface == BOARD) {
+            if approvals.delivered(id, &place, &id.key())? {
+                trail::card(c, &approvals.show(id)?, &place, &id.key(), now)?;
+                events.push(stands(c, &approvals, id, now)?);
+            }
+        }
+        Ok(events)
+    }
+
+    /// What no place took is tried again everywhere, for as long as people are asked: a channel may be back.
+    fn unseen_again(
+        &self,
+        c: &Connection,
+        approvals: &Approvals<'_>,
+        now: Timestamp,
+    ) -> Result<(), HubError> {
+        for record in approvals.live()? {
+            let lost = |card: &qd_approvals::Card| {
+                card.state == "undeliverable" || (card.state == "pending" && card.place.surface == BOARD)
+            };
+            let cards = approvals.cards_of(record.id())?;
+            if !record.state().is_open() || cards.is_empty() || !cards.iter().all(lost) {
+                continue;
+            }
+            let places: Vec<Place> = cards.into_iter().map(|card| card.place).collect();
+            approvals.route(record.id(), &places)?;
+            keep::again(c, record.id(), now)?;
+        }
+        Ok(())
     }
 
     /// Decisions that somebody waits for, each once.
@@ -159,18 +242,6 @@ pub(crate) fn rebuilt(call: &ForgeCall) -> Option<&Subject> {
     match call {
         ForgeCall::Merge { rebuilt, .. } | ForgeCall::Pushed { rebuilt, .. } => Some(rebuilt),
         ForgeCall::Open { .. } | ForgeCall::Rebuild { .. } | ForgeCall::Close { .. } => None,
-    }
-}
-
-fn ask_of(asking: &Asking) -> Ask {
-    Ask {
-        subject: asking.subject.clone(),
-        items: Vec::new(),
-        words: asking.words.clone(),
-        places: vec![place()],
-        waiter: Some(asking.request.clone()).filter(|request| !request.is_empty()),
-        terms: asking.terms.clone(),
-        fresh: ulid::Ulid::generate(),
     }
 }
 
@@ -243,6 +314,15 @@ pub(crate) fn count_again(turn: &mut Turn<'_>) -> Result<(), HubError> {
         turn.happens(stands)?;
     }
     Ok(())
+}
+
+/// The cards of everything that is open are delivered again: the same again is no edit, and what is gone is found out.
+pub(crate) fn show_again(turn: &mut Turn<'_>) -> Result<(), HubError> {
+    let own = turn.fleet.approvals.values().map(qd_core::Desk::approval);
+    let foreign = turn.fleet.foreign.values().map(qd_core::Foreign::approval);
+    let open: Vec<ApprovalId> =
+        own.chain(foreign).filter(|approval| approval.state.is_open()).map(|it| it.id.clone()).collect();
+    open.iter().try_for_each(|id| keep::again(turn.c, id, turn.now))
 }
 
 /// On what undecided a person voted, in words.

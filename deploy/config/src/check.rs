@@ -45,11 +45,26 @@ pub(crate) fn loaded(
     }
     gateway::check(&config, &mut add);
     check_audit(&config, &mut add);
+    check_chat(&config, &mut add);
     check_level(&config.log.level, &mut add);
     if problems.is_empty() {
         Ok(Loaded { config, origins, file, state_dir, roots })
     } else {
         Err(ConfigError::new(problems))
+    }
+}
+
+/// The fallback channel is one more, with a name that fits beside a `#`.
+fn check_chat(config: &Config, add: &mut impl FnMut(String, String)) {
+    let Some(name) = &config.chat.fallback else { return };
+    let fits = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+    if name.is_empty() || name.len() > 40 || !name.chars().all(fits) {
+        add("chat.fallback".into(), format!("{name:?} is no name of a channel, like ops: a-z, 0-9 and -"));
+    } else if ["dev", "alerts", "approvals"].contains(&name.as_str()) {
+        add(
+            "chat.fallback".into(),
+            format!("{name} is a channel of its own; give it another name, like ops"),
+        );
     }
 }
 

@@ -8,9 +8,10 @@ use crate::Loaded;
 
 /// Keys that take effect at once; `*` is any name. Everything below such a key does, too, and so do teams and
 /// repositories that come or go. All others need a restart.
-const HOT: [&[&str]; 28] = [
+const HOT: [&[&str]; 29] = [
     &["agents"],
     &["audit"],
+    &["chat"],
     &["fleet", "time_zone"],
     &["fleet", "merge_quorum"],
     &["fleet", "solo"],

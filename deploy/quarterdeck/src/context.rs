@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use qd_agents::{CheckSpec, CommandAgent, registry::Registry};
 use qd_api::{Client, Target};
-use qd_config::{Loaded, Sources};
-use qd_core::forge::MergeMethod;
+use qd_config::{ChatChannel, Loaded, Sources};
+use qd_core::{chat::Channel, forge::MergeMethod};
 use qd_types::{InstanceName, Person, PersonId, Role};
 
 use crate::{
@@ -191,6 +191,7 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
             local_votes: true,
             exposed: qd_approvals::Exposure::default(),
         },
+        chat: channels(&config.chat),
         beside_agents: config.approvals.local_votes_beside_unsandboxed_agents,
         teams: teams.collect(),
         repositories: repositories.collect(),
@@ -323,4 +324,16 @@ pub fn client(common: &Common, loaded: &Loaded, token: Option<String>) -> Result
     let id = known.map_or(&team, qd_config::Team::id);
     let socket = team_folder(&loaded.state_dir, id).join("api.sock");
     Ok(Client::new(Target::Socket(socket), team.as_str(), token))
+}
+
+fn channels(chat: &qd_config::Chat) -> qd_console::Layout {
+    let channel = |channel: &ChatChannel| match channel {
+        ChatChannel::Dev => Channel::Dev,
+        ChatChannel::Alerts => Channel::Alerts,
+        ChatChannel::Approvals => Channel::Approvals,
+    };
+    qd_console::Layout {
+        channels: chat.channels.iter().map(channel).collect(),
+        fallback: chat.fallback.clone(),
+    }
 }

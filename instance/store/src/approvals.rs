@@ -2,11 +2,13 @@
 //! never tallies what another executes.
 
 use jiff::Timestamp;
-use qd_types::{Action, ApprovalState, PersonId, RunId, Vote};
-use qd_wire::v1::{ApprovalCard, Report, SignedVote};
+use qd_types::{Action, Approval, ApprovalState, PersonId, RunId, Vote};
+use qd_wire::v1::{ApprovalCard, Report, Shown, SignedVote};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::{Keeper, Store, StoreError, events, events::Draft, executor, report, rows, store::Lens};
+use crate::{
+    Keeper, Store, StoreError, events, events::Draft, executor, features, report, resting, rows, store::Lens,
+};
 
 /// An approval in the inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,6 +158,11 @@ pub(crate) fn put(
 ) -> Result<(), StoreError> {
     let approval = &card.approval;
     let refused = uncounted(c, card)?;
+    let new = c
+        .prepare_cached("SELECT 1 FROM approvals WHERE key = ?1")?
+        .query_row([approval.id.key()], |_| Ok(()))
+        .optional()?
+        .is_none();
     c.prepare_cached(
         "INSERT INTO approvals (key, feature, run, open, deciding, at, card)
          VALUES (?1, ?2, ?3, ?4 AND NOT EXISTS (SELECT 1 FROM runs WHERE id = ?3 AND ending IS NOT NULL), 0, ?5, ?6)
@@ -169,6 +176,11 @@ pub(crate) fn put(
         approval.requested_at.as_millisecond(),
         rows::to_json("approvals", card)?,
     ])?;
+    waits_or_goes_on(c, lens, approval, now)?;
+    if new && approval.state.is_open() {
+        // Its receipt: where no channel takes its card, it is decided here, and its time begins.
+        report::push(c, None, now, &Report::Shown(Shown { approval: approval.id.clone() }))?;
+    }
     let mut event =
         Draft::new("bot", "approval", format!("{}: {:?}.", approval.subject.action.title(), approval.state));
     event.feature = Some(approval.subject.feature.clone());
@@ -186,6 +198,33 @@ pub(crate) fn put(
         events::write(c, &event, now)?;
     }
     report::feature(c, lens, &approval.subject.feature, now)
+}
+
+/// Nobody decided in time on what the bot was asked for: its run waits as it is, and goes on when a person had it asked
+/// again.
+fn waits_or_goes_on(
+    c: &Connection,
+    lens: &Lens,
+    approval: &Approval,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let (run, feature) = (&approval.subject.run, &approval.subject.feature);
+    let reopens = approval.subject.binding.as_ref().and_then(|binding| binding.reopens.as_ref());
+    let paused = rows::feature_by_id(c, feature)?.paused;
+    if let Some(before) = reopens.filter(|_| approval.state.is_open()) {
+        if paused.is_some_and(|why| resting::stands_for(&why, before)) {
+            features::set_paused(c, lens, "bot", feature, None, now)?;
+        }
+        return Ok(());
+    }
+    let works = "SELECT ending IS NULL FROM runs WHERE id = ?1";
+    let works: Option<bool> =
+        c.prepare_cached(works)?.query_row([run.to_string()], |row| row.get(0)).optional()?;
+    if approval.state == ApprovalState::Expired && works == Some(true) && paused.is_none() {
+        let else_ = format!("stop it with `quarterdeck run stop {run}`");
+        features::set_paused(c, lens, "bot", feature, Some(resting::stopped(approval, &else_)), now)?;
+    }
+    Ok(())
 }
 
 /// Whether a vote is on its way from here, and the executor answers without having counted any.

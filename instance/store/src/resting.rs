@@ -4,12 +4,15 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use qd_approvals::{Approvals, DENIALS_PER_RUN, Directory, Executor};
+use qd_approvals::{Approvals, DENIALS_PER_RUN, Directory, Executor, Record};
 use qd_board::schedule::Limits;
-use qd_types::{FeatureId, RunId};
+use qd_types::{Approval, ApprovalId, ApprovalState, FeatureId, RunId};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::{Store, StoreError, rows, runs, scheduling};
+
+/// How a person has something asked again; its key follows.
+const OPEN_AGAIN: &str = "open it again with `quarterdeck approvals reopen ";
 
 /// The switch that names them.
 const RESTING: &str = "resting";
@@ -55,8 +58,8 @@ impl Store {
         .await
     }
 
-    /// Whether a person has to let the run go on: too much of what it asked for was denied, and its feature is paused
-    /// since.
+    /// Whether a person has to let the run go on: too much of what it asked for was denied, or nobody decided in time on
+    /// what its agent wanted to do, and its feature is paused since.
     pub async fn held_back(&self, run: &RunId, now: Timestamp) -> Result<bool, StoreError> {
         let run = run.clone();
         self.read(move |c| held_back(c, &run, now)).await
@@ -65,11 +68,31 @@ impl Store {
 
 /// See [`Store::held_back`].
 pub(crate) fn held_back(c: &Connection, run: &RunId, now: Timestamp) -> Result<bool, StoreError> {
-    if rows::feature_by_id(c, run.feature())?.paused.is_none() {
-        return Ok(false);
-    }
+    let Some(paused) = rows::feature_by_id(c, run.feature())?.paused else { return Ok(false) };
     let (nobody, people) = (Executor::new(""), Directory::default());
-    Ok(Approvals::reading(c, &nobody, &people, now)?.denials(run)? >= DENIALS_PER_RUN)
+    let approvals = Approvals::reading(c, &nobody, &people, now)?;
+    if approvals.denials(run)? >= DENIALS_PER_RUN {
+        return Ok(true);
+    }
+    let stops =
+        |record: &Record| record.state() == ApprovalState::Expired && stands_for(&paused, record.id());
+    Ok(approvals.of_run(run)?.iter().any(stops))
+}
+
+/// Why a run waits whose request nobody decided on in time: nothing of it is thrown away.
+pub(crate) fn stopped(approval: &Approval, else_: &str) -> String {
+    let (title, key) = (approval.subject.action.title(), approval.id.key());
+    format!("Nobody decided in time: {title}. Its attempt waits: {OPEN_AGAIN}{key}`, or {else_}.")
+}
+
+/// Whether a feature is paused because nobody decided in time.
+pub(crate) fn is_stopped(paused: &str) -> bool {
+    paused.contains(OPEN_AGAIN)
+}
+
+/// Whether a feature is paused because this one expired.
+pub(crate) fn stands_for(paused: &str, id: &ApprovalId) -> bool {
+    paused.contains(&format!("{OPEN_AGAIN}{}`", id.key()))
 }
 
 /// Features whose newest run rests.

@@ -122,6 +122,12 @@ pub(crate) fn feature_by_id(c: &Connection, id: &FeatureId) -> Result<Feature> {
     features(c, "WHERE id = ?1", [id.to_string()])?.pop().ok_or_else(|| StoreError::no_such("feature", id))
 }
 
+/// Whether there is one of this id.
+pub(crate) fn has_feature(c: &Connection, id: &FeatureId) -> Result<bool> {
+    let mut found = c.prepare_cached("SELECT 1 FROM features WHERE id = ?1")?;
+    Ok(found.exists([id.to_string()])?)
+}
+
 /// Dependencies of a feature that are not satisfied.
 pub(crate) fn unmet(c: &Connection, id: &FeatureId) -> Result<Vec<Dependency>> {
     let mut statement = c.prepare_cached(

@@ -238,7 +238,7 @@ pub(crate) fn snapshot(
     };
     let mut why = situation.why();
     if let (Some(reason), Some(run)) = (&feature.paused, run.as_ref().filter(|run| run.end.is_none()))
-        && resting::held_back(c, &run.id, now)?
+        && (resting::is_stopped(reason) || resting::held_back(c, &run.id, now)?)
     {
         why = Why { waits: Some(Waits::Paused), sentence: reason.clone() };
     } else if approval.is_none()

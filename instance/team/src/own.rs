@@ -14,7 +14,7 @@ use serde_json::Value;
 use ulid::Ulid;
 
 use crate::{
-    asked, permissions, policy_change, problem, saga,
+    asked, calls, permissions, policy_change, problem, saga,
     team::{Answer, Caller, Team},
 };
 
@@ -134,6 +134,16 @@ impl Team {
         quorum: &Quorum,
         waiter: Option<&str>,
     ) -> (Keeper, qd_approvals::Ask) {
+        self.request_by(subject, &quorum.ask, waiter)
+    }
+
+    /// As [`Self::request`], by whatever asked for it.
+    pub(crate) fn request_by(
+        &self,
+        subject: Subject,
+        asked: &qd_types::Ask,
+        waiter: Option<&str>,
+    ) -> (Keeper, qd_approvals::Ask) {
         let ask = qd_approvals::Ask {
             subject,
             items: Vec::new(),
@@ -141,7 +151,7 @@ impl Team {
             places: vec![qd_store::place()],
             waiter: waiter.map(str::to_owned),
             fresh: Ulid::generate(),
-            terms: Terms::from(&quorum.ask),
+            terms: Terms::from(asked),
         };
         (self.keeper(), ask)
     }
@@ -271,6 +281,7 @@ impl Team {
             action if action.is_of_the_fleet() => {
                 Err(problem::refused("Give the command again: that asks for it anew, as things are now."))
             }
+            Action::Tool(_) => calls::again(self, record).await,
             action => Err(problem::refused(format!("A {} is not opened again here.", action.name()))),
         }
     }

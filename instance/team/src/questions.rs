@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use qd_api::{AnswerView, AskQuestion, QuestionView};
-use qd_approvals::Asked;
+use qd_approvals::{Asked, Record};
 use qd_engine::Principal;
 use qd_store::QUESTION;
 use qd_types::{Action, Identity, Question, Verb};
@@ -69,10 +69,17 @@ impl Team {
         }
     }
 
+    async fn own_record(&self, key: &str) -> Answer<Option<Record>> {
+        self.store().own(&self.keeper(), key, Timestamp::now()).await.map_err(problem::from_store)
+    }
+
     /// A question, and what became of it. `key` is the unique part of its approval's id.
     pub async fn question(&self, key: &str) -> Answer<QuestionView> {
-        let found = self.store().own(&self.keeper(), key, Timestamp::now()).await;
-        let found = found.map_err(problem::from_store)?;
+        let mut found = self.own_record(key).await?;
+        // Whoever waits for one that a person had asked again waits for that one.
+        while let Some(later) = found.as_ref().and_then(|record| record.reopened_as.clone()) {
+            found = self.own_record(&later.key()).await?;
+        }
         let asked = found.and_then(|record| match record.approval.subject.action.clone() {
             Action::Question(question) => Some((record, question)),
             _ => None,

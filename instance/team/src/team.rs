@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     path::PathBuf,
     sync::{
-        Arc, Mutex, RwLock,
+        Arc, Mutex, RwLock, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -112,6 +112,17 @@ pub struct Team {
     inner: Arc<Inner>,
 }
 
+/// A team, for whom it must not be kept alive by.
+#[derive(Clone)]
+pub struct WeakTeam(Weak<Inner>);
+
+impl WeakTeam {
+    /// The team, while it is there.
+    pub fn upgrade(&self) -> Option<Team> {
+        self.0.upgrade().map(|inner| Team { inner })
+    }
+}
+
 struct Inner {
     store: Store,
     key: SurfaceKey,
@@ -167,6 +178,11 @@ impl Team {
                 asked: AtomicBool::new(true),
             }),
         })
+    }
+
+    /// For whom the team itself holds.
+    pub fn downgrade(&self) -> WeakTeam {
+        WeakTeam(Arc::downgrade(&self.inner))
     }
 
     /// Starts the gateway through which agents reach their models, if one is configured. To be called before

@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use qd_agents::acp::McpServers;
-use qd_types::{PersonId, RepositoryName, RunId};
+use qd_types::{Ask, PersonId, RepositoryName, RunId, Subject};
 
 use crate::team::Team;
 
@@ -18,6 +18,17 @@ pub trait Tools: McpServers {
     /// # Errors
     /// If the socket can't be made. The turn goes on without tools.
     async fn open(&self, team: &Team, turn: Turn) -> io::Result<Served>;
+
+    /// What a run's agent called and nobody decided on in time, as it would be asked about now, and whom the policies ask.
+    ///
+    /// # Errors
+    /// Why it can't be asked about any more, as a sentence.
+    async fn again(
+        &self,
+        agent: &str,
+        on_behalf: Vec<PersonId>,
+        called: &Subject,
+    ) -> Result<(Subject, Ask), String>;
 }
 
 /// A turn of an agent.

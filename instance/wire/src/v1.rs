@@ -43,6 +43,8 @@ pub enum Report {
     Approval(Box<ApprovalCard>),
     /// What became of a person's word that the bot sent down: for that person alone.
     Heard(Heard),
+    /// An approval of the bot's stands open in the inbox of the team's board.
+    Shown(Shown),
     /// The instance asks for an outward act.
     ForgeRequest(ForgeRequest),
     /// Something needs a person, or no longer does.
@@ -51,6 +53,13 @@ pub enum Report {
     AuditHead(AuditHead),
     /// The bot's head, signed by the instance.
     AuditSigned(AuditSigned),
+}
+
+/// The receipt of a card on the team's board.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Shown {
+    /// Which approval.
+    pub approval: ApprovalId,
 }
 
 /// A place in an audit chain: everything up to it is fixed by its hash.

@@ -77,6 +77,13 @@ impl Approvals<'_> {
         Ok(orders)
     }
 
+    /// Where a card of this one is to be shown now: the places that nothing was heard of yet, of the lowest rank that can
+    /// still show it.
+    pub fn due(&self, id: &ApprovalId) -> Result<Vec<Place>, ApprovalError> {
+        let due = self.cards(&format!("cards.approval = ?1 AND {DUE}"), [id.to_string()])?;
+        Ok(due.into_iter().map(|card| card.place).collect())
+    }
+
     /// All cards of an approval.
     pub fn cards_of(&self, id: &ApprovalId) -> Result<Vec<Card>, ApprovalError> {
         self.cards("cards.approval = ?1 ORDER BY cards.rank, cards.surface", [id.to_string()])
@@ -142,12 +149,12 @@ impl Approvals<'_> {
         }) {
             return Ok(Undelivered::Elsewhere);
         }
-        let next = self.cards(&format!("cards.approval = ?1 AND {DUE}"), [id.to_string()])?;
+        let next = self.due(id)?;
         if next.is_empty() {
             self.mark("alerted", id, true)?;
             return Ok(Undelivered::Alert);
         }
-        Ok(Undelivered::Fallback(next.into_iter().map(|card| card.place).collect()))
+        Ok(Undelivered::Fallback(next))
     }
 
     /// The card says who decided and has no buttons any more. `false` if it was not open.

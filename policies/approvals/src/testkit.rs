@@ -29,6 +29,8 @@ pub trait Scene: Send {
     fn surface(&self) -> &dyn CardSurface;
     /// A recipient that takes cards.
     fn recipient(&self) -> &str;
+    /// Another one that takes cards: where they go that the first one does not take.
+    fn elsewhere(&self) -> &str;
     /// A recipient that refuses them.
     fn forbidden(&self) -> &str;
     /// Every card that people see there.
@@ -37,6 +39,8 @@ pub trait Scene: Send {
     async fn mentions(&self) -> usize;
     /// The surface's process ends and starts again.
     async fn restart(&mut self);
+    /// Takes a recipient away, with all that stands there: a channel is deleted.
+    async fn delete(&mut self, recipient: &str);
 }
 
 /// Runs the contract. Panics where the surface breaks it.
@@ -77,6 +81,22 @@ pub async fn contract(scene: &mut dyn Scene) {
 
     let refused = scene.surface().show(scene.forbidden(), &id, &open).await;
     assert!(matches!(refused, Err(SurfaceError::Refused { .. })), "{refused:?}");
+
+    // A card that stands in two places is two cards, and each has an end of its own.
+    let elsewhere = scene.elsewhere().to_owned();
+    let copy = scene.surface().show(&elsewhere, &other, &open).await.unwrap();
+    assert_ne!(copy, second, "each place has a card of its own");
+    scene.surface().close(&elsewhere, &copy, &ended).await.unwrap();
+    assert!(scene.seen(&elsewhere).await.iter().all(|card| !card.buttons), "the copy is closed");
+    let cards = scene.seen(&recipient).await;
+    assert!(cards.iter().any(|card| card.receipt == second && card.buttons), "and only the copy is");
+
+    // What is gone takes no card, and says so: the next place is tried.
+    scene.delete(&recipient).await;
+    let gone = scene.surface().show(&recipient, &other, &open).await;
+    assert!(matches!(gone, Err(SurfaceError::Refused { .. })), "a deleted channel refuses: {gone:?}");
+    let closed = scene.surface().close(&recipient, &second, &ended).await;
+    assert!(matches!(closed, Err(SurfaceError::Refused { .. })), "its cards are gone with it: {closed:?}");
 }
 
 fn face(ended: Option<&str>) -> Face {

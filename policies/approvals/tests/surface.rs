@@ -27,6 +27,15 @@ use support::{World, binding, restart};
 struct Wall {
     notes: Mutex<BTreeMap<String, (String, bool)>>,
     called: Mutex<usize>,
+    torn_down: Mutex<Vec<String>>,
+}
+
+impl Wall {
+    fn is_up(&self, hall: &str) -> Result<(), SurfaceError> {
+        let gone = hall == "locked" || self.torn_down.lock().unwrap().iter().any(|gone| gone == hall);
+        let refused = || SurfaceError::Refused { place: format!("board {hall}"), problem: "no key".into() };
+        if gone { Err(refused()) } else { Ok(()) }
+    }
 }
 
 #[async_trait]
@@ -36,17 +45,17 @@ impl CardSurface for Wall {
     }
 
     async fn show(&self, recipient: &str, id: &ApprovalId, face: &Face) -> Result<String, SurfaceError> {
-        if recipient == "locked" {
-            return Err(SurfaceError::Refused { place: "board locked".into(), problem: "no key".into() });
-        }
+        self.is_up(recipient)?;
         let text = face.markdown();
         let says = |part: &str| part.starts_with(char::is_alphanumeric);
         *self.called.lock().unwrap() += text.split('@').skip(1).filter(|part| says(part)).count();
-        self.notes.lock().unwrap().entry(id.key()).or_insert((text, true));
-        Ok(id.key())
+        let receipt = format!("{recipient}/{}", id.key());
+        self.notes.lock().unwrap().entry(receipt.clone()).or_insert((text, true));
+        Ok(receipt)
     }
 
-    async fn close(&self, _: &str, receipt: &str, face: &Face) -> Result<(), SurfaceError> {
+    async fn close(&self, recipient: &str, receipt: &str, face: &Face) -> Result<(), SurfaceError> {
+        self.is_up(recipient)?;
         self.notes.lock().unwrap().insert(receipt.to_owned(), (face.markdown(), false));
         Ok(())
     }
@@ -67,12 +76,17 @@ impl Scene for Wall {
         "hall"
     }
 
+    fn elsewhere(&self) -> &str {
+        "stairs"
+    }
+
     fn forbidden(&self) -> &str {
         "locked"
     }
 
-    async fn seen(&self, _: &str) -> Vec<Seen> {
-        let notes = self.notes.lock().unwrap().clone();
+    async fn seen(&self, recipient: &str) -> Vec<Seen> {
+        let mut notes = self.notes.lock().unwrap().clone();
+        notes.retain(|receipt, _| receipt.starts_with(recipient));
         let seen = |(receipt, (text, buttons)): (String, (String, bool))| Seen { receipt, text, buttons };
         notes.into_iter().map(seen).collect()
     }
@@ -82,6 +96,10 @@ impl Scene for Wall {
     }
 
     async fn restart(&mut self) {}
+
+    async fn delete(&mut self, recipient: &str) {
+        self.torn_down.lock().unwrap().push(recipient.to_owned());
+    }
 }
 
 #[tokio::test]

@@ -225,7 +225,7 @@ async fn a_card_of_an_instance_that_chat_refuses_is_an_alert_and_can_be_decided_
     let mut unspeakable = card(Action::Question(Question { text: "Which?".into(), answer: None }));
     unspeakable.words = Some("unspeakable".into());
     shows(&mut fleet, unspeakable).await;
-    let alert = fleet.message("unseen:01ARZ3NDEKTSV4RRFFQ69G5FAV", |_| true).await;
+    let alert = fleet.only("alert:alpha:unseen:01ARZ3NDEKTSV4RRFFQ69G5FAV", |_| true).await;
     assert_snapshot!(alert.text, @"⚠ alpha: the card of A-1 can't be shown: Answer a question. It waits on the team's board, or here: answer 01ARZ3NDEKTSV4RRFFQ69G5FAV TEXT or deny 01ARZ3NDEKTSV4RRFFQ69G5FAV");
     fleet.says("ines", "answer A-1 Blue").await;
     let mut tries = 0;

@@ -10,6 +10,7 @@
 mod before;
 mod foreign;
 mod heads;
+mod places;
 mod support;
 
 use insta::assert_snapshot;
@@ -238,9 +239,10 @@ async fn nobody_decided_in_time_and_a_person_opens_it_again() {
     let escalation = fleet.message(&format!("escalation:{}", id.key()), |_| true).await;
     assert_snapshot!(escalation.text.replace(&id.key(), "KEY"), @"⏳ owner, reviewer: half of the time to decide is over. **Merge 4444444 into main** (A-1, alpha): approve KEY or deny KEY");
     fleet.restart_after(36).await;
-    let said = reason(fleet.decision("A-1.1/ask").await);
-    assert_snapshot!(said.replace(&id.key(), "KEY"), @"Nobody decided in time. A person can ask again: reopen KEY");
     assert_eq!(fleet.state(&id), "expired");
+    let card = fleet.message(&format!("approval:{id}"), |card| card.buttons.is_empty()).await;
+    assert!(card.text.contains("A person can ask again: reopen"), "{}", card.text);
+    assert_eq!(fleet.outcomes("A-1.1/ask").await.len(), 1, "the run waits as it is: nothing is thrown away");
     fleet.request("A-1.1/ask/1", Fleet::ask_merge(merge())).await;
     let said = reason(fleet.first("A-1.1/ask/1").await);
     assert_snapshot!(said.replace(&id.key(), "KEY"), @"Nobody decided in time on what this run asked for, and the attempt is over. A person can ask again: reopen KEY");
@@ -267,22 +269,6 @@ async fn nobody_decided_in_time_and_a_person_opens_it_again() {
     vote a person: yes, on the console
     decision bot: granted
     ");
-}
-
-#[tokio::test]
-async fn a_card_that_chat_refuses_is_an_alert() {
-    let mut fleet = Fleet::new().await;
-    let act = ForgeAct::AskMerge {
-        merge: merge(),
-        requesters: vec!["theo".parse().unwrap()],
-        words: None,
-        facts: "unspeakable".into(),
-    };
-    fleet.request("A-1.1/ask", act).await;
-    let ForgeOutcome::Asked { approval } = fleet.first("A-1.1/ask").await else { panic!() };
-    let alert = fleet.message(&format!("unseen:{}", approval.key()), |_| true).await;
-    assert_snapshot!(alert.text.replace(&approval.key(), "KEY"), @"⚠ alpha: the card of A-1 can't be shown: Merge 4444444 into main. It does not expire meanwhile: approve KEY or deny KEY");
-    assert_eq!(fleet.says("ines", "approve A-1").await, "Approved.", "it can be decided all the same");
 }
 
 /// Two people decide on every merge.

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use qd_approvals::{Proof, Statement, SurfaceKey, confirm::Way};
 use qd_core::{
     Rules,
-    chat::{Chat, ChatError, Commands as _, Delivered, Given, Message},
+    chat::{Channel, Chat, ChatError, Commands as _, Delivered, Given, Message},
     forge::{
         Brought, Check, Comment, Forge, ForgeError, Issue, Marker, MergeOrder, Milestone, NewIssue,
         NewPullRequest, PullRequest, PullRequestState,
@@ -167,8 +167,15 @@ impl Forge for Scripted {
     }
 }
 
-#[derive(Clone, Default)]
-pub(crate) struct Remembers(Arc<Mutex<BTreeMap<String, Message>>>);
+/// What was said, and the channels that are gone. There is no fallback channel before a test makes one.
+#[derive(Clone)]
+pub(crate) struct Remembers(Arc<Mutex<BTreeMap<String, Message>>>, Arc<Mutex<Vec<Channel>>>);
+
+impl Default for Remembers {
+    fn default() -> Self {
+        Self(Arc::default(), Arc::new(Mutex::new(vec![Channel::Fallback])))
+    }
+}
 
 #[async_trait]
 impl Chat for Remembers {
@@ -176,8 +183,15 @@ impl Chat for Remembers {
         if message.text.contains("unspeakable") {
             return Err(ChatError::Refused("it is too long".into()));
         }
-        self.0.lock().unwrap().insert(message.key.0.clone(), message.clone());
-        Ok(Delivered { id: message.key.0.clone(), at: Timestamp::now() })
+        if self.1.lock().unwrap().contains(&message.channel) {
+            return Err(ChatError::Refused(format!("there is no #{}", message.channel.as_str())));
+        }
+        let key = match message.channel {
+            Channel::Fallback => format!("fallback/{}", message.key.0),
+            _ => message.key.0.clone(),
+        };
+        self.0.lock().unwrap().insert(key.clone(), message.clone());
+        Ok(Delivered { id: key, at: Timestamp::now() })
     }
 }
 
@@ -254,6 +268,12 @@ impl Fleet {
         hub.enrol(&alpha(), self.key.public()).await.unwrap();
         let running = tokio::spawn(hub.clone().run());
         self.hub = Some((hub, running));
+    }
+
+    /// From now on chat lacks these channels.
+    pub(crate) fn lacks(&self, channels: &[Channel]) {
+        *self.chat.1.lock().unwrap() = channels.to_vec();
+        self.chat.0.lock().unwrap().retain(|_, message| !channels.contains(&message.channel));
     }
 
     /// The process ends, and starts again.
@@ -432,6 +452,19 @@ impl Fleet {
     /// A message in chat, once it is as it should be.
     pub(crate) async fn message(&self, key: &str, fits: impl Fn(&Message) -> bool) -> Message {
         let found = || self.chat.0.lock().unwrap().get(key).filter(|message| fits(message)).cloned();
+        self.until(|| found().is_some()).await;
+        found().unwrap()
+    }
+
+    /// The only message in chat whose key begins so, once it is as it should be.
+    pub(crate) async fn only(&self, begins: &str, fits: impl Fn(&Message) -> bool) -> Message {
+        let found = || {
+            let all = self.chat.0.lock().unwrap().clone();
+            let mut found = all.into_iter().filter(|(key, _)| key.starts_with(begins)).map(|(_, it)| it);
+            let first = found.next();
+            assert!(found.next().is_none(), "there are several {begins}");
+            first.filter(|message| fits(message))
+        };
         self.until(|| found().is_some()).await;
         found().unwrap()
     }

@@ -237,6 +237,11 @@ impl Live {
             Err(poisoned) => *poisoned.into_inner() = plan.clone(),
         }
         self.share_policies().await?;
+        if let Some(bot) = &self.bot
+            && bot.console.set_layout(plan.chat.clone()).await?
+        {
+            bot.hub.chat_changed().await?;
+        }
         *locked(&self.teams) = after.clone();
         let routes = router(&after, self.bot.as_ref()).merge(self.extra.clone());
         match self.router.write() {

@@ -35,6 +35,8 @@ pub struct FleetPlan {
     pub policies: PolicyPlan,
     /// By what clocks approvals go where the policies say nothing, and whose votes count.
     pub approvals: qd_approvals::Rules,
+    /// The channels of the console.
+    pub chat: qd_console::Layout,
     /// Whether local votes count while agents run.
     pub beside_agents: BesideAgents,
     /// The teams.

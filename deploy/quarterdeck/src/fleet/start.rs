@@ -253,6 +253,7 @@ async fn start_bot(
         forge.add_repository(&repository.name, Some(&repository.source), &repository.target).await?;
     }
     let console = Console::open(&plan.bot_folder().join("console.db"))?;
+    console.set_layout(plan.chat.clone()).await?;
     let hub = Hub::open(
         &plan.bot_folder().join("bot.db"),
         rules(plan, policies, roster.active().await?),
@@ -329,14 +330,14 @@ pub(super) async fn start_team(
     });
     let folder = plan.team_folder(&team.id);
     let worktrees = GitWorktrees::open(Git::new(), &folder).await?;
-    let tools: Arc<dyn Tools> =
-        Arc::new(RunTools::open(&plan.state, (&team.id, &folder), policies, plan.exposure()).await?);
-    let options = options(plan, team, policies, Some(tools));
+    let tools = Arc::new(RunTools::open(&plan.state, (&team.id, &folder), policies).await?);
+    let options = options(plan, team, policies, Some(Arc::clone(&tools) as _));
     let running = Team::open(options, Arc::new(worktrees), trains.clone())?;
     if let Some(bot) = bot {
         bot.hub.enrol(&team.id, running.surface_key()).await?;
     }
     running.enrol(bot.map(|bot| bot.hub.surface_key())).await?;
+    tools.attach(&running).await?;
     running.meter().await?;
     running.start(uplink).await;
     Ok(running)

@@ -51,6 +51,15 @@ impl Stage {
         Self { project, memory }
     }
 
+    /// With this at the end of the configuration.
+    pub(crate) fn with(check: &str, more: &str) -> Self {
+        let stage = Self::new(check);
+        let path = stage.project.folder().join("quarterdeck.toml");
+        let config = std::fs::read_to_string(&path).unwrap() + more;
+        std::fs::write(path, config).unwrap();
+        stage
+    }
+
     pub(crate) fn add(&self, text: &str) {
         self.project.ok(&["feature", "add", "Play", "--description", text, "--ready"]);
     }

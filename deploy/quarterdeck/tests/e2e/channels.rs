@@ -19,7 +19,7 @@ use crate::{
 const FORM: &str = "Content-Type: application/x-www-form-urlencoded";
 
 /// What stands in the channels, once it is as wanted.
-async fn channels(up: &Up, project: &Project, wanted: impl Fn(&str) -> bool) -> String {
+pub(crate) async fn channels(up: &Up, project: &Project, wanted: impl Fn(&str) -> bool) -> String {
     let deadline = Instant::now() + Duration::from_secs(90);
     loop {
         let page = send(&up.address, "GET /console/fragment", &[&project.token("ines")], "").1;
@@ -32,7 +32,7 @@ async fn channels(up: &Up, project: &Project, wanted: impl Fn(&str) -> bool) -> 
 }
 
 /// Presses the button that says this, and gives what is answered.
-async fn press(up: &Up, project: &Project, button: &str) -> String {
+pub(crate) async fn press(up: &Up, project: &Project, button: &str) -> String {
     channels(up, project, |page| page.contains(&format!("value=\"{button}\""))).await;
     let body = format!("text={}", button.replace(' ', "+"));
     let token = project.token("ines");
@@ -194,4 +194,27 @@ async fn a_run_that_is_told_no_five_times_rests_until_a_person_lets_it_go_on() {
     assert!(goes_on.feature.paused.is_none());
     let runs: Vec<RunSummary> = client.get("runs").await.unwrap();
     assert_eq!(runs.len(), 1, "the same run goes on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_has_five_open_cards_and_what_it_asks_again_is_what_it_asked() {
+    let (project, _gate) = working("\n[approvals]\nlocal_votes_beside_unsandboxed_agents = \"allow\"\n");
+    let up = project.up(&[]);
+    let mut client = up.client("alpha", None);
+    project.ok(&["feature", "add", "Words", "--ready"]);
+    until(&mut client, "A-1", |view| view.sentence == "Shell works.").await;
+    let mut keys = Vec::new();
+    for nth in 1..=6 {
+        keys.push(ask(&mut client, &format!("Which colour, the {nth}.?")).await.unwrap().key);
+    }
+    let again = ask(&mut client, "Which colour, the 1.?").await.unwrap().key;
+    assert_eq!(again, keys[0], "asked again, it is the one that is open");
+    let inbox: Vec<ApprovalView> = client.get("approvals").await.unwrap();
+    assert_eq!(inbox.len(), 5, "the sixth waits");
+    let deny = |key: &String| format!("value=\"deny {key}\"");
+    let page = channels(&up, &project, |page| page.contains(&deny(&keys[4]))).await;
+    assert!(!page.contains(&keys[5]), "{page}");
+    // Its place is free when one is decided.
+    press(&up, &project, &format!("answer {} Green", keys[0])).await;
+    channels(&up, &project, |page| page.contains(&deny(&keys[5])) && !page.contains(&deny(&keys[0]))).await;
 }

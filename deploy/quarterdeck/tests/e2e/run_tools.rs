@@ -3,12 +3,15 @@
 
 use std::{path::Path, process::Stdio, time::Duration};
 
-use qd_api::{Client, FeatureView};
+use qd_api::{ApprovalView, CastVote, Client, FeatureView};
+use qd_types::Ballot;
 use serde_json::Value;
 
 use crate::{
     acp::{Stage, merged, transcript},
-    support::until,
+    channels::{channels, press},
+    door::send,
+    support::{Up, open_approval, until},
 };
 
 /// Waits until the run's transcript has this.
@@ -43,13 +46,87 @@ async fn a_run_calls_its_board_and_people_decide_on_what_it_may_not_do_alone() {
     let id = text.split("\"approval\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
     assert!(stage.project.ok(&["approvals"]).contains(id.rsplit('/').next().unwrap()));
     assert!(client.get::<FeatureView>("features/A-2").await.is_err(), "nothing is added before");
-    let said = stage.project.ok(&["approvals", "approve", id]);
-    assert!(said.contains("granted"), "{said}");
+    // It stands in the inbox and in the channel as well, and is closed there when it is decided in a terminal.
+    let inbox = page(&stage, &up, "/teams/alpha/inbox");
+    let key = id.rsplit('/').next().unwrap();
+    assert!(inbox.contains(key), "{inbox}");
+    let button = format!("value=\"approve {key}\"");
+    channels(&up, &stage.project, |page| page.contains(&button)).await;
+    stage.project.ok(&["approvals", "approve", id]);
+    channels(&up, &stage.project, |page| !page.contains(&button)).await;
     let text = told(&mut client, "output: outcome").await;
     assert!(text.contains("Tidy up"), "{text}");
     let added: FeatureView = client.get("features/A-2").await.unwrap();
     assert_eq!(added.feature.wanted.title, "Tidy up");
     merged(&mut client).await;
+}
+
+/// A page, as ines sees it.
+fn page(stage: &Stage, up: &Up, path: &str) -> String {
+    send(&up.address, &format!("GET {path}"), &[&stage.project.token("ines")], "").1
+}
+
+/// A run that asks to add a feature, and waits for people; and the key of the request.
+async fn asks(check: &str, text: &str) -> (Stage, Up, String) {
+    let stage = Stage::new(check);
+    let up = stage.project.up(&[]);
+    let mut client = up.client("alpha", None);
+    stage.add(text);
+    until(&mut client, "A-1", |view| view.run.is_some()).await;
+    let open = loop {
+        match open_approval(&mut client, "A-1").await {
+            Some(open) => break open,
+            None => tokio::time::sleep(Duration::from_millis(40)).await,
+        }
+    };
+    (stage, up, open.approval.id.key())
+}
+
+const ADDS: &str = "call board add {\"title\": \"Tidy up\"}\noutcome board\nwrite done.txt good";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_decided_by_a_button_in_the_channel() {
+    let (stage, up, key) = asks("test -f done.txt", ADDS).await;
+    let mut client = up.client("alpha", None);
+    let said = press(&up, &stage.project, &format!("approve {key}")).await;
+    insta::assert_snapshot!(said, @"Approved.");
+    let text = told(&mut client, "output: outcome").await;
+    assert!(text.contains("Tidy up"), "{text}");
+    merged(&mut client).await;
+    assert!(!page(&stage, &up, "/teams/alpha/inbox").contains(&format!("{key}/vote")), "closed everywhere");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_denied_in_the_inbox_ends_and_its_agent_is_told() {
+    let (stage, up, key) = asks("test -f done.txt", ADDS).await;
+    let mut client = up.client("alpha", None);
+    let open = open_approval(&mut client, "A-1").await.unwrap();
+    let cast = CastVote::new(Ballot::Deny, &open.approval.digest, Some("Not now.".into()));
+    let _: ApprovalView = client.post(&format!("approvals/{key}/vote"), &cast).await.unwrap();
+    let text = told(&mut client, "output: outcome").await;
+    assert!(text.contains("People said no.") && text.contains("That holds"), "{text}");
+    channels(&up, &stage.project, |page| !page.contains(&format!("approve {key}"))).await;
+    merged(&mut client).await;
+    assert!(client.get::<FeatureView>("features/A-2").await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_that_ends_while_people_decide_goes_on_with_what_they_decided_also_after_a_kill() {
+    let (stage, up, key) =
+        asks("test -f done.txt", "write done.txt good\ncall board add {\"title\": \"Tidy up\"}").await;
+    let mut client = up.client("alpha", None);
+    told(&mut client, "It goes on when people have decided.").await;
+    // SIGKILL.
+    drop((client, up));
+    let up = stage.project.up(&[]);
+    let mut client = up.client("alpha", None);
+    press(&up, &stage.project, &format!("approve {key}")).await;
+    let text = told(&mut client, "People approved your call on").await;
+    assert_eq!(text.matches("People approved your call on").count(), 1, "{text}");
+    merged(&mut client).await;
+    let added: FeatureView = client.get("features/A-2").await.unwrap();
+    assert_eq!(added.feature.wanted.title, "Tidy up");
+    assert!(client.get::<FeatureView>("features/A-3").await.is_err(), "once");
 }
 
 /// What the shim of a server says, started with what an agent was given, and with another token if one is named.

@@ -73,7 +73,8 @@ pub(crate) fn cards(
 ) -> Result<Vec<ApprovalCard>, StoreError> {
     let approvals = Approvals::reading(c, &keeper.executor, &keeper.people, now)?;
     let newest = approvals.newest(u32::try_from(limit).unwrap_or(u32::MAX))?;
-    newest.into_iter().map(|record| card(c, record)).collect()
+    // What waits behind others of its run has no card yet.
+    newest.into_iter().filter(|record| !record.queued).map(|record| card(c, record)).collect()
 }
 
 /// One own approval as a card.

@@ -13,14 +13,15 @@ pub use plan::{Accepted, Proposal};
 
 use jiff::Timestamp;
 use qd_approvals::{
-    Approvals, Ask, Asked, Asker, Authorised, CardOrder, Cast, DENIALS_PER_RUN, Directory, Effect, Executor,
-    KeyId, Outcome, Place, Probe, Record, Reopened, Rules, SignedVote, Spending, Statement, Swept, trail,
+    Approvals, Ask, AskRefusal, Asked, Asker, Authorised, CardOrder, Cast, DENIALS_PER_RUN, Directory,
+    Effect, Executor, KeyId, Outcome, Place, Probe, Record, Reopened, Rules, SignedVote, Spending, Statement,
+    Swept, WHOLE, trail,
 };
-use qd_types::{Action, ApprovalId, ApprovalState, Ballot, InstanceName, RunId, Subject};
+use qd_types::{Action, ApprovalId, ApprovalState, Ballot, InstanceName, PersonId, RunId, Subject};
 use qd_wire::v1::{Alert, Report};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::{Store, StoreError, events, events::Draft, features, report, rows, store::Lens};
+use crate::{Store, StoreError, events, events::Draft, features, report, resting, rows, store::Lens};
 
 /// Cards that are brought in line at once.
 const CARDS: u32 = 64;
@@ -71,8 +72,12 @@ impl Store {
     pub async fn ask(&self, keeper: &Keeper, ask: Ask, now: Timestamp) -> Result<Asked, StoreError> {
         self.step(keeper, now, move |own| {
             let asked = own.approvals.ask(ask)?;
-            if let Asked::Opened(id) | Asked::Queued(id) | Asked::Already(id) = &asked {
-                own.noted(id)?;
+            match &asked {
+                Asked::Opened(id)
+                | Asked::Queued(id)
+                | Asked::Already(id)
+                | Asked::Refused(AskRefusal::Expired { id }) => own.noted(id)?,
+                Asked::Refused(_) => {}
             }
             Ok(asked)
         })
@@ -234,6 +239,49 @@ impl Store {
         .await
     }
 
+    /// Whether something was decided that a run's `waiter` was not told of yet.
+    pub async fn resumable(
+        &self,
+        keeper: &Keeper,
+        run: &RunId,
+        waiter: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (run, waiter) = (run.clone(), waiter.to_owned());
+        self.look(keeper, now, move |approvals| {
+            for (id, waits) in approvals.resumable()? {
+                if waits == waiter && approvals.show(&id)?.approval.subject.run == run {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
+        .await
+    }
+
+    /// A `waiter` was told how this one was decided: it is not told again.
+    pub async fn told(
+        &self,
+        keeper: &Keeper,
+        id: &ApprovalId,
+        waiter: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (id, waiter) = (id.clone(), waiter.to_owned());
+        self.step(keeper, now, move |own| Ok(own.approvals.resume(&id, &waiter).map(drop)?)).await
+    }
+
+    /// The effect of an own approval, if its grant was spent.
+    pub async fn own_effect(
+        &self,
+        keeper: &Keeper,
+        id: &ApprovalId,
+        now: Timestamp,
+    ) -> Result<Option<Effect>, StoreError> {
+        let id = id.clone();
+        self.look(keeper, now, move |approvals| Ok(approvals.effect(&id, WHOLE)?)).await
+    }
+
     /// Takes one step. Whatever it changes, cards, answers and what the bot is told follow in the same transaction.
     async fn step<T: Send + 'static>(
         &self,
@@ -311,6 +359,7 @@ impl Own<'_> {
             self.told(new)?;
             // It was closed before: what is new is that it was opened again.
             self.shown_up(id)?;
+            self.goes_on(id, person)?;
         }
         self.noted(id)?;
         Ok(reopened)
@@ -323,7 +372,44 @@ impl Own<'_> {
             return Ok(());
         }
         self.told(id)?;
+        if record.state() == ApprovalState::Expired
+            && matches!(record.approval.subject.action, Action::Tool(_))
+        {
+            self.stops(&record)?;
+        }
         if record.state() == ApprovalState::Requested { Ok(()) } else { self.calm(id) }
+    }
+
+    /// Nobody decided in time on what an agent wanted to do: its run waits as it is, until a person opens it again or lets it
+    /// go on without.
+    fn stops(&self, expired: &Record) -> Result<(), StoreError> {
+        let run = &expired.approval.subject.run;
+        let works: Option<bool> = self
+            .c
+            .prepare_cached("SELECT ending IS NULL FROM runs WHERE id = ?1")?
+            .query_row([run.to_string()], |row| row.get(0))
+            .optional()?;
+        let feature = run.feature();
+        if works != Some(true) || rows::feature_by_id(self.c, feature)?.paused.is_some() {
+            return Ok(());
+        }
+        let else_ = format!("let it go on without it with `quarterdeck feature resume {feature}`");
+        let why = resting::stopped(&expired.approval, &else_);
+        features::set_paused(self.c, self.lens, "team", feature, Some(why), self.now)
+    }
+
+    /// What expired is asked again: the run that waits because of it goes on.
+    fn goes_on(&self, expired: &ApprovalId, person: &PersonId) -> Result<(), StoreError> {
+        let record = self.approvals.show(expired)?;
+        if matches!(record.approval.subject.action, Action::Policy(_)) {
+            return Ok(());
+        }
+        let feature = record.approval.subject.run.feature().clone();
+        let paused = rows::feature_by_id(self.c, &feature)?.paused;
+        if paused.is_some_and(|why| resting::stands_for(&why, expired)) {
+            features::set_paused(self.c, self.lens, person.as_str(), &feature, None, self.now)?;
+        }
+        Ok(())
     }
 
     /// Where an approval stands goes into the log and the report.
@@ -333,7 +419,8 @@ impl Own<'_> {
         let text = format!("{}: {:?}.", subject.action.title(), record.state());
         let mut event = Draft::new("team", "approval", text);
         event.reason = record.reason.clone();
-        if subject.action.is_of_the_fleet() {
+        if !rows::has_feature(self.c, &subject.feature)? {
+            // It is for the fleet or for the whole board, and for no feature.
             return events::write(self.c, &event, self.now);
         }
         event.feature = Some(subject.feature.clone());

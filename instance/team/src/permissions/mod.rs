@@ -22,6 +22,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
+    calls,
     own::{About, Quorum, Ruled},
     team::Team,
 };
@@ -154,6 +155,8 @@ impl Wanted {
             };
             match record.state() {
                 ApprovalState::Requested => {}
+                // The run waits: its agent is stopped, and told when it goes on.
+                ApprovalState::Expired if store.held_back(&self.run, Timestamp::now()).await? => {}
                 ApprovalState::Granted => {
                     store.resume(&keeper, &self.run, WAITER, Timestamp::now()).await?;
                     return self.spend(id).await;
@@ -218,8 +221,10 @@ pub(crate) async fn open(team: &Team, run: &RunId) -> Result<Vec<Record>, StoreE
     let mut open = Vec::new();
     for record in team.store().own_of(&keeper, run, Timestamp::now()).await? {
         match record.state() {
-            _ if !is_permission(&record) => {}
+            _ if !matches!(record.approval.subject.action, Action::Tool(_)) => {}
             ApprovalState::Requested => open.push(record),
+            // Whoever serves a tool looks what became of a call that was cut short.
+            _ if !is_permission(&record) => {}
             // The agent is told only after the end of the effect: nothing was done with it.
             ApprovalState::Executing => {
                 let outcome = Outcome::Failed("The instance ended before the agent was told.".to_owned());
@@ -233,8 +238,11 @@ pub(crate) async fn open(team: &Team, run: &RunId) -> Result<Vec<Record>, StoreE
 
 /// What was decided while no agent waited, as sentences for it. Each is told once.
 pub(crate) async fn decided(team: &Team, run: &RunId) -> Result<Vec<String>, StoreError> {
-    let decided = team.store().resume(&team.keeper(), run, WAITER, Timestamp::now()).await?;
-    Ok(decided.iter().map(sentence).collect())
+    let (store, keeper, now) = (team.store(), team.keeper(), Timestamp::now());
+    let mut decided = store.resume(&keeper, run, WAITER, now).await?;
+    decided.extend(store.resume(&keeper, run, calls::WAITER, now).await?);
+    // What was opened again is told of when that is decided.
+    Ok(decided.iter().filter(|record| record.reopened_as.is_none()).map(sentence).collect())
 }
 
 /// Nobody waits for it any more: neither for a person, nor to be told.
@@ -260,6 +268,12 @@ fn sentence(record: &Record) -> String {
     let subject = &record.approval.subject;
     let target = subject.binding.as_ref().map_or("", |binding| &binding.target);
     match record.state() {
+        ApprovalState::Granted | ApprovalState::Executing if !is_permission(record) => {
+            let id = record.id();
+            format!(
+                "People approved your call on {target}. It is carried out when you call call_outcome with the approval {id}."
+            )
+        }
         ApprovalState::Granted => {
             format!("You may do this, once: {target}. Ask for it again, and it is allowed.")
         }

@@ -18,6 +18,7 @@ use qd_worktrees::{Setup, WorktreeError};
 
 use super::{Here, StepError, budget, chain, context, plan, rest, walled::walls};
 use crate::{
+    calls,
     metering::Metering,
     permissions::{self, Desk, Watch},
     tools::{self, Served},
@@ -304,8 +305,9 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
         }
         Err(Cut::HeldBack) => {
             crate::reconcile::end_leftover(here.team, &here.run.id).await.map_err(StepError::Again)?;
-            here.transcript()?
-                .append(Kind::System, "It was told no too often. A person has to let it go on.")?;
+            let feature = here.store().snapshot(&here.feature.id, jiff::Timestamp::now()).await?.feature;
+            let why = feature.paused.unwrap_or_else(|| "A person has to let it go on.".to_owned());
+            here.transcript()?.append(Kind::System, &why)?;
             here.store().note(&here.run.id, vec![RunFact::Worked(millis(watch.counted()))]).await?;
             guarded(here).await?;
             return Err(StepError::Anew);
@@ -330,6 +332,12 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
         // What it could not do for want of budget is still to be done.
         _ if was_refused => anew(here, millis(end.took)).await,
         Ended::TimeLimit(_) => Err(StepError::failed(FailureClass::TimeLimit, end.sentence(agent.name()))),
+        // It asked for more than it waited for: what people decide is its next turn.
+        _ if calls::waits(here.team, &here.run.id).await? => {
+            here.transcript()?.append(Kind::System, "It goes on when people have decided.")?;
+            here.store().note(&here.run.id, vec![RunFact::Worked(millis(end.took))]).await?;
+            Err(StepError::Anew)
+        }
         // An exit code proves nothing: the diff and the checks decide.
         Ended::Exited(_) | Ended::Signalled(_) | Ended::Turn(_) => Ok(end),
     }
@@ -362,7 +370,7 @@ enum Cut {
     Spent(u32),
     /// A call of a model was refused for its budget.
     Refused,
-    /// It was told no too often.
+    /// It was told no too often, or nobody decided in time.
     HeldBack,
 }
 

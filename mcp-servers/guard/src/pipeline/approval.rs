@@ -11,6 +11,7 @@ use qd_types::{
 };
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Answer, Incoming, OUTCOME, Pending, Refusal, Stage, answer, audit::Account, parse::Parsed,
@@ -168,13 +169,18 @@ impl Guard {
                 let told = effect.as_ref().and_then(|(_, text)| text.clone()).unwrap_or(because);
                 Refusal::new(Stage::Effect, told, "It did not happen. Call the tool again to ask anew.").into()
             }
+            (ApprovalState::Expired, _) => Refusal::new(
+                Stage::Approval,
+                format!("Nobody decided in time. {because}"),
+                format!(
+                    "This attempt is over. A person can open it again with `quarterdeck approvals reopen {}`, you can't.",
+                    standing.id
+                ),
+            )
+            .into(),
             (state, _) => {
                 let state = format!("{state:?}").to_lowercase();
-                let way_out = format!(
-                    "What expired a person can open again with `quarterdeck approvals reopen {}`; for the rest call the tool \
-                     again.",
-                    standing.id
-                );
+                let way_out = "Call the tool again to ask anew.";
                 Refusal::new(Stage::Approval, format!("The approval is {state}. {because}"), way_out).into()
             }
         }
@@ -199,6 +205,53 @@ impl Guard {
             Err(error) => return Refusal::store(&error).into(),
         };
         self.execute(call, (entry, input), &standing.id, grant, notes).await
+    }
+
+    /// What was asked for before and nobody decided on, as it would be asked for now; and whom policy asks. For a person who
+    /// has it asked again: nothing is done, and nobody is asked yet.
+    ///
+    /// # Errors
+    /// Why it can't be asked for any more, as a sentence.
+    pub async fn again(&self, caller: &Caller, asked: &Subject) -> Result<(Subject, Ask), String> {
+        let gone = || "The tool is not there for its run any more.".to_owned();
+        let binding = asked.binding.as_ref().ok_or_else(gone)?;
+        let name = binding.tool.as_ref().and_then(|tool| self.own(&tool.name)).ok_or_else(gone)?;
+        let face = &self.entry(name).ok_or_else(gone)?.face;
+        let entry = self.find(caller, name, face).ok_or_else(gone)?;
+        let arguments = binding.arguments.as_object().cloned().unwrap_or_default();
+        let no = |refusal: Refusal| format!("{} {}", refusal.problem, refusal.way_out).trim().to_owned();
+        let parsed = self.fitting(caller, entry.clone(), arguments).map_err(no)?;
+        let (ask, hash) = match self.judge(caller, &parsed).map_err(no)? {
+            Verdict::Ask { ask, hash } => (ask, hash),
+            Verdict::Allowed { .. } => {
+                return Err("Policy asks nobody about it any more: the agent may call it.".to_owned());
+            }
+        };
+        let call = Call {
+            id: ulid::Ulid::generate().to_string(),
+            caller: caller.clone(),
+            cancel: CancellationToken::new(),
+            progress: crate::Progress::default(),
+        };
+        // Where the state can't be looked at now, it is compared when it is carried out.
+        let fingerprint = match self.plan(&call, &entry, &parsed.input).await {
+            Ok(plan) => plan.fingerprint,
+            Err(_) => binding.fingerprint.clone(),
+        };
+        let binding = Binding {
+            tool: Some(entry.binding()),
+            fingerprint,
+            policies: hash.as_str().to_owned(),
+            reopens: None,
+            ..binding.clone()
+        };
+        let requirement = ask.requirement.clone();
+        Ok((Subject { binding: Some(binding), requirement, ..asked.clone() }, ask))
+    }
+
+    /// Whether a tool of this full name is served here.
+    pub fn serves(&self, tool: &str) -> bool {
+        self.own(tool).is_some_and(|name| self.entry(name).is_some())
     }
 
     /// What would be done now, built from nothing but what was asked for: the tool, its arguments, the state as it is, the

@@ -3,6 +3,7 @@
 
 mod desk;
 mod serve;
+mod team;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -15,34 +16,32 @@ use std::{
 use async_trait::async_trait;
 use jiff::Timestamp;
 use qd_agents::acp::{McpServer, McpServers};
-use qd_approvals::{Directory, Executor, Exposure, KeyOwner, Known, Rules, SurfaceKey};
-use qd_engine::{Engine, Policies};
+use qd_approvals::{Directory, Executor};
+use qd_engine::Engine;
 use qd_guard::{Caller, EngineLaw, Guard, Ledger, LedgerError, Server, Settings, ToolError, Who};
 use qd_team::{Served, Team, Tools, Turn};
-use qd_types::{Identity, InstanceName, RunId};
+use qd_types::{Ask, InstanceName, PersonId, RunId, Subject};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::task::AbortHandle;
 
+use self::team::TeamApprovals;
 use crate::verbs::{RUN_TOKEN, folder_of_tools};
 
-/// Time between two looks at votes, clocks and policies.
+/// Time between two looks at the policies.
 const TEND: Duration = Duration::from_secs(1);
 
-/// The ledger of what runs ask for, beside those of servers that are used alone.
+/// The ledger of what runs call, beside those of servers that are used alone.
 const LEDGER: &str = "runs";
 
 /// Why a team's tools can't be served.
 #[derive(Debug, thiserror::Error)]
 pub enum ToolsError {
-    /// Where requests are kept.
+    /// Where calls are written down.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// A server.
     #[error(transparent)]
     Server(#[from] ToolError),
-    /// The key that signs votes in terminals.
-    #[error("the key that signs votes on tools can't be had")]
-    Key(#[from] qd_approvals::KeyFileError),
     /// What a crash cut short.
     #[error(transparent)]
     Store(#[from] qd_guard::StoreError),
@@ -54,6 +53,7 @@ pub enum ToolsError {
 /// The tools of one team's runs.
 pub struct RunTools {
     guards: BTreeMap<String, Guard>,
+    approvals: Arc<TeamApprovals>,
     turns: Turns,
     /// Our program: the shim inside is it.
     program: PathBuf,
@@ -80,21 +80,18 @@ fn locked(turns: &Turns) -> MutexGuard<'_, HashMap<RunId, Arc<Open>>> {
 }
 
 impl RunTools {
-    /// Opens the team's ledger below the fleet's state, and puts the servers behind their guards. `own` is the team's own
-    /// folder; `exposure` counts what could vote as a person of this machine.
+    /// Opens the ledger of the team's calls below the fleet's state, and puts the servers behind their guards. `own` is the
+    /// team's own folder. People can be asked once the team is attached.
     pub async fn open(
         state: &Path,
         (team, own): (&InstanceName, &Path),
         policies: &Arc<Engine>,
-        exposure: Exposure,
     ) -> Result<Self, ToolsError> {
-        let folder = folder_of_tools(state);
-        let key = SurfaceKey::open(&folder.join("surface.key"))?.public();
-        let people = directory(&policies.current(), key, team);
-        let rules = Rules { exposed: exposure, ..Rules::default() };
-        let (place, executor) =
-            (folder.join(team.as_str()).join(LEDGER), Executor { rules, ..Executor::new(team.as_str()) });
-        let ledger = Arc::new(Ledger::open(&place, executor, people, Arc::new(Timestamp::now)).await?);
+        let place = folder_of_tools(state).join(team.as_str()).join(LEDGER);
+        // Nobody is asked in it: it has the trail of calls.
+        let (executor, nobody) = (Executor::new(team.as_str()), Directory::default());
+        let ledger = Arc::new(Ledger::open(&place, executor, nobody, Arc::new(Timestamp::now)).await?);
+        let approvals = Arc::new(TeamApprovals::new(Arc::clone(&ledger)));
         let law = Arc::new(EngineLaw::new(Arc::clone(policies)));
         let turns = Turns::default();
         let servers: Vec<(String, Server)> = vec![(
@@ -103,12 +100,26 @@ impl RunTools {
         )];
         let mut guards = BTreeMap::new();
         for (name, server) in servers {
-            let guard = Guard::new(server, law.clone(), ledger.clone(), ledger.clone(), Settings::default());
-            guard.recover().await?;
+            let guard =
+                Guard::new(server, law.clone(), approvals.clone(), ledger.clone(), Settings::default());
             guards.insert(name, guard);
         }
-        let tending = tokio::spawn(tend(ledger, law, Arc::clone(policies), key, team.clone())).abort_handle();
-        Ok(Self { guards, turns, program: std::env::current_exe()?, folder: own.join("tools"), tending })
+        let tending = tokio::spawn(tend(law, Arc::clone(policies))).abort_handle();
+        let (program, folder) = (std::env::current_exe()?, own.join("tools"));
+        Ok(Self { guards, approvals, turns, program, folder, tending })
+    }
+
+    /// The team keeps what its calls ask for; what a crash cut short is looked at. Before its runs go on.
+    pub async fn attach(&self, team: &Team) -> Result<(), ToolsError> {
+        self.approvals.attach(team);
+        for guard in self.guards.values() {
+            guard.recover().await?;
+        }
+        Ok(())
+    }
+
+    fn caller(team: InstanceName, agent: String, run: RunId, on_behalf: Vec<PersonId>) -> Caller {
+        Caller::new(Who::Agent { team, agent, run, on_behalf })
     }
 }
 
@@ -142,15 +153,10 @@ impl Tools for RunTools {
     async fn open(&self, team: &Team, turn: Turn) -> io::Result<Served> {
         let socket = self.folder.join(turn.run.to_string());
         let listener = crate::http::bind_socket(&socket)?;
-        let who = Who::Agent {
-            team: team.name(),
-            agent: turn.agent,
-            run: turn.run.clone(),
-            on_behalf: turn.on_behalf,
-        };
+        let caller = Self::caller(team.name(), turn.agent, turn.run.clone(), turn.on_behalf);
         let open = Arc::new(Open {
             team: team.clone(),
-            caller: Caller::new(who),
+            caller,
             token: token()?,
             servers: self.guards.keys().cloned().collect(),
             socket: socket.clone(),
@@ -162,6 +168,19 @@ impl Tools for RunTools {
         let end = End { turns: Arc::clone(&self.turns), run: turn.run, socket: socket.clone(), serving };
         let reads = vec![socket.clone(), self.program.clone()];
         Ok(Served { socket, reads, end: Box::new(end) })
+    }
+
+    async fn again(
+        &self,
+        agent: &str,
+        on_behalf: Vec<PersonId>,
+        called: &Subject,
+    ) -> Result<(Subject, Ask), String> {
+        let tool = called.binding.as_ref().and_then(|binding| binding.tool.as_ref());
+        let guard = tool.and_then(|tool| self.guards.values().find(|guard| guard.serves(&tool.name)));
+        let guard = guard.ok_or("Its tool is not served any more.")?;
+        let (team, run) = (called.instance.clone(), called.run.clone());
+        guard.again(&Self::caller(team, agent.to_owned(), run, on_behalf), called).await
     }
 }
 
@@ -200,38 +219,15 @@ impl Open {
     }
 }
 
-/// Whose votes count: everybody whom the policies know, in a terminal of this computer.
-fn directory(policies: &Policies, key: [u8; 32], team: &InstanceName) -> Directory {
-    let mut people = Directory::default();
-    for known in policies.people() {
-        let person = &known.person;
-        let identities = vec![Identity { service: "local".to_owned(), account: person.id.to_string() }];
-        let known = Known { roles: person.roles.clone(), identities, ..Known::default() };
-        people.people.insert(person.id.clone(), known);
-    }
-    people.add_key(key, KeyOwner::Instance(team.clone()));
-    people
-}
-
-/// Takes votes and looks at clocks, and tells guards and clients when policies or people are others.
-async fn tend(
-    ledger: Arc<Ledger>,
-    law: Arc<EngineLaw>,
-    policies: Arc<Engine>,
-    key: [u8; 32],
-    team: InstanceName,
-) {
+/// Tells guards and clients when policies or people are others.
+async fn tend(law: Arc<EngineLaw>, policies: Arc<Engine>) {
     let mut known = policies.current();
     loop {
+        tokio::time::sleep(TEND).await;
         let now = policies.current();
         if !Arc::ptr_eq(&known, &now) {
-            ledger.set_people(directory(&now, key, &team));
             law.changed();
             known = now;
         }
-        if let Err(error) = ledger.tend().await {
-            tracing::warn!(%error, "votes and clocks of tools can't be looked at");
-        }
-        tokio::time::sleep(TEND).await;
     }
 }
