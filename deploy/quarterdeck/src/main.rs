@@ -13,6 +13,7 @@ mod metering;
 mod people;
 mod policies;
 mod say;
+mod servers;
 mod verbs;
 mod walls;
 

@@ -30,6 +30,7 @@ pub(super) async fn follow(live: Arc<Live>) {
     let mut kept_last = None;
     // Two looks, and it is known what waits.
     let mut looks = 0;
+    let mut trusted = live.trusted_servers();
     loop {
         let engine = Arc::clone(live.policies());
         let looked = tokio::task::spawn_blocking(move || {
@@ -88,6 +89,12 @@ pub(super) async fn follow(live: Arc<Live>) {
         let now = (live.policies().current().hash().clone(), waits);
         if kept_last.as_ref() != Some(&now) && keep(&live, now.1.clone()) {
             kept_last = Some(now);
+        }
+        // Tools that a person trusted just now are known from here on.
+        let now = live.trusted_servers();
+        if now != trusted {
+            share(&live).await;
+            trusted = now;
         }
         // Where no bot runs, nothing else tells when people come and go.
         if live.bot().is_none() {

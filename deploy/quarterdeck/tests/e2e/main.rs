@@ -36,6 +36,7 @@ mod planning;
 mod policies;
 mod real_agents;
 mod run_tools;
+mod servers;
 mod sse;
 mod stranger;
 mod support;
