@@ -14,6 +14,7 @@ use crate::{
     cli::Common,
     context::{self, UserError},
     fleet::team_folder,
+    policies::PolicyPlan,
     servers::built_in::{self, Behind},
     say,
     verbs::Done,
@@ -33,6 +34,8 @@ fn make(name: &str, config: &Config, reach: &Reach) -> Option<Result<Server, Too
 struct Reach {
     /// The teams' sockets.
     teams: Vec<(InstanceName, PathBuf)>,
+    /// Who may do what.
+    policies: Option<PolicyPlan>,
     /// Who asks there; left out, the person at this computer.
     token: Option<String>,
 }
@@ -41,7 +44,7 @@ impl Reach {
     fn of(loaded: &qd_config::Loaded, token: Option<String>) -> Self {
         let socket = |id: &InstanceName| team_folder(&loaded.state_dir, id).join("api.sock");
         let teams = loaded.config.teams.iter().map(|team| (team.name.clone(), socket(team.id())));
-        Self { teams: teams.collect(), token }
+        Self { teams: teams.collect(), policies: Some(PolicyPlan::of(loaded)), token }
     }
 }
 
@@ -58,6 +61,13 @@ impl Desk for Reach {
             ));
         };
         Ok(Client::new(Target::Socket(socket.clone()), name.as_str(), self.token.clone()))
+    }
+
+    fn policies(&self, _: &Caller) -> Result<String, Fault> {
+        let wrong = |why: String| Fault::failed(why, "A person looks at it with: quarterdeck policy check.");
+        let Some(plan) = &self.policies else { return Err(wrong("No policies are known here.".to_owned())) };
+        let policies = plan.engine().map_err(|error| wrong(error.to_string()))?;
+        Ok(policies.current().bundle().matrix().table())
     }
 }
 
