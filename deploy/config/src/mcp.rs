@@ -192,7 +192,7 @@ pub struct McpDiscord {
     /// Posts, questions and threads a minute for a team, however many runs it has, from 1. Default: 10.
     #[schemars(range(min = 1))]
     pub posts_per_minute: u32,
-    /// The teams, by name. Default: each writes to the channel of its own name.
+    /// The teams, by name. Default: each writes to `dev` and reads `alerts`, as the embedded chat has them.
     pub teams: BTreeMap<InstanceName, McpChannel>,
 }
 

@@ -93,13 +93,14 @@ fn github(config: &Config, repositories: &[RepositoryName]) -> (qd_mcp_github::C
 
 /// Without a channel of its own, a team has those of the embedded chat.
 fn discord(config: &Config) -> qd_mcp_discord::Config {
-    let teams = config.teams.iter().map(|team| {
+    let teams = config.teams.iter().flat_map(|team| {
         let named = config.mcp.discord.teams.get(&team.name);
         let channels = match named {
             Some(named) => qd_mcp_discord::Team { channel: named.channel.clone(), reads: named.reads.clone() },
             None => qd_mcp_discord::Team { channel: "dev".to_owned(), reads: vec!["alerts".to_owned()] },
         };
-        (team.id().to_string(), channels)
+        // A team that was renamed is known by both.
+        [(team.id().to_string(), channels.clone()), (team.name.to_string(), channels)]
     });
     qd_mcp_discord::Config { posts_per_minute: config.mcp.discord.posts_per_minute, teams: teams.collect() }
 }

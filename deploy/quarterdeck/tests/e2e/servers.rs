@@ -195,3 +195,45 @@ fn only_who_may_trusts() {
     assert!(said.contains("You need the role owner, manager or operator for this."), "{said}");
     assert!(!stage.project.state().join("mcp-servers/trusted.json").exists());
 }
+
+/// The containers that an engine has, by name.
+fn containers(engine: &qd_dockerd::Dockerd) -> String {
+    let host = format!("unix://{}", engine.socket().display());
+    let mut docker = std::process::Command::new("docker");
+    let listed = docker.args(["--host", &host, "ps", "--all", "--format", "{{.Names}}"]).output().unwrap();
+    String::from_utf8(listed.stdout).unwrap()
+}
+
+#[test]
+fn a_container_runs_once_a_person_agreed_and_only_once() {
+    let Some(engine) = qd_dockerd::Dockerd::for_test() else { return };
+    let stage = stage(&format!(
+        "[[people]]\nname = \"mira\"\nroles = [\"manager\"]\n\n[mcp.docker]\nsocket = \"{}\"\nimages = [\"{}\"]\n",
+        engine.socket().display(),
+        qd_dockerd::IMAGE,
+    ));
+    let project = &stage.project;
+    let file = project.folder().join("quarterdeck.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("solo = true", "solo = false")).unwrap();
+    project.ok(&["person", "--as", "mira", "passphrase"]);
+    let mut client = Client::start(project, &["mcp", "docker"], &[]);
+    let wanted = json!({ "name": "sleeper", "image": qd_dockerd::IMAGE, "command": ["sleep", "300"] });
+    let pending = client.call("run", wanted.clone());
+    let pending = &pending["structuredContent"];
+    assert_eq!(pending["state"], "pending", "{pending}");
+    assert_eq!(containers(&engine), "", "nothing runs before");
+    let id = pending["approval"].as_str().unwrap();
+    let said = project.ok(&["approvals", "approve", id, "--as", "mira"]);
+    assert!(said.contains("granted"), "{said}");
+    let done = client.call("call_outcome", json!({ "approval": id }));
+    assert!(done["structuredContent"]["result"].is_object(), "{done}");
+    assert_eq!(containers(&engine).trim(), "sleeper");
+    // The grant is spent: asked again, it is the same outcome, and another call is another approval.
+    let again = client.call("call_outcome", json!({ "approval": id }));
+    assert_eq!(again["structuredContent"]["result"], done["structuredContent"]["result"]);
+    assert_eq!(containers(&engine).trim(), "sleeper");
+    let refused = client.call("run", json!({ "name": "other", "image": "alpine:3.22" }));
+    assert_eq!(refused["isError"], true, "{refused}");
+    client.end();
+}
