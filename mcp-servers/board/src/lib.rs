@@ -75,7 +75,9 @@ mod tests {
 
     #[test]
     fn every_tool_is_described_and_has_schemas() {
-        let tools = server(Arc::new(Nowhere)).unwrap().known_tools();
+        let server = server(Arc::new(Nowhere)).unwrap();
+        server.verify().unwrap();
+        let tools = server.known_tools();
         let said: Vec<String> =
             tools.iter().map(|tool| format!("{} {}", tool.tier.as_str(), tool.name)).collect();
         insta::assert_snapshot!(said.join("\n"), @"

@@ -130,3 +130,9 @@ async fn a_team_has_so_many_posts_a_minute() {
     assert!(!fault.unsure, "{}", fault.problem);
     assert_eq!(memory.0.lock().unwrap().len(), 2);
 }
+
+#[test]
+fn every_schema_is_one() {
+    let (memory, desk) = world(1);
+    crate::server(desk.config.clone(), memory).unwrap().verify().unwrap();
+}

@@ -250,3 +250,9 @@ async fn what_is_not_answered_may_have_happened() {
     let fault = say.change(&call(), input(json!({ "number": 7, "body": "x" })), permit).await.unwrap_err();
     assert!(fault.unsure, "{}", fault.problem);
 }
+
+#[test]
+fn every_schema_is_one() {
+    let (memory, desk) = world();
+    crate::server(desk.config.clone(), memory.clone(), memory).unwrap().verify().unwrap();
+}

@@ -15,6 +15,7 @@
 mod acp;
 mod approvals;
 mod audit;
+mod board_server;
 mod browser;
 mod budget;
 mod channels;
