@@ -122,7 +122,9 @@ impl Home {
         self.plan.facts.tools = server.known_tools();
         self.plan.facts.servers.push(name.to_owned());
         let policies = self.plan.engine()?;
-        let asked = Request::new(Principal::Person(self.me.clone()), Verb::ServerUse, Resource::Server(name.to_owned()));
+        let principal = Principal::Person(self.me.clone());
+        let mut asked = Request::new(principal, Verb::ServerUse, Resource::Server(name.to_owned()));
+        asked.team = Some(self.team.clone());
         policies.permit(&asked).map_err(|refusal| UserError::failed(format!("{refusal} {}", refusal.help)))?;
         let law = EngineLaw::new(Arc::new(policies));
         let ledger = Arc::new(open(&self.folder(), name, &self.team, people).await?);

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     cli::{Common, Trust},
-    context::UserError,
+    context::{self, UserError},
     say,
     servers::{
         self,
@@ -28,7 +28,10 @@ use crate::{
 };
 
 pub(super) async fn trust(common: &Common, asked: Trust) -> Done {
-    let home = Home::open(common).await?;
+    // What is trusted is the fleet's: any team will do.
+    let loaded = context::load(&context::sources(common)?)?;
+    let team = common.team.as_ref().or_else(|| loaded.config.teams.first().map(|team| &team.name));
+    let home = Home::open_for(common, team).await?;
     if let Some(name) = &asked.server {
         let server = home.loaded.config.mcp.servers.get(name);
         let server = server.and_then(|server| Outside::configured(name, server)).ok_or_else(|| {
