@@ -20,8 +20,8 @@ pub use error::{ConfigError, Problem};
 pub use gateway::{Budgets, Fallback, Gateway, Limit, Provider, ProviderKind};
 pub use layers::{Loaded, Sources, load};
 pub use mcp::{
-    BUILT_IN, Mcp, McpChannel, McpDiscord, McpDocker, McpDockerLimits, McpDockerScope, McpGithub, McpLimits, McpServer, folded,
-    no_name,
+    BUILT_IN, Mcp, McpChannel, McpDiscord, McpDocker, McpDockerLimits, McpDockerScope, McpGithub, McpLimits,
+    McpServer, folded, no_name,
 };
 pub use origin::Origin;
 pub use reload::{Reload, reload};

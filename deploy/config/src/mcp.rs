@@ -68,10 +68,7 @@ impl McpServer {
         fn has<T: PartialEq<U>, U: ?Sized>(list: &[T], wanted: &U) -> bool {
             list.is_empty() || list.iter().any(|one| one == wanted)
         }
-        !self.off
-            && has(&self.teams, team)
-            && has(&self.repositories, repository)
-            && has(&self.agents, agent)
+        !self.off && has(&self.teams, team) && has(&self.repositories, repository) && has(&self.agents, agent)
     }
 
     /// Whether anything is said of it that only a server of somebody else has.
@@ -222,11 +219,15 @@ pub fn folded(name: &str) -> String {
 pub fn no_name(name: &str) -> Option<String> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     if !(1..=LONGEST).contains(&name.len()) || !name.bytes().all(plain) {
-        return Some(format!("{name:?} is no name for a server: take at most {LONGEST} letters, digits, - and _"));
+        return Some(format!(
+            "{name:?} is no name for a server: take at most {LONGEST} letters, digits, - and _"
+        ));
     }
     if name.contains("__") {
         // Clients call a tool SERVER__TOOL: with two more, it can't be told where the server ends.
-        return Some(format!("{name} has two _ side by side, which clients put between a server and its tool"));
+        return Some(format!(
+            "{name} has two _ side by side, which clients put between a server and its tool"
+        ));
     }
     if folded(name) == AGENT {
         return Some(format!("policies call what an agent does by itself {AGENT}: take another name"));
@@ -241,13 +242,18 @@ pub(crate) fn check(config: &Config, add: &mut impl FnMut(String, String)) {
         let at = format!("mcp.servers.{name}");
         if BUILT_IN.contains(&name.as_str()) {
             if let Some(key) = server.is_foreign() {
-                let text = format!("{name} comes with the program and takes no {key}: call another server otherwise");
+                let text = format!(
+                    "{name} comes with the program and takes no {key}: call another server otherwise"
+                );
                 add(format!("{at}.{key}"), text);
             }
         } else {
             foreign(&at, name, server, add);
             if let Some(other) = seen.insert(folded(name), name) {
-                add(at.clone(), format!("{name} and {other} are one name to many clients: call one otherwise"));
+                add(
+                    at.clone(),
+                    format!("{name} and {other} are one name to many clients: call one otherwise"),
+                );
             }
         }
         for (index, team) in server.teams.iter().enumerate() {
@@ -303,7 +309,8 @@ fn foreign(at: &str, name: &str, server: &McpServer, add: &mut impl FnMut(String
     for (index, variable) in server.env.iter().enumerate() {
         // What follows the sign may be a secret: it is not repeated.
         if let Some((variable, _)) = variable.split_once('=') {
-            let text = format!("{variable} has a value: give only the name, and set it where quarterdeck starts");
+            let text =
+                format!("{variable} has a value: give only the name, and set it where quarterdeck starts");
             add(format!("{at}.env.{index}"), text);
         }
     }

@@ -20,8 +20,8 @@ use tempfile::TempDir;
 pub const IMAGE: &str = "quarterdeck/busybox:1";
 
 /// What of busybox the image has, besides `busybox`.
-const APPLETS: [&str; 12] =
-    ["sh", "sleep", "cat", "id", "touch", "env", "wget", "setsid", "tail", "ls", "dd", "kill"];
+const APPLETS: [&str; 14] =
+    ["sh", "sleep", "cat", "id", "touch", "env", "wget", "setsid", "tail", "ls", "dd", "kill", "test", "rm"];
 
 /// How long an engine has to come up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -30,6 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Dockerd {
     folder: TempDir,
     daemon: Child,
+    busybox: PathBuf,
 }
 
 impl Dockerd {
@@ -41,7 +42,8 @@ impl Dockerd {
         match Self::start() {
             Ok(engine) => Some(engine),
             Err(why) => {
-                let required = std::env::var_os("QUARTERDECK_DOCKERD").is_some_and(|value| value == "required");
+                let required =
+                    std::env::var_os("QUARTERDECK_DOCKERD").is_some_and(|value| value == "required");
                 assert!(!required, "a Docker engine is required here, and {why}");
                 eprintln!("skipped: no dockerd: {why}");
                 None
@@ -68,7 +70,7 @@ impl Dockerd {
         }
         dockerd.args(["--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false"]);
         let daemon = dockerd.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().map_err(text)?;
-        let mut engine = Self { folder, daemon };
+        let mut engine = Self { folder, daemon, busybox: busybox.to_owned() };
         let begun = Instant::now();
         while !engine.docker(&["version"]).success() {
             let ended = engine.daemon.try_wait().map_err(text)?.is_some();
@@ -78,20 +80,30 @@ impl Dockerd {
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        engine.import(busybox).map_err(text)?;
+        engine.import(IMAGE, &[]).map_err(text)?;
         Ok(engine)
     }
 
-    fn import(&self, busybox: &Path) -> io::Result<()> {
-        let (root, tar) = (self.at("image"), self.at("image.tar"));
-        let bin = root.join("bin");
+    /// Makes an image of busybox and these files, which have the same places inside.
+    ///
+    /// # Errors
+    /// If a file can't be had, or the engine does not take it.
+    pub fn import(&self, image: &str, files: &[PathBuf]) -> io::Result<()> {
+        let whole = tempfile::tempdir_in(self.folder.path())?;
+        let (bin, tar) = (whole.path().join("bin"), self.at("image.tar"));
         fs::create_dir_all(&bin)?;
-        fs::copy(busybox, bin.join("busybox"))?;
+        for file in files {
+            let to = whole.path().join(file.strip_prefix("/").unwrap_or(file));
+            to.parent().map_or(Ok(()), fs::create_dir_all)?;
+            fs::copy(file, to)?;
+        }
+        fs::copy(&self.busybox, bin.join("busybox"))?;
         for applet in APPLETS {
             std::os::unix::fs::symlink("busybox", bin.join(applet))?;
         }
-        let packed = Command::new("tar").arg("-cf").arg(&tar).arg("-C").arg(root).arg(".").status()?;
-        let imported = self.docker(&["import", &tar.display().to_string(), IMAGE]);
+        let packed =
+            Command::new("tar").arg("-cf").arg(&tar).arg("-C").arg(whole.path()).arg(".").status()?;
+        let imported = self.docker(&["import", &tar.display().to_string(), image]);
         if packed.success() && imported.success() {
             return Ok(());
         }
@@ -107,6 +119,19 @@ impl Dockerd {
         docker.arg("--host").arg(format!("unix://{}", self.socket().display())).args(args);
         match docker.stdout(Stdio::null()).stderr(Stdio::null()).status() {
             Ok(status) => status,
+            Err(error) => panic!("docker can't be run: {error}"),
+        }
+    }
+
+    /// The ids of its containers, dead or alive.
+    ///
+    /// # Panics
+    /// If there is no client.
+    pub fn containers(&self) -> Vec<String> {
+        let mut docker = Command::new("docker");
+        docker.arg("--host").arg(format!("unix://{}", self.socket().display()));
+        match docker.args(["ps", "--all", "--quiet", "--no-trunc"]).output() {
+            Ok(output) => String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect(),
             Err(error) => panic!("docker can't be run: {error}"),
         }
     }

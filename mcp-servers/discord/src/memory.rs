@@ -8,9 +8,7 @@ use qd_guard::{Call, Caller, Change, Fault, Look, Permit, Who};
 use qd_types::PolicyHash;
 use serde_json::{Value, json};
 
-use crate::{
-    Answer, Config, Desk, Discord, DiscordError, Message, Post, Team, budget::Budget, read, write,
-};
+use crate::{Answer, Config, Desk, Discord, DiscordError, Message, Post, Team, budget::Budget, read, write};
 
 /// Channels with what was posted there.
 #[derive(Default)]
@@ -113,7 +111,8 @@ async fn a_question_does_not_wait_and_its_answer_is_data() {
     let asked = change(&write::Ask(desk.clone()), wanted).await.unwrap();
     let post = memory.0.lock().unwrap()[0].clone();
     assert!(post.question && post.choices == ["Blue", "Red"]);
-    let answered = read(&read::Answered(desk.clone()), "alpha", json!({ "message": asked["id"] })).await.unwrap();
+    let answered =
+        read(&read::Answered(desk.clone()), "alpha", json!({ "message": asked["id"] })).await.unwrap();
     assert!(answered.contains(r#""text":{"untrusted":"Blue"}"#), "{answered}");
     let thread = json!({ "message": asked["id"], "title": "Colours" });
     assert_eq!(change(&write::Thread(desk), thread).await.unwrap()["id"], "100");

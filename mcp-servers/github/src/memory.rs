@@ -9,8 +9,8 @@ use qd_types::PolicyHash;
 use serde_json::{Value, json};
 
 use crate::{
-    Check, Comment, Config, Desk, GitHub, GitHubError, Issue, Merging, NewPull, Place, Pull, Review, Train, merge,
-    read, write,
+    Check, Comment, Config, Desk, GitHub, GitHubError, Issue, Merging, NewPull, Place, Pull, Review, Train,
+    merge, read, write,
 };
 
 const SHA: &str = "4f2a91c04f2a91c04f2a91c04f2a91c04f2a91c0";

@@ -323,8 +323,7 @@ pub(super) async fn start_team(
     });
     let folder = plan.team_folder(&team.id);
     let worktrees = GitWorktrees::open(Git::new(), &folder).await?;
-    let tools: Arc<dyn Tools> =
-        Arc::new(RunTools::open(plan, team, policies, bot).await?);
+    let tools: Arc<dyn Tools> = Arc::new(RunTools::open(plan, team, policies, bot).await?);
     let options = options(plan, team, policies, Some(tools));
     let running = Team::open(options, Arc::new(worktrees), trains.clone())?;
     if let Some(bot) = bot {

@@ -96,7 +96,9 @@ fn discord(config: &Config) -> qd_mcp_discord::Config {
     let teams = config.teams.iter().flat_map(|team| {
         let named = config.mcp.discord.teams.get(&team.name);
         let channels = match named {
-            Some(named) => qd_mcp_discord::Team { channel: named.channel.clone(), reads: named.reads.clone() },
+            Some(named) => {
+                qd_mcp_discord::Team { channel: named.channel.clone(), reads: named.reads.clone() }
+            }
             None => qd_mcp_discord::Team { channel: "dev".to_owned(), reads: vec!["alerts".to_owned()] },
         };
         // A team that was renamed is known by both.

@@ -42,7 +42,8 @@ impl Choice {
         let mut choice = Self::default();
         let board = McpServer::default();
         let unnamed = (!mcp.servers.contains_key(BOARD)).then_some((BOARD, &board));
-        for (name, server) in mcp.servers.iter().map(|(name, server)| (name.as_str(), server)).chain(unnamed) {
+        for (name, server) in mcp.servers.iter().map(|(name, server)| (name.as_str(), server)).chain(unnamed)
+        {
             if !server.fits(of.team, of.repository, of.agent) {
                 continue;
             }
@@ -78,19 +79,27 @@ impl Choice {
             Ok(servers) => servers,
             Err(error) => return self.left_out.push(format!("Nothing of it is started: {error}.")),
         };
-        let taken = |name: &str| mcp.servers.keys().map(String::as_str).chain(BUILT_IN).find(|one| folded(one) == folded(name));
+        let taken = |name: &str| {
+            mcp.servers.keys().map(String::as_str).chain(BUILT_IN).find(|one| folded(one) == folded(name))
+        };
         let mut seen: BTreeMap<String, String> = BTreeMap::new();
         for server in servers {
-            let no = |why: &str| format!("The server {} of this repository's {FILE} is not started: {why}.", server.name);
+            let no = |why: &str| {
+                format!("The server {} of this repository's {FILE} is not started: {why}.", server.name)
+            };
             if let Some(other) = taken(&server.here) {
-                let why = format!("here it is {}, and the configuration has {other}: one of them needs another name", server.here);
+                let why = format!(
+                    "here it is {}, and the configuration has {other}: one of them needs another name",
+                    server.here
+                );
                 self.left_out.push(no(&why));
                 continue;
             }
             if let Some(other) = seen.insert(folded(&server.here), server.name.clone()) {
                 // Both are one to a client: neither is started.
                 self.outside.retain(|name, _| folded(name) != folded(&server.here));
-                self.left_out.push(no(&format!("{other} and it are one name to many clients: name one otherwise")));
+                self.left_out
+                    .push(no(&format!("{other} and it are one name to many clients: name one otherwise")));
                 continue;
             }
             match server.outside {
@@ -143,8 +152,9 @@ pub fn refused(policies: &Engine, of: Of<'_>, server: &str) -> Option<String> {
     match decision.ruling {
         Ruling::Allow => None,
         Ruling::Deny { reason } => Some(format!("the policy {} says no: {reason}", decision.policy)),
-        Ruling::Ask(_) => {
-            Some(format!("the policy {} would ask people, and a server is given at once or not.", decision.policy))
-        }
+        Ruling::Ask(_) => Some(format!(
+            "the policy {} would ask people, and a server is given at once or not.",
+            decision.policy
+        )),
     }
 }

@@ -63,8 +63,9 @@ impl Content {
         if self.bytes.len() > LONGEST {
             return Err(format!("{FILE} has {} bytes, and at most {LONGEST} are taken", self.bytes.len()));
         }
-        let file: File = serde_json::from_slice(&self.bytes)
-            .map_err(|error| format!("{FILE} is not well formed: {}", inert::plain(&error.to_string(), 200)))?;
+        let file: File = serde_json::from_slice(&self.bytes).map_err(|error| {
+            format!("{FILE} is not well formed: {}", inert::plain(&error.to_string(), 200))
+        })?;
         if file.servers.len() > MOST {
             return Err(format!("{FILE} names {} servers, and at most {MOST} are taken", file.servers.len()));
         }
@@ -121,7 +122,10 @@ fn way(how: How) -> Result<Way, String> {
         (Some(command), None) => {
             let texts = how.args.iter().chain(how.env.values()).chain([&command]);
             if let Some(text) = texts.into_iter().find(|text| filled(text)) {
-                return Err(format!("{:?} would have to be filled in, and nothing is", inert::plain(text, 80)));
+                return Err(format!(
+                    "{:?} would have to be filled in, and nothing is",
+                    inert::plain(text, 80)
+                ));
             }
             let relative = |text: &str| text.starts_with("./") || text.starts_with("../");
             let inside = if command.contains('/') && !command.starts_with('/') {
@@ -140,7 +144,9 @@ fn way(how: How) -> Result<Way, String> {
         (None, Some(_)) if how.headers.is_some() => {
             Err("it has headers, and no credentials are taken from a repository".to_owned())
         }
-        (None, Some(url)) if filled(&url) => Err("its url would have to be filled in, and nothing is".to_owned()),
+        (None, Some(url)) if filled(&url) => {
+            Err("its url would have to be filled in, and nothing is".to_owned())
+        }
         (None, Some(url)) => Ok(Way::Url(url)),
         _ => Err("it has no command and no url, or both".to_owned()),
     }

@@ -81,7 +81,12 @@ impl GitHub for EmbeddedForge {
         }
     }
 
-    async fn comments(&self, repository: &str, number: u64, most: usize) -> Result<Vec<Comment>, GitHubError> {
+    async fn comments(
+        &self,
+        repository: &str,
+        number: u64,
+        most: usize,
+    ) -> Result<Vec<Comment>, GitHubError> {
         let all = self.0.comments(&name(repository)?, number).await.map_err(said)?;
         let comment = |comment: forge::Comment| Comment {
             id: comment.id,
@@ -146,7 +151,8 @@ impl GitHub for EmbeddedForge {
     }
 
     async fn comment(&self, repository: &str, number: u64, body: &str) -> Result<u64, GitHubError> {
-        let written = self.0.put_comment(&name(repository)?, number, &marker(body), body).await.map_err(said)?;
+        let written =
+            self.0.put_comment(&name(repository)?, number, &marker(body), body).await.map_err(said)?;
         Ok(written.id)
     }
 

@@ -83,7 +83,8 @@ impl Others {
         let server = |entry: std::fs::DirEntry| {
             let name = entry.file_name().into_string().ok()?;
             let at = entry.path().join("pins.json").metadata().and_then(|file| file.modified()).ok()?;
-            let is_other = qd_config::no_name(&name).is_none() && !qd_config::BUILT_IN.contains(&name.as_str());
+            let is_other =
+                qd_config::no_name(&name).is_none() && !qd_config::BUILT_IN.contains(&name.as_str());
             is_other.then_some((name, at))
         };
         let mut servers: Vec<_> = entries.into_iter().flatten().flatten().filter_map(server).collect();

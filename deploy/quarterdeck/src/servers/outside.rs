@@ -91,12 +91,7 @@ impl Outside {
     }
 
     /// Starts it, and looks at its tools. The error is a sentence without its stop.
-    pub async fn connect(
-        &self,
-        place: &Path,
-        walls: Option<&Path>,
-        pins: Pins,
-    ) -> Result<Connected, String> {
+    pub async fn connect(&self, place: &Path, walls: Option<&Path>, pins: Pins) -> Result<Connected, String> {
         let Way::Program { command, args, env } = &self.way else {
             return Err(format!("{} is on the network, and runs are given none of those yet", self.name));
         };

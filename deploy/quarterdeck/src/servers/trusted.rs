@@ -60,8 +60,11 @@ impl Trusted {
     pub fn read(state: &Path) -> Result<Self, TrustedError> {
         let path = file(state);
         match std::fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|error| TrustedError { path, doing: "read", source: error.into() }),
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| TrustedError {
+                path,
+                doing: "read",
+                source: error.into(),
+            }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(source) => Err(TrustedError { path, doing: "read", source }),
         }

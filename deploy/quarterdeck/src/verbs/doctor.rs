@@ -163,8 +163,9 @@ async fn servers(loaded: &Loaded, path: &str, found: &mut Findings) {
             && !detect::runs(program, path)
             && !Path::new(program).is_file()
         {
-            let text =
-                format!("{name}: {program} is not on the PATH. Install it, or correct mcp.servers.{name}.command");
+            let text = format!(
+                "{name}: {program} is not on the PATH. Install it, or correct mcp.servers.{name}.command"
+            );
             found.wrong(ABOUT, text);
         } else if qd_config::BUILT_IN.contains(&name.as_str()) {
             found.fine(ABOUT, name.clone());
@@ -187,18 +188,26 @@ async fn servers(loaded: &Loaded, path: &str, found: &mut Findings) {
     };
     for repository in &loaded.config.repositories {
         let name = &repository.name;
-        let Ok(Some((_, content))) = Content::on(&repository.path, &repository.target).await else { continue };
+        let Ok(Some((_, content))) = Content::on(&repository.path, &repository.target).await else {
+            continue;
+        };
         let way_out = format!("quarterdeck mcp trust {name} shows it");
         match trusted.of(name, &content) {
             Standing::Trusted(entry) => {
                 found.fine(ABOUT, format!("{name}: {FILE} is what {} trusted", entry.person));
             }
             Standing::Changed(entry) => {
-                let text = format!("{name}: {FILE} is not what {} trusted, and starts nothing. {way_out}", entry.person);
+                let text = format!(
+                    "{name}: {FILE} is not what {} trusted, and starts nothing. {way_out}",
+                    entry.person
+                );
                 found.note(ABOUT, text);
             }
             Standing::New => {
-                found.note(ABOUT, format!("{name}: nobody trusted what {FILE} says, and it starts nothing. {way_out}"));
+                found.note(
+                    ABOUT,
+                    format!("{name}: nobody trusted what {FILE} says, and it starts nothing. {way_out}"),
+                );
             }
         }
     }

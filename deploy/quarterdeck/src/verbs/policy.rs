@@ -103,8 +103,7 @@ fn principal(plan: &PolicyPlan, who: &str) -> Result<Principal, UserError> {
 fn resource(loaded: &Loaded, common: &Common, asked: &Explain) -> Result<Resource, UserError> {
     let Some(text) = &asked.resource else { return left_out(loaded, common, asked.action) };
     let wrong = |error: &dyn std::error::Error| UserError::usage(format!("{text}: {error}"));
-    let forms =
-        "fleet, team:NAME, repository:NAME, branch:REPOSITORY/NAME, tool:SERVER/NAME, server:NAME, host:NAME or vm:NAME";
+    let forms = "fleet, team:NAME, repository:NAME, branch:REPOSITORY/NAME, tool:SERVER/NAME, server:NAME, host:NAME or vm:NAME";
     let unknown = || UserError::usage(format!("{text} is no resource: write {forms}"));
     if text == "fleet" {
         return Ok(Resource::Fleet);

@@ -39,7 +39,10 @@ fn each_tool_of_a_person_works() {
     let shown = done(&mut client, "show", json!({ "id": "A-1" }));
     assert_eq!(shown["description"], "All of them.");
     assert_eq!((&shown["labels"], &shown["paths"]), (&json!(["parser"]), &json!(["src/dates.rs"])));
-    assert_eq!(done(&mut client, "comment", json!({ "id": "A-1", "text": "Also leap years." }))["comments"], 1);
+    assert_eq!(
+        done(&mut client, "comment", json!({ "id": "A-1", "text": "Also leap years." }))["comments"],
+        1
+    );
     done(&mut client, "report_progress", json!({ "text": "Begun.", "percent": 10, "feature": "A-1" }));
     let blocked = json!({ "text": "No test data.", "needs": "Some dates.", "feature": "A-1" });
     assert_eq!(done(&mut client, "report_blocker", blocked)["comments"], 3);
@@ -133,7 +136,8 @@ async fn a_run_asks_people_and_its_question_waits() {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     assert!(text.contains("\"state\":\"waiting\"") && text.contains("approvals answer"), "{text}");
-    let key = text.split("quarterdeck approvals answer ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+    let key =
+        text.split("quarterdeck approvals answer ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
     stage.project.ok(&["approvals", "answer", key, "Blue"]);
     let mut person = Client::start(&stage.project, &["mcp", "board"], &[]);
     let answered = done(&mut person, "question", json!({ "key": key }));

@@ -86,7 +86,10 @@ async fn a_repository_starts_nothing_until_a_person_trusted_that_very_content() 
     commit(&stage, &text);
     let up = stage.project.up(&[]);
     let doctor = String::from_utf8(stage.project.run(&["doctor"]).stdout).unwrap();
-    assert!(doctor.contains("project: nobody trusted what .mcp.json says, and it starts nothing"), "{doctor}");
+    assert!(
+        doctor.contains("project: nobody trusted what .mcp.json says, and it starts nothing"),
+        "{doctor}"
+    );
     let said = played(&stage, &up, "mcp\nsay done", "output: done").await;
     assert!(said.contains("output: servers: board\n"), "{said}");
     assert!(
@@ -155,7 +158,10 @@ async fn a_collision_and_a_no_of_policy_are_said() {
     let said = played(&stage, &up, "mcp\nsay done", "output: done").await;
     assert!(said.contains("servers:") && !said.contains("servers: board"), "{said}");
     assert!(said.contains(collides), "{said}");
-    assert!(said.contains("The server docker is not given: the policy closed says no: No servers here."), "{said}");
+    assert!(
+        said.contains("The server docker is not given: the policy closed says no: No servers here."),
+        "{said}"
+    );
 }
 
 #[test]
@@ -163,10 +169,14 @@ fn each_server_that_comes_along_is_there_alone_and_says_what_is_missing() {
     let stage = Stage::new("true");
     let project = &stage.project;
     let listed = project.ok(&["mcp", "list"]);
-    for wanted in ["board  quarterdeck mcp board", "discord  quarterdeck", "docker  quarterdeck", "github  quarterdeck"] {
+    for wanted in
+        ["board  quarterdeck mcp board", "discord  quarterdeck", "docker  quarterdeck", "github  quarterdeck"]
+    {
         assert!(listed.contains(wanted), "{wanted}: {listed}");
     }
-    for (server, tool) in [("github", "list_issues"), ("discord", "read_messages"), ("docker", "list_containers")] {
+    for (server, tool) in
+        [("github", "list_issues"), ("discord", "read_messages"), ("docker", "list_containers")]
+    {
         let mut client = Client::start(project, &["mcp", server], &[]);
         let names: Vec<String> =
             client.tools().iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect();
@@ -189,7 +199,8 @@ fn only_who_may_trusts() {
     let peer = peer(&stage);
     commit(&stage, &json!({ "mcpServers": { "clock": peer } }).to_string());
     stage.project.ok(&["person", "--as", "vera", "passphrase"]);
-    let refused = stage.project.command(&["mcp", "trust", "--as", "vera"]).stdin(Stdio::null()).output().unwrap();
+    let refused =
+        stage.project.command(&["mcp", "trust", "--as", "vera"]).stdin(Stdio::null()).output().unwrap();
     assert!(!refused.status.success());
     let said = String::from_utf8_lossy(&refused.stderr);
     assert!(said.contains("You need the role owner, manager or operator for this."), "{said}");

@@ -17,8 +17,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use qd_agents::acp::{McpServer, McpServers};
 use qd_approvals::{Directory, Executor, KeyOwner, Known, Rules, SurfaceKey};
-use qd_engine::{Engine, Policies};
 use qd_config::Config;
+use qd_engine::{Engine, Policies};
 use qd_guard::{Caller, EngineLaw, Guard, Ledger, LedgerError, Settings, ToolError, Who};
 use qd_team::{Served, Team, Tools, Turn};
 use qd_types::{Identity, InstanceName, RepositoryName, RunId};
@@ -137,9 +137,9 @@ impl RunTools {
         let mut guards = BTreeMap::new();
         for name in qd_config::BUILT_IN {
             let Some(server) = built_in::server(name, &config, repositories, &behind) else { continue };
-            let server_settings = config.mcp.servers.get(name).map(|server| servers::outside::limits(server.limits));
-            let settings =
-                Settings { limits: server_settings.unwrap_or_default(), ..Settings::default() };
+            let server_settings =
+                config.mcp.servers.get(name).map(|server| servers::outside::limits(server.limits));
+            let settings = Settings { limits: server_settings.unwrap_or_default(), ..Settings::default() };
             let guard = Guard::new(server?, law.clone(), ledger.clone(), ledger.clone(), settings);
             guard.recover().await?;
             guards.insert(name.to_owned(), guard);
@@ -175,7 +175,9 @@ impl RunTools {
             Ok(Some(content)) => match Trusted::read(&self.ground.state) {
                 Ok(trusted) => choice.declared(mcp, of, &content, &trusted),
                 Err(error) => {
-                    choice.left_out.push(format!("Nothing of this repository's .mcp.json is started: {error}."));
+                    choice
+                        .left_out
+                        .push(format!("Nothing of this repository's .mcp.json is started: {error}."));
                 }
             },
             Err(error) => {

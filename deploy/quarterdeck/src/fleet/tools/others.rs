@@ -63,8 +63,12 @@ impl Others {
         let place = servers::place(&ground.state, name);
         let connected = server.connect(&place, ground.walls.as_deref(), pins).await?;
         let tools = connected.proxy.server().map_err(|error| error.to_string())?;
-        let values: Vec<SecretString> =
-            server.passed.iter().filter_map(|name| std::env::var(name).ok()).map(SecretString::from).collect();
+        let values: Vec<SecretString> = server
+            .passed
+            .iter()
+            .filter_map(|name| std::env::var(name).ok())
+            .map(SecretString::from)
+            .collect();
         let settings =
             Settings { limits: server.limits, secrets: Redactor::new(&values), ..Settings::default() };
         let (law, ledger) = (ground.law.clone(), ground.ledger.clone());

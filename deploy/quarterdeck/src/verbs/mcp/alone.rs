@@ -125,7 +125,9 @@ impl Home {
         let principal = Principal::Person(self.me.clone());
         let mut asked = Request::new(principal, Verb::ServerUse, Resource::Server(name.to_owned()));
         asked.team = Some(self.team.clone());
-        policies.permit(&asked).map_err(|refusal| UserError::failed(format!("{refusal} {}", refusal.help)))?;
+        policies
+            .permit(&asked)
+            .map_err(|refusal| UserError::failed(format!("{refusal} {}", refusal.help)))?;
         let law = EngineLaw::new(Arc::new(policies));
         let ledger = Arc::new(open(&self.folder(), name, &self.team, people).await?);
         let settings = Settings { decide: self.decide.clone(), ..Settings::default() };

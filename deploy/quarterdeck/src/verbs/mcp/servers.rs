@@ -15,8 +15,8 @@ use crate::{
     context::{self, UserError},
     fleet::team_folder,
     policies::PolicyPlan,
-    servers::built_in::{self, Behind},
     say,
+    servers::built_in::{self, Behind},
     verbs::Done,
 };
 

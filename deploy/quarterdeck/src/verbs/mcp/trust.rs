@@ -45,12 +45,14 @@ pub(super) async fn trust(common: &Common, asked: Trust) -> Done {
     let repository = named(&home, asked.repository.as_ref())?;
     let (name, target) = (&repository.name, &repository.target);
     let found = Content::on(&repository.path, target).await;
-    let Some((commit, content)) = found.map_err(|error| UserError::failed(format!("{name}: {error}")))? else {
+    let Some((commit, content)) = found.map_err(|error| UserError::failed(format!("{name}: {error}")))?
+    else {
         say::line(&format!("{name} has no {FILE} on {target}: there is nothing to trust."));
         return Ok(());
     };
-    let request =
-        |person: &Person| Request::new(Principal::Person(person.clone()), Verb::ServerTrust, Resource::Repository(name.clone()));
+    let request = |person: &Person| {
+        Request::new(Principal::Person(person.clone()), Verb::ServerTrust, Resource::Repository(name.clone()))
+    };
     let mut trusted = Trusted::read(&home.loaded.state_dir).map_err(|error| UserError::from_error(&error))?;
     let declared = content.servers(name).map_err(|error| UserError::failed(format!("{name}: {error}")))?;
     say::line(&format!("{FILE} of {name} on {target}, at {}, SHA-256 {}", commit.short(), content.hash));
@@ -92,7 +94,9 @@ fn named<'a>(home: &'a Home, name: Option<&RepositoryName>) -> Result<&'a Reposi
             UserError::usage(format!("there is no repository {name}: quarterdeck config show lists them"))
         }),
         (None, [only]) => Ok(only),
-        (None, []) => Err(UserError::failed("no repository is configured. In your repository, run: quarterdeck init")),
+        (None, []) => {
+            Err(UserError::failed("no repository is configured. In your repository, run: quarterdeck init"))
+        }
         (None, several) => {
             let names: Vec<&str> = several.iter().map(|repository| repository.name.as_str()).collect();
             Err(UserError::usage(format!("say which repository: {}", names.join(", "))))
