@@ -29,7 +29,8 @@ fn peer(stage: &Stage) -> serde_json::Value {
 /// Files a feature with these lines, and gives what its run said up to `last`.
 async fn played(stage: &Stage, up: &Up, lines: &str, last: &str) -> String {
     let mut client = up.client("alpha", None);
-    stage.add(lines);
+    let file = ["feature", "add", "Play", "--description", lines, "--ready", "--team", "alpha"];
+    stage.project.ok(&file);
     until(&mut client, "A-1", |view| view.run.is_some()).await;
     for _ in 0..600 {
         let text = transcript(&mut client).await;
