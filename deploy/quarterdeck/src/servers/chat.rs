@@ -99,7 +99,7 @@ mod tests {
         let newest = chat.messages("dev", 10).await.unwrap();
         assert_eq!(newest.iter().map(|message| message.text.as_str()).collect::<Vec<_>>(), ["Half of it."]);
         let question = Post { question: true, ..post("Which?") };
-        insta::assert_snapshot!(chat.post(&question).await.unwrap_err(), @"");
-        insta::assert_snapshot!(chat.messages("secret", 1).await.unwrap_err(), @"");
+        insta::assert_snapshot!(chat.post(&question).await.unwrap_err(), @"Discord refused: this fleet has its embedded chat, which takes no answers: ask with the board's ask_human");
+        insta::assert_snapshot!(chat.messages("secret", 1).await.unwrap_err(), @"There is no channel secret in the embedded chat");
     }
 }

@@ -104,9 +104,7 @@ struct How {
 
 impl Declared {
     fn new(repository: &RepositoryName, name: String, how: How) -> Self {
-        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
-        let prefix: String = repository.as_str().chars().map(plain).collect();
-        let here = format!("{prefix}-{name}");
+        let here = format!("{repository}-{name}");
         let outside = match qd_config::no_name(&here) {
             Some(problem) => Err(problem),
             None => way(how).map(|way| Outside::new(here.clone(), way)),
@@ -158,7 +156,7 @@ mod tests {
 
     fn servers(text: &str) -> Vec<String> {
         let content = Content::new(text.as_bytes().to_vec());
-        let servers = content.servers(&"my.site".parse().unwrap());
+        let servers = content.servers(&"site".parse().unwrap());
         let said = |server: Declared| match server.outside {
             Ok(outside) => format!("{}: {}", server.here, outside.way),
             Err(problem) => format!("{}: no: {problem}", server.here),
@@ -178,8 +176,17 @@ mod tests {
             "g": {},
             "h__i": {"command": "npx"}
         }}"#;
-        insta::assert_snapshot!(servers(text).join("\n"), @"");
-        insta::assert_snapshot!(servers("{").join("\n"), @"");
+        insta::assert_snapshot!(servers(text).join("\n"), @r#"
+        site-a: npx -y files A=1
+        site-b: no: "./tools/server" lies in the repository, where it changes without .mcp.json: name a program that is installed
+        site-c: no: "../server.sh" lies in the repository, where it changes without .mcp.json: name a program that is installed
+        site-d: no: "${KEY}" would have to be filled in, and nothing is
+        site-e: https://tools.example.org/mcp
+        site-f: no: it has headers, and no credentials are taken from a repository
+        site-g: no: it has no command and no url, or both
+        site-h__i: no: site-h__i has two _ side by side, which clients put between a server and its tool
+        "#);
+        insta::assert_snapshot!(servers("{").join("\n"), @".mcp.json is not well formed: EOF while parsing an object at line 1 column 1");
     }
 
     #[test]

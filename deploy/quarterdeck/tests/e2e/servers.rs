@@ -186,11 +186,19 @@ fn each_server_that_comes_along_is_there_alone_and_says_what_is_missing() {
     }
     let mut client = Client::start(project, &["mcp", "github"], &[]);
     let said = client.call("list_issues", json!({}));
-    insta::assert_snapshot!(said["content"][0]["text"].as_str().unwrap(), @"");
+    let text = said["content"][0]["text"].as_str().unwrap();
+    assert!(
+        text.contains("GitHub is not configured here. A person has to connect GitHub to this fleet"),
+        "{text}"
+    );
     client.end();
     let mut client = Client::start(project, &["mcp", "discord"], &[]);
     let said = client.call("read_messages", json!({ "channel": "dev" }));
-    insta::assert_snapshot!(said["content"][0]["text"].as_str().unwrap(), @"");
+    let text = said["content"][0]["text"].as_str().unwrap();
+    assert!(
+        text.contains("Discord is not configured here. A person has to connect Discord to this fleet"),
+        "{text}"
+    );
     client.end();
 }
 
