@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use qd_api::{Client, Target};
-use qd_config::{BUILT_IN, Config};
+use qd_config::{BUILT_IN, Config, Loaded};
 use qd_engine::KnownTool;
 use qd_guard::{Caller, Fault, Server, ToolError};
 use qd_mcp_board::{Desk, Voice};
@@ -34,17 +34,17 @@ fn make(name: &str, config: &Config, reach: &Reach) -> Option<Result<Server, Too
 struct Reach {
     /// The teams' sockets.
     teams: Vec<(InstanceName, PathBuf)>,
-    /// Who may do what.
-    policies: Option<PolicyPlan>,
+    /// What policies are in force by, once somebody reads them.
+    loaded: Option<Arc<Loaded>>,
     /// Who asks there; left out, the person at this computer.
     token: Option<String>,
 }
 
 impl Reach {
-    fn of(loaded: &qd_config::Loaded, token: Option<String>) -> Self {
+    fn of(loaded: &Loaded, token: Option<String>) -> Self {
         let socket = |id: &InstanceName| team_folder(&loaded.state_dir, id).join("api.sock");
         let teams = loaded.config.teams.iter().map(|team| (team.name.clone(), socket(team.id())));
-        Self { teams: teams.collect(), policies: Some(PolicyPlan::of(loaded)), token }
+        Self { teams: teams.collect(), loaded: Some(Arc::new(loaded.clone())), token }
     }
 }
 
@@ -65,8 +65,8 @@ impl Desk for Reach {
 
     fn policies(&self, _: &Caller) -> Result<String, Fault> {
         let wrong = |why: String| Fault::failed(why, "A person looks at it with: quarterdeck policy check.");
-        let Some(plan) = &self.policies else { return Err(wrong("No policies are known here.".to_owned())) };
-        let policies = plan.engine().map_err(|error| wrong(error.to_string()))?;
+        let Some(loaded) = &self.loaded else { return Err(wrong("No policies are known here.".to_owned())) };
+        let policies = PolicyPlan::of(loaded).engine().map_err(|error| wrong(error.to_string()))?;
         Ok(policies.current().bundle().matrix().table())
     }
 }
