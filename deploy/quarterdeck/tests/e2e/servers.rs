@@ -240,7 +240,7 @@ fn a_container_runs_once_a_person_agreed_and_only_once() {
     let up = project.up(&[]);
     let mut client = Client::start(project, &["mcp", "docker"], &[]);
     let wanted = json!({ "name": "sleeper", "image": qd_dockerd::IMAGE, "command": ["sleep", "300"] });
-    let pending = client.call("run", wanted.clone());
+    let pending = client.call("run", wanted);
     let pending = &pending["structuredContent"];
     assert_eq!(pending["state"], "pending", "{pending}");
     assert_eq!(containers(&engine), "", "nothing runs before");
