@@ -174,6 +174,18 @@ impl Console {
         self.db.read(move |c| select(c, "WHERE change > ?1 ORDER BY change LIMIT 500", params![change])).await
     }
 
+    /// The id of the message of a key in a channel, if it was posted.
+    pub async fn find(&self, channel: Channel, key: &MessageKey) -> Result<Option<i64>, ConsoleError> {
+        let key = key.0.clone();
+        self.db
+            .read(move |c| {
+                let mut found =
+                    c.prepare_cached("SELECT id FROM messages WHERE key = ?1 AND channel = ?2")?;
+                Ok(found.query_row(params![key, channel.as_str()], |row| row.get(0)).optional()?)
+            })
+            .await
+    }
+
     /// The key of a message in a channel.
     pub(crate) async fn key(&self, channel: Channel, id: i64) -> Result<Option<MessageKey>, ConsoleError> {
         self.db

@@ -8,7 +8,7 @@ use std::{
 use qd_types::Role;
 
 use crate::{
-    Agent, Config, ConfigError, Loaded, Origin, Problem, Repository, Sources, gateway,
+    Agent, Config, ConfigError, Loaded, Origin, Problem, Repository, Sources, gateway, mcp,
     origin::{Origins, nearest_origin},
     state, values,
 };
@@ -44,6 +44,7 @@ pub(crate) fn loaded(
         check_agent(name, agent, &mut add);
     }
     gateway::check(&config, &mut add);
+    mcp::check(&config, &mut add);
     check_audit(&config, &mut add);
     check_chat(&config, &mut add);
     check_level(&config.log.level, &mut add);

@@ -114,6 +114,13 @@ pub(crate) fn absolute(layer: &mut Value, folder: &Path) {
             secret.get_mut("file").into_iter().for_each(fix);
         }
     }
+    if let Some(mcp) = layer.get_mut("mcp") {
+        let roots = mcp.get_mut("docker").and_then(|docker| docker.get_mut("roots"));
+        roots.and_then(Value::as_array_mut).into_iter().flatten().for_each(fix);
+        for (_, server) in mcp.get_mut("servers").and_then(Value::as_table_mut).into_iter().flatten() {
+            server.get_mut("write").and_then(Value::as_array_mut).into_iter().flatten().for_each(fix);
+        }
+    }
     let Some(gateway) = layer.get_mut("gateway") else { return };
     gateway.get_mut("prices").into_iter().for_each(fix);
     for (_, provider) in gateway.get_mut("providers").and_then(Value::as_table_mut).into_iter().flatten() {

@@ -6,6 +6,7 @@ mod error;
 mod file;
 mod gateway;
 mod layers;
+mod mcp;
 mod origin;
 mod reload;
 mod secret;
@@ -18,6 +19,10 @@ mod values;
 pub use error::{ConfigError, Problem};
 pub use gateway::{Budgets, Fallback, Gateway, Limit, Provider, ProviderKind};
 pub use layers::{Loaded, Sources, load};
+pub use mcp::{
+    BUILT_IN, Mcp, McpChannel, McpDiscord, McpDocker, McpDockerLimits, McpDockerScope, McpGithub, McpLimits,
+    McpServer, folded, no_name,
+};
 pub use origin::Origin;
 pub use reload::{Reload, reload};
 pub use secret::{Secret, SecretError};

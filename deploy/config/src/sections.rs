@@ -7,7 +7,7 @@ use qd_types::{InstanceName, PersonId, PolicyRule, RepositoryName, Role};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Gateway, Secret};
+use crate::{Gateway, Mcp, Secret};
 
 /// The whole file.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -30,6 +30,8 @@ pub struct Config {
     pub agents: BTreeMap<String, Agent>,
     /// Where agents reach their models, and what they may spend there.
     pub gateway: Gateway,
+    /// Tool servers: which of them a run gets, and what each may do.
+    pub mcp: Mcp,
     /// Which agent and model work on a feature and how big it is, by its labels, paths and size. The first rule that
     /// fits decides; what the feature itself says comes before.
     pub rules: Vec<Rule>,

@@ -182,6 +182,7 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
         listen: config.web.listen,
         people: config.people.iter().map(|p| Person { id: p.name.clone(), roles: p.roles.clone() }).collect(),
         me,
+        config: std::sync::Arc::new(loaded.config.clone()),
         policies: PolicyPlan::of(loaded),
         approvals: qd_approvals::Rules {
             deliver_within: minutes(config.approvals.deliver_minutes),

@@ -14,6 +14,7 @@ mod metering;
 mod people;
 mod policies;
 mod say;
+mod servers;
 mod verbs;
 mod walls;
 

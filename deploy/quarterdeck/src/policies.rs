@@ -6,7 +6,9 @@ use qd_config::{Config, Loaded};
 use qd_engine::{Engine, EngineError, Facts, KnownPerson, KnownTool, Policies, Source};
 use qd_types::{InstanceName, Person, PolicyRule, RepositoryName, RuleEffect, Verb};
 
-use crate::{context::UserError, governed::Governed, in_force, people::Roster, verbs::known_tools};
+use crate::{
+    context::UserError, governed::Governed, in_force, people::Roster, servers::Others, verbs::known_tools,
+};
 
 /// What policies are in force by.
 #[derive(Debug, Clone)]
@@ -15,6 +17,8 @@ pub struct PolicyPlan {
     pub source: Source,
     /// What is known.
     pub facts: Facts,
+    /// Tool servers of others, which are looked at anew whenever people are.
+    pub others: Others,
     /// The configuration's rules on top.
     pub rules: Vec<PolicyRule>,
 }
@@ -27,7 +31,8 @@ impl PolicyPlan {
             .people
             .iter()
             .map(|person| Person { id: person.name.clone(), roles: person.roles.clone() });
-        Self {
+        let others = Others::of(&config.mcp, &loaded.state_dir);
+        let mut plan = Self {
             source: config.policies.folder.clone().map_or(Source::Embedded, Source::Folder),
             facts: facts(
                 config.fleet.solo,
@@ -37,12 +42,15 @@ impl PolicyPlan {
                 config.agents.keys().map(String::as_str),
             ),
             rules: rules(config),
-        }
+            others,
+        };
+        plan.others.put(&mut plan.facts);
+        plan
     }
 
     /// The policies that come with the program, without rules on top.
     pub fn default(facts: Facts) -> Self {
-        Self { source: Source::Embedded, facts, rules: Vec::new() }
+        Self { source: Source::Embedded, facts, rules: Vec::new(), others: Others::default() }
     }
 
     /// The same, going by what is in force in place of what is configured.
@@ -68,7 +76,10 @@ impl PolicyPlan {
 
     /// What is known, with the people there are now instead of those of the configuration.
     pub fn facts_with(&self, people: &[Person]) -> Facts {
-        Facts { people: people.iter().cloned().map(known).collect(), ..self.facts.clone() }
+        let people = people.iter().cloned().map(known).collect();
+        let mut facts = Facts { people, ..self.facts.clone() };
+        self.others.put(&mut facts);
+        facts
     }
 
     /// Puts them in force.

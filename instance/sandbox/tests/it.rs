@@ -13,8 +13,6 @@
 mod bubblewrap;
 #[path = "it/docker.rs"]
 mod docker;
-#[path = "it/engine.rs"]
-mod engine;
 #[path = "it/forward.rs"]
 mod forward;
 

@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use qd_agents::acp::McpServers;
-use qd_types::{Ask, PersonId, RepositoryName, RunId, Subject};
+use qd_types::{Ask, CommitId, PersonId, RepositoryName, RunId, Subject};
 
 use crate::team::Team;
 
@@ -40,6 +40,10 @@ pub struct Turn {
     pub agent: String,
     /// Where it works.
     pub repository: RepositoryName,
+    /// Its worktree.
+    pub worktree: PathBuf,
+    /// The commit that it started from: what the repository said before the agent worked.
+    pub base: CommitId,
     /// The people on whose behalf it works.
     pub on_behalf: Vec<PersonId>,
     /// The metering gateway, if there is one: the socket leads there, too.
@@ -52,6 +56,8 @@ pub struct Served {
     pub socket: PathBuf,
     /// What the agent has to be able to read, the socket included.
     pub reads: Vec<PathBuf>,
+    /// What of the servers is not served, and why: sentences for the run's transcript.
+    pub left_out: Vec<String>,
     /// Ends it when dropped: the socket, what is connected to it, and the run's token.
     pub end: Box<dyn Send + Sync>,
 }

@@ -29,6 +29,9 @@ pub trait Desk: Send + Sync + 'static {
 
     /// A client of a team's API, as this caller.
     fn client(&self, caller: &Caller, team: &InstanceName, voice: Voice) -> Result<Client, Fault>;
+
+    /// Who may do what, as a table, by the policies in force.
+    fn policies(&self, caller: &Caller) -> Result<String, Fault>;
 }
 
 /// A client of the caller's own team.

@@ -41,31 +41,38 @@ fn fields(given: &impl Serialize) -> Map<String, Value> {
 
 struct Add(Arc<dyn Desk>);
 
+/// What a feature holds, besides its title. What is left out of a new one is empty; of an edit, it stays.
 #[derive(Serialize, Deserialize, JsonSchema)]
-struct NewFeature {
-    /// One line.
-    title: String,
+struct Fields {
     /// Markdown: what is wanted, and how to tell that it is done.
     #[serde(default)]
     description: Option<String>,
-    /// Commands that have to pass besides the repository's checks.
+    /// All commands that have to pass besides the repository's checks.
     #[serde(default)]
     checks: Option<Vec<String>>,
     /// 0 (most urgent) to 4.
     #[serde(default)]
     priority: Option<u8>,
-    /// Labels.
+    /// All labels.
     #[serde(default)]
     labels: Option<Vec<String>>,
-    /// Features that have to be merged first, or with `@review` in review.
+    /// All features that have to be merged first, or with `@review` in review.
     #[serde(default)]
     depends_on: Option<Vec<String>>,
-    /// Paths that it will touch.
+    /// All paths that it will touch.
     #[serde(default)]
     paths: Option<Vec<String>>,
     /// The project it belongs to.
     #[serde(default)]
     project: Option<String>,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct NewFeature {
+    /// One line.
+    title: String,
+    #[serde(flatten)]
+    fields: Fields,
     /// The feature that it is a part of.
     #[serde(default)]
     epic: Option<FeatureId>,
@@ -137,27 +144,8 @@ struct EditFeature {
     /// One line.
     #[serde(default)]
     title: Option<String>,
-    /// Markdown.
-    #[serde(default)]
-    description: Option<String>,
-    /// Replaces the commands that have to pass.
-    #[serde(default)]
-    checks: Option<Vec<String>>,
-    /// 0 (most urgent) to 4.
-    #[serde(default)]
-    priority: Option<u8>,
-    /// Replaces the labels.
-    #[serde(default)]
-    labels: Option<Vec<String>>,
-    /// Replaces the features that come first.
-    #[serde(default)]
-    depends_on: Option<Vec<String>>,
-    /// Replaces the paths that it will touch.
-    #[serde(default)]
-    paths: Option<Vec<String>>,
-    /// The project it belongs to.
-    #[serde(default)]
-    project: Option<String>,
+    #[serde(flatten)]
+    fields: Fields,
 }
 
 #[async_trait]

@@ -4,6 +4,7 @@ mod ask;
 mod desk;
 mod edit;
 mod fleet;
+mod offers;
 mod read;
 mod talk;
 
@@ -44,6 +45,7 @@ pub fn server(desk: Arc<dyn Desk>) -> Result<Server, ToolError> {
     let server = edit::tools(server, &desk)?;
     let server = talk::tools(server, &desk)?;
     let server = ask::tools(server, &desk)?;
+    let server = offers::all(server, &desk)?;
     fleet::tools(server, &desk)
 }
 
@@ -65,11 +67,17 @@ mod tests {
         fn client(&self, _: &Caller, _: &InstanceName, _: Voice) -> Result<Client, Fault> {
             Err(Fault::failed("There is no board.", ""))
         }
+
+        fn policies(&self, _: &Caller) -> Result<String, Fault> {
+            Err(Fault::failed("There are no policies.", ""))
+        }
     }
 
     #[test]
     fn every_tool_is_described_and_has_schemas() {
-        let tools = server(Arc::new(Nowhere)).unwrap().known_tools();
+        let server = server(Arc::new(Nowhere)).unwrap();
+        server.verify().unwrap();
+        let tools = server.known_tools();
         let said: Vec<String> =
             tools.iter().map(|tool| format!("{} {}", tool.tier.as_str(), tool.name)).collect();
         insta::assert_snapshot!(said.join("\n"), @"
@@ -78,19 +86,26 @@ mod tests {
         operate attach
         operate comment
         operate edit
+        read feature
         read fleet_cost
         read fleet_digest
         read fleet_risks
         read fleet_status
+        read hand_over
         read list
         operate move
+        read policies
         read question
         operate report_blocker
         operate report_progress
         operate request_review
+        read runbooks
         read search
         read show
+        read stand_up
         read team
+        read team_board
+        read triage
         read why
         ");
         let of_a_run = tools.iter().filter(|tool| OF_A_RUN.contains(&tool.name.as_str()));

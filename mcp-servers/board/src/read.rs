@@ -120,15 +120,15 @@ struct Hits {
 }
 
 #[derive(Serialize, Deserialize, JsonSchema)]
-struct Hit {
+pub(crate) struct Hit {
     /// What it is.
-    kind: String,
+    pub(crate) kind: String,
     /// A feature's or a run's id, or `repository:path`.
-    place: String,
+    pub(crate) place: String,
     /// Its title.
-    title: String,
+    pub(crate) title: String,
     /// The part of it that has the words.
-    snippet: String,
+    pub(crate) snippet: String,
 }
 
 #[async_trait]

@@ -2,6 +2,8 @@
 
 mod budget;
 mod config;
+#[cfg(test)]
+mod memory;
 mod port;
 mod read;
 mod write;

@@ -55,3 +55,11 @@ pub fn server(config: Config) -> Result<Server, ToolError> {
         .approved(remove::RemoveImage(engine.clone()))?
         .approved(remove::Prune(engine))
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_schema_is_one() {
+        super::server(super::Config::default()).unwrap().verify().unwrap();
+    }
+}

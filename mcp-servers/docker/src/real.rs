@@ -1,106 +1,39 @@
-//! The tools against a real engine of the test's own: `dockerd` on a private socket, with its own folders, ended by its
-//! process id.
+//! The tools against a real engine of the test's own.
 
-use std::{
-    fs,
-    path::PathBuf,
-    process::{Child, Command, Stdio},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use bollard::{
     models::{ContainerCreateBody, HostConfig},
-    query_parameters::{CreateContainerOptionsBuilder, CreateImageOptionsBuilder},
+    query_parameters::CreateContainerOptionsBuilder,
 };
-use futures_util::StreamExt as _;
+use qd_dockerd::{Dockerd, IMAGE};
 use qd_guard::{Call, Caller, Change, Fault, Look as _, Mutation as _, Permit, Who};
 use qd_types::PolicyHash;
 use serde_json::{Value, json};
 
 use crate::{Config, FLEET, TEAM, engine::Engine, inspect, lists, operate, remove, run, watch};
 
-const IMAGE: &str = "quarterdeck/busybox:1";
-
 struct World {
-    daemon: Child,
-    folder: tempfile::TempDir,
+    daemon: Dockerd,
     engine: Arc<Engine>,
 }
 
-impl Drop for World {
-    fn drop(&mut self) {
-        // SIGTERM, so that the engine ends its containers and takes its mounts away.
-        let _ = Command::new("kill").arg(self.daemon.id().to_string()).status();
-        let _ = self.daemon.wait();
-    }
-}
-
 /// An engine with one image; `None`, said clearly, where there can be none.
-async fn world() -> Option<World> {
-    let required = std::env::var_os("QUARTERDECK_DOCKERD").is_some_and(|value| value == "required");
-    let there = Command::new("dockerd").arg("--version").stdout(Stdio::null()).status().is_ok();
-    if !there {
-        assert!(!required, "dockerd has to be here: apt-get install docker.io");
-        eprintln!("skipped: no dockerd");
-        return None;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name);
-    let mut dockerd = Command::new("dockerd");
-    dockerd.arg("--host").arg(format!("unix://{}", at("engine.sock").display()));
-    for (option, name) in [("--data-root", "data"), ("--exec-root", "exec"), ("--pidfile", "pid")] {
-        dockerd.arg(option).arg(at(name));
-    }
-    dockerd.args(["--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-forward=false"]);
-    let log = fs::File::create(at("log")).unwrap();
-    let daemon = dockerd.stdout(Stdio::null()).stderr(log).spawn().unwrap();
-    fs::create_dir_all(at("root/work")).unwrap();
+fn world() -> Option<World> {
+    let daemon = Dockerd::for_test()?;
+    fs::create_dir_all(daemon.at("root/work")).unwrap();
     let config = Config {
-        socket: at("engine.sock"),
+        socket: daemon.socket(),
         images: vec!["quarterdeck/busybox".to_owned()],
-        roots: vec![at("root")],
+        roots: vec![daemon.at("root")],
         ..Config::default()
     };
-    let mut world = World { daemon, engine: Arc::new(Engine::new(config)), folder };
-    for _ in 0..300 {
-        if world.engine.docker().await.is_ok() {
-            world.import().await;
-            return Some(world);
-        }
-        if world.daemon.try_wait().unwrap().is_some() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    let log = fs::read_to_string(world.folder.path().join("log")).unwrap_or_default();
-    assert!(!required, "dockerd does not start: {log}");
-    eprintln!("skipped: no dockerd: it does not start here");
-    None
+    Some(World { engine: Arc::new(Engine::new(config)), daemon })
 }
 
 impl World {
-    /// `docker import` of a folder with busybox alone.
-    async fn import(&self) {
-        let bin = self.at("image/bin");
-        fs::create_dir_all(&bin).unwrap();
-        let found =
-            ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|path| PathBuf::from(path).exists());
-        fs::copy(found.expect("busybox-static is installed"), bin.join("sh")).unwrap();
-        let tar =
-            Command::new("tar").arg("-C").arg(self.at("image")).args(["-c", "."]).output().unwrap().stdout;
-        let options =
-            CreateImageOptionsBuilder::new().from_src("-").repo("quarterdeck/busybox").tag("1").build();
-        let body = bollard::body_full(tar.into());
-        let docker = self.engine.docker().await.unwrap();
-        let mut told = docker.create_image(Some(options), Some(body), None).boxed();
-        while let Some(told) = told.next().await {
-            told.unwrap();
-        }
-    }
-
     fn at(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.daemon.at(name)
     }
 
     /// A container made by somebody, with these labels.
@@ -146,7 +79,7 @@ const SLEEP: &str = "trap 'exit 0' TERM; while true; do sleep 1 & wait; done";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_is_started_read_and_stopped() {
-    let Some(world) = world().await else { return };
+    let Some(world) = world() else { return };
     let engine = &world.engine;
     world.make("own", &OWN, SLEEP, HostConfig::default()).await;
     let start = operate::Start(engine.clone());
@@ -171,7 +104,7 @@ async fn a_container_is_started_read_and_stopped() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn attacks_are_refused() {
-    let Some(world) = world().await else { return };
+    let Some(world) = world() else { return };
     let engine = &world.engine;
     let start = operate::Start(engine.clone());
     world.make("theirs", &[], SLEEP, HostConfig::default()).await;
@@ -216,7 +149,7 @@ async fn attacks_are_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_log_has_an_end() {
-    let Some(world) = world().await else { return };
+    let Some(world) = world() else { return };
     world
         .make(
             "loud",

@@ -60,6 +60,8 @@ impl Mutation for Merge {
 
     async fn plan(&self, _: &Call, input: &Wanted) -> Result<Plan, Fault> {
         let pull = self.pull(input).await?;
+        // A train that takes none says so before people are asked.
+        self.0.train.standing(self.0.repository(), "").await.map_err(looking)?;
         Ok(Plan {
             target: format!("{}#{}", self.0.repository(), input.number),
             fingerprint: words::fingerprint([&*pull.head_sha, &*pull.base]),

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::{
     Approvals, Approved, Caller, Change, Clock, Law, Limits, Look, Messages, Page, ToolError, Trail,
-    entry::Entry, limits::Gate, offers::Face, outputs::Outputs, pipeline::OUTCOME, redact::Redact,
+    entry::Entry, limits::Gate, offers::Face, outputs::Outputs, pipeline::OUTCOME, redact::Redact, schema,
     tasks::Tasks,
 };
 
@@ -76,6 +76,14 @@ impl Server {
     /// The tools as policy has to know them.
     pub fn known_tools(&self) -> Vec<KnownTool> {
         self.entries.values().map(|entry| entry.known()).collect()
+    }
+
+    /// Whether every schema is one. They are compiled when they are first needed: this is for a server's own tests.
+    pub fn verify(&self) -> Result<(), ToolError> {
+        self.entries.values().try_for_each(|entry| {
+            let compiles = entry.input.compiles().and_then(|()| schema::result_compiles(&entry.output));
+            compiles.map_err(|problem| ToolError { tool: entry.full_name(), problem })
+        })
     }
 }
 

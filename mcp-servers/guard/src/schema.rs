@@ -1,5 +1,7 @@
-//! JSON Schemas of tools: made from the types, closed, and compiled. A field that the schema does not name is refused,
+//! JSON Schemas of tools: made from the types, closed, and compiled when they are first needed: a server starts without. A field that the schema does not name is refused,
 //! whether or not the type says so.
+
+use std::sync::OnceLock;
 
 use jsonschema::{PatternOptions, Validator};
 use schemars::{JsonSchema, generate::SchemaSettings};
@@ -12,7 +14,7 @@ pub const DRY_RUN: &str = "dry_run";
 pub(crate) struct Arguments {
     /// As clients see it.
     pub(crate) schema: Map<String, Value>,
-    validator: Validator,
+    validator: OnceLock<Result<Validator, String>>,
 }
 
 impl Arguments {
@@ -20,11 +22,26 @@ impl Arguments {
     pub(crate) fn of<T: JsonSchema>(changes: bool) -> Result<Self, String> {
         let settings = SchemaSettings::draft2020_12().for_deserialize();
         let schema = settings.into_generator().into_root_schema_for::<T>().to_value();
-        Self::new(schema, changes)
+        Self::closed(schema, changes)
     }
 
-    /// From a schema.
-    pub(crate) fn new(mut schema: Value, changes: bool) -> Result<Self, String> {
+    /// From somebody else's schema, which is compiled at once.
+    pub(crate) fn new(schema: Value, changes: bool) -> Result<Self, String> {
+        let arguments = Self::closed(schema, changes)?;
+        arguments.compiles()?;
+        Ok(arguments)
+    }
+
+    /// Whether anything can be held against it. The error is a sentence about the schema.
+    pub(crate) fn compiles(&self) -> Result<(), String> {
+        self.validator().as_ref().map(|_| ()).map_err(Clone::clone)
+    }
+
+    fn validator(&self) -> &Result<Validator, String> {
+        self.validator.get_or_init(|| compiled(&Value::Object(self.schema.clone())))
+    }
+
+    fn closed(mut schema: Value, changes: bool) -> Result<Self, String> {
         close(&mut schema)?;
         let Value::Object(mut schema) = schema else {
             return Err("its arguments take anything: name them in a struct".to_owned());
@@ -44,8 +61,7 @@ impl Arguments {
                 return Err(format!("its own argument {DRY_RUN} is one that every tool has"));
             }
         }
-        let validator = compiled(&Value::Object(schema.clone()))?;
-        Ok(Self { schema, validator })
+        Ok(Self { schema, validator: OnceLock::new() })
     }
 
     /// The names of the arguments.
@@ -64,8 +80,12 @@ impl Arguments {
 
     /// What does not fit, in words; the first three of it.
     pub(crate) fn unfit(&self, arguments: &Value) -> Option<String> {
-        let said: Vec<String> = self
-            .validator
+        let validator = match self.validator() {
+            Ok(validator) => validator,
+            // What can't be held against its schema fits nothing.
+            Err(problem) => return Some(problem.clone()),
+        };
+        let said: Vec<String> = validator
             .iter_errors(arguments)
             .take(3)
             .map(|error| match error.instance_path().to_string() {
@@ -83,11 +103,15 @@ pub(crate) fn result<T: JsonSchema>() -> Result<Map<String, Value>, String> {
     match settings.into_generator().into_root_schema_for::<T>().to_value() {
         Value::Object(mut schema) if schema.get("type") == Some(&Value::from("object")) => {
             schema.remove("title");
-            compiled(&Value::Object(schema.clone()))?;
             Ok(schema)
         }
         _ => Err("its result is not a struct with named fields".to_owned()),
     }
+}
+
+/// Whether a result's schema is one. The error is a sentence about it.
+pub(crate) fn result_compiles(schema: &Map<String, Value>) -> Result<(), String> {
+    compiled(&Value::Object(schema.clone())).map(drop)
 }
 
 /// A result that was too long for an answer.

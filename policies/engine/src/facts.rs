@@ -1,7 +1,7 @@
 //! What policy knows of the world: people and their roles, teams, agents, repositories, tools, hosts and machines.
 //! Whoever and whatever is not in here may do nothing, and nothing may be done to it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use cedar_policy::{Context, Entities, Entity, EntityUid, RestrictedExpression as Value};
 use qd_types::{InstanceName, Person, PersonId, RepositoryName, Role, Tier};
@@ -48,6 +48,8 @@ pub struct Facts {
     pub repositories: Vec<RepositoryName>,
     /// The tools of all servers.
     pub tools: Vec<KnownTool>,
+    /// Tool servers that runs may be given, besides those of the tools.
+    pub servers: Vec<String>,
     /// The hosts.
     pub hosts: Vec<String>,
     /// Virtual machines, each with its host.
@@ -104,6 +106,10 @@ impl Known {
                 ("tier", Value::new_string(tool.tier.as_str().to_owned())),
             ];
             add(words.tool(&tool.server, &tool.name), attrs, vec![fleet.clone()])?;
+        }
+        let of_tools = facts.tools.iter().map(|tool| &tool.server);
+        for server in facts.servers.iter().chain(of_tools).collect::<BTreeSet<_>>() {
+            add(words.server(server), vec![name(server)], vec![fleet.clone()])?;
         }
         for host in &facts.hosts {
             add(words.host(host), vec![name(host)], vec![fleet.clone()])?;
@@ -208,6 +214,7 @@ impl Known {
                 words.repository(name.as_str())
             }
             Resource::Tool { server, name } => words.tool(server, name),
+            Resource::Server(name) => words.server(name),
             Resource::Host(name) => words.host(name),
             Resource::Vm(name) => words.vm(name),
         };

@@ -94,6 +94,7 @@ impl Cast {
             agents: vec![(own.clone(), agent)],
             repositories: vec![repository.clone()],
             tools: tools.chain(named).collect(),
+            servers: Vec::new(),
             hosts: vec!["host".to_owned()],
             vms: vec![("host".to_owned(), "vm".to_owned())],
         };
@@ -127,6 +128,7 @@ impl Cast {
                 }
                 things
             }
+            Target::Server => vec![("a tool server", Resource::Server(SERVER.to_owned()))],
             Target::Host => vec![("a host", Resource::Host("host".to_owned()))],
             Target::Vm => vec![("a machine", Resource::Vm("vm".to_owned()))],
         }
@@ -141,6 +143,7 @@ fn any(target: Target) -> &'static str {
         Target::Repository => "any repository",
         Target::Branch => "any branch",
         Target::Tool => "any tool",
+        Target::Server => "any tool server",
         Target::Host => "any host",
         Target::Vm => "any machine",
     }

@@ -58,6 +58,8 @@ pub enum Resource {
         /// The tool, as the server names it.
         name: String,
     },
+    /// A tool server, as runs are given it.
+    Server(String),
     /// A host.
     Host(String),
     /// A virtual machine.
@@ -86,6 +88,7 @@ impl Resource {
             Self::Repository(_) => Target::Repository,
             Self::Branch(_) => Target::Branch,
             Self::Tool { .. } => Target::Tool,
+            Self::Server(_) => Target::Server,
             Self::Host(_) => Target::Host,
             Self::Vm(_) => Target::Vm,
         }
@@ -103,6 +106,7 @@ impl fmt::Display for Resource {
                 write!(f, "branch {} of {}{protected}", branch.name, branch.repository)
             }
             Self::Tool { server, name } => write!(f, "tool {name} of {server}"),
+            Self::Server(name) => write!(f, "tool server {name}"),
             Self::Host(name) => write!(f, "host {name}"),
             Self::Vm(name) => write!(f, "machine {name}"),
         }

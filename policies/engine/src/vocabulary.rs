@@ -26,6 +26,7 @@ struct Types {
     fleet: EntityTypeName,
     repository: EntityTypeName,
     tool: EntityTypeName,
+    server: EntityTypeName,
     host: EntityTypeName,
     vm: EntityTypeName,
 }
@@ -45,6 +46,7 @@ impl Vocabulary {
             fleet: name("Fleet")?,
             repository: name("Repository")?,
             tool: name("Tool")?,
+            server: name("Server")?,
             host: name("Host")?,
             vm: name("Vm")?,
         };
@@ -92,6 +94,10 @@ impl Vocabulary {
     pub(crate) fn tool(&self, server: &str, name: &str) -> EntityUid {
         // Facts refuse a server with a slash; a tool's own name may hold anything.
         uid(&self.types.tool, &format!("{server}/{name}"))
+    }
+
+    pub(crate) fn server(&self, name: &str) -> EntityUid {
+        uid(&self.types.server, name)
     }
 
     pub(crate) fn host(&self, name: &str) -> EntityUid {

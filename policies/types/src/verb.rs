@@ -78,6 +78,8 @@ pub enum Target {
     Branch,
     /// A tool of a tool server.
     Tool,
+    /// A tool server, as a run has it.
+    Server,
     /// A host that virtual machines run on.
     Host,
     /// A virtual machine.
@@ -136,6 +138,7 @@ verbs! {
     PreservedView "preserved.view" Read Team "See work that was kept";
     SearchQuery "search.query" Read Team "Search the board, the runs and the documents";
     InfrastructureView "infrastructure.view" Read Host "See hosts and machines";
+    ServerUse "server.use" Read Server "Have a tool server in a run";
     ToolRead "tool.read" Read Tool "Call a tool that only looks";
 
     FeatureAdd "feature.add" Operate Team "File a feature";
@@ -172,6 +175,7 @@ verbs! {
     RepositoryRemove "repository.remove" Operate Fleet "Take a repository out; what is in it stays";
     ConfigReload "config.reload" Operate Fleet "Have the configuration read again";
     ChatPost "chat.post" Operate Fleet "Write to a channel";
+    ServerTrust "server.trust" Operate Repository "Trust the tool servers that a repository names";
     Push "push" Operate Branch "Push a branch of the team's own";
     PullRequestOpen "pull_request.open" Operate Branch "Open or update a pull request";
     PullRequestComment "pull_request.comment" Operate Repository "Answer on a pull request";

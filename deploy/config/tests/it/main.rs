@@ -6,6 +6,7 @@ mod detect;
 mod gateway;
 mod init;
 mod layers;
+mod mcp;
 mod refusals;
 mod reload;
 mod schema;

@@ -4,6 +4,8 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Subcommand};
 
+use qd_types::RepositoryName;
+
 use super::Who;
 
 /// What to do with tool servers.
@@ -11,6 +13,12 @@ use super::Who;
 pub enum McpVerb {
     /// Serve the board's tools to the program that started this, over standard input and output
     Board,
+    /// Serve the tools of the team's channels to the program that started this
+    Discord,
+    /// Serve the tools of a container engine to the program that started this
+    Docker,
+    /// Serve the tools of a repository on GitHub to the program that started this
+    Github,
     /// List the servers, and what each has
     List,
     /// Make a token for your own coding agent: it acts as you, and decides nothing
@@ -24,6 +32,8 @@ pub enum McpVerb {
     },
     /// Put any other server behind the guard: of its tools those are served that a person trusted
     Guard(Foreign),
+    /// Show which tool servers a repository names in its .mcp.json, and trust exactly that, with your passphrase
+    Trust(Trust),
     /// Pass a server of a run on to the agent that started this
     #[command(hide = true)]
     Shim {
@@ -41,6 +51,19 @@ pub enum McpVerb {
         #[arg(long, requires = "file")]
         write: bool,
     },
+}
+
+/// What is to be trusted.
+#[derive(Debug, Args)]
+pub struct Trust {
+    /// The repository; left out, the only one
+    pub repository: Option<RepositoryName>,
+    /// The tools of this server of [mcp.servers], instead of a repository's file
+    #[arg(long, value_name = "NAME", conflicts_with = "repository")]
+    pub server: Option<String>,
+    /// Who trusts.
+    #[command(flatten)]
+    pub who: Who,
 }
 
 /// A server of somebody else.

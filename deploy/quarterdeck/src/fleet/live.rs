@@ -119,6 +119,15 @@ impl Live {
         }
     }
 
+    /// The tool servers of others of which people trusted tools, and when that changed last.
+    pub(super) fn trusted_servers(&self) -> Vec<(String, std::time::SystemTime)> {
+        let others = match self.plan.read() {
+            Ok(plan) => plan.policies.others.clone(),
+            Err(poisoned) => poisoned.into_inner().policies.others.clone(),
+        };
+        others.trusted()
+    }
+
     /// The policies in force.
     pub fn policies(&self) -> &Arc<Engine> {
         &self.policies

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use jiff::tz::TimeZone;
@@ -31,6 +32,8 @@ pub struct FleetPlan {
     pub people: Vec<Person>,
     /// Who the person at this computer is.
     pub me: PersonId,
+    /// What tool servers are made from.
+    pub config: Arc<qd_config::Config>,
     /// Who may do what.
     pub policies: PolicyPlan,
     /// By what clocks approvals go where the policies say nothing, and whose votes count.

@@ -41,6 +41,7 @@ pub(super) async fn follow(live: Arc<Live>) {
     let mut kept_last = None;
     // Two looks, and it is known what waits.
     let mut looks = 0;
+    let mut trusted = live.trusted_servers();
     loop {
         let engine = Arc::clone(live.policies());
         let looked = tokio::task::spawn_blocking(move || {
@@ -107,6 +108,12 @@ pub(super) async fn follow(live: Arc<Live>) {
         }
         if live.teams().is_empty() {
             follow_others(&live).await;
+        }
+        // Tools that a person trusted just now are known from here on.
+        let now = live.trusted_servers();
+        if now != trusted {
+            share(&live).await;
+            trusted = now;
         }
         // Where no bot runs, nothing else tells when people come and go.
         if live.bot().is_none() {

@@ -330,7 +330,7 @@ pub(super) async fn start_team(
     });
     let folder = plan.team_folder(&team.id);
     let worktrees = GitWorktrees::open(Git::new(), &folder).await?;
-    let tools = Arc::new(RunTools::open(&plan.state, (&team.id, &folder), policies).await?);
+    let tools = Arc::new(RunTools::open(plan, team, policies, bot).await?);
     let options = options(plan, team, policies, Some(Arc::clone(&tools) as _));
     let running = Team::open(options, Arc::new(worktrees), trains.clone())?;
     if let Some(bot) = bot {

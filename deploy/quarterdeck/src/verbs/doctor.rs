@@ -7,6 +7,7 @@ use qd_api::{Client, Target};
 use qd_config::{BesideAgents, Loaded, SandboxKind, detect};
 use qd_engine::Severity;
 use qd_git::Git;
+use qd_guard::proxy::Pins;
 use qd_people::State;
 use qd_types::Role;
 use serde::Serialize;
@@ -19,6 +20,11 @@ use crate::{
     people::Roster,
     policies::PolicyPlan,
     say,
+    servers::{
+        self,
+        declared::{Content, FILE},
+        trusted::{Standing, Trusted},
+    },
 };
 
 /// How bad it is.
@@ -84,6 +90,7 @@ pub(super) async fn doctor(common: &Common) -> Result<ExitCode, UserError> {
             let path = sources.env.get("PATH").map(String::as_str).unwrap_or_default();
             agents(&loaded, path, &mut found);
             walls(&loaded, &mut found).await;
+            servers(&loaded, path, &mut found).await;
             state(&loaded.state_dir, &mut found);
             people(&loaded.state_dir, &mut found).await;
             policies(&loaded, &mut found).await;
@@ -143,6 +150,67 @@ async fn has_branch(folder: &Path, branch: &str) -> bool {
     let mut git = tokio::process::Command::new("git");
     git.arg("-C").arg(folder).args(["rev-parse", "--verify", "--quiet", &format!("refs/heads/{branch}")]);
     git.output().await.is_ok_and(|output| output.status.success())
+}
+
+/// Tool servers that runs would be given, and whether people trusted them.
+async fn servers(loaded: &Loaded, path: &str, found: &mut Findings) {
+    const ABOUT: &str = "tool server";
+    for (name, server) in &loaded.config.mcp.servers {
+        if server.off {
+            continue;
+        }
+        if let Some(program) = &server.command
+            && !detect::runs(program, path)
+            && !Path::new(program).is_file()
+        {
+            let text = format!(
+                "{name}: {program} is not on the PATH. Install it, or correct mcp.servers.{name}.command"
+            );
+            found.wrong(ABOUT, text);
+        } else if qd_config::BUILT_IN.contains(&name.as_str()) {
+            found.fine(ABOUT, name.clone());
+        } else {
+            match Pins::read(&servers::pins(&loaded.state_dir, name)) {
+                Ok(pins) if pins.trusted().next().is_some() => {
+                    found.fine(ABOUT, format!("{name}: {} trusted tools", pins.trusted().count()));
+                }
+                Ok(_) => found.note(
+                    ABOUT,
+                    format!("{name}: nobody trusted any of its tools. quarterdeck mcp trust --server {name} shows them"),
+                ),
+                Err(error) => found.wrong(ABOUT, format!("{name}: {error}")),
+            }
+        }
+    }
+    let trusted = match Trusted::read(&loaded.state_dir) {
+        Ok(trusted) => trusted,
+        Err(error) => return found.wrong(ABOUT, error.to_string()),
+    };
+    for repository in &loaded.config.repositories {
+        let name = &repository.name;
+        let Ok(Some((_, content))) = Content::on(&repository.path, &repository.target).await else {
+            continue;
+        };
+        let way_out = format!("quarterdeck mcp trust {name} shows it");
+        match trusted.of(name, &content) {
+            Standing::Trusted(entry) => {
+                found.fine(ABOUT, format!("{name}: {FILE} is what {} trusted", entry.person));
+            }
+            Standing::Changed(entry) => {
+                let text = format!(
+                    "{name}: {FILE} is not what {} trusted, and starts nothing. {way_out}",
+                    entry.person
+                );
+                found.note(ABOUT, text);
+            }
+            Standing::New => {
+                found.note(
+                    ABOUT,
+                    format!("{name}: nobody trusted what {FILE} says, and it starts nothing. {way_out}"),
+                );
+            }
+        }
+    }
 }
 
 fn agents(loaded: &Loaded, path: &str, found: &mut Findings) {

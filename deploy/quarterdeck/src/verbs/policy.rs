@@ -109,8 +109,7 @@ fn principal(plan: &PolicyPlan, who: &str) -> Result<Principal, UserError> {
 fn resource(loaded: &Loaded, common: &Common, asked: &Explain) -> Result<Resource, UserError> {
     let Some(text) = &asked.resource else { return left_out(loaded, common, asked.action) };
     let wrong = |error: &dyn std::error::Error| UserError::usage(format!("{text}: {error}"));
-    let forms =
-        "fleet, team:NAME, repository:NAME, branch:REPOSITORY/NAME, tool:SERVER/NAME, host:NAME or vm:NAME";
+    let forms = "fleet, team:NAME, repository:NAME, branch:REPOSITORY/NAME, tool:SERVER/NAME, server:NAME, host:NAME or vm:NAME";
     let unknown = || UserError::usage(format!("{text} is no resource: write {forms}"));
     if text == "fleet" {
         return Ok(Resource::Fleet);
@@ -133,6 +132,7 @@ fn resource(loaded: &Loaded, common: &Common, asked: &Explain) -> Result<Resourc
             let (server, tool) = pair()?;
             Resource::Tool { server: server.to_owned(), name: tool.to_owned() }
         }
+        "server" => Resource::Server(name.to_owned()),
         "host" => Resource::Host(name.to_owned()),
         "vm" => Resource::Vm(name.to_owned()),
         _ => return Err(unknown()),
@@ -152,6 +152,7 @@ fn left_out(loaded: &Loaded, common: &Common, action: Verb) -> Result<Resource, 
                 Target::Repository => "repository:NAME",
                 Target::Branch => "branch:REPOSITORY/NAME",
                 Target::Tool => "tool:SERVER/NAME",
+                Target::Server => "server:NAME",
                 Target::Host => "host:NAME",
                 Target::Vm => "vm:NAME",
             };

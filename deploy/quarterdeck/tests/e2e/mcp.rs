@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::{Project, config};
 
 /// A client that speaks the protocol itself.
-struct Client {
+pub(crate) struct Client {
     child: Child,
     to: Option<ChildStdin>,
     from: BufReader<ChildStdout>,
@@ -18,7 +18,7 @@ struct Client {
 }
 
 impl Client {
-    fn start(project: &Project, args: &[&str], env: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(project: &Project, args: &[&str], env: &[(&str, &str)]) -> Self {
         let mut command = project.command(args);
         command.envs(env.iter().copied());
         let log = std::fs::File::create(project.state().with_file_name("mcp.log")).unwrap();
@@ -39,7 +39,7 @@ impl Client {
         writeln!(self.to.as_mut().unwrap(), "{message}").unwrap();
     }
 
-    fn ask(&mut self, method: &str, params: Value) -> Value {
+    pub(crate) fn ask(&mut self, method: &str, params: Value) -> Value {
         self.last += 1;
         let id = self.last;
         self.send(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }));
@@ -54,16 +54,16 @@ impl Client {
         }
     }
 
-    fn tools(&mut self) -> Vec<Value> {
+    pub(crate) fn tools(&mut self) -> Vec<Value> {
         self.ask("tools/list", json!({}))["tools"].as_array().unwrap().clone()
     }
 
-    fn call(&mut self, name: &str, arguments: Value) -> Value {
+    pub(crate) fn call(&mut self, name: &str, arguments: Value) -> Value {
         self.ask("tools/call", json!({ "name": name, "arguments": arguments }))
     }
 
     /// Closes its end, and waits until the server is gone.
-    fn end(mut self) {
+    pub(crate) fn end(mut self) {
         drop(self.to.take());
         assert!(self.child.wait().unwrap().success());
     }
@@ -151,7 +151,7 @@ fn a_token_says_who_calls_and_another_one_nobody() {
 }
 
 /// A server of somebody else, with one tool that says it only reads.
-const PEER: &str = r#"
+pub(crate) const PEER: &str = r#"
 while read -r line; do
   id=$(printf '%s' "$line" | sed -n 's/.*"id":\([0-9][0-9]*\).*/\1/p')
   case "$line" in

@@ -32,7 +32,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("instance/worktrees", &["instance/git"]),
     ("instance/confine", &[]),
     // Landlock is one of its adapters.
-    ("instance/sandbox", &["instance/confine"]),
+    ("instance/dockerd", &[]),
+    // Its tests start an engine of their own.
+    ("instance/sandbox", &["instance/confine", "instance/dockerd"]),
     ("instance/agents", &["instance/sandbox"]),
     // The meter's record of every call is a database of its own.
     ("instance/gateway", &["instance/sqlite"]),
@@ -91,7 +93,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("mcp-servers/github", &["mcp-servers/guard", "policies/approvals", "bot/github"]),
     ("mcp-servers/discord", &["mcp-servers/guard", "policies/approvals", "bot/discord"]),
     // After a crash a tool says whether it happened, in the words of the approvals.
-    ("mcp-servers/docker", &["mcp-servers/guard", "policies/approvals"]),
+    // Its tests start an engine of their own.
+    ("mcp-servers/docker", &["mcp-servers/guard", "policies/approvals", "instance/dockerd"]),
     ("mcp-servers/proxmox", &["mcp-servers/guard", "policies/approvals"]),
     // The composition root sees all and is not listed; see `COMPOSITION_ROOT`.
     // The rules by which work is assigned are data of the board, written down in the configuration.

@@ -3,8 +3,9 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
+use qd_dockerd::{Dockerd, IMAGE};
 use qd_sandbox::{
-    Docker, Kind, Limits, Network, Sandbox as _, SandboxError, Spec,
+    Bounds, Docker, Kind, Limits, Network, Sandbox as _, SandboxError, Spec,
     docker::{Contained, Inside},
 };
 use tokio::{
@@ -12,7 +13,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{engine::Engine, skip};
+use super::skip;
 
 fn spec(folder: &Path, run: &str) -> Spec {
     let cwd = folder.join("work");
@@ -63,12 +64,12 @@ async fn said(docker: &Docker, spec: &Spec, script: &str) -> (String, String, i6
 
 #[tokio::test(flavor = "multi_thread")]
 async fn containers_hold_what_they_should() {
-    let engine = match Engine::start() {
+    let engine = match Dockerd::start() {
         Ok(engine) => engine,
         Err(why) => return skip(&why),
     };
     let folder = tempfile::tempdir().unwrap();
-    let docker = engine.port();
+    let docker = Docker { socket: engine.socket(), ..Docker::new(Bounds("/bin/true".into()), IMAGE) };
     assert!(docker.probe().await.unwrap().hogging);
     inside(&docker, folder.path()).await;
     limits(&docker, folder.path()).await;

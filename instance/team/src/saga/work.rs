@@ -14,7 +14,7 @@ use qd_board::{
 };
 use qd_store::RunFact;
 use qd_types::{CommitId, FeatureId, Step};
-use qd_worktrees::{Setup, WorktreeError};
+use qd_worktrees::{Setup, Worktree, WorktreeError};
 
 use super::{Here, StepError, budget, chain, context, plan, rest, walled::walls};
 use crate::{
@@ -244,7 +244,7 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
         known: known(here),
         watch: Arc::clone(&watch),
     };
-    let served = tools(here, metering.as_deref()).await?;
+    let served = tools(here, &worktree, metering.as_deref()).await?;
     let task = Task {
         run: here.run.id.clone(),
         model: here.run.model.clone(),
@@ -344,17 +344,28 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
 }
 
 /// The tools of a turn. Where they can't be served, it works without them and its transcript says so.
-async fn tools(here: &Here<'_>, metering: Option<&Metering>) -> Result<Option<Served>, StepError> {
+async fn tools(
+    here: &Here<'_>,
+    worktree: &Worktree,
+    metering: Option<&Metering>,
+) -> Result<Option<Served>, StepError> {
     let Some(tools) = here.team.tools() else { return Ok(None) };
     let turn = tools::Turn {
         run: here.run.id.clone(),
         agent: here.run.agent.clone(),
         repository: here.repository.spec.name.clone(),
+        worktree: worktree.path.clone(),
+        base: worktree.base.clone(),
         on_behalf: here.feature.requesters(),
         gateway: metering.map(|metering| metering.address),
     };
     match tools.open(here.team, turn).await {
-        Ok(served) => Ok(Some(served)),
+        Ok(served) => {
+            for text in &served.left_out {
+                here.transcript()?.append(Kind::System, text)?;
+            }
+            Ok(Some(served))
+        }
         Err(error) => {
             let text = format!("It works without the fleet's tools: their socket can't be made: {error}.");
             here.transcript()?.append(Kind::System, &text)?;

@@ -325,19 +325,26 @@ impl Guard {
         answer
     }
 
-    /// To be called once at start, before the first call: looks at each effect that a crash cut short, and says what is known
-    /// of it. Returns how many there were.
+    /// To be called once at start, before the first call: looks at each of its effects that a crash cut short, and says what
+    /// is known of it. Returns how many there were.
     pub async fn recover(&self) -> Result<usize, crate::StoreError> {
-        let interrupted = self.0.approvals.interrupted().await?;
-        for id in &interrupted {
+        let mut recovered = 0;
+        for id in &self.0.approvals.interrupted().await? {
             let probe = match self.0.approvals.standing(id).await? {
-                Some(standing) => self.probe(&standing).await,
-                None => continue,
+                Some(standing) if self.is_own(&standing) => self.probe(&standing).await,
+                _ => continue,
             };
             tracing::info!(%id, ?probe, "an approved call was cut short");
             self.0.approvals.probed(id, probe).await?;
+            recovered += 1;
         }
-        Ok(interrupted.len())
+        Ok(recovered)
+    }
+
+    /// Whether it is a call of this server: others may keep theirs in the same ledger.
+    fn is_own(&self, standing: &Standing) -> bool {
+        let tool = standing.subject.binding.as_ref().and_then(|bound| bound.tool.as_ref());
+        tool.is_none_or(|tool| self.own(&tool.name).is_some())
     }
 
     async fn probe(&self, standing: &Standing) -> Probe {

@@ -100,6 +100,11 @@ impl Pins {
         true
     }
 
+    /// The tools that a person trusted, as they were described then.
+    pub fn trusted(&self) -> impl Iterator<Item = &Described> {
+        self.tools.values().map(|pin| &pin.tool)
+    }
+
     /// Whether a tool is what a person trusted.
     pub fn trust_of(&self, tool: &Described) -> Trust {
         match self.tools.get(&tool.name) {

@@ -90,6 +90,7 @@ fn roles_that_are_not_asserted_do_not_count() {
                 Target::Repository => Resource::Repository("sample".parse().unwrap()),
                 Target::Branch => branch("main", true, None),
                 Target::Tool => tool("vm_destroy"),
+                Target::Server => Resource::Server("pve".into()),
                 Target::Host => Resource::Host("rack".into()),
                 Target::Vm => Resource::Vm("vm-7".into()),
             };

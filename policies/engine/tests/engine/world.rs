@@ -34,6 +34,7 @@ pub(crate) fn facts() -> Facts {
             KnownTool { server: "pve".into(), name: "vm_destroy".into(), tier: Tier::Destroy },
             KnownTool { server: "pve".into(), name: "vm_list".into(), tier: Tier::Read },
         ],
+        servers: Vec::new(),
         hosts: vec!["rack".into()],
         vms: vec![("rack".into(), "vm-7".into())],
     }

@@ -68,4 +68,15 @@ impl Desk for TeamDesk {
         };
         Ok(Client::new(Target::Within(Within(Arc::new(connect))), name.as_str(), None))
     }
+
+    fn policies(&self, caller: &Caller) -> Result<String, Fault> {
+        let open = match &caller.who {
+            Who::Agent { run, .. } => locked(&self.0).get(run).cloned(),
+            _ => None,
+        };
+        let open = open.ok_or_else(|| {
+            Fault::failed("Only the agent of a run that works asks here.", "Use quarterdeck policy matrix.")
+        })?;
+        Ok(open.policies.current().bundle().matrix().table())
+    }
 }

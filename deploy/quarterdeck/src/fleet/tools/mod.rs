@@ -2,13 +2,14 @@
 //! this process. An agent holds nothing but its run's token, and that ends with the turn.
 
 mod desk;
+mod others;
 mod serve;
 mod team;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -17,15 +18,31 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use qd_agents::acp::{McpServer, McpServers};
 use qd_approvals::{Directory, Executor};
+use qd_config::Config;
 use qd_engine::Engine;
-use qd_guard::{Caller, EngineLaw, Guard, Ledger, LedgerError, Server, Settings, ToolError, Who};
+use qd_guard::{Caller, EngineLaw, Guard, Ledger, LedgerError, Settings, ToolError, Who};
 use qd_team::{Served, Team, Tools, Turn};
-use qd_types::{Ask, InstanceName, PersonId, RunId, Subject};
+use qd_types::{Ask, InstanceName, PersonId, RepositoryName, RunId, Subject};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::task::AbortHandle;
 
-use self::team::TeamApprovals;
-use crate::verbs::{RUN_TOKEN, folder_of_tools};
+use self::{
+    others::{Ground, Others},
+    team::TeamApprovals,
+};
+use super::{FleetPlan, TeamPlan, start::Bot};
+use crate::{
+    servers::{
+        self,
+        built_in::{self, Behind},
+        chat::ConsoleChat,
+        choice::{self, Choice, Of},
+        declared::Content,
+        forge::EmbeddedForge,
+        trusted::Trusted,
+    },
+    verbs::{RUN_TOKEN, folder_of_tools},
+};
 
 /// Time between two looks at the policies.
 const TEND: Duration = Duration::from_secs(1);
@@ -52,8 +69,13 @@ pub enum ToolsError {
 
 /// The tools of one team's runs.
 pub struct RunTools {
-    guards: BTreeMap<String, Guard>,
-    approvals: Arc<TeamApprovals>,
+    /// What the team is called in the configuration.
+    team: InstanceName,
+    config: Arc<Config>,
+    policies: Arc<Engine>,
+    /// The servers that come with the program. All turns share them.
+    guards: Arc<BTreeMap<String, Guard>>,
+    ground: Arc<Ground>,
     turns: Turns,
     /// Our program: the shim inside is it.
     program: PathBuf,
@@ -70,7 +92,13 @@ struct Open {
     team: Team,
     caller: Caller,
     token: SecretString,
-    servers: Vec<String>,
+    agent: String,
+    repository: RepositoryName,
+    policies: Arc<Engine>,
+    /// The servers that come with the program.
+    built_in: BTreeMap<String, Guard>,
+    /// Those of others.
+    others: Others,
     socket: PathBuf,
     gateway: Option<std::net::SocketAddr>,
 }
@@ -80,38 +108,62 @@ fn locked(turns: &Turns) -> MutexGuard<'_, HashMap<RunId, Arc<Open>>> {
 }
 
 impl RunTools {
-    /// Opens the ledger of the team's calls below the fleet's state, and puts the servers behind their guards. `own` is the
-    /// team's own folder. People can be asked once the team is attached.
+    /// Opens the ledger of the team's calls below the fleet's state, and puts the servers behind their guards. People can be
+    /// asked once the team is attached.
     pub async fn open(
-        state: &Path,
-        (team, own): (&InstanceName, &Path),
+        plan: &FleetPlan,
+        team: &TeamPlan,
         policies: &Arc<Engine>,
+        bot: Option<&Bot>,
     ) -> Result<Self, ToolsError> {
-        let place = folder_of_tools(state).join(team.as_str()).join(LEDGER);
+        let (own, repositories) = (plan.team_folder(&team.id), &team.repositories);
+        let place = folder_of_tools(&plan.state).join(team.id.as_str()).join(LEDGER);
         // Nobody is asked in it: it has the trail of calls.
-        let (executor, nobody) = (Executor::new(team.as_str()), Directory::default());
+        let (executor, nobody) = (Executor::new(team.id.as_str()), Directory::default());
         let ledger = Arc::new(Ledger::open(&place, executor, nobody, Arc::new(Timestamp::now)).await?);
         let approvals = Arc::new(TeamApprovals::new(Arc::clone(&ledger)));
         let law = Arc::new(EngineLaw::new(Arc::clone(policies)));
         let turns = Turns::default();
-        let servers: Vec<(String, Server)> = vec![(
-            qd_mcp_board::NAME.to_owned(),
-            qd_mcp_board::server(Arc::new(desk::TeamDesk(Arc::clone(&turns))))?,
-        )];
+        let config = Arc::clone(&plan.config);
+        let behind = Behind {
+            desk: Arc::new(desk::TeamDesk(Arc::clone(&turns))),
+            forge: bot.map(|bot| EmbeddedForge(Arc::new(bot.forge.clone()))),
+            chat: bot.map(|bot| ConsoleChat(bot.console.clone())),
+        };
         let mut guards = BTreeMap::new();
-        for (name, server) in servers {
-            let guard =
-                Guard::new(server, law.clone(), approvals.clone(), ledger.clone(), Settings::default());
-            guards.insert(name, guard);
+        for name in qd_config::BUILT_IN {
+            let Some(server) = built_in::server(name, &config, repositories, &behind) else { continue };
+            let limits =
+                config.mcp.servers.get(name).map(|server| servers::outside::limits(server.limits));
+            let settings = Settings { limits: limits.unwrap_or_default(), ..Settings::default() };
+            let guard = Guard::new(server?, law.clone(), approvals.clone(), ledger.clone(), settings);
+            guards.insert(name.to_owned(), guard);
         }
+        let ground = Ground {
+            state: plan.state.clone(),
+            walls: plan.launcher.clone(),
+            law: law.clone(),
+            approvals,
+            ledger,
+            recovered: tokio::sync::Mutex::new(BTreeSet::new()),
+        };
         let tending = tokio::spawn(tend(law, Arc::clone(policies))).abort_handle();
-        let (program, folder) = (std::env::current_exe()?, own.join("tools"));
-        Ok(Self { guards, approvals, turns, program, folder, tending })
+        Ok(Self {
+            team: team.name.clone(),
+            config,
+            policies: Arc::clone(policies),
+            guards: Arc::new(guards),
+            ground: Arc::new(ground),
+            turns,
+            program: std::env::current_exe()?,
+            folder: own.join("tools"),
+            tending,
+        })
     }
 
     /// The team keeps what its calls ask for; what a crash cut short is looked at. Before its runs go on.
     pub async fn attach(&self, team: &Team) -> Result<(), ToolsError> {
-        self.approvals.attach(team);
+        self.ground.approvals.attach(team);
         for guard in self.guards.values() {
             guard.recover().await?;
         }
@@ -120,6 +172,30 @@ impl RunTools {
 
     fn caller(team: InstanceName, agent: String, run: RunId, on_behalf: Vec<PersonId>) -> Caller {
         Caller::new(Who::Agent { team, agent, run, on_behalf })
+    }
+
+    /// What a turn gets, by configuration, by what people trusted of the repository, and by policy.
+    async fn choose(&self, turn: &Turn) -> Choice {
+        let of = Of { team: &self.team, repository: &turn.repository, agent: &turn.agent };
+        let mcp = &self.config.mcp;
+        let mut choice = Choice::configured(mcp, of);
+        match Content::at(&turn.worktree, &turn.base).await {
+            Ok(None) => {}
+            Ok(Some(content)) => match Trusted::read(&self.ground.state) {
+                Ok(trusted) => choice.declared(mcp, of, &content, &trusted),
+                Err(error) => {
+                    choice
+                        .left_out
+                        .push(format!("Nothing of this repository's .mcp.json is started: {error}."));
+                }
+            },
+            Err(error) => {
+                choice.left_out.push(format!("Nothing of this repository's .mcp.json is started: {error}."));
+            }
+        }
+        choice.permitted(&self.policies, of);
+        choice.with_trusted_tools(&self.ground.state);
+        choice
     }
 }
 
@@ -144,7 +220,7 @@ impl McpServers for RunTools {
             ],
             env: BTreeMap::from([(RUN_TOKEN.to_owned(), open.token.clone())]),
         };
-        open.servers.iter().map(server).collect()
+        open.built_in.keys().chain(open.others.names()).map(server).collect()
     }
 }
 
@@ -153,21 +229,29 @@ impl Tools for RunTools {
     async fn open(&self, team: &Team, turn: Turn) -> io::Result<Served> {
         let socket = self.folder.join(turn.run.to_string());
         let listener = crate::http::bind_socket(&socket)?;
-        let caller = Self::caller(team.name(), turn.agent, turn.run.clone(), turn.on_behalf);
+        let choice = self.choose(&turn).await;
+        let caller = Self::caller(team.name(), turn.agent.clone(), turn.run.clone(), turn.on_behalf);
         let open = Arc::new(Open {
             team: team.clone(),
             caller,
             token: token()?,
-            servers: self.guards.keys().cloned().collect(),
+            agent: turn.agent,
+            repository: turn.repository,
+            policies: Arc::clone(&self.policies),
+            built_in: choice
+                .built_in
+                .iter()
+                .filter_map(|name| Some((name.clone(), self.guards.get(name)?.clone())))
+                .collect(),
+            others: Others::new(Arc::clone(&self.ground), choice.outside),
             socket: socket.clone(),
             gateway: turn.gateway,
         });
         locked(&self.turns).insert(turn.run.clone(), Arc::clone(&open));
-        let guards = self.guards.clone();
-        let serving = tokio::spawn(serve::serve(listener, open, guards)).abort_handle();
+        let serving = tokio::spawn(serve::serve(listener, open)).abort_handle();
         let end = End { turns: Arc::clone(&self.turns), run: turn.run, socket: socket.clone(), serving };
         let reads = vec![socket.clone(), self.program.clone()];
-        Ok(Served { socket, reads, end: Box::new(end) })
+        Ok(Served { socket, reads, left_out: choice.left_out, end: Box::new(end) })
     }
 
     async fn again(
@@ -211,6 +295,26 @@ fn token() -> io::Result<SecretString> {
 }
 
 impl Open {
+    /// A server of this turn behind its guard, as the policies stand now; else the answer's status, and why not.
+    async fn guard(&self, name: &str) -> Result<Guard, (&'static str, String)> {
+        let of = Of { team: &self.team.name(), repository: &self.repository, agent: &self.agent };
+        let missing = || ("404 Not Found", "This run has no such server.".to_owned());
+        if !self.built_in.contains_key(name) && !self.others.names().any(|other| other == name) {
+            return Err(missing());
+        }
+        if let Some(why) = choice::refused(&self.policies, of, name) {
+            return Err(("403 Forbidden", format!("The server {name} is not given: {why}")));
+        }
+        if let Some(guard) = self.built_in.get(name) {
+            return Ok(guard.clone());
+        }
+        match self.others.guard(name).await {
+            Some(Ok(guard)) => Ok(guard),
+            Some(Err(why)) => Err(("502 Bad Gateway", format!("{why}."))),
+            None => Err(missing()),
+        }
+    }
+
     /// Whether it is this turn's token. How long that takes says nothing of it.
     fn is_token(&self, shown: &str) -> bool {
         let own = self.token.expose_secret();

@@ -1,9 +1,9 @@
 //! A run's socket. A connection that begins with `GET /mcp/NAME` and shows the run's token becomes a session of that server;
 //! every other goes to the metering gateway, which has tokens of its own.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use qd_guard::{Guard, stdio};
+use qd_guard::stdio;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional},
     net::{TcpStream, UnixListener, UnixStream},
@@ -26,14 +26,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const SESSION: &[u8] = b"GET /mcp/";
 
 /// Takes connections until it is dropped; they end with it.
-pub(super) async fn serve(listener: UnixListener, open: Arc<Open>, guards: BTreeMap<String, Guard>) {
-    let guards = Arc::new(guards);
+pub(super) async fn serve(listener: UnixListener, open: Arc<Open>) {
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
         match listener.accept().await {
             Ok((stream, _)) if connections.len() < CONNECTIONS => {
-                connections.spawn(connection(stream, Arc::clone(&open), Arc::clone(&guards)));
+                connections.spawn(connection(stream, Arc::clone(&open)));
             }
             Ok(_) => tracing::warn!(caller = %open.caller, "too many connections to a run's socket"),
             Err(error) => {
@@ -44,23 +43,20 @@ pub(super) async fn serve(listener: UnixListener, open: Arc<Open>, guards: BTree
     }
 }
 
-async fn connection(mut stream: UnixStream, open: Arc<Open>, guards: Arc<BTreeMap<String, Guard>>) {
+async fn connection(mut stream: UnixStream, open: Arc<Open>) {
     let Ok(Some(head)) = timeout(PATIENCE, head(&mut stream)).await else { return };
     if !head.starts_with(SESSION) {
         return to_gateway(stream, &head, &open).await;
     }
     let guard = match asked(&head) {
         Some((_, token)) if !open.is_token(token) => {
-            Err(("401 Unauthorized", "This token is not this run's."))
+            Err(("401 Unauthorized", "This token is not this run's.".to_owned()))
         }
-        Some((name, _)) => guards
-            .get(name)
-            .filter(|_| open.servers.iter().any(|served| served == name))
-            .ok_or(("404 Not Found", "This run has no such server.")),
-        None => Err(("400 Bad Request", "Ask with: quarterdeck mcp shim.")),
+        Some((name, _)) => open.guard(name).await,
+        None => Err(("400 Bad Request", "Ask with: quarterdeck mcp shim.".to_owned())),
     };
     let guard = match guard {
-        Ok(guard) => guard.clone(),
+        Ok(guard) => guard,
         Err((status, text)) => {
             tracing::warn!(caller = %open.caller, status, "refused at a run's socket");
             let length = text.len();

@@ -113,6 +113,7 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
         listen: demo.listen,
         people,
         me: you.id.clone(),
+        config: std::sync::Arc::default(),
         policies: PolicyPlan::default(known),
         approvals: qd_approvals::Rules { local_votes: true, ..qd_approvals::Rules::default() },
         chat: qd_console::Layout::default(),

@@ -10,10 +10,10 @@ use std::{
 use jiff::Timestamp;
 use qd_approvals::{Directory, Executor, KeyOwner, Known, SurfaceKey};
 use qd_config::Loaded;
-use qd_engine::{Facts, KnownPerson};
+use qd_engine::{Facts, KnownPerson, Principal, Request, Resource};
 use qd_guard::{Caller, EngineLaw, Guard, Ledger, LedgerError, Server, Settings, Who, stdio};
 use qd_sqlite::DbError;
-use qd_types::{Identity, InstanceName, Person, PersonId};
+use qd_types::{Identity, InstanceName, Person, PersonId, Verb};
 
 use crate::{
     cli::Common,
@@ -109,13 +109,26 @@ impl Home {
         SurfaceKey::open(&path).map_err(|error| UserError::from_error(&error))
     }
 
+    /// The policies as they are in force for whoever calls.
+    pub(super) fn policies(&self) -> Result<qd_engine::Engine, UserError> {
+        self.plan.engine()
+    }
+
     /// Serves the server of this name until the client closes its end.
     pub(super) async fn serve(mut self, name: &str, server: Server) -> Result<(), UserError> {
         let failed = |error: &dyn std::error::Error| UserError::from_error(error);
         log::start("warn", self.loaded.config.log.format);
         let people = self.directory(&self.key()?);
         self.plan.facts.tools = server.known_tools();
-        let law = EngineLaw::new(Arc::new(self.plan.engine()?));
+        self.plan.facts.servers.push(name.to_owned());
+        let policies = self.plan.engine()?;
+        let principal = Principal::Person(self.me.clone());
+        let mut asked = Request::new(principal, Verb::ServerUse, Resource::Server(name.to_owned()));
+        asked.team = Some(self.team.clone());
+        policies
+            .permit(&asked)
+            .map_err(|refusal| UserError::failed(format!("{refusal} {}", refusal.help)))?;
+        let law = EngineLaw::new(Arc::new(policies));
         let ledger = Arc::new(open(&self.folder(), name, &self.team, people).await?);
         let settings = Settings { decide: self.decide.clone(), ..Settings::default() };
         let guard = Guard::new(server, Arc::new(law), ledger.clone(), ledger.clone(), settings);

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Longest line that a server wrote and people see, in characters.
-const LINE: usize = 300;
+pub(super) const LINE: usize = 300;
 
 pub(super) async fn foreign(common: &Common, asked: Foreign) -> Done {
     let home = Home::open(common).await?;
@@ -118,7 +118,7 @@ fn start(home: &Home, asked: &Foreign, folder: &Path) -> Result<Child, UserError
 }
 
 /// A tool, for whoever decides whether to trust it. What it says of itself is inert and quoted.
-fn show(found: &Found) {
+pub(super) fn show(found: &Found) {
     let state = match (&found.refused, &found.trust) {
         (Some(_), _) => "refused",
         (None, Trust::Pinned) => "trusted",

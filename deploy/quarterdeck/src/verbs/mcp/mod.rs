@@ -7,6 +7,7 @@ mod ledgers;
 mod scan;
 mod servers;
 mod shim;
+mod trust;
 
 use qd_people::TokenKind;
 
@@ -30,6 +31,10 @@ pub(crate) use shim::RUN_TOKEN;
 pub(super) async fn mcp(common: &Common, verb: McpVerb) -> Done {
     match verb {
         McpVerb::Board => servers::serve(common, qd_mcp_board::NAME).await,
+        McpVerb::Discord => servers::serve(common, "discord").await,
+        McpVerb::Docker => servers::serve(common, "docker").await,
+        McpVerb::Github => servers::serve(common, "github").await,
+        McpVerb::Trust(asked) => trust::trust(common, asked).await,
         McpVerb::List => servers::list(common),
         McpVerb::Token { days, who } => token(common, days, &who).await,
         McpVerb::Guard(asked) => foreign::foreign(common, asked).await,

@@ -1,8 +1,9 @@
-//! The servers that come with the program. One line each in [`SERVERS`].
+//! The servers that come with the program, each alone: `quarterdeck mcp <name>`.
 
 use std::{path::PathBuf, sync::Arc};
 
 use qd_api::{Client, Target};
+use qd_config::{BUILT_IN, Config, Loaded};
 use qd_engine::KnownTool;
 use qd_guard::{Caller, Fault, Server, ToolError};
 use qd_mcp_board::{Desk, Voice};
@@ -13,31 +14,37 @@ use crate::{
     cli::Common,
     context::{self, UserError},
     fleet::team_folder,
+    policies::PolicyPlan,
     say,
+    servers::built_in::{self, Behind},
     verbs::Done,
 };
 
-/// How a server is made for whoever uses it alone.
-type Make = fn(&Reach) -> Result<Server, ToolError>;
-
-/// By its name: `quarterdeck mcp <name>`. A further server is a line here, and its verb in `cli/mcp.rs`.
-const SERVERS: &[(&str, Make)] =
-    &[(qd_mcp_board::NAME, |reach| qd_mcp_board::server(Arc::new(reach.clone())))];
+/// Makes one for whoever uses it alone; `None` if no server has that name. Neither the embedded forge nor the embedded chat
+/// is behind it: they belong to the fleet that runs.
+fn make(name: &str, config: &Config, reach: &Reach) -> Option<Result<Server, ToolError>> {
+    let team = reach.teams.first().map(|(name, _)| name);
+    let repositories = team.map(|team| built_in::repositories(config, team)).unwrap_or_default();
+    let behind = Behind { desk: Arc::new(reach.clone()), forge: None, chat: None };
+    built_in::server(name, config, &repositories, &behind)
+}
 
 /// What a server used alone can reach.
 #[derive(Debug, Clone, Default)]
 struct Reach {
     /// The teams' sockets.
     teams: Vec<(InstanceName, PathBuf)>,
+    /// What policies are in force by, once somebody reads them.
+    loaded: Option<Arc<Loaded>>,
     /// Who asks there; left out, the person at this computer.
     token: Option<String>,
 }
 
 impl Reach {
-    fn of(loaded: &qd_config::Loaded, token: Option<String>) -> Self {
+    fn of(loaded: &Loaded, token: Option<String>) -> Self {
         let socket = |id: &InstanceName| team_folder(&loaded.state_dir, id).join("api.sock");
         let teams = loaded.config.teams.iter().map(|team| (team.name.clone(), socket(team.id())));
-        Self { teams: teams.collect(), token }
+        Self { teams: teams.collect(), loaded: Some(Arc::new(loaded.clone())), token }
     }
 }
 
@@ -55,17 +62,24 @@ impl Desk for Reach {
         };
         Ok(Client::new(Target::Socket(socket.clone()), name.as_str(), self.token.clone()))
     }
+
+    fn policies(&self, _: &Caller) -> Result<String, Fault> {
+        let wrong = |why: String| Fault::failed(why, "A person looks at it with: quarterdeck policy check.");
+        let Some(loaded) = &self.loaded else { return Err(wrong("No policies are known here.".to_owned())) };
+        let policies = PolicyPlan::of(loaded).engine().map_err(|error| wrong(error.to_string()))?;
+        Ok(policies.current().bundle().matrix().table())
+    }
 }
 
 /// Whether a server of that name comes with the program.
 pub(super) fn is_one(name: &str) -> bool {
-    SERVERS.iter().any(|(known, _)| *known == name)
+    BUILT_IN.contains(&name)
 }
 
 /// The tools of all of them, as policies have to know them.
 pub(crate) fn known_tools() -> Vec<KnownTool> {
-    let nowhere = Reach::default();
-    let made = SERVERS.iter().filter_map(|(name, make)| match make(&nowhere) {
+    let (nowhere, config) = (Reach::default(), Config::default());
+    let made = BUILT_IN.into_iter().filter_map(|name| match make(name, &config, &nowhere)? {
         Ok(server) => Some(server.known_tools()),
         Err(error) => {
             tracing::error!(%error, name, "a tool server is not known to the policies");
@@ -79,7 +93,7 @@ pub(crate) fn known_tools() -> Vec<KnownTool> {
 pub(super) async fn serve(common: &Common, name: &str) -> Done {
     let home = Home::open(common).await?;
     let reach = Reach::of(&home.loaded, home.token.clone());
-    let made = SERVERS.iter().find(|(known, _)| *known == name).map(|(_, make)| make(&reach));
+    let made = make(name, &home.loaded.config, &reach);
     let made = made.ok_or_else(|| UserError::usage(format!("there is no server {name}")))?;
     home.serve(name, made.map_err(|error| UserError::from_error(&error))?).await
 }
@@ -89,8 +103,9 @@ pub(super) fn list(common: &Common) -> Done {
     let loaded = context::load(&context::sources(common)?)?;
     let reach = Reach::of(&loaded, None);
     let mut rows = Vec::new();
-    for (name, make) in SERVERS {
-        let tools = make(&reach).map_err(|error| UserError::from_error(&error))?.known_tools();
+    for name in BUILT_IN {
+        let Some(made) = make(name, &loaded.config, &reach) else { continue };
+        let tools = made.map_err(|error| UserError::from_error(&error))?.known_tools();
         let tiers: Vec<(Tier, Vec<String>)> = Tier::ALL
             .into_iter()
             .map(|tier| {
@@ -99,7 +114,7 @@ pub(super) fn list(common: &Common) -> Done {
             })
             .filter(|(_, names)| !names.is_empty())
             .collect();
-        rows.push((*name, tiers));
+        rows.push((name, tiers));
     }
     if common.json {
         let row = |(name, tiers): &(&str, Vec<(Tier, Vec<String>)>)| {

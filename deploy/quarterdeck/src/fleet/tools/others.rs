@@ -1,0 +1,87 @@
+//! Servers of others that a turn has. Each is started when the agent first asks for it, and ends with the turn.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use qd_agents::Redactor;
+use qd_guard::{EngineLaw, Guard, Ledger, Settings, proxy::Pins};
+use secrecy::SecretString;
+use tokio::sync::{Mutex, OnceCell};
+
+use super::team::TeamApprovals;
+use crate::servers::{
+    self,
+    outside::{Connected, Outside},
+};
+
+/// What all of a team's turns share.
+pub(super) struct Ground {
+    pub(super) state: PathBuf,
+    pub(super) walls: Option<PathBuf>,
+    pub(super) law: Arc<EngineLaw>,
+    /// Where people are asked.
+    pub(super) approvals: Arc<TeamApprovals>,
+    /// Where calls are written down.
+    pub(super) ledger: Arc<Ledger>,
+    /// Servers of which it was looked at what a crash cut short, since this process began.
+    pub(super) recovered: Mutex<BTreeSet<String>>,
+}
+
+/// A server, and it running.
+struct Other {
+    server: Outside,
+    running: OnceCell<(Guard, Connected)>,
+}
+
+/// Those of a turn.
+pub(super) struct Others {
+    ground: Arc<Ground>,
+    servers: BTreeMap<String, Other>,
+}
+
+impl Others {
+    /// None of them runs yet.
+    pub(super) fn new(ground: Arc<Ground>, servers: BTreeMap<String, Outside>) -> Self {
+        let other = |(name, server)| (name, Other { server, running: OnceCell::new() });
+        Self { ground, servers: servers.into_iter().map(other).collect() }
+    }
+
+    /// Their names.
+    pub(super) fn names(&self) -> impl Iterator<Item = &String> {
+        self.servers.keys()
+    }
+
+    /// One of them behind its guard; `None` if the turn has no such server. The error is a sentence without its stop.
+    pub(super) async fn guard(&self, name: &str) -> Option<Result<Guard, String>> {
+        let other = self.servers.get(name)?;
+        let running = other.running.get_or_try_init(|| self.start(&other.server)).await;
+        Some(running.map(|(guard, _)| guard.clone()))
+    }
+
+    async fn start(&self, server: &Outside) -> Result<(Guard, Connected), String> {
+        let (ground, name) = (&self.ground, &server.name);
+        let pins = Pins::read(&servers::pins(&ground.state, name)).map_err(|error| error.to_string())?;
+        let place = servers::place(&ground.state, name);
+        let connected = server.connect(&place, ground.walls.as_deref(), pins).await?;
+        let tools = connected.proxy.server().map_err(|error| error.to_string())?;
+        let values: Vec<SecretString> = server
+            .passed
+            .iter()
+            .filter_map(|name| std::env::var(name).ok())
+            .map(SecretString::from)
+            .collect();
+        let settings =
+            Settings { limits: server.limits, secrets: Redactor::new(&values), ..Settings::default() };
+        let (law, approvals) = (ground.law.clone(), ground.approvals.clone());
+        let guard = Guard::new(tools, law, approvals, ground.ledger.clone(), settings);
+        let mut recovered = ground.recovered.lock().await;
+        if !recovered.contains(name) {
+            guard.recover().await.map_err(|error| error.to_string())?;
+            recovered.insert(name.clone());
+        }
+        Ok((guard, connected))
+    }
+}

@@ -1,0 +1,117 @@
+//! The servers that come with the program, from the configuration and what stands behind them here.
+
+use std::sync::Arc;
+
+use qd_config::{Config, McpDockerScope};
+use qd_guard::{Server, ToolError};
+use qd_mcp_board::Desk;
+use qd_mcp_discord::Discord;
+use qd_mcp_github::{GitHub, Train};
+use qd_types::{InstanceName, RepositoryName};
+
+use super::{chat::ConsoleChat, forge::EmbeddedForge};
+
+/// What stands behind the servers.
+#[derive(Clone)]
+pub struct Behind {
+    /// The board.
+    pub desk: Arc<dyn Desk>,
+    /// The embedded forge, if it runs in this process.
+    pub forge: Option<EmbeddedForge>,
+    /// The embedded chat, if it runs in this process.
+    pub chat: Option<ConsoleChat>,
+}
+
+/// One of them; `None` if no server has that name. `repositories` are those in which the team works.
+pub fn server(
+    name: &str,
+    config: &Config,
+    repositories: &[RepositoryName],
+    behind: &Behind,
+) -> Option<Result<Server, ToolError>> {
+    Some(match name {
+        qd_mcp_board::NAME => qd_mcp_board::server(Arc::clone(&behind.desk)),
+        "discord" => {
+            let port: Arc<dyn Discord> = match &behind.chat {
+                Some(chat) => Arc::new(chat.clone()),
+                None => Arc::new(qd_mcp_discord::NotConfigured),
+            };
+            qd_mcp_discord::server(discord(config), port)
+        }
+        "docker" => qd_mcp_docker::server(docker(config)),
+        "github" => {
+            let (section, here) = github(config, repositories);
+            let (github, train): (Arc<dyn GitHub>, Arc<dyn Train>) = match &behind.forge {
+                Some(forge) if here => (Arc::new(forge.clone()), Arc::new(forge.clone())),
+                _ => (Arc::new(qd_mcp_github::NotConfigured), Arc::new(qd_mcp_github::NotConfigured)),
+            };
+            qd_mcp_github::server(section, github, train)
+        }
+        _ => return None,
+    })
+}
+
+fn docker(config: &Config) -> qd_mcp_docker::Config {
+    let section = &config.mcp.docker;
+    qd_mcp_docker::Config {
+        socket: section.socket.clone(),
+        fleet: config.fleet.name.clone(),
+        scope: match section.scope {
+            McpDockerScope::Fleet => qd_mcp_docker::Scope::Fleet,
+            McpDockerScope::Everything => qd_mcp_docker::Scope::Everything,
+        },
+        images: section.images.clone(),
+        roots: section.roots.clone(),
+        limits: qd_mcp_docker::Limits {
+            memory_mib: section.limits.memory_mib,
+            cpu_millis: section.limits.cpu_millis,
+            pids: section.limits.pids,
+        },
+    }
+}
+
+/// The section, and whether the embedded forge has its repository. A team that works in one repository has that one.
+fn github(config: &Config, repositories: &[RepositoryName]) -> (qd_mcp_github::Config, bool) {
+    let section = |repository: &str| qd_mcp_github::Config {
+        repository: repository.to_owned(),
+        labels: Vec::new(),
+        branches: "quarterdeck/".to_owned(),
+    };
+    match (&config.mcp.github, repositories) {
+        (Some(named), _) => {
+            let section = qd_mcp_github::Config {
+                labels: named.labels.clone(),
+                branches: named.branches.clone(),
+                ..section(&named.repository)
+            };
+            (section, config.repositories.iter().any(|known| known.name.as_str() == named.repository))
+        }
+        (None, [only]) => (section(only.as_str()), true),
+        (None, _) => (section(""), false),
+    }
+}
+
+/// Without a channel of its own, a team has those of the embedded chat.
+fn discord(config: &Config) -> qd_mcp_discord::Config {
+    let teams = config.teams.iter().flat_map(|team| {
+        let named = config.mcp.discord.teams.get(&team.name);
+        let channels = match named {
+            Some(named) => {
+                qd_mcp_discord::Team { channel: named.channel.clone(), reads: named.reads.clone() }
+            }
+            None => qd_mcp_discord::Team { channel: "dev".to_owned(), reads: vec!["alerts".to_owned()] },
+        };
+        // A team that was renamed is known by both.
+        [(team.id().to_string(), channels.clone()), (team.name.to_string(), channels)]
+    });
+    qd_mcp_discord::Config { posts_per_minute: config.mcp.discord.posts_per_minute, teams: teams.collect() }
+}
+
+/// The repositories in which a team works.
+pub fn repositories(config: &Config, team: &InstanceName) -> Vec<RepositoryName> {
+    let named = config.teams.iter().find(|known| known.name == *team || known.id() == team);
+    match named {
+        Some(team) if !team.repositories.is_empty() => team.repositories.clone(),
+        _ => config.repositories.iter().map(|repository| repository.name.clone()).collect(),
+    }
+}
