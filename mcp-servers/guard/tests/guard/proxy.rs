@@ -103,7 +103,7 @@ impl Foreign {
 }
 
 /// The guard over a proxy, in a world's folder.
-fn guarded(world: &World, proxy: &Proxy) -> Guard {
+pub fn guarded(world: &World, proxy: &Proxy) -> Guard {
     let server = proxy.server().unwrap();
     let mut facts = facts();
     facts.tools = server.known_tools();
