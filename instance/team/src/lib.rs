@@ -43,3 +43,4 @@ pub use qd_store::Which;
 pub use team::{Caller, Team, TeamError, Trains};
 pub use tools::{Served, Tools, Turn};
 pub use uplink::{Uplink, UplinkError};
+pub use walls::programs;

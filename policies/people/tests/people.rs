@@ -130,7 +130,7 @@ fn an_identity_belongs_to_one_person() {
     fleet.people(3).unlink(&id("ines"), &discord).unwrap();
     fleet.people(4).link(&id("theo"), &discord).unwrap();
     assert_eq!(by_identity(&fleet.db, &discord).unwrap().unwrap().id, id("theo"));
-    insta::assert_snapshot!("discord:theo".parse::<Identity>().unwrap_err().to_string(), @r#""discord:theo" is not an identity: discord:USER-NUMBER, github:LOGIN or local:USER"#);
+    insta::assert_snapshot!("discord:theo".parse::<Identity>().unwrap_err().to_string(), @r#""discord:theo" is not an identity: discord:USER-NUMBER, github:LOGIN, oidc:ISSUER#SUBJECT or local:USER"#);
     for bad in ["discord:0", "discord:", "github:-a", "github:a b", "local:", "local:-x", "mail:a", "github"]
     {
         assert!(bad.parse::<Identity>().is_err(), "{bad}");

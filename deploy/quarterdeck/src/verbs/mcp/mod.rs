@@ -4,9 +4,11 @@
 mod alone;
 mod foreign;
 mod ledgers;
+mod listening;
 mod scan;
 mod servers;
 mod shim;
+mod walled;
 
 use qd_people::TokenKind;
 
