@@ -193,7 +193,8 @@ impl Issuer {
     /// A key by its name. One that is not known is looked for, though not more often than is good for the issuer.
     async fn key(&self, kid: &str) -> Result<Option<Jwk>, StoreError> {
         let mut known = self.known.lock().await;
-        let find = |known: &Known| known.keys.iter().find(|(name, _)| name == kid).map(|(_, key)| key.clone());
+        let find =
+            |known: &Known| known.keys.iter().find(|(name, _)| name == kid).map(|(_, key)| key.clone());
         let fresh = known.read.is_some_and(|read| read.elapsed() < KEPT);
         let found = find(&known);
         if fresh && found.is_some() {
@@ -249,7 +250,10 @@ impl Tokens for Issuer {
             Ok(stranger) => {
                 let caller = self.links.caller(&stranger).await?;
                 if caller.is_none() {
-                    tracing::info!(issuer = self.issuer, "a token is of somebody whom nobody here is linked to");
+                    tracing::info!(
+                        issuer = self.issuer,
+                        "a token is of somebody whom nobody here is linked to"
+                    );
                 }
                 Ok(caller)
             }
@@ -298,7 +302,8 @@ fn header(token: &str) -> Result<(Header, String), String> {
 
 /// Whether a key is meant for signatures of this kind.
 fn signs(key: &Jwk, algorithm: Algorithm) -> bool {
-    let is_public = !matches!(key.algorithm, AlgorithmParameters::OctetKey(_) | AlgorithmParameters::Other(_));
+    let is_public =
+        !matches!(key.algorithm, AlgorithmParameters::OctetKey(_) | AlgorithmParameters::Other(_));
     let is_for_it = key.common.key_algorithm.is_none_or(|said| said == KeyAlgorithm::from(algorithm));
     let signs = key.common.public_key_use.as_ref().is_none_or(|said| *said == PublicKeyUse::Signature);
     is_public && is_for_it && signs

@@ -126,10 +126,10 @@ impl Reach {
         let literal = host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
         let addresses = match literal {
             Some(literal) => vec![literal],
-            None => names.look_up(&host).await.map_err(|error| ReachError::Unknown {
-                host: shown(&host),
-                problem: error.to_string(),
-            })?,
+            None => names
+                .look_up(&host)
+                .await
+                .map_err(|error| ReachError::Unknown { host: shown(&host), problem: error.to_string() })?,
         };
         if addresses.is_empty() || addresses.len() > ADDRESSES {
             let problem = format!("it stands for {} addresses, of 1 to {ADDRESSES}", addresses.len());

@@ -211,7 +211,8 @@ impl FromStr for Identity {
                 // The address of an issuer has no # in it.
                 let (issuer, subject) = subject.split_once('#').ok_or_else(bad)?;
                 let plain = |text: &str| {
-                    (1..=255).contains(&text.len()) && !text.chars().any(|c| c.is_control() || c.is_whitespace())
+                    (1..=255).contains(&text.len())
+                        && !text.chars().any(|c| c.is_control() || c.is_whitespace())
                 };
                 let is_address = issuer.starts_with("https://") || issuer.starts_with("http://");
                 if !is_address || !plain(issuer) || !plain(subject) {

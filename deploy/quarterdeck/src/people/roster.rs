@@ -14,8 +14,8 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use qd_audit::{Actor, Archived, AuditError, Head, Retention};
 use qd_people::{
-    By, Connection, Identity, PassphraseHash, People, PeopleError, Profile, Proof, Scope, Seed, Seeded, SignedIn,
-    State, TokenKind, by_identity, by_token, find, list,
+    By, Connection, Identity, PassphraseHash, People, PeopleError, Profile, Proof, Scope, Seed, Seeded,
+    SignedIn, State, TokenKind, by_identity, by_token, find, list,
 };
 use qd_sqlite::{Db, DbError, Migration};
 use qd_types::{Person, PersonId};

@@ -6,7 +6,9 @@ use jsonwebtoken::{
     crypto::{CryptoProvider, JwtVerifier, KeyUtils},
     errors::{ErrorKind, Result},
 };
-use ring::signature::{self, RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey, VerificationAlgorithm};
+use ring::signature::{
+    self, RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey, VerificationAlgorithm,
+};
 
 /// What an issuer may sign with.
 pub(super) const ALGORITHMS: [Algorithm; 9] = [
@@ -65,11 +67,7 @@ struct Verifier {
 }
 
 impl ::signature::Verifier<Vec<u8>> for Verifier {
-    fn verify(
-        &self,
-        message: &[u8],
-        signature: &Vec<u8>,
-    ) -> std::result::Result<(), ::signature::Error> {
+    fn verify(&self, message: &[u8], signature: &Vec<u8>) -> std::result::Result<(), ::signature::Error> {
         let verified = match (&self.how, self.key.kind()) {
             (How::Rsa(how), DecodingKeyKind::RsaModulusExponent { n, e }) => {
                 RsaPublicKeyComponents { n, e }.verify(how, message, signature).is_ok()

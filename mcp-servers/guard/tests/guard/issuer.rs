@@ -218,11 +218,8 @@ async fn tokens_for_elsewhere_or_another_time_are_nobodys() {
     }
     // Claims that stand twice.
     let claims = stage.claims().to_string().replacen('{', r#"{"sub":"u-8","#, 1);
-    let text = format!(
-        "{}.{}",
-        URL_SAFE_NO_PAD.encode(stage.header().to_string()),
-        URL_SAFE_NO_PAD.encode(claims)
-    );
+    let text =
+        format!("{}.{}", URL_SAFE_NO_PAD.encode(stage.header().to_string()), URL_SAFE_NO_PAD.encode(claims));
     let signature = stage.key.0.sign(&SystemRandom::new(), text.as_bytes()).unwrap();
     assert!(!stage.takes(&format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))).await);
     // Without end.
@@ -259,7 +256,11 @@ async fn unknown_keys_are_looked_for_now_and_then() {
 #[tokio::test]
 async fn an_issuer_is_who_it_says() {
     let (port, _) = raw(|_| {
-        answer("200 OK", "", r#"{"issuer": "https://login.example.com", "jwks_uri": "http://169.254.169.254/"}"#)
+        answer(
+            "200 OK",
+            "",
+            r#"{"issuer": "https://login.example.com", "jwks_uri": "http://169.254.169.254/"}"#,
+        )
     })
     .await;
     let at = format!("http://127.0.0.1:{port}");

@@ -47,9 +47,7 @@ impl Names for Told {
 }
 
 /// A server of bytes: every connection gets what `answer` makes of its request.
-pub async fn raw(
-    answer: impl Fn(&str) -> String + Send + Sync + 'static,
-) -> (u16, Arc<Mutex<Vec<String>>>) {
+pub async fn raw(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> (u16, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let heard: Arc<Mutex<Vec<String>>> = Arc::default();

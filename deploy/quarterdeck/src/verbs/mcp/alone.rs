@@ -160,7 +160,7 @@ pub(crate) fn folder(state: &Path) -> PathBuf {
 }
 
 /// The account of a person at this computer.
-pub(super) fn local(person: &PersonId) -> Identity {
+pub(crate) fn local(person: &PersonId) -> Identity {
     Identity { service: "local".to_owned(), account: person.to_string() }
 }
 

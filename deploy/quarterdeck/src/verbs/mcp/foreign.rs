@@ -88,7 +88,8 @@ async fn connect(
 ) -> Result<(Proxy, Option<Child>), UserError> {
     let failed = |error: &dyn std::error::Error| UserError::from_error(error);
     if let Some(url) = &asked.url {
-        let reach = Reach::new(url, asked.allow_private, &SystemNames).await.map_err(|error| failed(&error))?;
+        let reach =
+            Reach::new(url, asked.allow_private, &SystemNames).await.map_err(|error| failed(&error))?;
         let token = asked.bearer.as_deref().map(|name| {
             let value = std::env::var(name).ok().filter(|value| !value.is_empty());
             value.map(SecretString::from).ok_or_else(|| UserError::usage(format!("{name} is not set")))
@@ -98,7 +99,7 @@ async fn connect(
         let connected = tokio::time::timeout(BEGIN, connecting).await.map_err(|_| late(asked))?;
         return Ok((connected.map_err(|error| failed(&error))?, None));
     }
-    let mut child = walled::start(home, asked, folder).await?;
+    let mut child = walled::start(&home.loaded.config.sandbox, &home.loaded.state_dir, asked, folder).await?;
     let (Some(reader), Some(writer)) = (child.stdout.take(), child.stdin.take()) else {
         return Err(UserError::failed("the server's standard input and output can't be had"));
     };
@@ -108,14 +109,20 @@ async fn connect(
 }
 
 fn late(asked: &Foreign) -> UserError {
-    UserError::failed(format!("the server {} did not begin a session within {} s", asked.name, BEGIN.as_secs()))
+    UserError::failed(format!(
+        "the server {} did not begin a session within {} s",
+        asked.name,
+        BEGIN.as_secs()
+    ))
 }
 
 /// The command that shows its tools and trusts them.
 fn again(asked: &Foreign) -> String {
     let mut words = ["quarterdeck", "mcp", "guard", "--name", &asked.name].map(str::to_owned).to_vec();
     let mut flag = |name: &str, value: &str| words.extend([name.to_owned(), value.to_owned()]);
-    for (name, paths) in [("--mapping", asked.mapping.as_slice()), ("--read", &asked.read), ("--write", &asked.write)] {
+    for (name, paths) in
+        [("--mapping", asked.mapping.as_slice()), ("--read", &asked.read), ("--write", &asked.write)]
+    {
         paths.iter().for_each(|path| flag(name, &path.to_string_lossy()));
     }
     asked.env.iter().for_each(|value| flag("--env", value));
@@ -130,11 +137,12 @@ fn again(asked: &Foreign) -> String {
         words.extend(asked.command.iter().map(|part| part.to_string_lossy().into_owned()));
     }
     let is_plain = |word: &str| {
-        !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&byte))
+        !word.is_empty()
+            && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&byte))
     };
-    let quoted = words.iter().map(|word| {
-        if is_plain(word) { word.clone() } else { format!("'{}'", word.replace('\'', r"'\''")) }
-    });
+    let quoted = words
+        .iter()
+        .map(|word| if is_plain(word) { word.clone() } else { format!("'{}'", word.replace('\'', r"'\''")) });
     quoted.collect::<Vec<_>>().join(" ")
 }
 

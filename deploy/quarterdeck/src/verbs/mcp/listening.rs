@@ -85,7 +85,9 @@ pub(super) async fn serve(
     roster: Roster,
     team: InstanceName,
 ) -> Result<(), UserError> {
-    let Some(at) = asked.listen else { return Err(UserError::usage("say where to listen: --listen ADDRESS")) };
+    let Some(at) = asked.listen else {
+        return Err(UserError::usage("say where to listen: --listen ADDRESS"));
+    };
     if !at.ip().is_loopback() {
         return Err(UserError::usage(format!(
             "{at} is not of this computer alone: listen on 127.0.0.1, and let what speaks TLS for you lead there"

@@ -88,7 +88,9 @@ pub(super) fn scan(common: &Common, file: Option<PathBuf>, write: bool) -> Done 
             say::note(&format!("Put them behind the guard: quarterdeck mcp scan {} --write", file.display()));
         }
         if entries.iter().any(|entry| matches!(entry.kind, Kind::Remote(_))) {
-            say::note("Those on the network stay as they are: quarterdeck mcp guard --name NAME --url URL guards one.");
+            say::note(
+                "Those on the network stay as they are: quarterdeck mcp guard --name NAME --url URL guards one.",
+            );
         }
     }
     Ok(())
@@ -173,7 +175,8 @@ fn entry(place: Vec<String>, server: &Value) -> Entry {
     let text = |key: &str| holder.get(key).and_then(Value::as_str).map(str::to_owned);
     // What is no text can't be passed on as it is.
     let list = |key: &str| -> Option<Vec<String>> {
-        let items = holder.get(key).map_or(Some(&[] as &[Value]), |list| list.as_array().map(Vec::as_slice))?;
+        let items =
+            holder.get(key).map_or(Some(&[] as &[Value]), |list| list.as_array().map(Vec::as_slice))?;
         items.iter().map(|item| item.as_str().map(str::to_owned)).collect()
     };
     let argv = match text("command").or_else(|| text("path")) {
@@ -202,7 +205,8 @@ fn is_ours(program: &str) -> bool {
     let real = |path: &Path| path.canonicalize().ok();
     program == "quarterdeck"
         || (Path::new(program).is_absolute()
-            && real(Path::new(program)).is_some_and(|path| std::env::current_exe().ok().and_then(|own| real(&own)) == Some(path)))
+            && real(Path::new(program))
+                .is_some_and(|path| std::env::current_exe().ok().and_then(|own| real(&own)) == Some(path)))
 }
 
 /// The arguments of quarterdeck that start a server through the guard; its own come behind them. Another server gets
@@ -340,7 +344,10 @@ mod tests {
         assert_eq!(servers["odd"], json!({"command": "d", "args": [1]}), "what can't be passed on stays");
         let old = &now["context_servers"]["old"]["command"];
         assert_eq!(old["path"], "quarterdeck");
-        assert_eq!(old["args"], json!(["mcp", "guard", "--name", "old", "--env", "K", "--", "zed-server", "x"]));
+        assert_eq!(
+            old["args"],
+            json!(["mcp", "guard", "--name", "old", "--env", "K", "--", "zed-server", "x"])
+        );
         let twice = r#"{"mcpServers": {"a": {"command": "x"}, "a": {"command": "y"}}}"#;
         assert!(look(twice, false).is_err());
     }

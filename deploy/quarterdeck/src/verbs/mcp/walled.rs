@@ -6,19 +6,23 @@ use std::{
     process::Stdio,
 };
 
-use qd_sandbox::{Kind, Spec};
+use qd_config::{Sandbox, SandboxKind};
+use qd_sandbox::{Bounds, Kind, Spec, Unwalled};
 use qd_types::{FeatureId, InstanceName, RunId};
 use tokio::process::{Child, Command};
 
-use crate::{cli::Foreign, context::UserError, walls};
-
-use super::alone::Home;
+use crate::{cli::Foreign, context::UserError, say, walls};
 
 /// Whose sandboxes these are, for whoever looks at an engine.
 const INSTANCE: &str = "mcp-guard";
 
-/// Starts it. It ends with this process.
-pub(super) async fn start(home: &Home, asked: &Foreign, folder: &Path) -> Result<Child, UserError> {
+/// Starts it, with its home in `folder`. It ends with this process.
+pub(crate) async fn start(
+    sandbox: &Sandbox,
+    state: &Path,
+    asked: &Foreign,
+    folder: &Path,
+) -> Result<Child, UserError> {
     let failed = |error: &dyn std::error::Error| UserError::from_error(error);
     let own = folder.join("home");
     std::fs::create_dir_all(&own)
@@ -26,14 +30,18 @@ pub(super) async fn start(home: &Home, asked: &Foreign, folder: &Path) -> Result
     let own = real(&own);
     let (program, args) =
         asked.command.split_first().ok_or_else(|| UserError::usage("say which server to start, after --"))?;
-    let walls = walls::of_agents(&home.loaded.config.sandbox)?;
-    walls.sandbox.probe().await.map_err(|error| {
-        UserError::failed(format!(
-            "{error}. A server of somebody else is started within walls: sandbox.kind = \"none\" does without"
-        ))
-    })?;
+    let mut walls = walls::of_agents(sandbox)?;
+    if let Err(error) = walls.sandbox.probe().await {
+        if sandbox.kind != SandboxKind::Auto {
+            let text =
+                format!("{error}. Or set sandbox.kind to none: the server is then started without walls");
+            return Err(UserError::failed(text));
+        }
+        say::note(&format!("There are no walls around {}: {error}.", asked.name));
+        walls.sandbox = std::sync::Arc::new(Unwalled(Bounds(walls::program()?)));
+    }
     let user = std::env::var_os("HOME").map_or_else(|| "/root".into(), PathBuf::from);
-    let state = real(&home.loaded.state_dir);
+    let state = real(state);
     let kind = walls.sandbox.kind();
     // Where only writes meet walls, its home is where it lies.
     let moved = matches!(kind, Kind::Bubblewrap | Kind::Docker);
@@ -65,7 +73,8 @@ pub(super) async fn start(home: &Home, asked: &Foreign, folder: &Path) -> Result
         network: walls.network.clone(),
     };
     let launch = walls.sandbox.launch(&spec).map_err(|error| failed(&error))?;
-    let mut argv = launch.argv.into_iter().chain(std::iter::once(program.clone())).chain(args.iter().cloned());
+    let mut argv =
+        launch.argv.into_iter().chain(std::iter::once(program.clone())).chain(args.iter().cloned());
     let first = argv.next().ok_or_else(|| UserError::usage("say which server to start, after --"))?;
     let mut command = Command::new(first);
     command.args(argv).current_dir(&own).env_clear();

@@ -66,7 +66,8 @@ impl File {
             Self::Toml(document) => {
                 let mut table: Option<&mut dyn TableLike> = Some(document.as_table_mut());
                 for name in place {
-                    table = table.and_then(|table| table.get_mut(name)).and_then(|item| item.as_table_like_mut());
+                    table =
+                        table.and_then(|table| table.get_mut(name)).and_then(|item| item.as_table_like_mut());
                 }
                 table.is_some_and(|server| toml_start(server, args))
             }
@@ -106,7 +107,8 @@ fn json_start(server: &CstObject, args: &[String]) -> bool {
     let text = |text: &str| CstInputValue::String(text.to_owned());
     // opencode has one list; older ones of Zed an object; everybody else a program and its arguments.
     if let Some(argv) = server.array_value("command") {
-        for (index, arg) in std::iter::once("quarterdeck").chain(args.iter().map(String::as_str)).enumerate() {
+        for (index, arg) in std::iter::once("quarterdeck").chain(args.iter().map(String::as_str)).enumerate()
+        {
             argv.insert(index, text(arg));
         }
         return true;
@@ -147,7 +149,8 @@ pub(super) fn servers(whole: &Value) -> Vec<(Vec<String>, &Value)> {
 fn below<'a>(whole: &'a Value, place: Vec<String>, found: &mut Vec<(Vec<String>, &'a Value)>) {
     let at = place.iter().try_fold(whole, |value, name| value.get(name));
     for (name, server) in at.and_then(Value::as_object).into_iter().flatten() {
-        let is_server = ["command", "url", "httpUrl", "serverUrl", "type"].iter().any(|key| server.get(key).is_some());
+        let is_server =
+            ["command", "url", "httpUrl", "serverUrl", "type"].iter().any(|key| server.get(key).is_some());
         if is_server {
             let mut place = place.clone();
             place.push(name.clone());
