@@ -54,6 +54,18 @@ impl Client {
         }
     }
 
+    /// A client of the newest protocol, which takes tasks: all that it says of itself stands in every request.
+    fn newest(project: &Project, args: &[&str]) -> Self {
+        let log = std::fs::File::create(project.state().with_file_name("mcp.log")).unwrap();
+        let mut command = project.command(args);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let (to, from) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
+        let mut client = Self { child, to, from, last: 0 };
+        let found = client.ask("server/discover", with_tasks(json!({})));
+        assert!(found["supportedVersions"].to_string().contains("2026-07-28"), "{found}");
+        client
+    }
+
     fn tools(&mut self) -> Vec<Value> {
         self.ask("tools/list", json!({}))["tools"].as_array().unwrap().clone()
     }
@@ -67,6 +79,17 @@ impl Client {
         drop(self.to.take());
         assert!(self.child.wait().unwrap().success());
     }
+}
+
+/// The parameters of a request of the newest protocol.
+fn with_tasks(mut params: Value) -> Value {
+    params["_meta"] = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": { "name": "raw", "version": "1" },
+        "io.modelcontextprotocol/clientCapabilities": {
+            "extensions": { "io.modelcontextprotocol/tasks": {} } },
+    });
+    params
 }
 
 /// A fleet of two people, who look at what tools change first.
@@ -126,6 +149,63 @@ fn what_policy_asks_for_is_decided_in_another_terminal_and_done_once() {
     let features = client.call("list", json!({}));
     assert_eq!(features["structuredContent"]["features"].as_array().unwrap().len(), 1);
     client.end();
+    drop(up);
+}
+
+#[test]
+fn a_call_is_held_while_people_decide() {
+    let project = project();
+    let up = project.up(&[]);
+    let mut client = Client::start(&project, &["mcp", "board"], &[]);
+    let params = json!({ "name": "add", "arguments": { "title": "Say hello" }, "_meta": { "progressToken": "p" } });
+    client.send(&json!({ "jsonrpc": "2.0", "id": "held", "method": "tools/call", "params": params }));
+    let mut next = || {
+        let mut line = String::new();
+        assert_ne!(client.from.read_line(&mut line).unwrap(), 0, "the server ended");
+        serde_json::from_str::<Value>(&line).unwrap()
+    };
+    let told = next();
+    assert_eq!((&told["method"], &told["params"]["progressToken"]), (&json!("notifications/progress"), &json!("p")));
+    let told = told["params"]["message"].as_str().unwrap().to_owned();
+    let id = told.trim_start_matches("Waiting for people to decide on ").trim_end_matches('.').to_owned();
+    assert!(project.ok(&["approvals", "approve", &id, "--as", "rosa"]).contains("granted"));
+    let done = loop {
+        let message = next();
+        if message["id"] == "held" {
+            break message;
+        }
+    };
+    assert_eq!(done["result"]["structuredContent"]["result"]["feature"]["title"], "Say hello", "{done}");
+    client.end();
+    drop(up);
+}
+
+#[test]
+fn a_task_outlives_its_server_and_is_carried_out_once() {
+    let project = project();
+    let up = project.up(&[]);
+    let mut client = Client::newest(&project, &["mcp", "board"]);
+    let call = json!({ "name": "add", "arguments": { "title": "Say hello" } });
+    let task = client.ask("tools/call", with_tasks(call));
+    let id = task["taskId"].as_str().unwrap_or_else(|| panic!("{task}")).to_owned();
+    let status = |client: &mut Client| client.ask("tasks/get", with_tasks(json!({ "taskId": id })));
+    assert_eq!(status(&mut client)["status"], "working");
+    client.end();
+    // Nobody runs while a person decides.
+    project.ok(&["approvals", "approve", &id, "--as", "rosa"]);
+    let mut client = Client::newest(&project, &["mcp", "board"]);
+    let done = loop {
+        let now = status(&mut client);
+        if now["status"] != "working" {
+            break now;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    };
+    assert_eq!(done["status"], "completed", "{done}");
+    assert!(done["result"].to_string().contains("Say hello"), "{done}");
+    assert_eq!(status(&mut client)["result"], done["result"]);
+    client.end();
+    assert_eq!(project.ok(&["feature", "list"]).matches("Say hello").count(), 1);
     drop(up);
 }
 
