@@ -144,7 +144,11 @@ mod tests {
         let gate = Gate::new(Limits { per_minute: 60, burst: 9, at_once: 9, waiting: 1 });
         assert!(gate.tool("a", "slow", 1).is_ok());
         insta::assert_snapshot!(gate.tool("a", "slow", 1).unwrap_err(), @"You called more than 1 times a minute. Wait 60000 ms, then call again.");
-        assert!(gate.tool("a", "never", 0).is_err() && gate.tool("b", "slow", 1).is_ok() && gate.enter("a").is_ok());
+        assert!(
+            gate.tool("a", "never", 0).is_err()
+                && gate.tool("b", "slow", 1).is_ok()
+                && gate.enter("a").is_ok()
+        );
     }
 
     #[tokio::test(start_paused = true)]

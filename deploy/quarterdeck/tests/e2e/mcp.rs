@@ -157,7 +157,8 @@ fn a_call_is_held_while_people_decide() {
     let project = project();
     let up = project.up(&[]);
     let mut client = Client::start(&project, &["mcp", "board"], &[]);
-    let params = json!({ "name": "add", "arguments": { "title": "Say hello" }, "_meta": { "progressToken": "p" } });
+    let params =
+        json!({ "name": "add", "arguments": { "title": "Say hello" }, "_meta": { "progressToken": "p" } });
     client.send(&json!({ "jsonrpc": "2.0", "id": "held", "method": "tools/call", "params": params }));
     let mut next = || {
         let mut line = String::new();
@@ -165,7 +166,10 @@ fn a_call_is_held_while_people_decide() {
         serde_json::from_str::<Value>(&line).unwrap()
     };
     let told = next();
-    assert_eq!((&told["method"], &told["params"]["progressToken"]), (&json!("notifications/progress"), &json!("p")));
+    assert_eq!(
+        (&told["method"], &told["params"]["progressToken"]),
+        (&json!("notifications/progress"), &json!("p"))
+    );
     let told = told["params"]["message"].as_str().unwrap().to_owned();
     let id = told.trim_start_matches("Waiting for people to decide on ").trim_end_matches('.').to_owned();
     assert!(project.ok(&["approvals", "approve", &id, "--as", "rosa"]).contains("granted"));

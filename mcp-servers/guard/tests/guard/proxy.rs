@@ -103,7 +103,7 @@ impl Foreign {
 }
 
 /// The guard over a proxy, in a world's folder.
-pub fn guarded(world: &World, proxy: &Proxy) -> Guard {
+pub(crate) fn guarded(world: &World, proxy: &Proxy) -> Guard {
     let server = proxy.server().unwrap();
     let mut facts = facts();
     facts.tools = server.known_tools();

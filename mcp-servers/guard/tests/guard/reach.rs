@@ -24,14 +24,14 @@ use crate::world::World;
 
 /// Names that may change their mind.
 #[derive(Default)]
-pub struct Told {
+pub(crate) struct Told {
     answers: Mutex<Vec<Vec<IpAddr>>>,
     asked: AtomicUsize,
 }
 
 impl Told {
     /// One answer after the other; the last one stays.
-    pub fn new(answers: &[&[&str]]) -> Self {
+    pub(crate) fn new(answers: &[&[&str]]) -> Self {
         let parsed = |all: &&[&str]| all.iter().map(|text| text.parse().unwrap()).collect();
         Self { answers: Mutex::new(answers.iter().map(parsed).collect()), asked: AtomicUsize::new(0) }
     }
@@ -47,7 +47,9 @@ impl Names for Told {
 }
 
 /// A server of bytes: every connection gets what `answer` makes of its request.
-pub async fn raw(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> (u16, Arc<Mutex<Vec<String>>>) {
+pub(crate) async fn raw(
+    answer: impl Fn(&str) -> String + Send + Sync + 'static,
+) -> (u16, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let heard: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -66,7 +68,7 @@ pub async fn raw(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> (u1
     (port, heard)
 }
 
-pub fn http(status: &str, headers: &str, body: &str) -> String {
+pub(crate) fn http(status: &str, headers: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n{body}", body.len())
 }
 
