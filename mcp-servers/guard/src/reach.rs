@@ -181,8 +181,8 @@ impl Reach {
 }
 
 /// Why nobody is let to an address, if so.
-fn refused(address: IpAddr, private: bool) -> Option<&'static str> {
-    let address = address.to_canonical();
+fn refused(given: IpAddr, private: bool) -> Option<&'static str> {
+    let address = real(given);
     let never = match address {
         IpAddr::V4(address) => {
             address.is_link_local()
@@ -200,9 +200,24 @@ fn refused(address: IpAddr, private: bool) -> Option<&'static str> {
     if never {
         return Some("never that of a server: such addresses are a cloud's metadata, or everybody's");
     }
-    (!private && !is_public(address)).then_some(
+    (!private && !is_public(given)).then_some(
         "not one of the public network: a person who wants it reached anyway allows private addresses, with --allow-private",
     )
+}
+
+/// What is connected to: some addresses of version 6 only carry one of version 4.
+fn real(address: IpAddr) -> IpAddr {
+    let carried = |high: u16, low: u16| {
+        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+        IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+    };
+    match address.to_canonical() {
+        IpAddr::V6(address) => match address.segments() {
+            [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => carried(high, low),
+            _ => IpAddr::V6(address),
+        },
+        address => address,
+    }
 }
 
 /// Answers for one name, with what it stood for when it was looked at.

@@ -50,6 +50,7 @@ const VENDORS: &[Vendor] = &[
     only("hyper-rustls", &["instance/gateway"]),
     only("rustls", &["instance/gateway", "mcp-servers/proxmox", "mcp-servers/guard"]),
     only("reqwest", &["mcp-servers/proxmox", "mcp-servers/guard"]),
+    only("jsonwebtoken", &["mcp-servers/guard"]),
     only("argon2", &["policies/people"]),
     only("indicatif", &["deploy/quarterdeck"]),
     only("config", &["deploy/config"]),

@@ -97,6 +97,8 @@ async fn addresses_of_this_side_are_refused() {
         "http://[fe80::1]/",
         "http://[fd00:ec2::254]/",
         "http://[::ffff:169.254.169.254]/",
+        "http://[64:ff9b::a9fe:a9fe]/",
+        "http://[2002:a9fe:a9fe::]/",
         "http://0.0.0.0/",
         "http://[::]/",
         "http://224.0.0.1/",
