@@ -84,8 +84,8 @@ impl Guard {
             Err(error) => return Refusal::new(Stage::Limits, error.to_string(), "").into(),
         };
         let limited = |parsed: &Parsed| {
-            let (caller, tool) = (call.caller.key(), parsed.entry.full_name());
-            parsed.entry.spec.per_minute.map_or(Ok(()), |most| self.0.gate.tool(&caller, &tool, most))
+            let enter = |most| self.0.gate.tool(&call.caller.key(), &parsed.entry.full_name(), most);
+            parsed.entry.spec.per_minute.map_or(Ok(()), enter)
         };
         let answer = match parsed {
             Ok(parsed) => {

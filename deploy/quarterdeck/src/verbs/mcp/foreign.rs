@@ -120,9 +120,11 @@ fn late(asked: &Foreign) -> UserError {
 fn again(asked: &Foreign) -> String {
     let mut words = ["quarterdeck", "mcp", "guard", "--name", &asked.name].map(str::to_owned).to_vec();
     let mut flag = |name: &str, value: &str| words.extend([name.to_owned(), value.to_owned()]);
-    for (name, paths) in
-        [("--mapping", asked.mapping.as_slice()), ("--read", &asked.read), ("--write", &asked.write)]
-    {
+    for (name, paths) in [
+        ("--mapping", asked.mapping.as_slice()),
+        ("--read", asked.read.as_slice()),
+        ("--write", asked.write.as_slice()),
+    ] {
         paths.iter().for_each(|path| flag(name, &path.to_string_lossy()));
     }
     asked.env.iter().for_each(|value| flag("--env", value));

@@ -219,8 +219,7 @@ fn guarded(entry: &Entry, argv: &[String], taken: &mut BTreeMap<String, Vec<Stri
         !super::servers::is_one(name) && taken.get(name).is_none_or(|other| other.as_slice() == argv)
     };
     let numbered = (2..).map(|number| format!("{plain}-{number}"));
-    let mut names = std::iter::once(plain.clone()).chain(numbered).filter(is_free);
-    let name = names.next().unwrap_or_default();
+    let name = std::iter::once(plain.clone()).chain(numbered).find(is_free).unwrap_or_default();
     taken.insert(name.clone(), argv.to_vec());
     let mut args = ["mcp", "guard", "--name", name.as_str()].map(str::to_owned).to_vec();
     for name in &entry.env {
