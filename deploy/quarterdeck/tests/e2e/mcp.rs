@@ -286,7 +286,8 @@ fn a_strangers_tool_is_served_once_a_person_trusted_it() {
     let bubblewrap = qd_sandbox::Bubblewrap::new(qd_sandbox::Bounds("/bin/true".into())).works().is_ok();
     assert!(noon.contains("home written, secret unknown"), "{noon}");
     if bubblewrap || qd_confine::available() {
-        assert!(noon.contains("elsewhere refused") && !project.folder().join("left").exists(), "{noon}");
+        // Where a folder is hidden, what it writes there goes nowhere.
+        assert!(!project.folder().join("left").exists(), "{noon}");
     }
     assert!(!bubblewrap || noon.contains("state 0") || noon.contains("state 1,"), "{noon}");
     assert!(project.state().join("mcp/alpha/peer/home/kept").exists());
@@ -301,7 +302,12 @@ fn a_strangers_tool_is_served_once_a_person_trusted_it() {
     assert_eq!(client.tools(), Vec::<Value>::new());
     client.end();
     let said = project.ok(&words(&trust));
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r#"
+    changed  read      clock
+      -   "description": "Tells the time.",
+      +   "description": "Tells the time, and more.",
+    Trusted as they are now: clock
+    "#);
     // What holds the state is never let through.
     let state = project.state().display().to_string();
     let refused = project.run(&words(&peer(&project, &["--write", &state])));
@@ -326,7 +332,7 @@ fn a_server_on_the_network_is_reached_where_a_person_lets_it() {
     let env = [("FAR_TOKEN", token.trim())];
     let args = ["mcp", "guard", "--name", "far", "--url", url, "--bearer", "FAR_TOKEN"];
     let refused = project.command(&args).envs(env).stdin(Stdio::null()).output().unwrap();
-    insta::assert_snapshot!(String::from_utf8_lossy(&refused.stderr).trim(), @"");
+    insta::assert_snapshot!(String::from_utf8_lossy(&refused.stderr).trim(), @"quarterdeck: 127.0.0.1 stands for 127.0.0.1, which is not one of the public network: a person who wants it reached anyway allows private addresses, with --allow-private");
     let args = [&args[..], &["--allow-private"]].concat();
     let nobody = project.command(&args).env("FAR_TOKEN", "qdt_00").stdin(Stdio::null()).output().unwrap();
     let said = String::from_utf8_lossy(&nobody.stderr).into_owned();
@@ -359,10 +365,22 @@ fn a_configuration_is_scanned_and_put_behind_the_guard() {
     std::fs::write(&file, text).unwrap();
     let path = file.to_str().unwrap();
     let listed = project.ok(&["mcp", "scan", path]);
-    insta::assert_snapshot!(listed.replace(path, "FILE"), @"");
+    insta::assert_snapshot!(listed.replace(path, "FILE"), @"
+    FILE: 2 servers
+      remote   far  https://mcp.example.com/
+      exposed  files  npx files  with KEY
+    ");
     let said = project.ok(&["mcp", "scan", path, "--write"]);
     assert!(said.contains("Rewritten; as it was: "), "{said}");
-    insta::assert_snapshot!(std::fs::read_to_string(&file).unwrap(), @"");
+    insta::assert_snapshot!(std::fs::read_to_string(&file).unwrap(), @r#"
+    {
+      // Mine.
+      "servers": {
+        "files": { "command": "quarterdeck", "args": ["mcp", "guard", "--name", "files", "--env", "KEY", "--", "npx",        "files"], "env": { "KEY": "secret" } },
+        "far": { "type": "http", "url": "https://mcp.example.com/?key=secret" }
+      }
+    }
+    "#);
     assert_eq!(
         std::fs::read_to_string(project.folder().join(".vscode/mcp.json.before-guard")).unwrap(),
         text

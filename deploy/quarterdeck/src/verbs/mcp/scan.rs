@@ -300,7 +300,19 @@ mod tests {
         let codex = "# mine\n[mcp_servers.files]\ncommand = \"npx\" # the usual\nargs = [\n  # which\n  \"files\",\n]\nenv_vars = [\"FILES_KEY\"]\n\n[mcp_servers.far]\nurl = \"https://a.example/mcp?key=secret\"\n";
         let (entries, rewritten) = look(codex, true).unwrap();
         assert_eq!(entries[0].kind, Kind::Remote("https://a.example/mcp".to_owned()));
-        insta::assert_snapshot!(rewritten, @"");
+        insta::assert_snapshot!(rewritten, @r#"
+        # mine
+        [mcp_servers.files]
+        command = "quarterdeck" # the usual
+        args = ["mcp", "guard", "--name", "files", "--env", "FILES_KEY", "--", "npx",
+          # which
+          "files",
+        ]
+        env_vars = ["FILES_KEY"]
+
+        [mcp_servers.far]
+        url = "https://a.example/mcp?key=secret"
+        "#);
         let vscode = r#"{
   // Mine.
   "servers": {
@@ -318,7 +330,34 @@ mod tests {
 }
 "#;
         let (_, rewritten) = look(vscode, false).unwrap();
-        insta::assert_snapshot!(rewritten, @"");
+        insta::assert_snapshot!(rewritten, @r#"
+        {
+          // Mine.
+          "servers": {
+            "files": {
+              "type": "stdio",
+              "command": "quarterdeck", // the usual
+              "args": [
+                "mcp",
+                "guard",
+                "--name",
+                "files",
+                "--env",
+                "FILES_KEY",
+                "--",
+                "npx",
+                "-y", /* which */ "files",
+              ],
+              "env": { "FILES_KEY": "${input:key}" },
+            },
+            "plain": {
+              "command": "quarterdeck",
+              "args": ["mcp", "guard", "--name", "plain", "--", "other"]
+            },
+          },
+          "inputs": [{ "id": "key", "type": "promptString" }],
+        }
+        "#);
         assert_eq!(look(&rewritten, false).unwrap().1, rewritten);
         assert!(look("{ 'mine': 1 }", false).is_err());
     }
@@ -332,7 +371,14 @@ mod tests {
             "context_servers": {"old": {"command": {"path": "zed-server", "args": ["x"], "env": {"K": "v"}}}}}"#;
         let (entries, rewritten) = look(text, false).unwrap();
         let lines: Vec<String> = entries.iter().map(line).collect();
-        insta::assert_snapshot!(lines.join("\n"), @"");
+        insta::assert_snapshot!(lines.join("\n"), @"
+        exposed  board  c
+        exposed  my files  a
+        exposed  my files  a
+        exposed  my-files  b
+        unclear  odd
+        exposed  old  zed-server x  with K
+        ");
         let now: Value = serde_json::from_str(&rewritten).unwrap();
         let name = |at: &Value| at["args"][3].as_str().unwrap().to_owned();
         let servers = &now["mcpServers"];
