@@ -14,6 +14,7 @@ mod figures;
 mod gateway;
 mod guard;
 mod policy;
+mod servers;
 mod site;
 mod soak;
 mod start;
@@ -56,6 +57,8 @@ const KNOWN: [&str; 30] = [
     "guard_mutation_added_us_p50",
     "commit_us_p50",
     "guard_proxy_calls_per_s",
+    "mcp_start_ms",
+    "mcp_rss_mib",
     "gateway_added_ms_p50",
     "gateway_cpu_us_per_request",
     "gateway_rps",
@@ -128,6 +131,7 @@ fn measure(asked: &Asked) -> Result<(), Failure> {
         }
         walls::measure(&asked.binary, &mut figures, &wanted).await?;
         guard::measure(&mut figures, &wanted).await?;
+        servers::measure(&asked.binary, &mut figures, &wanted)?;
         gateway::measure(&mut figures, &wanted).await?;
         if wanted("transcript_append_us_p99") {
             transcript::append(&mut figures)?;

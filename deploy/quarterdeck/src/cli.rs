@@ -20,7 +20,7 @@ pub use agent::AgentVerb;
 pub use approvals::{Answer, Approvals, ApprovalsVerb, Ballot, ListFlags, Reopen, Who};
 pub use audit::AuditVerb;
 pub use cost::{ByArg, CostFlags};
-pub use mcp::{Foreign, McpVerb, Trust};
+pub use mcp::{Foreign, Listening, McpVerb, Trust};
 pub use person::{Person, PersonVerb, UrlFlags};
 pub use planning::{BudgetFlags, ImportFlags, Plan, PlanVerb, ProjectFields, ProjectVerb};
 pub use policy::{Explain, PolicyVerb};

@@ -48,3 +48,4 @@ pub use rights::{Rights, RightsStanding};
 pub use team::{Caller, Team, TeamError, Trains, WeakTeam};
 pub use tools::{Served, Tools, Turn};
 pub use uplink::{Uplink, UplinkError};
+pub use walls::programs;

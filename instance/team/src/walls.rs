@@ -184,8 +184,9 @@ fn real(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
-/// Programs and toolchains that lie where an agent would see nothing of them: in a home, or below a temporary folder.
-fn programs(home: &Path) -> Vec<PathBuf> {
+/// Programs and toolchains that lie where what works within walls would see nothing of them: in a home, or below a temporary
+/// folder.
+pub fn programs(home: &Path) -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let unseen = |path: &PathBuf| ["/tmp", "/var/tmp"].iter().any(|fresh| path.starts_with(fresh));
     let folders = std::env::split_paths(&path).filter(|folder| folder.starts_with(home) || unseen(folder));

@@ -44,7 +44,7 @@ const CONNECTIONS: usize = 256;
 const CALLERS: usize = 256;
 
 /// Longest token that is looked at, in bytes.
-const MAX_TOKEN: usize = 1024;
+pub(crate) const MAX_TOKEN: usize = 8 * 1024;
 
 type Answer = Response<BoxBody<Bytes, Infallible>>;
 type Service = StreamableHttpService<Session, LocalSessionManager>;
@@ -216,9 +216,10 @@ impl Front {
         match self.tokens.caller(token).await {
             Ok(Some(caller)) => Ok(caller),
             Ok(None) if token.is_none() => {
-                Err(self.unknown("Send your token as a bearer token. `quarterdeck mcp token` makes one."))
+                let text = "Send your token as a bearer token. `quarterdeck mcp token` makes one.";
+                Err(self.unknown(text, false))
             }
-            Ok(None) => Err(self.unknown("This token is nobody's here, or not any more.")),
+            Ok(None) => Err(self.unknown("This token is nobody's here, or not any more.", true)),
             Err(error) => {
                 tracing::error!(%error, "tokens can't be looked up");
                 Err(plain(StatusCode::SERVICE_UNAVAILABLE, "Tokens can't be looked up. Try again later."))
@@ -226,13 +227,17 @@ impl Front {
         }
     }
 
-    fn unknown(&self, text: &str) -> Answer {
+    fn unknown(&self, text: &str, has_token: bool) -> Answer {
         let mut answer = plain(StatusCode::UNAUTHORIZED, text);
         let own = || self.settings.protected.as_ref().map(Protected::address);
-        let challenge = match self.settings.metadata.clone().or_else(own) {
-            Some(address) => format!("Bearer resource_metadata=\"{address}\""),
-            None => "Bearer".to_owned(),
-        };
+        let address = self.settings.metadata.clone().or_else(own);
+        let said = [
+            has_token.then(|| "error=\"invalid_token\"".to_owned()),
+            address.map(|address| format!("resource_metadata=\"{address}\"")),
+        ];
+        let said: Vec<String> = said.into_iter().flatten().collect();
+        let challenge = format!("Bearer {}", said.join(", "));
+        let challenge = challenge.trim_end();
         if let Ok(challenge) = challenge.parse() {
             answer.headers_mut().insert(WWW_AUTHENTICATE, challenge);
         }

@@ -80,7 +80,17 @@ impl Gate {
 
     /// Takes a call, or says why not.
     pub(crate) fn enter(&self, caller: &str) -> Result<Slot, LimitError> {
-        let Limits { per_minute, burst, at_once, waiting } = self.limits;
+        self.within(caller, self.limits)
+    }
+
+    /// Takes a call of a tool that has a limit of its own.
+    pub(crate) fn tool(&self, caller: &str, tool: &str, per_minute: u32) -> Result<(), LimitError> {
+        let limits = Limits { per_minute, burst: per_minute, ..self.limits };
+        self.within(&format!("{caller} {tool}"), limits).map(drop)
+    }
+
+    fn within(&self, caller: &str, limits: Limits) -> Result<Slot, LimitError> {
+        let Limits { per_minute, burst, at_once, waiting } = limits;
         let now = Instant::now();
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         if accounts.len() >= REMEMBERED && !accounts.contains_key(caller) {
@@ -127,6 +137,18 @@ mod tests {
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(gate.enter("a").is_ok());
         assert!(gate.enter("a").is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tool_may_have_less_than_its_caller() {
+        let gate = Gate::new(Limits { per_minute: 60, burst: 9, at_once: 9, waiting: 1 });
+        assert!(gate.tool("a", "slow", 1).is_ok());
+        insta::assert_snapshot!(gate.tool("a", "slow", 1).unwrap_err(), @"You called more than 1 times a minute. Wait 60000 ms, then call again.");
+        assert!(
+            gate.tool("a", "never", 0).is_err()
+                && gate.tool("b", "slow", 1).is_ok()
+                && gate.enter("a").is_ok()
+        );
     }
 
     #[tokio::test(start_paused = true)]

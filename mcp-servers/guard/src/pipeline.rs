@@ -83,10 +83,17 @@ impl Guard {
             Ok(slot) => slot,
             Err(error) => return Refusal::new(Stage::Limits, error.to_string(), "").into(),
         };
+        let limited = |parsed: &Parsed| {
+            let enter = |most| self.0.gate.tool(&call.caller.key(), &parsed.entry.full_name(), most);
+            parsed.entry.spec.per_minute.map_or(Ok(()), enter)
+        };
         let answer = match parsed {
             Ok(parsed) => {
                 account.about(&parsed);
-                self.decided(call, parsed, slot, &mut account).await
+                match limited(&parsed) {
+                    Ok(()) => self.decided(call, parsed, slot, &mut account).await,
+                    Err(error) => Refusal::new(Stage::Limits, error.to_string(), "").into(),
+                }
             }
             Err(refusal) => refusal.into(),
         };

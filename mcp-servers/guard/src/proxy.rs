@@ -38,6 +38,9 @@ pub struct Mapping {
     /// Which argument names what a tool acts on, by the tools' names. A "no" sticks to that; without it, to the tool.
     #[serde(default)]
     pub targets: BTreeMap<String, String>,
+    /// Calls a minute for each caller, by the tools' names; 0 for none at all. A caller's own limit holds beside it.
+    #[serde(default)]
+    pub per_minute: BTreeMap<String, u32>,
 }
 
 impl Mapping {
@@ -122,7 +125,8 @@ impl Proxy {
             served.insert(found.tool.name.clone(), is_served.clone());
             let target = self.mapping.targets.get(&found.tool.name).cloned();
             let proxied = Proxied::new(self.upstream.clone(), found.tool.clone(), target, is_served);
-            server = server.with(proxied.entry(&self.name, found.tier)?)?;
+            let most = self.mapping.per_minute.get(&found.tool.name).copied();
+            server = server.with(proxied.entry(&self.name, found.tier, most)?)?;
         }
         let (upstream, pins, mapping) = (self.upstream.clone(), self.pins.clone(), self.mapping.clone());
         let (told, ended) = (server.told(), self.ended.clone());

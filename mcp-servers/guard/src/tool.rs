@@ -36,6 +36,8 @@ pub struct Spec {
     pub hints: Hints,
     /// How long an effect may take.
     pub time_limit: Duration,
+    /// Calls a minute for each caller, where it has a limit of its own; 0 for none at all.
+    pub per_minute: Option<u32>,
 }
 
 impl Spec {
@@ -51,6 +53,7 @@ impl Spec {
             verb: Verb::of_tool(tier),
             hints: Hints::of(tier),
             time_limit: TIME_LIMIT,
+            per_minute: None,
         }
     }
 

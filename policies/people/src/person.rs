@@ -149,6 +149,13 @@ pub enum Identity {
     GitHub(String),
     /// A user of this computer. Says who somebody claims to be; proves nothing.
     Local(String),
+    /// Somebody whom an issuer of tokens knows.
+    Oidc {
+        /// The issuer's address, as its tokens have it.
+        issuer: String,
+        /// Its name for them, which it gives to nobody else.
+        subject: String,
+    },
 }
 
 impl Identity {
@@ -158,6 +165,7 @@ impl Identity {
             Self::Discord(_) => "discord",
             Self::GitHub(_) => "github",
             Self::Local(_) => "local",
+            Self::Oidc { .. } => "oidc",
         }
     }
 
@@ -166,6 +174,7 @@ impl Identity {
         match self {
             Self::Discord(user) => user.to_string(),
             Self::GitHub(name) | Self::Local(name) => name.clone(),
+            Self::Oidc { issuer, subject } => format!("{issuer}#{subject}"),
         }
     }
 }
@@ -182,7 +191,7 @@ impl FromStr for Identity {
         let bad = || IdError {
             kind: "an identity",
             text: text.to_owned(),
-            want: "discord:USER-NUMBER, github:LOGIN or local:USER",
+            want: "discord:USER-NUMBER, github:LOGIN, oidc:ISSUER#SUBJECT or local:USER",
         };
         let (kind, subject) = text.split_once(':').ok_or_else(bad)?;
         let digits = subject.bytes().all(|b| b.is_ascii_digit()) && !subject.starts_with('0');
@@ -198,6 +207,19 @@ impl FromStr for Identity {
             "discord" if digits => Ok(Self::Discord(subject.parse().map_err(|_| bad())?)),
             "github" if login => Ok(Self::GitHub(subject.to_ascii_lowercase())),
             "local" if user => Ok(Self::Local(subject.to_owned())),
+            "oidc" => {
+                // The address of an issuer has no # in it.
+                let (issuer, subject) = subject.split_once('#').ok_or_else(bad)?;
+                let plain = |text: &str| {
+                    (1..=255).contains(&text.len())
+                        && !text.chars().any(|c| c.is_control() || c.is_whitespace())
+                };
+                let is_address = issuer.starts_with("https://") || issuer.starts_with("http://");
+                if !is_address || !plain(issuer) || !plain(subject) {
+                    return Err(bad());
+                }
+                Ok(Self::Oidc { issuer: issuer.to_owned(), subject: subject.to_owned() })
+            }
             _ => Err(bad()),
         }
     }

@@ -130,9 +130,26 @@ fn an_identity_belongs_to_one_person() {
     fleet.people(3).unlink(&id("ines"), &discord).unwrap();
     fleet.people(4).link(&id("theo"), &discord).unwrap();
     assert_eq!(by_identity(&fleet.db, &discord).unwrap().unwrap().id, id("theo"));
-    insta::assert_snapshot!("discord:theo".parse::<Identity>().unwrap_err().to_string(), @r#""discord:theo" is not an identity: discord:USER-NUMBER, github:LOGIN or local:USER"#);
-    for bad in ["discord:0", "discord:", "github:-a", "github:a b", "local:", "local:-x", "mail:a", "github"]
-    {
+    let issued = identity("oidc:https://login.example.com/#u#7");
+    fleet.people(5).link(&id("theo"), &issued).unwrap();
+    assert_eq!(by_identity(&fleet.db, &issued).unwrap().unwrap().id, id("theo"));
+    assert!(by_identity(&fleet.db, &identity("oidc:https://login.example.com#u#7")).unwrap().is_none());
+    insta::assert_snapshot!("discord:theo".parse::<Identity>().unwrap_err().to_string(), @r#""discord:theo" is not an identity: discord:USER-NUMBER, github:LOGIN, oidc:ISSUER#SUBJECT or local:USER"#);
+    for bad in [
+        "discord:0",
+        "discord:",
+        "github:-a",
+        "github:a b",
+        "local:",
+        "local:-x",
+        "mail:a",
+        "github",
+        "oidc:https://a",
+        "oidc:#a",
+        "oidc:https://a#",
+        "oidc:ftp://a#b",
+        "oidc:https://a#b c",
+    ] {
         assert!(bad.parse::<Identity>().is_err(), "{bad}");
     }
 }

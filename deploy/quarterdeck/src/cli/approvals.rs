@@ -55,7 +55,7 @@ pub struct ListFlags {
 }
 
 /// Who decides.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Who {
     /// As this person
     #[arg(long = "as", value_name = "NAME")]

@@ -1,6 +1,6 @@
 //! `mcp`: tool servers, behind the guard.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Subcommand};
 
@@ -78,16 +78,45 @@ pub struct Foreign {
     /// A file with tiers by the tools' names
     #[arg(long, value_name = "FILE")]
     pub mapping: Option<PathBuf>,
+    /// A server on the network, by its address: https://…
+    #[arg(long, value_name = "URL", conflicts_with_all = ["command", "env", "read", "write"])]
+    pub url: Option<String>,
+    /// Let the address be one of this computer or its own networks
+    #[arg(long)]
+    pub allow_private: bool,
+    /// The variable of the environment that holds the server's token
+    #[arg(long, value_name = "NAME", requires = "url")]
+    pub bearer: Option<String>,
     /// A variable of the environment that it is given; it has PATH and a HOME of its own, and nothing else
     #[arg(long, value_name = "NAME")]
     pub env: Vec<String>,
+    /// A folder or file that it may read where it would see nothing, besides those that its command line names
+    #[arg(long, value_name = "PATH")]
+    pub read: Vec<PathBuf>,
     /// A folder or file that it may write, besides its own
     #[arg(long, value_name = "PATH")]
     pub write: Vec<PathBuf>,
+    /// How clients reach it.
+    #[command(flatten)]
+    pub listening: Listening,
     /// Who trusts.
     #[command(flatten)]
     pub who: Who,
     /// Its command line
-    #[arg(last = true, required = true)]
+    #[arg(last = true, required_unless_present = "url")]
     pub command: Vec<OsString>,
+}
+
+/// Over HTTP, for whoever has a token.
+#[derive(Debug, Args)]
+pub struct Listening {
+    /// Serve over HTTP at this address of this computer, not over standard input and output
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "trust")]
+    pub listen: Option<SocketAddr>,
+    /// The address by which clients know it, behind your own TLS: what tokens of an issuer have to be for
+    #[arg(long, value_name = "URL", requires = "listen")]
+    pub resource: Option<String>,
+    /// Whose tokens count, too: an issuer of OAuth, by its address. People are linked to it with oidc:ISSUER#SUBJECT
+    #[arg(long, value_name = "URL", requires = "resource")]
+    pub issuer: Option<String>,
 }

@@ -64,7 +64,7 @@ pub enum PersonVerb {
     Link {
         /// Who
         person: PersonId,
-        /// discord:USER-NUMBER, github:LOGIN or local:USER
+        /// discord:USER-NUMBER, github:LOGIN, oidc:ISSUER#SUBJECT or local:USER
         identity: String,
         /// Unlink it
         #[arg(long)]

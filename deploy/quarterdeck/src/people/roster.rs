@@ -14,8 +14,8 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use qd_audit::{Actor, Archived, AuditError, Head, Retention};
 use qd_people::{
-    By, Connection, PassphraseHash, People, PeopleError, Profile, Proof, Scope, Seed, Seeded, SignedIn,
-    State, TokenKind, by_token, find, list,
+    By, Connection, Identity, PassphraseHash, People, PeopleError, Profile, Proof, Scope, Seed, Seeded,
+    SignedIn, State, TokenKind, by_identity, by_token, find, list,
 };
 use qd_sqlite::{Db, DbError, Migration};
 use qd_types::{Person, PersonId, Role};
@@ -225,6 +225,11 @@ impl Roster {
     pub async fn by_token(&self, token: &str) -> Result<Option<SignedIn>, PeopleError> {
         let token = token.to_owned();
         self.read(move |connection| by_token(connection, &token, Timestamp::now())).await
+    }
+
+    /// The active person whom a service knows like that.
+    pub async fn by_identity(&self, identity: Identity) -> Result<Option<Profile>, PeopleError> {
+        self.read(move |connection| by_identity(connection, &identity)).await
     }
 
     /// All that is stored about somebody.

@@ -43,6 +43,11 @@ fn three_features_go_from_card_to_main() {
     assert!(trail.contains("Whole, row by row: ") && trail.contains("bot ("), "{err}");
     assert!(err.contains("A-2: Print totals with the currency"), "the history is printed: {err}");
     assert!(err.contains("Why does A-2 not start? Waits for A-1 to be merged. It is "), "{err}");
+    let tools = err.split("A tool server of somebody else, notes").nth(1).unwrap_or_default();
+    assert!(tools.contains("calls notes.add, and has to wait: 1 operator"), "{err}");
+    assert!(tools.contains("quarterdeck approvals approve alpha/"), "{err}");
+    assert!(tools.contains("asks again, twice, and gets the same: added as note 1."), "{err}");
+    assert!(tools.contains("It is not served any more:\n  -") && tools.contains("<IMPORTANT>"), "{err}");
     assert!(err.contains("Operations: 3 runs, ") && err.contains("3 merges. Nothing gave up."), "{err}");
 }
 

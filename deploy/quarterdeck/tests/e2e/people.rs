@@ -208,7 +208,7 @@ async fn only_an_owner_changes_people_and_the_last_one_stays() {
     insta::assert_snapshot!(refusal(&project, &["person", "disable", "ines"]), @"quarterdeck: ines is the last active owner: make somebody else owner first.");
     insta::assert_snapshot!(refusal(&project, &["person", "role", "ines", "viewer"]), @"quarterdeck: The roles of ines stand in the configuration: change them under [[people]].");
     insta::assert_snapshot!(refusal(&project, &["person", "disable", "nobody"]), @"quarterdeck: There is nobody called nobody: quarterdeck person list shows who there is.");
-    insta::assert_snapshot!(refusal(&project, &["person", "link", "ines", "mail:ines"]), @r#"quarterdeck: "mail:ines" is not an identity: discord:USER-NUMBER, github:LOGIN or local:USER."#);
+    insta::assert_snapshot!(refusal(&project, &["person", "link", "ines", "mail:ines"]), @r#"quarterdeck: "mail:ines" is not an identity: discord:USER-NUMBER, github:LOGIN, oidc:ISSUER#SUBJECT or local:USER."#);
     project.ok(&["person", "accept", &invite(&project, &["theo"])]);
     insta::assert_snapshot!(refusal(&project, &["person", "--as", "theo", "role", "theo", "owner"]), @"quarterdeck: Only an owner changes people, and theo is none. Ask an owner: quarterdeck person list shows them.");
     let own: serde_json::Value =

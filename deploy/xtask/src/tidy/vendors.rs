@@ -48,9 +48,9 @@ const VENDORS: &[Vendor] = &[
     only("cedar-policy", &["policies/engine"]),
     only("rmcp", &["mcp-servers/", "deploy/bench"]),
     only("hyper-rustls", &["instance/gateway"]),
-    // The guard only in its tests: rmcp's client asks whose cryptography it would use.
     only("rustls", &["instance/gateway", "mcp-servers/proxmox", "mcp-servers/guard"]),
-    only("reqwest", &["mcp-servers/proxmox"]),
+    only("reqwest", &["mcp-servers/proxmox", "mcp-servers/guard"]),
+    only("jsonwebtoken", &["mcp-servers/guard"]),
     only("argon2", &["policies/people"]),
     only("indicatif", &["deploy/quarterdeck"]),
     only("config", &["deploy/config"]),

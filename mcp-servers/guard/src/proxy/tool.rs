@@ -40,7 +40,12 @@ impl Proxied {
         Self { upstream, tool, target, is_served, reads: false }
     }
 
-    pub(super) fn entry(mut self, server: &str, tier: Tier) -> Result<Entry, ToolError> {
+    pub(super) fn entry(
+        mut self,
+        server: &str,
+        tier: Tier,
+        per_minute: Option<u32>,
+    ) -> Result<Entry, ToolError> {
         self.reads = tier == Tier::Read;
         let tool = &self.tool;
         let named = |problem: String| ToolError { tool: format!("{server}.{}", tool.name), problem };
@@ -53,12 +58,13 @@ impl Proxied {
             destructive: tier == Tier::Destroy || (tier != Tier::Read && said.destructive != Some(false)),
             ..Hints::of(tier)
         };
-        let spec = Spec::new(tool.name.clone(), tier, format!("{server}.{}", tool.name))
+        let mut spec = Spec::new(tool.name.clone(), tier, format!("{server}.{}", tool.name))
             .described(
                 title,
                 format!("From the server {server}, which is not Quarterdeck's: {}", tool.description),
             )
             .hinted(hints);
+        spec.per_minute = per_minute;
         let input = Arguments::new(tool.input.clone(), tier != Tier::Read).map_err(named)?;
         Entry::of(server, spec, input, result(), Box::new(self))
     }

@@ -31,7 +31,7 @@ impl Tokens for Fixed {
     }
 }
 
-async fn serve(world: &World) -> (u16, CancellationToken) {
+pub(crate) async fn serve(world: &World) -> (u16, CancellationToken) {
     serve_as(world, http::Settings::default()).await
 }
 
@@ -46,7 +46,7 @@ async fn serve_as(world: &World, settings: http::Settings) -> (u16, Cancellation
     (port, stop)
 }
 
-async fn client(port: u16, token: &str, newest: bool) -> Client {
+pub(crate) async fn client(port: u16, token: &str, newest: bool) -> Client {
     // Even without TLS, the client wants to know whose cryptography it would use. The second one to say so is not heard.
     let _said = rustls::crypto::ring::default_provider().install_default();
     let config = StreamableHttpClientTransportConfig::with_uri(format!("http://127.0.0.1:{port}/mcp"))
@@ -82,7 +82,7 @@ async fn by_hand(port: u16, headers: &[(&str, &str)], body: &str) -> (String, St
     (head.lines().next().unwrap_or_default().to_owned(), body.to_owned())
 }
 
-fn hello() -> String {
+pub(crate) fn hello() -> String {
     json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
         "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "raw", "version": "1"}}})
     .to_string()
@@ -163,7 +163,7 @@ async fn clients_learn_where_tokens_come_from() {
     assert_snapshot!(challenge, @r#"www-authenticate: Bearer resource_metadata="https://tools.example.com/.well-known/oauth-protected-resource/mcp""#);
 }
 
-async fn whole(port: u16, request: &str) -> String {
+pub(crate) async fn whole(port: u16, request: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();

@@ -10,9 +10,11 @@
 mod attacks;
 mod fixtures;
 mod http;
+mod issuer;
 mod life;
 mod offers;
 mod pipeline;
 mod proxy;
+mod reach;
 mod tasks;
 mod world;

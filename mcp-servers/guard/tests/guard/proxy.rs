@@ -103,7 +103,7 @@ impl Foreign {
 }
 
 /// The guard over a proxy, in a world's folder.
-fn guarded(world: &World, proxy: &Proxy) -> Guard {
+pub(crate) fn guarded(world: &World, proxy: &Proxy) -> Guard {
     let server = proxy.server().unwrap();
     let mut facts = facts();
     facts.tools = server.known_tools();
@@ -124,12 +124,16 @@ async fn a_trusted_tool_goes_through_the_same_pipeline() {
     let foreign = Foreign::usual();
     let pins = foreign.trusted().await;
     let targets = [("erase".to_owned(), "path".to_owned())].into();
-    let proxy = foreign.connect(&pins, Mapping { targets, ..Mapping::default() }).await;
+    let per_minute = [("read".to_owned(), 2)].into();
+    let proxy = foreign.connect(&pins, Mapping { targets, per_minute, ..Mapping::default() }).await;
     let client = world.client_of(guarded(&world, &proxy), agent("A-1.1")).await;
     assert_eq!(client.tools().await, ["erase", "read", "write", "call_outcome"]);
     assert_snapshot!(client.good("read", json!({"path": "a.txt"})).await, @r#"{"content":[{"type":"text","text":"done there"}],"structured":null}"#);
     assert_snapshot!(client.refused("read", json!({"path": "missing"})).await, @"The server files answered with an error: no such file, token=[redacted]");
     assert_snapshot!(client.refused("read", json!({"path": "a.txt", "as": "root"})).await, @"The arguments are refused: Additional properties are not allowed ('as' was unexpected). Look at the tool's schema, and call it anew.");
+    // A call with fields that are not named did not count.
+    let limited = client.refused("read", json!({"path": "a.txt"})).await;
+    assert!(limited.starts_with("You called more than 2 times a minute."), "{limited}");
     // What it says nothing about is taken for the worst.
     let result = client.call("erase", json!({"path": "a.txt"})).await;
     let id = crate::world::id(&result);

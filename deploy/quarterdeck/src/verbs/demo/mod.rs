@@ -1,12 +1,13 @@
 //! `demo`: the main job on a throw-away fleet. Two teams, one small real project, three features: one waits for
-//! another, one has a check that goes red and is repaired from its log. Nothing here is special to the demo but the
-//! agent, which plays a script, and the two persons.
+//! another, one has a check that goes red and is repaired from its log. At the end, an agent's call of a tool waits for a
+//! person. Nothing here is special to the demo but the agent, which plays a script, the tool server, and the two persons.
 
 mod ask;
 mod engine;
 mod progress;
 mod scene;
 mod summary;
+mod tools;
 mod trail;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration, time::Instant};
@@ -88,6 +89,7 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<ExitCode, UserEr
     if let Some((_, first)) = features.first() {
         trail::tell(&scene.plan.state, first)?;
     }
+    tools::tell(&scene, &root.join(scene::SERVER)).await?;
     if let Place::Kept(path) = &place {
         say::note(&format!("State is kept in {}.", path.display()));
     }

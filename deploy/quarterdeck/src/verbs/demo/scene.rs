@@ -22,6 +22,9 @@ use crate::{
 /// Commits of the sample's history that the demo shows at its end.
 const HISTORY: usize = 20;
 
+/// The tool server of somebody else.
+pub(super) const SERVER: &str = "notes.sh";
+
 #[derive(RustEmbed)]
 #[folder = "assets/demo"]
 struct Assets;
@@ -71,6 +74,7 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
     write_sample(&sample).await?;
     let script = root.join("script.toml");
     std::fs::write(&script, text("script.toml")?).map_err(|error| failed(&error))?;
+    std::fs::write(root.join(SERVER), text(SERVER)?).map_err(|error| failed(&error))?;
     let program = std::env::current_exe().map_err(|error| failed(&error))?;
     let argv = [
         program.to_string_lossy().into_owned(),

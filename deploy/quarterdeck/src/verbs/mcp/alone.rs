@@ -15,8 +15,9 @@ use qd_guard::{Caller, EngineLaw, Guard, Ledger, LedgerError, Server, Settings, 
 use qd_sqlite::DbError;
 use qd_types::{Identity, InstanceName, Person, PersonId, Verb};
 
+use super::listening;
 use crate::{
-    cli::Common,
+    cli::{Common, Listening},
     context::{self, UserError},
     log,
     people::Roster,
@@ -115,8 +116,37 @@ impl Home {
     }
 
     /// Serves the server of this name until the client closes its end.
-    pub(super) async fn serve(mut self, name: &str, server: Server) -> Result<(), UserError> {
-        let failed = |error: &dyn std::error::Error| UserError::from_error(error);
+    pub(super) async fn serve(self, name: &str, server: Server) -> Result<(), UserError> {
+        let caller = Caller::new(Who::Person { person: self.me.clone(), team: self.team.clone() });
+        let (guard, ledger) = self.guard(name, server).await?;
+        let tending = tokio::spawn(tend(ledger.clone()));
+        let served = Box::pin(stdio::serve(guard, caller, tokio::io::stdin(), tokio::io::stdout())).await;
+        tending.abort();
+        ledger.flush().await.map_err(|error| UserError::from_error(&error))?;
+        served.map(drop).map_err(|error| UserError::from_error(&error))
+    }
+
+    /// Serves it over HTTP until it is interrupted, to whoever has a token.
+    pub(super) async fn listen(
+        self,
+        name: &str,
+        server: Server,
+        asked: &Listening,
+        private: bool,
+    ) -> Result<(), UserError> {
+        let team = self.team.clone();
+        let roster = Roster::beside(&self.loaded.state_dir).await;
+        let roster = roster.map_err(|error| UserError::from_error(&error))?;
+        let (guard, ledger) = self.guard(name, server).await?;
+        let tending = tokio::spawn(tend(ledger.clone()));
+        let served = listening::serve(asked, private, guard, roster, team).await;
+        tending.abort();
+        ledger.flush().await.map_err(|error| UserError::from_error(&error))?;
+        served
+    }
+
+    /// The guard over a server, and where it writes.
+    async fn guard(mut self, name: &str, server: Server) -> Result<(Guard, Arc<Ledger>), UserError> {
         log::start("warn", self.loaded.config.log.format);
         let people = self.directory(&self.key()?);
         self.plan.facts.tools = server.known_tools();
@@ -132,13 +162,8 @@ impl Home {
         let ledger = Arc::new(open(&self.folder(), name, &self.team, people).await?);
         let settings = Settings { decide: self.decide.clone(), ..Settings::default() };
         let guard = Guard::new(server, Arc::new(law), ledger.clone(), ledger.clone(), settings);
-        guard.recover().await.map_err(|error| failed(&error))?;
-        let tending = tokio::spawn(tend(ledger.clone()));
-        let caller = Caller::new(Who::Person { person: self.me, team: self.team });
-        let served = Box::pin(stdio::serve(guard, caller, tokio::io::stdin(), tokio::io::stdout())).await;
-        tending.abort();
-        ledger.flush().await.map_err(|error| failed(&error))?;
-        served.map(drop).map_err(|error| failed(&error))
+        guard.recover().await.map_err(|error| UserError::from_error(&error))?;
+        Ok((guard, ledger))
     }
 }
 
@@ -148,7 +173,7 @@ pub(crate) fn folder(state: &Path) -> PathBuf {
 }
 
 /// The account of a person at this computer.
-pub(super) fn local(person: &PersonId) -> Identity {
+pub(crate) fn local(person: &PersonId) -> Identity {
     Identity { service: "local".to_owned(), account: person.to_string() }
 }
 

@@ -1,13 +1,17 @@
-//! A server of somebody else behind the guard: started with a cleared environment, a home of its own and walls, and served
-//! with those of its tools that a person trusted.
+//! A server of somebody else behind the guard: started within walls, or reached over the network, and served with those of
+//! its tools that a person trusted.
 
-use std::{path::Path, process::Stdio};
+use std::{path::Path, time::Duration};
 
 use qd_approvals::inert;
-use qd_guard::proxy::{Found, Mapping, Pins, Proxy, Trust};
-use tokio::process::{Child, Command};
+use qd_guard::{
+    proxy::{Found, Mapping, Pins, Proxy, Trust},
+    reach::{Reach, SystemNames},
+};
+use secrecy::SecretString;
+use tokio::process::Child;
 
-use super::alone::Home;
+use super::{alone::Home, walled};
 use crate::{
     cli::{Common, Foreign},
     context::UserError,
@@ -17,6 +21,9 @@ use crate::{
 
 /// Longest line that a server wrote and people see, in characters.
 pub(super) const LINE: usize = 300;
+
+/// How long a server may take to begin and to list its tools. One that is fetched first takes a while.
+const BEGIN: Duration = Duration::from_secs(120);
 
 pub(super) async fn foreign(common: &Common, asked: Foreign) -> Done {
     let home = Home::open(common).await?;
@@ -33,12 +40,7 @@ pub(super) async fn foreign(common: &Common, asked: Foreign) -> Done {
     let file = folder.join("pins.json");
     let mut pins = Pins::read(&file).map_err(|error| failed(&error))?;
     let mapping = mapping(asked.mapping.as_deref())?;
-    let mut child = start(&home, &asked, &folder)?;
-    let (Some(reader), Some(writer)) = (child.stdout.take(), child.stdin.take()) else {
-        return Err(UserError::failed("the server's standard input and output can't be had"));
-    };
-    let connected = Proxy::connect(&asked.name, (reader, writer), pins.clone(), mapping).await;
-    let proxy = connected.map_err(|error| failed(&error))?;
+    let (proxy, mut child) = connect(&home, &asked, &folder, pins.clone(), mapping).await?;
     if asked.trust {
         proxy.found().iter().for_each(show);
         let new: Vec<&Found> = proxy
@@ -59,18 +61,91 @@ pub(super) async fn foreign(common: &Common, asked: Foreign) -> Done {
     }
     let left_out = proxy.found().iter().filter(|found| !found.is_served()).count();
     if left_out > 0 {
-        let args: Vec<_> = asked.command.iter().map(|part| part.to_string_lossy()).collect();
         say::note(&format!(
-            "{left_out} tools of {name} are new or changed, and are not served until a person looked at them: quarterdeck mcp \
-             guard --name {name} --trust -- {}",
-            args.join(" "),
-            name = asked.name,
+            "{left_out} tools of {} are new or changed, and are not served until a person looked at them: {}",
+            asked.name,
+            again(&asked),
         ));
     }
     let server = proxy.server().map_err(|error| failed(&error))?;
-    let served = home.serve(&asked.name, server).await;
-    child.kill().await.ok();
+    let served = match asked.listening.listen {
+        Some(_) => home.listen(&asked.name, server, &asked.listening, asked.allow_private).await,
+        None => home.serve(&asked.name, server).await,
+    };
+    if let Some(child) = &mut child {
+        child.kill().await.ok();
+    }
     served
+}
+
+/// Connects to it: over the network, or to a process that it is started as.
+async fn connect(
+    home: &Home,
+    asked: &Foreign,
+    folder: &Path,
+    pins: Pins,
+    mapping: Mapping,
+) -> Result<(Proxy, Option<Child>), UserError> {
+    let failed = |error: &dyn std::error::Error| UserError::from_error(error);
+    if let Some(url) = &asked.url {
+        let reach =
+            Reach::new(url, asked.allow_private, &SystemNames).await.map_err(|error| failed(&error))?;
+        let token = asked.bearer.as_deref().map(|name| {
+            let value = std::env::var(name).ok().filter(|value| !value.is_empty());
+            value.map(SecretString::from).ok_or_else(|| UserError::usage(format!("{name} is not set")))
+        });
+        let transport = reach.transport(token.transpose()?.as_ref());
+        let connecting = Proxy::connect(&asked.name, transport, pins, mapping);
+        let connected = tokio::time::timeout(BEGIN, connecting).await.map_err(|_| late(asked))?;
+        return Ok((connected.map_err(|error| failed(&error))?, None));
+    }
+    let mut child = walled::start(&home.loaded.config.sandbox, &home.loaded.state_dir, asked, folder).await?;
+    let (Some(reader), Some(writer)) = (child.stdout.take(), child.stdin.take()) else {
+        return Err(UserError::failed("the server's standard input and output can't be had"));
+    };
+    let connecting = Proxy::connect(&asked.name, (reader, writer), pins, mapping);
+    let connected = tokio::time::timeout(BEGIN, connecting).await.map_err(|_| late(asked))?;
+    Ok((connected.map_err(|error| failed(&error))?, Some(child)))
+}
+
+fn late(asked: &Foreign) -> UserError {
+    UserError::failed(format!(
+        "the server {} did not begin a session within {} s",
+        asked.name,
+        BEGIN.as_secs()
+    ))
+}
+
+/// The command that shows its tools and trusts them.
+fn again(asked: &Foreign) -> String {
+    let mut words = ["quarterdeck", "mcp", "guard", "--name", &asked.name].map(str::to_owned).to_vec();
+    let mut flag = |name: &str, value: &str| words.extend([name.to_owned(), value.to_owned()]);
+    for (name, paths) in [
+        ("--mapping", asked.mapping.as_slice()),
+        ("--read", asked.read.as_slice()),
+        ("--write", asked.write.as_slice()),
+    ] {
+        paths.iter().for_each(|path| flag(name, &path.to_string_lossy()));
+    }
+    asked.env.iter().for_each(|value| flag("--env", value));
+    asked.url.iter().for_each(|value| flag("--url", value));
+    asked.bearer.iter().for_each(|value| flag("--bearer", value));
+    if asked.allow_private {
+        words.push("--allow-private".to_owned());
+    }
+    words.push("--trust".to_owned());
+    if asked.url.is_none() {
+        words.push("--".to_owned());
+        words.extend(asked.command.iter().map(|part| part.to_string_lossy().into_owned()));
+    }
+    let is_plain = |word: &str| {
+        !word.is_empty()
+            && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&byte))
+    };
+    let quoted = words
+        .iter()
+        .map(|word| if is_plain(word) { word.clone() } else { format!("'{}'", word.replace('\'', r"'\''")) });
+    quoted.collect::<Vec<_>>().join(" ")
 }
 
 fn is_name(name: &str) -> bool {
@@ -83,38 +158,6 @@ fn mapping(file: Option<&Path>) -> Result<Mapping, UserError> {
     let wrong = |error: String| UserError::failed(format!("{} can't be read: {error}", file.display()));
     let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
     toml::from_str(&text).map_err(|error| wrong(error.to_string()))
-}
-
-/// Starts it. It ends with this process.
-fn start(home: &Home, asked: &Foreign, folder: &Path) -> Result<Child, UserError> {
-    let own = folder.join("home");
-    std::fs::create_dir_all(&own)
-        .map_err(|error| UserError::failed(format!("{} can't be made: {error}", own.display())))?;
-    let walls = crate::walls::launcher(home.loaded.config.sandbox.kind)?;
-    let (program, args) =
-        asked.command.split_first().ok_or_else(|| UserError::usage("say which server to start, after --"))?;
-    let mut command = match walls {
-        Some(launcher) => {
-            let mut command = Command::new(launcher);
-            command.arg("confine");
-            for path in std::iter::once(&own).chain(&asked.write) {
-                command.arg("--write").arg(path);
-            }
-            command.arg("--").arg(program);
-            command
-        }
-        None => Command::new(program),
-    };
-    command.args(args).env_clear().env("HOME", &own).env("TMPDIR", &own);
-    for name in std::iter::once("PATH").chain(asked.env.iter().map(String::as_str)) {
-        if let Some(value) = std::env::var_os(name) {
-            command.env(name, value);
-        }
-    }
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
-    command.spawn().map_err(|error| {
-        UserError::failed(format!("{} can't be started: {error}", program.to_string_lossy()))
-    })
 }
 
 /// A tool, for whoever decides whether to trust it. What it says of itself is inert and quoted.

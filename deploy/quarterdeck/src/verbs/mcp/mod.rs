@@ -1,13 +1,15 @@
 //! `mcp`: tool servers for coding agents. Used alone here: one client, this person, the guard in this process. The agents of
 //! runs have the fleet's, through a shim.
 
-mod alone;
+pub(crate) mod alone;
 mod foreign;
 mod ledgers;
+mod listening;
 mod scan;
 mod servers;
 mod shim;
 mod trust;
+pub(crate) mod walled;
 
 use qd_people::TokenKind;
 

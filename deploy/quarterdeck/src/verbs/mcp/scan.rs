@@ -1,10 +1,14 @@
 //! What the configuration files of coding agents would start, and the same file with each server behind the guard.
 
-use std::path::{Path, PathBuf};
+mod file;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use qd_approvals::inert;
-use serde_json::{Map, Value, json};
-use toml_edit::DocumentMut;
+use serde_json::{Value, json};
 
 use crate::{
     cli::Common,
@@ -12,18 +16,26 @@ use crate::{
     say,
     verbs::Done,
 };
-
-/// Where the servers stand, by what the file has: Claude Code and Gemini, Codex, opencode, VS Code, Zed.
-const KEYS: [&str; 5] = ["mcpServers", "mcp_servers", "mcp", "servers", "context_servers"];
+use file::File;
 
 /// Known files: in a project, and below the home folder.
-const IN_PROJECT: [&str; 5] =
-    [".mcp.json", ".gemini/settings.json", ".codex/config.toml", "opencode.json", ".vscode/mcp.json"];
-const AT_HOME: [&str; 6] = [
+const IN_PROJECT: [&str; 8] = [
+    ".mcp.json",
+    ".gemini/settings.json",
+    ".codex/config.toml",
+    "opencode.json",
+    "opencode.jsonc",
+    ".vscode/mcp.json",
+    ".vscode/settings.json",
+    ".zed/settings.json",
+];
+const AT_HOME: [&str; 8] = [
     ".claude.json",
     ".gemini/settings.json",
     ".codex/config.toml",
     ".config/opencode/opencode.json",
+    ".config/opencode/opencode.jsonc",
+    ".config/Code/User/settings.json",
     ".config/Code/User/mcp.json",
     ".config/zed/settings.json",
 ];
@@ -35,6 +47,10 @@ const PIECE: usize = 200;
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
     name: String,
+    /// Where it stands in the file.
+    place: Vec<String>,
+    /// Whether program and arguments are one list.
+    is_list: bool,
     kind: Kind,
     /// Names of variables whose values stand in the file.
     env: Vec<String>,
@@ -70,6 +86,11 @@ pub(super) fn scan(common: &Common, file: Option<PathBuf>, write: bool) -> Done 
             replace(&file, &text, &rewritten)?;
         } else if entries.iter().any(|entry| matches!(entry.kind, Kind::Program(_))) {
             say::note(&format!("Put them behind the guard: quarterdeck mcp scan {} --write", file.display()));
+        }
+        if entries.iter().any(|entry| matches!(entry.kind, Kind::Remote(_))) {
+            say::note(
+                "Those on the network stay as they are: quarterdeck mcp guard --name NAME --url URL guards one.",
+            );
         }
     }
     Ok(())
@@ -122,97 +143,92 @@ fn line(entry: &Entry) -> String {
 
 /// The servers of a file, and the file with each program behind the guard.
 fn look(text: &str, toml: bool) -> Result<(Vec<Entry>, String), String> {
-    if toml {
-        let mut document: DocumentMut =
-            text.parse().map_err(|error: toml_edit::TomlError| error.to_string())?;
-        let whole: Value = toml::from_str(text).map_err(|error| error.to_string())?;
-        let entries = entries(&whole);
-        for entry in &entries {
-            let Some(args) = guarded(entry) else { continue };
-            let servers = document.get_mut("mcp_servers").and_then(|servers| servers.get_mut(&entry.name));
-            let Some(server) = servers.and_then(|server| server.as_table_like_mut()) else { continue };
-            server.insert("command", toml_edit::value("quarterdeck"));
-            server.insert("args", toml_edit::value(args.into_iter().collect::<toml_edit::Array>()));
-        }
-        return Ok((entries, document.to_string()));
-    }
-    let mut whole: Value = serde_json::from_str(text)
-        .map_err(|error| format!("it is not plain JSON, comments included: {error}"))?;
-    let entries = entries(&whole);
+    let mut file = File::read(text, toml)?;
+    let entries = entries(&file.value()?);
+    let mut taken: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for entry in &entries {
-        let Some(args) = guarded(entry) else { continue };
-        let servers = KEYS.iter().find_map(|key| whole.get(key).is_some().then_some(*key));
-        let Some(server) = servers
-            .and_then(|key| whole.get_mut(key))
-            .and_then(|servers| servers.get_mut(&entry.name))
-            .and_then(Value::as_object_mut)
-        else {
-            continue;
-        };
-        if server.get("command").is_some_and(Value::is_array) {
-            let argv: Vec<String> = std::iter::once("quarterdeck".to_owned()).chain(args).collect();
-            server.insert("command".to_owned(), argv.into());
-        } else {
-            server.insert("command".to_owned(), "quarterdeck".into());
-            server.insert("args".to_owned(), args.into());
+        let Kind::Program(argv) = &entry.kind else { continue };
+        let args = guarded(entry, argv, &mut taken);
+        if !file.start_with(&entry.place, &args) {
+            return Err(format!("how {} is started can't be changed: change it by hand", entry.name));
         }
     }
-    let mut rewritten = serde_json::to_string_pretty(&whole).map_err(|error| error.to_string())?;
-    rewritten.push('\n');
+    let rewritten = file.text();
+    let now = File::read(&rewritten, toml)?.value()?;
+    // Whatever this would leave in front of the guard, a person has to know.
+    if let Some(left) = self::entries(&now).iter().find(|entry| matches!(entry.kind, Kind::Program(_))) {
+        return Err(format!("{} stands there twice: name it once", left.name));
+    }
     Ok((entries, rewritten))
 }
 
 fn entries(whole: &Value) -> Vec<Entry> {
-    let servers = KEYS.iter().find_map(|key| whole.get(key)?.as_object());
     let mut all: Vec<Entry> =
-        servers.into_iter().flatten().map(|(name, server)| entry(name, server)).collect();
+        file::servers(whole).into_iter().map(|(place, server)| entry(place, server)).collect();
     all.sort_by(|one, other| one.name.cmp(&other.name));
     all
 }
 
-fn entry(name: &str, server: &Value) -> Entry {
-    let text = |key: &str| server.get(key).and_then(Value::as_str).map(str::to_owned);
-    let list = |key: &str| -> Vec<String> {
-        let items = server.get(key).and_then(Value::as_array).into_iter().flatten();
-        items.filter_map(Value::as_str).map(str::to_owned).collect()
+fn entry(place: Vec<String>, server: &Value) -> Entry {
+    // Older ones of Zed have all of it within `command`.
+    let holder = server.get("command").filter(|command| command.is_object()).unwrap_or(server);
+    let text = |key: &str| holder.get(key).and_then(Value::as_str).map(str::to_owned);
+    // What is no text can't be passed on as it is.
+    let list = |key: &str| -> Option<Vec<String>> {
+        let items =
+            holder.get(key).map_or(Some(&[] as &[Value]), |list| list.as_array().map(Vec::as_slice))?;
+        items.iter().map(|item| item.as_str().map(str::to_owned)).collect()
     };
-    // opencode has one list; everybody else a program and its arguments.
-    let argv = match text("command") {
-        Some(program) => std::iter::once(program).chain(list("args")).collect(),
+    let argv = match text("command").or_else(|| text("path")) {
+        Some(program) => list("args").map(|args| std::iter::once(program).chain(args).collect()),
         None => list("command"),
     };
     let url = text("url").or_else(|| text("httpUrl")).or_else(|| text("serverUrl"));
-    let kind = match (argv.as_slice(), url) {
-        ([program, verb, ..], _) if is_ours(program) && verb == "mcp" => Kind::Guarded,
-        ([_, ..], _) => Kind::Program(argv),
-        ([], Some(url)) => Kind::Remote(url),
-        ([], None) => Kind::Unclear,
+    let kind = match (argv.as_deref(), url) {
+        (Some([program, verb, ..]), _) if is_ours(program) && verb == "mcp" => Kind::Guarded,
+        (Some([_, ..]), _) => Kind::Program(argv.clone().unwrap_or_default()),
+        (Some([]), Some(url)) => Kind::Remote(url.split(['?', '#']).next().unwrap_or_default().to_owned()),
+        (Some([]), None) | (None, _) => Kind::Unclear,
     };
-    let env = ["env", "environment"].iter().find_map(|key| server.get(key)?.as_object());
-    Entry { name: name.to_owned(), kind, env: names(env) }
+    let env = ["env", "environment"].iter().find_map(|key| holder.get(key)?.as_object());
+    let mut names: Vec<String> = env.into_iter().flat_map(|env| env.keys().cloned()).collect();
+    // Codex passes these on.
+    let passed = holder.get("env_vars").and_then(Value::as_array).into_iter().flatten();
+    names.extend(passed.filter_map(Value::as_str).map(str::to_owned));
+    let name = place.last().cloned().unwrap_or_default();
+    let is_list = holder.get("command").is_some_and(Value::is_array);
+    Entry { name, place, is_list, kind, env: names }
 }
 
-fn names(env: Option<&Map<String, Value>>) -> Vec<String> {
-    env.into_iter().flat_map(|env| env.keys().cloned()).collect()
-}
-
+/// Whether it is this program: found by its name, or where it lies.
 fn is_ours(program: &str) -> bool {
-    Path::new(program).file_name().is_some_and(|name| name == "quarterdeck")
+    let real = |path: &Path| path.canonicalize().ok();
+    program == "quarterdeck"
+        || (Path::new(program).is_absolute()
+            && real(Path::new(program))
+                .is_some_and(|path| std::env::current_exe().ok().and_then(|own| real(&own)) == Some(path)))
 }
 
-/// The arguments of quarterdeck that start it through the guard; `None` if there is nothing to guard.
-fn guarded(entry: &Entry) -> Option<Vec<String>> {
-    let Kind::Program(argv) = &entry.kind else { return None };
+/// The arguments of quarterdeck that start a server through the guard; its own come behind them. Another server gets
+/// another name: a name's trust and home are its own.
+fn guarded(entry: &Entry, argv: &[String], taken: &mut BTreeMap<String, Vec<String>>) -> Vec<String> {
     let letter =
         |letter: char| if letter.is_ascii_alphanumeric() || "-_".contains(letter) { letter } else { '-' };
-    let name: String = entry.name.chars().map(letter).take(40).collect();
+    let plain: String = entry.name.chars().map(letter).take(30).collect();
+    let is_free = |name: &String| {
+        !super::servers::is_one(name) && taken.get(name).is_none_or(|other| other.as_slice() == argv)
+    };
+    let numbered = (2..).map(|number| format!("{plain}-{number}"));
+    let name = std::iter::once(plain.clone()).chain(numbered).find(is_free).unwrap_or_default();
+    taken.insert(name.clone(), argv.to_vec());
     let mut args = ["mcp", "guard", "--name", name.as_str()].map(str::to_owned).to_vec();
     for name in &entry.env {
         args.extend(["--env".to_owned(), name.clone()]);
     }
     args.push("--".to_owned());
-    args.extend(argv.iter().cloned());
-    Some(args)
+    // A list holds its program already.
+    args.extend(argv.first().filter(|_| !entry.is_list).cloned());
+    args
 }
 
 /// Writes the file whole or not at all; what it was stays beside it.
@@ -221,18 +237,24 @@ fn replace(file: &Path, before: &str, after: &str) -> Done {
         say::line("There is nothing to change.");
         return Ok(());
     }
+    let failed =
+        |error: std::io::Error| UserError::failed(format!("{} can't be written: {error}", file.display()));
+    // A link stays one.
+    let file = &file.canonicalize().map_err(failed)?;
     let mut kept = file.as_os_str().to_owned();
     kept.push(".before-guard");
     let mut half = file.as_os_str().to_owned();
     half.push(".half");
-    let failed =
-        |error: std::io::Error| UserError::failed(format!("{} can't be written: {error}", file.display()));
     if Path::new(&kept).exists() {
         let kept = Path::new(&kept).display();
         return Err(UserError::failed(format!("{kept} is there already: take it away first")));
     }
     std::fs::copy(file, &kept).map_err(failed)?;
-    std::fs::write(&half, after).and_then(|()| std::fs::rename(&half, file)).map_err(failed)?;
+    // The copy has the mode of the file: nobody else reads what stands in it.
+    std::fs::copy(file, &half)
+        .and_then(|_| std::fs::write(&half, after))
+        .and_then(|()| std::fs::rename(&half, file))
+        .map_err(failed)?;
     say::line(&format!(
         "Rewritten; as it was: {}. Each server serves nothing until you trust its tools: quarterdeck mcp guard --trust.",
         Path::new(&kept).display()
@@ -275,13 +297,121 @@ mod tests {
 
     #[test]
     fn what_people_wrote_beside_it_stays() {
-        let codex = "# mine\n[mcp_servers.files]\ncommand = \"npx\"\nargs = [\"files\"]\n";
-        insta::assert_snapshot!(look(codex, true).unwrap().1, @r#"
+        let codex = "# mine\n[mcp_servers.files]\ncommand = \"npx\" # the usual\nargs = [\n  # which\n  \"files\",\n]\nenv_vars = [\"FILES_KEY\"]\n\n[mcp_servers.far]\nurl = \"https://a.example/mcp?key=secret\"\n";
+        let (entries, rewritten) = look(codex, true).unwrap();
+        assert_eq!(entries[0].kind, Kind::Remote("https://a.example/mcp".to_owned()));
+        insta::assert_snapshot!(rewritten, @r#"
         # mine
         [mcp_servers.files]
-        command = "quarterdeck"
-        args = ["mcp", "guard", "--name", "files", "--", "npx", "files"]
+        command = "quarterdeck" # the usual
+        args = ["mcp", "guard", "--name", "files", "--env", "FILES_KEY", "--", "npx",
+          # which
+          "files",
+        ]
+        env_vars = ["FILES_KEY"]
+
+        [mcp_servers.far]
+        url = "https://a.example/mcp?key=secret"
         "#);
-        assert!(look("{ // mine\n}", false).is_err());
+        let vscode = r#"{
+  // Mine.
+  "servers": {
+    "files": {
+      "type": "stdio",
+      "command": "npx", // the usual
+      "args": [
+        "-y", /* which */ "files",
+      ],
+      "env": { "FILES_KEY": "${input:key}" },
+    },
+    "plain": { "command": "other" },
+  },
+  "inputs": [{ "id": "key", "type": "promptString" }],
+}
+"#;
+        let (_, rewritten) = look(vscode, false).unwrap();
+        insta::assert_snapshot!(rewritten, @r#"
+        {
+          // Mine.
+          "servers": {
+            "files": {
+              "type": "stdio",
+              "command": "quarterdeck", // the usual
+              "args": [
+                "mcp",
+                "guard",
+                "--name",
+                "files",
+                "--env",
+                "FILES_KEY",
+                "--",
+                "npx",
+                "-y", /* which */ "files",
+              ],
+              "env": { "FILES_KEY": "${input:key}" },
+            },
+            "plain": {
+              "command": "quarterdeck",
+              "args": ["mcp", "guard", "--name", "plain", "--", "other"]
+            },
+          },
+          "inputs": [{ "id": "key", "type": "promptString" }],
+        }
+        "#);
+        assert_eq!(look(&rewritten, false).unwrap().1, rewritten);
+        assert!(look("{ 'mine': 1 }", false).is_err());
+    }
+
+    #[test]
+    fn whatever_their_names_each_has_its_own() {
+        let text = r#"{"mcpServers": {
+            "my files": {"command": "a"}, "my-files": {"command": "b"}, "board": {"command": "c"},
+            "odd": {"command": "d", "args": [1]}},
+            "projects": {"/home/me/it": {"mcpServers": {"my files": {"command": "a"}}}},
+            "context_servers": {"old": {"command": {"path": "zed-server", "args": ["x"], "env": {"K": "v"}}}}}"#;
+        let (entries, rewritten) = look(text, false).unwrap();
+        let lines: Vec<String> = entries.iter().map(line).collect();
+        insta::assert_snapshot!(lines.join("\n"), @"
+        exposed  board  c
+        exposed  my files  a
+        exposed  my files  a
+        exposed  my-files  b
+        unclear  odd
+        exposed  old  zed-server x  with K
+        ");
+        let now: Value = serde_json::from_str(&rewritten).unwrap();
+        let name = |at: &Value| at["args"][3].as_str().unwrap().to_owned();
+        let servers = &now["mcpServers"];
+        assert_eq!(name(&servers["my files"]), "my-files");
+        assert_eq!(name(&servers["my-files"]), "my-files-2");
+        assert_eq!(name(&servers["board"]), "board-2", "our own have their names");
+        assert_eq!(name(&now["projects"]["/home/me/it"]["mcpServers"]["my files"]), "my-files");
+        assert_eq!(servers["odd"], json!({"command": "d", "args": [1]}), "what can't be passed on stays");
+        let old = &now["context_servers"]["old"]["command"];
+        assert_eq!(old["path"], "quarterdeck");
+        assert_eq!(
+            old["args"],
+            json!(["mcp", "guard", "--name", "old", "--env", "K", "--", "zed-server", "x"])
+        );
+        let twice = r#"{"mcpServers": {"a": {"command": "x"}, "a": {"command": "y"}}}"#;
+        assert!(look(twice, false).is_err());
+    }
+
+    #[test]
+    fn the_file_is_replaced_whole_and_as_private_as_it_was() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("real.json"), folder.path().join("link.json"));
+        std::fs::write(&file, "before").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        replace(&link, "before", "after").unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let kept = folder.path().join("real.json.before-guard");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "after");
+        assert_eq!(std::fs::read_to_string(&kept).unwrap(), "before");
+        assert_eq!((mode(&file), mode(&kept)), (0o600, 0o600));
+        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert!(replace(&link, "after", "again").is_err(), "what is kept is not written over");
     }
 }
