@@ -2,6 +2,7 @@
 
 mod bubblewrap;
 pub mod docker;
+pub mod egress;
 pub mod forward;
 mod landlock;
 pub mod limits;

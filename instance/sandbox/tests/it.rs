@@ -13,6 +13,8 @@
 mod bubblewrap;
 #[path = "it/docker.rs"]
 mod docker;
+#[path = "it/egress.rs"]
+mod egress;
 #[path = "it/engine.rs"]
 mod engine;
 #[path = "it/forward.rs"]
