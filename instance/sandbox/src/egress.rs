@@ -338,7 +338,12 @@ mod tests {
     fn a_request_is_passed_on_to_the_host_that_was_judged() {
         let told = asked("GET http://a.org:81?q HTTP/1.1\r\nHost: b\r\nProxy-Connection: x\r\nX: y\r\n\r\n").unwrap();
         assert_eq!((told.name.as_str(), told.port), ("a.org", 81));
-        insta::assert_snapshot!(String::from_utf8(told.head.unwrap()).unwrap().replace('\r', ""), @"");
+        insta::assert_snapshot!(String::from_utf8(told.head.unwrap()).unwrap().replace('\r', ""), @"
+        GET /?q HTTP/1.1
+        X: y
+        Host: a.org:81
+        Connection: close
+        ");
         assert_eq!(asked("CONNECT a.org:443 HTTP/1.1\r\n\r\n").unwrap().port, 443);
         for bad in [
             "CONNECT a.org HTTP/1.1\r\n\r\n",

@@ -32,17 +32,50 @@ async fn through(list: &str, request: &str) -> String {
 #[tokio::test]
 async fn what_is_listed_is_reached() {
     let plain = "GET http://127.0.0.1:PORT/x HTTP/1.1\r\nHost: other\r\n\r\n";
-    insta::assert_snapshot!(through("127.0.0.1:PORT", plain).await, @"");
+    insta::assert_snapshot!(through("127.0.0.1:PORT", plain).await, @"
+    HTTP/1.1 200 OK
+
+    got GET /x HTTP/1.1
+    Host: 127.0.0.1:PORT
+    Connection: close
+    ");
     let tunnel = "CONNECT 127.0.0.1:PORT HTTP/1.1\r\n\r\nhello";
-    insta::assert_snapshot!(through("127.0.0.1:PORT", tunnel).await, @"");
+    insta::assert_snapshot!(through("127.0.0.1:PORT", tunnel).await, @"
+    HTTP/1.1 200 Connection Established
+
+    HTTP/1.1 200 OK
+
+    got hello
+    ");
 }
 
 #[tokio::test]
 async fn what_is_not_listed_is_refused() {
     let tunnel = "CONNECT 127.0.0.1:PORT HTTP/1.1\r\n\r\nhello";
-    insta::assert_snapshot!(through("127.0.0.1 localhost:PORT", tunnel).await, @"");
+    insta::assert_snapshot!(through("127.0.0.1 localhost:PORT", tunnel).await, @"
+    HTTP/1.1 403 Forbidden
+    Content-Type: text/plain; charset=utf-8
+    Connection: close
+    Content-Length: 80
+
+    127.0.0.1:PORT is not among the hosts that this run may reach (sandbox.hosts).
+    ");
     // The name is listed, but leads to ourselves.
     let named = "GET http://localhost:PORT/ HTTP/1.1\r\n\r\n";
-    insta::assert_snapshot!(through("localhost:PORT", named).await, @"");
-    insta::assert_snapshot!(through("localhost:PORT", "GET / HTTP/1.1\r\n\r\n").await, @"");
+    insta::assert_snapshot!(through("localhost:PORT", named).await, @"
+    HTTP/1.1 403 Forbidden
+    Content-Type: text/plain; charset=utf-8
+    Connection: close
+    Content-Length: 69
+
+    localhost: its name leads to this computer: list the address itself.
+    ");
+    insta::assert_snapshot!(through("localhost:PORT", "GET / HTTP/1.1\r\n\r\n").await, @"
+    HTTP/1.1 400 Bad Request
+    Content-Type: text/plain; charset=utf-8
+    Connection: close
+    Content-Length: 45
+
+    This is no request that a proxy can pass on.
+    ");
 }
