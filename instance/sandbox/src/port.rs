@@ -124,6 +124,8 @@ pub struct Launch {
     pub argv: Vec<OsString>,
     /// Whether the program is looked for inside, and not on this machine.
     pub elsewhere: bool,
+    /// What our own program is started by inside, where that is another command line than its path.
+    pub ours: Vec<String>,
 }
 
 /// Where something of ours was found.
@@ -230,6 +232,6 @@ impl Sandbox for Unwalled {
     fn launch(&self, spec: &Spec) -> Result<Launch, SandboxError> {
         let mut argv = self.0.argv(&spec.limits);
         argv.extend(["--no-walls".into(), "--".into()]);
-        Ok(Launch { argv, elsewhere: false })
+        Ok(Launch { argv, ..Launch::default() })
     }
 }

@@ -71,14 +71,13 @@ async fn run(order: &str, argv: Vec<String>) -> Result<Exit, SandboxError> {
 
 /// Comes back only if it could not, or as the helper whose sandbox ends.
 pub(super) fn forward(port: Option<u16>, socket: &Path, command: &[OsString]) -> ExitCode {
-    let error = match (port, std::env::current_exe()) {
+    let error = match (port, qd_sandbox::again()) {
         (None, _) => match qd_sandbox::forward::serve(socket) {
             Ok(()) => return ExitCode::SUCCESS,
             Err(error) => error,
         },
         (Some(_), Err(error)) => error,
-        (Some(port), Ok(program)) => {
-            let mut helper = std::process::Command::new(program);
+        (Some(port), Ok(mut helper)) => {
             helper.arg("forward").arg(socket).env_clear();
             qd_sandbox::forward::enter(port, &mut helper, command)
         }

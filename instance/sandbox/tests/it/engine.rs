@@ -80,7 +80,7 @@ impl Engine {
 
     /// The port on this engine.
     pub(crate) fn port(&self) -> Docker {
-        Docker { socket: self.socket(), ..Docker::new(Bounds("/bin/true".into()), IMAGE) }
+        Docker { socket: self.socket(), ..Docker::new(Bounds("/bin/true".into()), IMAGE, self.folder.path()) }
     }
 }
 
