@@ -8,7 +8,7 @@ use crate::Loaded;
 
 /// Keys that take effect at once; `*` is any name. Everything below such a key does, too, and so do teams and
 /// repositories that come or go. All others need a restart.
-const HOT: [&[&str]; 28] = [
+const HOT: [&[&str]; 29] = [
     &["agents"],
     &["audit"],
     &["fleet", "time_zone"],
@@ -19,11 +19,11 @@ const HOT: [&[&str]; 28] = [
     &["people"],
     &["policies"],
     &["repositories", "*", "checks"],
-    &["repositories", "*", "container"],
     &["repositories", "*", "copies"],
     &["repositories", "*", "hooks"],
     &["repositories", "*", "image"],
     &["repositories", "*", "merge_method"],
+    &["repositories", "*", "sandbox"],
     &["repositories", "*", "setup"],
     &["repositories", "*", "shared"],
     &["repositories", "*", "slots"],
@@ -36,6 +36,7 @@ const HOT: [&[&str]; 28] = [
     &["teams", "*", "quiet"],
     &["teams", "*", "repositories"],
     &["teams", "*", "reviews"],
+    &["teams", "*", "sandbox"],
     &["teams", "*", "slots"],
 ];
 

@@ -127,7 +127,8 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
         agents.insert(name.clone(), agent_plan(loaded, &registry, (name, agent), env)?);
     }
     let all: Vec<_> = config.repositories.iter().map(|repository| repository.name.clone()).collect();
-    let teams = config.teams.iter().map(|team| TeamPlan {
+    let demanded = |demand, image| walls::demanded(loaded, demand, image);
+    let teams = config.teams.iter().map(|team| Ok::<_, UserError>(TeamPlan {
         id: team.id().clone(),
         name: team.name.clone(),
         prefix: team.prefix(),
@@ -138,13 +139,9 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
         reviews: team.reviews,
         quiet: team.quiet.clone(),
         disk: u64::from(team.disk_gib) << 30,
-    });
-    let program = walls::program()?;
-    let demands = |repository: &qd_config::Repository| {
-        let demands = walls::demanded(&config.sandbox, repository, &program);
-        demands.map(|docker| std::sync::Arc::new(docker) as _)
-    };
-    let repositories = config.repositories.iter().map(|repository| RepositoryPlan {
+        walls: demanded(team.sandbox, None)?,
+    }));
+    let repositories = config.repositories.iter().map(|repository| Ok::<_, UserError>(RepositoryPlan {
         name: repository.name.clone(),
         source: repository.path.canonicalize().unwrap_or_else(|_| repository.path.clone()),
         target: repository.target.clone(),
@@ -165,7 +162,7 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
         },
         slots: repository.slots,
         hooks: repository.hooks,
-        demands: demands(repository),
+        demands: demanded(repository.sandbox, repository.image.as_ref())?,
         setup: qd_worktrees::Setup {
             script: repository.setup.clone(),
             copies: repository.copies.clone(),
@@ -175,7 +172,7 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
                 .map(|folder| qd_worktrees::Shared { name: folder.name.clone(), path: folder.path.clone() })
                 .collect(),
         },
-    });
+    }));
     Ok(FleetPlan {
         state: loaded.state_dir.clone(),
         listen: config.web.listen,
@@ -191,8 +188,8 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
             exposed: qd_approvals::Exposure::default(),
         },
         beside_agents: config.approvals.local_votes_beside_unsandboxed_agents,
-        teams: teams.collect(),
-        repositories: repositories.collect(),
+        teams: teams.collect::<Result<_, _>>()?,
+        repositories: repositories.collect::<Result<_, _>>()?,
         runs: qd_team::RunPolicy {
             repair_rounds: config.runs.repair_rounds,
             log_lines: config.runs.log_lines as usize,
@@ -203,7 +200,7 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
         },
         audit: audit(loaded)?,
         launcher: walls::launcher(config.sandbox.kind)?,
-        walls: Some(walls::of_agents(&config.sandbox)?),
+        walls: Some(walls::of_agents(loaded)?),
         zone: zone(config)?,
         agent_slots: config
             .agents

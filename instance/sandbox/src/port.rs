@@ -124,8 +124,8 @@ pub struct Launch {
     pub argv: Vec<OsString>,
     /// Whether the program is looked for inside, and not on this machine.
     pub elsewhere: bool,
-    /// What our own program is started by inside, where that is another command line than its path.
-    pub ours: Vec<String>,
+    /// Our own program, where it is not started by its path inside, but by another command line.
+    pub ours: Option<(PathBuf, Vec<String>)>,
 }
 
 /// Where something of ours was found.

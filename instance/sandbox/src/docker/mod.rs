@@ -141,7 +141,7 @@ impl Sandbox for Docker {
         let order = Order { docker: self.clone(), spec: spec.clone() };
         let order = serde_json::to_string(&order).map_err(|error| failed("write its order", error))?;
         let argv = vec![self.bounds.clone().into(), "contain".into(), order.into(), "--".into()];
-        Ok(Launch { argv, elsewhere: true, ours: carried.argv })
+        Ok(Launch { argv, elsewhere: true, ours: Some((self.bounds.clone(), carried.argv)) })
     }
 
     async fn find(&self, instance: &InstanceName) -> Result<Vec<Found>, SandboxError> {

@@ -12,6 +12,8 @@ use crate::{tools::Served, walls::Own};
 
 /// The alert of walls that are not there.
 const WALLS: &str = "walls";
+/// The port that leads to the run's socket where nobody meters.
+const PROXY: u16 = 3128;
 /// After how long they are looked for again.
 const WALLS_AGAIN: Duration = Duration::from_secs(5);
 
@@ -20,6 +22,7 @@ const WALLS_AGAIN: Duration = Duration::from_secs(5);
 pub(super) async fn walls(
     here: &Here<'_>,
     agent: &dyn qd_agents::Agent,
+    metered: bool,
     worktree: &std::path::Path,
     served: Option<&Served>,
 ) -> Result<Option<qd_agents::Confined>, StepError> {
@@ -33,9 +36,10 @@ pub(super) async fn walls(
         reads.extend(attached.map(|file| here.team.attachment_path(file)));
         let git = Layout::new(&options.state).mirror(&here.repository.spec.name);
         reads.extend(served.iter().flat_map(|served| served.reads.clone()));
-        let port = here.team.metering().map(|metering| metering.address.port());
-        let forward = served.zip(port).map(|(served, port)| (served.socket.clone(), port));
-        let own = Own { run: &here.run.id, worktree, git, reads, writes: agent.writes(), forward };
+        // The addresses that an agent is given of the gateway hold this port.
+        let port = here.team.metering().map_or(PROXY, |metering| metering.address.port());
+        let forward = served.map(|served| (served.socket.clone(), port));
+        let own = Own { run: &here.run.id, worktree, git, reads, writes: agent.writes(), forward, metered };
         match options.walled(&here.repository, own).await {
             Err(SandboxError::Unavailable { kind, reason }) => {
                 let text = format!("Agents wait for their walls: {kind} can't be used here: {reason}.");

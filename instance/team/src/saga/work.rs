@@ -247,7 +247,10 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
     let task = Task {
         run: here.run.id.clone(),
         model: here.run.model.clone(),
-        confined: walls(here, agent.as_ref(), &worktree.path, served.as_ref()).await?,
+        confined: {
+            let metered = metered.as_ref().is_some_and(|turn| agent.is_metered(&turn.metered));
+            walls(here, agent.as_ref(), metered, &worktree.path, served.as_ref()).await?
+        },
         cwd: worktree.path,
         home: options.home(&here.run.id),
         prompt: prompt::build(&facts, turn),
@@ -255,7 +258,7 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
         metered: metered.as_ref().map(|turn| turn.metered.clone()),
         permissions: Arc::new(desk),
     };
-    if agent.needs_walls() && task.confined.is_none() {
+    if agent.needs_walls() && !task.confined.as_ref().is_some_and(|confined| confined.walls) {
         let reason = format!(
             "{} never asks before it does something, so it only works within walls, and there are none here: see \
              sandbox.kind.",
@@ -344,6 +347,7 @@ async fn tools(here: &Here<'_>, metering: Option<&Metering>) -> Result<Option<Se
         repository: here.repository.spec.name.clone(),
         on_behalf: here.feature.requesters(),
         gateway: metering.map(|metering| metering.address),
+        hosts: here.team.options().walls.as_ref().map(|walls| walls.hosts.clone()).unwrap_or_default(),
     };
     match tools.open(here.team, turn).await {
         Ok(served) => Ok(Some(served)),

@@ -18,6 +18,7 @@ use qd_agents::acp::{McpServer, McpServers};
 use qd_approvals::{Directory, Executor, Exposure, KeyOwner, Known, Rules, SurfaceKey};
 use qd_engine::{Engine, Policies};
 use qd_guard::{Caller, EngineLaw, Guard, Ledger, LedgerError, Server, Settings, ToolError, Who};
+use qd_sandbox::egress::Hosts;
 use qd_team::{Served, Team, Tools, Turn};
 use qd_types::{Identity, InstanceName, RunId};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -73,6 +74,7 @@ struct Open {
     servers: Vec<String>,
     socket: PathBuf,
     gateway: Option<std::net::SocketAddr>,
+    hosts: Hosts,
 }
 
 fn locked(turns: &Turns) -> MutexGuard<'_, HashMap<RunId, Arc<Open>>> {
@@ -155,6 +157,7 @@ impl Tools for RunTools {
             servers: self.guards.keys().cloned().collect(),
             socket: socket.clone(),
             gateway: turn.gateway,
+            hosts: turn.hosts,
         });
         locked(&self.turns).insert(turn.run.clone(), Arc::clone(&open));
         let guards = self.guards.clone();

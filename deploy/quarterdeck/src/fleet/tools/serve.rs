@@ -1,9 +1,11 @@
 //! A run's socket. A connection that begins with `GET /mcp/NAME` and shows the run's token becomes a session of that server;
-//! every other goes to the metering gateway, which has tokens of its own.
+//! one that asks for a proxy gets to the hosts that are listed; every other goes to the metering gateway, which has tokens
+//! of its own.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use qd_guard::{Guard, stdio};
+use qd_sandbox::egress;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional},
     net::{TcpStream, UnixListener, UnixStream},
@@ -46,6 +48,12 @@ pub(super) async fn serve(listener: UnixListener, open: Arc<Open>, guards: BTree
 
 async fn connection(mut stream: UnixStream, open: Arc<Open>, guards: Arc<BTreeMap<String, Guard>>) {
     let Ok(Some(head)) = timeout(PATIENCE, head(&mut stream)).await else { return };
+    if egress::is_asked(&head) == Some(true) {
+        if let Err(error) = egress::serve(stream, head, &open.hosts).await {
+            tracing::debug!(%error, caller = %open.caller, "a run's connection through the proxy ended badly");
+        }
+        return;
+    }
     if !head.starts_with(SESSION) {
         return to_gateway(stream, &head, &open).await;
     }
@@ -88,7 +96,8 @@ async fn head(stream: &mut UnixStream) -> Option<Vec<u8>> {
             return None;
         }
         let session = SESSION.iter().zip(&head).all(|(wanted, byte)| wanted == byte);
-        if !session || head.ends_with(b"\r\n\r\n") {
+        let proxied = egress::is_asked(&head);
+        if proxied == Some(true) || (!session && proxied.is_some()) || head.ends_with(b"\r\n\r\n") {
             return Some(head);
         }
     }
