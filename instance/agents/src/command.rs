@@ -54,6 +54,10 @@ impl Agent for CommandAgent {
         named.filter(|path| path.is_absolute() && path.exists()).collect()
     }
 
+    fn outlives(&self) -> bool {
+        true
+    }
+
     fn is_metered(&self, metered: &crate::Metered) -> bool {
         !metered.variables().is_empty()
     }

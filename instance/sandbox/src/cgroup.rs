@@ -123,7 +123,7 @@ impl Cgroups {
             let name = entry.file_name().to_string_lossy().into_owned();
             let Some(Ok(run)) = name.strip_prefix(&format!("{instance}.")).map(str::parse) else { continue };
             let events = fs::read_to_string(entry.path().join("cgroup.events")).unwrap_or_default();
-            all.push(Found { id: name, run, running: events.lines().any(|line| line == "populated 1") });
+            all.push(Found { id: name, run, running: events.lines().any(|line| line == "populated 1"), turn: None });
         }
         Ok(all)
     }
@@ -210,7 +210,13 @@ mod tests {
         let limits = Limits { memory: Some(1 << 20), processes: Some(32), millicpus: Some(1_500) };
         let said: Vec<String> =
             settings(&limits).into_iter().map(|(file, text)| format!("{file} {text}")).collect();
-        insta::assert_snapshot!(said.join("\n"), @"");
+        insta::assert_snapshot!(said.join("\n"), @"
+        memory.max 1048576
+        memory.oom.group 1
+        memory.swap.max 0
+        pids.max 32
+        cpu.max 150000 100000
+        ");
         assert!(settings(&Limits::default()).is_empty());
     }
 }

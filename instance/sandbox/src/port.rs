@@ -114,6 +114,10 @@ pub struct Spec {
     pub limits: Limits,
     /// What it reaches.
     pub network: Network,
+    /// Which turn of the run, where what works on it may be taken over by a later program. Others are only removed.
+    pub turn: Option<String>,
+    /// What works on it already and is to be taken over, as [`Found::id`] has it.
+    pub adopt: Option<String>,
 }
 
 /// The start of a command line. The program and its arguments follow; it has the environment, the standard streams and
@@ -137,6 +141,8 @@ pub struct Found {
     pub run: RunId,
     /// Whether it works.
     pub running: bool,
+    /// The turn that it may be taken over for.
+    pub turn: Option<String>,
 }
 
 /// Why there are no walls.

@@ -30,6 +30,8 @@ pub(crate) struct Own<'a> {
     pub(crate) writes: Vec<PathBuf>,
     /// The run's socket, and the port that leads there where the network is cut.
     pub(crate) forward: Option<(PathBuf, u16)>,
+    /// Which turn, if what works on it needs nobody who talks to it: it goes on while the fleet is away.
+    pub(crate) turn: Option<String>,
     /// Whether its models are behind the metering gateway.
     pub(crate) metered: bool,
 }
@@ -111,6 +113,9 @@ impl TeamOptions {
         write.push(tmp.clone());
         let network = network(walls, own.forward, own.metered);
         let variables = proxy(walls, &network);
+        // What leads out through us ends with us: such a turn is taken anew.
+        let turn = own.turn.filter(|_| !matches!(network, Network::Forward { .. }));
+        let adopt = self.left_over(sandbox.as_ref(), own.run, turn.as_ref()).await?;
         let spec = Spec {
             home: home_of_run,
             home_at: real(&home),
@@ -119,9 +124,33 @@ impl TeamOptions {
             hidden: self.sealed(),
             limits: walls.limits,
             network,
+            turn,
+            adopt,
             ..self.spec(own.run, own.worktree)
         };
         Ok(Some(Confined { launch: sandbox.launch(&spec)?, tmp, variables, walls: true }))
+    }
+
+    /// What works on this very turn since before a restart, to be taken over. Everything else of the run is removed: two
+    /// must not write to one worktree.
+    async fn left_over(
+        &self,
+        sandbox: &dyn Sandbox,
+        run: &RunId,
+        turn: Option<&String>,
+    ) -> Result<Option<String>, SandboxError> {
+        let found = sandbox.find(&self.id).await?;
+        let mut own = found.into_iter().filter(|found| found.run == *run).peekable();
+        if own.peek().is_none() {
+            return Ok(None);
+        }
+        let same = own.find(|found| found.running && turn.is_some() && found.turn.as_ref() == turn);
+        if let Some(same) = same {
+            tracing::info!(%run, id = same.id, "a container is taken over");
+            return Ok(Some(same.id));
+        }
+        sandbox.reap(&self.id, &|other| other != run).await?;
+        Ok(None)
     }
 
     /// Nothing is prevented: limits, and a home of the run's own, in which toolchains are found.
@@ -230,6 +259,8 @@ impl TeamOptions {
             hidden: Vec::new(),
             limits: Limits::default(),
             network: Network::Open,
+            turn: None,
+            adopt: None,
         }
     }
 }

@@ -38,13 +38,17 @@ async fn run(order: &str, argv: Vec<String>) -> Result<Exit, SandboxError> {
         source: source.into(),
     };
     let mut asked = signal(SignalKind::terminate()).map_err(failed)?;
+    let fleet = std::os::unix::process::parent_id();
     let mut contained = docker.run(&spec, Inside { argv, env }).await?;
     let handle = contained.handle();
     let mut input = contained.stdin;
-    tokio::spawn(async move {
-        let _ = copy(&mut stdin(), &mut input).await;
-        let _ = input.shutdown().await;
-    });
+    // One that is taken over has heard everything.
+    if spec.adopt.is_none() {
+        tokio::spawn(async move {
+            let _ = copy(&mut stdin(), &mut input).await;
+            let _ = input.shutdown().await;
+        });
+    }
     let said = async {
         let (mut out, mut err) = (stdout(), stderr());
         let _ = tokio::join!(copy(&mut contained.stdout, &mut out), copy(&mut contained.stderr, &mut err));
@@ -57,6 +61,10 @@ async fn run(order: &str, argv: Vec<String>) -> Result<Exit, SandboxError> {
             () = &mut said, if !over => over = true,
             exit = handle.wait() => break exit,
             _ = asked.recv() => {
+                // The fleet that started us is gone, and the next one clears up: it decides what becomes of the container.
+                if std::os::unix::process::parent_id() != fleet {
+                    return Ok(Exit(143));
+                }
                 handle.stop(GRACE).await?;
                 return Ok(Exit(143));
             }

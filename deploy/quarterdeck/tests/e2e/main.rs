@@ -20,12 +20,15 @@ mod budget;
 mod channels;
 mod cli;
 mod concurrent;
+mod containers;
 mod crash;
 mod decide;
 mod demo;
 mod doctor;
 mod door;
 mod engine;
+#[path = "../../../../instance/sandbox/tests/it/engine.rs"]
+mod engine_of_docker;
 mod exchange;
 mod gateway;
 mod matrix;

@@ -85,10 +85,14 @@ mod tests {
 7f04-7f05 rw-p 00000000 00:00 0 [heap]\n\
 7f05-7f06 rw-s 00000000 fe:00 4 /state/board.db-shm\n";
         let carried = from(Path::new("/opt/quarterdeck"), &loaded(maps));
-        insta::assert_snapshot!(carried.argv.join(" "), @"");
+        insta::assert_snapshot!(carried.argv.join(" "), @"/.quarterdeck/ld-linux-x86-64.so.2 --library-path /.quarterdeck /.quarterdeck/quarterdeck");
         let files: Vec<String> =
             carried.files.iter().map(|(from, to)| format!("{} {to}", from.display())).collect();
-        insta::assert_snapshot!(files.join("\n"), @"");
+        insta::assert_snapshot!(files.join("\n"), @"
+        /opt/quarterdeck /.quarterdeck/quarterdeck
+        /usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2 /.quarterdeck/ld-linux-x86-64.so.2
+        /usr/lib/x86_64-linux-gnu/libc.so.6 /.quarterdeck/libc.so.6
+        ");
         assert_eq!(from(Path::new("/opt/q"), &[]).argv, ["/.quarterdeck/quarterdeck"]);
     }
 }

@@ -18,7 +18,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Docker, FLEET, INSTANCE, RUN, carried::carried, failed, remove};
+use super::{Docker, FLEET, INSTANCE, RUN, TURN, carried::carried, failed, remove};
 use crate::port::{Network, SandboxError, Spec};
 
 /// Bytes that wait between the engine and a reader.
@@ -239,6 +239,13 @@ fn body(docker: &Docker, spec: &Spec, inside: Inside) -> std::io::Result<Contain
         }),
         ..HostConfig::default()
     };
+    let labels = [
+        (FLEET, docker.fleet.clone()),
+        (INSTANCE, spec.instance.to_string()),
+        (RUN, spec.run.to_string()),
+    ];
+    let turn = spec.turn.clone().map(|turn| (TURN, turn));
+    let labels = labels.into_iter().chain(turn).map(|(name, value)| (name.to_owned(), value));
     Ok(ContainerCreateBody {
         image: Some(docker.image.clone()),
         // The image's own entry point is not what was asked for.
@@ -247,11 +254,7 @@ fn body(docker: &Docker, spec: &Spec, inside: Inside) -> std::io::Result<Contain
         env: Some(env),
         user: Some(docker.user.clone()),
         working_dir: Some(text(&spec.cwd)),
-        labels: Some(HashMap::from([
-            (FLEET.to_owned(), docker.fleet.clone()),
-            (INSTANCE.to_owned(), spec.instance.to_string()),
-            (RUN.to_owned(), spec.run.to_string()),
-        ])),
+        labels: Some(labels.collect()),
         open_stdin: Some(true),
         stdin_once: Some(true),
         attach_stdin: Some(true),

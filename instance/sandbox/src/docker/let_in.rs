@@ -99,6 +99,8 @@ mod tests {
             hidden: vec![state.clone()],
             limits: Limits::default(),
             network: Network::Closed,
+            turn: None,
+            adopt: None,
         };
         let_in(&spec).unwrap();
         assert_eq!((mode(&cwd), mode(&cwd.join("in")), mode(&cwd.join("in/run"))), (0o777, 0o777, 0o777));

@@ -29,6 +29,8 @@ const FLEET: &str = "quarterdeck.fleet";
 const INSTANCE: &str = "quarterdeck.instance";
 /// What it works for.
 const RUN: &str = "quarterdeck.run";
+/// Which turn of that, if it may be taken over.
+const TURN: &str = "quarterdeck.turn";
 /// Seconds that the engine may take for an answer.
 const PATIENCE: u64 = 60;
 /// Where the engine listens if nobody says.
@@ -75,8 +77,11 @@ impl Docker {
         Ok((order.docker, order.spec))
     }
 
-    /// Starts a container. It lives on when this program ends.
+    /// Starts a container, or takes over the one that the spec names. It lives on when this program ends.
     pub async fn run(&self, spec: &Spec, inside: Inside) -> Result<Contained, SandboxError> {
+        if let Some(id) = &spec.adopt {
+            return Contained::attach(self.engine().await?, id.clone(), true).await;
+        }
         if self.is_other_user() {
             let_in::let_in(spec).map_err(|error| failed("open the worktree to the container's user", error))?;
         }
@@ -117,9 +122,10 @@ impl Docker {
 }
 
 fn found(container: ContainerSummary) -> Option<Found> {
-    let run = container.labels?.get(RUN)?.parse().ok()?;
+    let labels = container.labels?;
+    let (run, turn) = (labels.get(RUN)?.parse().ok()?, labels.get(TURN).cloned());
     let running = container.state == Some(ContainerSummaryStateEnum::RUNNING);
-    Some(Found { id: container.id?, run, running })
+    Some(Found { id: container.id?, run, running, turn })
 }
 
 #[async_trait]

@@ -33,6 +33,8 @@ fn spec(folder: &Path, run: &str) -> Spec {
         hidden: vec![],
         limits: Limits { memory: Some(64 << 20), processes: Some(32), millicpus: Some(500) },
         network: Network::Closed,
+        turn: None,
+        adopt: None,
     }
 }
 

@@ -49,23 +49,30 @@ impl Engine {
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        engine.import();
+        engine.import(IMAGE, &[]);
         Ok(engine)
     }
 
-    fn import(&self) {
-        let root = self.folder.path().join("root/bin");
+    /// Makes an image of busybox and these files, which have the same places inside.
+    pub(crate) fn import(&self, image: &str, files: &[PathBuf]) {
+        let whole = tempfile::tempdir_in(self.folder.path()).unwrap();
+        let root = whole.path().join("bin");
         std::fs::create_dir_all(&root).unwrap();
+        for file in files {
+            let to = whole.path().join(file.strip_prefix("/").unwrap());
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            std::fs::copy(file, to).unwrap();
+        }
         std::fs::copy("/bin/busybox", root.join("busybox")).unwrap();
         for applet in
-            ["sh", "sleep", "cat", "id", "touch", "env", "wget", "setsid", "tail", "ls", "dd", "kill"]
+            ["sh", "sleep", "cat", "id", "touch", "env", "wget", "setsid", "tail", "ls", "dd", "kill", "test", "rm"]
         {
             std::os::unix::fs::symlink("busybox", root.join(applet)).unwrap();
         }
-        let (tar, root) = (self.folder.path().join("image.tar"), self.folder.path().join("root"));
-        let packed = Command::new("tar").arg("-cf").arg(&tar).arg("-C").arg(root).arg(".").status();
+        let tar = self.folder.path().join("image.tar");
+        let packed = Command::new("tar").arg("-cf").arg(&tar).arg("-C").arg(whole.path()).arg(".").status();
         assert!(packed.unwrap().success());
-        assert!(self.docker(&["import", &tar.display().to_string(), IMAGE]).success());
+        assert!(self.docker(&["import", &tar.display().to_string(), image]).success());
     }
 
     pub(crate) fn docker(&self, args: &[&str]) -> std::process::ExitStatus {
@@ -74,11 +81,21 @@ impl Engine {
         docker.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap()
     }
 
+    /// The ids of its containers, dead or alive.
+    #[allow(dead_code, reason = "whoever looks from outside needs it")]
+    pub(crate) fn containers(&self) -> Vec<String> {
+        let mut docker = Command::new("docker");
+        docker.arg("--host").arg(format!("unix://{}", self.socket().display()));
+        let output = docker.args(["ps", "--all", "--quiet", "--no-trunc"]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+    }
+
     pub(crate) fn socket(&self) -> PathBuf {
         self.folder.path().join("sock")
     }
 
     /// The port on this engine.
+    #[allow(dead_code, reason = "whoever looks from outside does without")]
     pub(crate) fn port(&self) -> Docker {
         Docker { socket: self.socket(), ..Docker::new(Bounds("/bin/true".into()), IMAGE, self.folder.path()) }
     }

@@ -211,6 +211,17 @@ fn said(here: &Here<'_>) -> Result<String, StepError> {
     Ok(said.map(|entry| entry.text.as_str()).collect::<Vec<_>>().join("\n"))
 }
 
+/// What kind of turn it is, in a word that stays.
+fn kind(turn: &Turn<'_>) -> &'static str {
+    match turn {
+        Turn::Work => "work",
+        Turn::Plan(_) => "plan",
+        Turn::Goal(_) => "goal",
+        Turn::Repair(_) => "repair",
+        Turn::Return(_) => "return",
+    }
+}
+
 /// One turn of the agent.
 async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepError> {
     let options = here.team.options();
@@ -249,7 +260,7 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
         model: here.run.model.clone(),
         confined: {
             let metered = metered.as_ref().is_some_and(|turn| agent.is_metered(&turn.metered));
-            walls(here, agent.as_ref(), metered, &worktree.path, served.as_ref()).await?
+            walls(here, agent.as_ref(), (kind(&turn), metered), &worktree.path, served.as_ref()).await?
         },
         cwd: worktree.path,
         home: options.home(&here.run.id),
