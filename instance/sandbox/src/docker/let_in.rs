@@ -5,7 +5,7 @@
 use std::{
     fs::{self, Permissions},
     io,
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
     path::Path,
 };
 
@@ -28,7 +28,8 @@ pub(super) fn let_in(spec: &Spec) -> io::Result<()> {
     }
     for path in &spec.read {
         if path.exists() && ours(path)? {
-            more(path, if path.is_dir() { 0o555 } else { 0o444 })?;
+            let about = fs::metadata(path)?.file_type();
+            more(path, if about.is_dir() { 0o555 } else if about.is_socket() { 0o666 } else { 0o444 })?;
         }
     }
     if let Network::Forward { socket, .. } = &spec.network {
