@@ -128,51 +128,58 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
     }
     let all: Vec<_> = config.repositories.iter().map(|repository| repository.name.clone()).collect();
     let demanded = |demand, image| walls::demanded(loaded, demand, image);
-    let teams = config.teams.iter().map(|team| Ok::<_, UserError>(TeamPlan {
-        id: team.id().clone(),
-        name: team.name.clone(),
-        prefix: team.prefix(),
-        agent: team.agent.clone(),
-        ladder: team.ladder.clone(),
-        repositories: if team.repositories.is_empty() { all.clone() } else { team.repositories.clone() },
-        slots: team.slots,
-        reviews: team.reviews,
-        quiet: team.quiet.clone(),
-        disk: u64::from(team.disk_gib) << 30,
-        walls: demanded(team.sandbox, None)?,
-    }));
-    let repositories = config.repositories.iter().map(|repository| Ok::<_, UserError>(RepositoryPlan {
-        name: repository.name.clone(),
-        source: repository.path.canonicalize().unwrap_or_else(|_| repository.path.clone()),
-        target: repository.target.clone(),
-        checks: repository
-            .checks
-            .iter()
-            .map(|check| CheckSpec {
-                name: check.name.clone(),
-                command: check.command.clone(),
-                limit: minutes(check.minutes),
-                env_allow: Vec::new(),
-                tail: config.runs.log_lines as usize,
-            })
-            .collect(),
-        method: match repository.merge_method {
-            qd_config::MergeMethod::Merge => MergeMethod::Merge,
-            qd_config::MergeMethod::Squash => MergeMethod::Squash,
-        },
-        slots: repository.slots,
-        hooks: repository.hooks,
-        demands: demanded(repository.sandbox, repository.image.as_ref())?,
-        setup: qd_worktrees::Setup {
-            script: repository.setup.clone(),
-            copies: repository.copies.clone(),
-            shared: repository
-                .shared
+    let teams = config.teams.iter().map(|team| {
+        Ok::<_, UserError>(TeamPlan {
+            id: team.id().clone(),
+            name: team.name.clone(),
+            prefix: team.prefix(),
+            agent: team.agent.clone(),
+            ladder: team.ladder.clone(),
+            repositories: if team.repositories.is_empty() { all.clone() } else { team.repositories.clone() },
+            slots: team.slots,
+            reviews: team.reviews,
+            quiet: team.quiet.clone(),
+            disk: u64::from(team.disk_gib) << 30,
+            walls: demanded(team.sandbox, None)?,
+        })
+    });
+    let repositories = config.repositories.iter().map(|repository| {
+        Ok::<_, UserError>(RepositoryPlan {
+            name: repository.name.clone(),
+            source: repository.path.canonicalize().unwrap_or_else(|_| repository.path.clone()),
+            target: repository.target.clone(),
+            checks: repository
+                .checks
                 .iter()
-                .map(|folder| qd_worktrees::Shared { name: folder.name.clone(), path: folder.path.clone() })
+                .map(|check| CheckSpec {
+                    name: check.name.clone(),
+                    command: check.command.clone(),
+                    limit: minutes(check.minutes),
+                    env_allow: Vec::new(),
+                    tail: config.runs.log_lines as usize,
+                })
                 .collect(),
-        },
-    }));
+            method: match repository.merge_method {
+                qd_config::MergeMethod::Merge => MergeMethod::Merge,
+                qd_config::MergeMethod::Squash => MergeMethod::Squash,
+            },
+            slots: repository.slots,
+            hooks: repository.hooks,
+            demands: demanded(repository.sandbox, repository.image.as_ref())?,
+            setup: qd_worktrees::Setup {
+                script: repository.setup.clone(),
+                copies: repository.copies.clone(),
+                shared: repository
+                    .shared
+                    .iter()
+                    .map(|folder| qd_worktrees::Shared {
+                        name: folder.name.clone(),
+                        path: folder.path.clone(),
+                    })
+                    .collect(),
+            },
+        })
+    });
     Ok(FleetPlan {
         state: loaded.state_dir.clone(),
         listen: config.web.listen,

@@ -68,9 +68,7 @@ impl Cgroups {
         if !NEEDED.iter().all(|needed| words(&there).any(|word| word == *needed)) {
             return Err(NoCgroups::NoControllers(folder.to_owned()));
         }
-        let writes = |name: &str| {
-            rustix::fs::access(folder.join(name), rustix::fs::Access::WRITE_OK).is_ok()
-        };
+        let writes = |name: &str| rustix::fs::access(folder.join(name), rustix::fs::Access::WRITE_OK).is_ok();
         // Others' processes in it are a sign that it is no one's own, like a session of a desktop.
         let others = words(&read("cgroup.procs")).any(|pid| pid != std::process::id().to_string());
         let ready = NEEDED.iter().all(|needed| words(&below).any(|word| word == *needed));
@@ -123,7 +121,12 @@ impl Cgroups {
             let name = entry.file_name().to_string_lossy().into_owned();
             let Some(Ok(run)) = name.strip_prefix(&format!("{instance}.")).map(str::parse) else { continue };
             let events = fs::read_to_string(entry.path().join("cgroup.events")).unwrap_or_default();
-            all.push(Found { id: name, run, running: events.lines().any(|line| line == "populated 1"), turn: None });
+            all.push(Found {
+                id: name,
+                run,
+                running: events.lines().any(|line| line == "populated 1"),
+                turn: None,
+            });
         }
         Ok(all)
     }

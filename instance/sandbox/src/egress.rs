@@ -43,7 +43,9 @@ pub struct Host {
 
 /// A line of the list that names no host.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no host: write example.org, *.example.org or example.org:8443, without a scheme and a path")]
+#[error(
+    "`{0}` is no host: write example.org, *.example.org or example.org:8443, without a scheme and a path"
+)]
 pub struct NoHost(String);
 
 impl FromStr for Host {
@@ -167,7 +169,8 @@ fn asked(head: &str) -> Option<Asked> {
     if words.next().is_some() || !version.starts_with("HTTP/1.") || !target.is_ascii() {
         return None;
     }
-    let target = target.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("http://")).and(target.get(7..))?;
+    let target =
+        target.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("http://")).and(target.get(7..))?;
     let end = target.find(['/', '?', '#']).unwrap_or(target.len());
     let (authority, path) = target.split_at_checked(end)?;
     let (name, port) = split(authority)?;
@@ -316,7 +319,9 @@ mod tests {
             assert!(!list.allow(name, port), "{name}:{port}");
         }
         assert!(!Hosts::default().allow("crates.io", 443));
-        for text in ["", "*", "*.", "https://a.org", "a.org/x", "a b", "a:0", "a:x", "*.1.2.3.4", "a..b", "-a"] {
+        for text in
+            ["", "*", "*.", "https://a.org", "a.org/x", "a b", "a:0", "a:x", "*.1.2.3.4", "a..b", "-a"]
+        {
             assert!(text.parse::<Host>().is_err(), "{text}");
         }
     }
@@ -336,7 +341,8 @@ mod tests {
 
     #[test]
     fn a_request_is_passed_on_to_the_host_that_was_judged() {
-        let told = asked("GET http://a.org:81?q HTTP/1.1\r\nHost: b\r\nProxy-Connection: x\r\nX: y\r\n\r\n").unwrap();
+        let told = asked("GET http://a.org:81?q HTTP/1.1\r\nHost: b\r\nProxy-Connection: x\r\nX: y\r\n\r\n")
+            .unwrap();
         assert_eq!((told.name.as_str(), told.port), ("a.org", 81));
         insta::assert_snapshot!(String::from_utf8(told.head.unwrap()).unwrap().replace('\r', ""), @"
         GET /?q HTTP/1.1

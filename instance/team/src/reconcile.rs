@@ -67,7 +67,8 @@ async fn look(team: &Team) -> Result<(), Failure> {
     }
     for run in contained.iter().filter(|run| !active.contains_key(run)) {
         team.options().reap(run).await;
-        repaired(team, format!("A container of {run} was left over, and no run has it. It is removed.")).await?;
+        repaired(team, format!("A container of {run} was left over, and no run has it. It is removed."))
+            .await?;
     }
     for found in team.worktrees().list().await? {
         if active.contains_key(&found.run) {

@@ -93,7 +93,9 @@ impl TeamOptions {
         let sandbox = repository.demands.as_ref().unwrap_or(&walls.sandbox);
         match sandbox.kind() {
             Kind::None => {
-                return self.unwalled(sandbox.as_ref(), walls, (own.run, own.worktree), home_of_run).map(Some);
+                return self
+                    .unwalled(sandbox.as_ref(), walls, (own.run, own.worktree), home_of_run)
+                    .map(Some);
             }
             Kind::Landlock => return self.confined(own.run, own.worktree, writes),
             Kind::Bubblewrap | Kind::Docker => {}

@@ -18,7 +18,9 @@ use qd_forge_local::{Imported, LocalForge, LocalForgeError};
 use qd_git::Git;
 use qd_hub::{Hub, HubError};
 use qd_people::{PeopleError, TokenKind};
-use qd_team::{AgentWalls, RepositoryOptions, Team, TeamError, TeamOptions, Tools, TrailPolicy, Trains, Uplink};
+use qd_team::{
+    AgentWalls, RepositoryOptions, Team, TeamError, TeamOptions, Tools, TrailPolicy, Trains, Uplink,
+};
 use qd_types::{InstanceName, PersonId};
 use qd_worktrees::{GitWorktrees, RepositorySpec, WorktreeError};
 use tokio::{sync::Mutex, task::JoinSet};

@@ -1,6 +1,11 @@
 //! `confine`: put up walls around this process, and become another program. Started by the fleet around agents and checks.
 
-use std::{ffi::OsString, os::unix::process::CommandExt as _, path::{Path, PathBuf}, process::ExitCode};
+use std::{
+    ffi::OsString,
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use qd_sandbox::Limits;
 

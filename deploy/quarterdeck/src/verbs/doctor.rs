@@ -250,7 +250,8 @@ async fn walls(loaded: &Loaded, found: &mut Findings) {
     let closed = walls.reach == qd_team::Reach::Closed || !walls.hosts.is_empty();
     let wanted = Wanted { limited, closed };
     prevents(walls.sandbox.as_ref(), "agents", wanted, found).await;
-    let teams = loaded.config.teams.iter().map(|team| (format!("agents of {}", team.name), team.sandbox, None));
+    let teams =
+        loaded.config.teams.iter().map(|team| (format!("agents of {}", team.name), team.sandbox, None));
     let repositories = loaded.config.repositories.iter();
     let repositories =
         repositories.map(|each| (format!("agents in {}", each.name), each.sandbox, each.image.as_ref()));
@@ -287,8 +288,9 @@ async fn prevents(sandbox: &dyn qd_sandbox::Sandbox, who: &str, wanted: Wanted, 
                 found.note("walls", text);
             }
             if wanted.closed && !prevents.network {
-                let text =
-                    format!("{kind} can't cut the network of {who}: sandbox.network and hosts do nothing there");
+                let text = format!(
+                    "{kind} can't cut the network of {who}: sandbox.network and hosts do nothing there"
+                );
                 found.note("walls", text);
             }
         }

@@ -83,10 +83,11 @@ async fn tools_and_models(engine: &Engine) {
 async fn survives(engine: &Engine) {
     let project = Project::new(&[("README.md", "# Containers\n")]);
     let agent = "cat > prompt.txt; echo begun; touch begun; while ! test -f go; do sleep 0.2; done; echo x > out.txt; rm go begun prompt.txt; echo over";
-    let text = config(agent, Some("test -f out.txt")) + &sandbox(engine, IMAGE) + "kind = \"docker\"\nnetwork = \"closed\"\n";
+    let text = config(agent, Some("test -f out.txt"))
+        + &sandbox(engine, IMAGE)
+        + "kind = \"docker\"\nnetwork = \"closed\"\n";
     fs::write(project.folder().join("quarterdeck.toml"), text).unwrap();
     let up = project.up(&[]);
-    let mut client = up.client("alpha", None);
     project.ok(&["feature", "add", "Wait", "--ready"]);
     let begun = || holding_file(&project.state(), "begun");
     for _ in 0..300 {
@@ -103,8 +104,10 @@ async fn survives(engine: &Engine) {
     let state = project.state().canonicalize().unwrap();
     let orphan = |fleet: &str| {
         let fleet = format!("quarterdeck.fleet={fleet}");
-        let labels = ["--label", &fleet, "--label", "quarterdeck.instance=alpha", "--label", "quarterdeck.run=A-9.9"];
-        let args = [&["run", "--detach", "--network", "none"], labels.as_slice(), &[IMAGE, "sleep", "100"]].concat();
+        let labels =
+            ["--label", &fleet, "--label", "quarterdeck.instance=alpha", "--label", "quarterdeck.run=A-9.9"];
+        let args =
+            [&["run", "--detach", "--network", "none"], labels.as_slice(), &[IMAGE, "sleep", "100"]].concat();
         assert!(engine.docker(&args).success());
     };
     orphan(&state.display().to_string());
@@ -144,7 +147,8 @@ async fn without_an_engine_agents_wait_and_everything_says_so() {
     let project = Project::new(&[("README.md", "# Containers\n")]);
     let socket = project.folder().join("no-engine");
     let more = format!("\n[sandbox]\nsocket = \"{}\"\nimage = \"x\"\n", socket.display());
-    let text = config("echo x > out.txt", None).replace("path = \".\"\n", "path = \".\"\nsandbox = \"docker\"\n");
+    let text =
+        config("echo x > out.txt", None).replace("path = \".\"\n", "path = \".\"\nsandbox = \"docker\"\n");
     fs::write(project.folder().join("quarterdeck.toml"), text + &more).unwrap();
     let up = project.up(&[]);
     let mut client = up.client("alpha", None);
@@ -157,11 +161,18 @@ async fn without_an_engine_agents_wait_and_everything_says_so() {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
-    let told = told.lines().find(|line| line.contains("wait for")).unwrap().replace(&socket.display().to_string(), "SOCKET");
+    let told = told
+        .lines()
+        .find(|line| line.contains("wait for"))
+        .unwrap()
+        .replace(&socket.display().to_string(), "SOCKET");
     let told = told.split(" (").next().unwrap().to_owned();
     insta::assert_snapshot!(told, @"");
     let view: FeatureView = client.get("features/A-1").await.unwrap();
     assert!(view.feature.held.is_none(), "{}", view.sentence);
     let doctor = String::from_utf8(project.run(&["doctor"]).stdout).unwrap();
-    assert!(doctor.contains("agents in project wait: docker can't be used here: no engine answers at"), "{doctor}");
+    assert!(
+        doctor.contains("agents in project wait: docker can't be used here: no engine answers at"),
+        "{doctor}"
+    );
 }

@@ -239,11 +239,8 @@ fn body(docker: &Docker, spec: &Spec, inside: Inside) -> std::io::Result<Contain
         }),
         ..HostConfig::default()
     };
-    let labels = [
-        (FLEET, docker.fleet.clone()),
-        (INSTANCE, spec.instance.to_string()),
-        (RUN, spec.run.to_string()),
-    ];
+    let labels =
+        [(FLEET, docker.fleet.clone()), (INSTANCE, spec.instance.to_string()), (RUN, spec.run.to_string())];
     let turn = spec.turn.clone().map(|turn| (TURN, turn));
     let labels = labels.into_iter().chain(turn).map(|(name, value)| (name.to_owned(), value));
     Ok(ContainerCreateBody {

@@ -11,25 +11,38 @@ use std::{
 
 use crate::port::{Network, Spec};
 
+/// Where a worktree says what it belongs to: nobody has to write there.
+const GIT: &str = ".git";
+
 /// Opens worktree, temporary folders and socket of `spec`. Folders that are not the fleet's are left as they are: who lists
 /// one says by its mode who may write.
 pub(super) fn let_in(spec: &Spec) -> io::Result<()> {
     let ours = |path: &Path| {
         let path = path.canonicalize()?;
-        let mut above = path.ancestors().skip(1).filter(|folder| spec.hidden.iter().any(|h| folder.starts_with(h)));
+        let mut above =
+            path.ancestors().skip(1).filter(|folder| spec.hidden.iter().any(|h| folder.starts_with(h)));
         above.try_fold(false, |closed, folder| {
             Ok::<_, io::Error>(closed || fs::metadata(folder)?.permissions().mode() & 0o001 == 0)
         })
     };
     for path in std::iter::once(&spec.cwd).chain(&spec.write) {
         if path.exists() && ours(path)? {
-            open(path)?;
+            open(path, &spec.cwd.join(GIT))?;
         }
     }
     for path in &spec.read {
         if path.exists() && ours(path)? {
             let about = fs::metadata(path)?.file_type();
-            more(path, if about.is_dir() { 0o555 } else if about.is_socket() { 0o666 } else { 0o444 })?;
+            more(
+                path,
+                if about.is_dir() {
+                    0o555
+                } else if about.is_socket() {
+                    0o666
+                } else {
+                    0o444
+                },
+            )?;
         }
     }
     if let Network::Forward { socket, .. } = &spec.network {
@@ -41,16 +54,16 @@ pub(super) fn let_in(spec: &Spec) -> io::Result<()> {
     Ok(())
 }
 
-/// Everything in it, without following links.
-fn open(path: &Path) -> io::Result<()> {
+/// Everything in it but `left`, without following links.
+fn open(path: &Path, left: &Path) -> io::Result<()> {
     let about = fs::symlink_metadata(path)?;
-    if about.is_symlink() {
+    if about.is_symlink() || path == left {
         return Ok(());
     }
     if about.is_dir() {
         more(path, 0o777)?;
         for entry in fs::read_dir(path)? {
-            open(&entry?.path())?;
+            open(&entry?.path(), left)?;
         }
         return Ok(());
     }
@@ -87,6 +100,8 @@ mod tests {
             fs::write(path.join("in/run"), "").unwrap();
             fs::set_permissions(path.join("in/run"), fs::Permissions::from_mode(0o700)).unwrap();
         }
+        fs::write(cwd.join(".git"), "").unwrap();
+        let git = mode(&cwd.join(".git"));
         std::os::unix::fs::symlink(outside.join("in/run"), cwd.join("link")).unwrap();
         fs::set_permissions(&state, fs::Permissions::from_mode(0o700)).unwrap();
         let spec = Spec {
@@ -105,7 +120,7 @@ mod tests {
         };
         let_in(&spec).unwrap();
         assert_eq!((mode(&cwd), mode(&cwd.join("in")), mode(&cwd.join("in/run"))), (0o777, 0o777, 0o777));
-        assert_eq!(mode(&outside.join("in/run")), 0o700);
+        assert_eq!((mode(&outside.join("in/run")), mode(&cwd.join(".git"))), (0o700, git));
         // Where others get in, nothing is opened.
         fs::set_permissions(&state, fs::Permissions::from_mode(0o755)).unwrap();
         fs::set_permissions(&cwd, fs::Permissions::from_mode(0o755)).unwrap();

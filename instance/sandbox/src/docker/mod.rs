@@ -83,7 +83,8 @@ impl Docker {
             return Contained::attach(self.engine().await?, id.clone(), true).await;
         }
         if self.is_other_user() {
-            let_in::let_in(spec).map_err(|error| failed("open the worktree to the container's user", error))?;
+            let_in::let_in(spec)
+                .map_err(|error| failed("open the worktree to the container's user", error))?;
         }
         Contained::start(self.engine().await?, self, spec, inside).await
     }
@@ -143,7 +144,8 @@ impl Sandbox for Docker {
     }
 
     fn launch(&self, spec: &Spec) -> Result<Launch, SandboxError> {
-        let carried = carried::carried(&self.bounds).map_err(|error| failed("find its own program", error))?;
+        let carried =
+            carried::carried(&self.bounds).map_err(|error| failed("find its own program", error))?;
         let order = Order { docker: self.clone(), spec: spec.clone() };
         let order = serde_json::to_string(&order).map_err(|error| failed("write its order", error))?;
         let argv = vec![self.bounds.clone().into(), "contain".into(), order.into(), "--".into()];

@@ -161,8 +161,10 @@ async fn wait_for(path: &Path) {
 #[tokio::test]
 async fn without_an_engine_it_is_a_state() {
     let folder = tempfile::tempdir().unwrap();
-    let docker =
-        Docker { socket: folder.path().join("none"), ..Docker::new(qd_sandbox::Bounds("x".into()), "x", folder.path()) };
+    let docker = Docker {
+        socket: folder.path().join("none"),
+        ..Docker::new(qd_sandbox::Bounds("x".into()), "x", folder.path())
+    };
     let error = docker.probe().await.unwrap_err();
     assert!(matches!(error, SandboxError::Unavailable { kind: Kind::Docker, .. }), "{error}");
     let error = docker.run(&spec(folder.path(), "A-1.1"), sh("true")).await.err().unwrap();

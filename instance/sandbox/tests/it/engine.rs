@@ -64,9 +64,10 @@ impl Engine {
             std::fs::copy(file, to).unwrap();
         }
         std::fs::copy("/bin/busybox", root.join("busybox")).unwrap();
-        for applet in
-            ["sh", "sleep", "cat", "id", "touch", "env", "wget", "setsid", "tail", "ls", "dd", "kill", "test", "rm"]
-        {
+        for applet in [
+            "sh", "sleep", "cat", "id", "touch", "env", "wget", "setsid", "tail", "ls", "dd", "kill", "test",
+            "rm",
+        ] {
             std::os::unix::fs::symlink("busybox", root.join(applet)).unwrap();
         }
         let tar = self.folder.path().join("image.tar");
