@@ -167,7 +167,7 @@ async fn without_an_engine_agents_wait_and_everything_says_so() {
         .unwrap()
         .replace(&socket.display().to_string(), "SOCKET");
     let told = told.split(" (").next().unwrap().to_owned();
-    insta::assert_snapshot!(told, @"");
+    insta::assert_snapshot!(told, @"system: Agents wait for their walls: docker can't be used here: no engine answers at SOCKET: start it, or correct sandbox.socket");
     let view: FeatureView = client.get("features/A-1").await.unwrap();
     assert!(view.feature.held.is_none(), "{}", view.sentence);
     let doctor = String::from_utf8(project.run(&["doctor"]).stdout).unwrap();
