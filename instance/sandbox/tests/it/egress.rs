@@ -14,7 +14,7 @@ async fn through(list: &str, request: &str) -> String {
         let (mut stream, _) = host.accept().await.unwrap();
         let mut got = [0; 512];
         let length = stream.read(&mut got).await.unwrap();
-        let got = String::from_utf8_lossy(&got[..length]).into_owned();
+        let got = String::from_utf8_lossy(got.get(..length).unwrap()).into_owned();
         stream.write_all(format!("HTTP/1.1 200 OK\r\n\r\ngot {got}").as_bytes()).await.unwrap();
     });
     let at = |text: &str| text.replace("PORT", &port.to_string());
