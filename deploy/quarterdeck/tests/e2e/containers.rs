@@ -115,8 +115,10 @@ async fn survives(engine: &Engine) {
     assert_eq!(engine.containers().len(), 3);
     let again = project.up(&[]);
     let mut client = again.client("alpha", None);
+    // What it has said is said again, and nobody else says anything.
     for _ in 0..300 {
-        if engine.containers().len() == 2 {
+        let told = transcript(&mut client).await.matches("output: begun").count();
+        if engine.containers().len() == 2 && told == 2 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;

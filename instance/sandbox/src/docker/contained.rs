@@ -27,8 +27,9 @@ const PIPE: usize = 64 * 1024;
 /// The home inside. It is kept nowhere.
 const HOME: &str = "/home/agent";
 
-/// Variables that are the image's own.
-const ITS_OWN: [&str; 3] = ["PATH", "HOME", "TMPDIR"];
+/// Variables that are the image's own; and the mark by which processes of a group are found and ended outside: what is in a
+/// container ends with that.
+const ITS_OWN: [&str; 4] = ["PATH", "HOME", "TMPDIR", "QUARTERDECK_GROUP"];
 
 /// Git's word for that it may work in a folder of somebody else's.
 const GIT_TRUSTS: [&str; 3] =
