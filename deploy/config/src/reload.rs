@@ -20,11 +20,11 @@ const HOT: [&[&str]; 29] = [
     &["people"],
     &["policies"],
     &["repositories", "*", "checks"],
-    &["repositories", "*", "container"],
     &["repositories", "*", "copies"],
     &["repositories", "*", "hooks"],
     &["repositories", "*", "image"],
     &["repositories", "*", "merge_method"],
+    &["repositories", "*", "sandbox"],
     &["repositories", "*", "setup"],
     &["repositories", "*", "shared"],
     &["repositories", "*", "slots"],
@@ -37,6 +37,7 @@ const HOT: [&[&str]; 29] = [
     &["teams", "*", "quiet"],
     &["teams", "*", "repositories"],
     &["teams", "*", "reviews"],
+    &["teams", "*", "sandbox"],
     &["teams", "*", "slots"],
 ];
 

@@ -201,6 +201,9 @@ pub struct Team {
     /// Where it works. Default: everywhere.
     #[serde(default)]
     pub repositories: Vec<RepositoryName>,
+    /// What its agents work in, where the repository demands nothing: `docker` or `bubblewrap`. Default: what the fleet has.
+    #[serde(default)]
+    pub sandbox: Option<Demand>,
     /// Runs at once, from 1. Default: 2.
     #[serde(default = "default_slots")]
     #[schemars(range(min = 1))]
@@ -292,10 +295,11 @@ pub struct Repository {
     /// a merge do not see them.
     #[serde(default)]
     pub shared: Vec<SharedFolder>,
-    /// Agents work in a container here, whatever the fleet has; without an engine, they wait. Default: false.
+    /// What agents must work in here, whatever team and fleet have: `docker` or `bubblewrap`. Where that can't be had, they
+    /// wait.
     #[serde(default)]
-    pub container: bool,
-    /// The image of that container. Default: the fleet's.
+    pub sandbox: Option<Demand>,
+    /// The image of its containers. Default: the fleet's.
     #[serde(default)]
     pub image: Option<String>,
 }
@@ -414,8 +418,12 @@ pub struct Sandbox {
     /// Processors of a container. Default: no limit.
     #[schemars(range(min = 1))]
     pub cpus: Option<u32>,
-    /// `open`, or `closed` for agents that need no network. Landlock cuts none. Default: `open`.
+    /// `open`; `closed`, but for the metering gateway and `hosts`; or `auto`, which is closed where an agent's models are
+    /// behind the gateway, or `hosts` are listed. Landlock cuts none. Default: `auto`.
     pub network: SandboxNetwork,
+    /// Hosts that a closed network still leads to, through a proxy: `crates.io`, `*.crates.io`, `example.org:8443`. Default:
+    /// none, not even those of package registries.
+    pub hosts: Vec<String>,
     /// Files and folders that agents may read though their home is hidden, like the login of one.
     pub read: Vec<PathBuf>,
     /// Files and folders besides the worktree that agents may write.
@@ -443,11 +451,23 @@ pub enum SandboxKind {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SandboxNetwork {
-    /// All that this computer reaches.
+    /// Closed for agents whose models are behind the metering gateway, and where hosts are listed; else open.
     #[default]
+    Auto,
+    /// All that this computer reaches.
     Open,
-    /// Nothing.
+    /// The metering gateway and the listed hosts.
     Closed,
+}
+
+/// What a team or a repository asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Demand {
+    /// Containers.
+    Docker,
+    /// Namespaces, by `bwrap`.
+    Bubblewrap,
 }
 
 impl Default for Sandbox {
@@ -459,7 +479,8 @@ impl Default for Sandbox {
             memory_mib: None,
             processes: None,
             cpus: None,
-            network: SandboxNetwork::Open,
+            network: SandboxNetwork::Auto,
+            hosts: Vec::new(),
             read: Vec::new(),
             write: Vec::new(),
         }

@@ -187,6 +187,9 @@ pub enum Verb {
         /// Processes
         #[arg(long)]
         processes: Option<u64>,
+        /// A control group to enter, whose limits hold for all in it together
+        #[arg(long)]
+        cgroup: Option<PathBuf>,
         /// The program and its arguments
         #[arg(last = true, required = true)]
         command: Vec<std::ffi::OsString>,

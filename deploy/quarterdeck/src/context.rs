@@ -127,55 +127,59 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
         agents.insert(name.clone(), agent_plan(loaded, &registry, (name, agent), env)?);
     }
     let all: Vec<_> = config.repositories.iter().map(|repository| repository.name.clone()).collect();
-    let teams = config.teams.iter().map(|team| TeamPlan {
-        id: team.id().clone(),
-        name: team.name.clone(),
-        prefix: team.prefix(),
-        agent: team.agent.clone(),
-        ladder: team.ladder.clone(),
-        repositories: if team.repositories.is_empty() { all.clone() } else { team.repositories.clone() },
-        slots: team.slots,
-        reviews: team.reviews,
-        quiet: team.quiet.clone(),
-        disk: u64::from(team.disk_gib) << 30,
+    let demanded = |demand, image| walls::demanded(loaded, demand, image);
+    let teams = config.teams.iter().map(|team| {
+        Ok::<_, UserError>(TeamPlan {
+            id: team.id().clone(),
+            name: team.name.clone(),
+            prefix: team.prefix(),
+            agent: team.agent.clone(),
+            ladder: team.ladder.clone(),
+            repositories: if team.repositories.is_empty() { all.clone() } else { team.repositories.clone() },
+            slots: team.slots,
+            reviews: team.reviews,
+            quiet: team.quiet.clone(),
+            disk: u64::from(team.disk_gib) << 30,
+            walls: demanded(team.sandbox, None)?,
+        })
     });
-    let program = walls::program()?;
-    let demands = |repository: &qd_config::Repository| {
-        let demands = walls::demanded(&config.sandbox, repository, &program);
-        demands.map(|docker| std::sync::Arc::new(docker) as _)
-    };
-    let repositories = config.repositories.iter().map(|repository| RepositoryPlan {
-        name: repository.name.clone(),
-        source: repository.path.canonicalize().unwrap_or_else(|_| repository.path.clone()),
-        target: repository.target.clone(),
-        checks: repository
-            .checks
-            .iter()
-            .map(|check| CheckSpec {
-                name: check.name.clone(),
-                command: check.command.clone(),
-                limit: minutes(check.minutes),
-                env_allow: Vec::new(),
-                tail: config.runs.log_lines as usize,
-            })
-            .collect(),
-        method: match repository.merge_method {
-            qd_config::MergeMethod::Merge => MergeMethod::Merge,
-            qd_config::MergeMethod::Squash => MergeMethod::Squash,
-        },
-        protected: repository.protected,
-        slots: repository.slots,
-        hooks: repository.hooks,
-        demands: demands(repository),
-        setup: qd_worktrees::Setup {
-            script: repository.setup.clone(),
-            copies: repository.copies.clone(),
-            shared: repository
-                .shared
+    let repositories = config.repositories.iter().map(|repository| {
+        Ok::<_, UserError>(RepositoryPlan {
+            name: repository.name.clone(),
+            source: repository.path.canonicalize().unwrap_or_else(|_| repository.path.clone()),
+            target: repository.target.clone(),
+            checks: repository
+                .checks
                 .iter()
-                .map(|folder| qd_worktrees::Shared { name: folder.name.clone(), path: folder.path.clone() })
+                .map(|check| CheckSpec {
+                    name: check.name.clone(),
+                    command: check.command.clone(),
+                    limit: minutes(check.minutes),
+                    env_allow: Vec::new(),
+                    tail: config.runs.log_lines as usize,
+                })
                 .collect(),
-        },
+            method: match repository.merge_method {
+                qd_config::MergeMethod::Merge => MergeMethod::Merge,
+                qd_config::MergeMethod::Squash => MergeMethod::Squash,
+            },
+            protected: repository.protected,
+            slots: repository.slots,
+            hooks: repository.hooks,
+            demands: demanded(repository.sandbox, repository.image.as_ref())?,
+            setup: qd_worktrees::Setup {
+                script: repository.setup.clone(),
+                copies: repository.copies.clone(),
+                shared: repository
+                    .shared
+                    .iter()
+                    .map(|folder| qd_worktrees::Shared {
+                        name: folder.name.clone(),
+                        path: folder.path.clone(),
+                    })
+                    .collect(),
+            },
+        })
     });
     Ok(FleetPlan {
         state: loaded.state_dir.clone(),
@@ -194,8 +198,8 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
         },
         chat: channels(&config.chat),
         beside_agents: config.approvals.local_votes_beside_unsandboxed_agents,
-        teams: teams.collect(),
-        repositories: repositories.collect(),
+        teams: teams.collect::<Result<_, _>>()?,
+        repositories: repositories.collect::<Result<_, _>>()?,
         runs: qd_team::RunPolicy {
             repair_rounds: config.runs.repair_rounds,
             log_lines: config.runs.log_lines as usize,
@@ -206,7 +210,7 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
         },
         audit: audit(loaded)?,
         launcher: walls::launcher(config.sandbox.kind)?,
-        walls: Some(walls::of_agents(&config.sandbox)?),
+        walls: Some(walls::of_agents(loaded)?),
         zone: zone(config)?,
         agent_slots: config
             .agents

@@ -2,9 +2,9 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use qd_config::{Repository, Sandbox, SandboxKind, SandboxNetwork};
-use qd_sandbox::{Bounds, Bubblewrap, Docker, Landlock, Limits, Network, Unwalled};
-use qd_team::AgentWalls;
+use qd_config::{Demand, Loaded, Sandbox, SandboxKind, SandboxNetwork};
+use qd_sandbox::{Bounds, Bubblewrap, Cgroups, Docker, Landlock, Limits, Unwalled, egress::Hosts};
+use qd_team::{AgentWalls, Reach};
 
 use crate::context::UserError;
 
@@ -27,8 +27,16 @@ pub fn launcher(kind: SandboxKind) -> Result<Option<PathBuf>, UserError> {
     }
 }
 
+/// Lets sandboxes be limited as a whole, where a control group was delegated to this process. To be done once, by a fleet.
+pub fn prepare() {
+    if let Err(error) = Cgroups::delegated().and_then(|groups| groups.prepare()) {
+        tracing::info!(%error, "limits of sandboxes other than containers hold for each process");
+    }
+}
+
 /// What agents run in.
-pub fn of_agents(config: &Sandbox) -> Result<AgentWalls, UserError> {
+pub fn of_agents(loaded: &Loaded) -> Result<AgentWalls, UserError> {
+    let config = &loaded.config.sandbox;
     let program = program()?;
     let bounds = || Bounds(program.clone());
     let mib = |count: u32| u64::from(count) << 20;
@@ -36,13 +44,13 @@ pub fn of_agents(config: &Sandbox) -> Result<AgentWalls, UserError> {
         SandboxKind::None => Arc::new(Unwalled(bounds())),
         SandboxKind::Landlock => Arc::new(Landlock(bounds())),
         SandboxKind::Docker => match &config.image {
-            Some(image) => Arc::new(docker(config, image, &program)),
+            Some(image) => Arc::new(docker(loaded, image, &program)),
             None => {
                 return Err(UserError::failed("sandbox.kind is docker: say which image with sandbox.image"));
             }
         },
         SandboxKind::Bubblewrap | SandboxKind::Auto => {
-            let bubblewrap = Bubblewrap::new(bounds());
+            let bubblewrap = bubblewrap(&program);
             match (bubblewrap.works(), config.kind) {
                 (Ok(_), _) => Arc::new(bubblewrap),
                 (Err(_), SandboxKind::Auto) => Arc::new(Landlock(bounds())),
@@ -60,21 +68,46 @@ pub fn of_agents(config: &Sandbox) -> Result<AgentWalls, UserError> {
             processes: config.processes.map(u64::from),
             millicpus: config.cpus.map(|count| u64::from(count) * 1000),
         },
-        network: match config.network {
-            SandboxNetwork::Open => Network::Open,
-            SandboxNetwork::Closed => Network::Closed,
+        reach: match config.network {
+            SandboxNetwork::Auto => Reach::Auto,
+            SandboxNetwork::Open => Reach::Open,
+            SandboxNetwork::Closed => Reach::Closed,
         },
+        hosts: hosts(config)?,
         read: config.read.clone(),
         write: config.write.clone(),
     })
 }
 
-/// The container that a repository demands. Without any image, the engine will say so, and the repository's agents wait.
-pub fn demanded(config: &Sandbox, repository: &Repository, program: &std::path::Path) -> Option<Docker> {
-    let image = repository.image.as_ref().or(config.image.as_ref()).map_or("", String::as_str);
-    repository.container.then(|| docker(config, image, program))
+/// The hosts that a closed network leads to.
+fn hosts(config: &Sandbox) -> Result<Hosts, UserError> {
+    let parsed = config.hosts.iter().enumerate().map(|(index, text)| {
+        text.parse().map_err(|error| UserError::failed(format!("sandbox.hosts.{index}: {error}")))
+    });
+    parsed.collect::<Result<Vec<_>, _>>().map(Hosts::new)
 }
 
-fn docker(config: &Sandbox, image: &str, program: &std::path::Path) -> Docker {
-    Docker { socket: config.socket.clone(), ..Docker::new(Bounds(program.to_owned()), image) }
+/// What a team or a repository asks for, with the image of its own, if it has one. Without any image, the engine will say so,
+/// and the agents wait; so they do where `bwrap` does not work.
+pub fn demanded(
+    loaded: &Loaded,
+    demand: Option<Demand>,
+    image: Option<&String>,
+) -> Result<Option<Arc<dyn qd_sandbox::Sandbox>>, UserError> {
+    let Some(demand) = demand else { return Ok(None) };
+    let program = program()?;
+    let image = image.or(loaded.config.sandbox.image.as_ref()).map_or("", String::as_str);
+    Ok(Some(match demand {
+        Demand::Docker => Arc::new(docker(loaded, image, &program)),
+        Demand::Bubblewrap => Arc::new(bubblewrap(&program)),
+    }))
+}
+
+fn bubblewrap(program: &std::path::Path) -> Bubblewrap {
+    Bubblewrap::new(Bounds(program.to_owned())).with_cgroups(Cgroups::delegated().ok())
+}
+
+fn docker(loaded: &Loaded, image: &str, program: &std::path::Path) -> Docker {
+    let socket = loaded.config.sandbox.socket.clone();
+    Docker { socket, ..Docker::new(Bounds(program.to_owned()), image, &loaded.state_dir) }
 }

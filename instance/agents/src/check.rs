@@ -181,7 +181,7 @@ pub async fn run_check(
     let allow = CHECK_ALLOW.into_iter().chain(spec.env_allow.iter().map(String::as_str));
     let environment = Environment::new(place.run, allow);
     let environment = match place.confined {
-        Some(confined) => environment.with_tmp(&confined.tmp),
+        Some(confined) => environment.within(confined),
         None => environment,
     };
     let mut redactor = place.redactor.clone();

@@ -54,6 +54,14 @@ impl Agent for CommandAgent {
         named.filter(|path| path.is_absolute() && path.exists()).collect()
     }
 
+    fn outlives(&self) -> bool {
+        true
+    }
+
+    fn is_metered(&self, metered: &crate::Metered) -> bool {
+        !metered.variables().is_empty()
+    }
+
     async fn work(
         &self,
         task: Task,
@@ -67,7 +75,7 @@ impl Agent for CommandAgent {
 
         let environment = Environment::new(&task.run, self.env_allow.iter().map(String::as_str));
         let environment = match &task.confined {
-            Some(confined) => environment.with_tmp(&confined.tmp),
+            Some(confined) => environment.within(confined),
             None => environment,
         };
         let variables = task.metered.iter().flat_map(|metered| metered.variables());

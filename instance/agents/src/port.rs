@@ -34,6 +34,14 @@ pub trait Agent: Send + Sync {
         false
     }
 
+    /// Whether its models would be where this says, as far as we can tell it.
+    fn is_metered(&self, metered: &Metered) -> bool;
+
+    /// Whether a turn of it needs nobody who talks to it: what a sandbox keeps alive can be taken over after a restart.
+    fn outlives(&self) -> bool {
+        false
+    }
+
     /// Works on the task until it is done, stopped, or out of time. When this returns `Ok`, nothing of it runs any more.
     ///
     /// Every process group goes to `on_start` before it gets its work. If the future is dropped, its processes are

@@ -3,7 +3,7 @@
 
 use std::{
     ffi::OsString,
-    fs,
+    fs, io,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -11,7 +11,12 @@ use std::{
 
 use async_trait::async_trait;
 
-use crate::port::{Bounds, Kind, Launch, Network, Prevents, Sandbox, SandboxError, Spec};
+use qd_types::{InstanceName, RunId};
+
+use crate::{
+    cgroup::Cgroups,
+    port::{Bounds, Found, Kind, Launch, Limits, Network, Prevents, Sandbox, SandboxError, Spec},
+};
 
 /// Where programs lie that a service may not have on its `PATH`.
 const USUAL: [&str; 2] = ["/usr/bin", "/usr/local/bin"];
@@ -52,6 +57,7 @@ const ALWAYS: [&str; 13] = [
 pub struct Bubblewrap {
     program: PathBuf,
     bounds: Bounds,
+    cgroups: Option<Cgroups>,
 }
 
 impl Bubblewrap {
@@ -62,7 +68,13 @@ impl Bubblewrap {
             .chain(USUAL.map(PathBuf::from))
             .map(|folder| folder.join("bwrap"))
             .find(|candidate| candidate.is_file());
-        Self { program: program.unwrap_or_else(|| "bwrap".into()), bounds }
+        Self { program: program.unwrap_or_else(|| "bwrap".into()), bounds, cgroups: None }
+    }
+
+    /// Limits hold for all of a sandbox together, by a group of its own here.
+    #[must_use]
+    pub fn with_cgroups(self, cgroups: Option<Cgroups>) -> Self {
+        Self { cgroups, ..self }
     }
 
     /// Makes a sandbox, and says why if that fails. It takes some ten milliseconds.
@@ -87,8 +99,9 @@ impl Bubblewrap {
                 "it makes no namespaces ({said}): allow users to make them, or run the fleet outside of a container"
             )));
         }
-        // What one process takes is limited, but not all together: that takes a container.
-        Ok(Prevents { writes: true, reads: true, sockets: true, network: true, escape: true, hogging: false })
+        // Without groups, what one process takes is limited, but not all together.
+        let hogging = self.cgroups.is_some();
+        Ok(Prevents { writes: true, reads: true, sockets: true, network: true, escape: true, hogging })
     }
 
     fn args(&self, spec: &Spec) -> Vec<OsString> {
@@ -166,17 +179,48 @@ impl Sandbox for Bubblewrap {
     fn launch(&self, spec: &Spec) -> Result<Launch, SandboxError> {
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&spec.home);
         made.map_err(|error| failed("make a home", error))?;
-        let mut argv = self.bounds.argv(&spec.limits);
+        let mut argv = match self.cgroups.as_ref().filter(|_| spec.limits != Limits::default()) {
+            Some(cgroups) => {
+                let group = cgroups.group(&spec.instance, &spec.run, &spec.limits);
+                let mut argv = self.bounds.argv(&Limits::default());
+                argv.extend(["--cgroup".into(), groups("make a control group", group)?.into()]);
+                argv
+            }
+            None => self.bounds.argv(&spec.limits),
+        };
         argv.extend(["--no-walls".into(), "--".into()]);
         argv.extend(DEAF.map(OsString::from));
         argv.push(self.program.clone().into());
         argv.extend(self.args(spec));
         argv.extend(HEARS.map(OsString::from));
         argv.extend(self.bounds.forward(&spec.network));
-        Ok(Launch { argv, elsewhere: false })
+        Ok(Launch { argv, ..Launch::default() })
+    }
+
+    async fn find(&self, instance: &InstanceName) -> Result<Vec<Found>, SandboxError> {
+        let found = self.cgroups.as_ref().map(|cgroups| cgroups.find(instance)).transpose();
+        Ok(groups("look for control groups", found)?.unwrap_or_default())
+    }
+
+    async fn reap(
+        &self,
+        instance: &InstanceName,
+        kept: &(dyn for<'a> Fn(&'a RunId) -> bool + Send + Sync),
+    ) -> Result<Vec<Found>, SandboxError> {
+        let Some(cgroups) = &self.cgroups else { return Ok(Vec::new()) };
+        let mut all = self.find(instance).await?;
+        all.retain(|found| !kept(&found.run));
+        for found in &all {
+            groups("end a control group", cgroups.end(found).await)?;
+        }
+        Ok(all)
     }
 }
 
 fn failed(doing: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> SandboxError {
     SandboxError::Failed { kind: Kind::Bubblewrap, doing, source: Box::new(source) }
+}
+
+fn groups<T>(doing: &'static str, result: io::Result<T>) -> Result<T, SandboxError> {
+    result.map_err(|error| failed(doing, error))
 }

@@ -29,6 +29,6 @@ impl Sandbox for Landlock {
             argv.extend(["--write".into(), path.into()]);
         }
         argv.push("--".into());
-        Ok(Launch { argv, elsewhere: false })
+        Ok(Launch { argv, ..Launch::default() })
     }
 }

@@ -114,6 +114,10 @@ pub struct Spec {
     pub limits: Limits,
     /// What it reaches.
     pub network: Network,
+    /// Which turn of the run, where what works on it may be taken over by a later program. Others are only removed.
+    pub turn: Option<String>,
+    /// What works on it already and is to be taken over, as [`Found::id`] has it.
+    pub adopt: Option<String>,
 }
 
 /// The start of a command line. The program and its arguments follow; it has the environment, the standard streams and
@@ -124,6 +128,8 @@ pub struct Launch {
     pub argv: Vec<OsString>,
     /// Whether the program is looked for inside, and not on this machine.
     pub elsewhere: bool,
+    /// Our own program, where it is not started by its path inside, but by another command line.
+    pub ours: Option<(PathBuf, Vec<String>)>,
 }
 
 /// Where something of ours was found.
@@ -135,6 +141,8 @@ pub struct Found {
     pub run: RunId,
     /// Whether it works.
     pub running: bool,
+    /// The turn that it may be taken over for.
+    pub turn: Option<String>,
 }
 
 /// Why there are no walls.
@@ -230,6 +238,6 @@ impl Sandbox for Unwalled {
     fn launch(&self, spec: &Spec) -> Result<Launch, SandboxError> {
         let mut argv = self.0.argv(&spec.limits);
         argv.extend(["--no-walls".into(), "--".into()]);
-        Ok(Launch { argv, elsewhere: false })
+        Ok(Launch { argv, ..Launch::default() })
     }
 }

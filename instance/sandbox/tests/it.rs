@@ -13,6 +13,8 @@
 mod bubblewrap;
 #[path = "it/docker.rs"]
 mod docker;
+#[path = "it/egress.rs"]
+mod egress;
 #[path = "it/forward.rs"]
 mod forward;
 

@@ -39,7 +39,7 @@ mod walls;
 pub use api::{document, router};
 pub use calls::CallStanding;
 pub use metering::{MeteringError, MeteringOptions};
-pub use options::{AgentWalls, RepositoryOptions, RunPolicy, TeamOptions, TrailPolicy};
+pub use options::{AgentWalls, Reach, RepositoryOptions, RunPolicy, TeamOptions, TrailPolicy};
 pub use permissions::{SERVER, Wish};
 pub use policy_change::PolicyStanding;
 pub use problem::ProblemResponse;

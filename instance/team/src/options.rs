@@ -7,7 +7,7 @@ use qd_agents::{Agent, CheckSpec, Confined};
 use qd_approvals::{Exposed, Exposure};
 use qd_board::{Rules, hours::QuietHours, schedule::Limits};
 use qd_engine::Engine;
-use qd_sandbox::{Kind, Limits as Bounds, Network, Sandbox};
+use qd_sandbox::{Kind, Limits as Bounds, Sandbox, egress::Hosts};
 use qd_store::{Retention, Settings};
 use qd_types::{InstanceName, RepositoryName};
 use qd_worktrees::{RepositorySpec, Setup};
@@ -39,11 +39,24 @@ pub struct AgentWalls {
     /// How much a run may take.
     pub limits: Bounds,
     /// What it reaches.
-    pub network: Network,
+    pub reach: Reach,
+    /// Where a closed network still leads to.
+    pub hosts: Hosts,
     /// What it may read besides, of a home.
     pub read: Vec<PathBuf>,
     /// What it may write besides.
     pub write: Vec<PathBuf>,
+}
+
+/// What agents reach over the network, as far as walls can say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// As if closed where the agent's models are behind the metering gateway, or hosts are listed; else open.
+    Auto,
+    /// All that this computer reaches.
+    Open,
+    /// The gateway and the listed hosts.
+    Closed,
 }
 
 /// How runs work.
@@ -134,15 +147,16 @@ impl TeamOptions {
         }
     }
 
-    /// Whether anything keeps agents from writing elsewhere.
-    pub(crate) fn has_walls(&self) -> bool {
-        let strong = |walls: &AgentWalls| walls.sandbox.kind() > Kind::Landlock;
-        self.launcher.is_some() || self.walls.as_ref().is_some_and(strong)
+    /// Whether anything keeps agents in that repository from writing elsewhere.
+    pub(crate) fn has_walls(&self, repository: &RepositoryOptions) -> bool {
+        let own = self.walls.as_ref().map(|walls| &walls.sandbox);
+        let strong = |sandbox: &Arc<dyn Sandbox>| sandbox.kind() > Kind::Landlock;
+        self.launcher.is_some() || repository.demands.as_ref().or(own).is_some_and(strong)
     }
 
     /// To be kept for as long as something runs that is `confined`, or is not.
     pub(crate) fn exposed(&self, confined: Option<&Confined>) -> Option<Exposed> {
-        (confined.is_none() || self.walls_expose).then(|| self.exposure.enter())
+        (!confined.is_some_and(|confined| confined.walls) || self.walls_expose).then(|| self.exposure.enter())
     }
 
     /// The one repository, if there is only one.

@@ -58,10 +58,17 @@ async fn repaired(team: &Team, text: String) -> Result<(), Failure> {
 
 /// Every run that is active has its task; every worktree has its run.
 async fn look(team: &Team) -> Result<(), Failure> {
+    // Looked at first: what is made from now on belongs to a run that is active then.
+    let contained = team.options().contained().await;
     let mut active = HashMap::new();
     for run in team.store().active_runs().await? {
         saga::start(team, run.id.clone());
         active.insert(run.id.clone(), run);
+    }
+    for run in contained.iter().filter(|run| !active.contains_key(run)) {
+        team.options().reap(run).await;
+        repaired(team, format!("A container of {run} was left over, and no run has it. It is removed."))
+            .await?;
     }
     for found in team.worktrees().list().await? {
         if active.contains_key(&found.run) {

@@ -5,6 +5,7 @@ use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use qd_agents::acp::McpServers;
+use qd_sandbox::egress::Hosts;
 use qd_types::{Ask, CommitId, PersonId, RepositoryName, RunId, Subject};
 
 use crate::team::Team;
@@ -48,6 +49,8 @@ pub struct Turn {
     pub on_behalf: Vec<PersonId>,
     /// The metering gateway, if there is one: the socket leads there, too.
     pub gateway: Option<SocketAddr>,
+    /// Hosts that the socket leads to besides, as a proxy.
+    pub hosts: Hosts,
 }
 
 /// What serves a turn, until it is dropped.

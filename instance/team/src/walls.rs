@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use qd_agents::Confined;
 use qd_confine::walls::{beside, devices};
-use qd_sandbox::{Bounds, Kind, Landlock, Limits, Network, Sandbox, SandboxError, Spec};
+use qd_sandbox::{Bounds, Found, Kind, Landlock, Limits, Network, Sandbox, SandboxError, Spec};
 use qd_types::RunId;
 
-use crate::options::{RepositoryOptions, TeamOptions};
+use crate::options::{AgentWalls, Reach, RepositoryOptions, TeamOptions};
 
 /// Where toolchains lie in a home: no secrets, and agents build with them.
 const TOOLCHAINS: [&str; 9] =
@@ -30,6 +30,10 @@ pub(crate) struct Own<'a> {
     pub(crate) writes: Vec<PathBuf>,
     /// The run's socket, and the port that leads there where the network is cut.
     pub(crate) forward: Option<(PathBuf, u16)>,
+    /// Which turn, if what works on it needs nobody who talks to it: it goes on while the fleet is away.
+    pub(crate) turn: Option<String>,
+    /// Whether its models are behind the metering gateway.
+    pub(crate) metered: bool,
 }
 
 impl TeamOptions {
@@ -72,7 +76,7 @@ impl TeamOptions {
         writable.sort();
         writable.dedup();
         let spec = Spec { write: writable, ..self.spec(run, own) };
-        Ok(Some(Confined { launch: walls.launch(&spec)?, tmp }))
+        Ok(Some(Confined { launch: walls.launch(&spec)?, tmp, variables: Vec::new(), walls: true }))
     }
 
     /// For an agent. Where no other walls are wanted, the same as for checks. An error that says that they are not there
@@ -87,8 +91,14 @@ impl TeamOptions {
         writes.push(home_of_run.clone());
         let Some(walls) = &self.walls else { return self.confined(own.run, own.worktree, writes) };
         let sandbox = repository.demands.as_ref().unwrap_or(&walls.sandbox);
-        if matches!(sandbox.kind(), Kind::None | Kind::Landlock) {
-            return self.confined(own.run, own.worktree, writes);
+        match sandbox.kind() {
+            Kind::None => {
+                return self
+                    .unwalled(sandbox.as_ref(), walls, (own.run, own.worktree), home_of_run)
+                    .map(Some);
+            }
+            Kind::Landlock => return self.confined(own.run, own.worktree, writes),
+            Kind::Bubblewrap | Kind::Docker => {}
         }
         sandbox.probe().await?;
         let tmp = self.tmp(own.run, sandbox.as_ref())?;
@@ -103,6 +113,11 @@ impl TeamOptions {
         write.extend(self.caches());
         write.extend(writes);
         write.push(tmp.clone());
+        let network = network(walls, own.forward, own.metered);
+        let variables = proxy(walls, &network);
+        // What leads out through us ends with us: such a turn is taken anew.
+        let turn = own.turn.filter(|_| !matches!(network, Network::Forward { .. }));
+        let adopt = self.left_over(sandbox.as_ref(), own.run, turn.as_ref()).await?;
         let spec = Spec {
             home: home_of_run,
             home_at: real(&home),
@@ -110,19 +125,69 @@ impl TeamOptions {
             write,
             hidden: self.sealed(),
             limits: walls.limits,
-            network: match (&walls.network, own.forward) {
-                (Network::Closed, Some((socket, port))) => Network::Forward { socket, port },
-                (network, _) => network.clone(),
-            },
+            network,
+            turn,
+            adopt,
             ..self.spec(own.run, own.worktree)
         };
-        Ok(Some(Confined { launch: sandbox.launch(&spec)?, tmp }))
+        Ok(Some(Confined { launch: sandbox.launch(&spec)?, tmp, variables, walls: true }))
+    }
+
+    /// What works on this very turn since before a restart, to be taken over. Everything else of the run is removed: two
+    /// must not write to one worktree.
+    async fn left_over(
+        &self,
+        sandbox: &dyn Sandbox,
+        run: &RunId,
+        turn: Option<&String>,
+    ) -> Result<Option<String>, SandboxError> {
+        let found = sandbox.find(&self.id).await?;
+        let mut own = found.into_iter().filter(|found| found.run == *run).peekable();
+        if own.peek().is_none() {
+            return Ok(None);
+        }
+        let same = own.find(|found| found.running && turn.is_some() && found.turn.as_ref() == turn);
+        if let Some(same) = same {
+            tracing::info!(%run, id = same.id, "a container is taken over");
+            return Ok(Some(same.id));
+        }
+        sandbox.reap(&self.id, &|other| other != run).await?;
+        Ok(None)
+    }
+
+    /// Nothing is prevented: limits, and a home of the run's own, in which toolchains are found.
+    fn unwalled(
+        &self,
+        sandbox: &dyn Sandbox,
+        walls: &AgentWalls,
+        (run, worktree): (&RunId, &Path),
+        home: PathBuf,
+    ) -> Result<Confined, SandboxError> {
+        let tmp = self.tmp(run, sandbox)?;
+        let made = std::fs::create_dir_all(&home).and_then(|()| {
+            let ours = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+            for name in TOOLCHAINS {
+                let (there, here) = (ours.join(name), home.join(name));
+                if there.is_dir() && here.symlink_metadata().is_err() {
+                    here.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+                    std::os::unix::fs::symlink(there, here)?;
+                }
+            }
+            Ok(())
+        });
+        made.map_err(|error| SandboxError::Failed {
+            kind: sandbox.kind(),
+            doing: "make a home",
+            source: error.into(),
+        })?;
+        let spec = Spec { limits: walls.limits, ..self.spec(run, worktree) };
+        let variables = vec![("HOME", home.to_string_lossy().into_owned())];
+        Ok(Confined { launch: sandbox.launch(&spec)?, tmp, variables, walls: false })
     }
 
     /// Removes what a run that does not work now has left in an engine. An engine that is away has it still later.
     pub(crate) async fn reap(&self, run: &RunId) {
-        let demanded = self.repositories.values().filter_map(|repository| repository.demands.as_ref());
-        for sandbox in self.walls.iter().map(|walls| &walls.sandbox).chain(demanded) {
+        for sandbox in self.sandboxes() {
             match sandbox.reap(&self.id, &|other| other != run).await {
                 Ok(gone) if gone.is_empty() => {}
                 Ok(gone) => {
@@ -131,6 +196,26 @@ impl TeamOptions {
                 Err(error) => tracing::warn!(%run, %error, "containers of this run may be left"),
             }
         }
+    }
+
+    /// Everything that runs may be in.
+    fn sandboxes(&self) -> impl Iterator<Item = &dyn Sandbox> {
+        let demanded = self.repositories.values().filter_map(|repository| repository.demands.as_ref());
+        self.walls.iter().map(|walls| &walls.sandbox).chain(demanded).map(AsRef::as_ref)
+    }
+
+    /// The runs that something is there of in an engine. One that is away has it still later.
+    pub(crate) async fn contained(&self) -> Vec<RunId> {
+        let mut runs = Vec::new();
+        for sandbox in self.sandboxes() {
+            match sandbox.find(&self.id).await {
+                Ok(found) => runs.extend(found.into_iter().map(|Found { run, .. }| run)),
+                Err(error) => tracing::debug!(%error, "an engine can't be looked into now"),
+            }
+        }
+        runs.sort();
+        runs.dedup();
+        runs
     }
 
     /// A run's own home: it goes with the run.
@@ -176,8 +261,35 @@ impl TeamOptions {
             hidden: Vec::new(),
             limits: Limits::default(),
             network: Network::Open,
+            turn: None,
+            adopt: None,
         }
     }
+}
+
+/// What it reaches. Where the network is to be cut and there is no socket, it reaches nothing.
+fn network(walls: &AgentWalls, forward: Option<(PathBuf, u16)>, metered: bool) -> Network {
+    let closed = match walls.reach {
+        Reach::Open => false,
+        Reach::Closed => true,
+        Reach::Auto => metered || !walls.hosts.is_empty(),
+    };
+    match forward.filter(|_| closed) {
+        Some((socket, port)) => Network::Forward { socket, port },
+        None if closed => Network::Closed,
+        None => Network::Open,
+    }
+}
+
+/// The variables that tell programs of the proxy, where there is one.
+fn proxy(walls: &AgentWalls, network: &Network) -> Vec<(&'static str, String)> {
+    let Network::Forward { port, .. } = network else { return Vec::new() };
+    if walls.hosts.is_empty() {
+        return Vec::new();
+    }
+    let direct = ["NO_PROXY", "no_proxy"].map(|name| (name, "localhost,127.0.0.1,::1".to_owned()));
+    let proxied = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"];
+    proxied.map(|name| (name, format!("http://127.0.0.1:{port}"))).into_iter().chain(direct).collect()
 }
 
 fn real(path: &Path) -> PathBuf {

@@ -105,6 +105,8 @@ pub struct TeamPlan {
     pub quiet: Vec<String>,
     /// Bytes that it may take on disk.
     pub disk: u64,
+    /// What its agents run in, if not in what the fleet has.
+    pub walls: Option<std::sync::Arc<dyn qd_sandbox::Sandbox>>,
 }
 
 /// A repository.

@@ -18,7 +18,9 @@ use qd_forge_local::{Imported, LocalForge, LocalForgeError};
 use qd_git::Git;
 use qd_hub::{Hub, HubError};
 use qd_people::{PeopleError, TokenKind};
-use qd_team::{RepositoryOptions, Team, TeamError, TeamOptions, Tools, TrailPolicy, Trains, Uplink};
+use qd_team::{
+    AgentWalls, RepositoryOptions, Team, TeamError, TeamOptions, Tools, TrailPolicy, Trains, Uplink,
+};
 use qd_types::{InstanceName, PersonId};
 use qd_worktrees::{GitWorktrees, RepositorySpec, WorktreeError};
 use tokio::{sync::Mutex, task::JoinSet};
@@ -399,7 +401,10 @@ pub(crate) fn options(
         zone: plan.zone.clone(),
         disk: team.disk,
         launcher: plan.launcher.clone(),
-        walls: plan.walls.clone(),
+        walls: plan.walls.clone().map(|walls| match &team.walls {
+            Some(sandbox) => AgentWalls { sandbox: Arc::clone(sandbox), ..walls },
+            None => walls,
+        }),
         sealed: vec![plan.state.clone()],
         exposure: plan.exposure(),
         walls_expose: plan.beside_agents == BesideAgents::Strict,

@@ -38,13 +38,17 @@ async fn run(order: &str, argv: Vec<String>) -> Result<Exit, SandboxError> {
         source: source.into(),
     };
     let mut asked = signal(SignalKind::terminate()).map_err(failed)?;
+    let fleet = std::os::unix::process::parent_id();
     let mut contained = docker.run(&spec, Inside { argv, env }).await?;
     let handle = contained.handle();
     let mut input = contained.stdin;
-    tokio::spawn(async move {
-        let _ = copy(&mut stdin(), &mut input).await;
-        let _ = input.shutdown().await;
-    });
+    // One that is taken over has heard everything.
+    if spec.adopt.is_none() {
+        tokio::spawn(async move {
+            let _ = copy(&mut stdin(), &mut input).await;
+            let _ = input.shutdown().await;
+        });
+    }
     let said = async {
         let (mut out, mut err) = (stdout(), stderr());
         let _ = tokio::join!(copy(&mut contained.stdout, &mut out), copy(&mut contained.stderr, &mut err));
@@ -57,6 +61,10 @@ async fn run(order: &str, argv: Vec<String>) -> Result<Exit, SandboxError> {
             () = &mut said, if !over => over = true,
             exit = handle.wait() => break exit,
             _ = asked.recv() => {
+                // The fleet that started us is gone, and the next one clears up: it decides what becomes of the container.
+                if std::os::unix::process::parent_id() != fleet {
+                    return Ok(Exit(143));
+                }
                 handle.stop(GRACE).await?;
                 return Ok(Exit(143));
             }
@@ -71,14 +79,13 @@ async fn run(order: &str, argv: Vec<String>) -> Result<Exit, SandboxError> {
 
 /// Comes back only if it could not, or as the helper whose sandbox ends.
 pub(super) fn forward(port: Option<u16>, socket: &Path, command: &[OsString]) -> ExitCode {
-    let error = match (port, std::env::current_exe()) {
+    let error = match (port, qd_sandbox::again()) {
         (None, _) => match qd_sandbox::forward::serve(socket) {
             Ok(()) => return ExitCode::SUCCESS,
             Err(error) => error,
         },
         (Some(_), Err(error)) => error,
-        (Some(port), Ok(program)) => {
-            let mut helper = std::process::Command::new(program);
+        (Some(port), Ok(mut helper)) => {
             helper.arg("forward").arg(socket).env_clear();
             qd_sandbox::forward::enter(port, &mut helper, command)
         }

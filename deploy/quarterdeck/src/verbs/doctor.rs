@@ -310,24 +310,57 @@ async fn walls(loaded: &Loaded, found: &mut Findings) {
     if sandbox == SandboxKind::None {
         return;
     }
-    let walls = match crate::walls::of_agents(&loaded.config.sandbox) {
+    let walls = match crate::walls::of_agents(loaded) {
         Ok(walls) => walls,
         Err(error) => return found.wrong("walls", error.to_string()),
     };
-    prevents(walls.sandbox.as_ref(), "agents", found).await;
-    for repository in &loaded.config.repositories {
-        let program = std::env::current_exe().unwrap_or_default();
-        if let Some(docker) = crate::walls::demanded(&loaded.config.sandbox, repository, &program) {
-            prevents(&docker, &format!("agents in {}", repository.name), found).await;
+    let limited = walls.limits != qd_sandbox::Limits::default();
+    let closed = walls.reach == qd_team::Reach::Closed || !walls.hosts.is_empty();
+    let wanted = Wanted { limited, closed };
+    prevents(walls.sandbox.as_ref(), "agents", wanted, found).await;
+    let teams =
+        loaded.config.teams.iter().map(|team| (format!("agents of {}", team.name), team.sandbox, None));
+    let repositories = loaded.config.repositories.iter();
+    let repositories =
+        repositories.map(|each| (format!("agents in {}", each.name), each.sandbox, each.image.as_ref()));
+    for (who, demand, image) in teams.chain(repositories) {
+        match crate::walls::demanded(loaded, demand, image) {
+            Ok(None) => {}
+            Ok(Some(sandbox)) => prevents(sandbox.as_ref(), &who, wanted, found).await,
+            Err(error) => found.wrong("walls", error.to_string()),
         }
     }
 }
 
-/// Which walls, and what they prevent.
-async fn prevents(sandbox: &dyn qd_sandbox::Sandbox, who: &str, found: &mut Findings) {
+/// What the configuration asks of walls.
+#[derive(Clone, Copy)]
+struct Wanted {
+    limited: bool,
+    closed: bool,
+}
+
+/// Which walls, what they prevent, and what they can't though it is asked for.
+async fn prevents(sandbox: &dyn qd_sandbox::Sandbox, who: &str, wanted: Wanted, found: &mut Findings) {
     match sandbox.probe().await {
         Ok(prevents) => {
-            found.fine("walls", format!("{who} run in {}, which prevents {prevents}", sandbox.kind()));
+            let kind = sandbox.kind();
+            found.fine("walls", format!("{who} run in {kind}, which prevents {prevents}"));
+            if wanted.limited && !prevents.hogging {
+                let why = match qd_sandbox::Cgroups::delegated() {
+                    Err(error) if kind == qd_sandbox::Kind::Bubblewrap => format!(": {error}"),
+                    _ => String::new(),
+                };
+                let text = format!(
+                    "the limits of {who} hold for each process, not for all of a run together (rlimits){why}"
+                );
+                found.note("walls", text);
+            }
+            if wanted.closed && !prevents.network {
+                let text = format!(
+                    "{kind} can't cut the network of {who}: sandbox.network and hosts do nothing there"
+                );
+                found.note("walls", text);
+            }
         }
         Err(error) => found.note("walls", format!("{who} wait: {error}")),
     }

@@ -94,10 +94,10 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, UserError> {
         Verb::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "quarterdeck", &mut std::io::stdout());
         }
-        Verb::Confine { write, no_walls, memory, processes, command } => {
+        Verb::Confine { write, no_walls, memory, processes, cgroup, command } => {
             let walls = (!no_walls).then_some(write);
             let limits = qd_sandbox::Limits { memory, processes, millicpus: None };
-            return Ok(confine::confine(walls, &limits, &command));
+            return Ok(confine::confine(walls, cgroup.as_deref(), &limits, &command));
         }
         Verb::Contain { order, command } => return Ok(contain::contain(&order, command).await),
         Verb::Forward { port, socket, command } => return Ok(contain::forward(port, &socket, &command)),

@@ -246,13 +246,20 @@ async fn gateway_budget_in_money_lets_nothing_of_an_unknown_price_through_until_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn gateway_is_reached_through_the_runs_socket_where_the_network_is_cut() {
+async fn gateway_and_listed_hosts_are_all_that_a_metered_agent_reaches() {
     let project = Project::new(&[("README.md", "# Gateway\n")]);
     let Some(provider) = Provider::start(&project) else { return };
     let direct = format!("echo direct $(curl -sS http://127.0.0.1:{}/ 2>&1)", provider.port);
-    let agent = format!("echo chat $(chat priced)\n{direct}\necho good > out.txt");
-    let closed = "\n[sandbox]\nkind = \"bubblewrap\"\nnetwork = \"closed\"\n";
-    let up = provider.fleet(&project, &agent, closed);
+    // As a program would that does not take this computer for itself.
+    let proxied = format!(
+        "get() {{ curl -sS --noproxy '' -o /dev/null -w '%{{http_code}}' http://$1:{}/ 2>&1; }}\n\
+         echo listed $(get 127.0.0.1) other $(get localhost)\n\
+         echo tunnel $(curl -sS https://example.org 2>&1)",
+        provider.port
+    );
+    let agent = format!("echo chat $(chat priced)\n{direct}\n{proxied}\necho good > out.txt");
+    let listed = format!("\n[sandbox]\nkind = \"bubblewrap\"\nhosts = [\"127.0.0.1:{}\"]\n", provider.port);
+    let up = provider.fleet(&project, &agent, &listed);
     let mut client = up.client("alpha", None);
     project.ok(&["feature", "add", "Ask", "--ready"]);
     let view = until(&mut client, "A-1", |view| {
@@ -262,4 +269,6 @@ async fn gateway_is_reached_through_the_runs_socket_where_the_network_is_cut() {
     let transcript = transcript(&mut client).await;
     assert!(transcript.contains("chat 200"), "{}: {transcript}", view.sentence);
     assert!(transcript.contains("direct curl: (7)"), "{transcript}");
+    assert!(transcript.contains("listed 404 other 403"), "{transcript}");
+    assert!(transcript.contains("response 403"), "{transcript}");
 }

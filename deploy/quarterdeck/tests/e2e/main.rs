@@ -22,6 +22,7 @@ mod budget;
 mod channels;
 mod cli;
 mod concurrent;
+mod containers;
 mod crash;
 mod decide;
 mod demo;

@@ -108,6 +108,10 @@ impl Agent for AcpAgent {
         self.launch.login.iter().cloned().collect()
     }
 
+    fn is_metered(&self, metered: &crate::Metered) -> bool {
+        self.api.is_some_and(|api| metered.endpoint(api).is_some())
+    }
+
     async fn work(
         &self,
         task: Task,
@@ -125,10 +129,13 @@ impl Agent for AcpAgent {
         let metered = endpoint.as_ref().map(|endpoint| (endpoint, task.home.as_path()));
         let Filled { args, environment } = self.launch.fill(&task.run, metered, model).map_err(acp)?;
         let environment = match &task.confined {
-            Some(confined) => environment.with_tmp(&confined.tmp),
+            Some(confined) => environment.within(confined),
             None => environment,
         };
-        let offered = self.servers.of_run(&task.run);
+        let mut offered = self.servers.of_run(&task.run);
+        if let Some(confined) = &task.confined {
+            offered.iter_mut().for_each(|server| server.start_within(&confined.launch));
+        }
         let (servers, withheld) = if self.can.mcp { (offered, Vec::new()) } else { (Vec::new(), offered) };
         transcript.learn(&self.secrets);
         transcript.learn(endpoint.iter().map(|endpoint| &endpoint.token));

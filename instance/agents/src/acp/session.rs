@@ -69,6 +69,17 @@ impl McpServer {
         }
     }
 
+    /// Our own program may have another command line inside of walls.
+    pub(super) fn start_within(&mut self, launch: &qd_sandbox::Launch) {
+        if let (Self::Stdio { command, args, .. }, Some((own, inside))) = (self, &launch.ours)
+            && own == command
+            && let Some((first, more)) = inside.split_first()
+        {
+            *command = first.into();
+            args.splice(0..0, more.iter().cloned());
+        }
+    }
+
     fn wire(&self) -> WireServer {
         match self {
             Self::Stdio { name, command, args, env } => {

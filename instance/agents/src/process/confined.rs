@@ -14,4 +14,9 @@ pub struct Confined {
     pub launch: Launch,
     /// A folder for what is temporary, within the walls; it is there.
     pub tmp: PathBuf,
+    /// What its environment holds besides: where a proxy is. A home only takes the place of ours, not of one that an agent
+    /// was given.
+    pub variables: Vec<(&'static str, String)>,
+    /// Whether writes elsewhere are prevented.
+    pub walls: bool,
 }

@@ -63,9 +63,15 @@ impl Environment {
         Self(vars)
     }
 
-    /// With a folder of its own for what is temporary.
-    pub(crate) fn with_tmp(mut self, tmp: &Path) -> Self {
-        self.0.insert("TMPDIR".into(), tmp.into());
+    /// As it is within these walls: with a folder of its own for what is temporary.
+    pub(crate) fn within(mut self, confined: &Confined) -> Self {
+        self.0.insert("TMPDIR".into(), confined.tmp.clone().into());
+        for (name, value) in &confined.variables {
+            let own = self.0.get(&OsString::from(name));
+            if *name != "HOME" || own == std::env::var_os("HOME").as_ref() {
+                self.0.insert(name.into(), value.into());
+            }
+        }
         self
     }
 

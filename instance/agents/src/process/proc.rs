@@ -7,7 +7,8 @@ use super::ProcessError;
 /// The variable by which a process can be told to belong to a run.
 pub(crate) const RUN: &str = "QUARTERDECK_RUN";
 
-/// The variable that holds the number of the group a process was started in, also when it has left it.
+/// The variable that holds the number of the group a process was started in, also when it has left it. Containers don't get
+/// it.
 pub(crate) const GROUP: &str = "QUARTERDECK_GROUP";
 
 /// One process, from `/proc/PID/stat`, see proc_pid_stat(5).

@@ -28,6 +28,9 @@ use crate::text::RawLine;
 /// environment: who leaves the group is known by it.
 const GATE: &str = r#"read -r _ || exit 125; export QUARTERDECK_GROUP=$$; exec "$@""#;
 
+/// Becomes another program in a new session. It does not lead a group yet, so it keeps its process id.
+const SESSION: &str = "/usr/bin/setsid";
+
 /// Lines that may wait between reader and writer: a burst of output is taken at once, and a flood slows its source down.
 const LINES: usize = 256;
 
@@ -195,8 +198,9 @@ pub(crate) fn start(job: &Job<'_>) -> Result<Leader, ProcessError> {
         cwd: job.cwd.to_owned(),
         source,
     };
-    let mut gate = Command::new("/bin/sh");
-    gate.args(["-c", GATE, "gate"]);
+    // A session of its own: no terminal is within reach, and it leads its group.
+    let mut gate = Command::new(SESSION);
+    gate.args(["/bin/sh", "-c", GATE, "gate"]);
     if let Some(confined) = job.confined {
         gate.args(&confined.launch.argv);
     }
@@ -206,7 +210,6 @@ pub(crate) fn start(job: &Job<'_>) -> Result<Leader, ProcessError> {
         .current_dir(job.cwd)
         .env_clear()
         .envs(job.environment.vars())
-        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -75,6 +75,10 @@ impl Agent for Judged {
         &self.agent.name
     }
 
+    fn is_metered(&self, metered: &qd_agents::Metered) -> bool {
+        self.agent.is_metered(metered)
+    }
+
     async fn work(
         &self,
         task: Task,

@@ -18,7 +18,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Docker, INSTANCE, RUN, failed, remove};
+use super::{Docker, FLEET, INSTANCE, RUN, TURN, carried::carried, failed, remove};
 use crate::port::{Network, SandboxError, Spec};
 
 /// Bytes that wait between the engine and a reader.
@@ -27,8 +27,13 @@ const PIPE: usize = 64 * 1024;
 /// The home inside. It is kept nowhere.
 const HOME: &str = "/home/agent";
 
-/// Variables that are the image's own.
-const ITS_OWN: [&str; 3] = ["PATH", "HOME", "TMPDIR"];
+/// Variables that are the image's own; and the mark by which processes of a group are found and ended outside: what is in a
+/// container ends with that.
+const ITS_OWN: [&str; 4] = ["PATH", "HOME", "TMPDIR", "QUARTERDECK_GROUP"];
+
+/// Git's word for that it may work in a folder of somebody else's.
+const GIT_TRUSTS: [&str; 3] =
+    ["GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"];
 
 /// What runs inside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +70,8 @@ impl Contained {
         spec: &Spec,
         inside: Inside,
     ) -> Result<Self, SandboxError> {
-        let made = engine.create_container(None, body(docker, spec, inside)).await;
+        let body = body(docker, spec, inside).map_err(|error| failed("find its own program", error))?;
+        let made = engine.create_container(None, body).await;
         let id = made.map_err(|error| failed("make a container", error))?.id;
         // Attached before it starts: nothing that it says is lost.
         let started = match Self::attach(engine.clone(), id.clone(), false).await {
@@ -170,15 +176,16 @@ async fn part(
     }
 }
 
-fn body(docker: &Docker, spec: &Spec, inside: Inside) -> ContainerCreateBody {
+fn body(docker: &Docker, spec: &Spec, inside: Inside) -> std::io::Result<ContainerCreateBody> {
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let mut argv = inside.argv;
     let mut read = spec.read.clone();
+    let carried = carried(&docker.bounds)?;
     if let Network::Forward { socket, port } = &spec.network {
-        read.extend([socket.clone(), docker.bounds.clone()]);
+        read.push(socket.clone());
         let forward =
             ["forward".to_owned(), "--port".to_owned(), port.to_string(), text(socket), "--".to_owned()];
-        argv = std::iter::once(text(&docker.bounds)).chain(forward).chain(argv).collect();
+        argv = carried.argv.iter().cloned().chain(forward).chain(argv).collect();
     }
     let own = |name: &str| ITS_OWN.contains(&name);
     let mut env: Vec<String> = inside
@@ -188,18 +195,24 @@ fn body(docker: &Docker, spec: &Spec, inside: Inside) -> ContainerCreateBody {
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
     env.push(format!("HOME={HOME}"));
-    let mut mounts: Vec<Mount> = Vec::new();
+    if docker.is_other_user() && !inside.env.iter().any(|(name, _)| name.starts_with("GIT_CONFIG_")) {
+        // The worktree is ours, and git asks whose it is.
+        env.extend(GIT_TRUSTS.map(str::to_owned));
+    }
+    let mount = |source: String, target: String, read_only: bool| Mount {
+        source: Some(source),
+        target: Some(target),
+        typ: Some(MountType::BIND),
+        read_only: Some(read_only),
+        ..Mount::default()
+    };
+    let mut mounts: Vec<Mount> =
+        carried.files.into_iter().map(|(from, to)| mount(text(&from), to, true)).collect();
     let writable = std::iter::once(&spec.cwd).chain(&spec.write).map(|path| (path, false));
     for (path, read_only) in writable.chain(read.iter().map(|path| (path, true))) {
-        let target = Some(text(path));
-        if path.exists() && !mounts.iter().any(|mount| mount.target == target) {
-            mounts.push(Mount {
-                source: target.clone(),
-                target,
-                typ: Some(MountType::BIND),
-                read_only: Some(read_only),
-                ..Mount::default()
-            });
+        let there = text(path);
+        if path.exists() && !mounts.iter().any(|mount| mount.target.as_ref() == Some(&there)) {
+            mounts.push(mount(there.clone(), there, read_only));
         }
     }
     let memory = spec.limits.memory.and_then(|bytes| i64::try_from(bytes).ok());
@@ -227,7 +240,11 @@ fn body(docker: &Docker, spec: &Spec, inside: Inside) -> ContainerCreateBody {
         }),
         ..HostConfig::default()
     };
-    ContainerCreateBody {
+    let labels =
+        [(FLEET, docker.fleet.clone()), (INSTANCE, spec.instance.to_string()), (RUN, spec.run.to_string())];
+    let turn = spec.turn.clone().map(|turn| (TURN, turn));
+    let labels = labels.into_iter().chain(turn).map(|(name, value)| (name.to_owned(), value));
+    Ok(ContainerCreateBody {
         image: Some(docker.image.clone()),
         // The image's own entry point is not what was asked for.
         entrypoint: Some(argv),
@@ -235,10 +252,7 @@ fn body(docker: &Docker, spec: &Spec, inside: Inside) -> ContainerCreateBody {
         env: Some(env),
         user: Some(docker.user.clone()),
         working_dir: Some(text(&spec.cwd)),
-        labels: Some(HashMap::from([
-            (INSTANCE.to_owned(), spec.instance.to_string()),
-            (RUN.to_owned(), spec.run.to_string()),
-        ])),
+        labels: Some(labels.collect()),
         open_stdin: Some(true),
         stdin_once: Some(true),
         attach_stdin: Some(true),
@@ -246,5 +260,5 @@ fn body(docker: &Docker, spec: &Spec, inside: Inside) -> ContainerCreateBody {
         attach_stderr: Some(true),
         host_config: Some(host),
         ..ContainerCreateBody::default()
-    }
+    })
 }

@@ -1,7 +1,9 @@
 //! Containers of a Docker engine. A container has the labels of its instance and run: by them it is found again after a
 //! restart, adopted, or removed when nobody wants it any more.
 
+pub(crate) mod carried;
 mod contained;
+mod let_in;
 
 use std::{
     collections::HashMap,
@@ -21,10 +23,14 @@ pub use contained::{Contained, Exit, Inside};
 
 use crate::port::{Bounds, Found, Kind, Launch, Prevents, Sandbox, SandboxError, Spec};
 
-/// Whose a container is.
+/// Which fleet's a container is.
+const FLEET: &str = "quarterdeck.fleet";
+/// Whose of them.
 const INSTANCE: &str = "quarterdeck.instance";
 /// What it works for.
 const RUN: &str = "quarterdeck.run";
+/// Which turn of that, if it may be taken over.
+const TURN: &str = "quarterdeck.turn";
 /// Seconds that the engine may take for an answer.
 const PATIENCE: u64 = 60;
 /// Where the engine listens if nobody says.
@@ -41,6 +47,8 @@ pub struct Docker {
     pub socket: PathBuf,
     /// The image. It must be there: nothing is pulled.
     pub image: String,
+    /// Which fleet, where several use one engine: its state folder.
+    pub fleet: String,
     /// User and group inside, as numbers: `1000:1000`. The worktree must let them write.
     pub user: String,
 }
@@ -53,12 +61,14 @@ struct Order {
 }
 
 impl Docker {
-    /// With the engine's usual socket, and our own user; nobody, if we are root.
-    pub fn new(Bounds(bounds): Bounds, image: impl Into<String>) -> Self {
+    /// With the engine's usual socket, and our own user; nobody, if we are root. Containers are the fleet's that has its
+    /// state in `fleet`.
+    pub fn new(Bounds(bounds): Bounds, image: impl Into<String>, fleet: &Path) -> Self {
         let (uid, gid) = (rustix::process::getuid(), rustix::process::getgid());
         let user =
             if uid.is_root() { NOBODY.to_owned() } else { format!("{}:{}", uid.as_raw(), gid.as_raw()) };
-        Self { bounds, socket: SOCKET.into(), image: image.into(), user }
+        let fleet = fleet.to_string_lossy().into_owned();
+        Self { bounds, socket: SOCKET.into(), image: image.into(), fleet, user }
     }
 
     /// What a command line asked for that [`Sandbox::launch`] made.
@@ -67,8 +77,15 @@ impl Docker {
         Ok((order.docker, order.spec))
     }
 
-    /// Starts a container. It lives on when this program ends.
+    /// Starts a container, or takes over the one that the spec names. It lives on when this program ends.
     pub async fn run(&self, spec: &Spec, inside: Inside) -> Result<Contained, SandboxError> {
+        if let Some(id) = &spec.adopt {
+            return Contained::attach(self.engine().await?, id.clone(), true).await;
+        }
+        if self.is_other_user() {
+            let_in::let_in(spec)
+                .map_err(|error| failed("open the worktree to the container's user", error))?;
+        }
         Contained::start(self.engine().await?, self, spec, inside).await
     }
 
@@ -85,13 +102,19 @@ impl Docker {
         engine.negotiate_version().await.map_err(reach)
     }
 
+    /// Whether files of ours are somebody else's inside.
+    fn is_other_user(&self) -> bool {
+        let own = rustix::process::getuid().as_raw().to_string();
+        self.user.split(':').next() != Some(own.as_str())
+    }
+
     async fn list(
         &self,
         engine: &bollard::Docker,
         instance: &InstanceName,
     ) -> Result<Vec<Found>, SandboxError> {
-        let label = vec![format!("{INSTANCE}={instance}")];
-        let filters = HashMap::from([("label".to_owned(), label)]);
+        let labels = vec![format!("{FLEET}={}", self.fleet), format!("{INSTANCE}={instance}")];
+        let filters = HashMap::from([("label".to_owned(), labels)]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
         let all = engine.list_containers(Some(options)).await;
         let all = all.map_err(|error| failed("list its containers", error))?;
@@ -100,9 +123,10 @@ impl Docker {
 }
 
 fn found(container: ContainerSummary) -> Option<Found> {
-    let run = container.labels?.get(RUN)?.parse().ok()?;
+    let labels = container.labels?;
+    let (run, turn) = (labels.get(RUN)?.parse().ok()?, labels.get(TURN).cloned());
     let running = container.state == Some(ContainerSummaryStateEnum::RUNNING);
-    Some(Found { id: container.id?, run, running })
+    Some(Found { id: container.id?, run, running, turn })
 }
 
 #[async_trait]
@@ -120,10 +144,12 @@ impl Sandbox for Docker {
     }
 
     fn launch(&self, spec: &Spec) -> Result<Launch, SandboxError> {
+        let carried =
+            carried::carried(&self.bounds).map_err(|error| failed("find its own program", error))?;
         let order = Order { docker: self.clone(), spec: spec.clone() };
         let order = serde_json::to_string(&order).map_err(|error| failed("write its order", error))?;
         let argv = vec![self.bounds.clone().into(), "contain".into(), order.into(), "--".into()];
-        Ok(Launch { argv, elsewhere: true })
+        Ok(Launch { argv, elsewhere: true, ours: Some((self.bounds.clone(), carried.argv)) })
     }
 
     async fn find(&self, instance: &InstanceName) -> Result<Vec<Found>, SandboxError> {

@@ -48,6 +48,8 @@ fn place() -> Option<Place> {
         hidden: vec![root.join("state")],
         limits: Limits::default(),
         network: Network::Closed,
+        turn: None,
+        adopt: None,
     };
     Some(Place { folder, bwrap, spec })
 }

@@ -34,6 +34,8 @@ fn spec(folder: &Path, run: &str) -> Spec {
         hidden: vec![],
         limits: Limits { memory: Some(64 << 20), processes: Some(32), millicpus: Some(500) },
         network: Network::Closed,
+        turn: None,
+        adopt: None,
     }
 }
 
@@ -69,7 +71,7 @@ async fn containers_hold_what_they_should() {
         Err(why) => return skip(&why),
     };
     let folder = tempfile::tempdir().unwrap();
-    let docker = Docker { socket: engine.socket(), ..Docker::new(Bounds("/bin/true".into()), IMAGE) };
+    let docker = Docker { socket: engine.socket(), ..Docker::new(Bounds("/bin/true".into()), IMAGE, engine.at("")) };
     assert!(docker.probe().await.unwrap().hogging);
     inside(&docker, folder.path()).await;
     limits(&docker, folder.path()).await;
@@ -160,8 +162,10 @@ async fn wait_for(path: &Path) {
 #[tokio::test]
 async fn without_an_engine_it_is_a_state() {
     let folder = tempfile::tempdir().unwrap();
-    let docker =
-        Docker { socket: folder.path().join("none"), ..Docker::new(qd_sandbox::Bounds("x".into()), "x") };
+    let docker = Docker {
+        socket: folder.path().join("none"),
+        ..Docker::new(qd_sandbox::Bounds("x".into()), "x", folder.path())
+    };
     let error = docker.probe().await.unwrap_err();
     assert!(matches!(error, SandboxError::Unavailable { kind: Kind::Docker, .. }), "{error}");
     let error = docker.run(&spec(folder.path(), "A-1.1"), sh("true")).await.err().unwrap();

@@ -203,7 +203,7 @@ async fn facts(here: &Here<'_>) -> Result<String, StepError> {
     } else {
         ""
     };
-    let walls = if here.team.options().has_walls() {
+    let walls = if here.team.options().has_walls(&here.repository) {
         ""
     } else {
         " Detection only: nothing kept its agent from writing elsewhere."

@@ -12,6 +12,8 @@ use crate::{tools::Served, walls::Own};
 
 /// The alert of walls that are not there.
 const WALLS: &str = "walls";
+/// The port that leads to the run's socket where nobody meters.
+const PROXY: u16 = 3128;
 /// After how long they are looked for again.
 const WALLS_AGAIN: Duration = Duration::from_secs(5);
 
@@ -20,6 +22,7 @@ const WALLS_AGAIN: Duration = Duration::from_secs(5);
 pub(super) async fn walls(
     here: &Here<'_>,
     agent: &dyn qd_agents::Agent,
+    (turn, metered): (&str, bool),
     worktree: &std::path::Path,
     served: Option<&Served>,
 ) -> Result<Option<qd_agents::Confined>, StepError> {
@@ -33,9 +36,14 @@ pub(super) async fn walls(
         reads.extend(attached.map(|file| here.team.attachment_path(file)));
         let git = Layout::new(&options.state).mirror(&here.repository.spec.name);
         reads.extend(served.iter().flat_map(|served| served.reads.clone()));
+        // The addresses that an agent is given of the gateway hold this port.
         let port = here.team.metering().map(|metering| metering.address.port());
+        let proxied = options.walls.as_ref().is_some_and(|walls| !walls.hosts.is_empty());
+        let port = port.or(proxied.then_some(PROXY));
         let forward = served.zip(port).map(|(served, port)| (served.socket.clone(), port));
-        let own = Own { run: &here.run.id, worktree, git, reads, writes: agent.writes(), forward };
+        let turn = agent.outlives().then(|| format!("{}-{turn}", here.run.round));
+        let own =
+            Own { run: &here.run.id, worktree, git, reads, writes: agent.writes(), forward, turn, metered };
         match options.walled(&here.repository, own).await {
             Err(SandboxError::Unavailable { kind, reason }) => {
                 let text = format!("Agents wait for their walls: {kind} can't be used here: {reason}.");

@@ -212,6 +212,17 @@ fn said(here: &Here<'_>) -> Result<String, StepError> {
     Ok(said.map(|entry| entry.text.as_str()).collect::<Vec<_>>().join("\n"))
 }
 
+/// What kind of turn it is, in a word that stays.
+fn kind(turn: &Turn<'_>) -> &'static str {
+    match turn {
+        Turn::Work => "work",
+        Turn::Plan(_) => "plan",
+        Turn::Goal(_) => "goal",
+        Turn::Repair(_) => "repair",
+        Turn::Return(_) => "return",
+    }
+}
+
 /// One turn of the agent.
 async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepError> {
     let options = here.team.options();
@@ -248,7 +259,10 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
     let task = Task {
         run: here.run.id.clone(),
         model: here.run.model.clone(),
-        confined: walls(here, agent.as_ref(), &worktree.path, served.as_ref()).await?,
+        confined: {
+            let metered = metered.as_ref().is_some_and(|turn| agent.is_metered(&turn.metered));
+            walls(here, agent.as_ref(), (kind(&turn), metered), &worktree.path, served.as_ref()).await?
+        },
         cwd: worktree.path,
         home: options.home(&here.run.id),
         prompt: prompt::build(&facts, turn),
@@ -256,7 +270,7 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
         metered: metered.as_ref().map(|turn| turn.metered.clone()),
         permissions: Arc::new(desk),
     };
-    if agent.needs_walls() && task.confined.is_none() {
+    if agent.needs_walls() && !task.confined.as_ref().is_some_and(|confined| confined.walls) {
         let reason = format!(
             "{} never asks before it does something, so it only works within walls, and there are none here: see \
              sandbox.kind.",
@@ -358,6 +372,7 @@ async fn tools(
         base: worktree.base.clone(),
         on_behalf: here.feature.requesters(),
         gateway: metering.map(|metering| metering.address),
+        hosts: here.team.options().walls.as_ref().map(|walls| walls.hosts.clone()).unwrap_or_default(),
     };
     match tools.open(here.team, turn).await {
         Ok(served) => {

@@ -21,6 +21,7 @@ use qd_approvals::{Directory, Executor};
 use qd_config::Config;
 use qd_engine::Engine;
 use qd_guard::{Caller, EngineLaw, Guard, Ledger, LedgerError, Settings, ToolError, Who};
+use qd_sandbox::egress::Hosts;
 use qd_team::{Served, Team, Tools, Turn};
 use qd_types::{Ask, InstanceName, PersonId, RepositoryName, RunId, Subject};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -101,6 +102,7 @@ struct Open {
     others: Others,
     socket: PathBuf,
     gateway: Option<std::net::SocketAddr>,
+    hosts: Hosts,
 }
 
 fn locked(turns: &Turns) -> MutexGuard<'_, HashMap<RunId, Arc<Open>>> {
@@ -246,6 +248,7 @@ impl Tools for RunTools {
             others: Others::new(Arc::clone(&self.ground), choice.outside),
             socket: socket.clone(),
             gateway: turn.gateway,
+            hosts: turn.hosts,
         });
         locked(&self.turns).insert(turn.run.clone(), Arc::clone(&open));
         let serving = tokio::spawn(serve::serve(listener, open)).abort_handle();

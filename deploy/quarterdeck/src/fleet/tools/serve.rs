@@ -1,9 +1,11 @@
 //! A run's socket. A connection that begins with `GET /mcp/NAME` and shows the run's token becomes a session of that server;
-//! every other goes to the metering gateway, which has tokens of its own.
+//! one that asks for a proxy gets to the hosts that are listed; every other goes to the metering gateway, which has tokens
+//! of its own.
 
 use std::{sync::Arc, time::Duration};
 
 use qd_guard::stdio;
+use qd_sandbox::egress;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional},
     net::{TcpStream, UnixListener, UnixStream},
@@ -45,6 +47,12 @@ pub(super) async fn serve(listener: UnixListener, open: Arc<Open>) {
 
 async fn connection(mut stream: UnixStream, open: Arc<Open>) {
     let Ok(Some(head)) = timeout(PATIENCE, head(&mut stream)).await else { return };
+    if egress::is_asked(&head) == Some(true) {
+        if let Err(error) = egress::serve(stream, head, &open.hosts).await {
+            tracing::debug!(%error, caller = %open.caller, "a run's connection through the proxy ended badly");
+        }
+        return;
+    }
     if !head.starts_with(SESSION) {
         return to_gateway(stream, &head, &open).await;
     }
@@ -84,7 +92,8 @@ async fn head(stream: &mut UnixStream) -> Option<Vec<u8>> {
             return None;
         }
         let session = SESSION.iter().zip(&head).all(|(wanted, byte)| wanted == byte);
-        if !session || head.ends_with(b"\r\n\r\n") {
+        let proxied = egress::is_asked(&head);
+        if proxied == Some(true) || (!session && proxied.is_some()) || head.ends_with(b"\r\n\r\n") {
             return Some(head);
         }
     }

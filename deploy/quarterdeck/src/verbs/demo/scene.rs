@@ -102,6 +102,7 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
             reviews: None,
             quiet: Vec::new(),
             disk: 20 << 30,
+            walls: None,
         })
     };
     let you = Person { id: id("ines")?, roles: vec![Role::Owner, Role::Operator] };
