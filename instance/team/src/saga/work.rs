@@ -205,9 +205,9 @@ async fn propose(here: &Here<'_>) -> Result<(), StepError> {
 /// What the agent said in its newest turn, as far as it is kept.
 fn said(here: &Here<'_>) -> Result<String, StepError> {
     let path = here.team.folder(&here.run.id).transcript();
-    let page = qd_agents::transcript::read(&path, 0, PLAN_BYTES)?;
-    let from = page.entries.iter().rposition(|entry| entry.kind == Kind::Prompt).map_or(0, |index| index + 1);
-    let said = page.entries.get(from..).unwrap_or_default().iter().filter(|entry| entry.kind == Kind::Output);
+    let entries = qd_agents::transcript::newest(&path, PLAN_BYTES)?;
+    let from = entries.iter().rposition(|entry| entry.kind == Kind::Prompt).map_or(0, |index| index + 1);
+    let said = entries.get(from..).unwrap_or_default().iter().filter(|entry| entry.kind == Kind::Output);
     Ok(said.map(|entry| entry.text.as_str()).collect::<Vec<_>>().join("\n"))
 }
 
@@ -429,7 +429,10 @@ fn known(here: &Here<'_>) -> Vec<Vec<String>> {
 
 /// How long the run's transcript is.
 async fn length(here: &Here<'_>) -> u64 {
-    tokio::fs::metadata(here.team.folder(&here.run.id).transcript()).await.map_or(0, |about| about.len())
+    let path = here.team.folder(&here.run.id).transcript();
+    let end = tokio::task::spawn_blocking(move || qd_agents::transcript::end(&path)).await;
+    // Read from the beginning, it only has more to look at.
+    end.ok().and_then(Result::ok).unwrap_or_default()
 }
 
 /// Follows what the agent says from here on, and ends when it says the same over and over.
