@@ -14,7 +14,7 @@ use serde_json::Value;
 use ulid::Ulid;
 
 use crate::{
-    permissions, policy_change, problem, saga,
+    lessons, permissions, policy_change, problem, saga,
     team::{Answer, Caller, Team},
 };
 
@@ -262,6 +262,10 @@ impl Team {
                 let (keeper, mut ask) = self.request(subject, &quorum, Some(permissions::WAITER));
                 ask.words.clone_from(&record.words);
                 Ok((keeper, ask))
+            }
+            Action::Operation(_) if lessons::is_lesson(old) => {
+                let (subject, quorum) = lessons::again(self, old).map_err(problem::refused)?;
+                Ok(self.request(subject, &quorum, None))
             }
             action => Err(problem::refused(format!("A {} is not opened again here.", action.name()))),
         }

@@ -21,7 +21,7 @@ use qd_worktrees::Worktrees;
 use tokio::task::JoinSet;
 
 use crate::{
-    documents,
+    documents, lessons,
     metering::{Metering, MeteringError},
     options::{RepositoryOptions, TeamOptions},
     problem, radar, reconcile, scheduler, spending, trail,
@@ -125,6 +125,8 @@ struct Inner {
     circuits: Mutex<Breaker>,
     /// Held by whoever gives out slots.
     slots: tokio::sync::Mutex<()>,
+    /// Held by whoever changes a file of lessons.
+    lessons: tokio::sync::Mutex<()>,
     runs: Mutex<JoinSet<()>>,
     metering: Mutex<Option<Arc<Metering>>>,
 }
@@ -157,6 +159,7 @@ impl Team {
                 weighed: Mutex::new(None),
                 circuits: Mutex::default(),
                 slots: tokio::sync::Mutex::default(),
+                lessons: tokio::sync::Mutex::default(),
                 runs: Mutex::new(JoinSet::new()),
                 metering: Mutex::new(None),
             }),
@@ -198,6 +201,7 @@ impl Team {
         tasks.spawn(scheduler::run(self.clone()));
         tasks.spawn(radar::run(self.clone()));
         tasks.spawn(documents::run(self.clone()));
+        tasks.spawn(lessons::run(self.clone()));
         if let Some(uplink) = uplink {
             self.inner.linked.store(true, Ordering::Relaxed);
             tasks.spawn(uplink::relay_reports(self.clone(), Arc::clone(&uplink)));
@@ -352,6 +356,11 @@ impl Team {
             *weighed = Some(Instant::now());
         }
         now
+    }
+
+    /// Nobody else changes a file of lessons while this is held.
+    pub(crate) async fn lessons_alone(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.inner.lessons.lock().await
     }
 
     /// Nobody else gives out slots while this is held.

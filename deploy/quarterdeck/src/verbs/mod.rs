@@ -12,6 +12,7 @@ mod doctor;
 mod exchange;
 mod feature;
 mod init;
+mod lesson;
 mod mcp;
 mod operation;
 mod person;
@@ -84,6 +85,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, UserError> {
         Verb::Deny(ballot) => approvals::vote(&common, ballot, Ballot::Deny).await?,
         Verb::Audit(verb) => audit::audit(&common, verb)?,
         Verb::Agent(verb) => return agent::agent(&common, verb).await,
+        Verb::Lesson(verb) => lesson::lesson(&common, verb).await?,
         Verb::Config(verb) => config::config(&common, verb).await?,
         Verb::Policy(verb) => return policy::policy(&common, verb).await,
         Verb::Person(person) => person::person(&common, person).await?,

@@ -28,6 +28,7 @@ mod door;
 mod engine;
 mod exchange;
 mod gateway;
+mod lessons;
 mod matrix;
 mod mcp;
 mod openapi;

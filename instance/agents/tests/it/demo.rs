@@ -110,6 +110,7 @@ impl Scene {
             checks: vec!["cargo test --offline --quiet".into()],
             plan: None,
             decided: vec![],
+            lessons: vec![],
             context: vec![],
             attachments: vec![],
         };

@@ -18,6 +18,7 @@ use qd_worktrees::{Setup, WorktreeError};
 
 use super::{Here, StepError, budget, chain, context, plan, rest, walled::walls};
 use crate::{
+    lessons,
     metering::Metering,
     permissions::{self, Desk, Watch},
     tools::{self, Served},
@@ -233,7 +234,8 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
     for left_out in &told.left_out {
         here.transcript()?.append(Kind::System, left_out)?;
     }
-    let facts = prompt::Facts { decided, context: told.files, ..facts(here).await? };
+    let lessons = lessons::told(here.team, name).await;
+    let facts = prompt::Facts { decided, context: told.files, lessons, ..facts(here).await? };
     let watch = Watch::new(left(here).await?);
     let desk = Desk {
         team: here.team.clone(),
@@ -505,6 +507,7 @@ async fn facts(here: &Here<'_>) -> Result<prompt::Facts, StepError> {
         plan: here.run.plan.clone(),
         decided: Vec::new(),
         context: Vec::new(),
+        lessons: Vec::new(),
         attachments: wanted.attachments.iter().map(|file| here.team.attachment_path(file)).collect(),
     })
 }

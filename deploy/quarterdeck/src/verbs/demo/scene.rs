@@ -142,6 +142,8 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
             large_files: 40,
             large_lines: 800,
             preserved_days: 14,
+            retry_pause: None,
+            transcript: 64 << 20,
         },
         audit: crate::fleet::AuditPlan::default(),
         launcher: crate::walls::launcher(qd_config::SandboxKind::Auto)?,
