@@ -223,6 +223,9 @@ pub enum Verb {
         /// The script
         #[arg(long)]
         script: PathBuf,
+        /// Speak the Agent Client Protocol
+        #[arg(long)]
+        acp: bool,
     },
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct Stage {
 }
 
 /// The fake agent of `qd-agents`, which a test run of the workspace builds beside our program.
-fn fake() -> PathBuf {
+pub(crate) fn fake() -> PathBuf {
     let program = PathBuf::from(binary()).parent().unwrap().join("fake-acp-agent");
     assert!(program.is_file(), "build it with: cargo build -p qd-agents --bin fake-acp-agent");
     program

@@ -43,6 +43,8 @@ fn three_features_go_from_card_to_main() {
     assert!(trail.contains("Whole, row by row: ") && trail.contains("bot ("), "{err}");
     assert!(err.contains("A-2: Print totals with the currency"), "the history is printed: {err}");
     assert!(err.contains("Why does A-2 not start? Waits for A-1 to be merged. It is "), "{err}");
+    assert!(err.contains("Do agent.command (A-2, alpha). On: git diff --stat"), "{err}");
+    assert!(err.contains("A-2  Its agent acting spent 1,050 tokens, $0.0011"), "{err}");
     assert!(err.contains("Operations: 3 runs, ") && err.contains("3 merges. Nothing gave up."), "{err}");
 }
 

@@ -13,6 +13,7 @@
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
 mod acp;
+mod agents;
 mod approvals;
 mod audit;
 mod browser;

@@ -327,6 +327,7 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
         StepError::failed(FailureClass::Tool, format!("{}.", crate::problem::capital(&chain(&error))))
     })?;
     here.store().set_process(&here.run.id, None).await?;
+    crate::spending::own(here.team, &here.run.id, end.own).await?;
     match end.ended {
         Ended::Stopped => Err(StepError::Stopped),
         // What it could not do for want of budget is still to be done.

@@ -2,6 +2,7 @@
 //! another, one has a check that goes red and is repaired from its log. Nothing here is special to the demo but the
 //! agent, which plays a script, and the two persons.
 
+pub(super) mod acting;
 mod ask;
 mod engine;
 mod progress;
