@@ -217,7 +217,7 @@ async fn what_an_agent_does_wrong_fails_its_run_and_nothing_else() {
     insta::assert_snapshot!(says("error -32603 Payment required").await, @r#"Agent fake: its session failed: it answered session/prompt with an error: "Payment required: more of it" (-32603). Needs a person."#);
     insta::assert_snapshot!(says("complain out of memory\nexit 3").await, @"Fake changed nothing. Needs a person.");
     // That its turn ended proves nothing.
-    insta::assert_snapshot!(says("say All done, all tests are green.").await, @"");
+    insta::assert_snapshot!(says("say All done, all tests are green.").await, @"Fake changed nothing. Needs a person.");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -61,7 +61,22 @@ fn the_list_says_what_is_here_and_what_an_agent_cannot_do() {
     let stage = stage();
     let output = run(&stage, &["agent", "list"]);
     assert!(output.status.success());
-    insta::assert_snapshot!(out(&output), @"");
+    insta::assert_snapshot!(out(&output), @"
+    absent        -                      Get it.
+    claude        -                      npm install --global @agentclientprotocol/claude-agent-acp@0.100.0
+    codex         -                      npm install --global @agentclientprotocol/codex-acp@2.6.0
+    command       -                      any program that reads a prompt and changes files: give its command line
+    cursor-agent  -                      see https://cursor.com/cli
+    dying         installed              It forgets its session: the next turn begins with a summary. It takes no MCP servers: it works without the board's tools.
+    fake          installed, configured
+    fast-agent    -                      pip install fast-agent-mcp==0.10.46
+    gemini        -                      npm install --global @google/gemini-cli@0.61.0
+    goose         -                      npm install --global @aaif/goose@0.20.1
+    opencode      -                      npm install --global opencode-ai@1.18.33
+    pi            -                      npm install --global @earendil-works/pi-coding-agent@0.87.1 pi-acp@0.0.34
+    qwen          -                      npm install --global @qwen-code/qwen-code@0.24.4
+    silent        installed              It never asks before it does something: it works only within walls. It forgets its session: the next turn begins with a summary. It takes no MCP servers: it works without the board's tools.
+    ");
     let listed: Vec<Value> =
         serde_json::from_slice(&run(&stage, &["agent", "list", "--json"]).stdout).unwrap();
     let known: Vec<&str> = listed.iter().map(|agent| agent["name"].as_str().unwrap()).collect();
@@ -82,7 +97,7 @@ fn the_list_says_what_is_here_and_what_an_agent_cannot_do() {
     let fake = listed.iter().find(|agent| agent["name"] == "fake").unwrap();
     insta::assert_snapshot!(
         format!("{} {} {} {} {}", fake["installed"], fake["configured"], fake["resume"], fake["load"], fake["licence"]),
-        @""
+        @r#"true true true false "MIT""#
     );
 }
 
@@ -91,7 +106,7 @@ fn a_doctor_shakes_hands_and_asks_nothing_of_a_model() {
     let stage = stage();
     let good = run(&stage, &["agent", "doctor", "fake"]);
     assert!(good.status.success());
-    insta::assert_snapshot!(untimed(&out(&good)), @"");
+    insta::assert_snapshot!(untimed(&out(&good)), @"✔ fake: fake-acp-agent 1.2.3, shakes hands in TIME");
     let told: Vec<Value> =
         serde_json::from_slice(&run(&stage, &["agent", "doctor", "fake", "--json"]).stdout).unwrap();
     assert_eq!(told[0]["version"], "fake-acp-agent 1.2.3");
@@ -103,12 +118,16 @@ fn a_doctor_shakes_hands_and_asks_nothing_of_a_model() {
 
     let absent = run(&stage, &["agent", "doctor", "absent"]);
     assert!(!absent.status.success());
-    insta::assert_snapshot!(out(&absent), @"");
+    insta::assert_snapshot!(out(&absent), @"✖ absent: no-such-agent is not on the PATH. Get it.");
     let dying = run(&stage, &["agent", "doctor", "dying"]);
     assert!(!dying.status.success());
-    insta::assert_snapshot!(untimed(&out(&dying)), @"");
+    insta::assert_snapshot!(untimed(&out(&dying)), @r#"
+    ✖ dying: fake-acp-agent 1.2.3, no handshake: it ended with exit code 4 before it answered initialize; it said "there is no key"
+        It forgets its session: the next turn begins with a summary.
+        It takes no MCP servers: it works without the board's tools.
+    "#);
     let unknown = run(&stage, &["agent", "doctor", "hal"]);
-    insta::assert_snapshot!(String::from_utf8_lossy(&unknown.stderr), @"");
+    insta::assert_snapshot!(String::from_utf8_lossy(&unknown.stderr), @r#"quarterdeck: there is no agent "hal"; known are absent, claude, codex, command, cursor-agent, dying, fake, fast-agent, gemini, goose, opencode, pi, qwen, silent, and your own agents.toml can add more"#);
 }
 
 fn mode(path: &Path) -> u32 {
@@ -119,13 +138,13 @@ fn mode(path: &Path) -> u32 {
 async fn a_login_is_kept_for_its_agent_and_used_only_where_somebody_chose_it() {
     let stage = stage();
     let none = stage.project.run(&["agent", "login", "dying"]);
-    insta::assert_snapshot!(String::from_utf8_lossy(&none.stderr), @"");
+    insta::assert_snapshot!(String::from_utf8_lossy(&none.stderr), @"quarterdeck: no login of dying is known: give its command as `login` in an entry of your own agents.toml, or use a key");
     let gone = stage.project.run(&["agent", "login", "silent"]);
-    insta::assert_snapshot!(String::from_utf8_lossy(&gone.stderr), @"");
+    insta::assert_snapshot!(String::from_utf8_lossy(&gone.stderr), @"quarterdeck: no-such-login can't be started: No such file or directory (os error 2). Get it.");
     let said =
         stage.project.command(&["agent", "login", "fake"]).env("PROVIDER_KEY", "secret").output().unwrap();
     let state = stage.project.state().canonicalize().unwrap().display().to_string();
-    insta::assert_snapshot!(out(&said).replace(&state, "STATE").replace(&stage.project.state().display().to_string(), "STATE"), @"");
+    insta::assert_snapshot!(out(&said).replace(&state, "STATE").replace(&stage.project.state().display().to_string(), "STATE"), @"The login of fake is kept in STATE/agents/fake/home. It is used where `login = true` stands in its section. Whatever the agent runs can read it: a key in the gateway is the stronger way.");
     let home = stage.project.state().join("agents/fake/home");
     assert_eq!(std::fs::read_to_string(home.join(".login")).unwrap(), "token\n");
     assert_eq!(mode(&home), 0o700);
@@ -191,5 +210,9 @@ async fn a_commit_of_the_agents_own_is_not_what_is_merged() {
     }
     let history = git(&project.forge("project"), &["log", "--format=%an: %s", "main"]);
     assert!(!history.contains("mine") && !history.contains("mallory"), "{history}");
-    insta::assert_snapshot!(history.trim(), @"");
+    insta::assert_snapshot!(history.trim(), @"
+    Quarterdeck: A-1: Write out.txt
+    Quarterdeck: A-1: Write out.txt
+    Test: First
+    ");
 }

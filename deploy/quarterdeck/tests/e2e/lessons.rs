@@ -37,7 +37,7 @@ async fn a_lesson_is_proposed_agreed_to_and_told_to_the_next_agent() {
     let stage = Stage::new("true");
     let up = stage.project.up(&[]);
     let mut client = up.client("alpha", None);
-    insta::assert_snapshot!(stage.project.ok(&["lesson", "list"]), @"");
+    insta::assert_snapshot!(stage.project.ok(&["lesson", "list"]), @"There are no lessons. Propose one with: quarterdeck lesson add TEXT");
     stage.add(
         "mcp\ncall board propose_lesson {\"text\": \"Run make gen\\nbefore the tests.\"}\ncall board lessons {}\n\
          write done.txt good",
@@ -77,7 +77,7 @@ async fn a_lesson_that_is_denied_is_not_kept_and_not_asked_for_again() {
     let mut client = up.client("alpha", None);
     let long = "x".repeat(301);
     let refused = stage.project.run(&["lesson", "add", &long]);
-    insta::assert_snapshot!(String::from_utf8_lossy(&refused.stderr), @"");
+    insta::assert_snapshot!(String::from_utf8_lossy(&refused.stderr), @"quarterdeck: text: a lesson has 1 to 300 characters. Correct it and try again.");
     stage.project.ok(&["lesson", "add", "Never test."]);
     let key = asked(&mut client).await.approval.id.key();
     stage.project.ok(&["approvals", "deny", &key, "--reason", "No."]);

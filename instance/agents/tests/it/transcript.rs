@@ -224,8 +224,8 @@ fn a_long_one_is_rotated_and_reads_as_one() {
     assert!(fs::metadata(&path).unwrap().len() <= 2200);
     insta::assert_debug_snapshot!(files(&dir).iter().take(2).collect::<Vec<_>>(), @r#"
     [
-        "t.000000000000-000000002046.jsonl.gz",
-        "t.000000002046-000000004113.jsonl.gz",
+        "t.000000000000-000000002043.jsonl.gz",
+        "t.000000002043-000000004111.jsonl.gz",
     ]
     "#);
 
