@@ -231,8 +231,9 @@ fn row(
 ) -> Result<InboxRow, StoreError> {
     let subject = &card.approval.subject;
     let feature_title = match &subject.action {
-        // For the fleet, and for no feature.
+        // For the fleet or a repository, and for no feature.
         Action::Policy(_) => "The policies".to_owned(),
+        Action::Operation(_) => "The team".to_owned(),
         _ => rows::feature_by_id(c, &subject.feature)?.wanted.title,
     };
     let snoozed: Option<i64> = c

@@ -32,6 +32,8 @@ struct Feature {
     title: String,
     description: String,
     depends: Vec<String>,
+    #[allow(dead_code, reason = "the fleet reads it")]
+    agent: Option<String>,
 }
 
 fn assets() -> PathBuf {

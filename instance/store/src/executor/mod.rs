@@ -333,8 +333,8 @@ impl Own<'_> {
         let text = format!("{}: {:?}.", subject.action.title(), record.state());
         let mut event = Draft::new("team", "approval", text);
         event.reason = record.reason.clone();
-        if matches!(subject.action, Action::Policy(_)) {
-            // It is for the fleet, and for no feature.
+        if matches!(subject.action, Action::Policy(_) | Action::Operation(_)) {
+            // It is for the fleet or a repository, and for no feature.
             return events::write(self.c, &event, self.now);
         }
         event.feature = Some(subject.feature.clone());
