@@ -167,7 +167,7 @@ async fn a_login_is_kept_for_its_agent_and_used_only_where_somebody_chose_it() {
     std::fs::write(&file, config.replace("[agents.fake]\n", "[agents.fake]\nlogin = true\n")).unwrap();
     let doctor = out(&stage.project.run(&["doctor"])).replace(&state, "STATE");
     let line = doctor.lines().find(|line| line.contains("login")).unwrap_or(&doctor).to_owned();
-    insta::assert_snapshot!(line.replace(&stage.project.state().display().to_string(), "STATE"), @"");
+    insta::assert_snapshot!(line.replace(&stage.project.state().display().to_string(), "STATE"), @"● agent          fake uses a login of its own (STATE/agents/fake/home), which it can read: a key in the gateway is the stronger way");
 
     // With it, the agent's own figures are what there is, and they are marked.
     let up = stage.project.up(&[]);
@@ -187,7 +187,7 @@ async fn a_login_is_kept_for_its_agent_and_used_only_where_somebody_chose_it() {
             None => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
         }
     };
-    insta::assert_snapshot!(spent.said(), @"");
+    insta::assert_snapshot!(spent.said(), @"3,150 tokens, $0.25 (estimated: the agent's own figures)");
     let told = stage.project.ok(&["run", "transcript", "A-2.1"]);
     assert!(told.contains("/agents/fake/home"), "{told}");
 }

@@ -45,14 +45,14 @@ async fn a_lesson_is_proposed_agreed_to_and_told_to_the_next_agent() {
     let ask = asked(&mut client).await;
     let key = ask.approval.id.key();
     let facts = ask.facts.replace(&key, "KEY");
-    insta::assert_snapshot!(format!("{}. {facts}", ask.title), @"");
-    insta::assert_snapshot!(stage.project.ok(&["lesson", "list"]), @"");
+    insta::assert_snapshot!(format!("{}. {facts}", ask.title), @r#"Do lesson.add. On: lesson 65402d2c for project. Arguments: {"repository":"project","lesson":"Run make gen before the tests."}."#);
+    insta::assert_snapshot!(stage.project.ok(&["lesson", "list"]), @"65402d2c project Run make gen before the tests. (people are asked: quarterdeck approvals)");
     // The run does not wait for it, and no agent is told before.
     merged(&mut client).await;
     let told = transcript(&mut client).await;
     assert!(told.contains("\"state\":\"asked\"") && !told.contains("Lessons of earlier work"), "{told}");
     let said = stage.project.ok(&["approvals", "approve", &key]);
-    assert!(said.contains("granted"), "{said}");
+    assert!(said.contains("Granted"), "{said}");
     assert_eq!(kept(&mut client).await, ["Run make gen before the tests."]);
 
     stage.project.ok(&["feature", "add", "Next", "--description", "write next.txt good", "--ready"]);
@@ -82,7 +82,7 @@ async fn a_lesson_that_is_denied_is_not_kept_and_not_asked_for_again() {
     let key = asked(&mut client).await.approval.id.key();
     stage.project.ok(&["approvals", "deny", &key, "--reason", "No."]);
     assert_eq!(kept(&mut client).await, Vec::<String>::new());
-    insta::assert_snapshot!(stage.project.ok(&["lesson", "add", "Never test."]), @"");
+    insta::assert_snapshot!(stage.project.ok(&["lesson", "add", "Never test."]), @"3df730ea project Never test. (not taken: ines said no.)");
 }
 
 #[tokio::test(flavor = "multi_thread")]
