@@ -165,9 +165,9 @@ mod tests {
     #[test]
     fn people_read_a_table() {
         insta::assert_snapshot!(table(&costs()).join("\n"), @r#"
-        A-1         3 calls           3,150 tokens         $12.34  Split, "now"
-        A-2         3 calls           3,150 tokens  price unknown  =1+1
-        A-3         3 calls           3,150 tokens  over $0.00004
+        A-1         3 calls           3,150 tokens         $12.34  ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇  Split, "now"
+        A-2         3 calls           3,150 tokens  price unknown                    =1+1
+        A-3         3 calls           3,150 tokens  over $0.00004  ▇
         … and 2 more
         all         3 calls           3,150 tokens    over $12.34
         budget for day 2026-11-21: $12.34 of $20.00, 9,450 of 1,000,000 tokens

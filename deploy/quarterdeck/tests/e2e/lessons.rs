@@ -65,9 +65,9 @@ async fn a_lesson_is_proposed_agreed_to_and_told_to_the_next_agent() {
 
     // What stands is not asked for again; what was removed is told to nobody.
     let again = stage.project.ok(&["lesson", "add", "Run  make gen before the tests."]);
-    insta::assert_snapshot!(again, @"");
+    insta::assert_snapshot!(again, @"65402d2c project Run make gen before the tests.");
     let key = again.split_whitespace().next().unwrap();
-    insta::assert_snapshot!(stage.project.ok(&["lesson", "remove", key]), @"");
+    insta::assert_snapshot!(stage.project.ok(&["lesson", "remove", key]), @"There are no lessons. Propose one with: quarterdeck lesson add TEXT");
 }
 
 #[tokio::test(flavor = "multi_thread")]
