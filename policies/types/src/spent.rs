@@ -95,7 +95,7 @@ mod tests {
         insta::assert_snapshot!(spent(1_050, 0, 1_050), @"1,050 tokens, price unknown");
         insta::assert_snapshot!(spent(2_100, 10_000, 1_050), @"2,100 tokens, $0.01 and 1,050 tokens of unknown price");
         let own = Spent { tokens: 3_150, micro_dollars: 250_000, estimated: true, ..Spent::default() };
-        insta::assert_snapshot!(own.clone().plus(Spent::default()).said(), @"3,150 tokens, $0.25 (estimated: the agent's own figures)");
+        insta::assert_snapshot!(own.plus(Spent::default()).said(), @"3,150 tokens, $0.25 (estimated: the agent's own figures)");
         assert_eq!(
             [0, 1, 1_500, 9_999, 1_234_567_890].map(dollars),
             ["$0.00", "$0.000001", "$0.0015", "$0.009999", "$1,234.57"]
