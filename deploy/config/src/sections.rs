@@ -397,6 +397,13 @@ pub struct Runs {
     pub large_lines: u32,
     /// Days that preserved work is kept. Default: 14.
     pub preserved_days: u32,
+    /// Seconds before a run that failed is tried again for the first time; each pause after it is four times as long. Default:
+    /// by the kind of failure, 30 to 900.
+    #[schemars(range(max = 86400))]
+    pub retry_seconds: Option<u32>,
+    /// MiB that a run's transcript holds; what the agent says after that is dropped, and its last line says so. Default: 64.
+    #[schemars(range(min = 1, max = 4096))]
+    pub transcript_mib: u32,
 }
 
 /// The walls around agents. Checks are kept from writing elsewhere by Landlock, unless `kind` is `none`.
@@ -496,6 +503,8 @@ impl Default for Runs {
             large_files: 40,
             large_lines: 800,
             preserved_days: 14,
+            retry_seconds: None,
+            transcript_mib: 64,
         }
     }
 }

@@ -4,6 +4,7 @@ mod agent;
 mod approvals;
 mod audit;
 mod cost;
+mod lesson;
 mod mcp;
 mod person;
 mod planning;
@@ -20,6 +21,7 @@ pub use agent::AgentVerb;
 pub use approvals::{Answer, Approvals, ApprovalsVerb, Ballot, ListFlags, Reopen, Who};
 pub use audit::AuditVerb;
 pub use cost::{ByArg, CostFlags};
+pub use lesson::LessonVerb;
 pub use mcp::{Foreign, Listening, McpVerb, Trust};
 pub use person::{Person, PersonVerb, UrlFlags};
 pub use planning::{BudgetFlags, ImportFlags, Plan, PlanVerb, ProjectFields, ProjectVerb};
@@ -152,6 +154,9 @@ pub enum Verb {
     /// Coding agents: which are known, which are here, and their logins
     #[command(subcommand)]
     Agent(AgentVerb),
+    /// Lessons of earlier work, which agents are told
+    #[command(subcommand)]
+    Lesson(LessonVerb),
     /// The configuration
     #[command(subcommand)]
     Config(ConfigVerb),
@@ -221,6 +226,9 @@ pub enum Verb {
         /// The script
         #[arg(long)]
         script: PathBuf,
+        /// Speak the Agent Client Protocol
+        #[arg(long)]
+        acp: bool,
     },
 }
 

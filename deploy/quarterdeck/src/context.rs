@@ -207,6 +207,8 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
             large_files: u64::from(config.runs.large_files),
             large_lines: u64::from(config.runs.large_lines),
             preserved_days: config.runs.preserved_days,
+            retry_pause: config.runs.retry_seconds.map(|seconds| Duration::from_secs(seconds.into())),
+            transcript: u64::from(config.runs.transcript_mib) << 20,
         },
         audit: audit(loaded)?,
         launcher: walls::launcher(config.sandbox.kind)?,

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 
 use crate::{
-    port::{Agent, AgentEnd, AgentError, Task},
+    port::{Agent, AgentEnd, AgentError, OwnCount, Task},
     process::{
         Ended, Environment, Job, NOT_CONFINED, OnStart, ProcessError, Stop, Stream, SuperviseError, locate,
         supervise,
@@ -134,7 +134,12 @@ impl Agent for CommandAgent {
         }
         let (said, complained) = (said.text(), complained.text());
         let words = if said.trim().is_empty() { complained } else { said };
-        let end = AgentEnd { ended, words: last_chars(&words, WORDS).into_owned(), took: begun.elapsed() };
+        let end = AgentEnd {
+            ended,
+            words: last_chars(&words, WORDS).into_owned(),
+            took: begun.elapsed(),
+            own: OwnCount::default(),
+        };
         transcript.append(Kind::System, &end.sentence(&self.name)).map_err(written)?;
         Ok(end)
     }

@@ -20,7 +20,7 @@ pub use check::{CheckEnd, CheckError, CheckPlace, CheckResult, CheckSpec, check_
 pub use command::CommandAgent;
 pub use folder::RunFolder;
 pub use metered::Metered;
-pub use port::{Agent, AgentEnd, AgentError, Task};
+pub use port::{Agent, AgentEnd, AgentError, OwnCount, Task};
 pub use process::{
     Confined, Ended, GRACE, Leftover, NOT_CONFINED, OnStart, ProcessError, ProcessGroup, Stop, Stopper,
     TurnEnd, kill_leftover, stop,

@@ -87,6 +87,17 @@ pub struct AgentEnd {
     pub words: String,
     /// How long it took.
     pub took: Duration,
+    /// What it says that it used.
+    pub own: OwnCount,
+}
+
+/// What an agent says that it used. Nobody checked it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OwnCount {
+    /// Tokens of this turn.
+    pub tokens: u64,
+    /// What the session has cost so far, in millionths of a US dollar; none if it does not say, or counts in other money.
+    pub micro_dollars: Option<u64>,
 }
 
 impl AgentEnd {

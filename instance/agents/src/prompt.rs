@@ -26,6 +26,8 @@ pub struct Facts {
     pub decided: Vec<String>,
     /// What the repository tells agents that work on features like this one.
     pub context: Vec<Context>,
+    /// What earlier work in the repository has taught, a line each, as people have agreed to.
+    pub lessons: Vec<String>,
     /// Files that belong to it, outside the working folder.
     pub attachments: Vec<PathBuf>,
 }
@@ -147,6 +149,13 @@ pub fn build(facts: &Facts, turn: Turn<'_>) -> String {
     for Context { name, text: told } in &facts.context {
         text.push_str(&format!("## From the repository: {}\n\n{}\n", one_line(name), quote(told.trim())));
     }
+    if !facts.lessons.is_empty() {
+        text.push_str("## Lessons of earlier work here\n\n");
+        for lesson in &facts.lessons {
+            text.push_str(&format!("- {}\n", one_line(lesson)));
+        }
+        text.push('\n');
+    }
     if !facts.decided.is_empty() {
         text.push_str("## What was decided about what you asked for\n\n");
         for decided in &facts.decided {
@@ -252,6 +261,7 @@ mod tests {
             checks: vec!["cargo test --offline --quiet".into()],
             plan: None,
             decided: vec![],
+            lessons: vec![],
             context: vec![],
             attachments: vec![],
         }

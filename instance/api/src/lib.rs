@@ -2,8 +2,10 @@
 
 mod client;
 mod cost;
+mod lesson;
 mod words;
 
 pub use client::{Client, ClientError, Target, Within};
 pub use cost::{CostBudget, CostBy, CostRow, CostView};
+pub use lesson::{LessonState, LessonView, ProposeLesson};
 pub use words::*;

@@ -161,9 +161,11 @@ pub enum Follow {
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// What follows a failure of `class`. `before` counts the runs of this feature in a row that failed by the same class
-/// before this one; `rungs` the rungs of the ladder that are left above.
-pub fn follow(class: FailureClass, before: u32, rungs: usize) -> Follow {
-    let retry = |times: u32, first: Duration| {
+/// before this one; `rungs` the rungs of the ladder that are left above. `first` is the first pause; each one after it is four
+/// times as long. Without it, the class says how long that is.
+pub fn follow(class: FailureClass, before: u32, rungs: usize, first: Option<Duration>) -> Follow {
+    let retry = |times: u32, usual: Duration| {
+        let first = first.unwrap_or(usual);
         if before < times {
             Follow::Retry { after: first * 4_u32.pow(before.min(4)) }
         } else {
@@ -202,7 +204,7 @@ mod tests {
         fn nothing_is_retried_for_ever(class in prop::sample::select(FailureClass::ALL.to_vec()), rungs in 0_usize..4) {
             let (mut before, mut rungs, mut steps) = (0, rungs, 0);
             loop {
-                match follow(class, before, rungs) {
+                match follow(class, before, rungs, None) {
                     Follow::Retry { after } => {
                         prop_assert!(after >= Duration::from_secs(30) && after <= MINUTE * 60 * 24);
                         before += 1;

@@ -270,8 +270,11 @@ fn row(
 ) -> Result<InboxRow, StoreError> {
     let subject = &card.approval.subject;
     let feature_title = match &subject.action {
+        // For the fleet, a repository or the whole board, and for no feature.
         Action::Policy(change) if change.person.is_none() => "The policies".to_owned(),
         action if action.is_of_the_fleet() => "People".to_owned(),
+        Action::Operation(_) => "The team".to_owned(),
+        Action::Tool(_) if !rows::has_feature(c, &subject.feature)? => "The board".to_owned(),
         _ => rows::feature_by_id(c, &subject.feature)?.wanted.title,
     };
     let snoozed: Option<i64> = c

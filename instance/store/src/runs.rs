@@ -480,7 +480,7 @@ fn ending(
     let feature = rows::feature_by_id(c, run.feature())?;
     let before = failed_before(c, run, class)?;
     let left = lens.settings.rungs.saturating_sub(feature.rung as usize);
-    let (happened, then, observed) = match failure::follow(class, before, left) {
+    let (happened, then, observed) = match failure::follow(class, before, left, lens.settings.retry_pause) {
         Follow::Retry { after } => {
             let after = jiff::SignedDuration::try_from(after).unwrap_or(jiff::SignedDuration::from_mins(15));
             let then = Then { not_before: now.checked_add(after).ok(), ..Then::default() };

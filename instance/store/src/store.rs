@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     path::Path,
     sync::{Arc, RwLock},
+    time::Duration,
 };
 
 use jiff::{Timestamp, tz::TimeZone};
@@ -31,6 +32,8 @@ pub struct Settings {
     pub repair_rounds: u32,
     /// Rungs of the ladder that failed features climb.
     pub rungs: usize,
+    /// The first pause before a failed run is tried again; none leaves it to the kind of failure.
+    pub retry_pause: Option<Duration>,
     /// The fleet's time zone: quiet hours, due dates and sentences are in it.
     pub zone: TimeZone,
 }

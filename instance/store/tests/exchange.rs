@@ -25,6 +25,7 @@ impl Board {
             slots: 2,
             repair_rounds: 3,
             rungs: 0,
+            retry_pause: None,
             zone,
         };
         let dir = tempfile::tempdir().unwrap();

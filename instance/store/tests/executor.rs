@@ -42,6 +42,7 @@ fn open(dir: &Path) -> Store {
         slots: 1,
         repair_rounds: 1,
         rungs: 0,
+        retry_pause: None,
         zone,
     };
     Store::open(&dir.join("board.db"), settings).unwrap()

@@ -15,6 +15,7 @@ fn settings() -> Settings {
         slots: 2,
         repair_rounds: 3,
         rungs: 0,
+        retry_pause: None,
         zone: jiff::tz::TimeZone::UTC,
     }
 }

@@ -49,6 +49,7 @@ impl Site {
             slots: 2,
             repair_rounds: 3,
             rungs: 0,
+            retry_pause: None,
             zone: jiff::tz::TimeZone::UTC,
         };
         let store = Store::open(&dir.path().join("board.db"), settings).unwrap();

@@ -11,6 +11,7 @@ mod documents;
 mod exchange;
 mod features;
 mod inbox;
+mod lessons;
 mod metering;
 mod options;
 mod own;

@@ -251,6 +251,7 @@ impl Metering {
             micro_dollars: money.0,
             unpriced_tokens,
             warning: nearest.map(|(scope, amount)| warning(&scope, &amount)),
+            estimated: false,
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a team is configured to be. Not where that stands: the binary reads files.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::tz::TimeZone;
 use qd_agents::{Agent, CheckSpec, Confined};
@@ -74,6 +74,10 @@ pub struct RunPolicy {
     pub large_lines: u64,
     /// Days that preserved work is kept.
     pub preserved_days: u32,
+    /// The first pause before a failed run is tried again; none leaves it to the kind of failure.
+    pub retry_pause: Option<Duration>,
+    /// Bytes that a run's transcript holds, before it is compressed.
+    pub transcript: u64,
 }
 
 /// Where old rows of the team's audit trail go, and when.
@@ -143,6 +147,7 @@ impl TeamOptions {
             slots: self.limits.slots,
             repair_rounds: self.runs.repair_rounds,
             rungs: self.rules.rungs(),
+            retry_pause: self.runs.retry_pause,
             zone: self.zone.clone(),
         }
     }

@@ -14,7 +14,7 @@ use serde_json::Value;
 use ulid::Ulid;
 
 use crate::{
-    asked, calls, permissions, policy_change, problem, saga,
+    asked, calls, lessons, permissions, policy_change, problem, saga,
     team::{Answer, Caller, Team},
 };
 
@@ -282,6 +282,10 @@ impl Team {
                 Err(problem::refused("Give the command again: that asks for it anew, as things are now."))
             }
             Action::Tool(_) => calls::again(self, record).await,
+            Action::Operation(_) if lessons::is_lesson(old) => {
+                let (subject, quorum) = lessons::again(self, old).map_err(problem::refused)?;
+                Ok(self.request(subject, &quorum, None))
+            }
             action => Err(problem::refused(format!("A {} is not opened again here.", action.name()))),
         }
     }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use qd_agents::OwnCount;
 use qd_api::{CostBudget, CostBy, CostRow, CostView};
 use qd_gateway::{
     budget::Scope,
@@ -16,7 +17,7 @@ use qd_gateway::{
     usage::Usage,
 };
 use qd_store::StoreError;
-use qd_types::{RunId, Verb};
+use qd_types::{RunId, Spent, Verb};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -105,6 +106,28 @@ async fn look_at(team: &Team) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// Notes what an agent says that it used, where the gateway counted nothing: it has a login of its own, or there is no
+/// gateway.
+pub(crate) async fn own(team: &Team, run: &RunId, count: OwnCount) -> Result<(), StoreError> {
+    let before = team.store().run(run).await?.spent.unwrap_or_default();
+    let metered = before.calls > 0 && !before.estimated;
+    if metered || count == OwnCount::default() {
+        return Ok(());
+    }
+    let spent = Spent {
+        tokens: before.tokens.saturating_add(count.tokens),
+        // A session's cost grows from turn to turn.
+        micro_dollars: before.micro_dollars.max(count.micro_dollars.unwrap_or_default()),
+        unpriced_tokens: match count.micro_dollars {
+            Some(_) => before.unpriced_tokens,
+            None => before.unpriced_tokens.saturating_add(count.tokens),
+        },
+        estimated: true,
+        ..before
+    };
+    team.store().spent(run, spent, Timestamp::now()).await
 }
 
 /// Notes what a run has spent so far; nothing, if it has called no model.

@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     asked::{self, Change},
-    documents,
+    documents, lessons,
     metering::{Metering, MeteringError},
     options::{RepositoryOptions, TeamOptions},
     problem, radar, reconcile, scheduler, spending, trail,
@@ -139,6 +139,8 @@ struct Inner {
     circuits: Mutex<Breaker>,
     /// Held by whoever gives out slots.
     slots: tokio::sync::Mutex<()>,
+    /// Held by whoever changes a file of lessons.
+    lessons: tokio::sync::Mutex<()>,
     runs: Mutex<JoinSet<()>>,
     metering: Mutex<Option<Arc<Metering>>>,
     /// Whether changes of the board may wait for people.
@@ -173,6 +175,7 @@ impl Team {
                 weighed: Mutex::new(None),
                 circuits: Mutex::default(),
                 slots: tokio::sync::Mutex::default(),
+                lessons: tokio::sync::Mutex::default(),
                 runs: Mutex::new(JoinSet::new()),
                 metering: Mutex::new(None),
                 asked: AtomicBool::new(true),
@@ -221,6 +224,7 @@ impl Team {
         tasks.spawn(radar::run(self.clone()));
         tasks.spawn(documents::run(self.clone()));
         tasks.spawn(asked::run(self.clone()));
+        tasks.spawn(lessons::run(self.clone()));
         if let Some(uplink) = uplink {
             self.inner.linked.store(true, Ordering::Relaxed);
             tasks.spawn(uplink::relay_reports(self.clone(), Arc::clone(&uplink)));
@@ -375,6 +379,11 @@ impl Team {
             *weighed = Some(Instant::now());
         }
         now
+    }
+
+    /// Nobody else changes a file of lessons while this is held.
+    pub(crate) async fn lessons_alone(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.inner.lessons.lock().await
     }
 
     /// Nobody else gives out slots while this is held.

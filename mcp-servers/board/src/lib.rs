@@ -4,6 +4,7 @@ mod ask;
 mod desk;
 mod edit;
 mod fleet;
+mod lessons;
 mod offers;
 mod read;
 mod talk;
@@ -18,7 +19,7 @@ pub use desk::{Desk, Voice};
 pub const NAME: &str = "board";
 
 /// What the agent of a run may call: everything of its own team, nothing of the fleet.
-pub const OF_A_RUN: [&str; 15] = [
+pub const OF_A_RUN: [&str; 17] = [
     "list",
     "search",
     "show",
@@ -34,6 +35,8 @@ pub const OF_A_RUN: [&str; 15] = [
     "request_review",
     "attach",
     "team",
+    "lessons",
+    "propose_lesson",
 ];
 
 /// The server over whatever leads to the local API.
@@ -46,6 +49,7 @@ pub fn server(desk: Arc<dyn Desk>) -> Result<Server, ToolError> {
     let server = talk::tools(server, &desk)?;
     let server = ask::tools(server, &desk)?;
     let server = offers::all(server, &desk)?;
+    let server = lessons::tools(server, &desk)?;
     fleet::tools(server, &desk)
 }
 
@@ -92,9 +96,11 @@ mod tests {
         read fleet_risks
         read fleet_status
         read hand_over
+        read lessons
         read list
         operate move
         read policies
+        operate propose_lesson
         read question
         operate report_blocker
         operate report_progress

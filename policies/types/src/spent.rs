@@ -17,6 +17,9 @@ pub struct Spent {
     /// A budget that comes to its end, as a sentence.
     #[serde(default)]
     pub warning: Option<String>,
+    /// Some of it is what an agent says of itself, as one with a login of its own does: nobody counted it.
+    #[serde(default)]
+    pub estimated: bool,
 }
 
 impl Spent {
@@ -29,13 +32,15 @@ impl Spent {
             micro_dollars: self.micro_dollars.saturating_add(later.micro_dollars),
             unpriced_tokens: self.unpriced_tokens.saturating_add(later.unpriced_tokens),
             warning: later.warning,
+            estimated: self.estimated || later.estimated,
         }
     }
 
-    /// For people: `12,300 tokens, $0.42`. What has no price is never shown as free.
+    /// For people: `12,300 tokens, $0.42`. What has no price is never shown as free, and what nobody counted as estimated.
     pub fn said(&self) -> String {
         let tokens = grouped(self.tokens);
-        match (self.unpriced_tokens, self.micro_dollars) {
+        let estimated = if self.estimated { " (estimated: the agent's own figures)" } else { "" };
+        let amount = match (self.unpriced_tokens, self.micro_dollars) {
             (0, money) => format!("{tokens} tokens, {}", dollars(money)),
             (_, 0) => format!("{tokens} tokens, price unknown"),
             (unpriced, money) => {
@@ -45,7 +50,8 @@ impl Spent {
                     grouped(unpriced)
                 )
             }
-        }
+        };
+        format!("{amount}{estimated}")
     }
 }
 
@@ -83,11 +89,13 @@ mod tests {
     #[test]
     fn what_was_spent_reads_as_people_say_it() {
         let spent = |tokens, micro_dollars, unpriced_tokens| {
-            Spent { calls: 1, tokens, micro_dollars, unpriced_tokens, warning: None }.said()
+            Spent { calls: 1, tokens, micro_dollars, unpriced_tokens, ..Spent::default() }.said()
         };
         insta::assert_snapshot!(spent(12_300, 415_000, 0), @"12,300 tokens, $0.42");
         insta::assert_snapshot!(spent(1_050, 0, 1_050), @"1,050 tokens, price unknown");
         insta::assert_snapshot!(spent(2_100, 10_000, 1_050), @"2,100 tokens, $0.01 and 1,050 tokens of unknown price");
+        let own = Spent { tokens: 3_150, micro_dollars: 250_000, estimated: true, ..Spent::default() };
+        insta::assert_snapshot!(own.plus(Spent::default()).said(), @"3,150 tokens, $0.25 (estimated: the agent's own figures)");
         assert_eq!(
             [0, 1, 1_500, 9_999, 1_234_567_890].map(dollars),
             ["$0.00", "$0.000001", "$0.0015", "$0.009999", "$1,234.57"]

@@ -1,4 +1,4 @@
-//! `cost`: what models have cost, as a table for people or as comma-separated values.
+//! `cost`: what models have cost, as a table with bars for people or as comma-separated values.
 
 use qd_api::{CostBudget, CostRow, CostView};
 use qd_types::{dollars, grouped};
@@ -8,6 +8,9 @@ use crate::{
     cli::{ByArg, Common, CostFlags},
     say,
 };
+
+/// The longest bar, in characters.
+const BAR: u64 = 16;
 
 pub(super) async fn cost(common: &Common, flags: CostFlags) -> Done {
     let by = match flags.by {
@@ -37,27 +40,37 @@ fn table(costs: &CostView) -> Vec<String> {
         return vec!["No model was called yet.".to_owned()];
     }
     let width = costs.rows.iter().map(|row| row.key.chars().count()).max().unwrap_or(0).max(5);
-    let line = |key: &str, row: &CostRow| {
+    let most = costs.rows.iter().map(|row| row.micro_dollars).max().unwrap_or(0);
+    let line = |key: &str, row: &CostRow, bar: &str| {
         let title = row.title.as_ref().map_or_else(String::new, |title| format!("  {title}"));
         let estimated = if row.estimated_calls == 0 {
             String::new()
         } else {
             format!("  ({} calls estimated)", row.estimated_calls)
         };
-        format!(
-            "{key:<width$} {:>7} calls {:>15} tokens {:>14}{title}{estimated}",
+        let text = format!(
+            "{key:<width$} {:>7} calls {:>15} tokens {:>14}{bar}{title}{estimated}",
             grouped(row.calls),
             grouped(row.tokens),
             money(row)
-        )
+        );
+        text.trim_end().to_owned()
     };
-    let mut lines: Vec<String> = costs.rows.iter().map(|row| line(&row.key, row)).collect();
+    let mut lines: Vec<String> = costs.rows.iter().map(|row| line(&row.key, row, &bar(row, most))).collect();
     if costs.more > 0 {
         lines.push(format!("… and {} more", costs.more));
     }
-    lines.push(line("all", &costs.total));
+    lines.push(line("all", &costs.total, ""));
     lines.extend(costs.budgets.iter().filter_map(budget));
     lines
+}
+
+/// A row beside the dearest one. What has no price has no bar.
+fn bar(row: &CostRow, most: u64) -> String {
+    let Some(parts) = row.micro_dollars.saturating_mul(BAR).checked_div(most) else { return String::new() };
+    let parts = if row.micro_dollars > 0 { parts.max(1) } else { 0 };
+    let bar = "▇".repeat(usize::try_from(parts).unwrap_or_default());
+    format!("  {bar:<16}")
 }
 
 /// Never 0 where a price is not known.
@@ -152,9 +165,9 @@ mod tests {
     #[test]
     fn people_read_a_table() {
         insta::assert_snapshot!(table(&costs()).join("\n"), @r#"
-        A-1         3 calls           3,150 tokens         $12.34  Split, "now"
-        A-2         3 calls           3,150 tokens  price unknown  =1+1
-        A-3         3 calls           3,150 tokens  over $0.00004
+        A-1         3 calls           3,150 tokens         $12.34  ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇  Split, "now"
+        A-2         3 calls           3,150 tokens  price unknown                    =1+1
+        A-3         3 calls           3,150 tokens  over $0.00004  ▇
         … and 2 more
         all         3 calls           3,150 tokens    over $12.34
         budget for day 2026-11-21: $12.34 of $20.00, 9,450 of 1,000,000 tokens

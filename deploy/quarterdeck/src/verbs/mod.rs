@@ -12,6 +12,7 @@ mod doctor;
 mod exchange;
 mod feature;
 mod init;
+mod lesson;
 mod mcp;
 mod operation;
 mod person;
@@ -84,6 +85,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, UserError> {
         Verb::Deny(ballot) => approvals::vote(&common, ballot, Ballot::Deny).await?,
         Verb::Audit(verb) => audit::audit(&common, verb)?,
         Verb::Agent(verb) => return agent::agent(&common, verb).await,
+        Verb::Lesson(verb) => lesson::lesson(&common, verb).await?,
         Verb::Config(verb) => config::config(&common, verb).await?,
         Verb::Policy(verb) => return policy::policy(&common, verb).await,
         Verb::Person(person) => person::person(&common, person).await?,
@@ -101,7 +103,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, UserError> {
         }
         Verb::Contain { order, command } => return Ok(contain::contain(&order, command).await),
         Verb::Forward { port, socket, command } => return Ok(contain::forward(port, &socket, &command)),
-        Verb::ScriptedAgent { script } => return scripted(&script).await,
+        Verb::ScriptedAgent { script, acp } => return scripted(&script, acp).await,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -115,10 +117,14 @@ fn version(json: bool) {
     }
 }
 
-async fn scripted(script: &std::path::Path) -> Result<ExitCode, UserError> {
+async fn scripted(script: &std::path::Path, acp: bool) -> Result<ExitCode, UserError> {
     use qd_agents::scripted::{Played, Script};
     let failed = |error: &dyn std::error::Error| UserError::from_error(error);
     let script = Script::load(script).map_err(|error| failed(&error))?;
+    if acp {
+        demo::acting::play(&script).await.map_err(|error| failed(&error))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut prompt = String::new();
     std::io::Read::read_to_string(&mut std::io::stdin(), &mut prompt).map_err(|error| failed(&error))?;
     let cwd = std::env::current_dir().map_err(|error| failed(&error))?;

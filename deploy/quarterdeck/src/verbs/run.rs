@@ -108,7 +108,7 @@ async fn transcript(common: &Common, client: &mut qd_api::Client, id: &RunId) ->
     loop {
         let page: TranscriptPage =
             client.get(&format!("runs/{id}/transcript?offset={offset}")).await.map_err(explain)?;
-        let over = page.entries.is_empty() || page.next_offset == offset;
+        let over = page.next_offset == offset;
         offset = page.next_offset;
         if common.json {
             page.entries.iter().for_each(say::json);

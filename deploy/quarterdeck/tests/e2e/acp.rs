@@ -41,7 +41,7 @@ impl Stage {
         let config = format!(
             "[fleet]\nsolo = true\n\n[[people]]\nname = \"ines\"\nroles = [\"owner\", \"manager\", \"operator\"]\n\n\
              [approvals]\nlocal_votes_beside_unsandboxed_agents = \"allow\"\n\n[sandbox]\nwrite = [\"{}\"]\n\n\
-             [runs]\nrepair_rounds = 0\n\n\
+             [runs]\nrepair_rounds = 0\nretry_seconds = 0\n\n\
              [[teams]]\nname = \"alpha\"\nagent = \"fake\"\n\n[agents.fake]\n\n\
              [[repositories]]\nname = \"project\"\npath = \".\"\n\
              [[repositories.checks]]\nname = \"check\"\ncommand = '''{check}'''\n",
@@ -225,6 +225,8 @@ async fn what_an_agent_does_wrong_fails_its_run_and_nothing_else() {
     insta::assert_snapshot!(says("write done.txt good\nstop changed_its_mind").await, @r#"Agent fake: its session failed: its turn ended with the stop reason "changed_its_mind", which is unknown. Needs a person."#);
     insta::assert_snapshot!(says("error -32603 Payment required").await, @r#"Agent fake: its session failed: it answered session/prompt with an error: "Payment required: more of it" (-32603). Needs a person."#);
     insta::assert_snapshot!(says("complain out of memory\nexit 3").await, @"Fake changed nothing. Needs a person.");
+    // That its turn ended proves nothing.
+    insta::assert_snapshot!(says("say All done, all tests are green.").await, @"Fake changed nothing. Needs a person.");
 }
 
 #[tokio::test(flavor = "multi_thread")]

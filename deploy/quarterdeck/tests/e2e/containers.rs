@@ -8,8 +8,8 @@ use std::{
     time::Duration,
 };
 
-use qd_dockerd::{Dockerd, IMAGE};
 use qd_api::FeatureView;
+use qd_dockerd::{Dockerd, IMAGE};
 
 use crate::{
     acp::{Stage, merged, transcript},

@@ -183,7 +183,7 @@ echo good > out.txt"#;
     gemini/priced,,1,0,1050,1000,0,0,50,0,0.001100,0
     ");
     insta::assert_snapshot!(project.ok(&["cost", "--by", "feature"]), @"
-    A-1         6 calls           4,200 tokens        $0.0044  Ask
+    A-1         6 calls           4,200 tokens        $0.0044  ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇  Ask
     all         6 calls           4,200 tokens        $0.0044
     ");
     let history = project.ok(&["feature", "show", "A-1"]);

@@ -13,6 +13,7 @@
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
 mod acp;
+mod agents;
 mod approvals;
 mod asked;
 mod audit;
@@ -32,6 +33,7 @@ mod engine;
 mod exchange;
 mod gates;
 mod gateway;
+mod lessons;
 mod matrix;
 mod mcp;
 mod openapi;

@@ -21,7 +21,7 @@ use super::{
     wire::PromptAnswer,
 };
 use crate::{
-    port::{Agent, AgentEnd, AgentError, Task},
+    port::{Agent, AgentEnd, AgentError, OwnCount, Task},
     process::{
         Ended, Environment, GRACE, Job, Leader, NOT_CONFINED, OnStart, ProcessError, Stop, TurnEnd, locate,
         start,
@@ -175,13 +175,13 @@ impl Agent for AcpAgent {
         }
         let took = clock.counted();
         let (words, complaints) = (driver.words(), driver.complaints());
-        self.count(&mut driver, &over).map_err(written)?;
+        let own = self.count(&mut driver, &over).map_err(written)?;
         let ended = judge(over, exit, &words, complaints).map_err(|error| match error {
             TurnError::Transcript(source) => written(source),
             TurnError::Acp(source) => acp(source),
             TurnError::Gone(_) | TurnError::Cancelled => acp(AcpError::NoConnection),
         })?;
-        let end = AgentEnd { ended, words, took };
+        let end = AgentEnd { ended, words, took, own };
         transcript.append(Kind::System, &end.sentence(&self.name)).map_err(written)?;
         Ok(end)
     }
@@ -241,15 +241,21 @@ impl AcpAgent {
     }
 
     /// Writes down what the agent counted, and what had to be dropped.
-    fn count(&self, driver: &mut Driver<'_>, over: &Over) -> Result<(), crate::transcript::TranscriptError> {
-        let mut lines = Vec::new();
+    fn count(
+        &self,
+        driver: &mut Driver<'_>,
+        over: &Over,
+    ) -> Result<OwnCount, crate::transcript::TranscriptError> {
+        let (mut lines, mut own) = (Vec::new(), OwnCount::default());
         if let Some(Ok(answer)) = &over.turn
             && let Some(usage) = answer.usage()
         {
             let (all, within, out) = (usage.total_tokens, usage.input_tokens, usage.output_tokens);
+            own.tokens = all;
             lines.push(format!("By its own count it used {all} tokens ({within} in, {out} out)."));
         }
         if let Some(cost) = driver.cost.take() {
+            own.micro_dollars = micro_dollars(cost.amount, &cost.currency);
             lines.push(format!("By its own count it has cost {} {}.", cost.amount, cost.currency));
         }
         match driver.link.dropped.read() {
@@ -258,8 +264,17 @@ impl AcpAgent {
                 "Dropped what could not be understood: {lines_count} lines, {updates} updates."
             )),
         }
-        lines.iter().try_for_each(|line| driver.transcript.append(Kind::System, line).map(drop))
+        lines.iter().try_for_each(|line| driver.transcript.append(Kind::System, line).map(drop))?;
+        Ok(own)
     }
+}
+
+/// An amount of dollars in millionths. What is no amount, or no dollars, is none.
+fn micro_dollars(amount: f64, currency: &str) -> Option<u64> {
+    let micro = (amount * 1e6).round();
+    let is_amount = currency == "USD" && (0.0..1e15).contains(&micro);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is whole and in range")]
+    is_amount.then_some(micro as u64)
 }
 
 /// Waits for the end of the turn, of the process, of the time, or for the wish to stop. Then the agent is asked to stop

@@ -7,7 +7,7 @@ use std::{
 
 use qd_types::RunId;
 
-use super::{Entry, Kind, TranscriptError, header, read};
+use super::{Entry, Kind, TranscriptError, header, newest, read};
 
 /// So much of the file is held in memory at a time.
 const PAGE: usize = 1024 * 1024;
@@ -98,9 +98,7 @@ fn inert(text: &str) -> String {
 /// nothing happened.
 pub fn summary(path: &Path, max: usize) -> Result<Option<String>, TranscriptError> {
     // Long entries are shortened, so the end of the file holds more than enough.
-    let window = u64::try_from(max).unwrap_or(u64::MAX).saturating_mul(16);
-    let from = std::fs::metadata(path).map_or(0, |about| about.len().saturating_sub(window));
-    let mut entries = read(path, from, usize::try_from(window).unwrap_or(usize::MAX))?.entries;
+    let mut entries = newest(path, max.saturating_mul(16))?;
     entries.retain(|entry| !matches!(entry.kind, Kind::Thought | Kind::ErrorOutput | Kind::System));
     let mut lines = Vec::new();
     let mut size = 0;

@@ -4,10 +4,13 @@
 //! {"transcript":1,"run":"A-1.1","agent":"scripted","started":"2026-11-20T09:00:00Z"}
 //! {"at":"2026-11-20T09:00:01.25Z","kind":"output","text":"Reading the code."}
 //! ```
+//! A long one is rotated: its older parts are compressed, see `parts`.
+//!
 //! Not a source of truth: nothing is decided from it. So an entry is handed to the system at once, but not synced, and
 //! a reader takes a torn last line or foreign bytes as they come.
 
 mod markdown;
+mod parts;
 mod read;
 mod write;
 
@@ -18,7 +21,7 @@ use qd_types::RunId;
 use serde::{Deserialize, Serialize};
 
 pub use markdown::{export, markdown, summary};
-pub use read::{Page, header, read};
+pub use read::{Page, end, header, newest, read};
 pub use write::{Limits, Transcript};
 
 /// The version of the file's format that this crate writes and reads.
@@ -33,14 +36,22 @@ pub struct Header {
     pub run: RunId,
     /// The agent's name.
     pub agent: String,
-    /// When the file was begun.
+    /// When the transcript was begun.
     pub started: Timestamp,
+    /// How many bytes of the transcript stand in older parts.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub from: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(from: &u64) -> bool {
+    *from == 0
 }
 
 impl Header {
     /// A header for a file that begins now.
     pub fn new(run: RunId, agent: &str) -> Self {
-        Self { transcript: VERSION, run, agent: agent.to_owned(), started: Timestamp::now() }
+        Self { transcript: VERSION, run, agent: agent.to_owned(), started: Timestamp::now(), from: 0 }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The one writer of a transcript. It only appends, and it never grows without bound.
+//! The one writer of a transcript. It only appends, it never grows without bound, and what is old it compresses.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -10,7 +10,7 @@ use std::{
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-use super::{Entry, Header, Kind, TranscriptError, read};
+use super::{Entry, Header, Kind, TranscriptError, parts, read};
 use crate::{
     redact::Redactor,
     text::{LINE_CAP, RawLine, scrub},
@@ -21,14 +21,17 @@ use crate::{
 pub struct Limits {
     /// Bytes of one entry's text.
     pub text: usize,
-    /// Bytes of the file. What comes later is dropped, and the last entry says so.
-    pub file: u64,
+    /// Bytes of all its parts, before they are compressed. What comes later is dropped, and the last entry says so.
+    pub whole: u64,
+    /// Bytes of the file that is written. When it is longer, it becomes a compressed part, and a new one is begun.
+    pub part: u64,
 }
 
 impl Default for Limits {
-    /// 16 KiB for a text: longer lines are data, not words. 64 MiB for the file: days of talk, and still quick to copy.
+    /// 16 KiB for a text: longer lines are data, not words. 64 MiB for the whole: days of talk. 1 MiB for a part: the agent
+    /// waits some milliseconds while one is compressed, and so does a reader.
     fn default() -> Self {
-        Self { text: LINE_CAP, file: 64 * 1024 * 1024 }
+        Self { text: LINE_CAP, whole: 64 * 1024 * 1024, part: 1024 * 1024 }
     }
 }
 
@@ -40,6 +43,7 @@ const FULL: &str = "What follows is dropped.";
 pub struct Transcript {
     path: PathBuf,
     file: File,
+    header: Header,
     length: u64,
     full: bool,
     limits: Limits,
@@ -63,13 +67,7 @@ impl Transcript {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(failed("make its folder"))?;
         }
-        let mut file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(failed("open it"))?;
+        let mut file = append_to(path).map_err(failed("open it"))?;
         let found = read::first_line(&mut file, path)?;
         if let Some(found) = &found
             && found.run != header.run
@@ -77,14 +75,19 @@ impl Transcript {
             let (found, wanted) = (found.run.clone(), header.run.clone());
             return Err(TranscriptError::OtherRun { path: path.to_owned(), found, wanted });
         }
-        let mut transcript = Self { path: path.to_owned(), file, length: 0, full: false, limits, redactor };
-        if found.is_some() {
-            transcript.resume().map_err(failed("read its end"))?;
-        } else {
+        let is_new = found.is_none();
+        let header = found.unwrap_or_else(|| header.clone());
+        let mut transcript =
+            Self { path: path.to_owned(), file, header, length: 0, full: false, limits, redactor };
+        if is_new {
             // Nothing, or a header that was torn by a crash: there is no entry to lose.
             transcript.file.set_len(0).map_err(failed("clear it"))?;
-            let line = transcript.encode(header)?;
+            let line = transcript.encode(&transcript.header)?;
             transcript.put(&line)?;
+        } else {
+            // Of a rotation that a crash cut short.
+            parts::forget(path, transcript.header.from).map_err(failed("remove half a part of it"))?;
+            transcript.resume().map_err(failed("read its end"))?;
         }
         Ok(transcript)
     }
@@ -107,9 +110,9 @@ impl Transcript {
         &self.path
     }
 
-    /// How long the file is in bytes: what a follower that starts now reads from.
+    /// How long the transcript is in bytes, over all its parts: what a follower that starts now reads from.
     pub fn length(&self) -> u64 {
-        self.length
+        self.header.from + self.length
     }
 
     /// Takes these secrets out of everything that is written from now on.
@@ -133,15 +136,35 @@ impl Transcript {
             return Ok(entry.text);
         }
         let line = self.encode(&entry)?;
-        if self.length + line.len() as u64 > self.limits.file {
-            let text = format!("The transcript has reached {} bytes. {FULL}", self.limits.file);
+        if self.length() + line.len() as u64 > self.limits.whole {
+            let text = format!("The transcript has reached {} bytes. {FULL}", self.limits.whole);
             let last = self.encode(&Entry { at: entry.at, kind: Kind::System, text })?;
             self.put(&last)?;
             self.full = true;
         } else {
             self.put(&line)?;
+            if self.length > self.limits.part {
+                self.rotate().map_err(|source| TranscriptError::Io {
+                    path: self.path.clone(),
+                    doing: "begin a new part of it",
+                    source,
+                })?;
+            }
         }
         Ok(entry.text)
+    }
+
+    /// Compresses what is there into a part, and begins the file anew.
+    fn rotate(&mut self) -> io::Result<()> {
+        let end = self.length();
+        parts::keep(&self.path, self.header.from, end)?;
+        let header = Header { from: end, ..self.header.clone() };
+        let mut line = serde_json::to_vec(&header)?;
+        line.push(b'\n');
+        parts::replace(&self.path, |file| file.write_all(&line))?;
+        self.file = append_to(&self.path)?;
+        (self.header, self.length) = (header, line.len() as u64);
+        Ok(())
     }
 
     fn encode(&self, line: &impl serde::Serialize) -> Result<Vec<u8>, TranscriptError> {
@@ -159,4 +182,8 @@ impl Transcript {
     fn failed(&self, source: io::Error) -> TranscriptError {
         TranscriptError::Io { path: self.path.clone(), doing: "append to it", source }
     }
+}
+
+fn append_to(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
 }

@@ -32,6 +32,8 @@ struct Feature {
     title: String,
     description: String,
     depends: Vec<String>,
+    #[allow(dead_code, reason = "the fleet reads it")]
+    agent: Option<String>,
 }
 
 fn assets() -> PathBuf {
@@ -110,6 +112,7 @@ impl Scene {
             checks: vec!["cargo test --offline --quiet".into()],
             plan: None,
             decided: vec![],
+            lessons: vec![],
             context: vec![],
             attachments: vec![],
         };

@@ -35,6 +35,7 @@ fn prompt(title: &str, log: Option<&str>) -> String {
         checks: vec![],
         plan: None,
         decided: vec![],
+        lessons: vec![],
         context: vec![],
         attachments: vec![],
     };

@@ -2,7 +2,9 @@
 
 use std::{
     fs::{self, OpenOptions},
-    io::Write,
+    io::{BufRead as _, BufReader, Write},
+    path::Path,
+    process::{Command, Stdio},
 };
 
 use proptest::prelude::*;
@@ -154,7 +156,7 @@ fn damaged_lines_are_skipped_and_counted() {
 #[test]
 fn text_and_file_are_bounded() {
     let dir = TempDir::new().unwrap();
-    let limits = Limits { text: 100, file: 2000 };
+    let limits = Limits { text: 100, whole: 2000, ..Limits::default() };
     let mut writer = open_with(&dir, "A-1.1", limits).unwrap();
     let text = writer.append(Kind::Output, &"é".repeat(100)).unwrap();
     assert_eq!(text, format!("{} … (cut, 100 bytes more)", "é".repeat(50)));
@@ -171,6 +173,169 @@ fn text_and_file_are_bounded() {
     let full = "The transcript has reached 2000 bytes. What follows is dropped.";
     assert_eq!(texts(&page).last(), Some(&full));
     assert_eq!(texts(&page).iter().filter(|text| **text == full).count(), 1);
+}
+
+/// Parts of 2 KiB, so that most of the writer's time is rotation.
+const SMALL: Limits = Limits { text: 100, whole: u64::MAX, part: 2000 };
+
+/// All entries, read page by page, and how many lines were skipped.
+fn all(path: &Path) -> (Vec<String>, usize) {
+    let (mut all, mut skipped, mut next) = (vec![], 0, 0);
+    loop {
+        let page = transcript::read(path, next, 0).unwrap();
+        all.extend(page.entries.into_iter().map(|entry| entry.text));
+        skipped += page.skipped;
+        if !page.more {
+            assert_eq!(page.next, transcript::end(path).unwrap());
+            return (all, skipped);
+        }
+        assert!(page.next > next, "it goes on");
+        next = page.next;
+    }
+}
+
+/// Names of the files, sorted.
+fn files(dir: &TempDir) -> Vec<String> {
+    let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+    let mut names: Vec<String> = fs::read_dir(dir.path()).unwrap().map(name).collect();
+    names.sort();
+    names
+}
+
+fn numbers(count: usize) -> Vec<String> {
+    (0..count).map(|number| number.to_string()).collect()
+}
+
+#[test]
+fn a_long_one_is_rotated_and_reads_as_one() {
+    let dir = TempDir::new().unwrap();
+    let mut writer = open_with(&dir, "A-1.1", SMALL).unwrap();
+    let (mut followed, mut next) = (vec![], 0);
+    for number in 0..200 {
+        writer.append(Kind::Output, &number.to_string()).unwrap();
+        let page = transcript::read(writer.path(), next, 0).unwrap();
+        followed.extend(texts(&page).into_iter().map(str::to_owned));
+        next = page.next;
+    }
+    let path = writer.path().to_owned();
+    assert_eq!(followed, numbers(200), "a follower sees every entry once, whatever is rotated");
+    assert_eq!(all(&path), (numbers(200), 0));
+    assert_eq!(next, writer.length());
+    assert!(fs::metadata(&path).unwrap().len() <= 2200);
+    insta::assert_debug_snapshot!(files(&dir).iter().take(2).collect::<Vec<_>>(), @r#"
+    [
+        "t.000000000000-000000002043.jsonl.gz",
+        "t.000000002043-000000004111.jsonl.gz",
+    ]
+    "#);
+
+    // Whoever goes on after a restart goes on with the numbers, and the header is still the first one's.
+    let started = transcript::header(&path).unwrap().started;
+    drop(writer);
+    let mut writer = open_with(&dir, "A-1.1", SMALL).unwrap();
+    writer.append(Kind::Output, "200").unwrap();
+    assert_eq!(all(&path), (numbers(201), 0));
+    assert_eq!(transcript::header(&path).unwrap().started, started);
+
+    let newest = transcript::newest(&path, 3000).unwrap();
+    assert!(newest.len() > 30 && newest.last().unwrap().text == "200", "over the border of a part");
+    let mut markdown = Vec::new();
+    transcript::export(&path, &mut markdown).unwrap();
+    let markdown = String::from_utf8(markdown).unwrap();
+    assert!(markdown.contains("\n0\n1\n2\n") && markdown.contains("\n199\n200\n"), "{markdown}");
+}
+
+#[test]
+fn its_limit_counts_all_parts() {
+    let dir = TempDir::new().unwrap();
+    let limits = Limits { whole: 10_000, ..SMALL };
+    let mut writer = open_with(&dir, "A-1.1", limits).unwrap();
+    for number in 0..500 {
+        writer.append(Kind::Output, &number.to_string()).unwrap();
+    }
+    let (all, _) = all(writer.path());
+    assert_eq!(all.last().unwrap(), "The transcript has reached 10000 bytes. What follows is dropped.");
+    assert!(writer.length() < 10_200 && all.len() < 200, "{}", all.len());
+}
+
+#[test]
+fn what_a_crash_in_a_rotation_leaves_hurts_nobody() {
+    let dir = TempDir::new().unwrap();
+    let mut writer = open_with(&dir, "A-1.1", SMALL).unwrap();
+    let mut before = fs::read(writer.path()).unwrap();
+    let mut count = 0;
+    while files(&dir).len() == 1 {
+        before = fs::read(writer.path()).unwrap();
+        writer.append(Kind::Output, &count.to_string()).unwrap();
+        count += 1;
+    }
+    let path = writer.path().to_owned();
+    drop(writer);
+    let part = dir.path().join(&files(&dir)[0]);
+    let compressed = fs::read(&part).unwrap();
+
+    // The part is there, the file is still the old one, a line shorter even; and halves of both are left.
+    fs::write(&path, &before).unwrap();
+    fs::write(part.with_extension("gz.new"), &compressed[..40]).unwrap();
+    fs::write(dir.path().join("t.jsonl.new"), "{\"transcript\":1").unwrap();
+    assert_eq!(all(&path), (numbers(count - 1), 0));
+    let mut writer = open_with(&dir, "A-1.1", SMALL).unwrap();
+    assert_eq!(files(&dir), ["t.jsonl"]);
+    for number in count - 1..count + 20 {
+        writer.append(Kind::Output, &number.to_string()).unwrap();
+    }
+    assert_eq!(all(&path), (numbers(count + 20), 0));
+
+    // A damaged part costs what can't be read, and nothing else.
+    fs::write(&part, &compressed[..compressed.len() / 2]).unwrap();
+    let (left, skipped) = all(&path);
+    assert!(skipped > 0 && left.len() > 20 && left.ends_with(&numbers(count + 20)[count..]), "{left:?}");
+    fs::remove_file(&part).unwrap();
+    let (left, _) = all(&path);
+    assert_eq!(left, numbers(count + 20)[count..]);
+}
+
+/// Not a test of its own: what [`a_writer_that_is_killed_loses_nothing`] kills.
+#[test]
+#[ignore = "it writes until it is killed"]
+fn a_writer_to_be_killed() {
+    let Ok(path) = std::env::var("TRANSCRIPT_OF_THE_WRITER") else { return };
+    let header = Header::new("A-1.1".parse().unwrap(), "x");
+    let mut writer = Transcript::open_with(Path::new(&path), &header, Redactor::default(), SMALL).unwrap();
+    let begun = all(Path::new(&path)).0.len();
+    for number in begun.. {
+        writer.append(Kind::Output, &number.to_string()).unwrap();
+        println!("wrote {number}");
+    }
+}
+
+#[test]
+fn a_writer_that_is_killed_loses_nothing() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("t.jsonl");
+    let mut written = 0;
+    for round in 0..12 {
+        let mut writer = Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--nocapture", "--exact", "it::transcript::a_writer_to_be_killed"])
+            .env("TRANSCRIPT_OF_THE_WRITER", &path)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(writer.stdout.take().unwrap()).lines().map_while(Result::ok);
+        // Another place in the life of a part each time.
+        let said = lines.by_ref().filter(|line| line.starts_with("wrote ")).take(50 + 7 * round).count();
+        assert_eq!(said, 50 + 7 * round);
+        writer.kill().unwrap();
+        let more = lines.filter(|line| line.starts_with("wrote ")).count();
+        writer.wait().unwrap();
+        written += said + more;
+        let (all, _) = all(&path);
+        assert!(all.len() >= written && all.len() <= written + 1, "{} of {written}", all.len());
+        assert_eq!(all, numbers(all.len()), "nothing twice, nothing lost, all in order");
+        written = all.len();
+    }
+    assert!(files(&dir).len() > 10, "{:?}", files(&dir));
 }
 
 proptest! {

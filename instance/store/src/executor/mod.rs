@@ -420,7 +420,7 @@ impl Own<'_> {
         let mut event = Draft::new("team", "approval", text);
         event.reason = record.reason.clone();
         if !rows::has_feature(self.c, &subject.feature)? {
-            // It is for the fleet or for the whole board, and for no feature.
+            // It is for the fleet, a repository or the whole board, and for no feature.
             return events::write(self.c, &event, self.now);
         }
         event.feature = Some(subject.feature.clone());

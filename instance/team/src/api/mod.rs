@@ -7,6 +7,7 @@ mod costs;
 mod events;
 mod exchange;
 mod features;
+mod lessons;
 mod operations;
 mod preserved;
 mod projects;
@@ -60,6 +61,7 @@ fn routes() -> Routes {
         .merge(runs::router())
         .merge(approvals::router())
         .merge(questions::router())
+        .merge(lessons::router())
         .merge(operations::router())
         .merge(costs::router())
         .merge(preserved::router())

@@ -125,7 +125,12 @@ impl Here<'_> {
 
     pub(crate) fn transcript(&self) -> Result<Transcript, StepError> {
         let header = transcript::Header::new(self.run.id.clone(), &self.run.agent);
-        Ok(Transcript::open(&self.team.folder(&self.run.id).transcript(), &header, Redactor::default())?)
+        let limits = transcript::Limits {
+            whole: self.team.options().runs.transcript,
+            ..transcript::Limits::default()
+        };
+        let path = self.team.folder(&self.run.id).transcript();
+        Ok(Transcript::open_with(&path, &header, Redactor::default(), limits)?)
     }
 
     /// The step is done, with what it found out.

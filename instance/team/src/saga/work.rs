@@ -18,7 +18,7 @@ use qd_worktrees::{Setup, Worktree, WorktreeError};
 
 use super::{Here, StepError, budget, chain, context, plan, rest, walled::walls};
 use crate::{
-    calls,
+    calls, lessons,
     metering::Metering,
     permissions::{self, Desk, Watch},
     tools::{self, Served},
@@ -206,9 +206,9 @@ async fn propose(here: &Here<'_>) -> Result<(), StepError> {
 /// What the agent said in its newest turn, as far as it is kept.
 fn said(here: &Here<'_>) -> Result<String, StepError> {
     let path = here.team.folder(&here.run.id).transcript();
-    let page = qd_agents::transcript::read(&path, 0, PLAN_BYTES)?;
-    let from = page.entries.iter().rposition(|entry| entry.kind == Kind::Prompt).map_or(0, |index| index + 1);
-    let said = page.entries.get(from..).unwrap_or_default().iter().filter(|entry| entry.kind == Kind::Output);
+    let entries = qd_agents::transcript::newest(&path, PLAN_BYTES)?;
+    let from = entries.iter().rposition(|entry| entry.kind == Kind::Prompt).map_or(0, |index| index + 1);
+    let said = entries.get(from..).unwrap_or_default().iter().filter(|entry| entry.kind == Kind::Output);
     Ok(said.map(|entry| entry.text.as_str()).collect::<Vec<_>>().join("\n"))
 }
 
@@ -245,7 +245,8 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
     for left_out in &told.left_out {
         here.transcript()?.append(Kind::System, left_out)?;
     }
-    let facts = prompt::Facts { decided, context: told.files, ..facts(here).await? };
+    let lessons = lessons::told(here.team, name).await;
+    let facts = prompt::Facts { decided, context: told.files, lessons, ..facts(here).await? };
     let watch = Watch::new(left(here).await?);
     let desk = Desk {
         team: here.team.clone(),
@@ -341,6 +342,7 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
         StepError::failed(FailureClass::Tool, format!("{}.", crate::problem::capital(&chain(&error))))
     })?;
     here.store().set_process(&here.run.id, None).await?;
+    crate::spending::own(here.team, &here.run.id, end.own).await?;
     match end.ended {
         Ended::Stopped => Err(StepError::Stopped),
         // What it could not do for want of budget is still to be done.
@@ -463,7 +465,10 @@ fn known(here: &Here<'_>) -> Vec<Vec<String>> {
 
 /// How long the run's transcript is.
 async fn length(here: &Here<'_>) -> u64 {
-    tokio::fs::metadata(here.team.folder(&here.run.id).transcript()).await.map_or(0, |about| about.len())
+    let path = here.team.folder(&here.run.id).transcript();
+    let end = tokio::task::spawn_blocking(move || qd_agents::transcript::end(&path)).await;
+    // Read from the beginning, it only has more to look at.
+    end.ok().and_then(Result::ok).unwrap_or_default()
 }
 
 /// Follows what the agent says from here on, and ends when it says the same over and over.
@@ -536,6 +541,7 @@ async fn facts(here: &Here<'_>) -> Result<prompt::Facts, StepError> {
         plan: here.run.plan.clone(),
         decided: Vec::new(),
         context: Vec::new(),
+        lessons: Vec::new(),
         attachments: wanted.attachments.iter().map(|file| here.team.attachment_path(file)).collect(),
     })
 }

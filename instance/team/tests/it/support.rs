@@ -51,6 +51,7 @@ impl Api {
             slots: 1,
             repair_rounds: 1,
             rungs: 0,
+            retry_pause: None,
             zone,
         };
         let store = Store::open(&dir.path().join("board.db"), settings).unwrap();
@@ -173,6 +174,8 @@ fn options(state: &std::path::Path, policies: Arc<Engine>) -> TeamOptions {
             large_files: 40,
             large_lines: 800,
             preserved_days: 14,
+            retry_pause: None,
+            transcript: 64 << 20,
         },
         trail: qd_team::TrailPolicy {
             folder: state.join("audit"),

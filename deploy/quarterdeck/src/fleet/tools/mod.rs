@@ -135,8 +135,7 @@ impl RunTools {
         let mut guards = BTreeMap::new();
         for name in qd_config::BUILT_IN {
             let Some(server) = built_in::server(name, &config, repositories, &behind) else { continue };
-            let limits =
-                config.mcp.servers.get(name).map(|server| servers::outside::limits(server.limits));
+            let limits = config.mcp.servers.get(name).map(|server| servers::outside::limits(server.limits));
             let settings = Settings { limits: limits.unwrap_or_default(), ..Settings::default() };
             let guard = Guard::new(server?, law.clone(), approvals.clone(), ledger.clone(), settings);
             guards.insert(name.to_owned(), guard);

@@ -2,6 +2,7 @@
 //! another, one has a check that goes red and is repaired from its log. At the end, an agent's call of a tool waits for a
 //! person. Nothing here is special to the demo but the agent, which plays a script, the tool server, and the two persons.
 
+pub(super) mod acting;
 mod ask;
 mod engine;
 mod progress;

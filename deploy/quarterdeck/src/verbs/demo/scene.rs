@@ -11,7 +11,7 @@ use qd_types::{FeatureId, InstanceName, Person, RepositoryName, Role};
 use rust_embed::RustEmbed;
 use serde::Deserialize;
 
-use super::failed;
+use super::{acting, failed};
 use crate::{
     cli::Demo,
     context::UserError,
@@ -43,6 +43,8 @@ struct FeatureEntry {
     title: String,
     description: String,
     depends: Vec<FeatureId>,
+    /// Who works on it, if not the team's own agent.
+    agent: Option<String>,
 }
 
 /// A feature and the board it goes on.
@@ -110,10 +112,10 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
     let teams = vec![team("alpha", "A")?, team("beta", "B")?];
     let people = vec![you.clone(), requester.clone()];
     let names = teams.iter().map(|team| team.name.clone()).collect();
-    let agents = [agent.name.as_str()].into_iter();
+    let agents = [agent.name.as_str(), acting::NAME].into_iter();
     let known = policies::facts(false, people.iter().cloned(), names, vec![repository.clone()], agents);
     let plan = FleetPlan {
-        metering: None,
+        metering: Some(acting::metering().await?),
         state: root.join("state"),
         listen: demo.listen,
         people,
@@ -150,12 +152,17 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
             large_files: 40,
             large_lines: 800,
             preserved_days: 14,
+            retry_pause: None,
+            transcript: 64 << 20,
         },
         audit: crate::fleet::AuditPlan::default(),
         launcher: crate::walls::launcher(qd_config::SandboxKind::Auto)?,
         walls: None,
         zone: jiff::tz::TimeZone::system(),
-        agents: BTreeMap::from([(agent.name.clone(), AgentPlan::Command(agent))]),
+        agents: BTreeMap::from([
+            (agent.name.clone(), AgentPlan::Command(agent)),
+            (acting::NAME.to_owned(), acting::agent(&script)?),
+        ]),
         agent_slots: BTreeMap::new(),
         rules: Vec::new(),
     };
@@ -171,6 +178,7 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
                     title: entry.title,
                     description: entry.description,
                     depends_on: entry.depends.into_iter().map(Dependency::done).collect(),
+                    agent: entry.agent,
                     ..Wanted::default()
                 },
                 ready: true,

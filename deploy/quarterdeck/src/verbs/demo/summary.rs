@@ -36,6 +36,9 @@ struct Row {
     seconds: u64,
     #[serde(skip)]
     sentence: String,
+    /// What its model has cost, where it used one.
+    #[serde(skip)]
+    spent: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -76,6 +79,7 @@ fn row(Ended { view, run }: &Ended) -> Row {
         approved_by: summary.map_or_else(Vec::new, |run| run.approved_by.clone()),
         seconds: summary.map_or(0, |run| run.seconds),
         sentence: view.sentence.clone(),
+        spent: summary.and_then(|run| Some(format!("{} spent {}", run.agent, run.spent.as_ref()?.said()))),
     }
 }
 
@@ -90,6 +94,14 @@ pub(super) fn lines(summary: &Summary) -> Vec<String> {
             format!("{:<4} {}{repaired}", row.id, row.sentence)
         })
         .collect();
+    for row in &summary.features {
+        if let Some(spent) = &row.spent {
+            lines.push(format!(
+                "{:<4} Its agent {spent}: its model is an actor too, and nobody is paid.",
+                row.id
+            ));
+        }
+    }
     lines.push(format!(
         "{} of {} merged in {:.0} s.",
         summary.merged,
