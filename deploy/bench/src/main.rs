@@ -30,7 +30,7 @@ use figures::Figures;
 /// Why a figure could not be taken.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-const KNOWN: [&str; 30] = [
+const KNOWN: [&str; 32] = [
     "instance_cold_start_ms",
     "instance_idle_rss_mib",
     "up_idle_rss_mib",

@@ -25,7 +25,7 @@ pub async fn measure(
     }
     if wanted("agent_spawn_overhead_ms_docker") {
         let image = std::env::var("QUARTERDECK_BENCH_IMAGE").unwrap_or_else(|_| "busybox".to_owned());
-        let docker = Docker::new(bounds(), image.clone());
+        let docker = Docker::new(bounds(), image.clone(), folder.path());
         match docker.probe().await {
             Err(error) => eprintln!("agent_spawn_overhead_ms_docker is left out: {error}"),
             Ok(_) => {
@@ -54,6 +54,8 @@ fn spec(folder: &Path) -> Result<Spec, Failure> {
         hidden: vec![],
         limits: Limits { memory: Some(1 << 30), processes: Some(4096), millicpus: None },
         network: Network::Closed,
+        turn: None,
+        adopt: None,
     })
 }
 

@@ -54,6 +54,10 @@ pub struct McpServer {
     pub write: Vec<PathBuf>,
     /// A server of somebody else on the network: its address.
     pub url: Option<String>,
+    /// Let that address be one of this computer or its own networks. Default: false.
+    pub allow_private: bool,
+    /// Name of the environment variable that holds the token for that address. Its value never reaches an agent.
+    pub bearer: Option<String>,
     /// Tiers of its tools, by their names. Default: by what the server says of them, and `destroy` where it says nothing.
     pub tiers: BTreeMap<String, Tier>,
     /// Which argument names what a tool acts on, by the tools' names.
@@ -79,6 +83,8 @@ impl McpServer {
             ("env", !self.env.is_empty()),
             ("write", !self.write.is_empty()),
             ("url", self.url.is_some()),
+            ("allow_private", self.allow_private),
+            ("bearer", self.bearer.is_some()),
             ("tiers", !self.tiers.is_empty()),
             ("targets", !self.targets.is_empty()),
         ];

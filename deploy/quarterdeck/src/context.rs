@@ -212,7 +212,7 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
         },
         audit: audit(loaded)?,
         launcher: walls::launcher(config.sandbox.kind)?,
-        walls: Some(walls::of_agents(loaded)?),
+        walls: Some(walls::of_agents(&config.sandbox, &loaded.state_dir)?),
         zone: zone(config)?,
         agent_slots: config
             .agents

@@ -56,11 +56,11 @@ impl PolicyPlan {
     /// The same, going by what is in force in place of what is configured.
     pub fn governed(&self, by: &Governed) -> Self {
         let facts = Facts { solo: by.solo, ..self.facts.clone() };
-        Self { source: self.source.clone(), facts, rules: by.rules.clone() }
+        Self { source: self.source.clone(), facts, rules: by.rules.clone(), others: self.others.clone() }
     }
 
     /// The same, as far as it is in force below `state`. For what goes by the policies while no fleet runs.
-    pub fn as_kept(self, state: &Path) -> Result<Self, UserError> {
+    pub fn kept(self, state: &Path) -> Result<Self, UserError> {
         let kept = in_force::read(state).map_err(|error| UserError::from_error(&error))?;
         let Some(before) = kept.and_then(|kept| kept.governed) else { return Ok(self) };
         let wanted =

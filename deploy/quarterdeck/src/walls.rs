@@ -35,8 +35,7 @@ pub fn prepare() {
 }
 
 /// What agents run in.
-pub fn of_agents(loaded: &Loaded) -> Result<AgentWalls, UserError> {
-    let config = &loaded.config.sandbox;
+pub fn of_agents(config: &Sandbox, state: &std::path::Path) -> Result<AgentWalls, UserError> {
     let program = program()?;
     let bounds = || Bounds(program.clone());
     let mib = |count: u32| u64::from(count) << 20;
@@ -44,7 +43,7 @@ pub fn of_agents(loaded: &Loaded) -> Result<AgentWalls, UserError> {
         SandboxKind::None => Arc::new(Unwalled(bounds())),
         SandboxKind::Landlock => Arc::new(Landlock(bounds())),
         SandboxKind::Docker => match &config.image {
-            Some(image) => Arc::new(docker(loaded, image, &program)),
+            Some(image) => Arc::new(docker(config, state, image, &program)),
             None => {
                 return Err(UserError::failed("sandbox.kind is docker: say which image with sandbox.image"));
             }
@@ -98,7 +97,7 @@ pub fn demanded(
     let program = program()?;
     let image = image.or(loaded.config.sandbox.image.as_ref()).map_or("", String::as_str);
     Ok(Some(match demand {
-        Demand::Docker => Arc::new(docker(loaded, image, &program)),
+        Demand::Docker => Arc::new(docker(&loaded.config.sandbox, &loaded.state_dir, image, &program)),
         Demand::Bubblewrap => Arc::new(bubblewrap(&program)),
     }))
 }
@@ -107,7 +106,6 @@ fn bubblewrap(program: &std::path::Path) -> Bubblewrap {
     Bubblewrap::new(Bounds(program.to_owned())).with_cgroups(Cgroups::delegated().ok())
 }
 
-fn docker(loaded: &Loaded, image: &str, program: &std::path::Path) -> Docker {
-    let socket = loaded.config.sandbox.socket.clone();
-    Docker { socket, ..Docker::new(Bounds(program.to_owned()), image, &loaded.state_dir) }
+fn docker(config: &Sandbox, state: &std::path::Path, image: &str, program: &std::path::Path) -> Docker {
+    Docker { socket: config.socket.clone(), ..Docker::new(Bounds(program.to_owned()), image, state) }
 }

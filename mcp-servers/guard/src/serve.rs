@@ -162,7 +162,7 @@ impl ServerHandler for Session {
         let answer = match &mut steps {
             Some((token, steps)) => {
                 let call = self.guard.call(&self.caller, incoming);
-                told(&self.guard, &context.peer, token, steps, call).await
+                Box::pin(told(&self.guard, &context.peer, token, steps, call)).await
             }
             None => self.guard.call(&self.caller, incoming).await,
         };

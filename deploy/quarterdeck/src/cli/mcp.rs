@@ -31,7 +31,7 @@ pub enum McpVerb {
         who: Who,
     },
     /// Put any other server behind the guard: of its tools those are served that a person trusted
-    Guard(Foreign),
+    Guard(Box<Foreign>),
     /// Show which tool servers a repository names in its .mcp.json, and trust exactly that, with your passphrase
     Trust(Trust),
     /// Pass a server of a run on to the agent that started this

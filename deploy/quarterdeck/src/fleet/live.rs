@@ -67,9 +67,8 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl Live {
     pub(super) fn new(
-        law: Law,
         plan: Arc<RwLock<FleetPlan>>,
-        policies: Arc<Engine>,
+        (law, policies): (Law, Arc<Engine>),
         teams: Vec<Team>,
         trains: Trains,
         bot: Option<Bot>,

@@ -178,7 +178,7 @@ impl Fleet {
         let extra = extra.merge(people::routes(desk.clone()));
         let guard = Guard::new(desk, plan.me.clone());
         let law = Law { in_force: now, wanted };
-        let live = Arc::new(Live::new(law, shared, policies, teams, trains, bot, guard.clone(), extra));
+        let live = Arc::new(Live::new(shared, (law, policies), teams, trains, bot, guard.clone(), extra));
         // Set once, here.
         boards.get_or_init(|| Arc::downgrade(&live));
         // What the first start trusts counts from here on.

@@ -54,6 +54,7 @@ impl Discord for ConsoleChat {
             text: post.text.clone(),
             buttons: Vec::new(),
             reactions: Vec::new(),
+            mentions: Vec::new(),
         };
         let delivered = self.0.put(&said).await.map_err(|error| match error {
             ChatError::Unavailable(text) => DiscordError::Unreachable(text),

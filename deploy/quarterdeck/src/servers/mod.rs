@@ -8,6 +8,7 @@ pub mod declared;
 pub mod forge;
 pub mod outside;
 pub mod trusted;
+pub mod walled;
 
 use std::{
     collections::BTreeMap,

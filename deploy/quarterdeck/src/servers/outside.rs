@@ -3,18 +3,22 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     fmt,
     path::{Path, PathBuf},
-    process::Stdio,
     time::Duration,
 };
 
-use qd_config::{McpLimits, McpServer};
+use qd_config::{McpLimits, McpServer, Sandbox};
 use qd_guard::{
     Limits,
     proxy::{Mapping, Pins, Proxy},
+    reach::{Reach, SystemNames},
 };
-use tokio::process::{Child, Command};
+use secrecy::SecretString;
+use tokio::process::Child;
+
+use super::walled::{self, Wanted};
 
 /// How long a server has to begin. A package may have to be fetched first.
 const BEGIN: Duration = Duration::from_secs(60);
@@ -59,6 +63,10 @@ pub struct Outside {
     pub passed: Vec<String>,
     /// What it may write, besides its home.
     pub write: Vec<PathBuf>,
+    /// Whether its address may be one of this computer or its networks.
+    pub private: bool,
+    /// The variable of this environment that holds its token.
+    pub bearer: Option<String>,
     /// What the fleet says of its tools.
     pub mapping: Mapping,
     /// How much a caller may ask of it.
@@ -69,7 +77,16 @@ impl Outside {
     /// One that is given nothing.
     pub fn new(name: String, way: Way) -> Self {
         let (mapping, limits) = (Mapping::default(), Limits::default());
-        Self { name, way, passed: Vec::new(), write: Vec::new(), mapping, limits }
+        Self {
+            name,
+            way,
+            passed: Vec::new(),
+            write: Vec::new(),
+            private: false,
+            bearer: None,
+            mapping,
+            limits,
+        }
     }
 
     /// One of the configuration; `None` if it comes with the program.
@@ -84,50 +101,66 @@ impl Outside {
         Some(Self {
             passed: server.env.clone(),
             write: server.write.clone(),
+            private: server.allow_private,
+            bearer: server.bearer.clone(),
             mapping: mapping(server),
             limits: limits(server.limits),
             ..Self::new(name.to_owned(), way)
         })
     }
 
-    /// Starts it, and looks at its tools. The error is a sentence without its stop.
-    pub async fn connect(&self, place: &Path, walls: Option<&Path>, pins: Pins) -> Result<Connected, String> {
-        let Way::Program { command, args, env } = &self.way else {
-            return Err(format!("{} is on the network, and runs are given none of those yet", self.name));
-        };
+    /// Starts it, or reaches it, and looks at its tools. Its home is in `place`. The error is a sentence without its stop.
+    pub async fn connect(
+        &self,
+        place: &Path,
+        sandbox: &Sandbox,
+        state: &Path,
+        pins: Pins,
+    ) -> Result<Connected, String> {
         let failed = |error: &dyn fmt::Display| format!("{} can't be started: {error}", self.name);
-        let home = place.join("home");
-        std::fs::create_dir_all(&home).map_err(|error| failed(&error))?;
-        let mut started = match walls {
-            Some(walls) => {
-                let mut started = Command::new(walls);
-                started.arg("confine");
-                for path in std::iter::once(&home).chain(&self.write) {
-                    started.arg("--write").arg(path);
-                }
-                started.arg("--").arg(command);
-                started
+        let mapping = self.mapping.clone();
+        let (command, args, env) = match &self.way {
+            Way::Program { command, args, env } => (command, args, env),
+            Way::Url(url) => {
+                let reach = Reach::new(url, self.private, &SystemNames).await;
+                let transport = reach.map_err(|error| failed(&error))?.transport(self.bearer()?.as_ref());
+                let begun = Proxy::connect(&self.name, transport, pins, mapping);
+                return Ok(Connected { proxy: self.begins(begun).await?, _child: None });
             }
-            None => Command::new(command),
         };
-        started.args(args).current_dir(&home).env_clear();
-        for name in std::iter::once("PATH").chain(self.passed.iter().map(String::as_str)) {
-            if let Some(value) = std::env::var_os(name) {
-                started.env(name, value);
-            }
-        }
-        started.envs(env).env("HOME", &home).env("TMPDIR", &home);
-        started.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
-        let mut child = started.spawn().map_err(|error| failed(&error))?;
+        let wanted = Wanted {
+            name: &self.name,
+            command: std::iter::once(command).chain(args).map(OsString::from).collect(),
+            passed: &self.passed,
+            set: env.clone(),
+            read: &[],
+            write: &self.write,
+        };
+        let started = walled::start(sandbox, state, &wanted, place).await;
+        let mut child = started.map_err(|error| failed(&error))?;
         let (Some(reader), Some(writer)) = (child.stdout.take(), child.stdin.take()) else {
             return Err(failed(&"its standard input and output can't be had"));
         };
-        let begun = Proxy::connect(&self.name, (reader, writer), pins, self.mapping.clone());
+        let begun = Proxy::connect(&self.name, (reader, writer), pins, mapping);
+        Ok(Connected { proxy: self.begins(begun).await?, _child: Some(child) })
+    }
+
+    async fn begins<E: fmt::Display>(
+        &self,
+        begun: impl Future<Output = Result<Proxy, E>>,
+    ) -> Result<Proxy, String> {
+        let failed = |error: &dyn fmt::Display| format!("{} can't be started: {error}", self.name);
         match tokio::time::timeout(BEGIN, begun).await {
-            Ok(Ok(proxy)) => Ok(Connected { proxy, _child: child }),
-            Ok(Err(error)) => Err(failed(&error)),
+            Ok(begun) => begun.map_err(|error| failed(&error)),
             Err(_) => Err(failed(&format!("it said nothing for {} s", BEGIN.as_secs()))),
         }
+    }
+
+    /// The token that it is shown, if it wants one.
+    fn bearer(&self) -> Result<Option<SecretString>, String> {
+        let Some(name) = &self.bearer else { return Ok(None) };
+        let value = std::env::var(name).ok().filter(|value| !value.is_empty());
+        value.map(|value| Some(value.into())).ok_or_else(|| format!("{name} is not set, for {}", self.name))
     }
 }
 
@@ -135,12 +168,12 @@ impl Outside {
 pub struct Connected {
     /// Its tools.
     pub proxy: Proxy,
-    _child: Child,
+    _child: Option<Child>,
 }
 
 /// What a configuration says of a server's tools.
 pub fn mapping(server: &McpServer) -> Mapping {
-    Mapping { tiers: server.tiers.clone(), targets: server.targets.clone() }
+    Mapping { tiers: server.tiers.clone(), targets: server.targets.clone(), ..Mapping::default() }
 }
 
 /// What a configuration lets a run ask of a server.

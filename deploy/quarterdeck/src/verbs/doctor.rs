@@ -310,7 +310,7 @@ async fn walls(loaded: &Loaded, found: &mut Findings) {
     if sandbox == SandboxKind::None {
         return;
     }
-    let walls = match crate::walls::of_agents(loaded) {
+    let walls = match crate::walls::of_agents(&loaded.config.sandbox, &loaded.state_dir) {
         Ok(walls) => walls,
         Err(error) => return found.wrong("walls", error.to_string()),
     };

@@ -48,7 +48,7 @@ type Done = Result<(), UserError>;
 
 /// Does what the command line says.
 pub async fn run(cli: Cli) -> ExitCode {
-    match dispatch(cli).await {
+    match Box::pin(dispatch(cli)).await {
         Ok(code) => code,
         Err(error) => {
             say::problem(&error.to_string());
@@ -89,7 +89,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, UserError> {
         Verb::Config(verb) => config::config(&common, verb).await?,
         Verb::Policy(verb) => return policy::policy(&common, verb).await,
         Verb::Person(person) => person::person(&common, person).await?,
-        Verb::Mcp(verb) => mcp::mcp(&common, verb).await?,
+        Verb::Mcp(verb) => Box::pin(mcp::mcp(&common, verb)).await?,
         Verb::Url(flags) => up::url(&common, flags).await?,
         Verb::Doctor => return doctor::doctor(&common).await,
         Verb::Version => version(common.json),

@@ -72,7 +72,7 @@ async fn containers_hold_what_they_should() {
     };
     let folder = tempfile::tempdir().unwrap();
     let docker =
-        Docker { socket: engine.socket(), ..Docker::new(Bounds("/bin/true".into()), IMAGE, engine.at("")) };
+        Docker { socket: engine.socket(), ..Docker::new(Bounds("/bin/true".into()), IMAGE, &engine.at("")) };
     assert!(docker.probe().await.unwrap().hogging);
     inside(&docker, folder.path()).await;
     limits(&docker, folder.path()).await;

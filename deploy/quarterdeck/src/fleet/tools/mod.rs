@@ -142,7 +142,7 @@ impl RunTools {
         }
         let ground = Ground {
             state: plan.state.clone(),
-            walls: plan.launcher.clone(),
+            config: Arc::clone(&config),
             law: law.clone(),
             approvals,
             ledger,

@@ -7,6 +7,7 @@ use std::{
 };
 
 use qd_agents::Redactor;
+use qd_config::Config;
 use qd_guard::{EngineLaw, Guard, Ledger, Settings, proxy::Pins};
 use secrecy::SecretString;
 use tokio::sync::{Mutex, OnceCell};
@@ -20,7 +21,7 @@ use crate::servers::{
 /// What all of a team's turns share.
 pub(super) struct Ground {
     pub(super) state: PathBuf,
-    pub(super) walls: Option<PathBuf>,
+    pub(super) config: Arc<Config>,
     pub(super) law: Arc<EngineLaw>,
     /// Where people are asked.
     pub(super) approvals: Arc<TeamApprovals>,
@@ -65,7 +66,7 @@ impl Others {
         let (ground, name) = (&self.ground, &server.name);
         let pins = Pins::read(&servers::pins(&ground.state, name)).map_err(|error| error.to_string())?;
         let place = servers::place(&ground.state, name);
-        let connected = server.connect(&place, ground.walls.as_deref(), pins).await?;
+        let connected = server.connect(&place, &ground.config.sandbox, &ground.state, pins).await?;
         let tools = connected.proxy.server().map_err(|error| error.to_string())?;
         let values: Vec<SecretString> = server
             .passed

@@ -17,10 +17,10 @@ use tokio::process::Child;
 
 use super::{failed, scene::Scene};
 use crate::{
-    cli::{Foreign, Listening, Who as Person},
     context::UserError,
     say,
-    verbs::mcp::{alone::local, walled},
+    servers::walled::{self, Wanted},
+    verbs::mcp::alone::local,
 };
 
 const NAME: &str = "notes";
@@ -68,19 +68,13 @@ async fn connect(
 ) -> Result<(Proxy, Child), UserError> {
     let mut command: Vec<std::ffi::OsString> = vec!["sh".into(), script.into()];
     command.extend(changed.then(|| "changed".into()));
-    let asked = Foreign {
-        name: NAME.to_owned(),
-        trust: false,
-        mapping: None,
-        url: None,
-        allow_private: false,
-        bearer: None,
-        env: Vec::new(),
-        read: Vec::new(),
-        write: Vec::new(),
-        listening: Listening { listen: None, resource: None, issuer: None },
-        who: Person::default(),
+    let asked = Wanted {
+        name: NAME,
         command,
+        passed: &[],
+        set: std::collections::BTreeMap::new(),
+        read: &[],
+        write: &[],
     };
     let sandbox = qd_config::Sandbox::default();
     let mut child = walled::start(&sandbox, &scene.plan.state, &asked, folder).await?;

@@ -63,7 +63,7 @@ impl Home {
             (None, []) => name("local")?,
             (None, _) => context::team(common, &loaded)?,
         };
-        let mut plan = PolicyPlan::of(&loaded).as_kept(&loaded.state_dir)?;
+        let mut plan = PolicyPlan::of(&loaded).kept(&loaded.state_dir)?;
         if loaded.config.people.is_empty() {
             plan.facts = Facts { solo: true, ..plan.facts_with(&people) };
         }

@@ -1,7 +1,7 @@
 //! A server of somebody else behind the guard: started within walls, or reached over the network, and served with those of
 //! its tools that a person trusted.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use qd_approvals::inert;
 use qd_guard::{
@@ -11,11 +11,12 @@ use qd_guard::{
 use secrecy::SecretString;
 use tokio::process::Child;
 
-use super::{alone::Home, walled};
+use super::alone::Home;
 use crate::{
     cli::{Common, Foreign},
     context::UserError,
     say,
+    servers::walled::{self, Wanted},
     verbs::{Done, proof},
 };
 
@@ -99,7 +100,16 @@ async fn connect(
         let connected = tokio::time::timeout(BEGIN, connecting).await.map_err(|_| late(asked))?;
         return Ok((connected.map_err(|error| failed(&error))?, None));
     }
-    let mut child = walled::start(&home.loaded.config.sandbox, &home.loaded.state_dir, asked, folder).await?;
+    let wanted = Wanted {
+        name: &asked.name,
+        command: asked.command.clone(),
+        passed: &asked.env,
+        set: BTreeMap::new(),
+        read: &asked.read,
+        write: &asked.write,
+    };
+    let (sandbox, state) = (&home.loaded.config.sandbox, &home.loaded.state_dir);
+    let mut child = walled::start(sandbox, state, &wanted, folder).await?;
     let (Some(reader), Some(writer)) = (child.stdout.take(), child.stdin.take()) else {
         return Err(UserError::failed("the server's standard input and output can't be had"));
     };

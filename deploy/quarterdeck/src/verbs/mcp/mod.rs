@@ -9,7 +9,6 @@ mod scan;
 mod servers;
 mod shim;
 mod trust;
-pub(crate) mod walled;
 
 use qd_people::TokenKind;
 
@@ -36,10 +35,10 @@ pub(super) async fn mcp(common: &Common, verb: McpVerb) -> Done {
         McpVerb::Discord => servers::serve(common, "discord").await,
         McpVerb::Docker => servers::serve(common, "docker").await,
         McpVerb::Github => servers::serve(common, "github").await,
-        McpVerb::Trust(asked) => trust::trust(common, asked).await,
+        McpVerb::Trust(asked) => Box::pin(trust::trust(common, asked)).await,
         McpVerb::List => servers::list(common),
         McpVerb::Token { days, who } => token(common, days, &who).await,
-        McpVerb::Guard(asked) => foreign::foreign(common, asked).await,
+        McpVerb::Guard(asked) => Box::pin(foreign::foreign(common, *asked)).await,
         McpVerb::Shim { name, socket } => shim::shim(&name, &socket).await,
         McpVerb::Scan { file, write } => scan::scan(common, file, write),
     }

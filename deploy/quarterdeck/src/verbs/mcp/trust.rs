@@ -24,7 +24,6 @@ use crate::{
         trusted::{self, Trusted},
     },
     verbs::{Done, proof},
-    walls,
 };
 
 pub(super) async fn trust(common: &Common, asked: Trust) -> Done {
@@ -117,10 +116,11 @@ async fn tools(
     let file = servers::pins(state, &server.name);
     let mut pins = Pins::read(&file).map_err(|error| failed(&error))?;
     say::line(&format!("Tools of {}:", server.name));
-    let launcher = walls::launcher(home.loaded.config.sandbox.kind)?;
     let place = servers::place(state, &server.name);
-    let connected =
-        server.connect(&place, launcher.as_deref(), pins.clone()).await.map_err(UserError::failed)?;
+    let connected = server
+        .connect(&place, &home.loaded.config.sandbox, state, pins.clone())
+        .await
+        .map_err(UserError::failed)?;
     let found = connected.proxy.found();
     found.iter().for_each(show);
     let new: Vec<&Found> =
