@@ -93,7 +93,7 @@ pub async fn contract(scene: &mut dyn Scene) {
 
     // What is gone takes no card, and says so: the next place is tried.
     scene.delete(&recipient).await;
-    let gone = scene.surface().show(&recipient, &other, &open).await;
+    let gone = scene.surface().show(&recipient, &other, &ended).await;
     assert!(matches!(gone, Err(SurfaceError::Refused { .. })), "a deleted channel refuses: {gone:?}");
     let closed = scene.surface().close(&recipient, &second, &ended).await;
     assert!(matches!(closed, Err(SurfaceError::Refused { .. })), "its cards are gone with it: {closed:?}");

@@ -202,7 +202,7 @@ async fn rules_that_changed_lapse_what_was_approved_under_the_old_ones() {
     stricter.policies = policies(&[serde_json::from_str(two).unwrap()]);
     fleet.hub().set_rules(stricter).await.unwrap();
     fleet.do_merge("A-1.1/merge/1", &id, merge()).await;
-    assert_snapshot!(reason(fleet.first("A-1.1/merge/1").await), @"The approval lapsed: What was approved is not what would be done: the policies (approved: 7e746921e3c4; now: a18afbc5ce5f), the number of people who decide (approved: 1; now: 2).");
+    assert_snapshot!(reason(fleet.first("A-1.1/merge/1").await), @"The approval lapsed: What was approved is not what would be done: the policies (approved: 1cb2d8d74fc9; now: 6ba74cce6050), the number of people who decide (approved: 1; now: 2).");
 }
 
 #[tokio::test]

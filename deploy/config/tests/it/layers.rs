@@ -34,7 +34,9 @@ fn later_layers_win_and_show_says_which() {
     runs.log_lines = 7  (DIR/etc/config.toml:3)
     runs.preserved_days = 14  (default)
     runs.repair_rounds = 6  (QUARTERDECK__RUNS__REPAIR_ROUNDS)
+    runs.retry_seconds = null  (default)
     runs.returns = 3  (default)
+    runs.transcript_mib = 64  (default)
     web.listen = "127.0.0.1:7717"  (default)
     "#);
     let place = place.flag("runs.repair_rounds", "9");
@@ -62,6 +64,7 @@ fn a_list_replaces_the_list_of_an_earlier_layer() {
     teams.0.quiet = []  (default)
     teams.0.repositories = []  (default)
     teams.0.reviews = null  (default)
+    teams.0.sandbox = null  (default)
     teams.0.slots = 2  (default)
     "#);
 }
@@ -81,6 +84,7 @@ fn a_key_of_a_list_can_be_set_alone() {
     teams.0.quiet = []  (default)
     teams.0.repositories = []  (default)
     teams.0.reviews = null  (default)
+    teams.0.sandbox = null  (default)
     teams.0.slots = 2  (default)
     teams.1.agent = null  (default)
     teams.1.disk_gib = 20  (default)
@@ -91,6 +95,7 @@ fn a_key_of_a_list_can_be_set_alone() {
     teams.1.quiet = []  (default)
     teams.1.repositories = []  (default)
     teams.1.reviews = null  (default)
+    teams.1.sandbox = null  (default)
     teams.1.slots = 4  (QUARTERDECK__TEAMS__1__SLOTS)
     "#);
 }

@@ -87,7 +87,7 @@ async fn approvals_of_all_teams_are_listed_shown_and_decided_by_what_was_shown()
     );
     let shown = project.ok(&["approvals", "show", &key]);
     assert!(!shown.contains('\u{1b}'), "{shown:?}");
-    insta::assert_snapshot!(tame(shown, &views), @"
+    insta::assert_snapshot!(tame(shown, &views), @r#"
     Merge 4f2a91c into main (A-1, alpha)
 
     Key           KEY-A-1
@@ -101,6 +101,7 @@ async fn approvals_of_all_teams_are_listed_shown_and_decided_by_what_was_shown()
     Target        main
     Head          HEAD
     Diff          DIFF
+    Paths         ["hello.txt"]
     On            project main #1
     Fingerprint   DIFF
     Policies      POLICIES
@@ -115,7 +116,7 @@ async fn approvals_of_all_teams_are_listed_shown_and_decided_by_what_was_shown()
       > All  @everyone done.
 
     Decide: quarterdeck approve KEY-A-1, or deny KEY-A-1
-    ");
+    "#);
     let whole: ApprovalView =
         serde_json::from_str(&project.ok(&["approvals", "show", "A-1", "--json"])).unwrap();
     assert_eq!(whole.approval.subject, a.approval.subject);

@@ -48,7 +48,7 @@ fn policies_are_checked_explained_and_compared() {
       once approved, it is allowed
     ");
     insta::assert_snapshot!(refusal(&project, &["policy", "explain", "merge"]).1, @"quarterdeck: say on what: policy explain merge branch:REPOSITORY/NAME");
-    insta::assert_snapshot!(refusal(&project, &["policy", "explain", "merge", "main"]).1, @"quarterdeck: main is no resource: write fleet, team:NAME, repository:NAME, branch:REPOSITORY/NAME, tool:SERVER/NAME, host:NAME or vm:NAME");
+    insta::assert_snapshot!(refusal(&project, &["policy", "explain", "merge", "main"]).1, @"quarterdeck: main is no resource: write fleet, team:NAME, repository:NAME, branch:REPOSITORY/NAME, tool:SERVER/NAME, server:NAME, host:NAME or vm:NAME");
     let golden = include_str!("../../../../policies/cedar/cases/matrix.txt");
     assert_eq!(project.ok(&["policy", "matrix"]), golden);
     assert_eq!(project.ok(&["policy", "diff", "default", "default"]), "Nobody's rights change.\n");

@@ -93,13 +93,18 @@ mod tests {
         file.add("Tests need a free port.").unwrap();
         file.add("Run make gen first.").unwrap();
         let text = fs::read_to_string(state.path().join("lessons/billing.md")).unwrap();
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @"
+        # Lessons for billing
+
+        - Run make gen first.
+        - Tests need a free port.
+        ");
         assert!(!file.remove("00000000").unwrap());
         assert!(file.remove(&key(&"billing".parse().unwrap(), "Run make gen first.")).unwrap());
         assert_eq!(file.read().unwrap(), ["Tests need a free port."]);
         for number in 1..MOST {
             file.add(&number.to_string()).unwrap();
         }
-        insta::assert_snapshot!(file.add("One more.").unwrap_err(), @"");
+        insta::assert_snapshot!(file.add("One more.").unwrap_err(), @"billing has 30 lessons already");
     }
 }

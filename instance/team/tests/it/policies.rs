@@ -51,6 +51,8 @@ const MUTATIONS: &[(&str, &str, &str, &str)] = &[
     ("approval.reopen", "POST", "/approvals/x/reopen", ""),
     ("question.answer", "POST", "/questions", r#"{"run":"A-1.1","text":"Why?"}"#),
     ("approval.view", "POST", "/approvals/x/snooze", "{}"),
+    ("feature.comment", "POST", "/lessons", r#"{"text":"Keep it small."}"#),
+    ("plan.accept", "POST", "/lessons/x/remove", ""),
     ("team.pause", "POST", "/pause", "{}"),
     ("team.resume", "POST", "/resume", ""),
 ];
@@ -118,7 +120,7 @@ async fn a_refusal_says_why_by_which_policy_and_what_would_help() {
     ");
     let agent = plain.caller("ines", Role::Manager, Some("claude"));
     insta::assert_snapshot!(said(&agent.json("POST", "/features", file).await), @"
-    403 forbidden: People have to agree first, says the policy operate.ask: 1 operator, not the requester. There is no way to ask them here yet.
+    403 forbidden: People have to agree first, says the policy operate.ask: 1 operator, not the requester. They are asked when a person does it on the team's board or on the command line, or an agent with its tools.
     Who may do it without asking: ines, olaf, oskar, theo.
     ");
     insta::assert_snapshot!(said(&agent.json("POST", "/approvals/x/vote", r#"{"ballot":"approve","digest":"x"}"#).await), @"
@@ -132,13 +134,20 @@ async fn a_refusal_says_why_by_which_policy_and_what_would_help() {
     ");
 
     let rules = rules(
-        r#"[{"name": "careful", "actions": ["feature.cancel"], "effect": "ask", "quorum": 2},
+        r#"[{"name": "careful", "actions": ["feature.cancel", "project.add"], "effect": "ask", "quorum": 2},
             {"name": "freeze", "actions": ["feature.add"], "effect": "deny", "reason": "Nothing new before the release."}]"#,
     );
     let ines = Api::with(&rules).await.caller("ines", Role::Manager, None);
     insta::assert_snapshot!(said(&ines.json("POST", "/features/A-1/cancel", "{}").await), @"
-    403 forbidden: People have to agree first, says the rule careful of the configuration: 2 owners, not the requester. There is no way to ask them here yet.
-    Who could agree: olaf, theo.
+    404 not-found: There is no feature A-1.
+    quarterdeck feature list shows what there is.
+    ");
+    let asked = ines.json("POST", "/projects", r#"{"name":"q3"}"#).await;
+    let text = said(&asked);
+    let key = text.split_whitespace().find(|word| word.len() == 26).unwrap();
+    insta::assert_snapshot!(text.replace(key, "KEY"), @"
+    409 asked: People have to agree first: 2 owners, not the requester. They were asked.
+    quarterdeck approvals show KEY has all of it. It is done when they agree.
     ");
     insta::assert_snapshot!(said(&ines.json("POST", "/features", file).await), @"
     403 forbidden: Nothing new before the release. So says the rule freeze of the configuration.

@@ -28,7 +28,7 @@ fn a_refusal_names_the_policy_and_who_may() {
     ");
     let agent = Principal::Agent { team: "alpha".parse().unwrap(), name: "claude".into() };
     insta::assert_snapshot!(no(&plain, &Request::new(agent.clone(), Verb::FeatureAdd, alpha())), @"
-    People have to agree first, says the policy operate.ask: 1 operator, not the requester. There is no way to ask them here yet.
+    People have to agree first, says the policy operate.ask: 1 operator, not the requester. They are asked when a person does it on the team's board or on the command line, or an agent with its tools.
     Who may do it without asking: ines, mira, olaf, oskar.
     ");
     insta::assert_snapshot!(no(&plain, &Request::new(agent, Verb::ApprovalVote, alpha())), @"
@@ -38,7 +38,7 @@ fn a_refusal_names_the_policy_and_who_may() {
 
     let asks = rule(r#"{"name": "careful", "actions": ["feature.cancel"], "effect": "ask", "quorum": 2}"#);
     insta::assert_snapshot!(no(&policies(&facts(), &asks), &by("mira", &[Role::Manager], Verb::FeatureCancel, alpha())), @"
-    People have to agree first, says the rule careful of the configuration: 2 owners, not the requester. There is no way to ask them here yet.
+    People have to agree first, says the rule careful of the configuration: 2 owners, not the requester. They are asked when a person does it on the team's board or on the command line, or an agent with its tools.
     Who could agree: ines, olaf.
     ");
     let stays = rule(
