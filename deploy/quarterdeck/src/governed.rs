@@ -67,7 +67,9 @@ impl Governed {
         for person in &wanted.people {
             let before = self.people.iter().find(|before| before.id == person.id);
             let had = before.map(|before| before.roles.as_slice()).unwrap_or_default();
-            let new: Vec<Role> = person.roles.iter().copied().filter(|role| !had.contains(role)).collect();
+            // Whoever has a role reads: a viewer gets nothing that any other role did not have.
+            let is_new = |role: &Role| !had.contains(role) && (*role != Role::Viewer || had.is_empty());
+            let new: Vec<Role> = person.roles.iter().copied().filter(is_new).collect();
             match before {
                 None => widens.push(format!("{} is new, as {}", person.id, words(&person.roles))),
                 Some(_) if new.is_empty() => people.push(person.clone()),

@@ -93,12 +93,10 @@ async fn a_run_that_is_let_go_on_without_it_is_not_asked_about_it_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_of_a_tool_is_opened_again_and_carried_out_once() {
-    let stage = Stage::with("test -f done.txt", &quick("feature.comment"));
+    let stage = Stage::with("test -f done.txt", &quick("tool.operate"));
     let up = stage.project.up(&[]);
     let mut client = up.client("alpha", None);
-    stage.add(
-        "call board comment {\"id\": \"A-1\", \"text\": \"Tidied up.\"}\noutcome board\nwrite done.txt good",
-    );
+    stage.add("call board add {\"title\": \"Tidy up\"}\noutcome board\nwrite done.txt good");
     let expired = asked(&up).await;
     waits(&up, &expired).await;
     reopened(&stage.project, &up, &expired).await;
@@ -106,8 +104,9 @@ async fn a_call_of_a_tool_is_opened_again_and_carried_out_once() {
     merged(&mut client).await;
     let told = transcript(&mut client).await;
     assert!(told.contains("People approved your call on"), "{told}");
-    let comments: serde_json::Value = client.get("features/A-1/comments").await.unwrap();
-    assert_eq!(comments.to_string().matches("Tidied up.").count(), 1, "once: {comments}");
+    let added: FeatureView = client.get("features/A-2").await.unwrap();
+    assert_eq!(added.feature.wanted.title, "Tidy up");
+    assert!(client.get::<FeatureView>("features/A-3").await.is_err(), "once");
     assert_eq!(own(&mut client).await, [ApprovalState::Expired, ApprovalState::Executed]);
 }
 
