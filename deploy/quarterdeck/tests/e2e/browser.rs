@@ -204,7 +204,8 @@ async fn a_person_sees_a_card_move_reads_and_approves() {
     see(&client, "article[data-id='A-1'][data-stage='done']").await;
     // Its agent asks for something before it goes on.
     see(&client, "article[data-id='A-2'][data-stage='running']").await;
-    approve(&client, &base, "alpha").await;
+    client.goto(&format!("{base}/teams/alpha/inbox")).await.unwrap();
+    see(&client, "#approve").await.click().await.unwrap();
     client.goto(&format!("{base}/teams/alpha/")).await.unwrap();
     see(&client, "article[data-id='A-2'][data-stage='review']").await;
     client.goto(&format!("{base}/teams/alpha/inbox")).await.unwrap();
