@@ -65,6 +65,12 @@ const ANSWER: usize = 16 * 1024 * 1024;
 /// What of git's complaints goes into an error: the end says why.
 const COMPLAINT: usize = 4 * 1024;
 
+/// How git says that the folder of an object went away (`object-file.c`, `create_tmpfile`, which tries twice itself).
+const FOLDER_GONE: &str = "unable to create temporary file: No such file or directory";
+
+/// How often such an object is written again.
+const WRITES: u32 = 4;
+
 /// How long git may take to clean up after it was told to end.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -111,6 +117,22 @@ impl Git {
     pub(crate) async fn ok(&self, call: Call) -> Result<Vec<u8>, GitError> {
         let done = self.run(call).await?;
         if done.code == Some(0) { Ok(done.stdout) } else { Err(done.failed()) }
+    }
+
+    /// As [`Git::ok`], for a call that writes an object. Packing beside it may take the folder away that the object is just
+    /// being written to; written again it is the same object.
+    pub(crate) async fn write(&self, call: impl Fn() -> Call) -> Result<Vec<u8>, GitError> {
+        let mut again = WRITES;
+        loop {
+            let done = self.run(call()).await?;
+            if done.code == Some(0) {
+                return Ok(done.stdout);
+            }
+            if again == 0 || !done.stderr.contains(FOLDER_GONE) {
+                return Err(done.failed());
+            }
+            again -= 1;
+        }
     }
 
     /// As [`Git::ok`], as text; bytes that are no text are replaced.

@@ -58,25 +58,28 @@ impl Repo {
     pub async fn commit_tree(&self, new: &NewCommit<'_>) -> Result<CommitId, GitError> {
         if *new.tree == TreeId::empty() {
             // Git knows it without its being there, and then misses it when it checks a repository.
-            self.git.ok(self.call(["hash-object", "-t", "tree", "-w", "--stdin"])).await?;
+            self.git.write(|| self.call(["hash-object", "-t", "tree", "-w", "--stdin"])).await?;
         }
         let date = format!("@{} +0000", new.at.as_second().max(0));
-        let mut call = self.call(["commit-tree", "-F", "-"]);
-        for parent in new.parents {
-            call = call.args(["-p", parent.as_str()]);
-        }
-        for (name, value) in [
-            ("GIT_AUTHOR_NAME", &new.identity.name),
-            ("GIT_AUTHOR_EMAIL", &new.identity.email),
-            ("GIT_AUTHOR_DATE", &date),
-            ("GIT_COMMITTER_NAME", &new.identity.name),
-            ("GIT_COMMITTER_EMAIL", &new.identity.email),
-            ("GIT_COMMITTER_DATE", &date),
-        ] {
-            call = call.env(name, value);
-        }
-        let id = self.git.text(call.arg(new.tree.to_string()).stdin(new.message)).await?;
-        commit_id(id.trim())
+        let call = || {
+            let mut call = self.call(["commit-tree", "-F", "-"]);
+            for parent in new.parents {
+                call = call.args(["-p", parent.as_str()]);
+            }
+            for (name, value) in [
+                ("GIT_AUTHOR_NAME", &new.identity.name),
+                ("GIT_AUTHOR_EMAIL", &new.identity.email),
+                ("GIT_AUTHOR_DATE", &date),
+                ("GIT_COMMITTER_NAME", &new.identity.name),
+                ("GIT_COMMITTER_EMAIL", &new.identity.email),
+                ("GIT_COMMITTER_DATE", &date),
+            ] {
+                call = call.env(name, value);
+            }
+            call.arg(new.tree.to_string()).stdin(new.message)
+        };
+        let id = self.git.write(call).await?;
+        commit_id(String::from_utf8_lossy(&id).trim())
     }
 
     /// Reads a commit; none if there is no such commit.

@@ -416,6 +416,28 @@ async fn a_dropped_call_ends_git() {
     }
 }
 
+/// Packing beside it takes an object's folder away while the object is written, now and then twice.
+#[tokio::test]
+async fn an_object_whose_folder_went_away_is_written_again() {
+    let site = Site::new().await;
+    let tries = site.path("tries");
+    let gone = "error: unable to create temporary file: No such file or directory";
+    let program = script(
+        &site,
+        &format!(
+            "case \"$*\" in *commit-tree*) echo >> {tries}; if [ $(wc -l < {tries}) -lt 3 ]; then echo '{gone}' >&2; \
+             exit 128; fi;; esac; exec git \"$@\"",
+            tries = tries.display()
+        ),
+    );
+    let folder = site.path("origin.git");
+    let again =
+        Site { repo: Git::new().with_program(program).open(&folder).await.unwrap(), folder: site.folder };
+    let commit = again.commit(&[], &[("a.txt", "a\n")]).await;
+    assert_eq!(fs::read_to_string(&tries).unwrap().lines().count(), 3);
+    assert!(again.repo.commit(&commit).await.unwrap().is_some());
+}
+
 fn alive(pid: &str) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // A zombie has ended; whoever adopted it has not looked yet.
