@@ -49,7 +49,7 @@ impl Team {
         if !caller.is_proven() {
             return Err(problem::unproven());
         }
-        if self.options().exposure.is_now() {
+        if self.options().approvals.exposed.is_now() {
             return Err(problem::exposed());
         }
         let view = self.approval(caller, key).await?;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::tz::TimeZone;
 use qd_agents::{Agent, CheckSpec, Confined};
-use qd_approvals::{Exposed, Exposure};
+use qd_approvals::Exposed;
 use qd_board::{Rules, hours::QuietHours, schedule::Limits};
 use qd_engine::Engine;
 use qd_sandbox::{Kind, Limits as Bounds, Sandbox, egress::Hosts};
@@ -120,8 +120,9 @@ pub struct TeamOptions {
     pub walls: Option<AgentWalls>,
     /// What nothing that runs for the team may write, beside the team's own state: the fleet's.
     pub sealed: Vec<PathBuf>,
-    /// Counts what runs now and could act as a person of this machine.
-    pub exposure: Exposure,
+    /// By what clocks its approvals go, where a policy says nothing; and what runs now and could act as a person of this
+    /// machine.
+    pub approvals: qd_approvals::Rules,
     /// Walls do not keep from that: they hide nothing from reading.
     pub walls_expose: bool,
     /// Where it may work.
@@ -161,7 +162,8 @@ impl TeamOptions {
 
     /// To be kept for as long as something runs that is `confined`, or is not.
     pub(crate) fn exposed(&self, confined: Option<&Confined>) -> Option<Exposed> {
-        (!confined.is_some_and(|confined| confined.walls) || self.walls_expose).then(|| self.exposure.enter())
+        (!confined.is_some_and(|confined| confined.walls) || self.walls_expose)
+            .then(|| self.approvals.exposed.enter())
     }
 
     /// The one repository, if there is only one.

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use qd_approvals::{
-    Asker, Cast, Directory, KeyId, KeyOwner, Known, Record, Reopened, Rules, Terms, VoteRefusal, confirm,
+    Asker, Cast, Directory, KeyId, KeyOwner, Known, Record, Reopened, Terms, VoteRefusal, confirm,
 };
 use qd_engine::{Principal, Request, Resource};
 use qd_store::Keeper;
@@ -68,7 +68,6 @@ impl Team {
     /// counts, and what the bot's did.
     pub(crate) fn keeper(&self) -> Keeper {
         let options = self.options();
-        let rules = Rules { exposed: options.exposure.clone(), ..Rules::default() };
         let mut people = Directory::default();
         for known in options.policies.current().people() {
             let name = &known.person.id;
@@ -83,7 +82,7 @@ impl Team {
         people.keys = self.bot_keys().into_iter().map(|key| (KeyId::of(&key.public), key)).collect();
         // Last: nobody else owns the instance's key.
         people.add_key(self.surface_key(), KeyOwner::Instance(options.id.clone()));
-        Keeper::new(&options.id, rules, people)
+        Keeper::new(&options.id, options.approvals.clone(), people)
     }
 
     /// Whom the policies want asked before this is done on the team's behalf; an error is their no.

@@ -333,7 +333,7 @@ impl Team {
         options.launcher = new.launcher;
         options.walls = new.walls;
         options.sealed = new.sealed;
-        options.exposure = new.exposure;
+        options.approvals = new.approvals;
         options.walls_expose = new.walls_expose;
         // A gateway that is not there yet, or other providers, wait for the next start.
         if options.metering.is_some() && new.metering.is_some() {

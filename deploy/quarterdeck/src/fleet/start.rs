@@ -406,7 +406,11 @@ pub(crate) fn options(
             None => walls,
         }),
         sealed: vec![plan.state.clone()],
-        exposure: plan.exposure(),
+        approvals: qd_approvals::Rules {
+            exposed: plan.exposure(),
+            local_votes: false,
+            ..plan.approvals.clone()
+        },
         walls_expose: plan.beside_agents == BesideAgents::Strict,
         repositories,
         metering: plan.metering.clone(),

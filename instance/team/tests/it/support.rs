@@ -162,7 +162,7 @@ fn options(state: &std::path::Path, policies: Arc<Engine>) -> TeamOptions {
         launcher: None,
         walls: None,
         sealed: Vec::new(),
-        exposure: qd_approvals::Exposure::default(),
+        approvals: qd_approvals::Rules::default(),
         walls_expose: false,
         repositories: BTreeMap::from([(name, repository)]),
         metering: None,
