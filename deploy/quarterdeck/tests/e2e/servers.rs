@@ -76,8 +76,8 @@ async fn a_run_gets_exactly_the_configured_servers_and_calls_a_tool_of_the_secon
     .await;
     // Another team's is not there.
     assert!(text.contains("output: servers: board discord github clock"), "{text}");
-    // It has a home of its own; within walls it lies where the user's is.
-    assert!(text.contains("noon in"), "{text}");
+    // Within the walls of agents: it sees nothing of our state, and has a home of its own.
+    assert!(text.contains("noon; state 0, elsewhere refused, home written, secret unknown"), "{text}");
     assert!(text.contains("\"pull_requests\":[]"), "{text}");
     assert!(text.contains("\"dev\""), "{text}");
 }
@@ -119,7 +119,7 @@ async fn another_content_starts_nothing_again() {
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     let said = played(&stage, &up, "mcp\ncall project-clock clock {}\nsay done", "output: done").await;
     assert!(said.contains("output: servers: board project-clock"), "{said}");
-    assert!(said.contains("noon in"), "{said}");
+    assert!(said.contains("noon; state 0, elsewhere refused, home written, secret unknown"), "{said}");
 
     commit(&stage, &json!({ "mcpServers": { "clock": peer, "more": peer } }).to_string());
     let doctor = String::from_utf8(stage.project.run(&["doctor"]).stdout).unwrap();
