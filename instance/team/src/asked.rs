@@ -11,11 +11,10 @@ use qd_types::{
     Action, ApprovalState, Call, FeatureId, Identity, Person, RunId, SpentGrant, Subject, Tier, Tool, Verb,
 };
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use ulid::Ulid;
 
 use crate::{
-    own::{About, Quorum, Ruled},
+    own::{About, Quorum, Ruled, sha256},
     problem,
     team::{Answer, Caller, Team},
 };
@@ -237,8 +236,7 @@ impl Team {
         let who = quorum.ask.requirement.describe();
         let live = self.store().own_live(&self.keeper(), now).await.map_err(problem::from_store)?;
         let mine = |record: &&Record| record.approval.subject.requesters.first() == Some(&caller.person.id);
-        let mine: Vec<Record> =
-            live.iter().filter(|record| is_change(record)).filter(mine).cloned().collect();
+        let mine: Vec<&Record> = live.iter().filter(|record| is_change(record)).filter(mine).collect();
         if let Some(same) =
             mine.iter().find(|record| change_of(&record.approval.subject).as_ref() == Some(&change))
         {
@@ -300,8 +298,7 @@ impl Team {
         };
         let mut subject = self.subject(about, quorum);
         if let Some(binding) = &mut subject.binding {
-            let definition = Sha256::digest(DEFINITION).iter().map(|byte| format!("{byte:02x}")).collect();
-            binding.tool = Some(Tool { name: does, definition });
+            binding.tool = Some(Tool { name: does, definition: sha256(DEFINITION) });
         }
         Ok(subject)
     }
@@ -310,10 +307,14 @@ impl Team {
     pub(crate) async fn change_again(&self, record: &Record) -> Answer<(Subject, Quorum)> {
         let old = &record.approval.subject;
         let (change, person) = self.wanted(old).map_err(problem::refused)?;
+        self.rebuilt(&change, &person, &old.run).await
+    }
+
+    async fn rebuilt(&self, change: &Change, person: &Person, run: &RunId) -> Answer<(Subject, Quorum)> {
         match self.ruled(Principal::Person(person.clone()), change.verb(), Resource::Team(self.name())) {
             Ruled::Ask(quorum) => {
-                let asker = Asker { person: &person, run: old.run.clone() };
-                Ok((self.change_subject(&change, &asker, &quorum).await?, quorum))
+                let asker = Asker { person, run: run.clone() };
+                Ok((self.change_subject(change, &asker, &quorum).await?, quorum))
             }
             Ruled::Allow => {
                 Err(problem::refused("The policies ask nobody about it any more: do it at once."))
@@ -399,14 +400,17 @@ async fn granted(team: &Team) -> Result<(), StoreError> {
 /// Makes one change that people agreed to, if it is still exactly that.
 async fn make(team: &Team, record: &Record) -> Result<(), StoreError> {
     let (store, keeper, id) = (team.store(), team.keeper(), record.id());
-    let rebuilt = team.change_again(record).await;
-    let wanted = team.wanted(&record.approval.subject);
-    let (rebuilt, change, person) = match (rebuilt, wanted) {
-        (Ok((rebuilt, _)), Ok((change, person))) => (rebuilt, change, person),
-        (Err(problem), _) => {
-            return store.withdraw(&keeper, id, &problem.detail, Timestamp::now()).await.map(drop);
-        }
-        (_, Err(reason)) => return store.withdraw(&keeper, id, &reason, Timestamp::now()).await.map(drop),
+    let subject = &record.approval.subject;
+    let rebuilt = match team.wanted(subject) {
+        Ok((change, person)) => match team.rebuilt(&change, &person, &subject.run).await {
+            Ok((rebuilt, _)) => Ok((rebuilt, change, person)),
+            Err(problem) => Err(problem.detail),
+        },
+        Err(reason) => Err(reason),
+    };
+    let (rebuilt, change, person) = match rebuilt {
+        Ok(rebuilt) => rebuilt,
+        Err(reason) => return store.withdraw(&keeper, id, &reason, Timestamp::now()).await.map(drop),
     };
     let effect = format!("change/{}", id.key());
     let Authorised::Go(spent) =

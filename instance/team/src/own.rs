@@ -11,6 +11,7 @@ use qd_types::{
 };
 use qd_wire::v1::SignedVote;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use ulid::Ulid;
 
 use crate::{
@@ -288,4 +289,9 @@ impl Team {
             action => Err(problem::refused(format!("A {} is not opened again here.", action.name()))),
         }
     }
+}
+
+/// SHA-256 as lower-case hex: by it a subject binds a definition, or what stands behind a target.
+pub(crate) fn sha256(text: &str) -> String {
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -7,10 +7,9 @@ use qd_engine::Principal;
 use qd_store::QUESTION;
 use qd_types::{Action, Identity, Question, Verb};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use crate::{
-    own::About,
+    own::{About, sha256},
     problem,
     team::{Answer, Caller, Team},
 };
@@ -121,6 +120,5 @@ fn question(asked: &AskQuestion) -> Answer<Question> {
 
 /// SHA-256 of a question, as lower-case hex: what is asked is all that there is of it.
 fn fingerprint(question: &Question) -> String {
-    let whole = json!([question.text, question.answer]).to_string();
-    Sha256::digest(whole).iter().map(|byte| format!("{byte:02x}")).collect()
+    sha256(&json!([question.text, question.answer]).to_string())
 }

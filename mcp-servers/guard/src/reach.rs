@@ -270,8 +270,8 @@ fn shown(text: &str) -> String {
     qd_approvals::inert::plain(text, 200)
 }
 
-/// An error with its causes.
-fn whole(error: &dyn std::error::Error) -> String {
+/// An error with its causes, each said once.
+pub fn whole(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

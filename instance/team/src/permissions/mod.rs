@@ -19,11 +19,10 @@ use qd_engine::{Principal, Resource};
 use qd_store::{Store, StoreError};
 use qd_types::{Action, ApprovalId, ApprovalState, Call, Identity, RunId, Subject, Tool};
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     calls,
-    own::{About, Quorum, Ruled},
+    own::{About, Quorum, Ruled, sha256},
     team::Team,
 };
 
@@ -116,7 +115,7 @@ impl Wanted {
         let about = About {
             action: Action::Tool(Call { does: does.clone(), tier: self.wish.tier() }),
             target: sort::target(&self.ask),
-            fingerprint: digest(&json!([title, arguments]).to_string()),
+            fingerprint: sha256(&json!([title, arguments]).to_string()),
             arguments,
             feature: self.feature.id.clone(),
             run: self.run.clone(),
@@ -125,7 +124,7 @@ impl Wanted {
         };
         let mut subject = self.team.subject(about, quorum);
         if let Some(binding) = &mut subject.binding {
-            binding.tool = Some(Tool { name: does, definition: digest(DEFINITION) });
+            binding.tool = Some(Tool { name: does, definition: sha256(DEFINITION) });
         }
         subject
     }
@@ -284,8 +283,4 @@ fn sentence(record: &Record) -> String {
 fn reason(record: &Record) -> String {
     let reason = record.reason.clone().unwrap_or_default();
     if reason.trim().is_empty() { format!("It is {:?}.", record.state()).to_lowercase() } else { reason }
-}
-
-fn digest(text: &str) -> String {
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -8,11 +8,10 @@ use qd_engine::Principal;
 use qd_store::{Accepted, Import, Proposal, Store, StoreError};
 use qd_types::{Action, ApprovalState, Ballot, Call, Plan, PlanItem, RunId, Subject, Tier, Verb};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use super::{Here, StepError};
 use crate::{
-    own::{About, Quorum},
+    own::{About, Quorum, sha256},
     team::Team,
 };
 
@@ -220,16 +219,12 @@ fn no(denied: &Record) -> String {
 
 /// What a no sticks to: exactly this plan. Another one may be asked for.
 fn target(run: &RunId, text: &str) -> String {
-    format!("plan {} of {run}", hash(text).get(..8).unwrap_or_default())
+    format!("plan {} of {run}", sha256(text).get(..8).unwrap_or_default())
 }
 
 /// What the plan is, and what it was made for.
 fn fingerprint(feature: &Feature, text: &str) -> String {
-    hash(&json!([text, feature.wanted.title, feature.wanted.description]).to_string())
-}
-
-fn hash(text: &str) -> String {
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    sha256(&json!([text, feature.wanted.title, feature.wanted.description]).to_string())
 }
 
 fn title(text: &str) -> String {

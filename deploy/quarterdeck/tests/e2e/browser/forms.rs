@@ -3,7 +3,7 @@
 
 use fantoccini::{Client, Locator, key::Key};
 
-use super::{PATIENCE, screenshot, see};
+use super::{PATIENCE, click, screenshot, see, text};
 
 async fn set(client: &Client, css: &str, value: &str) {
     see(client, css).await;
@@ -57,18 +57,18 @@ pub(super) async fn file(client: &Client, base: &str) {
         set(client, &format!("#add {field}"), value).await;
     }
     screenshot(client, "new-feature").await;
-    see(client, "#add details.more summary").await.click().await.unwrap();
+    click(client, "#add details.more summary").await;
     set(client, "#add input[name=epic]", "A-99").await;
-    see(client, "#add input[name=ready]").await.click().await.unwrap();
+    click(client, "#add input[name=ready]").await;
     submit(client, "#add form.stack").await;
 
     // It was refused, on a page of its own: nothing that was typed is lost.
     see(client, "main [role=alert]").await;
     assert_eq!(value(client, "textarea[name=checks]").await, "cargo doc --offline\n\ntrue");
     set(client, "input[name=epic]", "A-1").await;
-    see(client, "input[name=ready]").await.click().await.unwrap();
+    click(client, "input[name=ready]").await;
     submit(client, "main form.stack").await;
-    let card = see(client, "article[data-id='A-3'][data-stage='backlog'] .row").await.text().await.unwrap();
+    let card = text(client, "article[data-id='A-3'][data-stage='backlog'] .row").await;
     for tag in ["priority 1", "M", "late since 2020-02-29", "part of A-1", "billing", "tax"] {
         assert!(card.contains(tag), "{tag} on {card}");
     }
@@ -84,7 +84,7 @@ pub(super) async fn edit(client: &Client, base: &str) {
     client.goto(&format!("{base}/teams/alpha/features/A-3")).await.unwrap();
     see(client, "#edit").await;
     press(client, "e").await;
-    see(client, "#edit details.more summary").await.click().await.unwrap();
+    click(client, "#edit details.more summary").await;
     set(client, "#edit input[name=model]", "large").await;
     set(client, "#edit input[name=money]", "12.5").await;
     set(client, "#edit input[name=tokens]", "many").await;
@@ -100,7 +100,7 @@ pub(super) async fn edit(client: &Client, base: &str) {
     press(client, "m").await;
     press(client, "Which **profile**?").await;
     submit(client, "form.say").await;
-    assert_eq!(see(client, "#said strong").await.text().await.unwrap(), "profile");
+    assert_eq!(text(client, "#said strong").await, "profile");
     screenshot(client, "feature").await;
 }
 
@@ -111,7 +111,7 @@ pub(super) async fn pause(client: &Client, base: &str) {
     press(client, "p").await;
     press(client, "the release is on its way").await;
     press(client, &Key::Enter.to_string()).await;
-    let banner = see(client, ".banner p").await.text().await.unwrap();
+    let banner = text(client, ".banner p").await;
     assert_eq!(banner, "Paused by ines: the release is on its way. What runs goes on, nothing starts.");
     screenshot(client, "paused").await;
     press(client, "p").await;
