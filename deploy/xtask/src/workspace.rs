@@ -45,10 +45,12 @@ pub(crate) struct Dependency {
     pub(crate) dev: bool,
 }
 
-/// The folder that holds the workspace's manifest.
+/// The folder that holds the workspace's manifest: the one that cargo runs us in, as a build folder may serve several
+/// check-outs.
 pub(crate) fn root() -> PathBuf {
-    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
-    xtask.ancestors().nth(2).unwrap_or(xtask).to_path_buf()
+    let told = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let xtask = told.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
+    xtask.ancestors().nth(2).unwrap_or(&xtask).to_path_buf()
 }
 
 impl Workspace {

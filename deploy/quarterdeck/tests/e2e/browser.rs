@@ -231,11 +231,11 @@ async fn a_person_sees_a_card_move_reads_and_approves() {
     see(&client, "article[data-id='A-1'][data-stage='done']").await;
     assert_eq!(client.execute("return window.stays", vec![]).await.unwrap(), true, "it was not loaded again");
     // Its agent asks for something before it goes on.
-    see(&client, "article[data-id='A-2'][data-stage='running']").await;
+    see(&client, "article.asks[data-id='A-2'][data-stage='running']").await;
     client.goto(&format!("{base}/teams/alpha/inbox")).await.unwrap();
     click(&client, "#approve").await;
     client.goto(&format!("{base}/teams/alpha/")).await.unwrap();
-    see(&client, "article[data-id='A-2'][data-stage='review']").await;
+    see(&client, "article.asks[data-id='A-2'][data-stage='review']").await;
     client.goto(&format!("{base}/teams/alpha/inbox")).await.unwrap();
     click(&client, "#approve").await;
 
