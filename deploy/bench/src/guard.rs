@@ -276,6 +276,9 @@ async fn plain_http(listener: TcpListener) {
     let service: StreamableHttpService<Plain, LocalSessionManager> =
         StreamableHttpService::new(|| Ok(Plain), Arc::default(), config);
     while let Ok((stream, _)) = listener.accept().await {
+        if stream.set_nodelay(true).is_err() {
+            continue;
+        }
         let service = service.clone();
         tokio::spawn(async move {
             let answer = service_fn(move |request| {

@@ -10,6 +10,7 @@ mod governed;
 mod http;
 mod in_force;
 mod log;
+mod memory;
 mod metering;
 mod people;
 mod policies;

@@ -145,6 +145,10 @@ pub async fn serve(
 }
 
 async fn connection(stream: TcpStream, front: Arc<Front>) {
+    // An answer is several small pieces: none waits for the other side to say that it has the one before.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection keeps its delay");
+    }
     let (stop, patience) = (front.stop.clone(), front.settings.patience);
     let service = service_fn(move |request| {
         let front = front.clone();

@@ -1,5 +1,5 @@
-//! JSON Schemas of tools: made from the types, closed, and compiled when they are first needed: a server starts without. A field that the schema does not name is refused,
-//! whether or not the type says so.
+//! JSON Schemas of tools: made from the types, closed, and compiled when they are first needed: a server starts without.
+//! A field that the schema does not name is refused, whether or not the type says so.
 
 use std::sync::OnceLock;
 
@@ -14,7 +14,18 @@ pub const DRY_RUN: &str = "dry_run";
 pub(crate) struct Arguments {
     /// As clients see it.
     pub(crate) schema: Map<String, Value>,
+    /// Whether an argument is to be repeated in a header of the HTTP request (SEP-2243: `x-mcp-header`).
+    pub(crate) in_headers: bool,
     validator: OnceLock<Result<Validator, String>>,
+}
+
+/// Whether a property, or one within it, has `x-mcp-header`.
+fn names_headers(schema: &Map<String, Value>) -> bool {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    properties.is_some_and(|properties| {
+        let each = properties.values().filter_map(Value::as_object);
+        each.into_iter().any(|property| property.contains_key("x-mcp-header") || names_headers(property))
+    })
 }
 
 impl Arguments {
@@ -61,7 +72,8 @@ impl Arguments {
                 return Err(format!("its own argument {DRY_RUN} is one that every tool has"));
             }
         }
-        Ok(Self { schema, validator: OnceLock::new() })
+        let in_headers = names_headers(&schema);
+        Ok(Self { schema, in_headers, validator: OnceLock::new() })
     }
 
     /// The names of the arguments.
@@ -228,6 +240,16 @@ mod tests {
 
     fn unfit(arguments: Value) -> String {
         Arguments::of::<Outer>(true).unwrap().unfit(&arguments).unwrap_or_default()
+    }
+
+    #[test]
+    fn an_argument_in_a_header_is_found_at_any_depth() {
+        let of = |schema: Value| Arguments::new(schema, false).unwrap().in_headers;
+        let region = json!({ "type": "string", "x-mcp-header": "Region" });
+        let within = json!({ "type": "object", "properties": { "region": region } });
+        assert!(of(within.clone()));
+        assert!(of(json!({ "type": "object", "properties": { "place": within } })));
+        assert!(!of(json!({ "type": "object", "properties": { "region": { "type": "string" } } })));
     }
 
     #[test]

@@ -131,8 +131,10 @@ impl ServerHandler for Session {
         Ok(list)
     }
 
+    /// Asked twice for each call over HTTP, to hold headers against arguments: only where a tool has any such.
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.guard.listed(&self.caller, name).map(|entry| tool(&entry))
+        let in_headers = self.guard.entry(name).is_some_and(|entry| entry.input.in_headers);
+        in_headers.then(|| self.guard.listed(&self.caller, name).map(|entry| tool(&entry)))?
     }
 
     async fn call_tool(

@@ -56,6 +56,7 @@ async fn serve(
     let extra = Router::new().route("/fleet/reload", post(reload)).layer(Extension(Arc::clone(&reloader)));
     let fleet = Fleet::start(&plan, &roles, extra).await.map_err(|error| UserError::from_error(&error))?;
     reloader.lock().await.attach(&fleet);
+    crate::memory::settle_soon();
     say::line(&format!("Quarterdeck runs at http://{}", fleet.address));
     welcome(&fleet, &plan.me).await;
     if !roles.bot {

@@ -163,6 +163,7 @@ impl Home {
         let settings = Settings { decide: self.decide.clone(), ..Settings::default() };
         let guard = Guard::new(server, Arc::new(law), ledger.clone(), ledger.clone(), settings);
         guard.recover().await.map_err(|error| UserError::from_error(&error))?;
+        crate::memory::settle();
         Ok((guard, ledger))
     }
 }

@@ -1,0 +1,87 @@
+//! What a start needs and nothing after it: pages of the program's own file. They are given back once it has started, and
+//! are read again, from the system's cache, where something is called once more.
+
+use std::{fs, time::Duration};
+
+use rustix::mm::{Advice, madvise};
+
+/// How long after a start the last of what only it needs was called.
+const SETTLED: Duration = Duration::from_secs(5);
+
+/// Gives the pages back when the start is over.
+pub fn settle_soon() {
+    tokio::spawn(async {
+        tokio::time::sleep(SETTLED).await;
+        settle();
+    });
+}
+
+/// Gives the pages of the program's file back: code and constants, which nobody ever writes. On a system without
+/// `/proc/self/maps` it does nothing.
+pub fn settle() {
+    let Ok(maps) = fs::read_to_string("/proc/self/maps") else { return };
+    for (start, length) in program(&maps) {
+        // SAFETY: a private mapping of a file that was never written holds what the file holds; a page that is gone is read
+        // from it again when it is touched.
+        #[allow(
+            unsafe_code,
+            reason = "advice about memory has no safe form; this one changes nothing that can be seen"
+        )]
+        let advised = unsafe { madvise(start as *mut std::ffi::c_void, length, Advice::LinuxDontNeed) };
+        if let Err(error) = advised {
+            tracing::debug!(%error, "pages of the program stay in memory");
+        }
+    }
+}
+
+/// Start and length, in bytes, of the mappings up to the program's code: what lies behind it was relocated, and is not as
+/// in the file. The form is that of `man 5 proc_pid_maps`.
+fn program(maps: &str) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    let mut file = None;
+    for line in maps.lines() {
+        let mut words = line.split_ascii_whitespace();
+        let (Some(range), Some(rights), Some(path)) = (words.next(), words.next(), words.nth(3)) else {
+            return found;
+        };
+        let same = *file.get_or_insert(path) == path;
+        let ends = range.split_once('-');
+        let ends = ends.and_then(|(from, to)| {
+            Some((usize::from_str_radix(from, 16).ok()?, usize::from_str_radix(to, 16).ok()?))
+        });
+        let Some((from, to)) = ends.filter(|_| same && matches!(rights, "r--p" | "r-xp")) else {
+            return found;
+        };
+        found.push((from, to.saturating_sub(from)));
+        if rights == "r-xp" {
+            return found;
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_and_constants_before_it_and_nothing_that_was_written() {
+        let maps = "\
+00400000-00500000 r--p 00000000 fe:00 12 /usr/bin/quarterdeck
+00500000-00900000 r-xp 000ff000 fe:00 12 /usr/bin/quarterdeck
+00900000-00920000 r--p 004fe000 fe:00 12 /usr/bin/quarterdeck
+00920000-00930000 rw-p 0051d000 fe:00 12 /usr/bin/quarterdeck
+01000000-01100000 rw-p 00000000 00:00 0 [heap]
+";
+        assert_eq!(program(maps), [(0x40_0000, 0x10_0000), (0x50_0000, 0x40_0000)]);
+        assert_eq!(program("00400000-00500000 rw-p 00000000 fe:00 12 /usr/bin/quarterdeck\n"), []);
+        assert_eq!(program("nonsense\n"), []);
+    }
+
+    #[test]
+    fn the_program_goes_on_without_them() {
+        settle();
+        let text: String = (0..100).map(|number| format!("{number:03}")).collect();
+        assert_eq!(text.len(), 300);
+    }
+}
