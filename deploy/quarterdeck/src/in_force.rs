@@ -2,8 +2,9 @@
 //! way around the people who have to approve what widens rights. The first start trusts what is there.
 
 use std::{
-    io,
+    io::{self, Write as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use qd_engine::{Bundle, Engine, EngineError, Files, Source};
@@ -58,11 +59,15 @@ pub fn read(state: &Path) -> Result<Option<InForce>, InForceError> {
     }
 }
 
-/// Keeps it, as a whole or not at all.
+/// Keeps it, as a whole or not at all. What is kept already is not written again.
 pub fn keep(state: &Path, in_force: &InForce) -> Result<(), InForceError> {
     let write = || {
+        let bytes = serde_json::to_vec(in_force)?;
+        if std::fs::read(path(state)).is_ok_and(|kept| kept == bytes) {
+            return Ok(());
+        }
         let mut file = tempfile::NamedTempFile::new_in(state)?;
-        serde_json::to_writer(&mut file, in_force)?;
+        file.write_all(&bytes)?;
         file.as_file().sync_all()?;
         file.persist(path(state)).map_err(|error| error.error)?;
         Ok(())
@@ -77,7 +82,7 @@ pub fn engine(plan: &PolicyPlan, before: Option<InForce>) -> Result<Engine, Engi
     let bundle = match before {
         None => there,
         Some(before) if before.embedded && plan.source == Source::Embedded => there,
-        Some(before) => Bundle::load(&before.files).unwrap_or_else(|error| {
+        Some(before) => Bundle::load(&before.files).map(Arc::new).unwrap_or_else(|error| {
             // This program's schema is another: what was in force means nothing to it.
             tracing::warn!(%error, "the policies that were last in force do not hold any more, those of the source count");
             there

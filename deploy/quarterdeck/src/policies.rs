@@ -1,6 +1,6 @@
 //! From the configuration to what the policies decide by: the bundle, what is known, and the rules on top.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use qd_config::{Config, Loaded};
 use qd_engine::{Engine, EngineError, Facts, KnownPerson, KnownTool, Policies, Source};
@@ -70,7 +70,7 @@ impl PolicyPlan {
 
     /// Whether these rules hold on top of what the source has now.
     pub fn would_hold(&self, rules: &[PolicyRule]) -> Result<(), EngineError> {
-        Policies::new(Arc::new(self.source.load()?), &self.facts, rules)?;
+        Policies::new(self.source.load()?, &self.facts, rules)?;
         Ok(())
     }
 

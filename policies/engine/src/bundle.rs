@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fmt, io,
     path::{Path, PathBuf},
-    sync::OnceLock,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use cedar_policy::{
@@ -144,9 +144,22 @@ pub(crate) fn embedded_files() -> Files {
 }
 
 impl Bundle {
-    /// The default bundle.
-    pub fn embedded() -> Result<Self, BundleError> {
-        Self::load(&embedded_files())
+    /// The default bundle, which is loaded once. Whoever asks meanwhile waits for it.
+    pub fn embedded() -> Result<Arc<Self>, BundleError> {
+        static LOADED: Mutex<Option<Arc<Bundle>>> = Mutex::new(None);
+        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bundle) = &*loaded {
+            return Ok(Arc::clone(bundle));
+        }
+        let bundle = Arc::new(Self::load(&embedded_files())?);
+        *loaded = Some(Arc::clone(&bundle));
+        Ok(bundle)
+    }
+
+    /// Begins to load the default bundle beside what else a start does.
+    pub fn prepare() {
+        // An error is had again by whoever needs it.
+        std::thread::spawn(|| drop(Self::embedded()));
     }
 
     /// The bundle in a folder: every `*.cedar` below it.

@@ -29,10 +29,10 @@ pub enum Source {
 
 impl Source {
     /// The bundle that is there now.
-    pub fn load(&self) -> Result<Bundle, BundleError> {
+    pub fn load(&self) -> Result<Arc<Bundle>, BundleError> {
         match self {
             Self::Embedded => Bundle::embedded(),
-            Self::Folder(folder) => Bundle::read(folder),
+            Self::Folder(folder) => Bundle::read(folder).map(Arc::new),
         }
     }
 }
@@ -87,7 +87,7 @@ pub struct Engine {
 impl Engine {
     /// Loads the bundle and puts it in force.
     pub fn new(source: Source, facts: &Facts, rules: &[PolicyRule]) -> Result<Self, EngineError> {
-        let policies = Policies::new(Arc::new(source.load()?), facts, rules)?;
+        let policies = Policies::new(source.load()?, facts, rules)?;
         Ok(Self { current: ArcSwap::from_pointee(policies), source: Mutex::new(source), guarded: false })
     }
 
@@ -95,11 +95,11 @@ impl Engine {
     /// [`Watch::look`], and waits for people if it may widen rights.
     pub fn guarded(
         source: Source,
-        bundle: Bundle,
+        bundle: Arc<Bundle>,
         facts: &Facts,
         rules: &[PolicyRule],
     ) -> Result<Self, EngineError> {
-        let policies = Policies::new(Arc::new(bundle), facts, rules)?;
+        let policies = Policies::new(bundle, facts, rules)?;
         Ok(Self { current: ArcSwap::from_pointee(policies), source: Mutex::new(source), guarded: true })
     }
 
@@ -121,7 +121,7 @@ impl Engine {
     /// Reads the bundle again. After an error the one before is still in force.
     pub fn reload(&self) -> Result<Reloaded, EngineError> {
         let source = self.source.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.put(&source, Arc::new(source.load()?))
+        self.put(&source, source.load()?)
     }
 
     /// From now on all of this counts: another bundle, other facts, other rules. After an error nothing has changed.
@@ -131,7 +131,7 @@ impl Engine {
         facts: &Facts,
         rules: &[PolicyRule],
     ) -> Result<Reloaded, EngineError> {
-        let mut bundle = Arc::new(source.load()?);
+        let mut bundle = source.load()?;
         let before = Arc::clone(&self.current.load().bundle);
         if self.guarded && !before.widened_by(&bundle).is_empty() {
             // The look at the new source asks for it.

@@ -220,7 +220,7 @@ pub(crate) fn policies(rules: &[PolicyRule]) -> Arc<Policies> {
         repositories: vec!["sample".parse().unwrap()],
         ..Facts::default()
     };
-    Arc::new(Policies::new(Arc::new(Bundle::embedded().unwrap()), &facts, rules).unwrap())
+    Arc::new(Policies::new(Bundle::embedded().unwrap(), &facts, rules).unwrap())
 }
 
 pub(crate) fn rules() -> Rules {

@@ -146,8 +146,10 @@ impl Fleet {
         seed_people(&roster, plan).await?;
         let people = roster.active().await?;
         let facts = plan.policies.facts_with(&people);
-        // What could never come into force is refused at once.
-        plan.policies.would_hold(&wanted.rules)?;
+        if wanted.rules != plan.policies.rules {
+            // What could never come into force is refused at once.
+            plan.policies.would_hold(&wanted.rules)?;
+        }
         let waits = kept.as_ref().and_then(|kept| kept.waits.clone());
         let policies = Arc::new(in_force::engine(&PolicyPlan { facts, ..plan.policies.clone() }, kept)?);
         let mut tasks = JoinSet::new();

@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
 use qd_config::Loaded;
@@ -37,7 +38,7 @@ pub(super) async fn policy(common: &Common, verb: PolicyVerb) -> Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-fn load(source: &Source) -> Result<Bundle, UserError> {
+fn load(source: &Source) -> Result<Arc<Bundle>, UserError> {
     source.load().map_err(|error| UserError::from_error(&error))
 }
 

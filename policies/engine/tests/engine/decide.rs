@@ -238,7 +238,7 @@ fn quorums_out_of_reach_are_found() {
 fn a_server_name_has_no_slash() {
     let tool = KnownTool { server: "a/b".into(), name: "c".into(), tier: Tier::Read };
     let odd = Facts { tools: vec![tool], ..facts() };
-    let error = Policies::new(Arc::new(Bundle::embedded().unwrap()), &odd, &[]).unwrap_err();
+    let error = Policies::new(Bundle::embedded().unwrap(), &odd, &[]).unwrap_err();
     insta::assert_snapshot!(error, @r#"the tool server "a/b" has a slash in its name: name it without one"#);
 }
 

@@ -167,7 +167,7 @@ fn a_guarded_engine_holds_what_may_widen_until_it_is_approved() {
         r#"@id("quiet") @reason("Not today.") forbid (principal, action == Action::"run.stop", resource);"#;
     fs::write(&extra, stop).unwrap();
     let source = Source::Folder(folder.path().to_owned());
-    let engine = Engine::guarded(source.clone(), with(stop), &facts(), &[]).unwrap();
+    let engine = Engine::guarded(source.clone(), with(stop).into(), &facts(), &[]).unwrap();
     let request = by("oskar", &[Role::Operator], Verb::RunStop, alpha());
     let allowed = |engine: &Engine| engine.decide(&request).ruling == Ruling::Allow;
     let mut watch = Watch::default();

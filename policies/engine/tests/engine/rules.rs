@@ -158,7 +158,7 @@ fn a_rule_that_asks_for_more_than_there_are_is_found() {
     insta::assert_snapshot!(findings.join("\n"), @"error: rule all: for merge, it asks for 4 with the role owner or reviewer, and 3 of the known people have it; give the role to more people, or ask for fewer");
 }
 
-static BUNDLE: LazyLock<Arc<Bundle>> = LazyLock::new(|| Arc::new(Bundle::embedded().unwrap()));
+static BUNDLE: LazyLock<Arc<Bundle>> = LazyLock::new(|| Bundle::embedded().unwrap());
 
 fn any_rule() -> impl Strategy<Value = PolicyRule> {
     let actions = prop::sample::select(vec![

@@ -41,7 +41,7 @@ pub(crate) fn facts() -> Facts {
 }
 
 pub(crate) fn policies(facts: &Facts, rules: &[PolicyRule]) -> Policies {
-    Policies::new(Arc::new(Bundle::embedded().unwrap()), facts, rules).unwrap()
+    Policies::new(Bundle::embedded().unwrap(), facts, rules).unwrap()
 }
 
 /// The default bundle's files.

@@ -91,6 +91,7 @@ pub(crate) fn known_tools() -> Vec<KnownTool> {
 
 /// Serves one of them.
 pub(super) async fn serve(common: &Common, name: &str) -> Done {
+    qd_engine::Bundle::prepare();
     let home = Home::open(common).await?;
     let reach = Reach::of(&home.loaded, home.token.clone());
     let made = make(name, &home.loaded.config, &reach);
