@@ -45,7 +45,7 @@ async fn a_lesson_is_proposed_agreed_to_and_told_to_the_next_agent() {
     let ask = asked(&mut client).await;
     let key = ask.approval.id.key();
     let facts = ask.facts.replace(&key, "KEY");
-    insta::assert_snapshot!(format!("{}. {facts}", ask.title), @r#"Do lesson.add. On: lesson 65402d2c for project. Arguments: {"repository":"project","lesson":"Run make gen before the tests."}."#);
+    insta::assert_snapshot!(format!("{}. {facts}", ask.title), @r#"Add lesson 65402d2c for project. On: lesson 65402d2c for project. Arguments: {"repository":"project","lesson":"Run make gen before the tests."}."#);
     insta::assert_snapshot!(stage.project.ok(&["lesson", "list"]), @"65402d2c project Run make gen before the tests. (people are asked: quarterdeck approvals)");
     // The run does not wait for it, and no agent is told before.
     merged(&mut client).await;
