@@ -194,7 +194,7 @@ pub enum Verb {
         processes: Option<u64>,
         /// A control group to enter, whose limits hold for all in it together
         #[arg(long)]
-        cgroup: Option<PathBuf>,
+        cgroup: Vec<PathBuf>,
         /// The program and its arguments
         #[arg(last = true, required = true)]
         command: Vec<std::ffi::OsString>,
