@@ -65,7 +65,7 @@ impl Stage {
     }
 
     /// Command lines of its agents that still run.
-    fn alive(&self) -> Vec<String> {
+    pub(crate) fn alive(&self) -> Vec<String> {
         running(&self.memory.path().display().to_string())
     }
 }
@@ -284,4 +284,33 @@ async fn an_agent_that_fails_for_want_of_budget_goes_on_with_more() {
     let told = transcript(&mut client).await;
     assert_eq!(told.matches("A call of its model was refused: a budget is used up.").count(), 2, "{told}");
     assert_eq!(stage.alive(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_never_asks_works_only_within_walls() {
+    let silent = |kind: &str| {
+        let stage = Stage::new("test -f done.txt");
+        for (name, from, to) in [
+            ("agents.toml", "asks = [\"edit\", \"execute\"]", "asks = []"),
+            ("quarterdeck.toml", "[sandbox]\n", &format!("[sandbox]\nkind = \"{kind}\"\n")),
+        ] {
+            let path = stage.project.folder().join(name);
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(text.contains(from), "{text}");
+            std::fs::write(path, text.replace(from, to)).unwrap();
+        }
+        stage
+    };
+    let stage = silent("none");
+    let up = stage.project.up(&[]);
+    let mut client = up.client("alpha", None);
+    stage.add("write done.txt good");
+    let held = until(&mut client, "A-1", |view| view.feature.held.is_some()).await;
+    insta::assert_snapshot!(held.sentence, @"Fake never asks before it does something, so it only works within walls, and there are none here: see sandbox.kind. Needs a person.");
+    drop(up);
+    let stage = silent("auto");
+    let up = stage.project.up(&[]);
+    let mut client = up.client("alpha", None);
+    stage.add("write done.txt good");
+    merged(&mut client).await;
 }
