@@ -153,7 +153,7 @@ async fn limits_hold_for_all_of_it_together() {
     // All of it in one process; and a little in each of several, more than it may have together.
     assert!(place.ok("head -c 8000000 /dev/zero | tail -c 8000000 > /dev/null"));
     assert!(!place.ok("tail /dev/zero"));
-    let together = "for i in 1 2 3 4; do (head -c 30000000 /dev/zero | tail -c 30000000; sleep 1) > /dev/null & \
+    let together = "for i in 1 2 3 4; do (head -c 30000000 /dev/zero; sleep 1) | tail -c 30000000 > /dev/null & \
                     all=\"$all $!\"; done; for one in $all; do wait $one || exit 1; done";
     assert!(!place.ok(together));
     // A bomb is held, and what it leaves is ended with the group.
