@@ -20,7 +20,7 @@ use qd_types::{FeatureId, InstanceName, PersonId, RepositoryName, RunId, Stage};
 pub use agent::AgentVerb;
 pub use approvals::{Answer, Approvals, ApprovalsVerb, Ballot, ListFlags, Reopen, Who};
 pub use audit::AuditVerb;
-pub use cost::{ByArg, CostFlags};
+pub use cost::CostFlags;
 pub use lesson::LessonVerb;
 pub use mcp::{Foreign, Listening, McpVerb, Trust};
 pub use person::{Person, PersonVerb, UrlFlags};
