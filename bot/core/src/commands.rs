@@ -223,7 +223,7 @@ fn approvals(state: &FleetState) -> String {
         .take(LISTED)
         .map(|approval| {
             let subject = &approval.subject;
-            let title = text::inert(&subject.action.title(), 120);
+            let title = text::inert(&subject.title(), 120);
             format!("{} {title} ({}, {})", approval.id.key(), subject.feature, subject.instance)
         })
         .collect();

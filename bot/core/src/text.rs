@@ -41,6 +41,11 @@ pub fn inert(text: &str, limit: usize) -> String {
     out
 }
 
+/// A sentence of ours that may name what an agent named: nobody is mentioned by it.
+fn quiet(sentence: &str) -> String {
+    sentence.replace('@', "@\u{200b}")
+}
+
 /// The living message of a feature in #dev.
 pub fn feature(instance: &InstanceName, report: &FeatureReport) -> String {
     let agent = report.agent.as_deref().map_or_else(String::new, |agent| format!(" · {agent}"));
@@ -50,9 +55,9 @@ pub fn feature(instance: &InstanceName, report: &FeatureReport) -> String {
         format!("**{} {title}** · {instance}{agent}{spent}\n`{}` ", report.feature, report.line.bars());
     match (report.stage, report.pull_request) {
         (Stage::Review, Some(number)) => {
-            text.push_str(&format!("In review: pull request #{number}. {}", report.sentence));
+            text.push_str(&format!("In review: pull request #{number}. {}", quiet(&report.sentence)));
         }
-        _ => text.push_str(&report.sentence),
+        _ => text.push_str(&quiet(&report.sentence)),
     }
     if let Some(warning) = report.spent.as_ref().and_then(|spent| spent.warning.as_ref()) {
         text.push_str(&format!("\n⚠ {warning}"));
@@ -64,7 +69,7 @@ pub fn feature(instance: &InstanceName, report: &FeatureReport) -> String {
 pub fn approval(desk: &Desk) -> String {
     let approval = desk.approval();
     let subject = &approval.subject;
-    let title = subject.action.title();
+    let title = subject.title();
     let place = format!("({}, {})", subject.feature, subject.instance);
     let tally = approval.tally();
     match approval.state {
@@ -112,7 +117,7 @@ pub fn approval(desk: &Desk) -> String {
 pub fn foreign(foreign: &Foreign) -> String {
     let (card, approval) = (&foreign.card, foreign.approval());
     let subject = &approval.subject;
-    let title = inert(&subject.action.title(), TITLE);
+    let title = inert(&subject.title(), TITLE);
     let place = format!("({}, {})", subject.feature, subject.instance);
     if !approval.state.is_open() {
         let ended = inert(&ended_there(card), QUOTE);
@@ -197,7 +202,7 @@ pub fn travels(instance: &InstanceName) -> String {
 /// Something that a person said did not count, and they were not told in time.
 pub fn missed(approval: &Approval, text: &str) -> String {
     let subject = &approval.subject;
-    format!("What you said before on {} ({}): {text}", inert(&subject.action.title(), TITLE), subject.feature)
+    format!("What you said before on {} ({}): {text}", inert(&subject.title(), TITLE), subject.feature)
 }
 
 /// Until when people have to decide, once that is known.
@@ -247,7 +252,7 @@ fn word(action: &Action) -> &'static str {
 pub fn escalation(approval: &Approval, roles: &[Role]) -> String {
     let (subject, key) = (&approval.subject, approval.id.key());
     let who: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
-    let (title, feature, team) = (inert(&subject.action.title(), TITLE), &subject.feature, &subject.instance);
+    let (title, feature, team) = (inert(&subject.title(), TITLE), &subject.feature, &subject.instance);
     format!(
         "⏳ {}: half of the time to decide is over. **{title}** ({feature}, {team}): {} or deny {key}",
         who.join(", "),
@@ -258,7 +263,7 @@ pub fn escalation(approval: &Approval, roles: &[Role]) -> String {
 /// A request that no person can have seen.
 pub fn unseen(approval: &Approval) -> String {
     let (subject, key) = (&approval.subject, approval.id.key());
-    let (title, feature) = (subject.action.title(), &subject.feature);
+    let (title, feature) = (inert(&subject.title(), TITLE), &subject.feature);
     // What an instance keeps is in the inbox of its board as well, so its time goes on.
     let meanwhile = if approval.id.executor() == crate::foreign::BOT {
         "It does not expire meanwhile"

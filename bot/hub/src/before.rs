@@ -65,7 +65,7 @@ fn end(turn: &mut Turn<'_>, before: Before) -> Result<(), HubError> {
     };
     card.approval.state = state;
     card.ended = Some(reason.clone());
-    let title = subject.action.title();
+    let title = subject.title();
     let text = format!("✘ {title} ({}, {to}): {reason}", subject.feature);
     let key = format!("approval:{key}");
     let mut effects = vec![Effect::Put(Message {

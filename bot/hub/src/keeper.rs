@@ -330,7 +330,7 @@ pub(crate) fn votes_of(turn: &Turn<'_>, person: &PersonId) -> Result<Vec<String>
     let approvals = turn.keeper.at(turn.c, turn.now)?;
     let mut votes = Vec::new();
     for id in approvals.votes_of(person)? {
-        let title = approvals.show(&id)?.approval.subject.action.title();
+        let title = approvals.show(&id)?.approval.subject.title();
         votes.push(format!("{title} ({})", id.key()));
     }
     Ok(votes)

@@ -20,7 +20,7 @@ use qd_types::{FeatureId, InstanceName, PersonId, RepositoryName, RunId, Stage};
 pub use agent::AgentVerb;
 pub use approvals::{Answer, Approvals, ApprovalsVerb, Ballot, ListFlags, Reopen, Who};
 pub use audit::AuditVerb;
-pub use cost::{ByArg, CostFlags};
+pub use cost::CostFlags;
 pub use lesson::LessonVerb;
 pub use mcp::{Foreign, Listening, McpVerb, Trust};
 pub use person::{Person, PersonVerb, UrlFlags};
@@ -194,7 +194,7 @@ pub enum Verb {
         processes: Option<u64>,
         /// A control group to enter, whose limits hold for all in it together
         #[arg(long)]
-        cgroup: Option<PathBuf>,
+        cgroup: Vec<PathBuf>,
         /// The program and its arguments
         #[arg(last = true, required = true)]
         command: Vec<std::ffi::OsString>,

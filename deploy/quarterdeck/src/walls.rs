@@ -27,9 +27,10 @@ pub fn launcher(kind: SandboxKind) -> Result<Option<PathBuf>, UserError> {
     }
 }
 
-/// Lets sandboxes be limited as a whole, where a control group was delegated to this process. To be done once, by a fleet.
-pub fn prepare() {
-    if let Err(error) = Cgroups::delegated().and_then(|groups| groups.prepare()) {
+/// Lets sandboxes be limited as a whole, where this process may make control groups. To be done once, by the fleet whose
+/// state folder this is.
+pub fn prepare(state: &std::path::Path) {
+    if let Err(error) = Cgroups::delegated(state).and_then(|groups| groups.prepare()) {
         tracing::info!(%error, "limits of sandboxes other than containers hold for each process");
     }
 }
@@ -49,7 +50,7 @@ pub fn of_agents(config: &Sandbox, state: &std::path::Path) -> Result<AgentWalls
             }
         },
         SandboxKind::Bubblewrap | SandboxKind::Auto => {
-            let bubblewrap = bubblewrap(&program);
+            let bubblewrap = bubblewrap(state, &program);
             match (bubblewrap.works(), config.kind) {
                 (Ok(_), _) => Arc::new(bubblewrap),
                 (Err(_), SandboxKind::Auto) => Arc::new(Landlock(bounds())),
@@ -98,12 +99,12 @@ pub fn demanded(
     let image = image.or(loaded.config.sandbox.image.as_ref()).map_or("", String::as_str);
     Ok(Some(match demand {
         Demand::Docker => Arc::new(docker(&loaded.config.sandbox, &loaded.state_dir, image, &program)),
-        Demand::Bubblewrap => Arc::new(bubblewrap(&program)),
+        Demand::Bubblewrap => Arc::new(bubblewrap(&loaded.state_dir, &program)),
     }))
 }
 
-fn bubblewrap(program: &std::path::Path) -> Bubblewrap {
-    Bubblewrap::new(Bounds(program.to_owned())).with_cgroups(Cgroups::delegated().ok())
+fn bubblewrap(state: &std::path::Path, program: &std::path::Path) -> Bubblewrap {
+    Bubblewrap::new(Bounds(program.to_owned())).with_cgroups(Cgroups::delegated(state).ok())
 }
 
 fn docker(config: &Sandbox, state: &std::path::Path, image: &str, program: &std::path::Path) -> Docker {

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use crate::{
     port::{Agent, AgentEnd, AgentError, OwnCount, Task},
     process::{
-        Ended, Environment, Job, NOT_CONFINED, OnStart, ProcessError, Stop, Stream, SuperviseError, locate,
-        supervise,
+        Ended, Environment, Job, NOT_CONFINED, OnStart, ProcessError, Stop, Stream, SuperviseError,
+        allowed_secrets, locate, supervise,
     },
     text::{Tail, last_chars},
     transcript::{Kind, Transcript},
@@ -52,6 +52,11 @@ impl Agent for CommandAgent {
     fn reads(&self) -> Vec<std::path::PathBuf> {
         let named = self.argv.iter().map(std::path::PathBuf::from);
         named.filter(|path| path.is_absolute() && path.exists()).collect()
+    }
+
+    fn secrets(&self) -> Vec<SecretString> {
+        let allowed = allowed_secrets(self.env_allow.iter().map(String::as_str));
+        self.secrets.iter().cloned().chain(allowed).collect()
     }
 
     fn outlives(&self) -> bool {

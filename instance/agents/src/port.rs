@@ -5,6 +5,7 @@ use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use qd_types::RunId;
+use secrecy::SecretString;
 
 use crate::{
     acp::{AcpError, Permissions},
@@ -26,6 +27,11 @@ pub trait Agent: Send + Sync {
 
     /// Folders that it keeps from one run to the next: walls must let it write them.
     fn writes(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
+    /// Values of ours that it may see and that must be written nowhere, besides the token of its turn.
+    fn secrets(&self) -> Vec<SecretString> {
         Vec::new()
     }
 

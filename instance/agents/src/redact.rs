@@ -6,6 +6,10 @@
 
 use std::{borrow::Cow, fmt, sync::LazyLock};
 
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+};
 use regex::Regex;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -14,6 +18,9 @@ pub const MARK: &str = "[redacted]";
 
 /// A line of a secret with several lines is looked for on its own from this many bytes: output is read line by line.
 const SHORTEST_LINE: usize = 8;
+
+/// A secret is looked for in base64 as well from this many bytes: a shorter one looks like anything else there.
+const SHORTEST_ENCODED: usize = 8;
 
 /// Shapes of keys, and what stands in their place. `$1` is what may stay.
 const SHAPES: [(&str, &str); 13] = [
@@ -55,6 +62,7 @@ impl Redactor {
         for secret in secrets {
             let whole = secret.expose_secret();
             self.add(whole.trim());
+            encoded(whole.trim()).iter().for_each(|text| self.add(text));
             if whole.trim().contains('\n') {
                 for line in whole.lines().map(str::trim).filter(|line| line.len() >= SHORTEST_LINE) {
                     self.add(line);
@@ -91,9 +99,28 @@ impl Redactor {
     }
 }
 
+/// What base64 makes of a secret, in both alphabets, wherever it stands in what is encoded: without the letters at its ends
+/// that its neighbours have a part in.
+fn encoded(secret: &str) -> Vec<String> {
+    if secret.len() < SHORTEST_ENCODED {
+        return Vec::new();
+    }
+    let mut all = Vec::new();
+    for before in 0..3 {
+        let mut bytes = vec![0; before];
+        bytes.extend_from_slice(secret.as_bytes());
+        for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+            let text = engine.encode(&bytes);
+            let to = bytes.len() * 8 / 6;
+            all.extend(text.get((before * 8).div_ceil(6)..to).map(str::to_owned));
+        }
+    }
+    all
+}
+
 impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Redactor({} secrets)", self.secrets.len())
+        write!(f, "Redactor({} texts)", self.secrets.len())
     }
 }
 
@@ -151,6 +178,18 @@ mod tests {
     #[test]
     fn debug_shows_no_secret() {
         let redactor = Redactor::new(&[SecretString::from("hunter2".to_owned())]);
-        assert_eq!(format!("{redactor:?}"), "Redactor(1 secrets)");
+        assert_eq!(format!("{redactor:?}"), "Redactor(1 texts)");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_encoding_hides_a_secret(before in "[ -~]{0,9}", secret in "[!-~]{8,40}", after in "[ -~]{0,9}") {
+            let whole = format!("{before}{secret}{after}");
+            let known = Redactor::new(&[SecretString::from(secret.clone())]);
+            for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD, base64::engine::general_purpose::STANDARD] {
+                let clean = known.redact(engine.encode(&whole));
+                proptest::prop_assert!(clean.contains(MARK), "{clean}");
+            }
+        }
     }
 }

@@ -161,7 +161,10 @@ impl Situation<'_> {
                 why(Waits::Question, format!("Asks a question. Waits for one more {who}."))
             }
             Action::Plan(_) => why(Waits::Question, PLAN_WAITS),
-            action => why(Waits::Approval, format!("Asks to {}. Waits for {who}.", lower(&action.title()))),
+            _ => {
+                let title = lower(&approval.subject.title());
+                why(Waits::Approval, format!("Asks to {title}. Waits for {who}."))
+            }
         }
     }
 
@@ -173,7 +176,7 @@ impl Situation<'_> {
                 approval.subject.requirement.roles.iter().map(|role| role.as_str()).collect();
             let sentence = format!(
                 "Asks to {}. {missing} more {}.",
-                lower(&approval.subject.action.title()),
+                lower(&approval.subject.title()),
                 roles.join(" or ")
             );
             return why(Waits::Approval, sentence);

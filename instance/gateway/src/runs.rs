@@ -65,6 +65,11 @@ struct Kept {
 
 const PREFIX: &str = "qdr_";
 
+/// Whether a text looks like a token of a run.
+pub fn is_token(text: &str) -> bool {
+    text.len() == PREFIX.len() + 64 && text.starts_with(PREFIX)
+}
+
 impl Tokens {
     /// None yet.
     pub fn new(clock: Clock) -> Self {
@@ -80,12 +85,17 @@ impl Tokens {
             // Writing to a string can't fail.
             let _ = write!(token, "{byte:02x}");
         }
+        self.keep(&token, pass, lives);
+        Ok(token.into())
+    }
+
+    /// Takes a token that an earlier program made, for what still works with it.
+    pub fn keep(&self, token: &str, pass: Pass, lives: Duration) {
         let now = (self.clock)();
         let until = now.checked_add(lives).unwrap_or(Timestamp::MAX);
         let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|_, kept| kept.until > now);
-        kept.insert(hash(&token), Kept { pass, until });
-        Ok(token.into())
+        kept.insert(hash(token), Kept { pass, until });
     }
 
     /// Takes back every token of a run.
@@ -147,6 +157,13 @@ mod tests {
         let budgets = RunBudgets { run: Budget { tokens: Some(1), money: None }, ..RunBudgets::default() };
         tokens.set_budgets(&"A-1.1".parse().unwrap(), budgets);
         assert_eq!(tokens.find(one).unwrap().budgets, budgets);
+
+        // What works on since an earlier program.
+        let later = Tokens::new(Arc::new(Timestamp::now));
+        assert!(super::is_token(one) && !super::is_token("qdr_0"));
+        assert_eq!(later.find(one), Err(TokenError::Unknown));
+        later.keep(one, pass("A-1.1"), Duration::from_secs(60));
+        assert_eq!(later.find(one), Ok(pass("A-1.1")));
 
         tokens.revoke(&"A-2.1".parse().unwrap());
         assert_eq!(tokens.find(other), Err(TokenError::Unknown));

@@ -181,9 +181,11 @@ impl Sandbox for Bubblewrap {
         made.map_err(|error| failed("make a home", error))?;
         let mut argv = match self.cgroups.as_ref().filter(|_| spec.limits != Limits::default()) {
             Some(cgroups) => {
-                let group = cgroups.group(&spec.instance, &spec.run, &spec.limits);
+                let made = cgroups.groups(&spec.instance, &spec.run, &spec.limits);
                 let mut argv = self.bounds.argv(&Limits::default());
-                argv.extend(["--cgroup".into(), groups("make a control group", group)?.into()]);
+                for group in groups("make a control group", made)? {
+                    argv.extend(["--cgroup".into(), group.into()]);
+                }
                 argv
             }
             None => self.bounds.argv(&spec.limits),

@@ -16,10 +16,17 @@ use std::{
     process::{Command, Stdio},
     sync::Arc,
     thread,
+    time::{Duration, Instant},
 };
 
 /// Connections at once; further ones are hung up on.
 const CONNECTIONS: usize = 64;
+
+/// How long a socket that is gone is waited for: the fleet may be starting again.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Between two looks for it.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Opens the port, starts `helper` with it, and becomes the program. Comes back only if it could not.
 pub fn enter(port: u16, helper: &mut Command, command: &[OsString]) -> io::Error {
@@ -59,8 +66,26 @@ pub fn forward(listener: &TcpListener, socket: &Path) -> io::Result<()> {
     }
 }
 
+fn connect(socket: &Path) -> io::Result<UnixStream> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match UnixStream::connect(socket) {
+            Err(error) if is_away(&error) && Instant::now() < until => thread::sleep(PAUSE),
+            result => return result,
+        }
+    }
+}
+
+/// Whether nobody listens there now.
+fn is_away(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::PermissionDenied
+    )
+}
+
 fn both_ways(inside: &TcpStream, socket: &Path) -> io::Result<()> {
-    let outside = UnixStream::connect(socket)?;
+    let outside = connect(socket)?;
     inside.set_nodelay(true)?;
     thread::scope(|scope| {
         scope.spawn(|| {

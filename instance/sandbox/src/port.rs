@@ -187,6 +187,11 @@ pub trait Sandbox: fmt::Debug + Send + Sync {
         Ok(Vec::new())
     }
 
+    /// The variables that something found was started with: what it holds of ours goes on being good.
+    async fn told(&self, _: &str) -> Result<Vec<(String, String)>, SandboxError> {
+        Ok(Vec::new())
+    }
+
     /// Ends and removes what is there of this instance and whose run is not kept. Says what it removed.
     async fn reap(
         &self,

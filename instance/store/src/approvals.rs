@@ -182,7 +182,7 @@ pub(crate) fn put(
         report::push(c, None, now, &Report::Shown(Shown { approval: approval.id.clone() }))?;
     }
     let mut event =
-        Draft::new("bot", "approval", format!("{}: {:?}.", approval.subject.action.title(), approval.state));
+        Draft::new("bot", "approval", format!("{}: {:?}.", approval.subject.title(), approval.state));
     event.feature = Some(approval.subject.feature.clone());
     event.run = Some(approval.subject.run.clone());
     events::write(c, &event, now)?;
@@ -190,7 +190,7 @@ pub(crate) fn put(
         let text = format!(
             "{}: a vote that was given here does not count. One from this computer does not while an agent runs beside it: \
              quarterdeck doctor says more. Vote again, or somewhere else.",
-            approval.subject.action.title()
+            approval.subject.title()
         );
         let mut event = Draft::new("bot", "vote_refused", text);
         event.feature = Some(approval.subject.feature.clone());

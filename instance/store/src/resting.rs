@@ -81,7 +81,7 @@ pub(crate) fn held_back(c: &Connection, run: &RunId, now: Timestamp) -> Result<b
 
 /// Why a run waits whose request nobody decided on in time: nothing of it is thrown away.
 pub(crate) fn stopped(approval: &Approval, else_: &str) -> String {
-    let (title, key) = (approval.subject.action.title(), approval.id.key());
+    let (title, key) = (approval.subject.title(), approval.id.key());
     format!("Nobody decided in time: {title}. Its attempt waits: {OPEN_AGAIN}{key}`, or {else_}.")
 }
 

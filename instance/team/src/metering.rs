@@ -25,6 +25,7 @@ use qd_gateway::{
 };
 use qd_store::Raises;
 use qd_types::{RunId, Spent};
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinHandle,
@@ -90,6 +91,17 @@ pub(crate) struct Turn {
     metering: Arc<Metering>,
     run: RunId,
     pub(crate) metered: Metered,
+}
+
+impl Turn {
+    /// What works on this turn since before a restart goes on with the token that it has.
+    pub(crate) fn take_over(&mut self, token: SecretString, feature: &Feature) {
+        let Self { metering, run, metered } = self;
+        metering.tokens.revoke(run);
+        let pass = Pass { run: run.clone(), budgets: metering.budgets(feature) };
+        metering.tokens.keep(token.expose_secret(), pass, LIVES);
+        metered.token = token;
+    }
 }
 
 impl Drop for Turn {

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use qd_agents::acp::McpServers;
 use qd_sandbox::egress::Hosts;
 use qd_types::{Ask, CommitId, PersonId, RepositoryName, RunId, Subject};
+use secrecy::SecretString;
 
 use crate::team::Team;
 
@@ -47,8 +48,12 @@ pub struct Turn {
     pub base: CommitId,
     /// The people on whose behalf it works.
     pub on_behalf: Vec<PersonId>,
+    /// Where its socket is to be, in a folder of the run's own that stays until the run is cleaned up.
+    pub socket: PathBuf,
     /// The metering gateway, if there is one: the socket leads there, too.
     pub gateway: Option<SocketAddr>,
+    /// What its agent may see and must be written nowhere.
+    pub secrets: Vec<SecretString>,
     /// Hosts that the socket leads to besides, as a proxy.
     pub hosts: Hosts,
 }

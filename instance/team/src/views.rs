@@ -85,7 +85,7 @@ pub(crate) fn approval(row: InboxRow, caller: &Person) -> ApprovalView {
         None
     };
     ApprovalView {
-        title: subject.action.title(),
+        title: subject.title(),
         feature_title,
         facts: card.facts,
         words: card.words,

@@ -8,6 +8,7 @@ use qd_agents::Confined;
 use qd_confine::walls::{beside, devices};
 use qd_sandbox::{Bounds, Found, Kind, Landlock, Limits, Network, Sandbox, SandboxError, Spec};
 use qd_types::RunId;
+use secrecy::SecretString;
 
 use crate::options::{AgentWalls, Reach, RepositoryOptions, TeamOptions};
 
@@ -34,6 +35,19 @@ pub(crate) struct Own<'a> {
     pub(crate) turn: Option<String>,
     /// Whether its models are behind the metering gateway.
     pub(crate) metered: bool,
+}
+
+/// The walls around a turn of an agent.
+pub(crate) struct Walled {
+    pub(crate) confined: Confined,
+    /// The gateway's token that something works with since before a restart: it is taken over, and goes on.
+    pub(crate) token: Option<SecretString>,
+}
+
+impl Walled {
+    fn new(confined: Confined) -> Self {
+        Self { confined, token: None }
+    }
 }
 
 impl TeamOptions {
@@ -79,25 +93,33 @@ impl TeamOptions {
         Ok(Some(Confined { launch: walls.launch(&spec)?, tmp, variables: Vec::new(), walls: true }))
     }
 
+    fn landlocked(
+        &self,
+        run: &RunId,
+        own: &Path,
+        writes: Vec<PathBuf>,
+    ) -> Result<Option<Walled>, SandboxError> {
+        Ok(self.confined(run, own, writes)?.map(Walled::new))
+    }
+
     /// For an agent. Where no other walls are wanted, the same as for checks. An error that says that they are not there
     /// now is a reason to wait.
     pub(crate) async fn walled(
         &self,
         repository: &RepositoryOptions,
         own: Own<'_>,
-    ) -> Result<Option<Confined>, SandboxError> {
+    ) -> Result<Option<Walled>, SandboxError> {
         let home_of_run = self.home(own.run);
         let mut writes = own.writes;
         writes.push(home_of_run.clone());
-        let Some(walls) = &self.walls else { return self.confined(own.run, own.worktree, writes) };
+        let Some(walls) = &self.walls else { return self.landlocked(own.run, own.worktree, writes) };
         let sandbox = repository.demands.as_ref().unwrap_or(&walls.sandbox);
         match sandbox.kind() {
             Kind::None => {
-                return self
-                    .unwalled(sandbox.as_ref(), walls, (own.run, own.worktree), home_of_run)
-                    .map(Some);
+                let within = self.unwalled(sandbox.as_ref(), walls, (own.run, own.worktree), home_of_run)?;
+                return Ok(Some(Walled::new(within)));
             }
-            Kind::Landlock => return self.confined(own.run, own.worktree, writes),
+            Kind::Landlock => return self.landlocked(own.run, own.worktree, writes),
             Kind::Bubblewrap | Kind::Docker => {}
         }
         sandbox.probe().await?;
@@ -115,9 +137,11 @@ impl TeamOptions {
         write.push(tmp.clone());
         let network = network(walls, own.forward, own.metered);
         let variables = proxy(walls, &network);
-        // What leads out through us ends with us: such a turn is taken anew.
-        let turn = own.turn.filter(|_| !matches!(network, Network::Forward { .. }));
-        let adopt = self.left_over(sandbox.as_ref(), own.run, turn.as_ref()).await?;
+        let adopt = self.left_over(sandbox.as_ref(), own.run, own.turn.as_ref()).await?;
+        let token = match &adopt {
+            Some(id) => token(sandbox.told(id).await?),
+            None => None,
+        };
         let spec = Spec {
             home: home_of_run,
             home_at: real(&home),
@@ -126,11 +150,12 @@ impl TeamOptions {
             hidden: self.sealed(),
             limits: walls.limits,
             network,
-            turn,
+            turn: own.turn,
             adopt,
             ..self.spec(own.run, own.worktree)
         };
-        Ok(Some(Confined { launch: sandbox.launch(&spec)?, tmp, variables, walls: true }))
+        let confined = Confined { launch: sandbox.launch(&spec)?, tmp, variables, walls: true };
+        Ok(Some(Walled { confined, token }))
     }
 
     /// What works on this very turn since before a restart, to be taken over. Everything else of the run is removed: two
@@ -223,6 +248,11 @@ impl TeamOptions {
         self.state.join("homes").join(run.to_string())
     }
 
+    /// Where a run's socket is, in a folder of the run's own: what has the folder sees a socket that is made anew there.
+    pub(crate) fn socket(&self, run: &RunId) -> PathBuf {
+        self.state.join("tools").join(run.to_string()).join("socket")
+    }
+
     fn tmp(&self, run: &RunId, sandbox: &dyn Sandbox) -> Result<PathBuf, SandboxError> {
         let tmp = self.state.join("tmp").join(run.to_string());
         match std::fs::create_dir_all(&tmp) {
@@ -265,6 +295,12 @@ impl TeamOptions {
             adopt: None,
         }
     }
+}
+
+/// The token among the variables that something was started with.
+fn token(variables: Vec<(String, String)>) -> Option<SecretString> {
+    let mut values = variables.into_iter().map(|(_, value)| value);
+    values.find(|value| qd_gateway::runs::is_token(value)).map(SecretString::from)
 }
 
 /// What it reaches. Where the network is to be cut and there is no socket, it reaches nothing.

@@ -14,18 +14,18 @@ const HEIGHT: u64 = 120;
 const WIDTH: u64 = 20;
 
 /// What it can be added up by, with the words of the links.
-const BY: [(CostBy, &str, &str); 6] = [
-    (CostBy::Day, "day", "Day"),
-    (CostBy::Feature, "feature", "Feature"),
-    (CostBy::Run, "run", "Run"),
-    (CostBy::Repository, "repository", "Repository"),
-    (CostBy::Agent, "agent", "Agent"),
-    (CostBy::Model, "model", "Model"),
+const BY: [(CostBy, &str); 6] = [
+    (CostBy::Day, "Day"),
+    (CostBy::Feature, "Feature"),
+    (CostBy::Run, "Run"),
+    (CostBy::Repository, "Repository"),
+    (CostBy::Agent, "Agent"),
+    (CostBy::Model, "Model"),
 ];
 
 pub(crate) fn page(team: &TeamView, days: &CostView, costs: &CostView, today: Date) -> Markup {
     let base = format!("/teams/{}/", team.name);
-    let by = BY.iter().find(|(by, ..)| *by == costs.by).map_or("day", |(_, word, _)| word);
+    let by = costs.by.as_str();
     html! {
         div.head data-events=(base) data-seq=(team.seq) data-page={ (base) "cost?by=" (by) } data-every="15" {
             h1 { "Cost" }
@@ -44,9 +44,10 @@ pub(crate) fn page(team: &TeamView, days: &CostView, costs: &CostView, today: Da
                 }
                 section.panel {
                     nav.by aria-label="Added up by" {
-                        @for (which, word, name) in BY {
-                            a href={ (base) "cost?by=" (word) } aria-current=[(which == costs.by).then_some("true")] { (name) }
+                        @for (which, name) in BY {
+                            a href={ (base) "cost?by=" (which.as_str()) } aria-current=[(which == costs.by).then_some("true")] { (name) }
                         }
+                        a href={ (base) "cost.csv?by=" (by) } download { "As CSV" }
                     }
                     (table(&base, costs))
                 }
@@ -101,7 +102,7 @@ fn standing(budget: &CostBudget) -> Markup {
 }
 
 fn table(base: &str, costs: &CostView) -> Markup {
-    let name = BY.iter().find(|(by, ..)| *by == costs.by).map_or("", |(.., name)| name);
+    let name = BY.iter().find(|(by, _)| *by == costs.by).map_or("", |(_, name)| name);
     html! {
         @if costs.rows.is_empty() {
             (parts::empty("No model was called yet."))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Extension, Router,
     extract::{Path, Query, State},
-    http::StatusCode,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -46,6 +46,7 @@ pub fn router(teams: Vec<Team>, options: RouterOptions) -> Router {
         .route("/teams/{team}/projects", get(show_projects))
         .route("/teams/{team}/operations", get(show_operations))
         .route("/teams/{team}/cost", get(show_cost))
+        .route("/teams/{team}/cost.csv", get(cost_csv))
         .route("/teams/{team}/do/add", post(actions::add))
         .route("/teams/{team}/do/move", post(actions::move_to))
         .route("/teams/{team}/do/cancel", post(actions::cancel))
@@ -372,6 +373,21 @@ async fn show_cost(
     let (days, costs) = read.await.map_err(|problem| here.trouble(problem))?;
     let body = cost::page(&view, &days, &costs, here.team.day());
     Ok(here.page(&view, "Cost", Nav::Cost, LIVE, body))
+}
+
+/// The sums as a file for a spreadsheet.
+async fn cost_csv(
+    State(web): State<Web>,
+    Path(team): Path<String>,
+    Query(AddedUp { by }): Query<AddedUp>,
+    Extension(caller): Extension<Caller>,
+) -> Page {
+    let here = web.at(&team, &caller)?;
+    let costs = here.team.costs(&caller, by).await.map_err(|problem| here.trouble(problem))?;
+    let name = format!("attachment; filename=\"cost-by-{}.csv\"", by.as_str());
+    let head =
+        [(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, name)];
+    Ok((head, costs.csv().join("\r\n") + "\r\n").into_response())
 }
 
 async fn show_projects(

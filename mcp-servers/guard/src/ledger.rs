@@ -209,7 +209,7 @@ impl Approvals for Ledger {
                 qd_approvals::Asked::Opened(id) | qd_approvals::Asked::Queued(id) => id,
             };
             let record = approvals.show(&id)?;
-            let text = format!("asked people: {}", asking.subject.action.title());
+            let text = format!("asked people: {}", asking.subject.title());
             let fields = json!({
                 "text": text, "digest": record.approval.digest, "requirement": asking.terms.requirement.describe(),
                 "tool": asking.subject.binding.as_ref().and_then(|binding| binding.tool.as_ref()),

@@ -70,7 +70,7 @@ impl Face {
         words.extend(record.words.clone().map(|text| ("The agent", text)));
         let open = record.state().is_open();
         Self {
-            title: subject.action.title(),
+            title: subject.title(),
             fields,
             words,
             warnings,

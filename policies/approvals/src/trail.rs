@@ -39,7 +39,7 @@ pub fn state(
         }
         ApprovalState::Executing => (
             Kind::Execution,
-            json!({ "text": subject.action.title(), "effect": effect.map(|effect| effect.effect) }),
+            json!({ "text": subject.title(), "effect": effect.map(|effect| effect.effect) }),
         ),
         ApprovalState::Executed | ApprovalState::Failed | ApprovalState::Unknown => {
             let outcome = effect.and_then(|effect| effect.outcome).unwrap_or_default();
@@ -74,7 +74,7 @@ fn request(record: &Record) -> Value {
     let subject = &record.approval.subject;
     let binding = subject.binding.as_ref();
     json!({
-        "text": subject.action.title(),
+        "text": subject.title(),
         "target": binding.map(|binding| &binding.target),
         "digest": record.approval.digest,
         "decide": subject.requirement.describe(),

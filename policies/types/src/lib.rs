@@ -12,6 +12,7 @@ mod spent;
 pub mod stage;
 pub mod subject;
 pub mod tighten;
+mod title;
 pub mod verb;
 
 pub use action::{Action, Budget, Call, Enrolment, Merge, Plan, PlanItem, PolicyChange, Push, Question};

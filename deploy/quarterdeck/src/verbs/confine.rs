@@ -1,11 +1,6 @@
 //! `confine`: put up walls around this process, and become another program. Started by the fleet around agents and checks.
 
-use std::{
-    ffi::OsString,
-    os::unix::process::CommandExt as _,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{ffi::OsString, os::unix::process::CommandExt as _, path::PathBuf, process::ExitCode};
 
 use qd_sandbox::Limits;
 
@@ -14,7 +9,7 @@ use crate::say;
 /// Comes back only if it could not.
 pub(super) fn confine(
     walls: Option<Vec<PathBuf>>,
-    cgroup: Option<&Path>,
+    cgroups: &[PathBuf],
     limits: &Limits,
     command: &[OsString],
 ) -> ExitCode {
@@ -23,8 +18,10 @@ pub(super) fn confine(
         // Fits into a byte.
         ExitCode::from(u8::try_from(qd_agents::NOT_CONFINED).unwrap_or(1))
     };
-    if let Some(Err(error)) = cgroup.map(qd_sandbox::cgroup::enter) {
-        return failed(format!("the control group can't be entered: {error}"));
+    for group in cgroups {
+        if let Err(error) = qd_sandbox::cgroup::enter(group) {
+            return failed(format!("the control group {} can't be entered: {error}", group.display()));
+        }
     }
     if let Err(error) = qd_sandbox::limits::enter(limits) {
         return failed(format!("the limits can't be set: {error}"));

@@ -1,11 +1,11 @@
 //! `cost`: what models have cost, as a table with bars for people or as comma-separated values.
 
-use qd_api::{CostBudget, CostRow, CostView};
+use qd_api::{CostBudget, CostBy, CostRow, CostView};
 use qd_types::{dollars, grouped};
 
 use super::{Done, connect, explain};
 use crate::{
-    cli::{ByArg, Common, CostFlags},
+    cli::{Common, CostFlags},
     say,
 };
 
@@ -13,19 +13,18 @@ use crate::{
 const BAR: u64 = 16;
 
 pub(super) async fn cost(common: &Common, flags: CostFlags) -> Done {
-    let by = match flags.by {
-        ByArg::Run => "run",
-        ByArg::Feature => "feature",
-        ByArg::Repository => "repository",
-        ByArg::Agent => "agent",
-        ByArg::Model => "model",
-        ByArg::Day => "day",
-    };
-    let costs: CostView = connect(common)?.get(&format!("costs?by={by}")).await.map_err(explain)?;
+    let path = format!("costs?by={}", CostBy::from(flags.by).as_str());
+    let costs: CostView = connect(common)?.get(&path).await.map_err(explain)?;
     if common.json {
         say::json(&costs);
     } else if flags.csv {
-        csv(by, &costs).iter().for_each(|line| say::line(line));
+        costs.csv().iter().for_each(|line| say::line(line));
+        if costs.more > 0 {
+            say::note(&format!(
+                "{} more are left out. Add up by something else to see them in sums, like --by repository.",
+                costs.more
+            ));
+        }
     } else {
         table(&costs).iter().for_each(|line| say::line(line));
     }
@@ -92,40 +91,11 @@ fn budget(budget: &CostBudget) -> Option<String> {
     (!parts.is_empty()).then(|| format!("budget for {}: {}", budget.of, parts.join(", ")))
 }
 
-fn csv(by: &str, costs: &CostView) -> Vec<String> {
-    let head = format!(
-        "{by},title,calls,estimated_calls,tokens,input,cached,cache_write,output,reasoning,usd,unpriced_tokens"
-    );
-    let line = |row: &CostRow| {
-        let usd = format!("{}.{:06}", row.micro_dollars / 1_000_000, row.micro_dollars % 1_000_000);
-        let numbers = [
-            row.calls,
-            row.estimated_calls,
-            row.tokens,
-            row.input,
-            row.cached,
-            row.cache_write,
-            row.output,
-            row.reasoning,
-        ];
-        let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
-        let title = field(row.title.as_deref().unwrap_or_default());
-        format!("{},{title},{},{usd},{}", field(&row.key), numbers.join(","), row.unpriced_tokens)
-    };
-    std::iter::once(head).chain(costs.rows.iter().map(line)).collect()
-}
-
-/// Quoted where it must be. What a spreadsheet would take for a formula is a text.
-fn field(text: &str) -> String {
-    let text = if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text.to_owned() };
-    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
-}
-
 #[cfg(test)]
 mod tests {
     use qd_api::{CostBudget, CostBy, CostRow, CostView};
 
-    use super::{csv, table};
+    use super::table;
 
     fn row(key: &str, title: Option<&str>, micro_dollars: u64, unpriced_tokens: u64) -> CostRow {
         CostRow {
@@ -173,15 +143,5 @@ mod tests {
         budget for day 2026-11-21: $12.34 of $20.00, 9,450 of 1,000,000 tokens
         "#);
         insta::assert_snapshot!(table(&CostView::default()).join("\n"), @"Models are not metered here: configure a provider, see gateway.providers.");
-    }
-
-    #[test]
-    fn a_spreadsheet_reads_values_and_no_formulas() {
-        insta::assert_snapshot!(csv("feature", &costs()).join("\n"), @r#"
-        feature,title,calls,estimated_calls,tokens,input,cached,cache_write,output,reasoning,usd,unpriced_tokens
-        A-1,"Split, ""now""",3,0,3150,3000,0,0,150,0,12.340000,0
-        A-2,'=1+1,3,0,3150,3000,0,0,150,0,0.000000,3150
-        A-3,,3,0,3150,3000,0,0,150,0,0.000040,1050
-        "#);
     }
 }

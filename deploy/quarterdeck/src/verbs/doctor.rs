@@ -316,7 +316,7 @@ async fn walls(loaded: &Loaded, found: &mut Findings) {
     };
     let limited = walls.limits != qd_sandbox::Limits::default();
     let closed = walls.reach == qd_team::Reach::Closed || !walls.hosts.is_empty();
-    let wanted = Wanted { limited, closed };
+    let wanted = Wanted { limited, closed, fleet: &loaded.state_dir };
     prevents(walls.sandbox.as_ref(), "agents", wanted, found).await;
     let teams =
         loaded.config.teams.iter().map(|team| (format!("agents of {}", team.name), team.sandbox, None));
@@ -334,19 +334,21 @@ async fn walls(loaded: &Loaded, found: &mut Findings) {
 
 /// What the configuration asks of walls.
 #[derive(Clone, Copy)]
-struct Wanted {
+struct Wanted<'a> {
     limited: bool,
     closed: bool,
+    /// Whose: its state folder.
+    fleet: &'a Path,
 }
 
 /// Which walls, what they prevent, and what they can't though it is asked for.
-async fn prevents(sandbox: &dyn qd_sandbox::Sandbox, who: &str, wanted: Wanted, found: &mut Findings) {
+async fn prevents(sandbox: &dyn qd_sandbox::Sandbox, who: &str, wanted: Wanted<'_>, found: &mut Findings) {
     match sandbox.probe().await {
         Ok(prevents) => {
             let kind = sandbox.kind();
             found.fine("walls", format!("{who} run in {kind}, which prevents {prevents}"));
             if wanted.limited && !prevents.hogging {
-                let why = match qd_sandbox::Cgroups::delegated() {
+                let why = match qd_sandbox::Cgroups::delegated(wanted.fleet) {
                     Err(error) if kind == qd_sandbox::Kind::Bubblewrap => format!(": {error}"),
                     _ => String::new(),
                 };

@@ -99,7 +99,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, UserError> {
         Verb::Confine { write, no_walls, memory, processes, cgroup, command } => {
             let walls = (!no_walls).then_some(write);
             let limits = qd_sandbox::Limits { memory, processes, millicpus: None };
-            return Ok(confine::confine(walls, cgroup.as_deref(), &limits, &command));
+            return Ok(confine::confine(walls, &cgroup, &limits, &command));
         }
         Verb::Contain { order, command } => return Ok(contain::contain(&order, command).await),
         Verb::Forward { port, socket, command } => return Ok(contain::forward(port, &socket, &command)),

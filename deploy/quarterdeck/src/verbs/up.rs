@@ -51,7 +51,7 @@ async fn serve(
     let loaded = context::load(&sources)?;
     let plan = context::plan(&loaded, &sources.env)?;
     log::start(&loaded.config.log.level, loaded.config.log.format);
-    crate::walls::prepare();
+    crate::walls::prepare(&loaded.state_dir);
     let roles = roles(&plan);
     let reloader = Arc::new(Mutex::new(Reloader::new(sources, loaded)));
     let extra = Router::new().route("/fleet/reload", post(reload)).layer(Extension(Arc::clone(&reloader)));

@@ -65,7 +65,7 @@ impl Stage {
     }
 
     /// Command lines of its agents that still run.
-    fn alive(&self) -> Vec<String> {
+    pub(crate) fn alive(&self) -> Vec<String> {
         running(&self.memory.path().display().to_string())
     }
 }
@@ -81,6 +81,17 @@ pub(crate) fn running(mark: &str) -> Vec<String> {
         .filter(|(line, environment)| line.contains(mark) || environment.contains(mark))
         .map(|(line, _)| line)
         .collect()
+}
+
+/// The fake agent with a provider behind the gateway, and a fleet that has its key. None where none can be started.
+fn metered() -> Option<(Stage, Provider, Up)> {
+    let stage = Stage::new("test -f done.txt");
+    let provider = Provider::start(&stage.project)?;
+    let path = stage.project.folder().join("quarterdeck.toml");
+    let config = std::fs::read_to_string(&path).unwrap() + &provider.section();
+    std::fs::write(path, config).unwrap();
+    let up = stage.project.up(&[("PROVIDER_KEY", KEY)]);
+    Some((stage, provider, up))
 }
 
 pub(crate) async fn vote(client: &mut Client, ballot: Ballot) -> ApprovalView {
@@ -135,7 +146,7 @@ async fn what_an_agent_asks_for_is_allowed_once_or_denied() {
     stage.add("garbage\nodd-updates\nrun a touch allowed.txt\nrun b touch denied.txt\nwrite done.txt good");
     until(&mut client, "A-1", |view| view.sentence.contains("Asks to")).await;
     let open = open_approval(&mut client, "A-1").await.unwrap();
-    insta::assert_snapshot!(format!("{}. {}", open.title, open.facts), @r#"Do agent.command. On: touch allowed.txt. With: agent.command. Arguments: {"kind":"execute","tool":null,"paths":[],"command":{"plain":["touch","allowed.txt"]},"hosts":[]}."#);
+    insta::assert_snapshot!(format!("{}. {}", open.title, open.facts), @r#"Run touch allowed.txt. On: touch allowed.txt. With: agent.command. Arguments: {"kind":"execute","tool":null,"paths":[],"command":{"plain":["touch","allowed.txt"]},"hosts":[]}."#);
     assert_eq!(vote(&mut client, Ballot::Approve).await.approval.state, ApprovalState::Granted);
     while own(&mut client).await.len() < 2 {
         tokio::time::sleep(Duration::from_millis(40)).await;
@@ -231,12 +242,7 @@ async fn what_an_agent_does_wrong_fails_its_run_and_nothing_else() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_agent_uses_of_its_model_is_metered_and_it_has_no_key_of_the_provider() {
-    let stage = Stage::new("test -f done.txt");
-    let Some(provider) = Provider::start(&stage.project) else { return };
-    let path = stage.project.folder().join("quarterdeck.toml");
-    let config = std::fs::read_to_string(&path).unwrap() + &provider.section();
-    std::fs::write(path, config).unwrap();
-    let up = stage.project.up(&[("PROVIDER_KEY", KEY)]);
+    let Some((stage, _provider, up)) = metered() else { return };
     let mut client = up.client("alpha", None);
     stage.add(
         "consult scripted\nconsult scripted\nenv HOME\nenv OPENAI_API_KEY\nenv PROVIDER_KEY\nwrite done.txt good",
@@ -262,12 +268,7 @@ async fn what_an_agent_uses_of_its_model_is_metered_and_it_has_no_key_of_the_pro
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_that_fails_for_want_of_budget_goes_on_with_more() {
-    let stage = Stage::new("test -f done.txt");
-    let Some(provider) = Provider::start(&stage.project) else { return };
-    let path = stage.project.folder().join("quarterdeck.toml");
-    let config = std::fs::read_to_string(&path).unwrap() + &provider.section();
-    std::fs::write(path, config).unwrap();
-    let up = stage.project.up(&[("PROVIDER_KEY", KEY)]);
+    let Some((stage, _provider, up)) = metered() else { return };
     let mut client = up.client("alpha", None);
     let text = "consult scripted\nneed scripted\nwrite done.txt good";
     let budget = ["--budget-tokens", "1050", "--ready"];
@@ -283,4 +284,33 @@ async fn an_agent_that_fails_for_want_of_budget_goes_on_with_more() {
     let told = transcript(&mut client).await;
     assert_eq!(told.matches("A call of its model was refused: a budget is used up.").count(), 2, "{told}");
     assert_eq!(stage.alive(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_never_asks_works_only_within_walls() {
+    let silent = |kind: &str| {
+        let stage = Stage::new("test -f done.txt");
+        for (name, from, to) in [
+            ("agents.toml", "asks = [\"edit\", \"execute\"]", "asks = []"),
+            ("quarterdeck.toml", "[sandbox]\n", &format!("[sandbox]\nkind = \"{kind}\"\n")),
+        ] {
+            let path = stage.project.folder().join(name);
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(text.contains(from), "{text}");
+            std::fs::write(path, text.replace(from, to)).unwrap();
+        }
+        stage
+    };
+    let stage = silent("none");
+    let up = stage.project.up(&[]);
+    let mut client = up.client("alpha", None);
+    stage.add("write done.txt good");
+    let held = until(&mut client, "A-1", |view| view.feature.held.is_some()).await;
+    insta::assert_snapshot!(held.sentence, @"Fake never asks before it does something, so it only works within walls, and there are none here: see sandbox.kind. Needs a person.");
+    drop(up);
+    let stage = silent("auto");
+    let up = stage.project.up(&[]);
+    let mut client = up.client("alpha", None);
+    stage.add("write done.txt good");
+    merged(&mut client).await;
 }

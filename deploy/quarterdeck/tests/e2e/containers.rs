@@ -45,6 +45,7 @@ async fn containers_hold_agents_that_reach_one_socket() {
     };
     tools_and_models(&engine).await;
     survives(&engine).await;
+    goes_on_with_its_token(&engine).await;
 }
 
 async fn tools_and_models(engine: &Dockerd) {
@@ -131,6 +132,59 @@ async fn survives(engine: &Dockerd) {
     let text = transcript(&mut client).await;
     assert!(text.contains("over"), "{text}");
     assert_eq!(engine.containers().len(), 1, "the other fleet's is left alone");
+}
+
+/// What reaches its model through the run's socket goes on after a restart, too: with the token that it has.
+async fn goes_on_with_its_token(engine: &Dockerd) {
+    let project = Project::new(&[("README.md", "# Containers\n")]);
+    let Some(provider) = Provider::start(&project) else { return };
+    let agent = "cat > /dev/null; call() { curl -sS -o /dev/null -w '%{http_code}' $OPENAI_BASE_URL/chat/completions \
+                 -H 'content-type: application/json' -H \"authorization: Bearer $OPENAI_API_KEY\" \
+                 -d '{\"model\":\"scripted\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}'; }; \
+                 echo first $(call); touch begun; while ! test -f away; do sleep 0.1; done; echo meanwhile $(call); \
+                 while ! test -f go; do sleep 0.2; done; echo token $OPENAI_API_KEY; echo second $(call); \
+                 echo x > out.txt; rm go begun away; echo over";
+    let text = config(agent, Some("test -f out.txt"))
+        + &sandbox(engine, FAKE)
+        + "kind = \"docker\"\n"
+        + &provider.section();
+    fs::write(project.folder().join("quarterdeck.toml"), text).unwrap();
+    let up = project.up(&[("PROVIDER_KEY", KEY)]);
+    project.ok(&["feature", "add", "Call", "--ready"]);
+    for _ in 0..300 {
+        if holding_file(&project.state(), "begun").is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let worktree = holding_file(&project.state(), "begun").unwrap().parent().unwrap().to_owned();
+    let before = engine.containers();
+    drop(up);
+    // It calls while nobody is there.
+    fs::write(worktree.join("away"), "").unwrap();
+    let again = project.up(&[("PROVIDER_KEY", KEY)]);
+    let mut client = again.client("alpha", None);
+    fs::write(worktree.join("go"), "").unwrap();
+    merged(&mut client).await;
+    let text = transcript(&mut client).await;
+    for said in
+        ["output: first 200", "output: meanwhile 200", "output: second 200", "output: token [redacted]"]
+    {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    let view: FeatureView = client.get("features/A-1").await.unwrap();
+    assert_eq!(view.run.unwrap().spent.unwrap().calls, 3, "{text}");
+    let left = engine.containers();
+    assert!(
+        before.iter().filter(|id| !left.contains(id)).count() == 1 && left.len() + 1 == before.len(),
+        "{left:?}"
+    );
+    drop(client);
+    again.interrupt();
+    for secret in [KEY, "qdr_"] {
+        assert_eq!(holding(&project.state(), secret), Vec::<PathBuf>::new());
+    }
+    assert!(!project.state().join("instances/alpha/tools/A-1.1").exists());
 }
 
 /// A file of this name somewhere below a folder.

@@ -48,7 +48,7 @@ fn three_features_go_from_card_to_main() {
     assert!(tools.contains("quarterdeck approvals approve alpha/"), "{err}");
     assert!(tools.contains("asks again, twice, and gets the same: added as note 1."), "{err}");
     assert!(tools.contains("It is not served any more:\n  -") && tools.contains("<IMPORTANT>"), "{err}");
-    assert!(err.contains("Do agent.command (A-2, alpha). On: git diff --stat"), "{err}");
+    assert!(err.contains("Run git diff --stat (A-2, alpha). On: git diff --stat"), "{err}");
     assert!(err.contains("A-2  Its agent acting spent 1,050 tokens, $0.0011"), "{err}");
     assert!(err.contains("Operations: 3 runs, ") && err.contains("3 merges. Nothing gave up."), "{err}");
 }

@@ -1,11 +1,11 @@
 //! Lessons: an agent proposes one through its board, a person another; each grows the file once when a manager agrees, whatever
-//! is killed in between, and the next agent is told.
+//! is killed in between, and the next agent is told. And what a repository says of itself: agents are told what fits.
 
 use qd_api::{ApprovalView, Client, LessonState, LessonView};
 
 use crate::{
     acp::{Stage, merged, transcript},
-    support::until,
+    support::{git, until},
 };
 
 /// The lesson that people are asked about, once they are.
@@ -45,7 +45,7 @@ async fn a_lesson_is_proposed_agreed_to_and_told_to_the_next_agent() {
     let ask = asked(&mut client).await;
     let key = ask.approval.id.key();
     let facts = ask.facts.replace(&key, "KEY");
-    insta::assert_snapshot!(format!("{}. {facts}", ask.title), @r#"Do lesson.add. On: lesson 65402d2c for project. Arguments: {"repository":"project","lesson":"Run make gen before the tests."}."#);
+    insta::assert_snapshot!(format!("{}. {facts}", ask.title), @r#"Add lesson 65402d2c for project. On: lesson 65402d2c for project. Arguments: {"repository":"project","lesson":"Run make gen before the tests."}."#);
     insta::assert_snapshot!(stage.project.ok(&["lesson", "list"]), @"65402d2c project Run make gen before the tests. (people are asked: quarterdeck approvals)");
     // The run does not wait for it, and no agent is told before.
     merged(&mut client).await;
@@ -102,4 +102,35 @@ async fn a_lesson_is_kept_once_whenever_the_instance_is_killed() {
         let told: Vec<ApprovalView> = client.get("approvals").await.unwrap();
         assert!(told.iter().all(|view| !view.approval.state.is_open()), "{place}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_tells_an_agent_what_fits_the_feature() {
+    let stage = Stage::new("true");
+    let folder = stage.project.folder();
+    let files = [
+        ("AGENTS.md", "The repository's own.\n"),
+        (".quarterdeck/context/all.md", "Tests are in tests/.\n"),
+        (".quarterdeck/context/api.md", "---\nlabels: api\n---\nMind the routes.\n"),
+        (".quarterdeck/context/docs.md", "---\npaths: docs/**\n---\nShort sentences.\n"),
+        (".quarterdeck/context/odd.md", "---\nwhen: always\n---\nNobody reads this.\n"),
+    ];
+    for (name, text) in files {
+        let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    git(&folder, &["add", "AGENTS.md", ".quarterdeck"]);
+    git(&folder, &["commit", "--quiet", "--message=Context"]);
+    let up = stage.project.up(&[]);
+    let mut client = up.client("alpha", None);
+    let add = ["feature", "add", "Routes", "--label", "api", "--path", "src/routes.rs"];
+    stage.project.ok(&[&add[..], &["--description", "write done.txt good", "--ready"]].concat());
+    merged(&mut client).await;
+    let told = transcript(&mut client).await;
+    assert!(told.contains("Tests are in tests/.") && told.contains("Mind the routes."), "{told}");
+    assert!(!told.contains("Short sentences.") && !told.contains("Nobody reads this."), "{told}");
+    assert!(told.contains("odd.md is left out: its head says"), "{told}");
+    let forge = stage.project.forge("project");
+    assert_eq!(git(&forge, &["show", "main:AGENTS.md"]), "The repository's own.");
 }

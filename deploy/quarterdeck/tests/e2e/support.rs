@@ -229,6 +229,13 @@ impl Up {
             .join(path.strip_prefix("/").unwrap())
     }
 
+    /// What it keeps in memory, in MiB (`VmRSS`).
+    pub fn rss_mib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+    }
+
     /// Ends it as Ctrl-C does, and gives how long that took.
     pub fn interrupt(mut self) -> (ExitStatus, Duration) {
         let begun = Instant::now();

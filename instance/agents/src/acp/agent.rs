@@ -23,8 +23,8 @@ use super::{
 use crate::{
     port::{Agent, AgentEnd, AgentError, OwnCount, Task},
     process::{
-        Ended, Environment, GRACE, Job, Leader, NOT_CONFINED, OnStart, ProcessError, Stop, TurnEnd, locate,
-        start,
+        Ended, Environment, GRACE, Job, Leader, NOT_CONFINED, OnStart, ProcessError, Stop, TurnEnd,
+        allowed_secrets, locate, start,
     },
     registry::Api,
     transcript::{Kind, Transcript, summary},
@@ -93,6 +93,11 @@ struct Over {
 impl Agent for AcpAgent {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn secrets(&self) -> Vec<SecretString> {
+        let allowed = allowed_secrets(self.launch.env_allow.iter().map(String::as_str));
+        self.secrets.iter().cloned().chain(allowed).collect()
     }
 
     fn needs_walls(&self) -> bool {

@@ -379,7 +379,7 @@ impl<'a> Driver<'a> {
         let id = call.tool_call_id.0.to_string();
         self.calls.upsert(call);
         let Place { run, agent, cwd, .. } = self.place;
-        let ask = self.calls.ask(&id, &Asker { run, agent, cwd });
+        let ask = self.calls.ask(&id, &Asker { run, agent, cwd }).without(self.transcript.redactor());
         self.note(Kind::Permission, &format!("asks for {}", asks_for(&ask)))?;
         let number = self.next;
         self.next += 1;

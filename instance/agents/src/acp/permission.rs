@@ -9,6 +9,7 @@ use qd_types::RunId;
 use serde::Serialize;
 
 use super::command::Command;
+use crate::redact::Redactor;
 
 /// Decides what an agent may do.
 #[async_trait]
@@ -69,6 +70,29 @@ pub struct Ask {
     pub command: Option<Command>,
     /// Hosts that it names. None named does not mean that it stays off the network.
     pub hosts: Vec<String>,
+}
+
+impl Ask {
+    /// The same without the secrets: what people decide about is stored and shown.
+    pub(super) fn without(mut self, redactor: &Redactor) -> Self {
+        self.title = redactor.redact(self.title);
+        self.tool = self.tool.map(|tool| redactor.redact(tool));
+        for asked in &mut self.paths {
+            let path = asked.path.to_string_lossy();
+            let clean = redactor.redact(path.clone().into_owned());
+            if clean != path {
+                asked.path = clean.into();
+            }
+        }
+        self.command = self.command.map(|command| match command {
+            Command::Plain(words) => {
+                Command::Plain(words.into_iter().map(|word| redactor.redact(word)).collect())
+            }
+            Command::Unclear(line) => Command::Unclear(redactor.redact(line)),
+        });
+        self.hosts = self.hosts.into_iter().map(|host| redactor.redact(host)).collect();
+        self
+    }
 }
 
 /// A path in a request.

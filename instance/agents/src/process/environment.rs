@@ -37,6 +37,21 @@ const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// Ends of names whose values are secrets, so that they are redacted without being configured.
 const SECRET_NAMES: [&str; 6] = ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIALS"];
 
+/// Whether a variable of this name holds a secret.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    SECRET_NAMES.iter().any(|end| name.ends_with(end))
+}
+
+/// The values of ours that must not be written anywhere, among variables that somebody may see.
+pub(crate) fn allowed_secrets<'a>(names: impl Iterator<Item = &'a str>) -> Vec<SecretString> {
+    names
+        .filter(|name| is_secret(name))
+        .filter_map(|name| std::env::var(name).ok())
+        .map(SecretString::from)
+        .collect()
+}
+
 /// A whole environment.
 #[derive(Clone)]
 pub(crate) struct Environment(BTreeMap<OsString, OsString>);
@@ -87,11 +102,7 @@ impl Environment {
 
     /// The values that must not be written anywhere, judged by their names.
     pub(crate) fn secrets(&self) -> Vec<SecretString> {
-        let secret = |name: &OsString| {
-            let name = name.to_string_lossy().to_ascii_uppercase();
-            SECRET_NAMES.iter().any(|end| name.ends_with(end))
-        };
-        let values = self.0.iter().filter(|(name, _)| secret(name));
+        let values = self.0.iter().filter(|(name, _)| is_secret(&name.to_string_lossy()));
         values.map(|(_, value)| SecretString::from(value.to_string_lossy().into_owned())).collect()
     }
 

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use qd_types::RunId;
 
 pub use confined::{Confined, NOT_CONFINED};
-pub(crate) use environment::{ALLOW, CHECK_ALLOW, Environment, find_program, locate};
+pub(crate) use environment::{ALLOW, CHECK_ALLOW, Environment, allowed_secrets, find_program, locate};
 pub use group::{Leftover, ProcessGroup, kill_leftover};
 pub(crate) use output::{Stream, pump};
 pub use stop::{Stop, Stopper, stop};

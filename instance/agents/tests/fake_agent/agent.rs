@@ -13,9 +13,14 @@
 //! write PATH TEXT       writes through the client, says what it was told
 //! read PATH             reads through the client, says what it was told
 //! env NAME              says the value of a variable
+//! leak HOW NAME         lets the value of a variable out: plain, base64, split over two chunks, on its standard error, in what
+//!                       it thinks, in a request for permission, in a report to the board
+//! spy NAME              says whether it sees a variable of this name in any process
 //! consult MODEL         asks the model that its variables point to, says the status
 //! need MODEL            the same, and answers the prompt with an error if the status is not 200
 //! remember              says how many prompts this session has had
+//! offered               says what the client offered to do for it
+//! summary               says whether the prompt began with what happened before
 //! mcp                   says which MCP servers the session has
 //! call SERVER TOOL JSON starts that server, calls a tool and says the answer
 //! outcome SERVER        asks for the outcome of that call until it has one, and says it
@@ -68,6 +73,8 @@ struct Fake {
     next: u64,
     cancelled: bool,
     usage: Value,
+    /// What the client said that it can do.
+    offered: Value,
 }
 
 /// Asks the model that the variables point to, and gives the status.
@@ -102,6 +109,7 @@ fn main() {
         next: 0,
         cancelled: false,
         usage: Value::Null,
+        offered: Value::Null,
     };
     if fake.has("--version") {
         println!("fake-acp-agent 1.2.3");
@@ -151,6 +159,7 @@ impl Fake {
             "initialize" if self.has("--silent") => {}
             "initialize" => {
                 assert_eq!(params["protocolVersion"], 1);
+                self.offered = params["clientCapabilities"].clone();
                 let version: u64 = self.value("--speaks").map_or(1, |version| version.parse().unwrap());
                 let mut sessions = json!({});
                 if self.has("--resume") || self.has("--resume-fails") {
@@ -278,6 +287,40 @@ impl Fake {
         }
     }
 
+    fn leak(&mut self, rest: &str) {
+        let (how, name) = rest.split_once(' ').unwrap();
+        let value = std::env::var(name).unwrap();
+        match how {
+            "plain" => self.say(&format!("it is {value}.\n")),
+            "base64" => {
+                let script = format!(
+                    "printf 'user:%s' \"${name}\" | base64 -w 0; printf ' '; printf %s \"${name}\" | base64 -w 0"
+                );
+                let said = Command::new("sh").args(["-c", &script]).output().unwrap();
+                self.say(&format!("encoded {}\n", String::from_utf8_lossy(&said.stdout)));
+            }
+            "split" => {
+                let (one, other) = value.split_at(value.len() / 2);
+                self.say(&format!("in two: {one}"));
+                self.say(&format!("{other}\n"));
+            }
+            "stderr" => eprintln!("it complains: {value}"),
+            "thought" => self.update(&json!({"sessionUpdate": "agent_thought_chunk",
+                "content": {"type": "text", "text": format!("Hm, {value}.\n")}})),
+            "ask" => {
+                let asked = asks(&self.session, &format!("leak execute all publish --token {value}"));
+                let answer = self.ask("session/request_permission", &asked);
+                self.say(&format!("told {}\n", told(&answer)));
+            }
+            "report" => {
+                let report = json!({"text": format!("I have {value}.")});
+                let answer = call(&self.server("board"), "report_progress", &report);
+                self.say(&format!("reported {answer}\n"));
+            }
+            other => panic!("no way out is called {other}"),
+        }
+    }
+
     fn server(&self, name: &str) -> Value {
         self.mcp.iter().find(|server| server["name"] == name).unwrap().clone()
     }
@@ -354,6 +397,14 @@ impl Fake {
                     let value = std::env::var(rest).unwrap_or_else(|_| "(not set)".to_owned());
                     self.say(&format!("{rest} is {value}\n"));
                 }
+                "leak" => self.leak(rest),
+                "spy" => {
+                    let seen = fs::read_dir("/proc").unwrap().flatten().any(|process| {
+                        let all = fs::read(process.path().join("environ")).unwrap_or_default();
+                        String::from_utf8_lossy(&all).contains(&format!("{rest}="))
+                    });
+                    self.say(&format!("sees {rest}: {seen}\n"));
+                }
                 "consult" => {
                     let status = ask_model(rest);
                     self.say(&format!("called {status}\n"));
@@ -363,6 +414,11 @@ impl Fake {
                     if status != "200" {
                         return (Value::Null, Some((-32603, format!("its model said {status}"))));
                     }
+                }
+                "offered" => self.say(&format!("offered {}\n", self.offered)),
+                "summary" => {
+                    let began = prompt.contains("# What happened before");
+                    self.say(&format!("summary {began}\n"));
                 }
                 "remember" => self.say(&format!("prompt {} of {}\n", self.prompts, self.session)),
                 "mcp" => self.say(&format!("servers: {}\n", names(&self.mcp).join(" "))),

@@ -247,6 +247,33 @@ async fn permission_is_allowed_once_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn a_call_may_be_asked_about_before_it_is_announced() {
+    let place = Place::new();
+    let prompt =
+        "ask a execute all git status\ntool a execute in_progress Wants a\ntool a execute completed Wants a";
+    let end = work(&place, &judged([Verdict::Allow]).0, prompt).await.unwrap();
+    assert_eq!(end.words, "told proceed");
+    // One call, which is told once when it is over.
+    assert_eq!(entries_of(&place, "tool"), ["execute, completed: Wants a"]);
+}
+
+#[tokio::test]
+async fn what_people_decide_about_holds_no_secret() {
+    let (mut agent, judge) = judged([Verdict::Allow, Verdict::Allow]);
+    agent.agent.secrets = vec![SecretString::from("tok-12345678".to_owned())];
+    let place = Place::new();
+    work(
+        &place,
+        &agent,
+        "ask a execute all curl tok-12345678\nask b execute all echo tok-12345678 > /tmp/x; true",
+    )
+    .await
+    .unwrap();
+    let asked = serde_json::to_string(&*judge.asked.lock().unwrap()).unwrap();
+    assert!(!asked.contains("12345678") && asked.matches("[redacted]").count() == 2, "{asked}");
+}
+
+#[tokio::test]
 async fn nobody_to_ask_means_no() {
     assert_eq!(says(&fake(&[]), "ask a edit all x").await, "told stop");
 }
@@ -333,6 +360,12 @@ async fn a_stop_is_a_ladder() {
     let (end, took) = stopped(&place, &judged([person]).0, prompt, Duration::from_secs(10)).await;
     assert_eq!((end.ended, end.words.as_str()), (Ended::Stopped, "begun\ntold cancelled\ntold cancelled"));
     assert!(took < Duration::from_secs(2), "{took:?}");
+    // What a shell of it left outside of its group goes with it.
+    let place = Place::new();
+    let prompt = format!("orphan {}/pid\nsay begun\nhang", place.tree().display());
+    let (end, _) = stopped(&place, &fake(&["--stays"]), &prompt, Duration::from_secs(1)).await;
+    assert_eq!(end.ended, Ended::Stopped);
+    assert!(!lives(fs::read_to_string(place.tree().join("pid")).unwrap().trim()));
     // One that hears nothing is made to end.
     let place = Place::new();
     let mut deaf = fake(&[]);
@@ -375,6 +408,9 @@ async fn files_are_written_only_in_the_worktree() {
     let place = Place::new();
     let tree = place.tree();
     let tree = tree.display();
+    // That was not offered to it.
+    let offered = says(&fake(&[]), "offered").await;
+    assert!(offered.contains("\"writeTextFile\":false") || !offered.contains("writeTextFile"), "{offered}");
     let prompt = format!(
         "write {tree}/new/a.txt hello\nread {tree}/new/a.txt\nwrite {tree}/.git/config x\nwrite {tree}/../out x\nread /etc/passwd"
     );
@@ -415,11 +451,11 @@ async fn one_that_fails_to_go_on_begins_anew_with_a_summary() {
         let state = place.dir.path().join("state");
         let agent = fake(&[flags, &["--state", state.to_str().unwrap()]].concat());
         work(&place, &agent, "say The half goes up.").await.unwrap();
-        let end = work(&place, &agent, "remember").await.unwrap();
-        assert_eq!(end.words, "prompt 1 of s2", "{flags:?}");
+        let end = work(&place, &agent, "remember\nsummary").await.unwrap();
+        assert_eq!(end.words, "prompt 1 of s2\nsummary true", "{flags:?}");
         let system = entries_of(&place, "system");
         assert!(system.iter().any(|entry| entry.starts_with("The session could not go on (")), "{system:?}");
-        assert_eq!(entries_of(&place, "prompt"), ["say The half goes up.", "remember"]);
+        assert_eq!(entries_of(&place, "prompt"), ["say The half goes up.", "remember\nsummary"]);
     }
     // What the summary looks like, the fake plays: its lines begin with "- you".
     let place = Place::new();

@@ -27,25 +27,33 @@ fn the_agents_that_come_along() {
         let asks = entry.permissions.asks.iter().map(ToString::to_string).collect::<Vec<_>>().join("+");
         let api = entry.gateway.as_ref().map_or("-".to_owned(), |gateway| format!("{:?}", gateway.api));
         let can = &entry.can;
-        let can = [(can.resume, "resume"), (can.load, "load"), (can.mcp, "mcp"), (can.files, "files")];
+        let can = [
+            (can.resume, "resume"),
+            (can.load, "load"),
+            (can.mcp, "mcp"),
+            (can.images, "images"),
+            (can.files, "files"),
+            (can.cost, "cost"),
+        ];
         let can = can.iter().filter(|(can, _)| *can).map(|(_, word)| *word).collect::<Vec<_>>().join("+");
         format!("{name} | {} | {api} | asks {asks} | can {can}", entry.command)
     };
     insta::assert_snapshot!(registry.iter().map(line).collect::<Vec<_>>().join("\n"), @"
-    claude | claude-agent-acp | Anthropic | asks edit+mcp | can resume+load+mcp
-    codex | codex-acp | OpenaiResponses | asks escalation | can resume+load+mcp
+    claude | claude-agent-acp | Anthropic | asks edit+mcp | can resume+load+mcp+images+cost
+    codex | codex-acp | OpenaiResponses | asks escalation | can resume+load+mcp+images+cost
     command |  | - | asks  | can 
     cursor-agent | cursor-agent | - | asks edit+execute+mcp | can load+mcp
     fast-agent | fast-agent-acp | OpenaiChat | asks edit | can resume+load+mcp+files
-    gemini | gemini | Gemini | asks edit+mcp | can mcp
-    goose | goose | OpenaiChat | asks edit+execute | can load+mcp
-    opencode | opencode | OpenaiChat | asks edit+execute | can resume+load+mcp
+    gemini | gemini | Gemini | asks edit+mcp | can mcp+images
+    goose | goose | OpenaiChat | asks edit+execute | can load+mcp+images
+    opencode | opencode | OpenaiChat | asks edit+execute | can resume+load+mcp+images
     pi | pi-acp | OpenaiChat | asks  | can load
-    qwen | qwen | OpenaiChat | asks edit | can resume+load+mcp
+    qwen | qwen | OpenaiChat | asks edit | can resume+load+mcp+images
     ");
     assert!(
         registry.iter().all(|(_, entry)| entry.protocol == Protocol::Command || !entry.command.is_empty())
     );
+    assert!(registry.iter().all(|(_, entry)| !entry.licence.is_empty() && !entry.install.is_empty()));
 }
 
 #[test]

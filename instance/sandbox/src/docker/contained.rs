@@ -209,7 +209,10 @@ fn body(docker: &Docker, spec: &Spec, inside: Inside) -> std::io::Result<Contain
     let mut mounts: Vec<Mount> =
         carried.files.into_iter().map(|(from, to)| mount(text(&from), to, true)).collect();
     let writable = std::iter::once(&spec.cwd).chain(&spec.write).map(|path| (path, false));
-    for (path, read_only) in writable.chain(read.iter().map(|path| (path, true))) {
+    // What is in a folder that it reads is seen there, and stays so when it is made anew.
+    let outermost =
+        read.iter().filter(|path| !read.iter().any(|outer| outer != *path && path.starts_with(outer)));
+    for (path, read_only) in writable.chain(outermost.map(|path| (path, true))) {
         let there = text(path);
         if path.exists() && !mounts.iter().any(|mount| mount.target.as_ref() == Some(&there)) {
             mounts.push(mount(there.clone(), there, read_only));

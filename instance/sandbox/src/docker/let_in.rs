@@ -17,21 +17,18 @@ const GIT: &str = ".git";
 /// Opens worktree, temporary folders and socket of `spec`. Folders that are not the fleet's are left as they are: who lists
 /// one says by its mode who may write.
 pub(super) fn let_in(spec: &Spec) -> io::Result<()> {
-    let ours = |path: &Path| {
-        let path = path.canonicalize()?;
-        let mut above =
-            path.ancestors().skip(1).filter(|folder| spec.hidden.iter().any(|h| folder.starts_with(h)));
-        above.try_fold(false, |closed, folder| {
-            Ok::<_, io::Error>(closed || fs::metadata(folder)?.permissions().mode() & 0o001 == 0)
-        })
-    };
     for path in std::iter::once(&spec.cwd).chain(&spec.write) {
-        if path.exists() && ours(path)? {
+        if path.exists() && ours(spec, path)? {
             open(path, &spec.cwd.join(GIT))?;
         }
     }
+    to_read(spec)
+}
+
+/// Only the socket, and what it reads.
+pub(super) fn to_read(spec: &Spec) -> io::Result<()> {
     for path in &spec.read {
-        if path.exists() && ours(path)? {
+        if path.exists() && ours(spec, path)? {
             let about = fs::metadata(path)?.file_type();
             more(
                 path,
@@ -46,12 +43,22 @@ pub(super) fn let_in(spec: &Spec) -> io::Result<()> {
         }
     }
     if let Network::Forward { socket, .. } = &spec.network {
-        if !ours(socket)? {
+        if !ours(spec, socket)? {
             return Err(io::Error::other("the run's socket lies where others could reach it"));
         }
         more(socket, 0o666)?;
     }
     Ok(())
+}
+
+/// Whether a folder above it lets only us in.
+fn ours(spec: &Spec, path: &Path) -> io::Result<bool> {
+    let path = path.canonicalize()?;
+    let mut above =
+        path.ancestors().skip(1).filter(|folder| spec.hidden.iter().any(|h| folder.starts_with(h)));
+    above.try_fold(false, |closed, folder| {
+        Ok(closed || fs::metadata(folder)?.permissions().mode() & 0o001 == 0)
+    })
 }
 
 /// Everything in it but `left`, without following links.

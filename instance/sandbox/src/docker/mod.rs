@@ -79,12 +79,16 @@ impl Docker {
 
     /// Starts a container, or takes over the one that the spec names. It lives on when this program ends.
     pub async fn run(&self, spec: &Spec, inside: Inside) -> Result<Contained, SandboxError> {
+        let other = |error| failed("open the worktree to the container's user", error);
         if let Some(id) = &spec.adopt {
+            // The run's socket was made anew.
+            if self.is_other_user() {
+                let_in::to_read(spec).map_err(other)?;
+            }
             return Contained::attach(self.engine().await?, id.clone(), true).await;
         }
         if self.is_other_user() {
-            let_in::let_in(spec)
-                .map_err(|error| failed("open the worktree to the container's user", error))?;
+            let_in::let_in(spec).map_err(other)?;
         }
         Contained::start(self.engine().await?, self, spec, inside).await
     }
@@ -154,6 +158,15 @@ impl Sandbox for Docker {
 
     async fn find(&self, instance: &InstanceName) -> Result<Vec<Found>, SandboxError> {
         self.list(&self.engine().await?, instance).await
+    }
+
+    async fn told(&self, id: &str) -> Result<Vec<(String, String)>, SandboxError> {
+        let about = self.engine().await?.inspect_container(id, None).await;
+        let about = about.map_err(|error| failed("look at a container", error))?;
+        let env = about.config.and_then(|config| config.env).unwrap_or_default();
+        let parts =
+            |line: String| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Ok(env.into_iter().filter_map(parts).collect())
     }
 
     async fn reap(

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use qd_sandbox::{Bounds, Bubblewrap, Limits, Network, Sandbox as _, Spec};
+use qd_sandbox::{Bounds, Bubblewrap, Cgroups, Limits, Network, Sandbox as _, Spec};
 
 use super::skip;
 
@@ -132,6 +132,42 @@ fn secrets_of_ours_are_nowhere() {
     outer.kill().unwrap();
     outer.wait().unwrap();
     assert!(!String::from_utf8_lossy(&said.stdout).contains(planted));
+}
+
+/// Groups are entered as our own program does it, for which a shell stands here. Loud where no group can be made.
+#[tokio::test]
+async fn limits_hold_for_all_of_it_together() {
+    let Some(mut place) = place() else { return };
+    let groups = match Cgroups::delegated(place.folder.path()) {
+        Ok(groups) => groups,
+        Err(why) => return eprintln!("SKIPPED: limits of control groups are not tried here: {why}"),
+    };
+    groups.prepare().unwrap();
+    let enters = "#!/bin/sh\nwhile [ \"$1\" != -- ]; do\n  [ \"$1\" = --cgroup ] && echo 0 > \"$2/cgroup.procs\"\n  shift\ndone\n\
+                  shift\nexec \"$@\"\n";
+    fs::write(place.at("bounds"), enters).unwrap();
+    let (instance, run) = (place.spec.instance.clone(), place.spec.run.clone());
+    place.bwrap = place.bwrap.clone().with_cgroups(Some(groups));
+    assert!(place.bwrap.works().unwrap().hogging);
+    place.spec.limits = Limits { memory: Some(64 << 20), processes: Some(32), millicpus: Some(500) };
+    // All of it in one process; and a little in each of several, more than it may have together.
+    assert!(place.ok("head -c 8000000 /dev/zero | tail -c 8000000 > /dev/null"));
+    assert!(!place.ok("tail /dev/zero"));
+    let together = "for i in 1 2 3 4; do (head -c 30000000 /dev/zero; sleep 1) | tail -c 30000000 > /dev/null & \
+                    all=\"$all $!\"; done; for one in $all; do wait $one || exit 1; done";
+    assert!(!place.ok(together));
+    // A bomb is held, and what it leaves is ended with the group.
+    let bomb = "i=0; while [ $i -lt 100 ]; do sleep 30 & i=$((i+1)); done; echo all";
+    let said = place.sh(bomb);
+    assert!(!String::from_utf8_lossy(&said.stdout).contains("all"), "{said:?}");
+    let mut lives = place.command("touch begun; sleep 100").spawn().unwrap();
+    wait_for(&place.at("state/work/begun"));
+    let found = place.bwrap.find(&instance).await.unwrap();
+    assert!(matches!(found.as_slice(), [one] if one.running && one.run == run), "{found:?}");
+    assert!(place.bwrap.find(&"beta".parse().unwrap()).await.unwrap().is_empty());
+    assert_eq!(place.bwrap.reap(&instance, &|_| false).await.unwrap().len(), 1);
+    assert!(!lives.wait().unwrap().success());
+    assert!(place.bwrap.find(&instance).await.unwrap().is_empty());
 }
 
 #[test]

@@ -416,7 +416,7 @@ impl Own<'_> {
     fn told(&self, id: &ApprovalId) -> Result<(), StoreError> {
         let record = self.approvals.show(id)?;
         let subject = &record.approval.subject;
-        let text = format!("{}: {:?}.", subject.action.title(), record.state());
+        let text = format!("{}: {:?}.", subject.title(), record.state());
         let mut event = Draft::new("team", "approval", text);
         event.reason = record.reason.clone();
         if !rows::has_feature(self.c, &subject.feature)? {
@@ -465,7 +465,7 @@ impl Own<'_> {
     fn alert(&self, id: &ApprovalId, why: &str) -> Result<(), StoreError> {
         let record = self.approvals.show(id)?;
         let subject = &record.approval.subject;
-        let text = format!("{}: {} is not decided, and {why}.", subject.feature, subject.action.title());
+        let text = format!("{}: {} is not decided, and {why}.", subject.feature, subject.title());
         self.c
             .prepare_cached("INSERT INTO escalations VALUES (?1) ON CONFLICT DO NOTHING")?
             .execute([id.to_string()])?;

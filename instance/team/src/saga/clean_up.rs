@@ -22,7 +22,9 @@ pub(super) async fn clean_up(here: &Here<'_>) -> Result<(), StepError> {
     here.team.worktrees().guard_forget(&here.run.id).await?;
     let options = here.team.options();
     options.reap(&here.run.id).await;
-    for own in [options.state.join("tmp").join(here.run.id.to_string()), options.home(&here.run.id)] {
+    let tmp = options.state.join("tmp").join(here.run.id.to_string());
+    let socket = options.socket(&here.run.id).parent().map(std::path::Path::to_owned);
+    for own in [tmp, options.home(&here.run.id)].into_iter().chain(socket) {
         match tokio::fs::remove_dir_all(&own).await {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 tracing::warn!(run = %here.run.id, %error, "a folder of the run's own stays: {}", own.display());

@@ -11,6 +11,7 @@ mod forge;
 mod merge;
 mod plan;
 mod rest;
+mod served;
 mod walled;
 mod work;
 

@@ -8,7 +8,10 @@ use qd_sandbox::SandboxError;
 use qd_worktrees::Layout;
 
 use super::{Here, StepError};
-use crate::{tools::Served, walls::Own};
+use crate::{
+    tools::Served,
+    walls::{Own, Walled},
+};
 
 /// The alert of walls that are not there.
 const WALLS: &str = "walls";
@@ -25,7 +28,7 @@ pub(super) async fn walls(
     (turn, metered): (&str, bool),
     worktree: &std::path::Path,
     served: Option<&Served>,
-) -> Result<Option<qd_agents::Confined>, StepError> {
+) -> Result<Option<Walled>, StepError> {
     let mut stop = here.stop.clone();
     let mut waits = false;
     loop {

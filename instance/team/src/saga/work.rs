@@ -14,14 +14,13 @@ use qd_board::{
 };
 use qd_store::RunFact;
 use qd_types::{CommitId, FeatureId, Step};
-use qd_worktrees::{Setup, Worktree, WorktreeError};
+use qd_worktrees::{Setup, WorktreeError};
 
-use super::{Here, StepError, budget, chain, context, plan, rest, walled::walls};
+use super::{Here, StepError, budget, chain, context, plan, rest, served::tools, walled::walls};
 use crate::{
     calls, lessons,
-    metering::Metering,
     permissions::{self, Desk, Watch},
-    tools::{self, Served},
+    walls::Walled,
 };
 
 /// Bytes of a failing check's log that go into a prompt, however many lines they are.
@@ -239,7 +238,7 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
         return Err(StepError::Again("the metering gateway does not work".into()));
     }
     let metered = metering.as_ref().map(|metering| metering.turn(&here.run.id, &here.feature)).transpose();
-    let metered = metered.map_err(|error| StepError::Again(error.into()))?;
+    let mut metered = metered.map_err(|error| StepError::Again(error.into()))?;
     let decided = decided(here).await?;
     let told = context::of(&worktree.path, &here.feature);
     for left_out in &told.left_out {
@@ -256,14 +255,23 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
         known: known(here),
         watch: Arc::clone(&watch),
     };
-    let served = tools(here, &worktree, metering.as_deref()).await?;
+    let mut secrets = agent.secrets();
+    secrets.extend(metered.iter().map(|turn| turn.metered.token.clone()));
+    let served = tools(here, &worktree, metering.as_deref(), secrets).await?;
+    let is_metered = metered.as_ref().is_some_and(|turn| agent.is_metered(&turn.metered));
+    let within =
+        walls(here, agent.as_ref(), (kind(&turn), is_metered), &worktree.path, served.as_ref()).await?;
+    let (confined, token) = match within {
+        Some(Walled { confined, token }) => (Some(confined), token),
+        None => (None, None),
+    };
+    if let (Some(turn), Some(token)) = (&mut metered, token) {
+        turn.take_over(token, &here.feature);
+    }
     let task = Task {
         run: here.run.id.clone(),
         model: here.run.model.clone(),
-        confined: {
-            let metered = metered.as_ref().is_some_and(|turn| agent.is_metered(&turn.metered));
-            walls(here, agent.as_ref(), (kind(&turn), metered), &worktree.path, served.as_ref()).await?
-        },
+        confined,
         cwd: worktree.path,
         home: options.home(&here.run.id),
         prompt: prompt::build(&facts, turn),
@@ -356,38 +364,6 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
         }
         // An exit code proves nothing: the diff and the checks decide.
         Ended::Exited(_) | Ended::Signalled(_) | Ended::Turn(_) => Ok(end),
-    }
-}
-
-/// The tools of a turn. Where they can't be served, it works without them and its transcript says so.
-async fn tools(
-    here: &Here<'_>,
-    worktree: &Worktree,
-    metering: Option<&Metering>,
-) -> Result<Option<Served>, StepError> {
-    let Some(tools) = here.team.tools() else { return Ok(None) };
-    let turn = tools::Turn {
-        run: here.run.id.clone(),
-        agent: here.run.agent.clone(),
-        repository: here.repository.spec.name.clone(),
-        worktree: worktree.path.clone(),
-        base: worktree.base.clone(),
-        on_behalf: here.feature.requesters(),
-        gateway: metering.map(|metering| metering.address),
-        hosts: here.team.options().walls.as_ref().map(|walls| walls.hosts.clone()).unwrap_or_default(),
-    };
-    match tools.open(here.team, turn).await {
-        Ok(served) => {
-            for text in &served.left_out {
-                here.transcript()?.append(Kind::System, text)?;
-            }
-            Ok(Some(served))
-        }
-        Err(error) => {
-            let text = format!("It works without the fleet's tools: their socket can't be made: {error}.");
-            here.transcript()?.append(Kind::System, &text)?;
-            Ok(None)
-        }
     }
 }
 

@@ -3,19 +3,31 @@
 
 use std::sync::Arc;
 
-use axum::{Extension, Router};
+use axum::{
+    Extension, Router,
+    body::{Body, to_bytes},
+    extract::{Request, State},
+    http::{StatusCode, header::CONTENT_LENGTH},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse as _, Response},
+};
 use hyper::server::conn::http1;
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use qd_agents::Redactor;
 use qd_api::{Client, Target, Within};
 use qd_approvals::Proof;
 use qd_guard::{Caller, Fault, Who};
 use qd_mcp_board::{Desk, Voice};
 use qd_types::InstanceName;
+use serde_json::Value;
 
 use super::{Turns, locked};
 
 /// Bytes between a tool and the API.
 const PIPE: usize = 64 * 1024;
+
+/// Bytes of one request to the board, at most.
+const REQUEST: usize = 1024 * 1024;
 
 /// The boards of runs that work now.
 pub(super) struct TeamDesk(pub(super) Turns);
@@ -54,7 +66,8 @@ impl Desk for TeamDesk {
         let name = open.team.name();
         let router = Router::new()
             .nest(&format!("/teams/{name}/api/v1"), qd_team::router(open.team.clone()))
-            .layer(Extension(caller));
+            .layer(Extension(caller))
+            .layer(from_fn_with_state(open.redactor.clone(), without_secrets));
         let connect = move || {
             let (inside, outside) = tokio::io::duplex(PIPE);
             let service = TowerToHyperService::new(router.clone());
@@ -78,5 +91,29 @@ impl Desk for TeamDesk {
             Fault::failed("Only the agent of a run that works asks here.", "Use quarterdeck policy matrix.")
         })?;
         Ok(open.policies.current().bundle().matrix().table())
+    }
+}
+
+/// What an agent writes to the board holds none of the secrets that it may see.
+async fn without_secrets(State(redactor): State<Redactor>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let Ok(bytes) = to_bytes(body, REQUEST).await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    let Ok(mut said) = serde_json::from_slice::<Value>(&bytes) else {
+        return next.run(Request::from_parts(parts, Body::from(bytes))).await;
+    };
+    redact(&redactor, &mut said);
+    parts.headers.remove(CONTENT_LENGTH);
+    next.run(Request::from_parts(parts, Body::from(said.to_string()))).await
+}
+
+/// Takes secrets out of every text in it.
+fn redact(redactor: &Redactor, value: &mut Value) {
+    match value {
+        Value::String(text) => *text = redactor.redact(std::mem::take(text)),
+        Value::Array(all) => all.iter_mut().for_each(|each| redact(redactor, each)),
+        Value::Object(all) => all.values_mut().for_each(|each| redact(redactor, each)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }

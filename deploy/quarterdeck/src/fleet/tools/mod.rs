@@ -16,7 +16,10 @@ use std::{
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use qd_agents::acp::{McpServer, McpServers};
+use qd_agents::{
+    Redactor,
+    acp::{McpServer, McpServers},
+};
 use qd_approvals::{Directory, Executor};
 use qd_config::Config;
 use qd_engine::Engine;
@@ -80,8 +83,6 @@ pub struct RunTools {
     turns: Turns,
     /// Our program: the shim inside is it.
     program: PathBuf,
-    /// Where sockets are made.
-    folder: PathBuf,
     tending: AbortHandle,
 }
 
@@ -103,6 +104,8 @@ struct Open {
     socket: PathBuf,
     gateway: Option<std::net::SocketAddr>,
     hosts: Hosts,
+    /// What of the agent's must not reach the board.
+    redactor: Redactor,
 }
 
 fn locked(turns: &Turns) -> MutexGuard<'_, HashMap<RunId, Arc<Open>>> {
@@ -118,7 +121,7 @@ impl RunTools {
         policies: &Arc<Engine>,
         bot: Option<&Bot>,
     ) -> Result<Self, ToolsError> {
-        let (own, repositories) = (plan.team_folder(&team.id), &team.repositories);
+        let repositories = &team.repositories;
         let place = folder_of_tools(&plan.state).join(team.id.as_str()).join(LEDGER);
         // Nobody is asked in it: it has the trail of calls.
         let (executor, nobody) = (Executor::new(team.id.as_str()), Directory::default());
@@ -157,7 +160,6 @@ impl RunTools {
             ground: Arc::new(ground),
             turns,
             program: std::env::current_exe()?,
-            folder: own.join("tools"),
             tending,
         })
     }
@@ -228,14 +230,16 @@ impl McpServers for RunTools {
 #[async_trait]
 impl Tools for RunTools {
     async fn open(&self, team: &Team, turn: Turn) -> io::Result<Served> {
-        let socket = self.folder.join(turn.run.to_string());
+        let socket = turn.socket.clone();
         let listener = crate::http::bind_socket(&socket)?;
         let choice = self.choose(&turn).await;
         let caller = Self::caller(team.name(), turn.agent.clone(), turn.run.clone(), turn.on_behalf);
+        let token = token()?;
         let open = Arc::new(Open {
             team: team.clone(),
             caller,
-            token: token()?,
+            redactor: Redactor::new(turn.secrets.iter().chain([&token])),
+            token,
             agent: turn.agent,
             repository: turn.repository,
             policies: Arc::clone(&self.policies),
@@ -252,7 +256,9 @@ impl Tools for RunTools {
         locked(&self.turns).insert(turn.run.clone(), Arc::clone(&open));
         let serving = tokio::spawn(serve::serve(listener, open)).abort_handle();
         let end = End { turns: Arc::clone(&self.turns), run: turn.run, socket: socket.clone(), serving };
-        let reads = vec![socket.clone(), self.program.clone()];
+        // The folder, so that a socket that is made anew after a restart is seen by what lives on.
+        let folder = socket.parent().map(std::path::Path::to_owned);
+        let reads = folder.into_iter().chain([socket.clone(), self.program.clone()]).collect();
         Ok(Served { socket, reads, left_out: choice.left_out, end: Box::new(end) })
     }
 

@@ -139,7 +139,7 @@ fn read(home: &Home, folder: &Path) -> Result<Vec<ApprovalView>, UserError> {
         let refusal = subject.requirement.refuses(&home.me, &subject.requesters);
         let open = record.state().is_open();
         ApprovalView {
-            title: subject.action.title(),
+            title: subject.title(),
             feature_title: "A call of a tool".to_owned(),
             facts: tool.map_or_else(String::new, |tool| format!("With {}.", tool.name)),
             words: record.words.clone(),
