@@ -22,6 +22,7 @@ mod browser;
 mod budget;
 mod channels;
 mod cli;
+mod clients;
 mod concurrent;
 mod containers;
 mod crash;
