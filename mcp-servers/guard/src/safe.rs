@@ -129,10 +129,16 @@ impl JsonSchema for FileName {
 /// Longest path, in bytes.
 const LONGEST: usize = 1_024;
 
-/// Whether somebody may read something else in it than what stands there: signs that act, other systems' separators, and a
-/// percent sign with two digits behind it, which whoever decodes takes for another letter.
+/// Letters that look like `/`, `\` or `.`, or become one where a text is brought into another form.
+const ALIKE: [char; 9] = [
+    '\u{2024}', '\u{2025}', '\u{2044}', '\u{2215}', '\u{2216}', '\u{29f8}', '\u{ff0e}', '\u{ff0f}',
+    '\u{ff3c}',
+];
+
+/// Whether somebody may read something else in it than what stands there: signs that act, other systems' separators, letters
+/// that look like one, and a percent sign with two digits behind it, which whoever decodes takes for another letter.
 fn is_odd(text: &str) -> bool {
-    let acts = |letter: char| letter.is_control() || letter == '\\' || letter == ':';
+    let acts = |letter: char| letter.is_control() || "\\:".contains(letter) || ALIKE.contains(&letter);
     let encoded =
         |three: &[u8]| matches!(three, [b'%', a, b] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
     text.chars().any(acts) || text.as_bytes().windows(3).any(encoded)
@@ -202,6 +208,9 @@ mod tests {
             "%2e%2e/a",
             "a%2Fb",
             "a%00",
+            "..\u{2215}a",
+            "a\u{ff0f}b",
+            "\u{ff0e}\u{ff0e}/a",
         ] {
             assert!(below(bad).is_err(), "{bad:?}");
             assert!(FileName::try_from(bad.to_owned()).is_err(), "{bad:?}");

@@ -83,5 +83,18 @@ fn a_scan_knows_the_files_of_all_six_clients() {
     let output = scan.env("HOME", project.state()).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     let folder = project.folder().canonicalize().unwrap().display().to_string();
-    insta::assert_snapshot!(said.replace(&folder, "HERE"), @"");
+    insta::assert_snapshot!(said.replace(&folder, "HERE"), @"
+    HERE/.mcp.json: 1 servers
+      exposed  one  one
+    HERE/.gemini/settings.json: 1 servers
+      exposed  three  three x
+    HERE/.codex/config.toml: 1 servers
+      exposed  two  two
+    HERE/opencode.json: 1 servers
+      exposed  four  four y
+    HERE/.vscode/mcp.json: 1 servers
+      exposed  five  five
+    HERE/.zed/settings.json: 1 servers
+      exposed  six  six
+    ");
 }

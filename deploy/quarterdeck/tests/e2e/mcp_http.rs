@@ -163,9 +163,9 @@ fn a_service_account_acts_by_its_own_name() {
     assert_eq!(send(&up.address, "GET /teams/alpha/api/v1/features", &[&bearer], "").0, 200);
     // Only who manages lends it anything, and only what is configured is one.
     let refused = project.run(&["mcp", "token", "--as", "rosa", "--service", "ci"]);
-    insta::assert_snapshot!(String::from_utf8_lossy(&refused.stderr).trim(), @"");
+    insta::assert_snapshot!(String::from_utf8_lossy(&refused.stderr).trim(), @"quarterdeck: rosa is neither owner nor manager. A manager makes the tokens of service accounts.");
     let refused = project.run(&["mcp", "token", "--service", "other"]);
-    insta::assert_snapshot!(String::from_utf8_lossy(&refused.stderr).trim(), @"");
+    insta::assert_snapshot!(String::from_utf8_lossy(&refused.stderr).trim(), @"quarterdeck: there is no service account other: name it in `services` of [mcp]");
     drop(up);
 }
 

@@ -162,7 +162,56 @@ fn no_argument_of_any_tool_leads_elsewhere() {
         }
         client.end();
     }
-    insta::assert_snapshot!(tried.join("\n"), @"");
+    insta::assert_snapshot!(tried.join("\n"), @"
+    board.add depends_on.0
+    board.add epic
+    board.add paths.0
+    board.add project
+    board.add repository
+    board.ask_human run
+    board.attach feature
+    board.attach name
+    board.comment id
+    board.edit depends_on.0
+    board.edit id
+    board.edit paths.0
+    board.edit project
+    board.move id
+    board.propose_lesson repository
+    board.question key
+    board.report_blocker feature
+    board.report_progress feature
+    board.request_review run
+    board.show id
+    board.why id
+    board.call_outcome approval
+    discord.answer message
+    discord.read_messages channel
+    discord.thread message
+    discord.call_outcome approval
+    docker.inspect container
+    docker.logs container
+    docker.pull image
+    docker.remove container
+    docker.remove_image image
+    docker.restart container
+    docker.run image
+    docker.run mounts.0.host
+    docker.run mounts.0.inside
+    docker.run name
+    docker.run network
+    docker.start container
+    docker.stats container
+    docker.stop container
+    docker.call_outcome approval
+    github.label off.0
+    github.label on.0
+    github.list_checks sha
+    github.merge head_sha
+    github.open_pull_request base
+    github.open_pull_request head
+    github.call_outcome approval
+    ");
     let features = project.ok(&["feature", "list"]);
     assert_eq!(features.matches("Parse dates").count(), 1, "{features}");
     drop(up);
