@@ -140,7 +140,7 @@ async fn whom_policy_gives_no_server_is_refused() {
     world.up().engine.set_rules(&[rule]).unwrap();
     world.up().law.changed();
     let (status, body) = by_hand(port, &asked("Bearer theo"), &hello()).await;
-    assert_snapshot!(format!("{status}: {body}"), @"");
+    assert_snapshot!(format!("{status}: {body}"), @"HTTP/1.1 403 Forbidden: The server fixtures is not given to theo: the policy closed says no: Not now. An owner changes policies.");
     world.up().engine.set_rules(&[]).unwrap();
     world.up().law.changed();
     let (status, _) = by_hand(port, &asked("Bearer theo"), &hello()).await;
