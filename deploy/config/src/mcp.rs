@@ -24,6 +24,9 @@ pub struct Mcp {
     /// Which servers runs get, by name. `board` is given to every run unless it is named here; `docker`, `github`,
     /// `discord` and servers of others only if they are named.
     pub servers: BTreeMap<String, McpServer>,
+    /// Service accounts: programs that act by a name of their own, on behalf of the person who made their token. Policies take
+    /// each for an agent.
+    pub services: Vec<String>,
     /// What the server `docker` may do.
     pub docker: McpDocker,
     /// What the server `github` may do. Default: in a team that works in one repository, that one.
@@ -241,6 +244,17 @@ pub fn no_name(name: &str) -> Option<String> {
     None
 }
 
+/// Why something can't be the name of a service account; `None` if it can.
+fn no_account(name: &str) -> Option<String> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let fits = (1..=LONGEST).contains(&name.len()) && name.bytes().all(plain);
+    (!fits).then(|| {
+        format!(
+            "{name:?} is no name for a service account: take at most {LONGEST} small letters, digits and -"
+        )
+    })
+}
+
 /// What must hold of it across sections.
 pub(crate) fn check(config: &Config, add: &mut impl FnMut(String, String)) {
     let mut seen: BTreeMap<String, &str> = BUILT_IN.iter().map(|name| ((*name).to_owned(), *name)).collect();
@@ -276,6 +290,16 @@ pub(crate) fn check(config: &Config, add: &mut impl FnMut(String, String)) {
             if !config.agents.contains_key(agent) {
                 add(format!("{at}.agents.{index}"), format!("there is no agent {agent}"));
             }
+        }
+    }
+    for (index, service) in config.mcp.services.iter().enumerate() {
+        let at = format!("mcp.services.{index}");
+        if let Some(problem) = no_account(service) {
+            add(at, problem);
+        } else if config.agents.contains_key(service) {
+            add(at, format!("{service} is an agent already: call the service account otherwise"));
+        } else if config.mcp.services.iter().take(index).any(|other| other == service) {
+            add(at, format!("{service} stands there twice"));
         }
     }
     for team in config.mcp.discord.teams.keys() {

@@ -22,7 +22,7 @@ pub use approvals::{Answer, Approvals, ApprovalsVerb, Ballot, ListFlags, Reopen,
 pub use audit::AuditVerb;
 pub use cost::CostFlags;
 pub use lesson::LessonVerb;
-pub use mcp::{Foreign, Listening, McpVerb, Trust};
+pub use mcp::{Alone, Foreign, Listening, McpVerb, Trust};
 pub use person::{Person, PersonVerb, UrlFlags};
 pub use planning::{BudgetFlags, ImportFlags, Plan, PlanVerb, ProjectFields, ProjectVerb};
 pub use policy::{Explain, PolicyVerb};

@@ -39,7 +39,7 @@ impl PolicyPlan {
                 people,
                 config.teams.iter().map(|team| team.name.clone()).collect(),
                 config.repositories.iter().map(|repository| repository.name.clone()).collect(),
-                config.agents.keys().map(String::as_str),
+                config.agents.keys().chain(&config.mcp.services).map(String::as_str),
             ),
             rules: rules(config),
             others,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use qd_api::{FeatureView, MoveFeature};
-use qd_guard::{Call, Change, Fault, Hints, Mutation, Permit, Plan, Server, Spec, ToolError};
+use qd_guard::{Call, Change, Fault, Hints, Mutation, Permit, Plan, Server, Spec, ToolError, safe::Below};
 use qd_types::{FeatureId, RepositoryName, Stage, Tier};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -59,9 +59,9 @@ struct Fields {
     /// All features that have to be merged first, or with `@review` in review.
     #[serde(default)]
     depends_on: Option<Vec<String>>,
-    /// All paths that it will touch.
+    /// All paths that it will touch, or patterns of them: `src/api/**`.
     #[serde(default)]
-    paths: Option<Vec<String>>,
+    paths: Option<Vec<Below>>,
     /// The project it belongs to.
     #[serde(default)]
     project: Option<String>,

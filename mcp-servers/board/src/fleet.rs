@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use qd_api::{FeatureView, ProjectView, RunSummary, TeamView};
+use qd_api::{CostBudget, CostView, FeatureView, ProjectView, RunSummary, TeamView};
 use qd_guard::{Call, Caller, Fault, Look, Server, Spec, ToolError, Who};
 use qd_types::{Role, Stage, Tier};
 use schemars::JsonSchema;
@@ -191,6 +191,31 @@ struct TeamSpent {
     runs: usize,
     /// Minutes that they took, by agent.
     minutes: BTreeMap<String, u64>,
+    /// Whether its models are metered. If not, nothing is known of tokens and money.
+    metered: bool,
+    /// What its models took: today, this month, and in all.
+    models: Vec<ModelsSpent>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct ModelsSpent {
+    /// `day 2026-11-21`, `month 2026-11`, `instance` for all of it.
+    of: String,
+    /// Tokens of all kinds.
+    tokens: u64,
+    /// Millionths of a US dollar, of what has a price.
+    micro_dollars: u64,
+    /// The budget in tokens, if there is one.
+    limit_tokens: Option<u64>,
+    /// The budget in millionths of a US dollar, if there is one.
+    limit_micro_dollars: Option<u64>,
+}
+
+impl From<CostBudget> for ModelsSpent {
+    fn from(budget: CostBudget) -> Self {
+        let CostBudget { of, micro_dollars, tokens, limit_micro_dollars, limit_tokens } = budget;
+        Self { of, tokens, micro_dollars, limit_tokens, limit_micro_dollars }
+    }
 }
 
 #[async_trait]
@@ -201,7 +226,8 @@ impl Look for Cost {
     fn spec(&self) -> Spec {
         Spec::new("fleet_cost", Tier::Read, "fleet.view").described(
             "What work took",
-            "For managers: runs and the minutes they took, by team and agent. Money and tokens are not among it.",
+            "For managers: runs and the minutes they took, by team and agent, and what models took in tokens and money: today, \
+             this month and in all.",
         )
     }
 
@@ -211,7 +237,12 @@ impl Look for Cost {
 
     async fn look(&self, call: &Call, since: Since) -> Result<Spent, Fault> {
         let begins = since.begins();
-        let (runs, silent) = each::<Vec<RunSummary>>(&*self.0, call, "runs").await?;
+        let (runs, mut silent) = each::<Vec<RunSummary>>(&*self.0, call, "runs").await?;
+        let (costs, more) = each::<CostView>(&*self.0, call, "costs?by=agent").await?;
+        let mut costs: BTreeMap<String, CostView> = costs.into_iter().collect();
+        silent.extend(more);
+        silent.sort();
+        silent.dedup();
         let spent = |(team, runs): (String, Vec<RunSummary>)| {
             let (mut seconds, mut count) = (BTreeMap::<String, u64>::new(), 0);
             for run in runs.into_iter().filter(|run| run.started_at >= begins) {
@@ -219,7 +250,11 @@ impl Look for Cost {
                 *seconds.entry(run.agent).or_default() += run.seconds;
             }
             let minutes = seconds.into_iter().map(|(agent, seconds)| (agent, seconds.div_ceil(60))).collect();
-            TeamSpent { team, runs: count, minutes }
+            let cost = costs.remove(&team);
+            let metered = cost.as_ref().is_some_and(|cost| cost.metered);
+            let budgets = cost.map(|cost| cost.budgets).unwrap_or_default();
+            let models = budgets.into_iter().map(ModelsSpent::from).collect();
+            TeamSpent { team, runs: count, minutes, metered, models }
         };
         Ok(Spent { teams: runs.into_iter().map(spent).collect(), silent })
     }

@@ -4,7 +4,9 @@ use std::{fmt::Write as _, sync::Arc};
 
 use async_trait::async_trait;
 use qd_api::{FeatureView, NewComment};
-use qd_guard::{Call, Caller, Change, Fault, Hints, Mutation, Permit, Plan, Server, Spec, ToolError, Who};
+use qd_guard::{
+    Call, Caller, Change, Fault, Hints, Mutation, Permit, Plan, Server, Spec, ToolError, Who, safe::FileName,
+};
 use qd_types::{FeatureId, Tier};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -209,7 +211,7 @@ struct Attach(Arc<dyn Desk>);
 #[derive(Deserialize, JsonSchema)]
 struct NewFile {
     /// What the file is called: a name and no path.
-    name: String,
+    name: FileName,
     /// What is in it: text. A call takes at most 64 KiB.
     text: String,
     /// Which feature; your run's own, if left out.
@@ -238,16 +240,6 @@ impl Mutation for Attach {
     }
 
     fn within(&self, caller: &Caller, input: &NewFile) -> Result<(), Fault> {
-        let is_name = (1..=100).contains(&input.name.len())
-            && !input.name.starts_with('.')
-            && !input.name.contains(['/', '\\', '"'])
-            && !input.name.chars().any(char::is_control);
-        if !is_name {
-            return Err(Fault::failed(
-                "That is no name of a file.",
-                "Give a name without a path, like plan.md.",
-            ));
-        }
         its_feature(caller, input.feature.as_ref()).map(drop)
     }
 
@@ -255,13 +247,17 @@ impl Mutation for Attach {
         let id = its_feature(&call.caller, input.feature.as_ref())?;
         let mut client = own(&*self.0, call, Voice::Caller)?;
         let view: FeatureView = client.get(&format!("features/{id}")).await.map_err(unread)?;
-        let there = view.feature.wanted.attachments.iter().any(|file| file.name == input.name);
+        let there = view.feature.wanted.attachments.iter().any(|file| file.name == input.name.as_str());
         let hash = Sha256::digest(&input.text).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let does = if there { "Replace" } else { "Keep" };
         Ok(Plan {
             target: id.to_string(),
             fingerprint: format!("version {}", view.feature.version),
-            steps: vec![format!("{does} {}, {} bytes, SHA-256 {hash}.", input.name, input.text.len())],
+            steps: vec![format!(
+                "{does} {}, {} bytes, SHA-256 {hash}.",
+                input.name.as_str(),
+                input.text.len()
+            )],
         })
     }
 }
@@ -271,7 +267,7 @@ impl Change for Attach {
     async fn change(&self, call: &Call, input: NewFile, permit: Permit) -> Result<Kept, Fault> {
         let id = its_feature(&call.caller, input.feature.as_ref())?;
         let mut client = own(&*self.0, call, Voice::from(&permit))?;
-        let path = format!("features/{id}/attachments?name={}", crate::desk::encoded(&input.name));
+        let path = format!("features/{id}/attachments?name={}", crate::desk::encoded(input.name.as_str()));
         let view: FeatureView = client.post_file(&path, input.text.into_bytes()).await.map_err(unsure)?;
         let files = view.feature.wanted.attachments.into_iter().map(|file| file.name).collect();
         Ok(Kept { feature: id, files })

@@ -46,13 +46,7 @@ impl Allowed {
 
     /// The real place of a path on the host, if it may be mounted.
     pub(crate) fn source(&self, text: &str) -> Result<PathBuf, Fault> {
-        let path = whole(text).ok_or_else(|| {
-            refused(
-                text,
-                "is no whole path",
-                "Name it from / on, without . and .. and with plain characters only.",
-            )
-        })?;
+        let path = named(text)?;
         let real = fs::canonicalize(&path).map_err(|error| {
             let why = match error.kind() {
                 io::ErrorKind::NotFound => "is not there".to_owned(),
@@ -96,6 +90,14 @@ impl Allowed {
     }
 }
 
+/// A whole path on the host, whether or not it may be mounted.
+pub(crate) fn named(text: &str) -> Result<PathBuf, Fault> {
+    whole(text).ok_or_else(|| {
+        let way_out = "Name it from / on, without . and .. and with plain characters only.";
+        refused(text, "is no whole path", way_out)
+    })
+}
+
 /// Where in the container something is mounted.
 pub(crate) fn target(text: &str) -> Result<PathBuf, Fault> {
     match whole(text) {
@@ -108,10 +110,11 @@ pub(crate) fn target(text: &str) -> Result<PathBuf, Fault> {
     }
 }
 
-/// A whole path that means what it says. A colon would split it in two where engines write mounts in short.
+/// A whole path that means what it says. A colon would split it in two where engines write mounts in short; a percent sign
+/// would be another letter to whoever decodes it.
 fn whole(text: &str) -> Option<PathBuf> {
     let plain =
-        text.len() <= 1024 && text.bytes().all(|b| (0x20..0x7f).contains(&b) && b != b':' && b != b',');
+        text.len() <= 1024 && text.bytes().all(|b| (0x20..0x7f).contains(&b) && !b":,%\\".contains(&b));
     let path = Path::new(text);
     let straight = text.split('/').all(|part| part != ".." && part != ".");
     let whole = path.is_absolute()
@@ -195,6 +198,8 @@ mod tests {
             "ROOT/wоrk",
             "~/x",
             "ROOT/work,readonly",
+            "ROOT/%2e%2e/outside",
+            "ROOT\\work",
         ];
         for path in tried {
             let said = place.check(path);

@@ -121,12 +121,19 @@ impl Run {
         if input.mounts.len().max(input.command.len()).max(input.environment.len()) > ENTRIES {
             return Err(Fault::failed(format!("A list has more than {ENTRIES} entries."), "Ask for less."));
         }
+        // Whatever is no path and no name is refused before the engine is asked anything.
+        for wish in &input.mounts {
+            mounts::named(&wish.host)?;
+            mounts::target(&wish.inside)?;
+        }
+        let network = input.network.as_deref().unwrap_or("none");
+        Name::parse("network", network)?;
         let allowed = engine.allowed().await?;
         let mut mounts = Vec::new();
         for wish in &input.mounts {
             mounts.push((allowed.source(&wish.host)?, mounts::target(&wish.inside)?, wish.writable));
         }
-        let network = engine.network(input.network.as_deref().unwrap_or("none")).await?;
+        let network = engine.network(network).await?;
         let digest = engine.digest(&image).await?.ok_or_else(|| {
             Fault::failed(format!("The image {image} is not here."), "Pull it first, then call again.")
         })?;

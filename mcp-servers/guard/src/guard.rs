@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use qd_agents::Redactor;
-use qd_engine::{KnownTool, Request};
-use qd_types::Ruling;
+use qd_engine::{KnownTool, Request, Resource};
+use qd_types::{Ruling, Verb};
 use tokio::sync::watch;
 
 use crate::{
@@ -215,6 +215,25 @@ impl Guard {
             Ruling::Allow | Ruling::Ask(_) => true,
             Ruling::Deny { .. } => false,
         }
+    }
+
+    /// Whether policy lets this caller have the server at all; the error is a sentence with the way out. A server is given at
+    /// once or not: where people would have to be asked, it is not.
+    pub(crate) fn admits(&self, caller: &Caller) -> Result<(), String> {
+        let resource = Resource::Server(self.name().to_owned());
+        let mut request = Request::new(caller.principal(), Verb::ServerUse, resource);
+        request.team = Some(caller.team().clone());
+        let decision = self.0.law.decide(&request);
+        let why = match decision.ruling {
+            Ruling::Allow => return Ok(()),
+            Ruling::Deny { reason } => format!("says no: {reason}"),
+            Ruling::Ask(_) => "would ask people, and a server is given at once or not.".to_owned(),
+        };
+        Err(format!(
+            "The server {} is not given to {caller}: the policy {} {why} An owner changes policies.",
+            self.name(),
+            decision.policy
+        ))
     }
 
     /// Ticks when policy may let others see other tools.

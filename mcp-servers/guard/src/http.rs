@@ -26,7 +26,7 @@ use rmcp::transport::streamable_http_server::{
 use serde_json::json;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{Semaphore, watch},
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
@@ -120,7 +120,9 @@ pub async fn serve(
     settings: Settings,
     stop: CancellationToken,
 ) {
-    let front = Arc::new(Front { guard, tokens, settings, stop: stop.clone(), kept: Mutex::default() });
+    let changes = guard.changes();
+    let front = Front { guard, tokens, settings, stop: stop.clone(), changes, kept: Mutex::default() };
+    let front = Arc::new(front);
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return };
@@ -168,6 +170,8 @@ async fn connection(stream: TcpStream, front: Arc<Front>) {
 
 struct Kept {
     service: Service,
+    /// As of which change of the policies its caller may have this server.
+    asked: u64,
     stop: CancellationToken,
     used: Instant,
 }
@@ -177,6 +181,8 @@ struct Front {
     tokens: Arc<dyn Tokens>,
     settings: Settings,
     stop: CancellationToken,
+    /// How often the policies changed.
+    changes: watch::Receiver<u64>,
     kept: Mutex<HashMap<String, Kept>>,
 }
 
@@ -193,7 +199,10 @@ impl Front {
             Ok(request) => request,
             Err(refused) => return refused,
         };
-        let mut service = self.service(caller);
+        let mut service = match self.service(caller) {
+            Ok(service) => service,
+            Err(refused) => return refused,
+        };
         let Ok(answer) = service.call(request).await;
         answer
     }
@@ -248,13 +257,25 @@ impl Front {
         answer
     }
 
-    /// The caller's own service. Another scope or other roles are another caller here: no session outgrows its token.
-    fn service(&self, caller: Caller) -> Service {
+    /// The caller's own service. Another scope or other roles are another caller here: no session outgrows its token. Whom
+    /// policy does not let have this server, it is refused; that is asked anew whenever the policies change.
+    fn service(&self, caller: Caller) -> Result<Service, Answer> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let key = format!("{caller:?}");
-        if let Some(one) = kept.get_mut(&key) {
+        let asked = *self.changes.borrow();
+        if let Some(one) = kept.get_mut(&key).filter(|one| one.asked == asked) {
             one.used = Instant::now();
-            return one.service.clone();
+            return Ok(one.service.clone());
+        }
+        if let Err(why) = self.guard.admits(&caller) {
+            if let Some(gone) = kept.remove(&key) {
+                gone.stop.cancel();
+            }
+            return Err(plain(StatusCode::FORBIDDEN, &why));
+        }
+        if let Some(one) = kept.get_mut(&key) {
+            (one.asked, one.used) = (asked, Instant::now());
+            return Ok(one.service.clone());
         }
         if kept.len() >= CALLERS {
             let idle = kept.iter().min_by_key(|(_, one)| one.used).map(|(key, _)| key.clone());
@@ -272,8 +293,8 @@ impl Front {
         let guard = self.guard.clone();
         let session = move || Ok(Session::new(guard.clone(), caller.clone()));
         let service = Service::new(session, Arc::default(), config);
-        kept.insert(key, Kept { service: service.clone(), stop, used: Instant::now() });
-        service
+        kept.insert(key, Kept { service: service.clone(), asked, stop, used: Instant::now() });
+        Ok(service)
     }
 }
 

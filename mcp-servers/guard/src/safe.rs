@@ -42,9 +42,8 @@ impl TryFrom<String> for Below {
     type Error = UnsafeError;
 
     fn try_from(text: String) -> Result<Self, UnsafeError> {
-        let is_odd = |letter: char| letter.is_control() || letter == '\\' || letter == ':';
         let is_step = |part: &str| part.is_empty() || part == "." || part == "..";
-        if text.chars().any(is_odd) || text.split('/').any(is_step) {
+        if text.len() > LONGEST || is_odd(&text) || text.split('/').any(is_step) {
             let text = qd_approvals::inert::plain(&text, 80);
             return Err(UnsafeError(format!(
                 "{text} is no path below a folder: write it as a/b, without .. in it"
@@ -66,12 +65,83 @@ impl JsonSchema for Below {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "minLength": 1, "description": "A relative path without .. in it." })
+        json_schema!({
+            "type": "string", "format": "relative-path", "minLength": 1, "maxLength": LONGEST,
+            "description": "A relative path without .. in it."
+        })
     }
 
     fn inline_schema() -> bool {
         true
     }
+}
+
+/// What a file is called: a name and no path. It is not hidden, and means the same wherever it comes to lie.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct FileName(String);
+
+impl FileName {
+    /// As it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for FileName {
+    type Error = UnsafeError;
+
+    fn try_from(text: String) -> Result<Self, UnsafeError> {
+        let fits = (1..=100).contains(&text.len()) && !text.starts_with('.') && !text.contains(['/', '"']);
+        if !fits || is_odd(&text) {
+            let text = qd_approvals::inert::plain(&text, 80);
+            return Err(UnsafeError(format!(
+                "{text} is no name of a file: give it without a path, like plan.md"
+            )));
+        }
+        Ok(Self(text))
+    }
+}
+
+impl From<FileName> for String {
+    fn from(name: FileName) -> Self {
+        name.0
+    }
+}
+
+impl JsonSchema for FileName {
+    fn schema_name() -> Cow<'static, str> {
+        "FileName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string", "format": "file-name", "minLength": 1, "maxLength": 100,
+            "description": "A file's name, without a path."
+        })
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
+/// Longest path, in bytes.
+const LONGEST: usize = 1_024;
+
+/// Letters that look like `/`, `\` or `.`, or become one where a text is brought into another form.
+const ALIKE: [char; 9] = [
+    '\u{2024}', '\u{2025}', '\u{2044}', '\u{2215}', '\u{2216}', '\u{29f8}', '\u{ff0e}', '\u{ff0f}',
+    '\u{ff3c}',
+];
+
+/// Whether somebody may read something else in it than what stands there: signs that act, other systems' separators, letters
+/// that look like one, and a percent sign with two digits behind it, which whoever decodes takes for another letter.
+fn is_odd(text: &str) -> bool {
+    let acts = |letter: char| letter.is_control() || "\\:".contains(letter) || ALIKE.contains(&letter);
+    let encoded =
+        |three: &[u8]| matches!(three, [b'%', a, b] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
+    text.chars().any(acts) || text.as_bytes().windows(3).any(encoded)
 }
 
 /// Whether an address is one of the public network. Whoever connects to a name that a client gave has to ask this of every
@@ -135,9 +205,21 @@ mod tests {
             "a/",
             "..\u{2215}a/..",
             "a\n",
+            "%2e%2e/a",
+            "a%2Fb",
+            "a%00",
+            "..\u{2215}a",
+            "a\u{ff0f}b",
+            "\u{ff0e}\u{ff0e}/a",
         ] {
             assert!(below(bad).is_err(), "{bad:?}");
+            assert!(FileName::try_from(bad.to_owned()).is_err(), "{bad:?}");
         }
+        for bad in ["a/b", ".ssh", "a\"b", &"a".repeat(101)] {
+            assert!(FileName::try_from((*bad).to_owned()).is_err(), "{bad:?}");
+        }
+        assert_eq!(FileName::try_from("100% plan.md".to_owned()).unwrap().as_str(), "100% plan.md");
+        insta::assert_snapshot!(FileName::try_from("../plan.md".to_owned()).unwrap_err(), @"../plan.md is no name of a file: give it without a path, like plan.md");
         insta::assert_snapshot!(below("../../etc").unwrap_err(), @"../../etc is no path below a folder: write it as a/b, without .. in it");
         assert_eq!(below("a/b..c/d").unwrap().as_str(), "a/b..c/d");
     }

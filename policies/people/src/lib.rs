@@ -26,6 +26,6 @@ pub use people::People;
 pub use person::{Identity, IllegalState, Profile, Scope, State, StateEvent};
 /// What every verb works on. Re-exported, so that a [`Host`] needs not name who reads the tables.
 pub use rusqlite::Connection;
-pub use schema::SCHEMA;
+pub use schema::{SCHEMA, SCHEMA_SERVICES};
 pub use seed::{Seed, Seeded};
 pub use tokens::TokenKind;

@@ -13,6 +13,8 @@ pub struct SignedIn {
     pub profile: Profile,
     /// With what: only a session of a signed-in page may vote.
     pub kind: TokenKind,
+    /// The service account that acts on their behalf, if the token is one's.
+    pub service: Option<String>,
 }
 
 /// A person by name, in whatever state.
@@ -43,16 +45,18 @@ pub fn by_token(
     token: &str,
     now: Timestamp,
 ) -> Result<Option<SignedIn>, PeopleError> {
-    let row: Option<(String, String)> = connection
+    let row: Option<(String, String, Option<String>)> = connection
         .prepare_cached(
-            "SELECT person, kind FROM person_tokens JOIN people ON people.id = person
+            "SELECT person, kind, service FROM person_tokens JOIN people ON people.id = person
              WHERE hash = ?1 AND expires_at > ?2 AND state = 'active'",
         )?
-        .query_row(params![tokens::hash(token), now.as_millisecond()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row(params![tokens::hash(token), now.as_millisecond()], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
         .optional()?;
-    let Some((person, kind)) = row else { return Ok(None) };
+    let Some((person, kind, service)) = row else { return Ok(None) };
     let kind = kind.parse().map_err(|source| PeopleError::Corrupt { table: "person_tokens", source })?;
-    Ok(find(connection, &id(&person)?)?.map(|profile| SignedIn { profile, kind }))
+    Ok(find(connection, &id(&person)?)?.map(|profile| SignedIn { profile, kind, service }))
 }
 
 /// Whether an invitation waits for them that is still good.

@@ -48,3 +48,6 @@ CREATE TABLE person_tokens (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX person_tokens_person ON person_tokens (person);
 ";
+
+/// Tokens of service accounts, which act on behalf of the person who made them.
+pub const SCHEMA_SERVICES: &str = "ALTER TABLE person_tokens ADD COLUMN service TEXT;";

@@ -89,6 +89,29 @@ impl People<'_> {
         label: &str,
         lasts: SignedDuration,
     ) -> Result<SecretString, PeopleError> {
+        self.make(person, kind, label, lasts, None)
+    }
+
+    /// Makes a token for a service account, which acts by its own name, on behalf of this active person. It ends with them.
+    pub fn make_service_token(
+        &self,
+        person: &PersonId,
+        service: &str,
+        label: &str,
+        lasts: SignedDuration,
+    ) -> Result<SecretString, PeopleError> {
+        plain("the name of a service account", service)?;
+        self.make(person, TokenKind::Token, label, lasts, Some(service))
+    }
+
+    fn make(
+        &self,
+        person: &PersonId,
+        kind: TokenKind,
+        label: &str,
+        lasts: SignedDuration,
+        service: Option<&str>,
+    ) -> Result<SecretString, PeopleError> {
         plain("a label", label)?;
         self.at_once(|| {
             self.active(person)?;
@@ -96,8 +119,8 @@ impl People<'_> {
             let expires_at = self.now.checked_add(lasts).unwrap_or(Timestamp::MAX);
             self.tx
                 .prepare_cached(
-                    "INSERT INTO person_tokens (hash, person, kind, label, made_at, expires_at)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    "INSERT INTO person_tokens (hash, person, kind, label, made_at, expires_at, service)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 )?
                 .execute(params![
                     hash,
@@ -105,7 +128,8 @@ impl People<'_> {
                     kind.as_str(),
                     label,
                     self.now.as_millisecond(),
-                    expires_at.as_millisecond()
+                    expires_at.as_millisecond(),
+                    service
                 ])?;
             self.record(person, What::TokenMade { kind })?;
             Ok(token)

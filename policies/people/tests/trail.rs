@@ -47,6 +47,7 @@ fn a_life_is_in_the_chain_and_an_erased_name_is_not() {
     let db = Connection::open_in_memory().unwrap();
     db.execute_batch(qd_audit::SCHEMA).unwrap();
     db.execute_batch(qd_people::SCHEMA).unwrap();
+    db.execute_batch(qd_people::SCHEMA_SERVICES).unwrap();
     begin(&db, "bot").unwrap();
     let people = |second: i64| People::new(&db, &Bot, By::Person(id("ines")), at(second));
     people(0).seed(&[Seed { id: id("ines"), roles: vec![Role::Owner] }]).unwrap();

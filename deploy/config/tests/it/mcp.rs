@@ -89,3 +89,18 @@ fn a_server_needs_a_way_to_it_and_known_runs() {
         assert!(said.contains(wanted), "{wanted}: {said}");
     }
 }
+
+#[test]
+fn a_service_account_has_a_name_of_its_own() {
+    let said = refused(
+        "[agents.claude]\ncommand = [\"true\"]\n[mcp]\nservices = [\"ci\", \"claude\", \"ci\", \"Build Server\", \"\"]\n",
+    );
+    for wanted in [
+        "claude is an agent already",
+        "ci stands there twice",
+        "\"Build Server\" is no name for a service account",
+        "\"\" is no name for a service account",
+    ] {
+        assert!(said.contains(wanted), "{wanted}: {said}");
+    }
+}

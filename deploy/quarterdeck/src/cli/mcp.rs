@@ -12,13 +12,13 @@ use super::Who;
 #[derive(Debug, Subcommand)]
 pub enum McpVerb {
     /// Serve the board's tools to the program that started this, over standard input and output
-    Board,
+    Board(Alone),
     /// Serve the tools of the team's channels to the program that started this
-    Discord,
+    Discord(Alone),
     /// Serve the tools of a container engine to the program that started this
-    Docker,
+    Docker(Alone),
     /// Serve the tools of a repository on GitHub to the program that started this
-    Github,
+    Github(Alone),
     /// List the servers, and what each has
     List,
     /// Make a token for your own coding agent: it acts as you, and decides nothing
@@ -26,6 +26,9 @@ pub enum McpVerb {
         /// How many days it holds
         #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=366))]
         days: u16,
+        /// For a service account of [mcp] services: it acts by its own name, on your behalf
+        #[arg(long, value_name = "NAME")]
+        service: Option<String>,
         /// Who.
         #[command(flatten)]
         who: Who,
@@ -53,6 +56,17 @@ pub enum McpVerb {
     },
 }
 
+/// A server that comes with the program.
+#[derive(Debug, Args)]
+pub struct Alone {
+    /// How clients reach it.
+    #[command(flatten)]
+    pub listening: Listening,
+    /// Let the issuer be one of this computer or its own networks
+    #[arg(long, requires = "issuer")]
+    pub allow_private: bool,
+}
+
 /// What is to be trusted.
 #[derive(Debug, Args)]
 pub struct Trust {
@@ -73,7 +87,7 @@ pub struct Foreign {
     #[arg(long)]
     pub name: String,
     /// Show its tools, and trust them as they are now, with your passphrase
-    #[arg(long)]
+    #[arg(long, conflicts_with = "listen")]
     pub trust: bool,
     /// A file with tiers by the tools' names
     #[arg(long, value_name = "FILE")]
@@ -111,7 +125,7 @@ pub struct Foreign {
 #[derive(Debug, Args)]
 pub struct Listening {
     /// Serve over HTTP at this address of this computer, not over standard input and output
-    #[arg(long, value_name = "ADDRESS", conflicts_with = "trust")]
+    #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
     /// The address by which clients know it, behind your own TLS: what tokens of an issuer have to be for
     #[arg(long, value_name = "URL", requires = "listen")]

@@ -9,6 +9,7 @@ mod policies;
 mod reload;
 mod rules;
 mod start;
+mod told;
 mod tools;
 mod trail;
 
@@ -17,3 +18,4 @@ pub use live::Live;
 pub use plan::{AuditPlan, FleetPlan, RepositoryPlan, TeamPlan, team_folder};
 pub use reload::Reloader;
 pub use start::{Fleet, Roles};
+pub use told::TRUSTED;

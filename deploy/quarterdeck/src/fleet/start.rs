@@ -31,6 +31,7 @@ use super::{
     live::{Law, Live},
     policies,
     rules::{Telling, rules},
+    told,
     tools::{RunTools, ToolsError},
     trail,
 };
@@ -177,7 +178,7 @@ impl Fleet {
         write_address(plan, address)?;
         let boards = Arc::new(OnceLock::new());
         let desk = Desk { roster, address, live: Arc::clone(&boards), giving: Arc::default() };
-        let extra = extra.merge(people::routes(desk.clone()));
+        let extra = extra.merge(people::routes(desk.clone())).merge(told::routes(Arc::clone(&boards)));
         let guard = Guard::new(desk, plan.me.clone());
         let law = Law { in_force: now, wanted };
         let live = Arc::new(Live::new(shared, (law, policies), teams, trains, bot, guard.clone(), extra));

@@ -12,13 +12,14 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
+use jiff::Timestamp;
 use qd_api::Problem;
 use qd_approvals::Proof;
-use qd_people::{PeopleError, State as PersonState, TokenKind};
+use qd_people::{PeopleError, Profile, State as PersonState, TokenKind};
 use qd_team::{Caller, ProblemResponse};
 use qd_types::PersonId;
 
-use crate::people::{Desk, Roster, doors, pages, person_at};
+use crate::people::{Desk, Roster, doors, lends_to_services, pages, person_at, voucher};
 
 /// Which way a request came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,28 +84,46 @@ impl Guard {
         }
     }
 
+    /// The active person, and the service account, whom one of our tool servers vouches for.
+    async fn vouched(&self, token: &str) -> Result<Option<(Profile, Option<String>)>, PeopleError> {
+        let Some(voucher) = voucher::open(self.roster().state(), token, Timestamp::now()) else {
+            return Ok(None);
+        };
+        let known = self.roster().find(&voucher.person).await?;
+        Ok(known.filter(|one| one.state == PersonState::Active).map(|one| (one, voucher.service)))
+    }
+
     /// Who it is; `None` if nobody is known by what was shown. People who are shut out are nobody.
     async fn caller(&self, shown: Shown, door: Door, path: &str) -> Result<Option<Caller>, PeopleError> {
+        let roster = self.roster();
         let known = match shown {
-            Shown::Token(token, surface) => self
-                .roster()
-                .by_token(&token)
-                .await?
-                .map(|signed_in| (signed_in.profile, surface, proof(signed_in.kind, door))),
+            Shown::Token(token, _) if door == Door::Socket && voucher::is_one(&token) => {
+                self.vouched(&token).await?.map(|(profile, service)| (profile, "mcp", Proof::Socket, service))
+            }
+            Shown::Token(token, surface) => roster.by_token(&token).await?.map(|signed_in| {
+                (signed_in.profile, surface, proof(signed_in.kind, door), signed_in.service)
+            }),
             Shown::Nothing if door == Door::Socket => {
-                let me = self.roster().find(&self.inner.me).await?;
-                me.filter(|me| me.state == PersonState::Active).map(|me| (me, "cli", Proof::Socket))
+                let me = roster.find(&self.inner.me).await?;
+                me.filter(|me| me.state == PersonState::Active).map(|me| (me, "cli", Proof::Socket, None))
             }
             Shown::Nothing => None,
         };
-        Ok(known.map(|(profile, surface, proof)| Caller {
+        let caller = known.map(|(profile, surface, proof, agent)| Caller {
             person: person_at(&profile, path),
-            agent: None,
+            agent,
             surface: surface.into(),
             proof,
             granted: None,
-        }))
+        });
+        Ok(caller.filter(|caller| caller.agent.is_none() || lends_to_services(&caller.person)))
     }
+}
+
+/// What a service account reaches: the teams' APIs, where each request is its own. Everything else goes by the person alone.
+fn is_for_services(path: &str) -> bool {
+    let team = path.strip_prefix("/teams/").and_then(|rest| rest.split_once('/'));
+    team.is_some_and(|(_, rest)| rest == "api/v1" || rest.starts_with("api/v1/"))
 }
 
 /// What is proven by what was shown: a session is what a passphrase gave, at a terminal or on a page. Any other token lies
@@ -154,6 +173,10 @@ async fn check(
         }
     };
     let Some(caller) = caller else { return unknown(&guard, door, request.uri(), headers) };
+    if caller.agent.is_some() && !is_for_services(request.uri().path()) {
+        let hint = "Take your own token: quarterdeck mcp token.";
+        return refuse(403, "forbidden", "A service account reaches the APIs of teams alone.", hint);
+    }
     if by_cookie && is_unsafe(request.method()) {
         if !same_origin(headers) {
             let hint = "Open the board and try again.";

@@ -7,7 +7,8 @@ pub mod pages;
 pub mod rights;
 mod roster;
 pub mod routes;
+pub mod voucher;
 pub mod words;
 
-pub use roster::{Roster, SIGNED_IN, person_at};
+pub use roster::{Roster, SIGNED_IN, lends_to_services, person_at};
 pub use routes::{Desk, doors, routes};

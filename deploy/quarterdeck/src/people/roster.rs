@@ -24,7 +24,8 @@ use tokio::sync::watch;
 
 use super::host::{CHAIN, Theirs};
 
-const MIGRATIONS: &[Migration] = &[qd_audit::SCHEMA, qd_people::SCHEMA, qd_audit::WITNESSES];
+const MIGRATIONS: &[Migration] =
+    &[qd_audit::SCHEMA, qd_people::SCHEMA, qd_audit::WITNESSES, qd_people::SCHEMA_SERVICES];
 
 /// How long to wait for a process that has the file for the moment of a write.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -87,6 +88,11 @@ impl Roster {
             Some(db) => qd_audit::archive(db, folder, retention, &Actor::Bot, Timestamp::now()).await,
             None => Ok(Archived::default()),
         }
+    }
+
+    /// The state folder in which the file lies.
+    pub fn state(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
     }
 
     /// Where the database lies.
@@ -251,6 +257,19 @@ impl Roster {
         Ok(token.expose_secret().to_owned())
     }
 
+    /// A token for a service account that acts on behalf of somebody who is active. Its text is stored nowhere.
+    pub async fn make_service_token(
+        &self,
+        person: &PersonId,
+        service: String,
+        label: &'static str,
+        lasts: SignedDuration,
+    ) -> Result<String, PeopleError> {
+        let (by, person) = (By::Person(person.clone()), person.clone());
+        let job = move |people: &People<'_>| people.make_service_token(&person, &service, label, lasts);
+        Ok(self.change(by, job).await?.expose_secret().to_owned())
+    }
+
     /// Ends a session or a token.
     pub async fn end_token(&self, person: &PersonId, token: String) -> Result<(), PeopleError> {
         self.change(By::Person(person.clone()), move |people| people.end_token(&token)).await.map(drop)
@@ -340,6 +359,12 @@ pub fn person_at(profile: &Profile, path: &str) -> Person {
     let team = path.strip_prefix("/teams/").and_then(|rest| rest.split('/').next());
     let scopes: Vec<Scope> = team.and_then(|name| name.parse().ok()).map(Scope::Team).into_iter().collect();
     profile.person(&scopes)
+}
+
+/// Whether service accounts act on somebody's behalf: they have the rights of agents, which not everybody may lend. It is
+/// asked at every request, so that a token is worth nothing once the role is gone.
+pub fn lends_to_services(person: &Person) -> bool {
+    person.roles.iter().any(|role| matches!(role, Role::Owner | Role::Manager))
 }
 
 /// Opens the file, and waits so long for a process that has it for the moment of a write.

@@ -26,7 +26,7 @@ use super::{
     host::Theirs,
     pages,
     rights::{self, Gift, Given},
-    roster::SIGNED_IN,
+    roster::{SIGNED_IN, lends_to_services},
     words::{
         Accept, Accepted, Admission, ChangeLink, ChangeRole, Invite, Invited, NewPassphrase, NewToken,
         PersonView, Said, Session, SignIn, Waits,
@@ -188,8 +188,17 @@ async fn token_for_me(
         let hint = "Give your passphrase: quarterdeck mcp token asks for it.";
         return Err(no("unproven", 403, "A token needs proof of who you are.", Some(hint)));
     }
-    let lasts = lasts(body(sent)?.days);
-    let made = desk.roster.make_token(&caller.person.id, TokenKind::Token, PROGRAM, lasts).await;
+    let NewToken { days, service } = body(sent)?;
+    let (person, lasts) = (&caller.person, lasts(days));
+    let made = match service {
+        None => desk.roster.make_token(&person.id, TokenKind::Token, PROGRAM, lasts).await,
+        Some(_) if !lends_to_services(person) => {
+            let detail = format!("{} is neither owner nor manager.", person.id);
+            let hint = "A manager makes the tokens of service accounts.";
+            return Err(no("forbidden", 403, &detail, Some(hint)));
+        }
+        Some(name) => desk.roster.make_service_token(&person.id, name, PROGRAM, lasts).await,
+    };
     Ok(Json(Session { token: made.map_err(|error| refused(&error))? }))
 }
 

@@ -186,4 +186,7 @@ impl PersonView {
 pub struct NewToken {
     /// How many days it holds.
     pub days: u16,
+    /// The service account that it is for; left out, the person's own program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
 }

@@ -65,8 +65,6 @@ async fn a_run_gets_exactly_the_configured_servers_and_calls_a_tool_of_the_secon
     let up = stage.project.up(&[]);
     let said = stage.project.ok(&["mcp", "trust", "--server", "clock"]);
     assert!(said.contains("Trusted as they are now: clock"), "{said}");
-    // The policies of a running fleet know it a second later.
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     let text = played(
         &stage,
         &up,
@@ -115,8 +113,6 @@ async fn another_content_starts_nothing_again() {
     assert!(said.contains("Trusted as they are now: clock"), "{said}");
     let doctor = String::from_utf8(stage.project.run(&["doctor"]).stdout).unwrap();
     assert!(doctor.contains("project: .mcp.json is what ines trusted"), "{doctor}");
-    // The policies of a running fleet know it a second later.
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     let said = played(&stage, &up, "mcp\ncall project-clock clock {}\nsay done", "output: done").await;
     assert!(said.contains("output: servers: board project-clock"), "{said}");
     assert!(said.contains("noon; state 0, elsewhere refused, home written, secret unknown"), "{said}");

@@ -127,6 +127,27 @@ async fn nobody_without_a_token() {
 }
 
 #[tokio::test]
+async fn whom_policy_gives_no_server_is_refused() {
+    let world = World::new().await;
+    let (port, _stop) = serve(&world).await;
+    let host = format!("127.0.0.1:{port}");
+    let asked = |token| [("Host", host.as_str()), ("Authorization", token)];
+    let (status, _) = by_hand(port, &asked("Bearer theo"), &hello()).await;
+    assert_snapshot!(status, @"HTTP/1.1 200 OK");
+    // It counts for those who have it already.
+    let rule = json!({ "name": "closed", "actions": ["server.use"], "effect": "deny", "reason": "Not now." });
+    let rule: qd_types::PolicyRule = serde_json::from_value(rule).unwrap();
+    world.up().engine.set_rules(&[rule]).unwrap();
+    world.up().law.changed();
+    let (status, body) = by_hand(port, &asked("Bearer theo"), &hello()).await;
+    assert_snapshot!(format!("{status}: {body}"), @"HTTP/1.1 403 Forbidden: The server fixtures is not given to theo: the policy closed says no: Not now. An owner changes policies.");
+    world.up().engine.set_rules(&[]).unwrap();
+    world.up().law.changed();
+    let (status, _) = by_hand(port, &asked("Bearer theo"), &hello()).await;
+    assert_snapshot!(status, @"HTTP/1.1 200 OK");
+}
+
+#[tokio::test]
 async fn a_name_that_was_made_to_point_here_is_refused() {
     let world = World::new().await;
     let (port, _stop) = serve(&world).await;

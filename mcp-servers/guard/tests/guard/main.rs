@@ -16,5 +16,6 @@ mod offers;
 mod pipeline;
 mod proxy;
 mod reach;
+mod table;
 mod tasks;
 mod world;

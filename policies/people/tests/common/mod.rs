@@ -9,7 +9,9 @@ use std::{
 };
 
 use jiff::Timestamp;
-use qd_people::{By, Change, Host, HostError, Identity, PassphraseHash, People, SCHEMA, Scope, What};
+use qd_people::{
+    By, Change, Host, HostError, Identity, PassphraseHash, People, SCHEMA, SCHEMA_SERVICES, Scope, What,
+};
 use qd_types::{PersonId, Role};
 use rusqlite::Connection;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -68,6 +70,7 @@ impl Fleet {
         let db = Connection::open_in_memory().unwrap();
         db.pragma_update(None, "foreign_keys", true).unwrap();
         db.execute_batch(SCHEMA).unwrap();
+        db.execute_batch(SCHEMA_SERVICES).unwrap();
         let fleet = Self { db, host: Executor::default() };
         fleet.join("ines", Role::Owner);
         fleet.host.changes.borrow_mut().clear();

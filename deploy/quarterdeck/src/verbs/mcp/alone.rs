@@ -10,17 +10,18 @@ use std::{
 use jiff::Timestamp;
 use qd_approvals::{Directory, Executor, KeyOwner, Known, SurfaceKey};
 use qd_config::Loaded;
-use qd_engine::{Facts, KnownPerson, Principal, Request, Resource};
+use qd_engine::{Facts, KnownPerson, KnownTool, Request, Resource};
 use qd_guard::{Caller, EngineLaw, Guard, Ledger, LedgerError, Server, Settings, Who, stdio};
+use qd_people::SignedIn;
 use qd_sqlite::DbError;
 use qd_types::{Identity, InstanceName, Person, PersonId, Verb};
 
-use super::listening;
+use super::{following::Following, listening};
 use crate::{
     cli::{Common, Listening},
     context::{self, UserError},
     log,
-    people::Roster,
+    people::{Roster, lends_to_services, person_at, voucher},
     policies::PolicyPlan,
 };
 
@@ -40,6 +41,8 @@ pub(crate) struct Home {
     pub(super) me: Person,
     /// Their token, if they showed one.
     pub(super) token: Option<String>,
+    /// The service account whose token it is. It acts on behalf of `me`.
+    pub(super) service: Option<String>,
     /// The team that keeps the requests.
     pub(super) team: InstanceName,
     plan: PolicyPlan,
@@ -63,25 +66,18 @@ impl Home {
             (None, []) => name("local")?,
             (None, _) => context::team(common, &loaded)?,
         };
-        let mut plan = PolicyPlan::of(&loaded).kept(&loaded.state_dir)?;
-        if loaded.config.people.is_empty() {
-            plan.facts = Facts { solo: true, ..plan.facts_with(&people) };
-        }
-        let mut plan = plan.with_people(&loaded.state_dir).await?;
-        if !plan.facts.teams.contains(&team) {
-            plan.facts.teams.push(team.clone());
-        }
+        let plan = plan(&loaded, &people, &team).await?;
         let token = sources.env.get(TOKEN).filter(|token| !token.is_empty()).cloned();
-        let me = match &token {
-            Some(token) => whose(&loaded, token).await?,
-            None => me,
+        let (me, service) = match &token {
+            Some(token) => whose(&loaded, token, &team).await?,
+            None => (me, None),
         };
         let known = plan.facts.people.iter().find(|known| known.person.id == me);
         let me = known.map_or_else(|| Person { id: me, roles: Vec::new() }, |known| known.person.clone());
         let config = common.config.as_ref().map(|file| file.canonicalize().unwrap_or_else(|_| file.clone()));
         let config = config.map_or_else(String::new, |file| format!("--config {} ", quoted(&file)));
         let decide = format!("quarterdeck {config}approvals approve");
-        Ok(Self { loaded, me, token, team, plan, decide })
+        Ok(Self { loaded, me, token, service, team, plan, decide })
     }
 
     /// Where the servers of this team keep their things.
@@ -91,23 +87,21 @@ impl Home {
 
     /// Whose votes count in its ledgers.
     pub(super) fn directory(&self, key: &SurfaceKey) -> Directory {
-        let mut people = Directory::default();
-        for KnownPerson { person, .. } in &self.plan.facts.people {
-            let known = Known {
-                roles: person.roles.clone(),
-                identities: vec![local(&person.id)],
-                ..Known::default()
-            };
-            people.people.insert(person.id.clone(), known);
-        }
-        people.add_key(key.public(), KeyOwner::Instance(self.team.clone()));
-        people
+        directory(&self.plan.facts, &self.team, key)
+    }
+
+    /// Whoever started this.
+    fn caller(&self) -> Caller {
+        let team = self.team.clone();
+        Caller::new(match &self.service {
+            Some(name) => Who::Service { team, name: name.clone(), on_behalf: vec![self.me.id.clone()] },
+            None => Who::Person { person: self.me.clone(), team },
+        })
     }
 
     /// The key that signs what is decided in a terminal of this computer.
     pub(super) fn key(&self) -> Result<SurfaceKey, UserError> {
-        let path = folder(&self.loaded.state_dir).join("surface.key");
-        SurfaceKey::open(&path).map_err(|error| UserError::from_error(&error))
+        SurfaceKey::open(&voucher::key(&self.loaded.state_dir)).map_err(|error| UserError::from_error(&error))
     }
 
     /// The policies as they are in force for whoever calls.
@@ -117,8 +111,14 @@ impl Home {
 
     /// Serves the server of this name until the client closes its end.
     pub(super) async fn serve(self, name: &str, server: Server) -> Result<(), UserError> {
-        let caller = Caller::new(Who::Person { person: self.me.clone(), team: self.team.clone() });
-        let (guard, ledger) = self.guard(name, server).await?;
+        let (caller, policies) = (self.caller(), self.policies_with(name, &server)?);
+        let mut asked = Request::new(caller.principal(), Verb::ServerUse, Resource::Server(name.to_owned()));
+        asked.team = Some(self.team.clone());
+        policies
+            .permit(&asked)
+            .map_err(|refusal| UserError::failed(format!("{refusal} {}", refusal.help)))?;
+        let law = EngineLaw::new(Arc::new(policies));
+        let (guard, ledger) = self.guard(name, server, law).await?;
         let tending = tokio::spawn(tend(ledger.clone()));
         let served = Box::pin(stdio::serve(guard, caller, tokio::io::stdin(), tokio::io::stdout())).await;
         tending.abort();
@@ -129,6 +129,7 @@ impl Home {
     /// Serves it over HTTP until it is interrupted, to whoever has a token.
     pub(super) async fn listen(
         self,
+        common: &Common,
         name: &str,
         server: Server,
         asked: &Listening,
@@ -137,28 +138,45 @@ impl Home {
         let team = self.team.clone();
         let roster = Roster::beside(&self.loaded.state_dir).await;
         let roster = roster.map_err(|error| UserError::from_error(&error))?;
-        let (guard, ledger) = self.guard(name, server).await?;
+        let engine = Arc::new(self.policies_with(name, &server)?);
+        let (law, tools) = (EngineLaw::new(engine.clone()), server.known_tools());
+        let key = self.key()?;
+        let (guard, ledger) = self.guard(name, server, law.clone()).await?;
         let tending = tokio::spawn(tend(ledger.clone()));
+        let following = Following {
+            common: common.clone(),
+            name: name.to_owned(),
+            tools,
+            team: team.clone(),
+            engine,
+            law,
+            ledger: ledger.clone(),
+            key,
+        };
+        let following = tokio::spawn(following.follow());
         let served = listening::serve(asked, private, guard, roster, team).await;
         tending.abort();
+        following.abort();
         ledger.flush().await.map_err(|error| UserError::from_error(&error))?;
         served
     }
 
+    /// The policies as they are in force, with the tools of one server.
+    fn policies_with(&self, name: &str, server: &Server) -> Result<qd_engine::Engine, UserError> {
+        let mut plan = self.plan.clone();
+        served(&mut plan.facts, name, server.known_tools());
+        plan.engine()
+    }
+
     /// The guard over a server, and where it writes.
-    async fn guard(mut self, name: &str, server: Server) -> Result<(Guard, Arc<Ledger>), UserError> {
+    async fn guard(
+        self,
+        name: &str,
+        server: Server,
+        law: EngineLaw,
+    ) -> Result<(Guard, Arc<Ledger>), UserError> {
         log::start("warn", self.loaded.config.log.format);
         let people = self.directory(&self.key()?);
-        self.plan.facts.tools = server.known_tools();
-        self.plan.facts.servers.push(name.to_owned());
-        let policies = self.plan.engine()?;
-        let principal = Principal::Person(self.me.clone());
-        let mut asked = Request::new(principal, Verb::ServerUse, Resource::Server(name.to_owned()));
-        asked.team = Some(self.team.clone());
-        policies
-            .permit(&asked)
-            .map_err(|refusal| UserError::failed(format!("{refusal} {}", refusal.help)))?;
-        let law = EngineLaw::new(Arc::new(policies));
         let ledger = Arc::new(open(&self.folder(), name, &self.team, people).await?);
         let settings = Settings { decide: self.decide.clone(), ..Settings::default() };
         let guard = Guard::new(server, Arc::new(law), ledger.clone(), ledger.clone(), settings);
@@ -187,7 +205,47 @@ fn quoted(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }
 
-async fn whose(loaded: &Loaded, token: &str) -> Result<PersonId, UserError> {
+/// What is in force below the state folder, and who there is; `people` where nobody was taken in yet.
+pub(super) async fn plan(
+    loaded: &Loaded,
+    people: &[Person],
+    team: &InstanceName,
+) -> Result<PolicyPlan, UserError> {
+    let mut plan = PolicyPlan::of(loaded).kept(&loaded.state_dir)?;
+    if loaded.config.people.is_empty() {
+        plan.facts = Facts { solo: true, ..plan.facts_with(people) };
+    }
+    let mut plan = plan.with_people(&loaded.state_dir).await?;
+    if !plan.facts.teams.contains(team) {
+        plan.facts.teams.push(team.clone());
+    }
+    Ok(plan)
+}
+
+/// Has the facts know one server, and its tools alone.
+pub(super) fn served(facts: &mut Facts, name: &str, tools: Vec<KnownTool>) {
+    facts.tools = tools;
+    facts.servers.push(name.to_owned());
+}
+
+/// Whose votes count in a ledger.
+pub(super) fn directory(facts: &Facts, team: &InstanceName, key: &SurfaceKey) -> Directory {
+    let mut people = Directory::default();
+    for KnownPerson { person, .. } in &facts.people {
+        let roles = person.roles.clone();
+        let known = Known { roles, identities: vec![local(&person.id)], ..Known::default() };
+        people.people.insert(person.id.clone(), known);
+    }
+    people.add_key(key.public(), KeyOwner::Instance(team.clone()));
+    people
+}
+
+/// Whose token it is: a person's, or that of a service account on their behalf.
+async fn whose(
+    loaded: &Loaded,
+    token: &str,
+    team: &InstanceName,
+) -> Result<(PersonId, Option<String>), UserError> {
     let nobody = || {
         UserError::failed(format!(
             "the token in {TOKEN} is nobody's here, or not any more: quarterdeck mcp token makes one"
@@ -195,7 +253,11 @@ async fn whose(loaded: &Loaded, token: &str) -> Result<PersonId, UserError> {
     };
     let roster = Roster::look(&loaded.state_dir).ok_or_else(nobody)?;
     let found = roster.by_token(token).await.map_err(|error| UserError::from_error(&error))?;
-    found.map(|signed_in| signed_in.profile.id).ok_or_else(nobody)
+    let SignedIn { profile, service, .. } = found.ok_or_else(nobody)?;
+    if service.is_some() && !lends_to_services(&person_at(&profile, &format!("/teams/{team}"))) {
+        return Err(nobody());
+    }
+    Ok((profile.id, service))
 }
 
 /// The server's ledger; where another session has it, the next one.

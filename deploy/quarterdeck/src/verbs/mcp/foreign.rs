@@ -70,7 +70,7 @@ pub(super) async fn foreign(common: &Common, asked: Foreign) -> Done {
     }
     let server = proxy.server().map_err(|error| failed(&error))?;
     let served = match asked.listening.listen {
-        Some(_) => home.listen(&asked.name, server, &asked.listening, asked.allow_private).await,
+        Some(_) => home.listen(common, &asked.name, server, &asked.listening, asked.allow_private).await,
         None => home.serve(&asked.name, server).await,
     };
     if let Some(child) = &mut child {

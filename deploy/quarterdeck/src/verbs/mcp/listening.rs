@@ -10,7 +10,7 @@ use qd_guard::{
     issuer::{Issuer, Links, Stranger},
     reach::SystemNames,
 };
-use qd_people::{Identity, Profile};
+use qd_people::{Identity, Profile, SignedIn, TokenKind};
 use qd_types::InstanceName;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cli::Listening,
     context::UserError,
-    people::{Roster, person_at},
+    people::{Roster, lends_to_services, person_at},
     say,
 };
 
@@ -33,9 +33,18 @@ struct Known {
 }
 
 impl Known {
-    fn caller(&self, profile: &Profile) -> Caller {
-        let person = person_at(profile, &format!("/teams/{}", self.team));
-        Caller::new(Who::Person { person, team: self.team.clone() })
+    /// A person, or a service account on their behalf; `None` if that is nobody whom service accounts act for.
+    fn caller(&self, profile: &Profile, service: Option<String>) -> Option<Caller> {
+        let team = self.team.clone();
+        let person = person_at(profile, &format!("/teams/{team}"));
+        let who = match service {
+            None => Who::Person { person, team },
+            Some(name) if lends_to_services(&person) => {
+                Who::Service { team, name, on_behalf: vec![person.id] }
+            }
+            Some(_) => return None,
+        };
+        Some(Caller::new(who))
     }
 }
 
@@ -48,7 +57,9 @@ impl Tokens for Known {
     async fn caller(&self, token: Option<&str>) -> Result<Option<Caller>, StoreError> {
         let Some(token) = token else { return Ok(None) };
         let found = self.roster.by_token(token).await.map_err(|error| unread(&error))?;
-        Ok(found.map(|signed_in| self.caller(&signed_in.profile)))
+        // A session is for pages: it may vote, and is no program's.
+        let found = found.filter(|signed_in| signed_in.kind == TokenKind::Token);
+        Ok(found.and_then(|SignedIn { profile, service, .. }| self.caller(&profile, service)))
     }
 }
 
@@ -57,7 +68,8 @@ impl Links for Known {
     async fn caller(&self, stranger: &Stranger) -> Result<Option<Caller>, StoreError> {
         let Stranger { issuer, subject } = stranger.clone();
         let found = self.roster.by_identity(Identity::Oidc { issuer, subject }).await;
-        Ok(found.map_err(|error| unread(&error))?.map(|profile| Known::caller(self, &profile)))
+        let found = found.map_err(|error| unread(&error))?;
+        Ok(found.and_then(|profile| Known::caller(self, &profile, None)))
     }
 }
 

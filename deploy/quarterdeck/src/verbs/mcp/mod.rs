@@ -2,6 +2,7 @@
 //! runs have the fleet's, through a shim.
 
 pub(crate) mod alone;
+mod following;
 mod foreign;
 mod ledgers;
 mod listening;
@@ -17,7 +18,7 @@ use crate::{
     cli::{Common, McpVerb, Who},
     context::{self, UserError},
     people::{
-        Roster,
+        Roster, lends_to_services,
         routes::{PROGRAM, lasts},
         words::{NewToken, Session},
     },
@@ -31,13 +32,13 @@ pub(crate) use shim::RUN_TOKEN;
 
 pub(super) async fn mcp(common: &Common, verb: McpVerb) -> Done {
     match verb {
-        McpVerb::Board => servers::serve(common, qd_mcp_board::NAME).await,
-        McpVerb::Discord => servers::serve(common, "discord").await,
-        McpVerb::Docker => servers::serve(common, "docker").await,
-        McpVerb::Github => servers::serve(common, "github").await,
+        McpVerb::Board(asked) => Box::pin(servers::serve(common, qd_mcp_board::NAME, asked)).await,
+        McpVerb::Discord(asked) => Box::pin(servers::serve(common, "discord", asked)).await,
+        McpVerb::Docker(asked) => Box::pin(servers::serve(common, "docker", asked)).await,
+        McpVerb::Github(asked) => Box::pin(servers::serve(common, "github", asked)).await,
         McpVerb::Trust(asked) => Box::pin(trust::trust(common, asked)).await,
         McpVerb::List => servers::list(common),
-        McpVerb::Token { days, who } => token(common, days, &who).await,
+        McpVerb::Token { days, service, who } => token(common, days, service, &who).await,
         McpVerb::Guard(asked) => Box::pin(foreign::foreign(common, *asked)).await,
         McpVerb::Shim { name, socket } => shim::shim(&name, &socket).await,
         McpVerb::Scan { file, write } => scan::scan(common, file, write),
@@ -45,18 +46,34 @@ pub(super) async fn mcp(common: &Common, verb: McpVerb) -> Done {
 }
 
 /// Makes a token, at the fleet that runs, or in the file of one that does not.
-async fn token(common: &Common, days: u16, who: &Who) -> Done {
+async fn token(common: &Common, days: u16, service: Option<String>, who: &Who) -> Done {
     let loaded = context::load(&context::sources(common)?)?;
+    if let Some(name) = service.as_ref().filter(|name| !loaded.config.mcp.services.contains(name)) {
+        let text = format!("there is no service account {name}: name it in `services` of [mcp]");
+        return Err(UserError::usage(text));
+    }
     let (person, file) = (who.person.as_ref(), who.passphrase_file.as_deref());
     let made = if proof::nothing_runs(&loaded).await {
         let person = proof::alone(common, person, file).await?;
         let roster =
             Roster::beside(&loaded.state_dir).await.map_err(|error| UserError::from_error(&error))?;
-        let made = roster.make_token(&person, TokenKind::Token, PROGRAM, lasts(days)).await;
+        let made = match service {
+            None => roster.make_token(&person, TokenKind::Token, PROGRAM, lasts(days)).await,
+            Some(name) => {
+                let known = roster.find(&person).await.map_err(|error| UserError::from_error(&error))?;
+                if !known.is_some_and(|profile| lends_to_services(&profile.person(&[]))) {
+                    return Err(UserError::failed(format!(
+                        "{person} is neither owner nor manager: one of these makes the tokens of service accounts"
+                    )));
+                }
+                roster.make_service_token(&person, name, PROGRAM, lasts(days)).await
+            }
+        };
         made.map_err(|error| UserError::from_error(&error))?
     } else {
         let proven = proof::prove(common, person, file).await?;
-        let made = fleet_post(&mut proven.fleet().await?, "/fleet/people/token", &NewToken { days }).await;
+        let made =
+            fleet_post(&mut proven.fleet().await?, "/fleet/people/token", &NewToken { days, service }).await;
         proven.end().await;
         let Session { token } = made?;
         token

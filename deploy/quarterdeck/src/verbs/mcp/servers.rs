@@ -2,18 +2,20 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use jiff::Timestamp;
 use qd_api::{Client, Target};
 use qd_config::{BUILT_IN, Config, Loaded};
 use qd_engine::KnownTool;
-use qd_guard::{Caller, Fault, Server, ToolError};
+use qd_guard::{Caller, Fault, Server, ToolError, Who};
 use qd_mcp_board::{Desk, Voice};
 use qd_types::{InstanceName, Tier};
 
 use super::alone::Home;
 use crate::{
-    cli::Common,
+    cli::{Alone, Common},
     context::{self, UserError},
     fleet::team_folder,
+    people::voucher::Vouching,
     policies::PolicyPlan,
     say,
     servers::built_in::{self, Behind},
@@ -30,7 +32,7 @@ fn make(name: &str, config: &Config, reach: &Reach) -> Option<Result<Server, Too
 }
 
 /// What a server used alone can reach.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 struct Reach {
     /// The teams' sockets.
     teams: Vec<(InstanceName, PathBuf)>,
@@ -38,13 +40,33 @@ struct Reach {
     loaded: Option<Arc<Loaded>>,
     /// Who asks there; left out, the person at this computer.
     token: Option<String>,
+    /// Has each call be its caller's own: without a token, and where people agreed to what a service account asked for.
+    vouching: Option<Arc<Vouching>>,
 }
 
 impl Reach {
     fn of(loaded: &Loaded, token: Option<String>) -> Self {
         let socket = |id: &InstanceName| team_folder(&loaded.state_dir, id).join("api.sock");
         let teams = loaded.config.teams.iter().map(|team| (team.name.clone(), socket(team.id())));
-        Self { teams: teams.collect(), loaded: Some(Arc::new(loaded.clone())), token }
+        Self { teams: teams.collect(), loaded: Some(Arc::new(loaded.clone())), token, vouching: None }
+    }
+
+    /// What is shown to a team in the name of a caller; none for the person at this computer.
+    fn shown(&self, caller: &Caller, voice: Voice) -> Result<Option<String>, Fault> {
+        let granted = voice == Voice::Granted && matches!(caller.who, Who::Service { .. });
+        let vouching = match &self.vouching {
+            Some(vouching) if granted || self.token.is_none() => vouching,
+            _ => return Ok(self.token.clone()),
+        };
+        let (person, service) = match &caller.who {
+            Who::Person { person, .. } => (Some(&person.id), None),
+            Who::Service { name, on_behalf, .. } => (on_behalf.first(), Some(name.as_str())),
+            Who::Agent { .. } => (None, None),
+        };
+        let no = |why: String| Fault::failed(why, "Use quarterdeck mcp board in the run itself.");
+        let person = person.ok_or_else(|| no(format!("Nobody stands behind {caller} here.")))?;
+        let voucher = vouching.of(person, service.filter(|_| !granted), Timestamp::now());
+        voucher.map(Some).map_err(|error| no(format!("{caller} can't be vouched for: {error}.")))
     }
 }
 
@@ -53,14 +75,15 @@ impl Desk for Reach {
         self.teams.iter().map(|(name, _)| name.clone()).collect()
     }
 
-    fn client(&self, _: &Caller, team: &InstanceName, _: Voice) -> Result<Client, Fault> {
+    fn client(&self, caller: &Caller, team: &InstanceName, voice: Voice) -> Result<Client, Fault> {
         let Some((name, socket)) = self.teams.iter().find(|(name, _)| name == team) else {
             return Err(Fault::failed(
                 format!("There is no team {team} in this configuration."),
                 "A person starts this server in the folder of quarterdeck.toml, or with --config FILE.",
             ));
         };
-        Ok(Client::new(Target::Socket(socket.clone()), name.as_str(), self.token.clone()))
+        let shown = self.shown(caller, voice)?;
+        Ok(Client::new(Target::Socket(socket.clone()), name.as_str(), shown))
     }
 
     fn policies(&self, _: &Caller) -> Result<String, Fault> {
@@ -89,14 +112,24 @@ pub(crate) fn known_tools() -> Vec<KnownTool> {
     made.flatten().collect()
 }
 
-/// Serves one of them.
-pub(super) async fn serve(common: &Common, name: &str) -> Done {
+/// Serves one of them. Over HTTP each call is its caller's: neither the token of whoever starts it nor their place at this
+/// computer stands for anybody else.
+pub(super) async fn serve(common: &Common, name: &str, asked: Alone) -> Done {
     qd_engine::Bundle::prepare();
     let home = Home::open(common).await?;
-    let reach = Reach::of(&home.loaded, home.token.clone());
+    let over_http = asked.listening.listen.is_some();
+    let mut reach = Reach::of(&home.loaded, home.token.clone().filter(|_| !over_http));
+    if over_http || home.service.is_some() {
+        let vouching = Vouching::open(&home.loaded.state_dir);
+        reach.vouching = Some(Arc::new(vouching.map_err(|error| UserError::from_error(&error))?));
+    }
     let made = make(name, &home.loaded.config, &reach);
     let made = made.ok_or_else(|| UserError::usage(format!("there is no server {name}")))?;
-    home.serve(name, made.map_err(|error| UserError::from_error(&error))?).await
+    let server = made.map_err(|error| UserError::from_error(&error))?;
+    if over_http {
+        return home.listen(common, name, server, &asked.listening, asked.allow_private).await;
+    }
+    home.serve(name, server).await
 }
 
 /// Lists them all, with their tools by tier.

@@ -1,9 +1,11 @@
 //! `mcp trust`: a person looks at what a repository's `.mcp.json` would start, and at the tools of servers, and trusts exactly
 //! that. Another content, or another tool, is nobody's word.
 
+use hyper::Method;
 use jiff::Timestamp;
+use qd_api::{Client, ClientError, Target};
 use qd_approvals::inert;
-use qd_config::Repository;
+use qd_config::{Loaded, Repository};
 use qd_engine::{Principal, Request, Resource};
 use qd_guard::proxy::{Found, Pins, Trust as Standing};
 use qd_types::{Person, PersonId, RepositoryName, Ruling, Verb};
@@ -15,6 +17,7 @@ use super::{
 use crate::{
     cli::{Common, Trust},
     context::{self, UserError},
+    fleet::{TRUSTED, team_folder},
     say,
     servers::{
         self,
@@ -136,8 +139,22 @@ async fn tools(
         .map(|found| inert::plain(&found.tool.name, LINE))
         .collect();
     pins.write(&file).map_err(|error| failed(&error))?;
+    tell(&home.loaded).await;
     say::line(&format!("Trusted as they are now: {}", names.join(", ")));
     Ok(())
+}
+
+/// Has whatever runs of the fleet look at once. What does not run looks when it starts.
+async fn tell(loaded: &Loaded) {
+    let teams = loaded.config.teams.iter().map(|team| team_folder(&loaded.state_dir, team.id()));
+    for folder in std::iter::once(loaded.state_dir.join("bot")).chain(teams) {
+        let mut client = Client::new(Target::Socket(folder.join("api.sock")), "", None);
+        match client.send(Method::POST, TRUSTED, Vec::new()).await {
+            Ok((status, _)) if status.is_success() => {}
+            Err(ClientError::NotRunning { .. }) => {}
+            Ok(_) | Err(_) => say::note("The fleet that runs knows it within seconds."),
+        }
+    }
 }
 
 /// A person who proved who they are, and may, as policy says. Where it asks for one person of some roles, it is they.
