@@ -53,6 +53,36 @@ pub enum Report {
     AuditHead(AuditHead),
     /// The bot's head, signed by the instance.
     AuditSigned(AuditSigned),
+    /// Something that is not understood here. Nobody says it.
+    #[serde(skip)]
+    Unread(Unread),
+}
+
+impl Report {
+    /// What a payload says. What is not understood, as of a newer version, is kept as it came.
+    pub fn read(payload: &str) -> Self {
+        serde_json::from_str(payload).unwrap_or_else(|error| Self::Unread(Unread::new("report", payload, &error)))
+    }
+}
+
+/// A payload of a kind, or with a shape, that is not known here. It is kept, skipped with a warning, and acknowledged: it never
+/// blocks what follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// What it calls itself, if it says so.
+    pub kind: String,
+    /// Why it is not understood.
+    pub why: String,
+    /// The payload, exactly as it came.
+    pub payload: String,
+}
+
+impl Unread {
+    fn new(tag: &str, payload: &str, error: &serde_json::Error) -> Self {
+        let value: Option<serde_json::Value> = serde_json::from_str(payload).ok();
+        let kind = value.as_ref().and_then(|value| value.get(tag)?.as_str()).unwrap_or("nothing known");
+        Self { kind: kind.to_owned(), why: error.to_string(), payload: payload.to_owned() }
+    }
 }
 
 /// The receipt of a card on the team's board.
@@ -276,6 +306,16 @@ pub enum Order {
     AuditHead(AuditHead),
     /// The instance's head, signed by the bot.
     AuditSigned(AuditSigned),
+    /// Something that is not understood here. Nobody says it.
+    #[serde(skip)]
+    Unread(Unread),
+}
+
+impl Order {
+    /// What a payload says. What is not understood, as of a newer version, is kept as it came.
+    pub fn read(payload: &str) -> Self {
+        serde_json::from_str(payload).unwrap_or_else(|error| Self::Unread(Unread::new("order", payload, &error)))
+    }
 }
 
 /// An approval and the facts its card shows.
@@ -394,6 +434,12 @@ mod tests {
         report: Envelope<Report>,
         order: Envelope<Order>,
         ack: Ack,
+        signed: crate::signed::Signed,
+        header: crate::signed::Header,
+        call: crate::call::Asking,
+        answer: crate::call::Answer,
+        card: crate::call::Card,
+        unheard: crate::call::Unheard,
     }
 
     #[test]
