@@ -121,6 +121,9 @@ pub(crate) fn take(
         Receipt::Gap => return Ok(Applied::Gap),
         Receipt::New => {}
     }
+    if let Order::Unread(unread) = &order.body {
+        outbox::keep_unread(c, rows::BOT, order.epoch, order.seq, &unread.payload)?;
+    }
     // A refused order is acknowledged as refused and never blocks what follows; what it wrote goes.
     c.execute_batch("SAVEPOINT apply")?;
     let applied = match apply(c, lens, order.body, repository, refused, now) {
@@ -156,6 +159,10 @@ fn apply(
         Order::Vote(_) | Order::Reopen { .. } => {
             Err(refuse("A person said it about an approval: apply_word takes it.".to_owned()))
         }
+        Order::Unread(unread) => Err(refuse(format!(
+            "An order of the kind {} is not understood here ({}). It is kept: a newer version of this program may know it.",
+            unread.kind, unread.why
+        ))),
         Order::Command { person, surface: _, command } => {
             refused.map_or(Ok(()), |reason| Err(refuse(reason)))?;
             match command {
