@@ -1,8 +1,8 @@
 //! Commands that people give in chat. The answer is for them alone; what follows is the same as from any surface.
 
 use qd_command::{Command, Which, parse};
-use qd_types::{Approval, ApprovalState, FeatureId, InstanceName, Person, Stage};
-use qd_wire::v1::{BoardCommand, FeatureReport, Order};
+use qd_types::{Approval, ApprovalState, FeatureId, Identity, InstanceName, Person, Stage};
+use qd_wire::v1::{BoardCommand, FeatureReport, NewWork, OnBehalf, Order};
 
 use crate::{
     answer::Handled,
@@ -55,18 +55,32 @@ pub(crate) fn handle(
                 Err(problem) => return say(problem),
             };
             let stage = if ready { Stage::Ready } else { Stage::Backlog };
-            order(state, person, &given.surface, team, BoardCommand::AddFeature { title, stage })
+            order(
+                state,
+                person,
+                (&given.surface, moment),
+                team,
+                BoardCommand::AddFeature { title, stage, work: NewWork::default() },
+            )
         }
         Command::FeatureMove { id, stage } => match find(state, &id) {
-            Ok((team, _)) => {
-                order(state, person, &given.surface, team, BoardCommand::MoveFeature { feature: id, stage })
-            }
+            Ok((team, _)) => order(
+                state,
+                person,
+                (&given.surface, moment),
+                team,
+                BoardCommand::MoveFeature { feature: id, stage },
+            ),
             Err(problem) => say(problem),
         },
         Command::FeatureCancel { id } => match find(state, &id) {
-            Ok((team, _)) => {
-                order(state, person, &given.surface, team, BoardCommand::CancelFeature { feature: id })
-            }
+            Ok((team, _)) => order(
+                state,
+                person,
+                (&given.surface, moment),
+                team,
+                BoardCommand::CancelFeature { feature: id },
+            ),
             Err(problem) => say(problem),
         },
     }
@@ -80,7 +94,7 @@ fn say(reply: impl Into<String>) -> Handled {
 fn order(
     state: &FleetState,
     person: &Person,
-    surface: &str,
+    (surface, moment): (&str, Moment),
     to: InstanceName,
     command: BoardCommand,
 ) -> Handled {
@@ -88,7 +102,13 @@ fn order(
         return say(format!("{} {}", refusal.reason, refusal.help));
     }
     let reply = Some(format!("Sent to {to}."));
-    let order = Order::Command { person: person.clone(), surface: surface.to_owned(), command };
+    let by = OnBehalf {
+        person: person.clone(),
+        surface: surface.to_owned(),
+        identity: Some(Identity { service: "local".into(), account: person.id.to_string() }),
+        at: Some(moment.at),
+    };
+    let order = Order::Command { by, command };
     let effects = vec![Effect::Tell { to, living: None, order: Box::new(order) }];
     Handled { effects, reply, ..Handled::default() }
 }

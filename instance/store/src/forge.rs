@@ -140,8 +140,8 @@ fn apply(
             Err(refuse("A person said it about an approval: apply_word takes it.".to_owned()))
         }
         Order::Unread(unread) => Err(refuse(format!(
-            "An order of the kind {} is not understood here ({}). It is kept: a newer version of this program may know it.",
-            unread.kind, unread.why
+            "{} It is kept as it came.",
+            unread.why
         ))),
         Order::Command { person, surface: _, command } => {
             refused.map_or(Ok(()), |reason| Err(refuse(reason)))?;

@@ -110,8 +110,8 @@ pub enum Said {
 pub struct Card {
     /// The fleet.
     pub fleet: String,
-    /// The version of the wire, like `1.0`.
-    pub version: String,
+    /// The version of the wire.
+    pub version: crate::v1::WireVersion,
     /// The Ed25519 key that the bot signs with, 32 bytes as lower-case hex.
     pub signing: String,
     /// The X25519 key that is sealed to, 32 bytes as lower-case hex.
