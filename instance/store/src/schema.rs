@@ -20,6 +20,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     V13,
     SPENDING,
     V14,
+    outbox::UNREAD,
 ];
 
 const V1: &str = "
