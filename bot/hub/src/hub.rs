@@ -144,6 +144,18 @@ impl Hub {
         self.renew(&mut state).await
     }
 
+    /// Changes keys in one transaction, and goes by them at once: what a key that is gone signed counts no more.
+    pub(crate) async fn change_keys<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection, Timestamp) -> Result<T, HubError> + Send + 'static,
+    ) -> Result<T, HubError> {
+        let mut state = self.inner.state.lock().await;
+        let now = Timestamp::now();
+        let done = self.inner.db.write(move |c| job(c, now)).await?;
+        self.renew(&mut state).await?;
+        Ok(done)
+    }
+
     async fn renew(&self, state: &mut State) -> Result<(), HubError> {
         let keys = self.inner.db.read(keeper::keys).await?;
         state.keeper = Arc::new(Keeper::new(&state.rules, Arc::clone(&self.inner.key), keys));
