@@ -69,10 +69,7 @@ pub(crate) fn take(
     let refusal = |reason: &str| Refusal {
         epoch: order.epoch,
         seq: order.seq,
-        kind: match &order.body {
-            Order::Unread(unread) => unread.kind.clone(),
-            known => known.kind(),
-        },
+        kind: order.body.kind(),
         person: person(&order.body).map(|person| person.id.clone()),
         reason: reason.into(),
     };
@@ -136,10 +133,7 @@ fn apply(
             Err(refuse("A person said it about an approval: apply_word takes it."))
         }
         Order::RotateKey { .. } => Err(refuse("It is about keys: the uplink takes it.")),
-        Order::Unread(unread) => Err(refuse(format!(
-            "An order of the kind {} is not understood here ({}). It is kept: a newer version of this program may know it.",
-            unread.kind, unread.why
-        ))),
+        Order::Unread(unread) => Err(refuse(format!("{} It is kept as it came.", unread.why))),
         Order::Command { by, command } => {
             let id = format!("order/{}/{}", order.epoch, order.seq);
             command_given(c, lens, by, command, &id, repository, now)

@@ -20,6 +20,8 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     V13,
     SPENDING,
     V14,
+    outbox::UNREAD,
+    REPORTS,
 ];
 
 const V1: &str = "
