@@ -43,7 +43,7 @@ pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
                 .unwrap_or_else(|| alert(state, &instance, report, moment))
                 .into(),
             // Nothing is decided about these: whoever keeps the trail signs and keeps them.
-            Report::AuditHead(_) | Report::AuditSigned(_) => Vec::new().into(),
+            Report::AuditHead(_) | Report::AuditSigned(_) | Report::Unread(_) => Vec::new().into(),
             // Facts and living states that no message is made of yet.
             Report::Hello(_)
             | Report::Heartbeat(_)

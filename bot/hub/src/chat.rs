@@ -9,7 +9,7 @@ use qd_core::{
     chat::{Channel, ChatError, Delivered, Message},
 };
 use qd_types::ApprovalId;
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::{
     Hub, HubError, json, keep,
@@ -17,11 +17,20 @@ use crate::{
     turn::Turn,
 };
 
-struct Due {
-    key: String,
+/// A message that waits to be delivered, as its row has it.
+#[derive(Debug, Clone)]
+pub struct Due {
+    pub(crate) key: String,
     changed: i64,
     attempts: u32,
-    message: Message,
+    pub(crate) message: Message,
+}
+
+impl Due {
+    /// What is to be delivered.
+    pub fn message(&self) -> &Message {
+        &self.message
+    }
 }
 
 /// Delivers messages until the task is dropped.
@@ -29,7 +38,7 @@ pub(crate) async fn run(hub: Hub) {
     let mut commits = hub.inner.db.commits();
     loop {
         commits.borrow_and_update();
-        match next(&hub).await {
+        match hub.inner.db.read(next).await {
             Ok(Some(due)) => {
                 if let Err(error) = deliver(&hub, due).await {
                     tracing::error!(%error, "a delivery could not be noted");
@@ -49,47 +58,44 @@ pub(crate) async fn run(hub: Hub) {
     }
 }
 
-async fn next(hub: &Hub) -> Result<Option<Due>, HubError> {
-    hub.inner
-        .db
-        .read(|c| {
-            let row: Option<(String, i64, u32, String)> = c
-                .prepare_cached(
-                    "SELECT key, changed, attempts, message FROM messages WHERE pending = 1
-                     ORDER BY CASE channel WHEN 'approvals' THEN 0 WHEN 'alerts' THEN 1 ELSE 2 END, changed LIMIT 1",
-                )?
-                .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
-                .optional()?;
-            row.map(|(key, changed, attempts, message)| {
-                Ok(Due { key, changed, attempts, message: json::from_json("messages", &message)? })
-            })
-            .transpose()
-        })
-        .await
+/// What is delivered next.
+pub(crate) fn next(c: &Connection) -> Result<Option<Due>, HubError> {
+    let row: Option<(String, i64, u32, String)> = c
+        .prepare_cached(
+            "SELECT key, changed, attempts, message FROM messages WHERE pending = 1
+             ORDER BY CASE channel WHEN 'approvals' THEN 0 WHEN 'alerts' THEN 1 ELSE 2 END, changed LIMIT 1",
+        )?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+        .optional()?;
+    row.map(|(key, changed, attempts, message)| {
+        Ok(Due { key, changed, attempts, message: json::from_json("messages", &message)? })
+    })
+    .transpose()
+}
+
+/// It stands in chat. If it changed meanwhile, it stays pending and goes out again.
+pub(crate) fn delivered(turn: &mut Turn<'_>, due: &Due, delivered: &Delivered) -> Result<(), HubError> {
+    let Due { key, changed, message, .. } = due;
+    if let Some(id) = own(message) {
+        shown(turn, &id, message, delivered)?;
+    }
+    turn.c
+        .prepare_cached(
+            "UPDATE messages SET delivered = ?2, pending = (changed <> ?3 OR message <> ?4) WHERE key = ?1",
+        )?
+        .execute(params![key, delivered.id, changed, json::to_json("messages", message)?])?;
+    Ok(())
 }
 
 async fn deliver(hub: &Hub, due: Due) -> Result<(), HubError> {
-    let Due { key, changed, attempts, message } = due;
-    match hub.inner.chat.put(&message).await {
-        Ok(delivered) => {
-            hub.within(move |turn| {
-                if let Some(id) = own(&message) {
-                    shown(turn, &id, &message, &delivered)?;
-                }
-                // Changed meanwhile: it stays pending and goes out again.
-                turn.c
-                    .prepare_cached(
-                        "UPDATE messages SET delivered = ?2, pending = (changed <> ?3 OR message <> ?4) WHERE key = ?1",
-                    )?
-                    .execute(params![key, delivered.id, changed, json::to_json("messages", &message)?])?;
-                Ok(())
-            })
-            .await
-        }
+    let put = hub.inner.chat.put(&due.message).await;
+    let (key, attempts) = (due.key.clone(), due.attempts);
+    match put {
+        Ok(there) => hub.within(move |turn| delivered(turn, &due, &there)).await,
         Err(ChatError::Refused(reason)) => {
             tracing::error!(message = key, reason, "chat refused a message, it is dropped");
             set_attempts(hub, key, attempts + 1, false).await?;
-            refused(hub, message, reason).await
+            refused(hub, due.message, reason).await
         }
         Err(ChatError::Unavailable(reason)) => {
             tracing::warn!(message = key, reason, attempts, "chat does not answer, the message waits");

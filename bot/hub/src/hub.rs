@@ -11,24 +11,20 @@ use qd_core::{
     chat::{Chat, Commands, Given},
     forge::Forge,
 };
-use qd_sqlite::{
-    Db,
-    outbox::{self, Receipt},
-};
+use qd_sqlite::{Db, outbox};
 use qd_types::{ApprovalId, InstanceName, Person, PersonId};
 use qd_wire::v1::{Ack, Envelope, Order, Report};
 use rusqlite::Connection;
 use tokio::sync::Mutex;
 
 use crate::{
-    HubError, before, heads, json, keep,
+    HubError, before, heads, keep,
     keeper::{self, Keeper},
     schema,
     turn::Turn,
+    uplink,
 };
 
-/// Orders handed out at once.
-const ORDERS: usize = 64;
 /// How long a call for orders is held while there are none.
 const HOLD: Duration = Duration::from_secs(20);
 /// How long a person's command waits for what an instance says to it.
@@ -82,12 +78,7 @@ impl Hub {
         let mut state = hub.inner.state.lock().await;
         hub.turn(&mut state, |turn| {
             before::carry_over(turn)?;
-            // Who was shut out while nothing ran, or whose votes were not ended before a crash.
-            keeper::count_again(turn)?;
-            // What was taken away while nothing ran.
-            keeper::show_again(turn)?;
-            // What the clock ended while nothing ran, and who is to be told of it.
-            turn.happens(Event::Tick).map(drop)
+            turn.wake()
         })
         .await?;
         drop(state);
@@ -185,7 +176,14 @@ impl Hub {
                 Some(fleet) => fleet,
                 None => keep::load(c, rules, &keeper, now)?,
             };
-            let done = job(&mut Turn { c, fleet: &mut fleet, keeper: &keeper, now, awaits: None })?;
+            let done = job(&mut Turn {
+                c,
+                fleet: &mut fleet,
+                keeper: &keeper,
+                now,
+                fresh: &ulid::Ulid::generate,
+                awaits: None,
+            })?;
             Ok((fleet, done))
         });
         match done.await {
@@ -203,41 +201,13 @@ impl Hub {
     /// Takes reports of an instance, in order; answers with what is committed. Reports that were seen are skipped.
     pub async fn receive(&self, from: &InstanceName, batch: Vec<Envelope<Report>>) -> Result<Ack, HubError> {
         let mut state = self.inner.state.lock().await;
-        let mut known = self.received(&mut state, from).await?;
-        let mut taken = Vec::new();
-        for envelope in batch {
-            let same = envelope.epoch == known.epoch;
-            if envelope.epoch < known.epoch || (same && envelope.seq <= known.seq) {
-                continue;
-            }
-            let expected = if same { known.seq + 1 } else { 1 };
-            if envelope.seq != expected {
-                // What came before the gap is kept; the sender starts again from there.
-                tracing::warn!(instance = %from, seq = envelope.seq, expected, "a report is missing");
-                break;
-            }
-            known = Ack { epoch: envelope.epoch, seq: envelope.seq };
-            taken.push((known, envelope.body));
-        }
+        let known = self.received(&mut state, from).await?;
+        let (known, taken) = uplink::next(from, known, batch);
         if taken.is_empty() {
             return Ok(known);
         }
         let peer = from.clone();
-        self.turn(&mut state, move |turn| {
-            for (ack, report) in taken {
-                match outbox::receive(turn.c, peer.as_str(), ack.epoch, ack.seq)? {
-                    Receipt::New => turn.reported(&peer, report)?,
-                    Receipt::Seen => {}
-                    Receipt::Gap => {
-                        let (_, seq) = outbox::received(turn.c, peer.as_str())?;
-                        let instance = peer.to_string();
-                        return Err(HubError::Gap { instance, seq: ack.seq, expected: seq + 1 });
-                    }
-                }
-            }
-            Ok(())
-        })
-        .await?;
+        self.turn(&mut state, move |turn| uplink::apply(turn, &peer, taken)).await?;
         state.received.insert(from.clone(), known);
         Ok(known)
     }
@@ -278,24 +248,7 @@ impl Hub {
             return Ok(Vec::new());
         }
         let peer = to.clone();
-        self.inner
-            .db
-            .write(move |c| {
-                if outbox::agree(c, peer.as_str(), after.epoch, after.seq)? {
-                    tracing::warn!(instance = %peer, "it and the bot do not know of the same orders: they are numbered anew");
-                }
-                outbox::acknowledge(c, peer.as_str(), after.epoch, after.seq)?;
-                outbox::ship(c, peer.as_str(), ORDERS)?
-                    .into_iter()
-                    .map(|row| {
-                        let at = Timestamp::from_millisecond(row.at)
-                            .map_err(|error| HubError::corrupt("outbox", error))?;
-                        let body = json::from_json("outbox", &row.body)?;
-                        Ok(Envelope { epoch: row.epoch, seq: row.seq, at, body })
-                    })
-                    .collect()
-            })
-            .await
+        self.inner.db.write(move |c| uplink::ship(c, &peer, after)).await
     }
 
     /// Takes a command. If it is a word on what an instance keeps, the answer is the instance's, if that comes soon.

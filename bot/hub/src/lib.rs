@@ -10,7 +10,9 @@ mod json;
 mod keep;
 mod keeper;
 mod schema;
+pub mod steps;
 mod turn;
+mod uplink;
 
 pub use error::HubError;
 pub use hub::Hub;

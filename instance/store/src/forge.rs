@@ -34,19 +34,7 @@ impl Store {
     /// Asks the bot for an outward act. Asking again with the same id asks nothing new.
     pub async fn request(&self, request: ForgeRequest, now: Timestamp) -> Result<(), StoreError> {
         let lens = self.lens();
-        self.write(move |c| {
-            let fresh = c
-                .prepare_cached(
-                    "INSERT INTO forge_requests (id, run, at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-                )?
-                .execute(params![request.id, request.run.to_string(), now.as_millisecond()])?;
-            if fresh > 0 {
-                trail::asked(c, &lens, &request, now)?;
-                report::push(c, None, now, &Report::ForgeRequest(request))?;
-            }
-            Ok(())
-        })
-        .await
+        self.write(move |c| self::request(c, &lens, request, now)).await
     }
 
     /// Whether a request was made.
@@ -62,24 +50,12 @@ impl Store {
     /// What became of a request so far.
     pub async fn outcome(&self, request: &str) -> Result<Option<ForgeOutcome>, StoreError> {
         let id = request.to_owned();
-        self.read(move |c| {
-            let text: Option<String> = c
-                .prepare_cached("SELECT outcome FROM forge_requests WHERE id = ?1")?
-                .query_row([id], |row| row.get(0))
-                .optional()?
-                .flatten();
-            text.map(|text| rows::json("forge_requests", &text)).transpose()
-        })
-        .await
+        self.read(move |c| self::outcome(c, &id)).await
     }
 
     /// Up to where orders were received.
     pub async fn received(&self) -> Result<Ack, StoreError> {
-        self.read(|c| {
-            let (epoch, seq) = outbox::received(c, rows::BOT)?;
-            Ok(Ack { epoch, seq })
-        })
-        .await
+        self.read(received).await
     }
 
     /// Applies one order. `repository` is where a feature from afar is filed; `refused` says why a command of a person
@@ -92,30 +68,77 @@ impl Store {
         now: Timestamp,
     ) -> Result<Applied, StoreError> {
         let lens = self.lens();
-        self.write(move |c| {
-            match outbox::receive(c, rows::BOT, order.epoch, order.seq)? {
-                Receipt::Seen => return Ok(Applied::Again),
-                Receipt::Gap => return Ok(Applied::Gap),
-                Receipt::New => {}
-            }
-            // A refused order is acknowledged as refused and never blocks what follows; what it wrote goes.
-            c.execute_batch("SAVEPOINT apply")?;
-            let applied = match apply(c, &lens, order.body, repository, refused, now) {
-                Ok(()) => Applied::Yes,
-                Err(StoreError::Db(error)) => return Err(StoreError::Db(error)),
-                Err(refused) => {
-                    c.execute_batch("ROLLBACK TO apply")?;
-                    Applied::Refused(refused.to_string())
-                }
-            };
-            c.execute_batch("RELEASE apply")?;
-            if let Applied::Refused(why) = &applied {
-                events::write(c, &Draft::new("bot", "order_refused", why.clone()), now)?;
-            }
-            Ok(applied)
-        })
-        .await
+        self.write(move |c| take(c, &lens, order, repository, refused, now)).await
     }
+}
+
+/// See [`Store::request`].
+pub(crate) fn request(
+    c: &Connection,
+    lens: &Lens,
+    request: ForgeRequest,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let fresh = c
+        .prepare_cached(
+            "INSERT INTO forge_requests (id, run, at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![request.id, request.run.to_string(), now.as_millisecond()])?;
+    if fresh > 0 {
+        trail::asked(c, lens, &request, now)?;
+        report::push(c, None, now, &Report::ForgeRequest(request))?;
+    }
+    Ok(())
+}
+
+/// See [`Store::outcome`].
+pub(crate) fn outcome(c: &Connection, request: &str) -> Result<Option<ForgeOutcome>, StoreError> {
+    let text: Option<String> = c
+        .prepare_cached("SELECT outcome FROM forge_requests WHERE id = ?1")?
+        .query_row([request], |row| row.get(0))
+        .optional()?
+        .flatten();
+    text.map(|text| rows::json("forge_requests", &text)).transpose()
+}
+
+/// See [`Store::received`].
+pub(crate) fn received(c: &Connection) -> Result<Ack, StoreError> {
+    let (epoch, seq) = outbox::received(c, rows::BOT)?;
+    Ok(Ack { epoch, seq })
+}
+
+/// See [`Store::apply`].
+pub(crate) fn take(
+    c: &Connection,
+    lens: &Lens,
+    order: Envelope<Order>,
+    repository: Option<RepositoryName>,
+    refused: Option<String>,
+    now: Timestamp,
+) -> Result<Applied, StoreError> {
+    match outbox::receive(c, rows::BOT, order.epoch, order.seq)? {
+        Receipt::Seen => return Ok(Applied::Again),
+        Receipt::Gap => return Ok(Applied::Gap),
+        Receipt::New => {}
+    }
+    if let Order::Unread(unread) = &order.body {
+        outbox::keep_unread(c, rows::BOT, order.epoch, order.seq, &unread.payload)?;
+    }
+    // A refused order is acknowledged as refused and never blocks what follows; what it wrote goes.
+    c.execute_batch("SAVEPOINT apply")?;
+    let applied = match apply(c, lens, order.body, repository, refused, now) {
+        Ok(()) => Applied::Yes,
+        Err(StoreError::Db(error)) => return Err(StoreError::Db(error)),
+        Err(refused) => {
+            c.execute_batch("ROLLBACK TO apply")?;
+            Applied::Refused(refused.to_string())
+        }
+    };
+    c.execute_batch("RELEASE apply")?;
+    if let Applied::Refused(why) = &applied {
+        events::write(c, &Draft::new("bot", "order_refused", why.clone()), now)?;
+    }
+    Ok(applied)
 }
 
 fn apply(
@@ -136,6 +159,10 @@ fn apply(
         Order::Vote(_) | Order::Reopen { .. } => {
             Err(refuse("A person said it about an approval: apply_word takes it.".to_owned()))
         }
+        Order::Unread(unread) => Err(refuse(format!(
+            "An order of the kind {} is not understood here ({}). It is kept: a newer version of this program may know it.",
+            unread.kind, unread.why
+        ))),
         Order::Command { person, surface: _, command } => {
             refused.map_or(Ok(()), |reason| Err(refuse(reason)))?;
             match command {

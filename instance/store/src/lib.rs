@@ -25,6 +25,7 @@ mod scheduling;
 mod schema;
 mod search;
 mod spending;
+pub mod steps;
 mod store;
 mod switches;
 mod trail;

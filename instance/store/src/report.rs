@@ -95,6 +95,21 @@ pub(crate) fn raise(
     push(c, None, now, &Report::Alert(Alert { key: key.to_owned(), over, text }))
 }
 
+/// See [`Store::ship`].
+pub(crate) fn ship(c: &Connection, limit: usize) -> Result<Vec<Envelope<Report>>, StoreError> {
+    outbox::ship(c, rows::BOT, limit)?
+        .into_iter()
+        .map(|row| {
+            Ok(Envelope {
+                epoch: row.epoch,
+                seq: row.seq,
+                at: rows::time("outbox", row.at)?,
+                body: rows::json("outbox", &row.body)?,
+            })
+        })
+        .collect()
+}
+
 impl Store {
     /// Something about the team as a whole that people have to know, or that is over. Said once: whoever raises it again
     /// under the same key before it is over says nothing new to the bot.
@@ -105,20 +120,7 @@ impl Store {
 
     /// Reports to be shipped now, numbered, oldest first; the same again until they are acknowledged.
     pub async fn ship(&self, limit: usize) -> Result<Vec<Envelope<Report>>, StoreError> {
-        self.write(move |c| {
-            outbox::ship(c, rows::BOT, limit)?
-                .into_iter()
-                .map(|row| {
-                    Ok(Envelope {
-                        epoch: row.epoch,
-                        seq: row.seq,
-                        at: rows::time("outbox", row.at)?,
-                        body: rows::json("outbox", &row.body)?,
-                    })
-                })
-                .collect()
-        })
-        .await
+        self.write(move |c| ship(c, limit)).await
     }
 
     /// The bot has kept everything up to here.

@@ -57,45 +57,47 @@ pub enum RunFact {
     Touched(Vec<String>),
 }
 
+/// See [`Store::open_run`].
+pub(crate) fn open(c: &Connection, lens: &Lens, new: NewRun, now: Timestamp) -> Result<Run, StoreError> {
+    let attempt: u32 = c
+        .prepare_cached("SELECT coalesce(max(attempt), 0) + 1 FROM runs WHERE feature = ?1")?
+        .query_row([new.feature.to_string()], |row| row.get(0))?;
+    let id = RunId::new(new.feature.clone(), attempt);
+    let branch = if attempt == 1 { new.branch } else { format!("{}.{attempt}", new.branch) };
+    c.prepare_cached(
+        "INSERT INTO runs (id, feature, attempt, agent, branch, started_at, model, assigned_by)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?
+    .execute(params![
+        id.to_string(),
+        new.feature.to_string(),
+        attempt,
+        new.agent,
+        branch,
+        now.as_millisecond(),
+        new.model,
+        new.assigned_by,
+    ])?;
+    let title = rows::feature_by_id(c, &new.feature)?.wanted.title;
+    let subject = id.to_string();
+    let begin = Begin {
+        kind: OperationKind::Run,
+        subject: &subject,
+        feature: Some(&new.feature),
+        run: Some(&id),
+        title: &title,
+    };
+    operations::begin(c, &begin, now)?;
+    trail::opened(c, lens, &id, &new.agent, now)?;
+    features::happen(c, lens, "team", &new.feature, &Happened::RunStarted, Then::default(), now)?;
+    one(c, &id)
+}
+
 impl Store {
     /// Opens a run: the feature goes to `running` in the same transaction.
     pub async fn open_run(&self, new: NewRun, now: Timestamp) -> Result<Run, StoreError> {
         let lens = self.lens();
-        self.write(move |c| {
-            let attempt: u32 = c
-                .prepare_cached("SELECT coalesce(max(attempt), 0) + 1 FROM runs WHERE feature = ?1")?
-                .query_row([new.feature.to_string()], |row| row.get(0))?;
-            let id = RunId::new(new.feature.clone(), attempt);
-            let branch = if attempt == 1 { new.branch } else { format!("{}.{attempt}", new.branch) };
-            c.prepare_cached(
-                "INSERT INTO runs (id, feature, attempt, agent, branch, started_at, model, assigned_by)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            )?
-            .execute(params![
-                id.to_string(),
-                new.feature.to_string(),
-                attempt,
-                new.agent,
-                branch,
-                now.as_millisecond(),
-                new.model,
-                new.assigned_by,
-            ])?;
-            let title = rows::feature_by_id(c, &new.feature)?.wanted.title;
-            let subject = id.to_string();
-            let begin = Begin {
-                kind: OperationKind::Run,
-                subject: &subject,
-                feature: Some(&new.feature),
-                run: Some(&id),
-                title: &title,
-            };
-            operations::begin(c, &begin, now)?;
-            trail::opened(c, &lens, &id, &new.agent, now)?;
-            features::happen(c, &lens, "team", &new.feature, &Happened::RunStarted, Then::default(), now)?;
-            one(c, &id)
-        })
-        .await
+        self.write(move |c| open(c, &lens, new, now)).await
     }
 
     /// One run.

@@ -9,6 +9,7 @@ mod plan;
 
 pub use inbox::Answered;
 pub(crate) use inbox::{card_of, cards, open_of};
+pub(crate) use mirror::greeted;
 pub use plan::{Accepted, Proposal};
 
 use jiff::Timestamp;
@@ -290,17 +291,7 @@ impl Store {
         take: impl FnOnce(&Own<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (keeper, lens) = (keeper.clone(), self.lens());
-        self.write(move |c| {
-            qd_audit::begin(c, &keeper.executor.name)?;
-            let approvals = Approvals::at(c, &keeper.executor, &keeper.people, now)?;
-            let own = Own { c, approvals, lens: &lens, now };
-            let taken = take(&own)?;
-            own.show()?;
-            own.answer()?;
-            own.mirror()?;
-            Ok(taken)
-        })
-        .await
+        self.write(move |c| within(c, &lens, &keeper, now, take)).await
     }
 
     async fn look<T: Send + 'static>(
@@ -312,6 +303,24 @@ impl Store {
         let keeper = keeper.clone();
         self.read(move |c| look(&Approvals::reading(c, &keeper.executor, &keeper.people, now)?)).await
     }
+}
+
+/// One step of own approvals, and what follows from it.
+fn within<T>(
+    c: &Connection,
+    lens: &Lens,
+    keeper: &Keeper,
+    now: Timestamp,
+    take: impl FnOnce(&Own<'_>) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    qd_audit::begin(c, &keeper.executor.name)?;
+    let approvals = Approvals::at(c, &keeper.executor, &keeper.people, now)?;
+    let own = Own { c, approvals, lens, now };
+    let taken = take(&own)?;
+    own.show()?;
+    own.answer()?;
+    own.mirror()?;
+    Ok(taken)
 }
 
 impl Own<'_> {

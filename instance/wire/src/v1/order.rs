@@ -71,6 +71,9 @@ pub enum Order {
     AuditHead(AuditHead),
     /// The instance's head, signed by the bot.
     AuditSigned(AuditSigned),
+    /// Something that is not understood here. Nobody says it.
+    #[serde(skip)]
+    Unread(Unread),
 }
 
 /// The person for whom an order is given.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Alert, ApprovalCard, AuditHead, AuditSigned, Blocked, Cost, FeatureReport, FleetQuery, ForgeRequest,
-    Heard, Heartbeat, Hello, MilestoneProgress, RunFinished, Sentence, Shown, SignedVote, Snapshot,
+    Heard, Heartbeat, Hello, MilestoneProgress, RunFinished, Sentence, Shown, SignedVote, Snapshot, Unread,
 };
 
 /// From an instance to the bot.
@@ -51,6 +51,9 @@ pub enum Report {
     AuditHead(AuditHead),
     /// The bot's head, signed by the instance.
     AuditSigned(AuditSigned),
+    /// Something that is not understood here. Nobody says it.
+    #[serde(skip)]
+    Unread(Unread),
 }
 
 /// An order that was not carried out.
