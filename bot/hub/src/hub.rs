@@ -10,6 +10,7 @@ use qd_core::{
     Event, FleetState, Rules, Spoken,
     chat::{Chat, Commands, Given},
     forge::Forge,
+    presence,
 };
 use qd_sqlite::{Db, outbox};
 use qd_types::{ApprovalId, InstanceName, Person, PersonId};
@@ -31,6 +32,8 @@ const HOLD: Duration = Duration::from_secs(20);
 const HEARD: Duration = Duration::from_secs(3);
 /// How often the clocks of approvals are looked at.
 const SWEEP: Duration = Duration::from_secs(20);
+/// How often it is looked who is heard: a word is late by no more than this.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// The bot's hub. Cheap to clone.
 #[derive(Clone)]
@@ -91,6 +94,7 @@ impl Hub {
             crate::forge::run(self.clone()),
             crate::chat::run(self.clone()),
             self.clone().show_heads(),
+            self.clone().look(),
             self.sweep()
         );
     }
@@ -100,6 +104,25 @@ impl Hub {
             tokio::time::sleep(SWEEP).await;
             if let Err(error) = self.process(Event::Tick, |_| Ok(())).await {
                 tracing::error!(%error, "the clocks of approvals can't be looked at");
+            }
+        }
+    }
+
+    /// Looks who is heard. Where nobody is heard otherwise than before, nothing is written.
+    async fn look(self) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let now = Timestamp::now();
+            let due = match &mut self.inner.state.lock().await.fleet {
+                Some(fleet) => {
+                    let due = presence::due(fleet, now);
+                    presence::looked(fleet, now);
+                    due
+                }
+                None => false,
+            };
+            if due && let Err(error) = self.process(Event::Look, |_| Ok(())).await {
+                tracing::error!(%error, "who is heard can't be noted");
             }
         }
     }
@@ -258,11 +281,7 @@ impl Hub {
 
     /// Orders for an instance after those that it was sent, whether it has them or not. Waits a while if there are none; so many
     /// are under way at once. Nothing is acknowledged by it.
-    pub async fn orders_after(
-        &self,
-        to: &InstanceName,
-        sent: Ack,
-    ) -> Result<Vec<Envelope<Order>>, HubError> {
+    pub async fn orders_after(&self, to: &InstanceName, sent: Ack) -> Result<Vec<Envelope<Order>>, HubError> {
         let mut commits = self.inner.db.commits();
         let deadline = tokio::time::Instant::now() + HOLD;
         loop {

@@ -15,6 +15,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     V9,
     outbox::UNREAD,
     ENROLMENT,
+    PRESENCE,
 ];
 
 const V1: &str = "
@@ -111,5 +112,17 @@ CREATE TABLE instance_invited (
     person TEXT NOT NULL,
     at INTEGER NOT NULL,
     PRIMARY KEY (instance, person)
+) WITHOUT ROWID;
+";
+
+/// Who was heard, as of their last beat; and what people are to be told the next time that they say something.
+const PRESENCE: &str = "
+CREATE TABLE presence (
+    team TEXT PRIMARY KEY,
+    seen TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE untold (
+    person TEXT PRIMARY KEY,
+    lines TEXT NOT NULL
 ) WITHOUT ROWID;
 ";
