@@ -13,6 +13,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     qd_approvals::SCHEMA_TERMS,
     V8,
     V9,
+    V10,
 ];
 
 const V1: &str = "
@@ -90,5 +91,20 @@ const V9: &str = "
 CREATE TABLE foreign_approvals (
     key TEXT PRIMARY KEY,
     foreign_approval TEXT NOT NULL
+) WITHOUT ROWID;
+";
+
+/// Messages wait by class, and some can wait for calm; what digests are built from.
+const V10: &str = "
+ALTER TABLE messages ADD COLUMN class INTEGER NOT NULL DEFAULT 2;
+ALTER TABLE messages ADD COLUMN calm INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE messages ADD COLUMN since INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE messages ADD COLUMN delivered_at INTEGER;
+UPDATE messages SET class = CASE channel WHEN 'approvals' THEN 0 WHEN 'dev' THEN 2 ELSE 1 END;
+DROP INDEX messages_pending;
+CREATE INDEX messages_due ON messages (channel, class, since) WHERE pending = 1;
+CREATE TABLE facts (
+    key TEXT PRIMARY KEY,
+    fact TEXT NOT NULL
 ) WITHOUT ROWID;
 ";
