@@ -66,6 +66,7 @@ impl Fleet {
             merge_methods: BTreeMap::new(),
             protected: BTreeSet::new(),
             approvals: qd_approvals::Rules::default(),
+            distil: qd_core::Distil::new(&serde_json::json!({}), jiff::tz::TimeZone::UTC).unwrap(),
         };
         Self { state: FleetState::new(rules) }
     }

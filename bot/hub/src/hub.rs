@@ -1,25 +1,32 @@
 //! The hub itself: one lock around the core's state, so that events are handled one after the other, each in one
 //! transaction.
 
-use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use qd_approvals::SurfaceKey;
 use qd_core::{
-    Event, FleetState, Rules, Spoken,
+    Event, FleetState, Pipeline, Rules, Spoken,
     chat::{Chat, Commands, Given},
     forge::Forge,
     presence,
 };
 use qd_sqlite::{Db, outbox};
-use qd_types::{ApprovalId, InstanceName, Person, PersonId};
+use qd_types::{ApprovalId, CommitId, InstanceName, Person, PersonId};
 use qd_wire::v1::{Ack, Envelope, Order, Report};
 use rusqlite::Connection;
 use tokio::sync::Mutex;
 
 use crate::{
-    HubError, before, heads, keep,
+    HubError, before,
+    chat::Voice,
+    heads, keep,
     keeper::{self, Keeper},
     schema,
     turn::Turn,
@@ -45,6 +52,7 @@ pub(crate) struct Inner {
     pub(crate) db: Db,
     pub(crate) key: Arc<SurfaceKey>,
     state: Mutex<State>,
+    pub(crate) voice: std::sync::Mutex<Voice>,
     pub(crate) forge: Arc<dyn Forge>,
     pub(crate) chat: Arc<dyn Chat>,
 }
@@ -76,8 +84,9 @@ impl Hub {
             })
             .await?;
         let keeper = Arc::new(Keeper::new(&rules, Arc::clone(&key), keys));
+        let voice = std::sync::Mutex::new(Voice::new(rules.distil.budget));
         let state = State { fleet: None, rules, keeper, received: HashMap::new() };
-        let hub = Self { inner: Arc::new(Inner { db, key, state: Mutex::new(state), forge, chat }) };
+        let hub = Self { inner: Arc::new(Inner { db, key, state: Mutex::new(state), voice, forge, chat }) };
         let mut state = hub.inner.state.lock().await;
         hub.turn(&mut state, |turn| {
             before::carry_over(turn)?;
@@ -133,8 +142,20 @@ impl Hub {
         if let Some(fleet) = &mut state.fleet {
             fleet.rules = rules.clone();
         }
+        self.inner.voice.lock().unwrap_or_else(PoisonError::into_inner).budget = rules.distil.budget;
         state.rules = rules;
         self.renew(&mut state).await
+    }
+
+    /// A workflow or a deployment ran on a commit of a default branch: `passed` or not, and where to look.
+    pub async fn ran(
+        &self,
+        pipeline: Pipeline,
+        commit: CommitId,
+        passed: bool,
+        url: Option<String>,
+    ) -> Result<(), HubError> {
+        self.process(Event::Ran { pipeline, commit, passed, url }, |_| Ok(())).await.map(drop)
     }
 
     /// Chat has other channels: cards that are open are shown where they belong, and where they stood and are gone, elsewhere.
