@@ -7,7 +7,7 @@ use qd_types::{InstanceName, PersonId, PolicyRule, RepositoryName, Role};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Chat, Gateway, Hub, Mcp, Secret};
+use crate::{Chat, Gateway, Hub, Mcp, Secret, Uplink};
 
 /// The whole file.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -49,6 +49,8 @@ pub struct Config {
     pub audit: Audit,
     /// Where instances that run elsewhere reach the bot.
     pub hub: Hub,
+    /// How teams speak to their bot.
+    pub uplink: Uplink,
     /// The pages.
     pub web: Web,
     /// The log.
