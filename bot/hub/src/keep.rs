@@ -6,6 +6,7 @@ use qd_core::{
     Desk, Effect, FleetState, ForgeCall, Rules, Save,
     budget::Class,
     chat::{Channel, Message, MessageKey},
+    presence::Listens,
 };
 use qd_sqlite::outbox;
 use qd_types::ApprovalId;
@@ -51,6 +52,25 @@ pub(crate) fn keep(c: &Connection, effect: &Effect, now: Timestamp) -> Result<()
         }
         Effect::Save(Save::Foreign(key, None)) => {
             c.prepare_cached("DELETE FROM foreign_approvals WHERE key = ?1")?.execute([key])?;
+        }
+        Effect::Save(Save::NoFeature(team, feature)) => {
+            c.prepare_cached("DELETE FROM features WHERE team = ?1 AND id = ?2")?
+                .execute([team.as_str(), &feature.to_string()])?;
+        }
+        Effect::Save(Save::Presence(team, seen)) => {
+            c.prepare_cached(
+                "INSERT INTO presence VALUES (?1, ?2) ON CONFLICT DO UPDATE SET seen = excluded.seen",
+            )?
+            .execute([team.as_str(), &to_json("presence", seen)?])?;
+        }
+        Effect::Save(Save::Untold(person, lines)) if lines.is_empty() => {
+            c.prepare_cached("DELETE FROM untold WHERE person = ?1")?.execute([person.as_str()])?;
+        }
+        Effect::Save(Save::Untold(person, lines)) => {
+            c.prepare_cached(
+                "INSERT INTO untold VALUES (?1, ?2) ON CONFLICT DO UPDATE SET lines = excluded.lines",
+            )?
+            .execute([person.as_str(), &to_json("untold", lines)?])?;
         }
         Effect::Save(Save::Fact(fact)) => {
             c.prepare_cached(
@@ -165,6 +185,8 @@ pub(crate) fn load(
     now: Timestamp,
 ) -> Result<FleetState, HubError> {
     let mut state = FleetState::new(rules);
+    // What was not heard while nobody listened was not missed.
+    state.listens = Listens::from(now);
     let mut statement = c.prepare("SELECT team, report FROM features")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
@@ -189,6 +211,20 @@ pub(crate) fn load(
         let team: String = row.get(0)?;
         let team = team.parse().map_err(|error| HubError::corrupt("alerts", error))?;
         state.alerts.insert((team, row.get(1)?), from_json("alerts", &row.get::<_, String>(2)?)?);
+    }
+    let mut statement = c.prepare("SELECT team, seen FROM presence")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let team: String = row.get(0)?;
+        let team = team.parse().map_err(|error| HubError::corrupt("presence", error))?;
+        state.presence.insert(team, from_json("presence", &row.get::<_, String>(1)?)?);
+    }
+    let mut statement = c.prepare("SELECT person, lines FROM untold")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let person: String = row.get(0)?;
+        let person = person.parse().map_err(|error| HubError::corrupt("untold", error))?;
+        state.untold.insert(person, from_json("untold", &row.get::<_, String>(1)?)?);
     }
     let mut statement = c.prepare("SELECT key, foreign_approval FROM foreign_approvals")?;
     let mut rows = statement.query([])?;

@@ -6,6 +6,7 @@ pub mod detect;
 mod error;
 mod file;
 mod gateway;
+mod hub;
 mod layers;
 mod mcp;
 mod origin;
@@ -20,6 +21,7 @@ mod values;
 pub use chat::{Chat, ChatBudget, ChatChannel, ChatDigests, ChatForm, ChatRisks, ChatRule};
 pub use error::{ConfigError, Problem};
 pub use gateway::{Budgets, Fallback, Gateway, Limit, Provider, ProviderKind};
+pub use hub::Hub;
 pub use layers::{Loaded, Sources, load};
 pub use mcp::{
     BUILT_IN, Mcp, McpChannel, McpDiscord, McpDocker, McpDockerLimits, McpDockerScope, McpGithub, McpLimits,

@@ -7,7 +7,7 @@ use qd_types::{InstanceName, PersonId, PolicyRule, RepositoryName, Role};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Chat, Gateway, Mcp, Secret};
+use crate::{Chat, Gateway, Hub, Mcp, Secret};
 
 /// The whole file.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -47,6 +47,8 @@ pub struct Config {
     pub sandbox: Sandbox,
     /// The audit trail.
     pub audit: Audit,
+    /// Where instances that run elsewhere reach the bot.
+    pub hub: Hub,
     /// The pages.
     pub web: Web,
     /// The log.

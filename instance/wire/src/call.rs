@@ -1,10 +1,15 @@
 //! Calls: what an instance asks of the bot live. Each is a signed envelope, and so is its answer; neither is ever queued.
 
+use std::{fmt, str::FromStr};
+
 use jiff::Timestamp;
+use qd_types::InstanceName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::v1::Ack;
+use sha2::{Digest as _, Sha256};
+
+use crate::{signed::hex, v1::Ack};
 
 /// What sealed credentials are for, as both sides name it.
 pub const CREDENTIAL: &str = "quarterdeck credential";
@@ -59,6 +64,25 @@ pub enum Call {
     },
 }
 
+impl NewKeys {
+    /// The bytes that the new key signs, as proof.
+    pub fn proves(old: &str) -> String {
+        format!("quarterdeck takes the place of key {old}")
+    }
+
+    /// Both public keys.
+    ///
+    /// # Errors
+    /// If one of them is none.
+    pub fn public(&self) -> Result<([u8; 32], [u8; 32]), String> {
+        let key = |name: &str, text: &str| {
+            let bytes = crate::signed::unhex(text).and_then(|bytes| bytes.try_into().ok());
+            bytes.ok_or_else(|| format!("the {name} key is not 32 bytes of hex"))
+        };
+        Ok((key("signing", &self.signing)?, key("sealing", &self.sealing)?))
+    }
+}
+
 /// The keys of an instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NewKeys {
@@ -110,8 +134,8 @@ pub enum Said {
 pub struct Card {
     /// The fleet.
     pub fleet: String,
-    /// The version of the wire, like `1.0`.
-    pub version: String,
+    /// The version of the wire.
+    pub version: crate::v1::WireVersion,
     /// The Ed25519 key that the bot signs with, 32 bytes as lower-case hex.
     pub signing: String,
     /// The X25519 key that is sealed to, 32 bytes as lower-case hex.
@@ -132,4 +156,53 @@ pub struct Unheard {
     /// The call came from another time: the same again, by the bot's clock, is heard.
     #[serde(default)]
     pub stale: bool,
+}
+
+/// What an owner hands to whoever sets up an instance: once, for fifteen minutes. It names the bot's keys, so that nobody on
+/// the way can stand in for the bot.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token {
+    /// Who may join with it.
+    pub instance: InstanceName,
+    /// 16 random bytes as lower-case hex; the bot keeps its hash.
+    pub secret: String,
+    /// See [`keys_of`].
+    pub bot: String,
+}
+
+/// The beginning of SHA-256 over both public keys, 32 hex digits: what tells a bot from everybody else.
+pub fn keys_of(signing: &[u8; 32], sealing: &[u8; 32]) -> String {
+    hex(&Sha256::digest([*signing, *sealing].concat())).chars().take(32).collect()
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token")
+            .field("instance", &self.instance)
+            .field("bot", &self.bot)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.instance, self.secret, self.bot)
+    }
+}
+
+impl FromStr for Token {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong =
+            || "that is no token: it has to be what quarterdeck bot invite printed, as a whole".to_owned();
+        let hex = |text: &&str| text.len() == 32 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let (rest, bot) = text.trim().rsplit_once('.').ok_or_else(wrong)?;
+        let (instance, secret) = rest.rsplit_once('.').ok_or_else(wrong)?;
+        let [secret, bot] = [secret, bot].map(|part| Some(part).filter(hex).map(str::to_owned));
+        Ok(Self {
+            instance: instance.parse().map_err(|_| wrong())?,
+            secret: secret.ok_or_else(wrong)?,
+            bot: bot.ok_or_else(wrong)?,
+        })
+    }
 }

@@ -1,7 +1,7 @@
 //! Envelopes as they travel: a header and the exact payload, signed together in the manner of DSSE. Nothing is serialised again
 //! to verify them, so what a newer sender adds to either survives, and whoever carries them need not be trusted.
 
-use std::{fmt, str::FromStr};
+use std::{fmt::Write as _, str::FromStr as _};
 
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use jiff::Timestamp;
@@ -9,55 +9,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::v1::{WIRE, WireVersion};
+
 /// What the signed bytes are. Part of what is signed: the key that signs votes signs envelopes, too, and neither can be
 /// taken for the other.
 pub const TYPE: &str = "application/vnd.quarterdeck.envelope+json";
-
-/// The version that this program speaks.
-pub const VERSION: Version = Version { major: 1, minor: 0 };
 
 /// The name of the bot as a sender and a recipient. No instance has it.
 pub const BOT: &str = "bot";
 
 /// The largest envelope that is looked at, in bytes.
 pub const LARGEST: usize = 4 * 1024 * 1024;
-
-/// The version of the wire. A newer minor has kinds that are not known here; a newer major is not understood at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version {
-    /// Raised when what was understood would be misunderstood.
-    pub major: u32,
-    /// Raised when something is added.
-    pub minor: u32,
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.major, self.minor)
-    }
-}
-
-impl FromStr for Version {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is not a version, like 1.0");
-        let (major, minor) = text.split_once('.').ok_or_else(wrong)?;
-        let number = |text: &str| text.parse().map_err(|_| wrong());
-        Ok(Self { major: number(major)?, minor: number(minor)? })
-    }
-}
-
-impl Serialize for Version {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Version {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
 
 /// What an envelope is for. One is never taken for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -88,9 +50,8 @@ impl Kind {
 /// What an envelope says about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Header {
-    /// The sender's version, like `1.0`.
-    #[schemars(with = "String")]
-    pub version: Version,
+    /// The sender's version.
+    pub version: WireVersion,
     /// What it is for.
     #[serde(rename = "type")]
     pub kind: Kind,
@@ -132,9 +93,9 @@ pub enum Refused {
     #[error("it speaks version {theirs} of the wire, and this side {ours}: update this side")]
     Version {
         /// Theirs.
-        theirs: Version,
+        theirs: WireVersion,
         /// Ours.
-        ours: Version,
+        ours: WireVersion,
     },
     /// A report is no order.
     #[error("it is {is}, where {wanted} belongs")]
@@ -236,7 +197,6 @@ pub fn key_id(public: &[u8; 32]) -> String {
 
 /// Bytes as lower-case hex.
 pub fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         // Writing to a string does not fail.
         let _ = write!(text, "{byte:02x}");
@@ -304,13 +264,13 @@ impl Signed {
     pub fn header(&self) -> Result<Header, Refused> {
         #[derive(Deserialize)]
         struct Spoken {
-            version: Version,
+            version: WireVersion,
         }
         let malformed = |error: serde_json::Error| Refused::Malformed(error.to_string());
         // First the version: a newer header may be another altogether.
         let Spoken { version: theirs } = serde_json::from_str(&self.header).map_err(malformed)?;
-        if theirs.major != VERSION.major {
-            return Err(Refused::Version { theirs, ours: VERSION });
+        if theirs.major != WIRE.major {
+            return Err(Refused::Version { theirs, ours: WIRE });
         }
         serde_json::from_str(&self.header).map_err(malformed)
     }

@@ -11,9 +11,9 @@ mod fleet;
 mod forge;
 mod order;
 mod presence;
+mod read;
 mod report;
 mod said;
-mod unread;
 
 pub use approvals::{ApprovalCard, Heard, Shown, SignedVote};
 pub use audit::{AuditHead, AuditSigned};
@@ -28,9 +28,9 @@ pub use order::{
     Review, ReviewComment, Verdict,
 };
 pub use presence::{BoardDigest, Heartbeat, Hello, Presence, StageCount, WIRE, WireVersion};
+pub use read::{Kind, Read, ReadError, Unread, read};
 pub use report::{Refusal, Report};
 pub use said::{Passage, Sentence};
-pub use unread::{Kind, Unread};
 
 /// Something numbered, on its way. `(sender, epoch, seq)` is its identity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -64,13 +64,13 @@ mod tests {
     struct V1 {
         report: Envelope<Report>,
         order: Envelope<Order>,
+        ack: Ack,
         signed: crate::signed::Signed,
         header: crate::signed::Header,
         call: crate::call::Asking,
         answer: crate::call::Answer,
         card: crate::call::Card,
         unheard: crate::call::Unheard,
-        ack: Ack,
     }
 
     #[test]
