@@ -31,6 +31,7 @@ pub(crate) fn holds(
         .collect();
     for id in gone {
         state.features.remove(&(team.clone(), id.clone()));
+        effects.extend(state.facts.forget_feature(team, &id).map(|key| Effect::Save(Save::Forget(key))));
         effects.push(Effect::Save(Save::NoFeature(team.clone(), id)));
     }
     let over: Vec<String> = state

@@ -97,9 +97,14 @@ pub(crate) fn keep(c: &Connection, effect: &Effect, now: Timestamp) -> Result<()
 fn say(c: &Connection, message: &Message, calm: bool, millis: i64) -> Result<(), HubError> {
     put(c, &message.key.0, message, calm, millis)?;
     c.prepare_cached(
-        "UPDATE messages SET message = ?2, pending = 1, attempts = 0, changed = ?3 WHERE key = ?1",
+        "UPDATE messages SET message = ?2, pending = 1, attempts = 0, changed = ?3, class = ?4 WHERE key = ?1",
     )?
-    .execute(params![copy_key(&message.key), to_json("messages", &copy(message))?, millis])?;
+    .execute(params![
+        copy_key(&message.key),
+        to_json("messages", &copy(message))?,
+        millis,
+        Class::of(message).rank()
+    ])?;
     if Class::of(message) == Class::Digest
         && let Some((series, _)) = message.key.0.rsplit_once(':')
     {

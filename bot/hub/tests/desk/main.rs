@@ -12,6 +12,7 @@ mod foreign;
 mod heads;
 mod places;
 mod support;
+mod voice;
 
 use insta::assert_snapshot;
 use qd_approvals::SurfaceKey;
