@@ -210,8 +210,8 @@ async fn attacks_on_the_gate() {
 #[tokio::test]
 async fn orders_are_sent_until_they_are_acknowledged_and_not_to_who_is_out() {
     let fleet = Fleet::new().await;
-    let beta = Remote::joined(&fleet, "beta", 21).await;
-    let said = fleet.says("ines", "add beta Write it").await;
+    let beta = Remote::joined(&fleet, "alpha", 21).await;
+    let said = fleet.says("ines", "feature add --team alpha Write it").await;
     let none = Ack { epoch: 0, seq: 0 };
     let orders = async |after: Ack| {
         let mut reader = beta.gate.open(&beta.asks(Call::Orders { after })).await.unwrap();
@@ -223,14 +223,14 @@ async fn orders_are_sent_until_they_are_acknowledged_and_not_to_who_is_out() {
     let (last, _) = *first.last().as_ref().unwrap();
     let acknowledged = beta.calls(Call::Acknowledge { ack: *last }, &[]).await.unwrap();
     assert_eq!(acknowledged, Said::Done);
-    assert_eq!(fleet.sql("SELECT count(*) FROM outbox WHERE peer = 'beta' AND seq IS NOT NULL"), "0");
+    assert_eq!(fleet.sql("SELECT count(*) FROM outbox WHERE peer = 'alpha' AND seq IS NOT NULL"), "0");
 
     // Put out while it waits for more.
     let mut reader = beta.gate.open(&beta.asks(Call::Orders { after: *last })).await.unwrap();
     let waits = beta.gate.orders(&mut reader);
     let revoke = async {
-        assert_eq!(fleet.hub().revoke(&"beta".parse().unwrap(), &"ines".parse().unwrap()).await.unwrap(), 1);
-        fleet.says("ines", "add beta And this").await
+        assert_eq!(fleet.hub().revoke(&"alpha".parse().unwrap(), &"ines".parse().unwrap()).await.unwrap(), 1);
+        fleet.says("ines", "feature add --team alpha And this").await
     };
     let (waited, _) = tokio::join!(waits, revoke);
     assert_snapshot!(waited.unwrap_err().refused, @"");
@@ -282,20 +282,20 @@ async fn a_credential_is_for_one_pair_of_eyes_and_nowhere_kept() {
 #[tokio::test]
 async fn an_order_is_signed_for_its_recipient() {
     let fleet = Fleet::new().await;
-    let beta = Remote::joined(&fleet, "beta", 21).await;
-    fleet.says("ines", "add beta Write it").await;
+    let beta = Remote::joined(&fleet, "alpha", 21).await;
+    fleet.says("ines", "feature add --team alpha Write it").await;
     let mut reader =
         beta.gate.open(&beta.asks(Call::Orders { after: Ack { epoch: 0, seq: 0 } })).await.unwrap();
     let orders = beta.gate.orders(&mut reader).await.unwrap();
     let bot: [u8; 32] = qd_wire::signed::unhex(&beta.gate.card().signing).unwrap().try_into().unwrap();
     for (place, bytes) in orders {
-        let expected = Expected { kind: Kind::Order, fleet: "harbour", from: Some(BOT), to: "beta" };
+        let expected = Expected { kind: Kind::Order, fleet: "harbour", from: Some(BOT), to: "alpha" };
         let opened =
             Signed::from_bytes(&bytes).unwrap().open(&expected, |_, _| Held::Alive(bot)).unwrap();
         let order = Envelope { epoch: opened.header.epoch, seq: opened.header.seq, at: opened.header.at, body: Order::read(&opened.payload) };
         assert_eq!(place, Ack { epoch: order.epoch, seq: order.seq });
         assert!(!matches!(order.body, Order::Unread(_)));
-        let alpha = Expected { to: "alpha", ..expected };
+        let alpha = Expected { to: "gamma", ..expected };
         assert!(Signed::from_bytes(&bytes).unwrap().open(&alpha, |_, _| Held::Alive(bot)).is_err());
     }
 }
