@@ -17,7 +17,9 @@ use rusqlite::Connection;
 use ulid::Ulid;
 
 use crate::{
-    HubError, chat, forge, heads, keep,
+    HubError,
+    chat::{self, Lane, Voice},
+    forge, heads, keep,
     keeper::{self, Keeper},
     schema,
     turn::Turn,
@@ -38,6 +40,7 @@ pub struct Steps {
     fleet: Option<FleetState>,
     rules: Rules,
     keeper: Arc<Keeper>,
+    voice: Voice,
     fresh: Fresh,
 }
 
@@ -59,7 +62,8 @@ impl Steps {
             keeper::enrol(c, team, public, now)?;
         }
         let keeper = Arc::new(Keeper::new(&rules, Arc::new(key), keeper::keys(c)?));
-        let mut steps = Self { fleet: None, rules, keeper, fresh };
+        let voice = Voice::new(rules.distil.budget);
+        let mut steps = Self { fleet: None, rules, keeper, voice, fresh };
         steps.turn(c, now, Turn::wake)?;
         Ok(steps)
     }
@@ -179,7 +183,16 @@ impl Steps {
     /// # Errors
     /// If the database fails.
     pub fn due(&self, c: &Connection) -> Result<Option<Due>, HubError> {
-        chat::next(c)
+        // As much as is to be said, at a moment when every channel can take it.
+        chat::next(c, Lane::All, &mut Voice::new(self.rules.distil.budget), Timestamp::MAX)
+    }
+
+    /// The message that chat is to be given next within the budget of its channel, if any can be given now. That is a call.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn due_now(&mut self, c: &Connection, now: Timestamp) -> Result<Option<Due>, HubError> {
+        chat::next(c, Lane::All, &mut self.voice, now)
     }
 
     /// Chat has it.

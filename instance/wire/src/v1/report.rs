@@ -63,7 +63,7 @@ pub struct Refusal {
     pub epoch: u64,
     /// The order's number in it.
     pub seq: u64,
-    /// Its kind, by its tag: `command`.
+    /// Its kind, by its tag: `command`; empty for what is not understood.
     pub kind: String,
     /// For whom it was given, if for a person.
     pub person: Option<PersonId>,
