@@ -119,6 +119,20 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "mcp-servers/guard",
         ],
     ),
+    // The simulation is on both sides of the wire: it has the transactions of the teams and of the bot in one process.
+    (
+        "deploy/soak",
+        &[
+            "bot/core",
+            "bot/hub",
+            "instance/board",
+            "instance/sqlite",
+            "instance/store",
+            "instance/wire",
+            "policies/approvals",
+            "policies/engine",
+        ],
+    ),
     ("deploy/xtask", &[]),
 ];
 

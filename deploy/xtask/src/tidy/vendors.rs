@@ -30,6 +30,7 @@ const VENDORS: &[Vendor] = &[
             "bot/forge-local",
             "mcp-servers/guard",
             "deploy/bench",
+            "deploy/soak",
         ],
     ),
     only("git2", &["instance/git"]),
