@@ -218,12 +218,11 @@ impl Bot {
                 let begun = self.write(chance, did, |steps, c| steps.begin_act(c))?.flatten();
                 begun.map(Acting::Begun)
             }
-            Some(Acting::Begun(act)) => self.begun(act, forge, chance, did)?,
+            Some(Acting::Begun(act)) => self.begun(act, at, forge, chance, did)?,
             Some(Acting::Probed(act)) => {
                 let ForgeCall::Merge { approval, rebuilt, .. } = &act.call else { return Ok(()) };
-                let authorised = self.write(chance, did, |steps, c| {
-                    steps.authorise(c, approval, rebuilt, &act.key, at)
-                })?;
+                let authorised =
+                    self.write(chance, did, |steps, c| steps.authorise(c, approval, rebuilt, &act.key, at))?;
                 match authorised {
                     Some(Ok(())) => Some(Acting::Authorised(act)),
                     Some(Err(reason)) => {
@@ -265,6 +264,7 @@ impl Bot {
     fn begun(
         &mut self,
         act: Act,
+        at: jiff::Timestamp,
         forge: &mut Forge,
         chance: &mut Chance,
         did: &mut Did,
@@ -288,7 +288,6 @@ impl Bot {
                         Event::Merged { approval, result: Err(ForgeError::HeadMoved { actual }) }
                     }
                     None => {
-                        let at = self.process.clock(0)?;
                         let noted = self.write(chance, did, |steps, c| steps.did_not(c, &approval, at))?;
                         return Ok(noted.map(|()| Acting::Probed(act)));
                     }

@@ -135,7 +135,10 @@ impl Disk {
 }
 
 fn connect() -> Result<Connection, Broken> {
-    #[allow(clippy::disallowed_methods, reason = "a simulated disk is no file, and has no lock and no threads")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "a simulated disk is no file, and has no lock and no threads"
+    )]
     let connection = Connection::open_in_memory()?;
     connection.set_prepared_statement_cache_capacity(192);
     connection.pragma_update(None, "foreign_keys", true)?;

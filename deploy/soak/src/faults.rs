@@ -48,7 +48,10 @@ impl Fault {
             3 => Self::Cut(team, chance.between(100, 6_000)),
             4 => Self::Weather(chance.below(250), chance.below(250), chance.below(250)),
             5 => Self::Jump(node, i64::try_from(chance.below(1_200_000)).unwrap_or(0) - 600_000),
-            _ => Self::Doom(Node::Bot, if chance.happens(500) { Fate::KilledBefore } else { Fate::KilledAfter }),
+            _ => Self::Doom(
+                Node::Bot,
+                if chance.happens(500) { Fate::KilledBefore } else { Fate::KilledAfter },
+            ),
         };
         (pause, fault)
     }

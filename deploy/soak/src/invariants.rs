@@ -91,7 +91,12 @@ impl Known {
     }
 
     /// The bot is restored: what it took since the copy was made is forgotten wherever it was acknowledged.
-    pub fn bot_restored(&mut self, had: &BTreeSet<(usize, u64)>, has: &BTreeSet<(usize, u64)>, commands: u64) {
+    pub fn bot_restored(
+        &mut self,
+        had: &BTreeSet<(usize, u64)>,
+        has: &BTreeSet<(usize, u64)>,
+        commands: u64,
+    ) {
         self.forgotten.extend(had.difference(has));
         let later = self.commands.keys().filter(|number| **number >= commands).copied();
         self.forgotten_commands.extend(later);
@@ -137,13 +142,7 @@ impl Known {
     ///
     /// # Errors
     /// If an invariant does not hold.
-    pub fn check_all(
-        &self,
-        teams: usize,
-        network: &Network,
-        bot: &Bot,
-        forge: &Forge,
-    ) -> Result<(), Broken> {
+    pub fn check_all(&self, teams: usize, network: &Network, bot: &Bot, forge: &Forge) -> Result<(), Broken> {
         if network.len() > teams * UNDER_WAY {
             return Err(Broken(format!("{} packets are under way", network.len())));
         }
@@ -195,7 +194,8 @@ impl Known {
 fn alerts(c: &Connection, team: &Team) -> Result<BTreeMap<u64, u64>, Broken> {
     let prefix = team::alert(0);
     let prefix = prefix.trim_end_matches('0');
-    let sql = "SELECT cause, alert ->> 'count' FROM alerts WHERE team = ?1 AND cause >= ?2 AND cause < ?2 || 'x'";
+    let sql =
+        "SELECT cause, alert ->> 'count' FROM alerts WHERE team = ?1 AND cause >= ?2 AND cause < ?2 || 'x'";
     let mut statement = c.prepare_cached(sql)?;
     let mut rows = statement.query([team.name.as_str(), prefix])?;
     let mut alerts = BTreeMap::new();

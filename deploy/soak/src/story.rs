@@ -37,7 +37,8 @@ pub fn next(
     number: u64,
     base: &CommitId,
 ) -> Result<Next, Broken> {
-    let sql = "SELECT runs.id FROM runs JOIN features ON features.id = runs.feature WHERE features.title = ?1";
+    let sql =
+        "SELECT runs.id FROM runs JOIN features ON features.id = runs.feature WHERE features.title = ?1";
     let run: Option<String> = c.query_row(sql, [title(number)], |row| row.get(0)).optional()?;
     let Some(run) = run else { return Ok(Next::File) };
     let outcomes = outcomes(c, &run)?;
@@ -156,7 +157,8 @@ fn head(team: usize, number: u64) -> Result<CommitId, Broken> {
 
 /// The tested merge of a head onto a base: another base, another commit.
 fn tested(head: &CommitId, base: &CommitId) -> Result<CommitId, Broken> {
-    let low = |commit: &CommitId| u64::from_str_radix(commit.to_string().get(24..).unwrap_or("0"), 16).unwrap_or(0);
+    let low =
+        |commit: &CommitId| u64::from_str_radix(commit.to_string().get(24..).unwrap_or("0"), 16).unwrap_or(0);
     forge::commit(2_000_000_000_000 + low(head) * 1_000 + low(base) % 1_000)
 }
 

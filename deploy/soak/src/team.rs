@@ -235,9 +235,9 @@ impl Team {
         // A number is used once, whether or not it was written.
         self.alerts += 1;
         let steps = &self.steps;
-        let written = self.process.write(chance, |c| {
-            steps.raise(c, &alert(number), format!("Alert {number}."), false, at)
-        })?;
+        let written = self
+            .process
+            .write(chance, |c| steps.raise(c, &alert(number), format!("Alert {number}."), false, at))?;
         if let Written::Kept(()) = written {
             did.raised = Some(number);
         }

@@ -367,7 +367,8 @@ impl World {
             Message::Orders { batch, .. } => ("orders", serde_json::to_vec(batch)?),
         };
         let print = fingerprint(&bytes);
-        self.trace.line(self.now, format_args!("{from:?} to {to:?}: {what}, {} bytes, {print:08x}", bytes.len()));
+        self.trace
+            .line(self.now, format_args!("{from:?} to {to:?}: {what}, {} bytes, {print:08x}", bytes.len()));
         self.network.send(self.now, Packet { from, to, message }, &mut self.chance);
         Ok(())
     }
@@ -383,13 +384,19 @@ impl World {
         if !self.bot.process.up {
             return Ok(());
         }
-        let open: Vec<String> =
-            self.chat.iter().filter(|(_, card)| !card.buttons.is_empty()).map(|(key, _)| key.clone()).collect();
+        let open: Vec<String> = self
+            .chat
+            .iter()
+            .filter(|(_, card)| !card.buttons.is_empty())
+            .map(|(key, _)| key.clone())
+            .collect();
         let picked = open.get(self.chance.below(open.len() as u64) as usize).cloned();
         if let Some(card) = picked.and_then(|key| self.chat.get(&key)) {
             let approves = self.chance.happens(850);
             let label = if approves { "Approve" } else { "Deny" };
-            let Some(button) = card.buttons.iter().find(|button| button.label == label) else { return Ok(()) };
+            let Some(button) = card.buttons.iter().find(|button| button.label == label) else {
+                return Ok(());
+            };
             let text = button.command.clone();
             if let Some(approval) = text.strip_prefix("approve ") {
                 self.known.says_yes(approval);
