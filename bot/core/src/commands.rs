@@ -1,13 +1,14 @@
 //! Commands that people give in chat. The answer is for them alone; what follows is the same as from any surface.
 
 use qd_command::{Command, Which, parse};
-use qd_types::{Approval, ApprovalState, FeatureId, InstanceName, Person, Stage};
-use qd_wire::v1::{BoardCommand, FeatureReport, Order};
+use qd_types::{Approval, ApprovalState, FeatureId, Identity, InstanceName, Person, Stage};
+use qd_wire::v1::{Announcement, BoardCommand, FeatureReport, NewWork, OnBehalf, Order};
 
 use crate::{
     answer::Handled,
-    chat::Given,
+    chat::{Given, MessageKey},
     desk,
+    distil::{digest, risk},
     effect::Effect,
     event::Moment,
     foreign,
@@ -49,24 +50,42 @@ pub(crate) fn handle(
             Ok((team, report)) => text::feature(&team, report),
             Err(problem) => problem,
         }),
+        Command::Standup { team } => say(digest::now(state, team.as_ref(), moment.at)),
+        Command::Weekly => say(digest::weekly(state, moment.at)),
+        Command::Risks => say(text::risks(&risk::risks(state, moment.at))),
+        Command::Announce { text } => announce(state, person, given, text, moment),
         Command::FeatureAdd { team, ready, title } => {
             let team = match team.map_or_else(|| only_team(state), Ok) {
                 Ok(team) => team,
                 Err(problem) => return say(problem),
             };
             let stage = if ready { Stage::Ready } else { Stage::Backlog };
-            order(state, person, &given.surface, team, BoardCommand::AddFeature { title, stage })
+            order(
+                state,
+                person,
+                (&given.surface, moment),
+                team,
+                BoardCommand::AddFeature { title, stage, work: NewWork::default() },
+            )
         }
         Command::FeatureMove { id, stage } => match find(state, &id) {
-            Ok((team, _)) => {
-                order(state, person, &given.surface, team, BoardCommand::MoveFeature { feature: id, stage })
-            }
+            Ok((team, _)) => order(
+                state,
+                person,
+                (&given.surface, moment),
+                team,
+                BoardCommand::MoveFeature { feature: id, stage },
+            ),
             Err(problem) => say(problem),
         },
         Command::FeatureCancel { id } => match find(state, &id) {
-            Ok((team, _)) => {
-                order(state, person, &given.surface, team, BoardCommand::CancelFeature { feature: id })
-            }
+            Ok((team, _)) => order(
+                state,
+                person,
+                (&given.surface, moment),
+                team,
+                BoardCommand::CancelFeature { feature: id },
+            ),
             Err(problem) => say(problem),
         },
     }
@@ -80,7 +99,7 @@ fn say(reply: impl Into<String>) -> Handled {
 fn order(
     state: &FleetState,
     person: &Person,
-    surface: &str,
+    (surface, moment): (&str, Moment),
     to: InstanceName,
     command: BoardCommand,
 ) -> Handled {
@@ -88,9 +107,46 @@ fn order(
         return say(format!("{} {}", refusal.reason, refusal.help));
     }
     let reply = Some(format!("Sent to {to}."));
-    let order = Order::Command { person: person.clone(), surface: surface.to_owned(), command };
+    let by = on_behalf(person, surface, moment);
+    let order = Order::Command { by, command };
     let effects = vec![Effect::Tell { to, living: None, order: Box::new(order) }];
     Handled { effects, reply, ..Handled::default() }
+}
+
+/// Everybody hears it once: in the channel, and on the board of each team.
+fn announce(state: &FleetState, person: &Person, given: &Given, text: String, moment: Moment) -> Handled {
+    if let Err(refusal) = state.rules.permit_post(person) {
+        return say(format!("{} {}", refusal.reason, refusal.help));
+    }
+    let id = moment.fresh.to_string();
+    let route = state.rules.distil.routes.announcement;
+    let key = MessageKey(format!("announcement:{id}"));
+    let mut effects = vec![desk::put(route.channel, key, text::announcement(&person.id, &text))];
+    let order = Order::Announcement(Announcement {
+        id,
+        by: on_behalf(person, &given.surface, moment),
+        team: None,
+        text: text.into(),
+    });
+    effects.extend(state.rules.teams.iter().map(|team| Effect::Tell {
+        to: team.clone(),
+        living: None,
+        order: Box::new(order.clone()),
+    }));
+    let reply = Some(match state.rules.teams.len() {
+        1 => "Told to one team.".to_owned(),
+        count => format!("Told to {count} teams."),
+    });
+    Handled { effects, reply, ..Handled::default() }
+}
+
+fn on_behalf(person: &Person, surface: &str, moment: Moment) -> OnBehalf {
+    OnBehalf {
+        person: person.clone(),
+        surface: surface.to_owned(),
+        identity: Some(Identity { service: "local".into(), account: person.id.to_string() }),
+        at: Some(moment.at),
+    }
 }
 
 fn find<'a>(state: &'a FleetState, id: &FeatureId) -> Result<(InstanceName, &'a FeatureReport), String> {

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::{
     chat::Message,
+    distil::Fact,
     forge::{Check, MergeOrder, NewPullRequest},
     state::{AlertState, Filed, Foreign},
 };
@@ -22,6 +23,8 @@ pub enum Effect {
     Save(Save),
     /// Post or edit a message.
     Put(Message),
+    /// Post a message, or edit it when there is time: nothing in it turned.
+    Refresh(Message),
     /// Tell an instance something. With a living key, only the newest unsent one goes out.
     Tell {
         /// Which instance.
@@ -53,6 +56,10 @@ pub enum Save {
     Alert(InstanceName, String, AlertState),
     /// An approval that an instance keeps, by the unique part of its id; `None` forgets it.
     Foreign(String, Option<Box<Foreign>>),
+    /// A fact for digests and risks.
+    Fact(Box<Fact>),
+    /// The fact with this key is told, and let go.
+    Forget(String),
 }
 
 /// A request to people.

@@ -7,6 +7,7 @@ use qd_wire::v1::Report;
 
 use crate::{
     chat::Given,
+    distil::Pipeline,
     effect::Asking,
     forge::{Brought, ForgeError},
     state::Standing,
@@ -77,6 +78,17 @@ pub enum Event {
         approval: ApprovalId,
         /// The head that was pushed.
         result: Result<CommitId, ForgeError>,
+    },
+    /// A workflow or a deployment ran on a commit of a default branch.
+    Ran {
+        /// Which.
+        pipeline: Pipeline,
+        /// On what.
+        commit: CommitId,
+        /// Whether it passed.
+        passed: bool,
+        /// Where to look.
+        url: Option<String>,
     },
     /// Time passed.
     Tick,

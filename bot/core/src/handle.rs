@@ -2,12 +2,13 @@
 //! to be kept, said or done. No I/O, no clock, no randomness: the same event in the same state gives the same effects.
 
 use qd_types::{Action, InstanceName};
-use qd_wire::v1::{Alert, FeatureReport, ForgeAct, ForgeOutcome, ForgeRequest, Report, Shown};
+use qd_wire::v1::{Alert, ForgeAct, ForgeOutcome, ForgeRequest, Report, Shown};
 
 use crate::{
     answer::{Handled, answer, failed},
-    chat::{Channel, Message, MessageKey},
+    chat::MessageKey,
     commands, desk,
+    distil::{Form, digest, features, pipeline, query},
     effect::{Effect, ForgeCall, Save, Step},
     event::{Event, Moment},
     foreign,
@@ -16,11 +17,17 @@ use crate::{
     text,
 };
 
+/// A cause that is back so soon is the same one.
+const AGAIN: jiff::SignedDuration = jiff::SignedDuration::from_mins(30);
+
 /// Takes an event.
 pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
     match event {
         Event::Report { instance, report } => match *report {
-            Report::Feature(report) => feature(state, &instance, report).into(),
+            Report::Feature(report) => features::feature(state, &instance, report, moment).into(),
+            Report::Blocked(blocked) => features::blocked(state, &instance, &blocked).into(),
+            Report::Cost(cost) => features::cost(state, &instance, cost).into(),
+            Report::Milestone(progress) => features::milestone(state, &instance, progress, moment).into(),
             Report::Vote(vote) => vec![Effect::Step(Step::Cast(vote))].into(),
             Report::ForgeRequest(request) => request_from(state, &instance, request).into(),
             Report::Approval(card) => match foreign::stands(state, &instance, *card, moment) {
@@ -37,6 +44,16 @@ pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
                 .into(),
             // Nothing is decided about these: whoever keeps the trail signs and keeps them.
             Report::AuditHead(_) | Report::AuditSigned(_) => Vec::new().into(),
+            // Facts and living states that no message is made of yet.
+            Report::Hello(_)
+            | Report::Heartbeat(_)
+            | Report::RunFinished(_)
+            | Report::Snapshot(_)
+            | Report::Refused(_)
+            | Report::Unread(_) => Vec::new().into(),
+            Report::FleetQuery(query) => {
+                query::answer(state, &instance, &query, moment).into_iter().collect::<Vec<_>>().into()
+            }
         },
         Event::Command { person, given, text } => commands::handle(state, &person, &given, &text, moment),
         Event::Opened { instance, request, result } => {
@@ -47,11 +64,23 @@ pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
             vec![answer(&instance, &request, outcome)].into()
         }
         Event::Rebuilt { approval, result } => desk::rebuilt(state, &approval, result).into(),
-        Event::Merged { approval, result } => desk::merged(state, &approval, result).into(),
+        Event::Merged { approval, result } => {
+            let mut effects = match &result {
+                Ok(commit) => pipeline::merged(state, &approval, commit, moment),
+                Err(_) => Vec::new(),
+            };
+            effects.extend(desk::merged(state, &approval, result));
+            effects.into()
+        }
         Event::Pushed { approval, result } => desk::finish(&approval, result.as_ref()).into(),
         Event::Collect { person, of } => foreign::collect(state, &person, of.as_ref()),
+        Event::Ran { pipeline, commit, passed, url } => {
+            pipeline::ran(state, pipeline, commit, passed, url, moment).into()
+        }
         Event::Tick => {
             let mut effects = foreign::forget(state, moment.at);
+            effects.extend(digest::due(state, moment));
+            effects.extend(features::teams(state, moment.at));
             effects.push(Effect::Step(Step::Sweep));
             effects.into()
         }
@@ -76,26 +105,7 @@ pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
     }
 }
 
-fn feature(state: &mut FleetState, instance: &InstanceName, report: FeatureReport) -> Vec<Effect> {
-    let key = (instance.clone(), report.feature.clone());
-    let before = state.features.insert(key, report.clone());
-    let mut effects = vec![Effect::Save(Save::Feature(instance.clone(), Box::new(report.clone())))];
-    // What rests in the backlog is not news; a message is begun with the first run and then only edited.
-    let begun = report.agent.is_some();
-    if begun && before.is_none_or(|before| before != report) {
-        effects.push(Effect::Put(Message {
-            channel: Channel::Dev,
-            key: MessageKey(format!("feature:{instance}:{}", report.feature)),
-            text: text::feature(instance, &report),
-            buttons: Vec::new(),
-            reactions: Vec::new(),
-            mentions: Vec::new(),
-        }));
-    }
-    effects
-}
-
-/// One message per cause and time that it is raised, edited while it goes on and when it is over.
+/// One message per cause and time that it is raised, counted, edited while it goes on and when it is over.
 pub(crate) fn alert(
     state: &mut FleetState,
     instance: &InstanceName,
@@ -103,25 +113,39 @@ pub(crate) fn alert(
     moment: Moment,
 ) -> Vec<Effect> {
     let key = (instance.clone(), report.key.clone());
-    let next = match state.alerts.get(&key) {
+    let before = state.alerts.get(&key);
+    let next = match before {
         None if report.over => return Vec::new(),
         Some(before) if before.over && report.over => return Vec::new(),
-        Some(before) if report.over => AlertState { over: true, ..before.clone() },
-        Some(before) if !before.over => {
-            AlertState { text: report.text, count: before.count + 1, over: false, since: before.since }
-        }
-        _ => AlertState { text: report.text, count: 1, over: false, since: moment.at },
+        Some(before) if report.over => AlertState { over: true, ended: Some(moment.at), ..before.clone() },
+        // What comes and goes is one cause, counted.
+        Some(before) if !before.over || recent(before, moment) => AlertState {
+            text: report.text,
+            count: before.count.saturating_add(1),
+            over: false,
+            ended: None,
+            since: before.since,
+        },
+        _ => AlertState { text: report.text, count: 1, over: false, since: moment.at, ended: None },
     };
+    // Nothing but the count is new.
+    let calm = before.is_some_and(|before| before.over == next.over && before.text == next.text);
     state.alerts.insert(key, next.clone());
-    let message = Message {
-        channel: Channel::Alerts,
-        key: MessageKey(format!("alert:{instance}:{}:{}", report.key, next.since.as_millisecond())),
-        text: text::alert(instance, &next, moment.at),
-        buttons: Vec::new(),
-        reactions: Vec::new(),
-        mentions: Vec::new(),
+    let route = state.rules.distil.routes.alert;
+    let text = text::alert(instance, &next, moment.at);
+    let shown = if route.form == Form::Digest {
+        digest::line(state, Some(instance), text, moment.at)
+    } else {
+        let key = MessageKey(format!("alert:{instance}:{}:{}", report.key, next.since.as_millisecond()));
+        let put = desk::put(route.channel, key, text);
+        if calm { features::calm(put) } else { put }
     };
-    vec![Effect::Save(Save::Alert(instance.clone(), report.key, next)), Effect::Put(message)]
+    vec![Effect::Save(Save::Alert(instance.clone(), report.key, next)), shown]
+}
+
+/// Whether an alert was over only a moment ago.
+fn recent(alert: &AlertState, moment: Moment) -> bool {
+    alert.ended.is_some_and(|ended| moment.at.duration_since(ended) < AGAIN)
 }
 
 fn request_from(state: &mut FleetState, instance: &InstanceName, request: ForgeRequest) -> Vec<Effect> {

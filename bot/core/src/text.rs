@@ -1,10 +1,17 @@
 //! Every word that people read in chat. What an agent or an outsider wrote is quoted, cut, and inert.
 
+mod digest;
+
 use jiff::Timestamp;
 use qd_types::{Action, Approval, ApprovalState, Ballot, InstanceName, PersonId, Role, Stage};
 use qd_wire::v1::{ApprovalCard, FeatureReport};
 
 use crate::state::{AlertState, Desk, Foreign};
+
+pub(crate) use digest::cut;
+pub use digest::{
+    Week, ageing, announcement, dear, milestone, pipeline, red, risks, standup, still, team, weekly,
+};
 
 /// Longest title, in characters.
 const TITLE: usize = 120;

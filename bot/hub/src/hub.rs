@@ -144,6 +144,18 @@ impl Hub {
         self.renew(&mut state).await
     }
 
+    /// Changes keys in one transaction, and goes by them at once: what a key that is gone signed counts no more.
+    pub(crate) async fn change_keys<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection, Timestamp) -> Result<T, HubError> + Send + 'static,
+    ) -> Result<T, HubError> {
+        let mut state = self.inner.state.lock().await;
+        let now = Timestamp::now();
+        let done = self.inner.db.write(move |c| job(c, now)).await?;
+        self.renew(&mut state).await?;
+        Ok(done)
+    }
+
     async fn renew(&self, state: &mut State) -> Result<(), HubError> {
         let keys = self.inner.db.read(keeper::keys).await?;
         state.keeper = Arc::new(Keeper::new(&state.rules, Arc::clone(&self.inner.key), keys));
@@ -222,14 +234,47 @@ impl Hub {
         Ok(Ack { epoch, seq })
     }
 
-    /// Orders for an instance that come after what it has. Waits a while if there are none.
+    /// Orders for an instance that come after what it has, which is thereby acknowledged. Waits a while if there are none.
     pub async fn orders(&self, to: &InstanceName, after: Ack) -> Result<Vec<Envelope<Order>>, HubError> {
+        self.acknowledged(to, after).await?;
+        self.orders_after(to, after).await
+    }
+
+    /// An instance has the orders up to here. If that does not fit what it was sent, one of the two has lost rows: a new epoch
+    /// begins.
+    pub async fn acknowledged(&self, by: &InstanceName, ack: Ack) -> Result<(), HubError> {
+        let peer = by.clone();
+        let look = move |c: &Connection| {
+            let fits = outbox::agrees(c, peer.as_str(), ack.epoch, ack.seq)?;
+            Ok::<_, HubError>(fits && outbox::waiting(c, peer.as_str())? == 0)
+        };
+        // Most often there is nothing to note, and a read is cheaper than a write.
+        if self.inner.db.read(look).await? {
+            return Ok(());
+        }
+        let peer = by.clone();
+        self.inner.db.write(move |c| uplink::agree(c, &peer, ack)).await
+    }
+
+    /// Orders for an instance after those that it was sent, whether it has them or not. Waits a while if there are none; so many
+    /// are under way at once. Nothing is acknowledged by it.
+    pub async fn orders_after(
+        &self,
+        to: &InstanceName,
+        sent: Ack,
+    ) -> Result<Vec<Envelope<Order>>, HubError> {
         let mut commits = self.inner.db.commits();
         let deadline = tokio::time::Instant::now() + HOLD;
         loop {
             commits.borrow_and_update();
-            let orders = self.ship(to, after).await?;
-            if !orders.is_empty() {
+            let peer = to.clone();
+            let due = move |c: &Connection| {
+                Ok::<_, HubError>(outbox::due(c, peer.as_str(), sent.epoch, sent.seq, uplink::ORDERS)?)
+            };
+            if self.inner.db.read(due).await? {
+                let peer = to.clone();
+                let mut orders = self.inner.db.write(move |c| uplink::shipped(c, &peer)).await?;
+                orders.retain(|order| order.epoch != sent.epoch || order.seq > sent.seq);
                 return Ok(orders);
             }
             match tokio::time::timeout_at(deadline, commits.changed()).await {
@@ -238,17 +283,6 @@ impl Hub {
                 Err(_) => return Ok(Vec::new()),
             }
         }
-    }
-
-    async fn ship(&self, to: &InstanceName, after: Ack) -> Result<Vec<Envelope<Order>>, HubError> {
-        let peer = to.clone();
-        let waits =
-            self.inner.db.read(move |c| Ok::<_, HubError>(outbox::waiting(c, peer.as_str())? > 0)).await?;
-        if !waits {
-            return Ok(Vec::new());
-        }
-        let peer = to.clone();
-        self.inner.db.write(move |c| uplink::ship(c, &peer, after)).await
     }
 
     /// Takes a command. If it is a word on what an instance keeps, the answer is the instance's, if that comes soon.

@@ -13,6 +13,8 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     qd_approvals::SCHEMA_TERMS,
     V8,
     V9,
+    outbox::UNREAD,
+    ENROLMENT,
 ];
 
 const V1: &str = "
@@ -90,5 +92,24 @@ const V9: &str = "
 CREATE TABLE foreign_approvals (
     key TEXT PRIMARY KEY,
     foreign_approval TEXT NOT NULL
+) WITHOUT ROWID;
+";
+
+/// How instances join: the keys that are sealed to, beside those that sign; invitations, by the hash of their secret; and who
+/// has said yes to one, where two have to.
+const ENROLMENT: &str = "
+ALTER TABLE surface_keys ADD COLUMN sealing BLOB;
+ALTER TABLE surface_keys ADD COLUMN since INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE instance_invitations (
+    hash TEXT PRIMARY KEY,
+    instance TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    used_at INTEGER
+) WITHOUT ROWID;
+CREATE TABLE instance_invited (
+    instance TEXT NOT NULL,
+    person TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (instance, person)
 ) WITHOUT ROWID;
 ";

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use crate::{HubError, json, turn::Turn};
 
 /// Orders handed out at once.
-const ORDERS: usize = 64;
+pub(crate) const ORDERS: usize = 64;
 
 /// A report with the place that it has among those of its sender.
 pub(crate) type Placed = (Ack, Report);
@@ -38,7 +38,13 @@ pub(crate) fn next(from: &InstanceName, mut known: Ack, batch: Vec<Envelope<Repo
 pub(crate) fn apply(turn: &mut Turn<'_>, from: &InstanceName, reports: Vec<Placed>) -> Result<(), HubError> {
     for (ack, report) in reports {
         match outbox::receive(turn.c, from.as_str(), ack.epoch, ack.seq)? {
-            Receipt::New => turn.reported(from, report)?,
+            Receipt::New => {
+                if let Report::Unread(unread) = &report {
+                    tracing::warn!(instance = %from, seq = ack.seq, why = unread.why, "a report is skipped and kept");
+                    outbox::keep_unread(turn.c, from.as_str(), ack.epoch, ack.seq, &unread.payload)?;
+                }
+                turn.reported(from, report)?;
+            }
             Receipt::Seen => {}
             Receipt::Gap => {
                 let (_, seq) = outbox::received(turn.c, from.as_str())?;
@@ -50,12 +56,22 @@ pub(crate) fn apply(turn: &mut Turn<'_>, from: &InstanceName, reports: Vec<Place
     Ok(())
 }
 
-/// Takes note of what an instance has, and hands out what comes next.
-pub(crate) fn ship(c: &Connection, to: &InstanceName, after: Ack) -> Result<Vec<Envelope<Order>>, HubError> {
+/// Takes note of what an instance has.
+pub(crate) fn agree(c: &Connection, to: &InstanceName, after: Ack) -> Result<(), HubError> {
     if outbox::agree(c, to.as_str(), after.epoch, after.seq)? {
         tracing::warn!(instance = %to, "it and the bot do not know of the same orders: they are numbered anew");
     }
-    outbox::acknowledge(c, to.as_str(), after.epoch, after.seq)?;
+    Ok(outbox::acknowledge(c, to.as_str(), after.epoch, after.seq)?)
+}
+
+/// Takes note of what an instance has, and hands out what comes next.
+pub(crate) fn ship(c: &Connection, to: &InstanceName, after: Ack) -> Result<Vec<Envelope<Order>>, HubError> {
+    agree(c, to, after)?;
+    shipped(c, to)
+}
+
+/// The oldest orders that an instance has not acknowledged, numbered.
+pub(crate) fn shipped(c: &Connection, to: &InstanceName) -> Result<Vec<Envelope<Order>>, HubError> {
     outbox::ship(c, to.as_str(), ORDERS)?
         .into_iter()
         .map(|row| {

@@ -1,34 +1,12 @@
-//! What is asked of the bot, and the orders that come down. An order is applied and noted as received in one
-//! transaction: a crash between the two can't happen.
+//! What is asked of the forge, by way of the bot, and what becomes of it.
 
 use jiff::Timestamp;
-use qd_board::{Happened, NewFeature};
-use qd_sqlite::outbox::{self, Receipt};
-use qd_types::{ApprovalId, RepositoryName};
-use qd_wire::v1::{Ack, BoardCommand, Envelope, ForgeOutcome, ForgeRequest, Order, Report};
+use qd_sqlite::outbox;
+use qd_types::ApprovalId;
+use qd_wire::v1::{Ack, ForgeOutcome, ForgeRequest, Report};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::{
-    Store, StoreError, approvals, events,
-    events::Draft,
-    features::{self, Then},
-    report, rows, runs,
-    store::Lens,
-    trail,
-};
-
-/// What became of an order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Applied {
-    /// Done.
-    Yes,
-    /// Seen before.
-    Again,
-    /// Something before it is missing.
-    Gap,
-    /// It was refused, and is not asked again.
-    Refused(String),
-}
+use crate::{Store, StoreError, report, rows, runs, store::Lens, trail};
 
 impl Store {
     /// Asks the bot for an outward act. Asking again with the same id asks nothing new.
@@ -56,19 +34,6 @@ impl Store {
     /// Up to where orders were received.
     pub async fn received(&self) -> Result<Ack, StoreError> {
         self.read(received).await
-    }
-
-    /// Applies one order. `repository` is where a feature from afar is filed; `refused` says why a command of a person
-    /// may not be carried out.
-    pub async fn apply(
-        &self,
-        order: Envelope<Order>,
-        repository: Option<RepositoryName>,
-        refused: Option<String>,
-        now: Timestamp,
-    ) -> Result<Applied, StoreError> {
-        let lens = self.lens();
-        self.write(move |c| take(c, &lens, order, repository, refused, now)).await
     }
 }
 
@@ -107,90 +72,8 @@ pub(crate) fn received(c: &Connection) -> Result<Ack, StoreError> {
     Ok(Ack { epoch, seq })
 }
 
-/// See [`Store::apply`].
-pub(crate) fn take(
-    c: &Connection,
-    lens: &Lens,
-    order: Envelope<Order>,
-    repository: Option<RepositoryName>,
-    refused: Option<String>,
-    now: Timestamp,
-) -> Result<Applied, StoreError> {
-    match outbox::receive(c, rows::BOT, order.epoch, order.seq)? {
-        Receipt::Seen => return Ok(Applied::Again),
-        Receipt::Gap => return Ok(Applied::Gap),
-        Receipt::New => {}
-    }
-    // A refused order is acknowledged as refused and never blocks what follows; what it wrote goes.
-    c.execute_batch("SAVEPOINT apply")?;
-    let applied = match apply(c, lens, order.body, repository, refused, now) {
-        Ok(()) => Applied::Yes,
-        Err(StoreError::Db(error)) => return Err(StoreError::Db(error)),
-        Err(refused) => {
-            c.execute_batch("ROLLBACK TO apply")?;
-            Applied::Refused(refused.to_string())
-        }
-    };
-    c.execute_batch("RELEASE apply")?;
-    if let Applied::Refused(why) = &applied {
-        events::write(c, &Draft::new("bot", "order_refused", why.clone()), now)?;
-    }
-    Ok(applied)
-}
-
-fn apply(
-    c: &Connection,
-    lens: &Lens,
-    order: Order,
-    repository: Option<RepositoryName>,
-    refused: Option<String>,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let refuse = |reason: String| StoreError::from(qd_board::Refused { reason });
-    match order {
-        Order::ForgeOutcome { request, outcome } => forge_outcome(c, lens, &request, &outcome, now),
-        Order::Approval(card) => approvals::put(c, lens, &card, now),
-        Order::AuditHead(_) | Order::AuditSigned(_) => {
-            Err(refuse("It is about a trail: apply_audit takes it.".to_owned()))
-        }
-        Order::Vote(_) | Order::Reopen { .. } => {
-            Err(refuse("A person said it about an approval: apply_word takes it.".to_owned()))
-        }
-        Order::Command { person, surface: _, command } => {
-            refused.map_or(Ok(()), |reason| Err(refuse(reason)))?;
-            match command {
-                BoardCommand::AddFeature { title, stage } => {
-                    let repository = repository.ok_or_else(|| {
-                        refuse("The team has several repositories: file it on its board.".into())
-                    })?;
-                    let mut new = NewFeature::titled(title);
-                    new.ready = stage == qd_types::Stage::Ready;
-                    features::add(c, lens, &person.id, new.checked()?, repository, now).map(drop)
-                }
-                BoardCommand::MoveFeature { feature, stage } => features::happen(
-                    c,
-                    lens,
-                    person.id.as_str(),
-                    &feature,
-                    &Happened::Moved(stage),
-                    Then::default(),
-                    now,
-                ),
-                BoardCommand::CancelFeature { feature } => features::happen(
-                    c,
-                    lens,
-                    person.id.as_str(),
-                    &feature,
-                    &Happened::Cancelled,
-                    Then::default(),
-                    now,
-                ),
-            }
-        }
-    }
-}
-
-fn forge_outcome(
+/// What became of a request has come.
+pub(crate) fn outcome_came(
     c: &Connection,
     lens: &Lens,
     request: &str,

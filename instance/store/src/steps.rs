@@ -12,8 +12,8 @@ use qd_wire::v1::{Ack, Envelope, ForgeOutcome, ForgeRequest, Order, Report};
 use rusqlite::Connection;
 
 use crate::{
-    Applied, Keeper, NewRun, Settings, Snapshot, StoreError, executor, features, forge, report, rows, runs,
-    schema, store::Lens,
+    Applied, Keeper, NewRun, Settings, Snapshot, StoreError, executor, features, forge, orders, report, rows,
+    runs, schema, store::Lens,
 };
 
 /// All versions of the schema, oldest first.
@@ -142,6 +142,6 @@ impl Steps {
         refused: Option<String>,
         now: Timestamp,
     ) -> Result<Applied, StoreError> {
-        forge::take(c, &self.lens, order, repository, refused, now)
+        orders::take(c, &self.lens, order, repository, refused, now)
     }
 }

@@ -105,7 +105,8 @@ async fn take(team: &Team, uplink: &dyn Uplink) -> Result<(), Box<dyn std::error
             | Order::Vote(_)
             | Order::Reopen { .. }
             | Order::AuditHead(_)
-            | Order::AuditSigned(_) => None,
+            | Order::AuditSigned(_)
+            | Order::Unread(_) => None,
         };
         let applied = match &order.body {
             Order::AuditHead(_) | Order::AuditSigned(_) => {

@@ -8,7 +8,7 @@ mod mirror;
 mod plan;
 
 pub use inbox::Answered;
-pub(crate) use inbox::{card_of, cards, open_of};
+pub(crate) use inbox::{card_of, cards, open_keys, open_of};
 pub(crate) use mirror::greeted;
 pub use plan::{Accepted, Proposal};
 
@@ -482,8 +482,7 @@ impl Own<'_> {
         event.feature = Some(subject.feature.clone());
         event.run = Some(subject.run.clone());
         events::write(self.c, &event, self.now)?;
-        let alert = Alert { key: format!("approval:{id}"), over: false, text };
-        report::push(self.c, None, self.now, &Report::Alert(alert))
+        report::alerted(self.c, &format!("approval:{id}"), text, false, self.now)
     }
 
     /// A no holds for the run: what else of it asked for the same has ended with it. After too many, people are told.
@@ -507,8 +506,7 @@ impl Own<'_> {
         event.feature = Some(run.feature().clone());
         event.run = Some(run.clone());
         events::write(self.c, &event, self.now)?;
-        let alert = Alert { key: format!("denials:{run}"), over: false, text };
-        report::push(self.c, None, self.now, &Report::Alert(alert))
+        report::alerted(self.c, &format!("denials:{run}"), text, false, self.now)
     }
 
     /// It is decided: what people were told of it is over.
@@ -520,8 +518,7 @@ impl Own<'_> {
         if told == 0 {
             return Ok(());
         }
-        let alert = Alert { key: format!("approval:{id}"), over: true, text: "over".to_owned() };
-        report::push(self.c, None, self.now, &Report::Alert(alert))
+        report::alerted(self.c, &format!("approval:{id}"), "over".to_owned(), true, self.now)
     }
 }
 
