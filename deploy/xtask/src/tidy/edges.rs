@@ -57,6 +57,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "policies/approvals",
         ],
     ),
+    // The way to a bot elsewhere: keys are those that sign votes.
+    ("instance/uplink", &["instance/team", "instance/wire", "policies/approvals"]),
     ("instance/web", &["instance/team", "instance/api", "instance/board", "instance/look"]),
     // The bot.
     ("bot/command", &[]),
