@@ -53,12 +53,20 @@ impl Hub {
     ///
     /// # Errors
     /// If the name is the bot's own, or the database fails.
-    pub async fn invite(&self, instance: &InstanceName, by: &PersonId, needed: u32) -> Result<Invited, HubError> {
+    pub async fn invite(
+        &self,
+        instance: &InstanceName,
+        by: &PersonId,
+        needed: u32,
+    ) -> Result<Invited, HubError> {
         if instance.as_str() == keeper::BOT {
-            return Err(HubError::Refused("no instance can be called bot: that is the bot's own name".into()));
+            return Err(HubError::Refused(
+                "no instance can be called bot: that is the bot's own name".into(),
+            ));
         }
         let mut secret = [0; 16];
-        getrandom::fill(&mut secret).map_err(|error| HubError::Refused(format!("no chance to be had: {error}")))?;
+        getrandom::fill(&mut secret)
+            .map_err(|error| HubError::Refused(format!("no chance to be had: {error}")))?;
         let (instance, by, now) = (instance.clone(), by.clone(), Timestamp::now());
         let job = move |c: &Connection| invite(c, &instance, &by, needed, &hex(&secret), now);
         self.inner.db.write(job).await
@@ -104,8 +112,10 @@ impl Hub {
         self.change_keys(move |c, now| {
             let known = alive(c, &peer, &new.0)?;
             // To insert it does not bring it back: one that was revoked stays so.
-            c.prepare_cached("INSERT INTO surface_keys (public, instance) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
-                .execute(params![new.0, peer.as_str()])?;
+            c.prepare_cached(
+                "INSERT INTO surface_keys (public, instance) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![new.0, peer.as_str()])?;
             if !alive(c, &peer, &new.0)? || !alive(c, &peer, &old)? {
                 return Err(HubError::KeyWithdrawn { instance: peer.to_string() });
             }
@@ -202,7 +212,8 @@ fn invite(
         let text = format!("{instance} is to be invited, which {needed} people decide");
         note(c, actor, json!({ "text": text }), now)?;
         let said = said.iter().map(|name| name.parse());
-        let said = said.collect::<Result<_, _>>().map_err(|error| HubError::corrupt("instance_invited", error))?;
+        let said =
+            said.collect::<Result<_, _>>().map_err(|error| HubError::corrupt("instance_invited", error))?;
         return Ok(Invited::Waits { said });
     }
     // What was agreed is spent.

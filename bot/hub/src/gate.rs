@@ -167,7 +167,12 @@ impl HubGate {
         }
     }
 
-    fn report(&self, from: &InstanceName, keeper: &Keeper, bytes: &[u8]) -> Result<Envelope<Report>, Unheard> {
+    fn report(
+        &self,
+        from: &InstanceName,
+        keeper: &Keeper,
+        bytes: &[u8],
+    ) -> Result<Envelope<Report>, Unheard> {
         let signed = Signed::from_bytes(bytes).map_err(|error| Unheard::because(&error))?;
         let held = |from: &str, key: &str| held(keeper, from, key);
         let Opened { header, payload } = self.opened(signed, Kind::Report, Some(from.as_str()), held)?;
@@ -296,7 +301,8 @@ fn name(text: &str) -> Result<InstanceName, Unheard> {
 }
 
 fn read(payload: &str) -> Result<Asking, Unheard> {
-    serde_json::from_str(payload).map_err(|error| Unheard::failed(format!("the call is not understood: {error}")))
+    serde_json::from_str(payload)
+        .map_err(|error| Unheard::failed(format!("the call is not understood: {error}")))
 }
 
 /// A failure of ours: nothing was taken, and the same can be tried again.

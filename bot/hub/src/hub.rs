@@ -258,11 +258,7 @@ impl Hub {
 
     /// Orders for an instance after those that it was sent, whether it has them or not. Waits a while if there are none; so many
     /// are under way at once. Nothing is acknowledged by it.
-    pub async fn orders_after(
-        &self,
-        to: &InstanceName,
-        sent: Ack,
-    ) -> Result<Vec<Envelope<Order>>, HubError> {
+    pub async fn orders_after(&self, to: &InstanceName, sent: Ack) -> Result<Vec<Envelope<Order>>, HubError> {
         let mut commits = self.inner.db.commits();
         let deadline = tokio::time::Instant::now() + HOLD;
         loop {

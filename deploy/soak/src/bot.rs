@@ -63,12 +63,21 @@ pub struct Bot {
     acting: Option<Acting>,
     /// Calls for orders that are held, by team.
     held: BTreeMap<usize, (u64, Ack)>,
+    /// The newest call for orders that was heard, by team.
+    heard: BTreeMap<usize, u64>,
 }
 
 impl Bot {
     /// A bot that knows nothing.
     pub fn new(disk: Disk, rules: Rules) -> Self {
-        Self { process: Process::new(disk), rules, steps: None, acting: None, held: BTreeMap::new() }
+        Self {
+            process: Process::new(disk),
+            rules,
+            steps: None,
+            acting: None,
+            held: BTreeMap::new(),
+            heard: BTreeMap::new(),
+        }
     }
 
     /// Its process starts.
@@ -102,6 +111,7 @@ impl Bot {
         self.process.up = false;
         (self.steps, self.acting) = (None, None);
         self.held.clear();
+        self.heard.clear();
     }
 
     /// Calls that are held.
@@ -132,8 +142,16 @@ impl Bot {
                 }
             }
             Message::Poll { call, after } => {
-                self.held.insert(from.0, (call, after));
-                self.answer(from.0, chance, &mut did)?;
+                // A call that is older than one that was heard is no news.
+                if self.heard.get(&from.0).is_some_and(|heard| *heard >= call) {
+                    return Ok(did);
+                }
+                self.heard.insert(from.0, call);
+                let noted = self.write(chance, &mut did, |steps, c| steps.acknowledged(c, from.1, after))?;
+                if noted.is_some() {
+                    self.held.insert(from.0, (call, after));
+                    self.answer(from.0, chance, &mut did)?;
+                }
             }
             Message::Committed { .. } | Message::Orders { .. } => {}
         }
@@ -312,7 +330,7 @@ impl Bot {
     ) -> Result<(), Broken> {
         let at = self.process.clock(now)?;
         let Some(steps) = &self.steps else { return Ok(()) };
-        let Some(due) = self.process.disk.read(|c| steps.due(c))? else { return Ok(()) };
+        let Some(due) = self.process.disk.read(|c| steps.message(c))? else { return Ok(()) };
         let card = due.message();
         chat.insert(card.key.0.clone(), card.clone());
         let delivered = Delivered { id: card.key.0.clone(), at };
@@ -341,8 +359,8 @@ impl Bot {
     fn answer(&mut self, team: usize, chance: &mut Chance, did: &mut Did) -> Result<(), Broken> {
         let Some((call, after)) = self.held.get(&team).copied() else { return Ok(()) };
         let name = team::name(team)?;
-        let waits = self.process.disk.read(|c| qd_sqlite::outbox::waiting(c, name.as_str()))? > 0;
-        if !waits {
+        let Some(steps) = &self.steps else { return Ok(()) };
+        if !self.process.disk.read(|c| steps.due(c, &name, after))? {
             return Ok(());
         }
         let orders = self.write(chance, did, |steps, c| steps.orders(c, &name, after))?;

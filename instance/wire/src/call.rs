@@ -177,7 +177,10 @@ pub fn keys_of(signing: &[u8; 32], sealing: &[u8; 32]) -> String {
 
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Token").field("instance", &self.instance).field("bot", &self.bot).finish_non_exhaustive()
+        f.debug_struct("Token")
+            .field("instance", &self.instance)
+            .field("bot", &self.bot)
+            .finish_non_exhaustive()
     }
 }
 
@@ -190,7 +193,8 @@ impl fmt::Display for Token {
 impl FromStr for Token {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || "that is no token: it has to be what quarterdeck bot invite printed, as a whole".to_owned();
+        let wrong =
+            || "that is no token: it has to be what quarterdeck bot invite printed, as a whole".to_owned();
         let hex = |text: &&str| text.len() == 32 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
         let (rest, bot) = text.trim().rsplit_once('.').ok_or_else(wrong)?;
         let (instance, secret) = rest.rsplit_once('.').ok_or_else(wrong)?;

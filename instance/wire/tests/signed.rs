@@ -5,9 +5,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use qd_wire::{
     sealed::{SealingKey, seal},
-    signed::{
-        Expected, Header, Held, Kind, Opened, Refused, Signed, fingerprint, hex, key_id, unhex,
-    },
+    signed::{Expected, Header, Held, Kind, Opened, Refused, Signed, fingerprint, hex, key_id, unhex},
     v1::{Order, Report, WIRE, WireVersion},
 };
 
@@ -91,13 +89,22 @@ fn attacks() {
         ("a changed number", edited(|header| header.seq = 2)),
         ("a changed epoch", edited(|header| header.epoch = 9)),
         ("a changed time", edited(|header| header.at = Timestamp::MAX)),
-        ("another version, put into it", edited(|header| header.version = WireVersion { major: 1, minor: 0 })),
+        (
+            "another version, put into it",
+            edited(|header| header.version = WireVersion { major: 1, minor: 0 }),
+        ),
         ("the boundary moved", moved),
-        ("a signature of something else", Signed { signature: sign(&header(1, 2), PAYLOAD, 1).signature, ..good() }),
+        (
+            "a signature of something else",
+            Signed { signature: sign(&header(1, 2), PAYLOAD, 1).signature, ..good() },
+        ),
         ("no signature", Signed { signature: String::new(), ..good() }),
         ("another recipient", sign(&with(|header| header.to = "beta".into()), PAYLOAD, 1)),
         ("another fleet", sign(&with(|header| header.fleet = "yard".into()), PAYLOAD, 1)),
-        ("another sender, with a key of its own", sign(&with(|header| header.from = "beta".into()), PAYLOAD, 3)),
+        (
+            "another sender, with a key of its own",
+            sign(&with(|header| header.from = "beta".into()), PAYLOAD, 3),
+        ),
         ("a stranger's key", sign(&header(1, 1), PAYLOAD, 3)),
         ("a revoked key", sign(&header(1, 1), PAYLOAD, 2)),
         ("an order as a report", sign(&with(|header| header.kind = Kind::Order), PAYLOAD, 1)),
@@ -114,10 +121,7 @@ fn attacks() {
 fn the_key_that_signs_votes_is_no_oracle() {
     // A vote's bytes begin with another type: its signature holds for no envelope.
     let payload = PAYLOAD;
-    let vote = format!(
-        "DSSEv1 39 application/vnd.quarterdeck.vote.v1+json {} {payload}",
-        payload.len()
-    );
+    let vote = format!("DSSEv1 39 application/vnd.quarterdeck.vote.v1+json {} {payload}", payload.len());
     let signature = ed25519_dalek::Signer::sign(&key(1), vote.as_bytes());
     let forged = Signed { signature: hex(&signature.to_bytes()), ..sign(&header(1, 1), payload, 1) };
     assert!(matches!(taken(forged), Err(Refused::Forged { .. })));
@@ -143,12 +147,8 @@ fn a_newer_minor_is_taken_with_what_it_adds() {
     // Signed by hand, as a newer program would.
     let header = header.to_string();
     let type_ = qd_wire::signed::TYPE;
-    let bytes = format!(
-        "DSSEv1 {} {type_} {} {header} {} {PAYLOAD}",
-        type_.len(),
-        header.len(),
-        PAYLOAD.len()
-    );
+    let bytes =
+        format!("DSSEv1 {} {type_} {} {header} {} {PAYLOAD}", type_.len(), header.len(), PAYLOAD.len());
     let signature = hex(&ed25519_dalek::Signer::sign(&key(1), bytes.as_bytes()).to_bytes());
     let opened = taken(Signed { header, payload: PAYLOAD.into(), signature }).unwrap();
     assert_eq!(opened.header.version, WireVersion { major: 1, minor: 7 });

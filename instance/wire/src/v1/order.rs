@@ -9,7 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{ApprovalCard, AuditHead, AuditSigned, FleetAnswer, ForgeOutcome, Passage, Sentence, SignedVote, Unread};
+use super::{
+    ApprovalCard, AuditHead, AuditSigned, FleetAnswer, ForgeOutcome, Passage, Sentence, SignedVote, Unread,
+};
 
 /// From the bot to an instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -66,7 +66,10 @@ impl Unread {
         let why = match read::<T>(payload.as_bytes()) {
             Ok(Read::Known(known)) => return known,
             Ok(Read::Unknown { kind }) => {
-                format!("A newer version of the wire has the kind {kind}, and {} does not know it.", super::WIRE)
+                format!(
+                    "A newer version of the wire has the kind {kind}, and {} does not know it.",
+                    super::WIRE
+                )
             }
             Err(error) => format!("What came makes no sense: {error}."),
         };
