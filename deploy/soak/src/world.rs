@@ -84,6 +84,7 @@ impl Fleet {
             merge_methods: BTreeMap::new(),
             protected: BTreeSet::new(),
             approvals: qd_approvals::Rules::default(),
+            distil: qd_core::distil::Distil::default(),
         };
         Ok(Self {
             teams,

@@ -33,6 +33,7 @@ const VENDORS: &[Vendor] = &[
             "deploy/soak",
         ],
     ),
+    only("async-nats", &["instance/nats"]),
     only("git2", &["instance/git"]),
     only("gix-hash", &["instance/git"]),
     only("gix-object", &["instance/git"]),
