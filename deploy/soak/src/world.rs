@@ -84,7 +84,8 @@ impl Fleet {
             merge_methods: BTreeMap::new(),
             protected: BTreeSet::new(),
             approvals: qd_approvals::Rules::default(),
-            distil: qd_core::distil::Distil::default(),
+            distil: qd_core::Distil::new(&serde_json::Value::Null, jiff::tz::TimeZone::UTC)
+                .map_err(|error| Broken(error.to_string()))?,
         };
         Ok(Self {
             teams,
