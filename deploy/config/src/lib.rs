@@ -5,6 +5,7 @@ pub mod detect;
 mod error;
 mod file;
 mod gateway;
+mod hub;
 mod layers;
 mod mcp;
 mod origin;
@@ -18,6 +19,7 @@ mod values;
 
 pub use error::{ConfigError, Problem};
 pub use gateway::{Budgets, Fallback, Gateway, Limit, Provider, ProviderKind};
+pub use hub::Hub;
 pub use layers::{Loaded, Sources, load};
 pub use mcp::{
     BUILT_IN, Mcp, McpChannel, McpDiscord, McpDocker, McpDockerLimits, McpDockerScope, McpGithub, McpLimits,

@@ -7,7 +7,7 @@ use qd_types::{InstanceName, PersonId, PolicyRule, RepositoryName, Role};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Gateway, Mcp, Secret};
+use crate::{Gateway, Hub, Mcp, Secret};
 
 /// The whole file.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -47,6 +47,8 @@ pub struct Config {
     pub sandbox: Sandbox,
     /// The audit trail.
     pub audit: Audit,
+    /// Where instances that run elsewhere reach the bot.
+    pub hub: Hub,
     /// The pages.
     pub web: Web,
     /// The log.
@@ -265,6 +267,9 @@ pub struct Repository {
     pub name: RepositoryName,
     /// A check-out of it; relative to this file. The embedded forge starts from it and follows it.
     pub path: PathBuf,
+    /// Where a team on another computer than the bot's pushes to: an address that git takes. Default: the embedded forge here.
+    #[serde(default)]
+    pub remote: Option<String>,
     /// The branch that features go to. Default: `main`.
     #[serde(default = "default_target")]
     pub target: String,

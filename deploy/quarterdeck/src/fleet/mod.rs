@@ -16,4 +16,4 @@ pub use agents::{AgentPlan, KnownAgent, words};
 pub use live::Live;
 pub use plan::{AuditPlan, FleetPlan, RepositoryPlan, TeamPlan, team_folder};
 pub use reload::Reloader;
-pub use start::{Fleet, Roles};
+pub use start::{Bot, Fleet, Roles};

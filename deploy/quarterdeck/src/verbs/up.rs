@@ -58,8 +58,18 @@ async fn serve(
     reloader.lock().await.attach(&fleet);
     say::line(&format!("Quarterdeck runs at http://{}", fleet.address));
     welcome(&fleet, &plan.me).await;
+    let links = fleet.live().links();
     if !roles.bot {
-        say::line("No bot runs here: pull requests and approvals wait until it does (quarterdeck up).");
+        match links.first().and_then(|link| link.url.as_ref()) {
+            Some(url) => say::line(&format!("The bot is at {url}.")),
+            None => say::line(
+                "No bot runs here: pull requests and approvals wait until it does (quarterdeck up), or until this team joins \
+                 one (quarterdeck instance join).",
+            ),
+        }
+    }
+    if let Some(url) = fleet.bot().and_then(crate::fleet::Bot::url) {
+        say::line(&format!("Teams on other computers reach the bot at {url}."));
     }
     for (team, repository) in plan.teams.iter().filter_map(|team| Some((team, team.repositories.first()?))) {
         let no_agent = if team.agent.is_none() { " It has no agent yet." } else { "" };
