@@ -239,6 +239,9 @@ pub struct Repository {
     pub name: RepositoryName,
     /// A check-out of it; relative to this file. The embedded forge starts from it and follows it.
     pub path: PathBuf,
+    /// Where a team on another computer than the bot's pushes to: an address that git takes. Default: the embedded forge here.
+    #[serde(default)]
+    pub remote: Option<String>,
     /// The branch that features go to. Default: `main`.
     #[serde(default = "default_target")]
     pub target: String,

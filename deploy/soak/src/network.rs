@@ -92,7 +92,7 @@ pub struct Network {
 impl Network {
     /// Takes a packet at `now`.
     pub fn send(&mut self, now: Millis, packet: Packet, chance: &mut Chance) {
-        let (Node::Team(team), _) | (_, Node::Team(team)) = (packet.from, packet.to) else { return };
+        let ((Node::Team(team), _) | (_, Node::Team(team))) = (packet.from, packet.to) else { return };
         if self.is_cut(now, team) || chance.happens(self.weather.lost) {
             return;
         }

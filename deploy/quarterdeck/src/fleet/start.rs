@@ -316,11 +316,12 @@ async fn hear(
 /// An instance alone still needs the embedded forge's repositories to be there.
 async fn seed(plan: &FleetPlan) -> Result<(), FleetError> {
     let missing = |name| !plan.forge_folder().join("repos").join(format!("{name}.git")).exists();
-    if !plan.repositories.iter().any(|repository| missing(&repository.name)) {
+    let mut here = plan.repositories.iter().filter(|repository| repository.remote.is_none());
+    if !here.any(|repository| missing(&repository.name)) {
         return Ok(());
     }
     let forge = LocalForge::open(&plan.forge_folder()).await?;
-    for repository in &plan.repositories {
+    for repository in plan.repositories.iter().filter(|repository| repository.remote.is_none()) {
         forge.add_repository(&repository.name, Some(&repository.source), &repository.target).await?;
     }
     Ok(())
@@ -394,10 +395,12 @@ pub(crate) fn options(
         .iter()
         .filter(|repository| team.repositories.contains(&repository.name))
         .map(|repository| {
-            let remote = plan.forge_folder().join("repos").join(format!("{}.git", repository.name));
+            let here = || plan.forge_folder().join("repos").join(format!("{}.git", repository.name));
+            let remote =
+                repository.remote.clone().unwrap_or_else(|| here().to_string_lossy().into_owned());
             let spec = RepositorySpec {
                 name: repository.name.clone(),
-                remote: remote.to_string_lossy().into_owned(),
+                remote,
                 target: repository.target.clone(),
             };
             let options = RepositoryOptions {
