@@ -64,7 +64,7 @@ impl Steps {
         let keeper = Arc::new(Keeper::new(&rules, Arc::new(key), keeper::keys(c)?));
         let voice = Voice::new(rules.distil.budget);
         let mut steps = Self { fleet: None, rules, keeper, voice, fresh };
-        steps.turn(c, now, Turn::wake)?;
+        steps.turn(c, now, |turn| turn.wake())?;
         Ok(steps)
     }
 
