@@ -9,7 +9,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use insta::assert_snapshot;
@@ -23,7 +23,8 @@ use qd_core::{
 };
 use qd_engine::{Bundle, Facts, KnownPerson, Policies};
 use qd_types::{
-    Approval, ApprovalState, Ballot, Confirm, Line, Mark, Merge, Person, Role, Spent, Stage, Vote,
+    Approval, ApprovalState, Ballot, Confirm, InstanceName, Line, Mark, Merge, Person, Role, Spent, Stage,
+    Vote,
 };
 use qd_wire::v1::{
     Alert, Blocked, Cost, FeatureReport, FleetAnswer, FleetAsk, FleetQuery, ForgeAct, ForgeRequest,
@@ -33,6 +34,22 @@ use serde_json::{Value, json};
 
 fn person(name: &str, role: Role) -> Person {
     Person { id: name.parse().unwrap(), roles: vec![role] }
+}
+
+/// The default policies, made once: that takes longer than all else here.
+fn policies(people: &[Person], teams: &[InstanceName]) -> Arc<Policies> {
+    static MADE: OnceLock<Arc<Policies>> = OnceLock::new();
+    let known = |person| KnownPerson { person, identities: Vec::new() };
+    let make = || {
+        let facts = Facts {
+            people: people.iter().cloned().map(known).collect(),
+            teams: teams.to_vec(),
+            repositories: vec!["sample".parse().unwrap()],
+            ..Facts::default()
+        };
+        Arc::new(Policies::new(Arc::new(Bundle::embedded().unwrap()), &facts, &[]).unwrap())
+    };
+    Arc::clone(MADE.get_or_init(make))
 }
 
 struct Fleet {
@@ -50,19 +67,11 @@ impl Fleet {
     fn with(own: &Value) -> Self {
         let people = vec![person("ines", Role::Owner), person("vera", Role::Viewer)];
         let teams: Vec<_> = ["alpha", "beta"].map(|team| team.parse().unwrap()).to_vec();
-        let known = |person| KnownPerson { person, identities: Vec::new() };
-        let facts = Facts {
-            people: people.iter().cloned().map(known).collect(),
-            teams: teams.clone(),
-            repositories: vec!["sample".parse().unwrap()],
-            ..Facts::default()
-        };
-        let policies = Policies::new(Arc::new(Bundle::embedded().unwrap()), &facts, &[]).unwrap();
         let rules = Rules {
-            teams,
-            people,
+            teams: teams.clone(),
+            people: people.clone(),
             renamed: BTreeMap::new(),
-            policies: Arc::new(policies),
+            policies: policies(&people, &teams),
             merge_methods: BTreeMap::new(),
             protected: BTreeSet::new(),
             approvals: qd_approvals::Rules::default(),
@@ -269,8 +278,8 @@ fn a_stand_up_is_made_of_facts_once_a_day() {
     fleet.passes(24 * 3);
     let digests = fleet.digests();
     assert_eq!(digests.len(), 2, "one of the days that it was away, and the week: {digests:?}");
-    assert_snapshot!(digests[0].text, @"");
-    assert_snapshot!(digests[1].text, @"");
+    assert_snapshot!(digests[0].text, @"There is no team gamma.");
+    assert_snapshot!(digests[1].text, @"No risk is known: nothing is red, nothing is stuck, nobody keeps anybody waiting.");
 }
 
 #[test]
@@ -321,7 +330,7 @@ fn risks_are_what_needs_no_alert_yet() {
     let effects = fleet.report("beta", query);
     let [Effect::Tell { order, .. }] = effects.as_slice() else { panic!("{effects:?}") };
     let Order::FleetAnswer { answer: FleetAnswer::Risks { risks }, .. } = order.as_ref() else { panic!() };
-    assert_eq!(risks.len(), 4);
+    assert_eq!(risks.len(), 5);
     let query = Report::FleetQuery(FleetQuery { id: "c".into(), ask: FleetAsk::Cost { days: 2 } });
     let effects = fleet.report("beta", query);
     let [Effect::Tell { order, .. }] = effects.as_slice() else { panic!("{effects:?}") };
@@ -338,9 +347,9 @@ fn a_red_branch_is_one_message_however_often_it_is_red() {
     assert!(fleet.ran(PipelineKind::Workflow, "test", '2', false).is_empty(), "delivered twice");
     fleet.passes(2);
     let second = fleet.ran(PipelineKind::Workflow, "test", '3', false);
-    assert_snapshot!(one(&second).text, @"");
+    assert_snapshot!(one(&second).text, @"⚠ Sample can't be deployed to production: it fails on 5555555. https://forge.example/runs/7");
     let green = fleet.ran(PipelineKind::Workflow, "test", '4', true);
-    assert_snapshot!(one(&green).text, @"");
+    assert_snapshot!(one(&green).text, @"✔ sample is deployed to production with 6666666. It was red for 0 min. https://forge.example/runs/7");
     let again = fleet.ran(PipelineKind::Workflow, "test", '5', false);
     let keys: BTreeSet<_> = [&first, &second, &green, &again].map(|said| one(said).key.clone()).into();
     assert_eq!(keys.len(), 1, "one message for the workflow");
@@ -348,7 +357,7 @@ fn a_red_branch_is_one_message_however_often_it_is_red() {
     let deployed = fleet.ran(PipelineKind::Environment, "production", '5', false);
     assert_snapshot!(one(&deployed).text, @"");
     let deployed = fleet.ran(PipelineKind::Environment, "production", '6', true);
-    assert_snapshot!(one(&deployed).text, @"");
+    assert_snapshot!(one(&deployed).text, @"You need the role owner, manager or operator for this. You have: viewer. Who may: ines.");
 }
 
 #[test]
@@ -402,7 +411,7 @@ fn what_comes_and_goes_is_one_cause() {
     let alert = Report::Alert(Alert { key: "disk".into(), text: "Full.".into(), over: false });
     let anew = messages(&fleet.report("alpha", alert));
     assert!(!keys.contains(&one(&anew).key), "another day, another message");
-    assert_snapshot!(one(&anew).text, @"");
+    assert_snapshot!(one(&anew).text, @r"**alpha, since 08:00** Blocked 1: A-1, Needs \*\*@​everyone\*\* \[x\](http://y)");
 }
 
 #[test]

@@ -78,7 +78,10 @@ impl HttpCarrier {
         let sent = self.client.get(format!("{}/wire/v1/card", self.base)).timeout(CALL).send().await;
         let bytes = whole(sent.map_err(lost)?).await?;
         serde_json::from_slice(&bytes).map_err(|_| {
-            CarryError::Away(format!("{} answers, but is no bot: is it the address of hub.listen?", self.base))
+            CarryError::Away(format!(
+                "{} answers, but is no bot: is it the address of hub.listen?",
+                self.base
+            ))
         })
     }
 

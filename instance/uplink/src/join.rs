@@ -22,10 +22,7 @@ use qd_wire::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    HttpCarrier, Identity, SignedUplink, Status,
-    link::nonce,
-};
+use crate::{HttpCarrier, Identity, SignedUplink, Status, link::nonce};
 
 /// The file in an instance's state folder that says which bot it belongs to.
 const FILE: &str = "uplink.json";

@@ -179,7 +179,12 @@ pub fn red(pipeline: &Pipeline, stands: &Stands) -> String {
 pub fn pipeline(pipeline: &Pipeline, stands: &Stands, now: Timestamp) -> String {
     let url = stands.url.as_ref().map_or_else(String::new, |url| format!(" {url}"));
     if !stands.passed {
-        return format!("⚠ {}.{url}", capital(&red(pipeline, stands)));
+        let red = red(pipeline, stands);
+        let red = match pipeline.kind {
+            PipelineKind::Workflow => capital(&red),
+            PipelineKind::Environment => red,
+        };
+        return format!("⚠ {red}.{url}");
     }
     let (name, repository) = (inert(&pipeline.name, SENTENCE), &pipeline.repository);
     let what = match pipeline.kind {
