@@ -45,7 +45,8 @@ impl Cutter {
             let mut seed = seed;
             for stream in listener.incoming().map_while(Result::ok) {
                 let Ok(there) = TcpStream::connect(&to) else { continue };
-                let budget = if calm.load(Ordering::Relaxed) { u64::MAX } else { 200 + chance(&mut seed) % 20_000 };
+                let budget =
+                    if calm.load(Ordering::Relaxed) { u64::MAX } else { 200 + chance(&mut seed) % 20_000 };
                 let ways = [(&stream, &there), (&there, &stream)];
                 for (from, onto) in ways.map(|(from, onto)| (from.try_clone(), onto.try_clone())) {
                     let (Ok(from), Ok(onto), cuts) = (from, onto, Arc::clone(&cuts)) else { continue };
