@@ -96,6 +96,11 @@ pub enum Command {
     },
     /// What the week's digest would say now.
     Weekly,
+    /// Who is heard, and what they do.
+    Status {
+        /// Which team; all, if left out.
+        team: Option<InstanceName>,
+    },
     /// What endangers the work.
     Risks,
     /// Tell all teams something.
@@ -136,6 +141,8 @@ impl fmt::Display for Command {
             Self::Standup { team: None } => f.write_str("standup now"),
             Self::Standup { team: Some(team) } => write!(f, "standup now {team}"),
             Self::Weekly => f.write_str("fleet week"),
+            Self::Status { team: None } => f.write_str("fleet status"),
+            Self::Status { team: Some(team) } => write!(f, "fleet status {team}"),
             Self::Risks => f.write_str("fleet risks"),
             Self::Announce { text } => write!(f, "announce {text}"),
             Self::Help => f.write_str("help"),

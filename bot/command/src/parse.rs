@@ -15,6 +15,7 @@ approvals                      what waits for people
 approvals show ID              what one asks, and how it stands
 board [TEAM]                   what the teams are doing
 standup now [TEAM]             what happened since the last stand-up
+fleet status [TEAM]            which teams are heard, and what they do
 fleet risks                    what endangers the work
 fleet week                     what happened this week
 announce TEXT                  tell all teams something
@@ -37,7 +38,7 @@ const VERBS: [&str; 11] = [
     "feature",
     "help",
 ];
-const FLEET_VERBS: [&str; 2] = ["risks", "week"];
+const FLEET_VERBS: [&str; 3] = ["status", "risks", "week"];
 const FEATURE_VERBS: [&str; 4] = ["add", "show", "move", "cancel"];
 
 /// Shortest beginning of an approval's id that is taken: six characters of a ULID, of which the first ten are time.
@@ -93,11 +94,12 @@ pub fn parse(text: &str) -> Result<Command, CommandError> {
             ("now", team) => Ok(Command::Standup { team: Some(self::team(team)?) }),
             _ => no(format!("I don't know \"standup {rest}\". There is standup now, and standup now TEAM.")),
         },
-        "fleet" => match rest.to_ascii_lowercase().as_str() {
-            "risks" => Ok(Command::Risks),
-            "week" => Ok(Command::Weekly),
-            "" => no("fleet needs a word: risks or week."),
-            other => no(format!("I don't know \"fleet {other}\".{}", nearest(other, &FLEET_VERBS))),
+        "fleet" => match (first(rest).0.to_ascii_lowercase().as_str(), first(rest).1) {
+            ("" | "status", "") => Ok(Command::Status { team: None }),
+            ("status", team) => Ok(Command::Status { team: Some(self::team(team)?) }),
+            ("risks", "") => Ok(Command::Risks),
+            ("week", "") => Ok(Command::Weekly),
+            (other, _) => no(format!("I don't know \"fleet {rest}\".{}", nearest(other, &FLEET_VERBS))),
         },
         "announce" => match rest {
             "" => no("announce needs what all teams are to be told: announce TEXT"),

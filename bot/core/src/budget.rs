@@ -60,6 +60,8 @@ pub struct Budget {
     pub burst: u32,
     /// Seconds between two edits of one message where nothing turned.
     pub calm_seconds: u32,
+    /// Such edits a minute in one channel, of all its messages; they count as calls, too.
+    pub calm_per_minute: u32,
 }
 
 impl Budget {
@@ -70,6 +72,12 @@ impl Budget {
         }
         if !(4..=60).contains(&self.burst) {
             return Err(format!("burst: it is 4 to 60, one for each class, not {}", self.burst));
+        }
+        if !(1..=self.per_minute).contains(&self.calm_per_minute) {
+            return Err(format!(
+                "calm_per_minute: it is 1 to per_minute, which is {}, not {}",
+                self.per_minute, self.calm_per_minute
+            ));
         }
         if self.calm_seconds > 3600 {
             return Err(format!("calm_seconds: it is at most 3600, not {}", self.calm_seconds));
@@ -82,37 +90,68 @@ impl Budget {
         later(delivered, i64::from(self.calm_seconds) * 1000)
     }
 
-    /// Milliseconds that one call takes up.
-    fn interval(&self) -> i64 {
-        60_000 / i64::from(self.per_minute.max(1))
+    fn all(&self) -> Rate {
+        Rate { interval: 60_000 / i64::from(self.per_minute.max(1)), burst: i64::from(self.burst) }
+    }
+
+    fn calmly(&self) -> Rate {
+        Rate { interval: 60_000 / i64::from(self.calm_per_minute.max(1)), burst: CALM }
+    }
+}
+
+/// Edits at once where nothing turned.
+const CALM: i64 = 2;
+
+/// A rate: milliseconds that one call takes up, and how many may come at once.
+#[derive(Debug, Clone, Copy)]
+struct Rate {
+    interval: i64,
+    burst: i64,
+}
+
+impl Rate {
+    /// The moment when a bucket is full again. A clock that was put back makes nothing wait longer than an empty bucket would.
+    fn full(self, full: Option<Timestamp>, now: Timestamp) -> Timestamp {
+        full.unwrap_or(now).clamp(now, later(now, self.burst * self.interval))
+    }
+
+    /// From when on a call may be made that leaves `reserve` calls over.
+    fn from(self, full: Option<Timestamp>, reserve: i64, now: Timestamp) -> Timestamp {
+        let spare = (self.burst - reserve - 1).max(0);
+        later(self.full(full, now), -spare * self.interval).max(now)
+    }
+
+    fn spent(self, full: Option<Timestamp>, now: Timestamp) -> Timestamp {
+        later(self.full(full, now), self.interval)
     }
 }
 
 /// What was said in each channel lately: a token bucket for each, kept as the moment when it is full again.
 #[derive(Debug, Clone, Default)]
 pub struct Budgets {
-    full: BTreeMap<Channel, Timestamp>,
+    all: BTreeMap<Channel, Timestamp>,
+    calm: BTreeMap<Channel, Timestamp>,
 }
 
 impl Budgets {
     /// From when on something of this class may be said there: `now`, or later.
-    pub fn from(&self, budget: &Budget, channel: Channel, class: Class, now: Timestamp) -> Timestamp {
-        let full = self.full(budget, channel, now);
-        // What is left over, in calls, when it may go.
-        let spare = i64::from(budget.burst) - class.rank() - 1;
-        later(full, -spare.max(0) * budget.interval()).max(now)
+    pub fn when(&self, budget: &Budget, channel: Channel, class: Class, now: Timestamp) -> Timestamp {
+        budget.all().from(self.all.get(&channel).copied(), class.rank(), now)
     }
 
-    /// A call was made there.
-    pub fn spend(&mut self, budget: &Budget, channel: Channel, now: Timestamp) {
-        let full = self.full(budget, channel, now);
-        self.full.insert(channel, later(full, budget.interval()));
+    /// From when on something may be said there again where nothing turned, as far as that is limited beside its class.
+    pub fn calm_when(&self, budget: &Budget, channel: Channel, now: Timestamp) -> Timestamp {
+        budget.calmly().from(self.calm.get(&channel).copied(), 0, now)
     }
 
-    /// A clock that was put back makes nothing wait longer than an empty bucket would.
-    fn full(&self, budget: &Budget, channel: Channel, now: Timestamp) -> Timestamp {
-        let empty = later(now, i64::from(budget.burst) * budget.interval());
-        self.full.get(&channel).copied().unwrap_or(now).clamp(now, empty)
+    /// A call was made there; `calm` says whether nothing had turned.
+    pub fn spend(&mut self, budget: &Budget, channel: Channel, calm: bool, now: Timestamp) {
+        let full = budget.all().spent(self.all.get(&channel).copied(), now);
+        self.all.insert(channel, full);
+        if calm {
+            let full = budget.calmly().spent(self.calm.get(&channel).copied(), now);
+            self.calm.insert(channel, full);
+        }
     }
 }
 
@@ -126,7 +165,7 @@ mod tests {
 
     use super::*;
 
-    const BUDGET: Budget = Budget { per_minute: 30, burst: 5, calm_seconds: 120 };
+    const BUDGET: Budget = Budget { per_minute: 30, burst: 5, calm_seconds: 120, calm_per_minute: 2 };
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millisecond(millis).unwrap()
@@ -137,16 +176,16 @@ mod tests {
         let mut budgets = Budgets::default();
         let mut spent = Vec::new();
         for class in Class::ALL.into_iter().rev() {
-            while budgets.from(&BUDGET, Channel::Dev, class, at(0)) == at(0) {
-                budgets.spend(&BUDGET, Channel::Dev, at(0));
+            while budgets.when(&BUDGET, Channel::Dev, class, at(0)) == at(0) {
+                budgets.spend(&BUDGET, Channel::Dev, false, at(0));
                 spent.push(class);
             }
         }
         assert_eq!(spent, [Class::Digest, Class::Digest, Class::Living, Class::Alert, Class::Approval],);
-        assert_eq!(budgets.from(&BUDGET, Channel::Dev, Class::Approval, at(0)), at(2000));
-        assert_eq!(budgets.from(&BUDGET, Channel::Dev, Class::Digest, at(0)), at(8000));
+        assert_eq!(budgets.when(&BUDGET, Channel::Dev, Class::Approval, at(0)), at(2000));
+        assert_eq!(budgets.when(&BUDGET, Channel::Dev, Class::Digest, at(0)), at(8000));
         assert_eq!(
-            budgets.from(&BUDGET, Channel::Alerts, Class::Digest, at(0)),
+            budgets.when(&BUDGET, Channel::Alerts, Class::Digest, at(0)),
             at(0),
             "each channel has its own"
         );
@@ -162,14 +201,14 @@ mod tests {
             for (step, class) in steps {
                 now += step;
                 let class = Class::ALL[class];
-                if budgets.from(&BUDGET, Channel::Dev, class, at(now)) == at(now) {
-                    budgets.spend(&BUDGET, Channel::Dev, at(now));
+                if budgets.when(&BUDGET, Channel::Dev, class, at(now)) == at(now) {
+                    budgets.spend(&BUDGET, Channel::Dev, false, at(now));
                     calls.push((now, class));
                 }
                 // Without a card in the last seconds the next card goes at once.
                 let cards = calls.iter().filter(|(then, class)| *class == Class::Approval && now - then < 10_000).count();
                 if cards == 0 {
-                    prop_assert_eq!(budgets.from(&BUDGET, Channel::Dev, Class::Approval, at(now)), at(now));
+                    prop_assert_eq!(budgets.when(&BUDGET, Channel::Dev, Class::Approval, at(now)), at(now));
                 }
             }
             for (index, (begin, _)) in calls.iter().enumerate() {
@@ -183,10 +222,12 @@ mod tests {
         fn a_clock_that_is_put_back_blocks_nobody(before in 0_i64..1 << 40, after in 0_i64..1 << 40) {
             let mut budgets = Budgets::default();
             for _ in 0..10 {
-                budgets.spend(&BUDGET, Channel::Dev, at(before));
+                budgets.spend(&BUDGET, Channel::Dev, true, at(before));
             }
-            let from = budgets.from(&BUDGET, Channel::Dev, Class::Digest, at(after));
+            let from = budgets.when(&BUDGET, Channel::Dev, Class::Digest, at(after));
             prop_assert!(from >= at(after) && from <= at(after + 10_000));
+            let calm = budgets.calm_when(&BUDGET, Channel::Dev, at(after));
+            prop_assert!(calm >= at(after) && calm <= at(after + 60_000));
         }
     }
 }

@@ -34,7 +34,8 @@ pub(crate) fn handle(
     match command {
         Command::Help => say(qd_command::HELP),
         Command::Approvals => say(approvals(state)),
-        Command::Board { team } => say(board(state, team.as_ref())),
+        Command::Board { team } => say(board(state, team.as_ref(), moment)),
+        Command::Status { team } => say(status(state, team.as_ref(), moment)),
         Command::ApprovalShow { which } => say(show(state, &which)),
         Command::Approve { which, typed } => {
             vote(state, &which, (person, given), foreign::Said::Yes { typed }, moment)
@@ -47,7 +48,14 @@ pub(crate) fn handle(
         }
         Command::Reopen { which } => reopen(state, person, &which),
         Command::FeatureShow { id } => say(match find(state, &id) {
-            Ok((team, report)) => text::feature(&team, report),
+            Ok((team, report)) => {
+                let caution = text::presence::caution(state, &team, moment.at);
+                [Some(text::feature(&team, report)), caution]
+                    .into_iter()
+                    .flatten()
+                    .collect::<Vec<_>>()
+                    .join("\n")
+            }
             Err(problem) => problem,
         }),
         Command::Standup { team } => say(digest::now(state, team.as_ref(), moment.at)),
@@ -106,7 +114,7 @@ fn order(
     if let Err(refusal) = state.rules.permit(person, command.verb(), &to) {
         return say(format!("{} {}", refusal.reason, refusal.help));
     }
-    let reply = Some(format!("Sent to {to}."));
+    let reply = Some(text::presence::order(state, &to, moment.at));
     let by = on_behalf(person, surface, moment);
     let order = Order::Command { by, command };
     let effects = vec![Effect::Tell { to, living: None, order: Box::new(order) }];
@@ -286,7 +294,20 @@ fn approvals(state: &FleetState) -> String {
     if open.is_empty() { "Nothing waits for people.".to_owned() } else { open.join("\n") }
 }
 
-fn board(state: &FleetState, team: Option<&InstanceName>) -> String {
+/// Who is heard, and what they do.
+fn status(state: &FleetState, team: Option<&InstanceName>, moment: Moment) -> String {
+    let teams = state.rules.teams.iter().filter(|name| team.is_none_or(|team| team == *name));
+    let lines: Vec<String> = teams.map(|team| text::presence::sentence(state, team, moment.at)).collect();
+    match (lines.is_empty(), team) {
+        (false, _) => text::cut(&lines),
+        (true, Some(team)) => format!("There is no team {team}."),
+        (true, None) => "There is no team.".to_owned(),
+    }
+}
+
+fn board(state: &FleetState, team: Option<&InstanceName>, moment: Moment) -> String {
+    let unheard = state.rules.teams.iter().filter(|name| team.is_none_or(|team| team == *name));
+    let unheard = unheard.filter_map(|team| text::presence::caution(state, team, moment.at));
     let lines: Vec<String> = state
         .features
         .iter()
@@ -298,5 +319,6 @@ fn board(state: &FleetState, team: Option<&InstanceName>) -> String {
             format!("`{}` {id} {title} · {name}: {}", report.line.bars(), report.sentence)
         })
         .collect();
-    if lines.is_empty() { "No runs yet.".to_owned() } else { lines.join("\n") }
+    let runs = if lines.is_empty() { vec!["No runs yet.".to_owned()] } else { lines };
+    unheard.chain(runs).collect::<Vec<_>>().join("\n")
 }

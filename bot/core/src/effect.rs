@@ -13,6 +13,7 @@ use crate::{
     chat::Message,
     distil::Fact,
     forge::{Check, MergeOrder, NewPullRequest},
+    presence::Seen,
     state::{AlertState, Filed, Foreign},
 };
 
@@ -54,6 +55,12 @@ pub enum Save {
     Filed(ApprovalId, Box<Filed>),
     /// An alert.
     Alert(InstanceName, String, AlertState),
+    /// A feature that its team knows nothing of any more.
+    NoFeature(InstanceName, FeatureId),
+    /// What a person is to be told; nothing any more if it is empty.
+    Untold(PersonId, Vec<String>),
+    /// How a team is heard.
+    Presence(InstanceName, Box<Seen>),
     /// An approval that an instance keeps, by the unique part of its id; `None` forgets it.
     Foreign(String, Option<Box<Foreign>>),
     /// A fact for digests and risks.

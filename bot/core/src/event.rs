@@ -90,6 +90,8 @@ pub enum Event {
         /// Where to look.
         url: Option<String>,
     },
+    /// It is time to look who is heard.
+    Look,
     /// Time passed.
     Tick,
     /// People are asked, or are not.

@@ -1,8 +1,8 @@
 //! The one function: `(state, event) -> effects`. It changes the state it is given and returns everything that has
 //! to be kept, said or done. No I/O, no clock, no randomness: the same event in the same state gives the same effects.
 
-use qd_types::{Action, InstanceName};
-use qd_wire::v1::{Alert, ForgeAct, ForgeOutcome, ForgeRequest, Report, Shown};
+use qd_types::{Action, ApprovalId, InstanceName, PersonId};
+use qd_wire::v1::{Alert, ForgeAct, ForgeOutcome, ForgeRequest, Refusal, Report, Shown};
 
 use crate::{
     answer::{Handled, answer, failed},
@@ -13,48 +13,25 @@ use crate::{
     event::{Event, Moment},
     foreign,
     forge::{Check, Conclusion, Marker, NewPullRequest},
+    presence, snapshot,
     state::{AlertState, FleetState},
     text,
 };
 
+/// Lines that are kept for a person who does not come.
+const UNTOLD: usize = 20;
 /// A cause that is back so soon is the same one.
 const AGAIN: jiff::SignedDuration = jiff::SignedDuration::from_mins(30);
 
 /// Takes an event.
 pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
     match event {
-        Event::Report { instance, report } => match *report {
-            Report::Feature(report) => features::feature(state, &instance, report, moment).into(),
-            Report::Blocked(blocked) => features::blocked(state, &instance, &blocked).into(),
-            Report::Cost(cost) => features::cost(state, &instance, cost).into(),
-            Report::Milestone(progress) => features::milestone(state, &instance, progress, moment).into(),
-            Report::Vote(vote) => vec![Effect::Step(Step::Cast(vote))].into(),
-            Report::ForgeRequest(request) => request_from(state, &instance, request).into(),
-            Report::Approval(card) => match foreign::stands(state, &instance, *card, moment) {
-                Ok(effects) => effects.into(),
-                Err(text) => {
-                    let report = Alert { key: "approvals".to_owned(), text, over: false };
-                    alert(state, &instance, report, moment).into()
-                }
-            },
-            Report::Heard(heard) => foreign::heard(state, &instance, heard).into(),
-            Report::Shown(Shown { approval }) => desk::on_board(state, &instance, &approval).into(),
-            Report::Alert(report) => foreign::escalated(state, &instance, &report)
-                .unwrap_or_else(|| alert(state, &instance, report, moment))
-                .into(),
-            // Nothing is decided about these: whoever keeps the trail signs and keeps them.
-            Report::AuditHead(_) | Report::AuditSigned(_) => Vec::new().into(),
-            // Facts and living states that no message is made of yet.
-            Report::Hello(_)
-            | Report::Heartbeat(_)
-            | Report::RunFinished(_)
-            | Report::Snapshot(_)
-            | Report::Refused(_)
-            | Report::Unread(_) => Vec::new().into(),
-            Report::FleetQuery(query) => {
-                query::answer(state, &instance, &query, moment).into_iter().collect::<Vec<_>>().into()
-            }
-        },
+        Event::Report { instance, report } => {
+            let mut heard = presence::heard(state, &instance, moment);
+            let Handled { effects, reply, awaits } = reported(state, &instance, *report, moment);
+            heard.extend(effects);
+            Handled { effects: heard, reply, awaits }
+        }
         Event::Command { person, given, text } => commands::handle(state, &person, &given, &text, moment),
         Event::Opened { instance, request, result } => {
             let outcome = match result {
@@ -73,12 +50,14 @@ pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
             effects.into()
         }
         Event::Pushed { approval, result } => desk::finish(&approval, result.as_ref()).into(),
-        Event::Collect { person, of } => foreign::collect(state, &person, of.as_ref()),
+        Event::Collect { person, of } => collect(state, &person, of.as_ref()),
         Event::Ran { pipeline, commit, passed, url } => {
             pipeline::ran(state, pipeline, commit, passed, url, moment).into()
         }
+        Event::Look => presence::look(state, moment).into(),
         Event::Tick => {
-            let mut effects = foreign::forget(state, moment.at);
+            let mut effects = presence::look(state, moment);
+            effects.extend(foreign::forget(state, moment.at));
             effects.extend(digest::due(state, moment));
             effects.extend(features::teams(state, moment.at));
             effects.push(Effect::Step(Step::Sweep));
@@ -103,6 +82,62 @@ pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
             vec![answer(&instance, &request, outcome)].into()
         }
     }
+}
+
+/// An instance reported.
+fn reported(state: &mut FleetState, instance: &InstanceName, report: Report, moment: Moment) -> Handled {
+    match report {
+        Report::Feature(report) => features::feature(state, instance, report, moment).into(),
+        Report::Blocked(blocked) => features::blocked(state, instance, &blocked).into(),
+        Report::Cost(cost) => features::cost(state, instance, cost).into(),
+        Report::Milestone(progress) => features::milestone(state, instance, progress, moment).into(),
+        Report::Vote(vote) => vec![Effect::Step(Step::Cast(vote))].into(),
+        Report::ForgeRequest(request) => request_from(state, instance, request).into(),
+        Report::Approval(card) => match foreign::stands(state, instance, *card, moment) {
+            Ok(effects) => effects.into(),
+            Err(text) => {
+                let report = Alert { key: "approvals".to_owned(), text, over: false };
+                alert(state, instance, report, moment).into()
+            }
+        },
+        Report::Heard(heard) => foreign::heard(state, instance, heard).into(),
+        Report::Shown(Shown { approval }) => desk::on_board(state, instance, &approval).into(),
+        Report::Alert(report) => foreign::escalated(state, instance, &report)
+            .unwrap_or_else(|| alert(state, instance, report, moment))
+            .into(),
+        // Nothing is decided about these: whoever keeps the trail signs and keeps them.
+        Report::AuditHead(_) | Report::AuditSigned(_) => Vec::new().into(),
+        // Facts and living states that no message is made of yet.
+        Report::RunFinished(_) | Report::Unread(_) => Vec::new().into(),
+        Report::FleetQuery(query) => vec![query::answer(state, instance, &query, moment)].into(),
+        Report::Hello(hello) => presence::hello(state, instance, *hello).into(),
+        Report::Heartbeat(beat) => presence::beat(state, instance, *beat).into(),
+        Report::Snapshot(holds) => snapshot::holds(state, instance, &holds, moment).into(),
+        Report::Refused(refusal) => refused(state, instance, &refusal).into(),
+    }
+}
+
+/// What a person is to be told: of a word on an approval, and if of none, of all that they were not there to hear.
+fn collect(state: &mut FleetState, person: &PersonId, of: Option<&ApprovalId>) -> Handled {
+    let mut told = foreign::collect(state, person, of);
+    if of.is_some() {
+        return told;
+    }
+    if let Some(lines) = state.untold.remove(person) {
+        told.effects.push(Effect::Save(Save::Untold(person.clone(), Vec::new())));
+        told.reply = Some(told.reply.into_iter().chain(lines).collect::<Vec<_>>().join("\n"));
+    }
+    told
+}
+
+/// An order was not carried out: whoever gave it is told, the next time that they say something.
+fn refused(state: &mut FleetState, instance: &InstanceName, refusal: &Refusal) -> Vec<Effect> {
+    let Some(person) = &refusal.person else { return Vec::new() };
+    let untold = state.untold.entry(person.clone()).or_default();
+    untold.push(text::refused(instance, refusal));
+    let too_many = untold.len().saturating_sub(UNTOLD);
+    untold.drain(..too_many);
+    vec![Effect::Save(Save::Untold(person.clone(), untold.clone()))]
 }
 
 /// One message per cause and time that it is raised, counted, edited while it goes on and when it is over.

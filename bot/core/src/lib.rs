@@ -11,6 +11,8 @@ pub mod event;
 mod foreign;
 pub mod forge;
 mod handle;
+pub mod presence;
+mod snapshot;
 pub mod state;
 pub mod text;
 

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     distil::{Distil, Facts},
     forge::MergeMethod,
+    presence::{Listens, Seen},
     text,
 };
 
@@ -273,6 +274,12 @@ pub struct FleetState {
     pub alerts: BTreeMap<(InstanceName, String), AlertState>,
     /// What digests and risks are built from.
     pub facts: Facts,
+    /// Who is heard, of those who were heard once.
+    pub presence: BTreeMap<InstanceName, Seen>,
+    /// Since when the bot listens.
+    pub listens: Listens,
+    /// What people are to be told the next time that they say something.
+    pub untold: BTreeMap<PersonId, Vec<String>>,
 }
 
 impl FleetState {
@@ -285,6 +292,9 @@ impl FleetState {
             foreign: BTreeMap::new(),
             alerts: BTreeMap::new(),
             facts: Facts::default(),
+            presence: BTreeMap::new(),
+            listens: Listens::from(jiff::Timestamp::UNIX_EPOCH),
+            untold: BTreeMap::new(),
         }
     }
 

@@ -1,24 +1,32 @@
 //! The hub itself: one lock around the core's state, so that events are handled one after the other, each in one
 //! transaction.
 
-use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use qd_approvals::SurfaceKey;
 use qd_core::{
-    Event, FleetState, Rules, Spoken,
+    Event, FleetState, Pipeline, Rules, Spoken,
     chat::{Chat, Commands, Given},
     forge::Forge,
+    presence,
 };
 use qd_sqlite::{Db, outbox};
-use qd_types::{ApprovalId, InstanceName, Person, PersonId};
+use qd_types::{ApprovalId, CommitId, InstanceName, Person, PersonId};
 use qd_wire::v1::{Ack, Envelope, Order, Report};
 use rusqlite::Connection;
 use tokio::sync::Mutex;
 
 use crate::{
-    HubError, before, heads, keep,
+    HubError, before,
+    chat::Voice,
+    heads, keep,
     keeper::{self, Keeper},
     schema,
     turn::Turn,
@@ -31,6 +39,8 @@ const HOLD: Duration = Duration::from_secs(20);
 const HEARD: Duration = Duration::from_secs(3);
 /// How often the clocks of approvals are looked at.
 const SWEEP: Duration = Duration::from_secs(20);
+/// How often it is looked who is heard: a word is late by no more than this.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// The bot's hub. Cheap to clone.
 #[derive(Clone)]
@@ -42,6 +52,7 @@ pub(crate) struct Inner {
     pub(crate) db: Db,
     pub(crate) key: Arc<SurfaceKey>,
     state: Mutex<State>,
+    pub(crate) voice: std::sync::Mutex<Voice>,
     pub(crate) forge: Arc<dyn Forge>,
     pub(crate) chat: Arc<dyn Chat>,
 }
@@ -73,8 +84,9 @@ impl Hub {
             })
             .await?;
         let keeper = Arc::new(Keeper::new(&rules, Arc::clone(&key), keys));
+        let voice = std::sync::Mutex::new(Voice::new(rules.distil.budget));
         let state = State { fleet: None, rules, keeper, received: HashMap::new() };
-        let hub = Self { inner: Arc::new(Inner { db, key, state: Mutex::new(state), forge, chat }) };
+        let hub = Self { inner: Arc::new(Inner { db, key, state: Mutex::new(state), voice, forge, chat }) };
         let mut state = hub.inner.state.lock().await;
         hub.turn(&mut state, |turn| {
             before::carry_over(turn)?;
@@ -91,6 +103,7 @@ impl Hub {
             crate::forge::run(self.clone()),
             crate::chat::run(self.clone()),
             self.clone().show_heads(),
+            self.clone().look(),
             self.sweep()
         );
     }
@@ -104,14 +117,45 @@ impl Hub {
         }
     }
 
+    /// Looks who is heard. Where nobody is heard otherwise than before, nothing is written.
+    async fn look(self) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let now = Timestamp::now();
+            let due = match &mut self.inner.state.lock().await.fleet {
+                Some(fleet) => {
+                    let due = presence::due(fleet, now);
+                    presence::looked(fleet, now);
+                    due
+                }
+                None => false,
+            };
+            if due && let Err(error) = self.process(Event::Look, |_| Ok(())).await {
+                tracing::error!(%error, "who is heard can't be noted");
+            }
+        }
+    }
+
     /// Puts new rules in force.
     pub async fn set_rules(&self, rules: Rules) -> Result<(), HubError> {
         let mut state = self.inner.state.lock().await;
         if let Some(fleet) = &mut state.fleet {
             fleet.rules = rules.clone();
         }
+        self.inner.voice.lock().unwrap_or_else(PoisonError::into_inner).budget = rules.distil.budget;
         state.rules = rules;
         self.renew(&mut state).await
+    }
+
+    /// A workflow or a deployment ran on a commit of a default branch: `passed` or not, and where to look.
+    pub async fn ran(
+        &self,
+        pipeline: Pipeline,
+        commit: CommitId,
+        passed: bool,
+        url: Option<String>,
+    ) -> Result<(), HubError> {
+        self.process(Event::Ran { pipeline, commit, passed, url }, |_| Ok(())).await.map(drop)
     }
 
     /// Chat has other channels: cards that are open are shown where they belong, and where they stood and are gone, elsewhere.

@@ -15,6 +15,8 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     V9,
     outbox::UNREAD,
     ENROLMENT,
+    MESSAGES,
+    PRESENCE,
 ];
 
 const V1: &str = "
@@ -111,5 +113,32 @@ CREATE TABLE instance_invited (
     person TEXT NOT NULL,
     at INTEGER NOT NULL,
     PRIMARY KEY (instance, person)
+) WITHOUT ROWID;
+";
+
+/// Who was heard, as of their last beat; and what people are to be told the next time that they say something.
+const PRESENCE: &str = "
+CREATE TABLE presence (
+    team TEXT PRIMARY KEY,
+    seen TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE untold (
+    person TEXT PRIMARY KEY,
+    lines TEXT NOT NULL
+) WITHOUT ROWID;
+";
+
+/// Messages wait by class, and some can wait for calm; what digests are built from.
+const MESSAGES: &str = "
+ALTER TABLE messages ADD COLUMN class INTEGER NOT NULL DEFAULT 2;
+ALTER TABLE messages ADD COLUMN calm INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE messages ADD COLUMN since INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE messages ADD COLUMN delivered_at INTEGER;
+UPDATE messages SET class = CASE channel WHEN 'approvals' THEN 0 WHEN 'dev' THEN 2 ELSE 1 END;
+DROP INDEX messages_pending;
+CREATE INDEX messages_due ON messages (channel, class, since) WHERE pending = 1;
+CREATE TABLE facts (
+    key TEXT PRIMARY KEY,
+    fact TEXT NOT NULL
 ) WITHOUT ROWID;
 ";

@@ -17,7 +17,9 @@ use rusqlite::Connection;
 use ulid::Ulid;
 
 use crate::{
-    HubError, chat, forge, heads, keep,
+    HubError,
+    chat::{self, Lane, Voice},
+    forge, heads, keep,
     keeper::{self, Keeper},
     schema,
     turn::Turn,
@@ -38,6 +40,7 @@ pub struct Steps {
     fleet: Option<FleetState>,
     rules: Rules,
     keeper: Arc<Keeper>,
+    voice: Voice,
     fresh: Fresh,
 }
 
@@ -59,8 +62,9 @@ impl Steps {
             keeper::enrol(c, team, public, now)?;
         }
         let keeper = Arc::new(Keeper::new(&rules, Arc::new(key), keeper::keys(c)?));
-        let mut steps = Self { fleet: None, rules, keeper, fresh };
-        steps.turn(c, now, Turn::wake)?;
+        let voice = Voice::new(rules.distil.budget);
+        let mut steps = Self { fleet: None, rules, keeper, voice, fresh };
+        steps.turn(c, now, |turn| turn.wake())?;
         Ok(steps)
     }
 
@@ -194,7 +198,16 @@ impl Steps {
     /// # Errors
     /// If the database fails.
     pub fn message(&self, c: &Connection) -> Result<Option<Due>, HubError> {
-        chat::next(c)
+        // As much as is to be said, at a moment when every channel can take it.
+        chat::next(c, Lane::All, &mut Voice::new(self.rules.distil.budget), Timestamp::MAX)
+    }
+
+    /// The message that chat is to be given next within the budget of its channel, if any can be given now. That is a call.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn message_now(&mut self, c: &Connection, now: Timestamp) -> Result<Option<Due>, HubError> {
+        chat::next(c, Lane::All, &mut self.voice, now)
     }
 
     /// Chat has it.

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod chat;
 mod check;
 pub mod detect;
 mod error;
@@ -15,8 +16,10 @@ mod sections;
 mod show;
 mod state;
 mod template;
+mod uplink;
 mod values;
 
+pub use chat::{Chat, ChatBudget, ChatChannel, ChatDigests, ChatForm, ChatRisks, ChatRule};
 pub use error::{ConfigError, Problem};
 pub use gateway::{Budgets, Fallback, Gateway, Limit, Provider, ProviderKind};
 pub use hub::Hub;
@@ -31,4 +34,5 @@ pub use secret::{Secret, SecretError};
 pub use sections::*;
 pub use show::{ShowRow, show};
 pub use template::{InitFacts, template};
+pub use uplink::Uplink;
 pub use values::schema;

@@ -39,6 +39,7 @@ const HOT: [&[&str]; 30] = [
     &["teams", "*", "reviews"],
     &["teams", "*", "sandbox"],
     &["teams", "*", "slots"],
+    &["uplink"],
 ];
 
 /// Keys whose values differ. Teams and repositories are called by their names here, not by their place in the list.

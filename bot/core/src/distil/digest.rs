@@ -47,6 +47,8 @@ pub struct TeamStands {
     pub risks: Vec<Risk>,
     /// What else is to be told.
     pub lines: Vec<String>,
+    /// That it can't be heard now, if so: all else is as it stood then.
+    pub caution: Option<String>,
 }
 
 /// What people decided.
@@ -90,6 +92,7 @@ pub(crate) fn stands(state: &FleetState, team: &InstanceName, risks: &[Risk], no
         milestones: milestones(state, Some(team), since),
         risks: risks.iter().filter(|risk| risk.team.as_ref() == Some(team)).cloned().collect(),
         lines: told.map_or_else(Vec::new, |told| told.lines.clone()),
+        caution: text::presence::caution(state, team, now),
     };
     let mine = |approval: &&Approval| approval.subject.instance == *team;
     let asking: Vec<&Approval> =

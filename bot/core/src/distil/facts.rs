@@ -211,6 +211,12 @@ impl Facts {
         self.features.get(team).into_iter().flatten()
     }
 
+    /// Lets go of a feature that its team knows nothing of any more; the key, if there was one.
+    pub(crate) fn forget_feature(&mut self, team: &InstanceName, feature: &FeatureId) -> Option<String> {
+        self.features.get_mut(team)?.remove(feature)?;
+        Some(feature_key(team, feature))
+    }
+
     /// Lets go of what no digest tells any more; the keys.
     pub(crate) fn forget(&mut self, now: Timestamp) -> Vec<String> {
         let mut gone = Vec::new();

@@ -4,20 +4,15 @@ use qd_types::InstanceName;
 use qd_wire::v1::{FleetAnswer, FleetAsk, FleetQuery, Order, Risk, TeamCost};
 
 use super::{digest, risk};
-use crate::{effect::Effect, event::Moment, state::FleetState, text};
+use crate::{effect::Effect, event::Moment, presence, state::FleetState, text};
 
 /// Rows of one answer.
 const ROWS: usize = 50;
 
-/// Answers what needs nothing but facts; `None` for what is about who is heard.
-pub(crate) fn answer(
-    state: &FleetState,
-    asker: &InstanceName,
-    query: &FleetQuery,
-    moment: Moment,
-) -> Option<Effect> {
+/// Answers, from facts.
+pub(crate) fn answer(state: &FleetState, asker: &InstanceName, query: &FleetQuery, moment: Moment) -> Effect {
     let answer = match query.ask {
-        FleetAsk::Status => return None,
+        FleetAsk::Status => FleetAnswer::Status { teams: presence::status(state, moment.at) },
         FleetAsk::Risks => FleetAnswer::Risks {
             risks: risk::risks(state, moment.at)
                 .into_iter()
@@ -42,7 +37,7 @@ pub(crate) fn answer(
         }
     };
     let order = Box::new(Order::FleetAnswer { query: query.id.clone(), answer });
-    Some(Effect::Tell { to: asker.clone(), living: None, order })
+    Effect::Tell { to: asker.clone(), living: None, order }
 }
 
 /// What the last days have cost, with today: by day, then by team.

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::{Timestamp, civil::Date};
 use qd_types::{InstanceName, Spent, Stage};
+use qd_wire::v1::Presence;
 
 use super::digest::approvals;
-use crate::{state::FleetState, text};
+use crate::{presence, state::FleetState, text};
 
 /// Days that a usual day's cost is taken from, and the fewest that say anything.
 const DAYS: usize = 7;
@@ -30,10 +31,24 @@ pub fn risks(state: &FleetState, now: Timestamp) -> Vec<Risk> {
         let text = text::red(pipeline, stands);
         risks.push(Risk { team: None, text, since: Some(stands.red_since) });
     }
+    risks.extend(unheard(state, now));
     risks.extend(ageing(state, now));
     risks.extend(still(state, now));
     risks.extend(money(state, now));
     risks
+}
+
+/// Teams that are silent.
+fn unheard(state: &FleetState, now: Timestamp) -> Vec<Risk> {
+    let silent = |team: &&InstanceName| presence::of(state, team, now) == Presence::Silent;
+    let risk = |team: &InstanceName| {
+        Some(Risk {
+            team: Some(team.clone()),
+            text: text::presence::silent(state, team, now)?,
+            since: state.presence.get(team).map(|seen| seen.last),
+        })
+    };
+    state.rules.teams.iter().filter(silent).filter_map(risk).collect()
 }
 
 fn hours(since: Timestamp, now: Timestamp) -> i64 {

@@ -40,7 +40,13 @@ pub struct Week {
 /// The message of a team: how it stands.
 pub fn team(stands: &TeamStands, zone: &TimeZone, now: Timestamp) -> String {
     let facts = standing(stands);
-    let facts = if facts.is_empty() { "Nothing runs.".to_owned() } else { facts };
+    // Of a team that can't be heard it is not known that nothing runs.
+    let facts = match (&stands.caution, facts.is_empty()) {
+        (Some(caution), true) => caution.clone(),
+        (Some(caution), false) => format!("{caution}\n{facts}"),
+        (None, true) => "Nothing runs.".to_owned(),
+        (None, false) => facts,
+    };
     let since = since(stands.since, now, zone);
     let merged = match stands.merged.len() {
         0 => String::new(),
@@ -57,11 +63,12 @@ pub fn standup(stands: &TeamStands, zone: &TimeZone, now: Timestamp) -> String {
     }
     let facts = standing(stands);
     parts.extend((!facts.is_empty()).then_some(facts));
-    if parts.is_empty() {
+    if parts.is_empty() && stands.caution.is_none() {
         parts.push("Nothing runs".to_owned());
     }
     let mut lines =
         vec![format!("**{}, {}** {}", stands.team, since(stands.since, now, zone), parts.join(" · "))];
+    lines.extend(stands.caution.clone());
     let mut more = Vec::new();
     more.extend(decided(&stands.decisions));
     if !stands.next.is_empty() {

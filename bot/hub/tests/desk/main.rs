@@ -13,6 +13,7 @@ mod gate;
 mod heads;
 mod places;
 mod support;
+mod voice;
 
 use insta::assert_snapshot;
 use qd_approvals::SurfaceKey;

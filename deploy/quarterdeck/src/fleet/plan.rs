@@ -40,6 +40,8 @@ pub struct FleetPlan {
     pub approvals: qd_approvals::Rules,
     /// The channels of the console.
     pub chat: qd_console::Layout,
+    /// What people see of what happens.
+    pub distil: qd_core::Distil,
     /// Whether local votes count while agents run.
     pub beside_agents: BesideAgents,
     /// The teams.

@@ -18,7 +18,9 @@ use qd_forge_local::{Imported, LocalForge, LocalForgeError};
 use qd_git::Git;
 use qd_hub::{Hub, HubError, HubGate, NoCredentials};
 use qd_people::{PeopleError, TokenKind};
-use qd_team::{AgentWalls, RepositoryOptions, Team, TeamError, TeamOptions, Tools, TrailPolicy, Trains};
+use qd_team::{
+    AgentWalls, RepositoryOptions, Team, TeamError, TeamOptions, Tools, TrailPolicy, Trains, UplinkPolicy,
+};
 use qd_types::{InstanceName, PersonId};
 use qd_worktrees::{GitWorktrees, RepositorySpec, WorktreeError};
 use tokio::{sync::Mutex, task::JoinSet};
@@ -450,6 +452,10 @@ pub(crate) fn options(
         trail: TrailPolicy {
             folder: plan.audit.segments(&plan.team_folder(&team.id).join("board.db")),
             retention: plan.audit.retention,
+        },
+        uplink: UplinkPolicy {
+            beat: Duration::from_secs(plan.config.uplink.beat_seconds.max(1).into()),
+            outbox: u64::from(plan.config.uplink.outbox_mib.max(1)) << 20,
         },
         policies: Arc::clone(policies),
     }

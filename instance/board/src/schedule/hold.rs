@@ -34,6 +34,8 @@ pub enum Hold {
     Until(Timestamp),
     /// Somebody paused the team.
     TeamPaused(String),
+    /// The machine takes nothing new: why, as a sentence.
+    Refused(String),
     /// It is quiet.
     Quiet(Timestamp),
     /// Something that it needs failed too often.
@@ -103,6 +105,9 @@ pub(super) fn first(
     let assignment = around.rules.assign(feature).ok_or(Hold::NoAgent)?;
     if let Some(paused) = around.paused {
         return Err(Hold::TeamPaused(paused.to_owned()));
+    }
+    if let Some(why) = around.refuses {
+        return Err(Hold::Refused(why.to_owned()));
     }
     if let Some(until) = around.quiet_until.filter(|until| *until > around.now) {
         return Err(Hold::Quiet(until));
@@ -205,6 +210,7 @@ impl Hold {
             }
             Self::NoAgent => "No agent is configured for this team. Needs a person.".to_owned(),
             Self::Until(time) => format!("The last run failed. It is tried again at {}.", at(time)),
+            Self::Refused(why) => full_stop(why),
             Self::TeamPaused(by) => format!("The team is paused: {}", full_stop(by)),
             Self::Quiet(time) => format!("Quiet hours until {}.", at(time)),
             Self::Broken(cause, time) => {
