@@ -202,7 +202,7 @@ fn alerts(c: &Connection, team: &Team) -> Result<BTreeMap<u64, u64>, Broken> {
     while let Some(row) = rows.next()? {
         let cause: String = row.get(0)?;
         if let Some(number) = cause.strip_prefix(prefix).and_then(|number| number.parse().ok()) {
-            alerts.insert(number, row.get(1)?);
+            alerts.insert(number, row.get::<_, i64>(1)?.unsigned_abs());
         }
     }
     Ok(alerts)
@@ -229,7 +229,7 @@ fn commands(c: &Connection) -> Result<BTreeMap<u64, u64>, Broken> {
     while let Some(row) = rows.next()? {
         let title: String = row.get(0)?;
         if let Some(number) = title.strip_prefix("Command ").and_then(|number| number.parse().ok()) {
-            commands.insert(number, row.get(1)?);
+            commands.insert(number, row.get::<_, i64>(1)?.unsigned_abs());
         }
     }
     Ok(commands)
