@@ -79,7 +79,7 @@ impl Team {
         let name: InstanceName = name(number)?;
         let settings = Settings {
             instance: name.clone(),
-            prefix: format!("T{number}"),
+            prefix: prefix(number),
             slots: 1,
             repair_rounds: 1,
             rungs: 0,
@@ -336,6 +336,12 @@ impl Did {
 /// The key of an alert.
 pub fn alert(number: u64) -> String {
     format!("simulated:{number}")
+}
+
+/// What the features of a team are called: letters alone.
+fn prefix(number: usize) -> String {
+    let letter = |digit: usize| char::from(b'A' + u8::try_from(digit % 26).unwrap_or(0));
+    [letter(number / 26), letter(number)].into_iter().collect()
 }
 
 /// The name of a team.

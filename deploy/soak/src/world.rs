@@ -180,7 +180,7 @@ impl World {
         let mut world = Self {
             now: 0,
             planned: 0,
-            network: Network { weather: faults::first_weather(&mut chance), ..Network::default() },
+            network: Network::new(faults::first_weather(&mut chance)),
             chance,
             agenda: BTreeMap::new(),
             forge: Forge::default(),
