@@ -22,6 +22,8 @@ pub const BATCH: usize = 16;
 pub const CROWDED: u64 = 40;
 /// How long an answer is waited for.
 const PATIENCE: Millis = 3_000;
+/// How often a team says that it is there.
+const BEAT: Millis = 8_000;
 /// How long a call for orders is held.
 const HELD: Millis = 9_000;
 
@@ -43,6 +45,8 @@ pub struct Did {
     pub notes: Vec<String>,
     /// The alert that it raised, by number.
     pub raised: Option<u64>,
+    /// The bot is told again all that holds.
+    pub anew: bool,
     /// It was killed.
     pub killed: bool,
 }
@@ -68,6 +72,8 @@ pub struct Team {
     report: Option<Call>,
     poll: Option<Call>,
     calls: u64,
+    /// When it says again that it is there.
+    beats: Millis,
 }
 
 impl Team {
@@ -100,6 +106,7 @@ impl Team {
             report: None,
             poll: None,
             calls: 0,
+            beats: BEAT,
         })
     }
 
@@ -146,6 +153,15 @@ impl Team {
         }
         if self.poll.is_some_and(|call| call.until <= now) {
             self.poll = None;
+        }
+        if now >= self.beats {
+            self.beats = now + BEAT;
+            let steps = &self.steps;
+            let written = self.process.write(chance, |c| steps.beat(c, 15, at))?;
+            if let Written::Killed = written {
+                did.killed = true;
+                return Ok(did);
+            }
         }
         if self.report.is_none() {
             self.say_reports(now, chance, &mut did)?;
@@ -270,6 +286,7 @@ impl Team {
                     Written::Kept(anew) => {
                         // Less than all of it was taken: perhaps it is another bot, and it is asked what it has.
                         self.greeted = asked.greeting || asked.last == Some(ack);
+                        did.anew = anew;
                         let anew = if anew { ", anew" } else { "" };
                         did.notes.push(format!("is acknowledged {}:{}{anew}", ack.epoch, ack.seq));
                     }

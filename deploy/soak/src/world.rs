@@ -352,6 +352,9 @@ impl World {
         if let Some(alert) = did.raised {
             self.known.raised(number, alert);
         }
+        if did.anew {
+            self.known.told_anew(number);
+        }
         for message in did.says {
             self.send(Node::Team(number), Node::Bot, message)?;
         }
