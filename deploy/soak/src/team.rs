@@ -49,6 +49,8 @@ pub struct Did {
     pub anew: bool,
     /// It was killed.
     pub killed: bool,
+    /// It wrote, or tried to.
+    pub wrote: bool,
 }
 
 /// A team.
@@ -146,6 +148,13 @@ impl Team {
     /// # Errors
     /// If something is broken.
     pub fn look(&mut self, now: Millis, base: &CommitId, chance: &mut Chance) -> Result<Did, Broken> {
+        let before = self.process.disk.writes();
+        let mut did = self.looks(now, base, chance)?;
+        did.wrote = self.process.disk.writes() != before;
+        Ok(did)
+    }
+
+    fn looks(&mut self, now: Millis, base: &CommitId, chance: &mut Chance) -> Result<Did, Broken> {
         let mut did = Did::default();
         let at = self.process.clock(now)?;
         if self.report.is_some_and(|call| call.until <= now) {
@@ -270,7 +279,7 @@ impl Team {
     /// # Errors
     /// If something is broken.
     pub fn hears(&mut self, now: Millis, message: Message, chance: &mut Chance) -> Result<Did, Broken> {
-        let mut did = Did::default();
+        let mut did = Did { wrote: true, ..Did::default() };
         let at = self.process.clock(now)?;
         match message {
             Message::Committed { call, ack } => {
