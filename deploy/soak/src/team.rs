@@ -23,7 +23,7 @@ pub const CROWDED: u64 = 40;
 /// How long an answer is waited for.
 const PATIENCE: Millis = 3_000;
 /// How often a team says that it is there.
-const BEAT: Millis = 8_000;
+const BEAT: Millis = 12_000;
 /// How long a call for orders is held.
 const HELD: Millis = 9_000;
 

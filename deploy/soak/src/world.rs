@@ -556,7 +556,7 @@ impl World {
             }
             Err(broken) if self.now > TROUBLE + REST => Err(broken),
             Err(_) => {
-                self.plan(1_000, Task::Rest);
+                self.plan(2_000, Task::Rest);
                 Ok(())
             }
         }
