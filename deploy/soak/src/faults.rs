@@ -7,9 +7,9 @@ use crate::{
 };
 
 /// Until when things go wrong. After that all of it has to come to rest.
-pub const TROUBLE: Millis = 20_000;
+pub const TROUBLE: Millis = 12_000;
 /// The longest pause between two faults.
-const PAUSE: Millis = 900;
+const PAUSE: Millis = 600;
 
 /// Something that goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

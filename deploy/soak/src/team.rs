@@ -22,6 +22,8 @@ pub const BATCH: usize = 16;
 pub const CROWDED: u64 = 40;
 /// How long an answer is waited for.
 const PATIENCE: Millis = 3_000;
+/// How often a team says that it is there.
+const BEAT: Millis = 12_000;
 /// How long a call for orders is held.
 const HELD: Millis = 9_000;
 
@@ -43,8 +45,12 @@ pub struct Did {
     pub notes: Vec<String>,
     /// The alert that it raised, by number.
     pub raised: Option<u64>,
+    /// The bot is told again all that holds.
+    pub anew: bool,
     /// It was killed.
     pub killed: bool,
+    /// It wrote, or tried to.
+    pub wrote: bool,
 }
 
 /// A team.
@@ -68,6 +74,8 @@ pub struct Team {
     report: Option<Call>,
     poll: Option<Call>,
     calls: u64,
+    /// When it says again that it is there.
+    beats: Millis,
 }
 
 impl Team {
@@ -79,7 +87,7 @@ impl Team {
         let name: InstanceName = name(number)?;
         let settings = Settings {
             instance: name.clone(),
-            prefix: format!("T{number}"),
+            prefix: prefix(number),
             slots: 1,
             repair_rounds: 1,
             rungs: 0,
@@ -100,6 +108,7 @@ impl Team {
             report: None,
             poll: None,
             calls: 0,
+            beats: BEAT,
         })
     }
 
@@ -139,6 +148,13 @@ impl Team {
     /// # Errors
     /// If something is broken.
     pub fn look(&mut self, now: Millis, base: &CommitId, chance: &mut Chance) -> Result<Did, Broken> {
+        let before = self.process.disk.writes();
+        let mut did = self.looks(now, base, chance)?;
+        did.wrote = self.process.disk.writes() != before;
+        Ok(did)
+    }
+
+    fn looks(&mut self, now: Millis, base: &CommitId, chance: &mut Chance) -> Result<Did, Broken> {
         let mut did = Did::default();
         let at = self.process.clock(now)?;
         if self.report.is_some_and(|call| call.until <= now) {
@@ -146,6 +162,15 @@ impl Team {
         }
         if self.poll.is_some_and(|call| call.until <= now) {
             self.poll = None;
+        }
+        if now >= self.beats {
+            self.beats = now + BEAT;
+            let steps = &self.steps;
+            let written = self.process.write(chance, |c| steps.beat(c, 15, at))?;
+            if let Written::Killed = written {
+                did.killed = true;
+                return Ok(did);
+            }
         }
         if self.report.is_none() {
             self.say_reports(now, chance, &mut did)?;
@@ -254,7 +279,7 @@ impl Team {
     /// # Errors
     /// If something is broken.
     pub fn hears(&mut self, now: Millis, message: Message, chance: &mut Chance) -> Result<Did, Broken> {
-        let mut did = Did::default();
+        let mut did = Did { wrote: true, ..Did::default() };
         let at = self.process.clock(now)?;
         match message {
             Message::Committed { call, ack } => {
@@ -270,6 +295,7 @@ impl Team {
                     Written::Kept(anew) => {
                         // Less than all of it was taken: perhaps it is another bot, and it is asked what it has.
                         self.greeted = asked.greeting || asked.last == Some(ack);
+                        did.anew = anew;
                         let anew = if anew { ", anew" } else { "" };
                         did.notes.push(format!("is acknowledged {}:{}{anew}", ack.epoch, ack.seq));
                     }
@@ -336,6 +362,12 @@ impl Did {
 /// The key of an alert.
 pub fn alert(number: u64) -> String {
     format!("simulated:{number}")
+}
+
+/// What the features of a team are called: letters alone.
+fn prefix(number: usize) -> String {
+    let letter = |digit: usize| char::from(b'A' + u8::try_from(digit % 26).unwrap_or(0));
+    [letter(number / 26), letter(number)].into_iter().collect()
 }
 
 /// The name of a team.

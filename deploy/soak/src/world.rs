@@ -180,7 +180,7 @@ impl World {
         let mut world = Self {
             now: 0,
             planned: 0,
-            network: Network { weather: faults::first_weather(&mut chance), ..Network::default() },
+            network: Network::new(faults::first_weather(&mut chance)),
             chance,
             agenda: BTreeMap::new(),
             forge: Forge::default(),
@@ -241,9 +241,10 @@ impl World {
         match (from, to) {
             (Node::Team(number), Node::Bot) if self.bot.process.up => {
                 let Some(team) = self.teams.get(number) else { return Ok(()) };
+                let before = self.bot.process.disk.writes();
                 let did = self.bot.hears(self.now, (number, &team.name), message, &mut self.chance)?;
                 self.bot_did(did)?;
-                self.check(number)
+                if self.bot.process.disk.writes() == before { Ok(()) } else { self.check(number) }
             }
             (Node::Bot, Node::Team(number)) => {
                 let Some(team) = self.teams.get_mut(number).filter(|team| team.process.up) else {
@@ -294,7 +295,9 @@ impl World {
                 }
                 let base = self.forge.target(&story::repository(&team.name)?)?;
                 let did = team.look(self.now, &base, &mut self.chance)?;
-                let pause = self.chance.between(100, 900);
+                let busy = did.wrote || team.work > 0 || team.stories > 0;
+                let pause =
+                    if busy { self.chance.between(100, 900) } else { self.chance.between(800, 2_500) };
                 self.plan(pause, Task::Look(node, life));
                 self.team_did(number, did)
             }
@@ -352,13 +355,17 @@ impl World {
         if let Some(alert) = did.raised {
             self.known.raised(number, alert);
         }
+        if did.anew {
+            self.known.told_anew(number);
+        }
         for message in did.says {
             self.send(Node::Team(number), Node::Bot, message)?;
         }
         if did.killed {
             self.kill(Node::Team(number), 0);
         }
-        self.check(number)
+        // Who wrote nothing has changed nothing.
+        if did.wrote { self.check(number) } else { Ok(()) }
     }
 
     fn send(&mut self, from: Node, to: Node, message: Message) -> Result<(), Broken> {
@@ -549,7 +556,7 @@ impl World {
             }
             Err(broken) if self.now > TROUBLE + REST => Err(broken),
             Err(_) => {
-                self.plan(1_000, Task::Rest);
+                self.plan(2_000, Task::Rest);
                 Ok(())
             }
         }

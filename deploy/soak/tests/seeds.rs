@@ -5,11 +5,11 @@
 use qd_soak::{Fleet, run};
 
 /// Seeds of one test; the tests run beside each other.
-const SEEDS: u64 = 50;
+const SEEDS: u64 = 25;
 
-fn seeds(from: u64) {
+fn seeds(part: u64) {
     let fleet = Fleet::new(50).unwrap();
-    for seed in from..from + SEEDS {
+    for seed in part * SEEDS..(part + 1) * SEEDS {
         if let Err(failed) = run(&fleet, seed) {
             panic!(
                 "seed {seed}: {}\nall that happened: cargo xtask soak --seed {seed}\n{}",
@@ -20,25 +20,25 @@ fn seeds(from: u64) {
     }
 }
 
-#[test]
-fn seeds_of_the_first_quarter_hold() {
-    seeds(0);
+macro_rules! parts {
+    ($($name:ident: $part:literal),*) => {
+        $(#[test]
+        fn $name() {
+            seeds($part);
+        })*
+    };
 }
 
-#[test]
-fn seeds_of_the_second_quarter_hold() {
-    seeds(SEEDS);
-}
-
-#[test]
-fn seeds_of_the_third_quarter_hold() {
-    seeds(2 * SEEDS);
-}
-
-#[test]
-fn seeds_of_the_last_quarter_hold() {
-    seeds(3 * SEEDS);
-}
+parts!(
+    the_first_seeds_hold: 0,
+    the_second_seeds_hold: 1,
+    the_third_seeds_hold: 2,
+    the_fourth_seeds_hold: 3,
+    the_fifth_seeds_hold: 4,
+    the_sixth_seeds_hold: 5,
+    the_seventh_seeds_hold: 6,
+    the_eighth_seeds_hold: 7
+);
 
 #[test]
 fn the_same_seed_gives_the_same_bytes() {
