@@ -89,6 +89,25 @@ pub enum Command {
         /// Which.
         id: FeatureId,
     },
+    /// What a stand-up would say now.
+    Standup {
+        /// Of which team; of all, if left out.
+        team: Option<InstanceName>,
+    },
+    /// What the week's digest would say now.
+    Weekly,
+    /// Who is heard, and what they do.
+    Status {
+        /// Which team; all, if left out.
+        team: Option<InstanceName>,
+    },
+    /// What endangers the work.
+    Risks,
+    /// Tell all teams something.
+    Announce {
+        /// What. One space between words.
+        text: String,
+    },
     /// All commands.
     Help,
 }
@@ -119,6 +138,13 @@ impl fmt::Display for Command {
             Self::FeatureShow { id } => write!(f, "feature show {id}"),
             Self::FeatureMove { id, stage } => write!(f, "feature move {id} {stage}"),
             Self::FeatureCancel { id } => write!(f, "feature cancel {id}"),
+            Self::Standup { team: None } => f.write_str("standup now"),
+            Self::Standup { team: Some(team) } => write!(f, "standup now {team}"),
+            Self::Weekly => f.write_str("fleet week"),
+            Self::Status { team: None } => f.write_str("fleet status"),
+            Self::Status { team: Some(team) } => write!(f, "fleet status {team}"),
+            Self::Risks => f.write_str("fleet risks"),
+            Self::Announce { text } => write!(f, "announce {text}"),
             Self::Help => f.write_str("help"),
         }
     }

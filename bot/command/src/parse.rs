@@ -14,13 +14,31 @@ reopen ID                      ask again for what nobody decided in time
 approvals                      what waits for people
 approvals show ID              what one asks, and how it stands
 board [TEAM]                   what the teams are doing
+standup now [TEAM]             what happened since the last stand-up
+fleet status [TEAM]            which teams are heard, and what they do
+fleet risks                    what endangers the work
+fleet week                     what happened this week
+announce TEXT                  tell all teams something
 feature add [--team T] [--ready] TITLE
 feature show ID                what is true of a feature
 feature move ID STAGE          to backlog or ready
 feature cancel ID              give a feature up
 help                           this";
 
-const VERBS: [&str; 8] = ["approve", "deny", "answer", "reopen", "approvals", "board", "feature", "help"];
+const VERBS: [&str; 11] = [
+    "approve",
+    "deny",
+    "answer",
+    "reopen",
+    "approvals",
+    "board",
+    "standup",
+    "fleet",
+    "announce",
+    "feature",
+    "help",
+];
+const FLEET_VERBS: [&str; 3] = ["status", "risks", "week"];
 const FEATURE_VERBS: [&str; 4] = ["add", "show", "move", "cancel"];
 
 /// Shortest beginning of an approval's id that is taken: six characters of a ULID, of which the first ten are time.
@@ -70,6 +88,22 @@ pub fn parse(text: &str) -> Result<Command, CommandError> {
         "board" => match rest {
             "" => Ok(Command::Board { team: None }),
             team => Ok(Command::Board { team: Some(self::team(team)?) }),
+        },
+        "standup" => match first(rest) {
+            ("" | "now", "") => Ok(Command::Standup { team: None }),
+            ("now", team) => Ok(Command::Standup { team: Some(self::team(team)?) }),
+            _ => no(format!("I don't know \"standup {rest}\". There is standup now, and standup now TEAM.")),
+        },
+        "fleet" => match (first(rest).0.to_ascii_lowercase().as_str(), first(rest).1) {
+            ("" | "status", "") => Ok(Command::Status { team: None }),
+            ("status", team) => Ok(Command::Status { team: Some(self::team(team)?) }),
+            ("risks", "") => Ok(Command::Risks),
+            ("week", "") => Ok(Command::Weekly),
+            (other, _) => no(format!("I don't know \"fleet {rest}\".{}", nearest(other, &FLEET_VERBS))),
+        },
+        "announce" => match rest {
+            "" => no("announce needs what all teams are to be told: announce TEXT"),
+            text => Ok(Command::Announce { text: text.to_owned() }),
         },
         "feature" => feature(rest),
         other => no(format!("I don't know {other:?}.{} Type help for all commands.", nearest(other, &VERBS))),
@@ -211,6 +245,11 @@ mod tests {
         insta::assert_snapshot!(check("reopen 01arz3ndek"), @"reopen 01ARZ3NDEK");
         insta::assert_snapshot!(check("approve bot/01ARZ3NDEKTSV4RRFFQ69G5FAV"), @"approve 01ARZ3NDEKTSV4RRFFQ69G5FAV");
         insta::assert_snapshot!(check(r#"feature add --ready "Split the importer""#), @"feature add --ready -- Split the importer");
+        insta::assert_snapshot!(check("/standup now"), @"standup now");
+        insta::assert_snapshot!(check("standup now alpha"), @"standup now alpha");
+        insta::assert_snapshot!(check("fleet Risks"), @"fleet risks");
+        insta::assert_snapshot!(check("fleet week"), @"fleet week");
+        insta::assert_snapshot!(check("announce  No merges   before noon."), @"announce No merges before noon.");
         insta::assert_snapshot!(check("feature move a-1 READY"), @"feature move A-1 ready");
     }
 
@@ -226,13 +265,17 @@ mod tests {
         insta::assert_snapshot!(check("feature mvoe A-1"), @r#"✘ I don't know "feature mvoe". Did you mean move?"#);
         insta::assert_snapshot!(check("feature move A-1 done"), @r#"✘ feature move A-1 takes backlog or ready, not "done"."#);
         insta::assert_snapshot!(check("feature add --raedy x"), @"✘ feature add does not know --raedy. Did you mean --ready?");
+        insta::assert_snapshot!(check("standup alpha"), @r#"✘ I don't know "standup alpha". There is standup now, and standup now TEAM."#);
+        insta::assert_snapshot!(check("fleet"), @"fleet status");
+        insta::assert_snapshot!(check("fleet risk"), @r#"✘ I don't know "fleet risk". Did you mean risks?"#);
+        insta::assert_snapshot!(check("announce"), @"✘ announce needs what all teams are to be told: announce TEXT");
         insta::assert_snapshot!(check("board ../x"), @r#"✘ "../x" is not a team's name: lower-case letters, digits, - and _, at most 64, like alpha."#);
         insta::assert_snapshot!(check(""), @"✘ Say what you want. Type help for all commands.");
     }
 
     proptest! {
         #[test]
-        fn no_text_panics_and_every_command_parses_back(text in "(/qd |@quarterdeck )?(approve|deny|answer|approvals( show)?|reopen|board|feature (add|show|move|cancel)|help)? ?.{0,40}") {
+        fn no_text_panics_and_every_command_parses_back(text in "(/qd |@quarterdeck )?(approve|deny|answer|approvals( show)?|reopen|board|standup( now)?|fleet( risks| week)?|announce|feature (add|show|move|cancel)|help)? ?.{0,40}") {
             if let Ok(command) = parse(&text) {
                 prop_assert_eq!(parse(&command.to_string()), Ok(command));
             }

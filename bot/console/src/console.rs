@@ -70,7 +70,10 @@ pub struct Layout {
 
 impl Default for Layout {
     fn default() -> Self {
-        Self { channels: vec![Channel::Dev, Channel::Alerts, Channel::Approvals], fallback: None }
+        Self {
+            channels: vec![Channel::Dev, Channel::Alerts, Channel::Approvals, Channel::Standup],
+            fallback: None,
+        }
     }
 }
 

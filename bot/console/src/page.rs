@@ -93,7 +93,7 @@ async fn fragment(State(channels): State<Channels>) -> Response {
 
 async fn columns(console: &Console) -> Result<Markup, ConsoleError> {
     let (layout, mut all) = (console.layout(), Vec::new());
-    for channel in [Channel::Approvals, Channel::Dev, Channel::Alerts, Channel::Fallback] {
+    for channel in [Channel::Approvals, Channel::Dev, Channel::Alerts, Channel::Standup, Channel::Fallback] {
         if let Some(name) = layout.name(channel) {
             all.push((channel, name.to_owned(), console.messages(channel, SHOWN).await?));
         }
@@ -114,6 +114,7 @@ fn quiet(channel: Channel) -> &'static str {
         Channel::Dev => "No feature has been started yet.",
         Channel::Alerts => "Nothing is wrong.",
         Channel::Approvals => "Nothing waits for people.",
+        Channel::Standup => "No team has begun yet.",
         Channel::Fallback => "Everything is shown where it belongs.",
     }
 }

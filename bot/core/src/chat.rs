@@ -17,13 +17,15 @@ pub enum Channel {
     Alerts,
     /// One card per approval.
     Approvals,
+    /// How the teams stand, and what was: one living message per team, and digests.
+    Standup,
     /// What can't be shown where it belongs: cards and alerts. A fleet need not have one.
     Fallback,
 }
 
 impl Channel {
     /// Every channel.
-    pub const ALL: [Self; 4] = [Self::Dev, Self::Alerts, Self::Approvals, Self::Fallback];
+    pub const ALL: [Self; 5] = [Self::Dev, Self::Alerts, Self::Approvals, Self::Standup, Self::Fallback];
 
     /// Its name, without the `#`.
     pub fn as_str(self) -> &'static str {
@@ -31,6 +33,7 @@ impl Channel {
             Self::Dev => "dev",
             Self::Alerts => "alerts",
             Self::Approvals => "approvals",
+            Self::Standup => "standup",
             Self::Fallback => "fallback",
         }
     }

@@ -1,13 +1,14 @@
 //! Commands that people give in chat. The answer is for them alone; what follows is the same as from any surface.
 
 use qd_command::{Command, Which, parse};
-use qd_types::{Approval, ApprovalState, FeatureId, InstanceName, Person, Stage};
-use qd_wire::v1::{BoardCommand, FeatureReport, Order};
+use qd_types::{Approval, ApprovalState, FeatureId, Identity, InstanceName, Person, Stage};
+use qd_wire::v1::{Announcement, BoardCommand, FeatureReport, NewWork, OnBehalf, Order};
 
 use crate::{
     answer::Handled,
-    chat::Given,
+    chat::{Given, MessageKey},
     desk,
+    distil::{digest, risk},
     effect::Effect,
     event::Moment,
     foreign,
@@ -33,7 +34,8 @@ pub(crate) fn handle(
     match command {
         Command::Help => say(qd_command::HELP),
         Command::Approvals => say(approvals(state)),
-        Command::Board { team } => say(board(state, team.as_ref())),
+        Command::Board { team } => say(board(state, team.as_ref(), moment)),
+        Command::Status { team } => say(status(state, team.as_ref(), moment)),
         Command::ApprovalShow { which } => say(show(state, &which)),
         Command::Approve { which, typed } => {
             vote(state, &which, (person, given), foreign::Said::Yes { typed }, moment)
@@ -46,27 +48,52 @@ pub(crate) fn handle(
         }
         Command::Reopen { which } => reopen(state, person, &which),
         Command::FeatureShow { id } => say(match find(state, &id) {
-            Ok((team, report)) => text::feature(&team, report),
+            Ok((team, report)) => {
+                let caution = text::presence::caution(state, &team, moment.at);
+                [Some(text::feature(&team, report)), caution]
+                    .into_iter()
+                    .flatten()
+                    .collect::<Vec<_>>()
+                    .join("\n")
+            }
             Err(problem) => problem,
         }),
+        Command::Standup { team } => say(digest::now(state, team.as_ref(), moment.at)),
+        Command::Weekly => say(digest::weekly(state, moment.at)),
+        Command::Risks => say(text::risks(&risk::risks(state, moment.at))),
+        Command::Announce { text } => announce(state, person, given, text, moment),
         Command::FeatureAdd { team, ready, title } => {
             let team = match team.map_or_else(|| only_team(state), Ok) {
                 Ok(team) => team,
                 Err(problem) => return say(problem),
             };
             let stage = if ready { Stage::Ready } else { Stage::Backlog };
-            order(state, person, &given.surface, team, BoardCommand::AddFeature { title, stage })
+            order(
+                state,
+                person,
+                (&given.surface, moment),
+                team,
+                BoardCommand::AddFeature { title, stage, work: NewWork::default() },
+            )
         }
         Command::FeatureMove { id, stage } => match find(state, &id) {
-            Ok((team, _)) => {
-                order(state, person, &given.surface, team, BoardCommand::MoveFeature { feature: id, stage })
-            }
+            Ok((team, _)) => order(
+                state,
+                person,
+                (&given.surface, moment),
+                team,
+                BoardCommand::MoveFeature { feature: id, stage },
+            ),
             Err(problem) => say(problem),
         },
         Command::FeatureCancel { id } => match find(state, &id) {
-            Ok((team, _)) => {
-                order(state, person, &given.surface, team, BoardCommand::CancelFeature { feature: id })
-            }
+            Ok((team, _)) => order(
+                state,
+                person,
+                (&given.surface, moment),
+                team,
+                BoardCommand::CancelFeature { feature: id },
+            ),
             Err(problem) => say(problem),
         },
     }
@@ -80,17 +107,54 @@ fn say(reply: impl Into<String>) -> Handled {
 fn order(
     state: &FleetState,
     person: &Person,
-    surface: &str,
+    (surface, moment): (&str, Moment),
     to: InstanceName,
     command: BoardCommand,
 ) -> Handled {
     if let Err(refusal) = state.rules.permit(person, command.verb(), &to) {
         return say(format!("{} {}", refusal.reason, refusal.help));
     }
-    let reply = Some(format!("Sent to {to}."));
-    let order = Order::Command { person: person.clone(), surface: surface.to_owned(), command };
+    let reply = Some(text::presence::order(state, &to, moment.at));
+    let by = on_behalf(person, surface, moment);
+    let order = Order::Command { by, command };
     let effects = vec![Effect::Tell { to, living: None, order: Box::new(order) }];
     Handled { effects, reply, ..Handled::default() }
+}
+
+/// Everybody hears it once: in the channel, and on the board of each team.
+fn announce(state: &FleetState, person: &Person, given: &Given, text: String, moment: Moment) -> Handled {
+    if let Err(refusal) = state.rules.permit_post(person) {
+        return say(format!("{} {}", refusal.reason, refusal.help));
+    }
+    let id = moment.fresh.to_string();
+    let route = state.rules.distil.routes.announcement;
+    let key = MessageKey(format!("announcement:{id}"));
+    let mut effects = vec![desk::put(route.channel, key, text::announcement(&person.id, &text))];
+    let order = Order::Announcement(Announcement {
+        id,
+        by: on_behalf(person, &given.surface, moment),
+        team: None,
+        text: text.into(),
+    });
+    effects.extend(state.rules.teams.iter().map(|team| Effect::Tell {
+        to: team.clone(),
+        living: None,
+        order: Box::new(order.clone()),
+    }));
+    let reply = Some(match state.rules.teams.len() {
+        1 => "Told to one team.".to_owned(),
+        count => format!("Told to {count} teams."),
+    });
+    Handled { effects, reply, ..Handled::default() }
+}
+
+fn on_behalf(person: &Person, surface: &str, moment: Moment) -> OnBehalf {
+    OnBehalf {
+        person: person.clone(),
+        surface: surface.to_owned(),
+        identity: Some(Identity { service: "local".into(), account: person.id.to_string() }),
+        at: Some(moment.at),
+    }
 }
 
 fn find<'a>(state: &'a FleetState, id: &FeatureId) -> Result<(InstanceName, &'a FeatureReport), String> {
@@ -230,7 +294,20 @@ fn approvals(state: &FleetState) -> String {
     if open.is_empty() { "Nothing waits for people.".to_owned() } else { open.join("\n") }
 }
 
-fn board(state: &FleetState, team: Option<&InstanceName>) -> String {
+/// Who is heard, and what they do.
+fn status(state: &FleetState, team: Option<&InstanceName>, moment: Moment) -> String {
+    let teams = state.rules.teams.iter().filter(|name| team.is_none_or(|team| team == *name));
+    let lines: Vec<String> = teams.map(|team| text::presence::sentence(state, team, moment.at)).collect();
+    match (lines.is_empty(), team) {
+        (false, _) => text::cut(&lines),
+        (true, Some(team)) => format!("There is no team {team}."),
+        (true, None) => "There is no team.".to_owned(),
+    }
+}
+
+fn board(state: &FleetState, team: Option<&InstanceName>, moment: Moment) -> String {
+    let unheard = state.rules.teams.iter().filter(|name| team.is_none_or(|team| team == *name));
+    let unheard = unheard.filter_map(|team| text::presence::caution(state, team, moment.at));
     let lines: Vec<String> = state
         .features
         .iter()
@@ -242,5 +319,6 @@ fn board(state: &FleetState, team: Option<&InstanceName>) -> String {
             format!("`{}` {id} {title} · {name}: {}", report.line.bars(), report.sentence)
         })
         .collect();
-    if lines.is_empty() { "No runs yet.".to_owned() } else { lines.join("\n") }
+    let runs = if lines.is_empty() { vec!["No runs yet.".to_owned()] } else { lines };
+    unheard.chain(runs).collect::<Vec<_>>().join("\n")
 }

@@ -11,7 +11,9 @@ use serde_json::Value;
 
 use crate::{
     chat::Message,
+    distil::Fact,
     forge::{Check, MergeOrder, NewPullRequest},
+    presence::Seen,
     state::{AlertState, Filed, Foreign},
 };
 
@@ -22,6 +24,8 @@ pub enum Effect {
     Save(Save),
     /// Post or edit a message.
     Put(Message),
+    /// Post a message, or edit it when there is time: nothing in it turned.
+    Refresh(Message),
     /// Tell an instance something. With a living key, only the newest unsent one goes out.
     Tell {
         /// Which instance.
@@ -51,8 +55,18 @@ pub enum Save {
     Filed(ApprovalId, Box<Filed>),
     /// An alert.
     Alert(InstanceName, String, AlertState),
+    /// A feature that its team knows nothing of any more.
+    NoFeature(InstanceName, FeatureId),
+    /// What a person is to be told; nothing any more if it is empty.
+    Untold(PersonId, Vec<String>),
+    /// How a team is heard.
+    Presence(InstanceName, Box<Seen>),
     /// An approval that an instance keeps, by the unique part of its id; `None` forgets it.
     Foreign(String, Option<Box<Foreign>>),
+    /// A fact for digests and risks.
+    Fact(Box<Fact>),
+    /// The fact with this key is told, and let go.
+    Forget(String),
 }
 
 /// A request to people.

@@ -7,6 +7,7 @@ use qd_wire::v1::Report;
 
 use crate::{
     chat::Given,
+    distil::Pipeline,
     effect::Asking,
     forge::{Brought, ForgeError},
     state::Standing,
@@ -78,6 +79,19 @@ pub enum Event {
         /// The head that was pushed.
         result: Result<CommitId, ForgeError>,
     },
+    /// A workflow or a deployment ran on a commit of a default branch.
+    Ran {
+        /// Which.
+        pipeline: Pipeline,
+        /// On what.
+        commit: CommitId,
+        /// Whether it passed.
+        passed: bool,
+        /// Where to look.
+        url: Option<String>,
+    },
+    /// It is time to look who is heard.
+    Look,
     /// Time passed.
     Tick,
     /// People are asked, or are not.

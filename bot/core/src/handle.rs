@@ -1,43 +1,37 @@
 //! The one function: `(state, event) -> effects`. It changes the state it is given and returns everything that has
 //! to be kept, said or done. No I/O, no clock, no randomness: the same event in the same state gives the same effects.
 
-use qd_types::{Action, InstanceName};
-use qd_wire::v1::{Alert, FeatureReport, ForgeAct, ForgeOutcome, ForgeRequest, Report, Shown};
+use qd_types::{Action, ApprovalId, InstanceName, PersonId};
+use qd_wire::v1::{Alert, ForgeAct, ForgeOutcome, ForgeRequest, Refusal, Report, Shown};
 
 use crate::{
     answer::{Handled, answer, failed},
-    chat::{Channel, Message, MessageKey},
+    chat::MessageKey,
     commands, desk,
+    distil::{Form, digest, features, pipeline, query},
     effect::{Effect, ForgeCall, Save, Step},
     event::{Event, Moment},
     foreign,
     forge::{Check, Conclusion, Marker, NewPullRequest},
+    presence, snapshot,
     state::{AlertState, FleetState},
     text,
 };
 
+/// Lines that are kept for a person who does not come.
+const UNTOLD: usize = 20;
+/// A cause that is back so soon is the same one.
+const AGAIN: jiff::SignedDuration = jiff::SignedDuration::from_mins(30);
+
 /// Takes an event.
 pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
     match event {
-        Event::Report { instance, report } => match *report {
-            Report::Feature(report) => feature(state, &instance, report).into(),
-            Report::Vote(vote) => vec![Effect::Step(Step::Cast(vote))].into(),
-            Report::ForgeRequest(request) => request_from(state, &instance, request).into(),
-            Report::Approval(card) => match foreign::stands(state, &instance, *card, moment) {
-                Ok(effects) => effects.into(),
-                Err(text) => {
-                    let report = Alert { key: "approvals".to_owned(), text, over: false };
-                    alert(state, &instance, report, moment).into()
-                }
-            },
-            Report::Heard(heard) => foreign::heard(state, &instance, heard).into(),
-            Report::Shown(Shown { approval }) => desk::on_board(state, &instance, &approval).into(),
-            Report::Alert(report) => foreign::escalated(state, &instance, &report)
-                .unwrap_or_else(|| alert(state, &instance, report, moment))
-                .into(),
-            // Nothing is decided about these: whoever keeps the trail signs and keeps them.
-            Report::AuditHead(_) | Report::AuditSigned(_) => Vec::new().into(),
-        },
+        Event::Report { instance, report } => {
+            let mut heard = presence::heard(state, &instance, moment);
+            let Handled { effects, reply, awaits } = reported(state, &instance, *report, moment);
+            heard.extend(effects);
+            Handled { effects: heard, reply, awaits }
+        }
         Event::Command { person, given, text } => commands::handle(state, &person, &given, &text, moment),
         Event::Opened { instance, request, result } => {
             let outcome = match result {
@@ -47,11 +41,25 @@ pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
             vec![answer(&instance, &request, outcome)].into()
         }
         Event::Rebuilt { approval, result } => desk::rebuilt(state, &approval, result).into(),
-        Event::Merged { approval, result } => desk::merged(state, &approval, result).into(),
+        Event::Merged { approval, result } => {
+            let mut effects = match &result {
+                Ok(commit) => pipeline::merged(state, &approval, commit, moment),
+                Err(_) => Vec::new(),
+            };
+            effects.extend(desk::merged(state, &approval, result));
+            effects.into()
+        }
         Event::Pushed { approval, result } => desk::finish(&approval, result.as_ref()).into(),
-        Event::Collect { person, of } => foreign::collect(state, &person, of.as_ref()),
+        Event::Collect { person, of } => collect(state, &person, of.as_ref()),
+        Event::Ran { pipeline, commit, passed, url } => {
+            pipeline::ran(state, pipeline, commit, passed, url, moment).into()
+        }
+        Event::Look => presence::look(state, moment).into(),
         Event::Tick => {
-            let mut effects = foreign::forget(state, moment.at);
+            let mut effects = presence::look(state, moment);
+            effects.extend(foreign::forget(state, moment.at));
+            effects.extend(digest::due(state, moment));
+            effects.extend(features::teams(state, moment.at));
             effects.push(Effect::Step(Step::Sweep));
             effects.into()
         }
@@ -76,26 +84,63 @@ pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
     }
 }
 
-fn feature(state: &mut FleetState, instance: &InstanceName, report: FeatureReport) -> Vec<Effect> {
-    let key = (instance.clone(), report.feature.clone());
-    let before = state.features.insert(key, report.clone());
-    let mut effects = vec![Effect::Save(Save::Feature(instance.clone(), Box::new(report.clone())))];
-    // What rests in the backlog is not news; a message is begun with the first run and then only edited.
-    let begun = report.agent.is_some();
-    if begun && before.is_none_or(|before| before != report) {
-        effects.push(Effect::Put(Message {
-            channel: Channel::Dev,
-            key: MessageKey(format!("feature:{instance}:{}", report.feature)),
-            text: text::feature(instance, &report),
-            buttons: Vec::new(),
-            reactions: Vec::new(),
-            mentions: Vec::new(),
-        }));
+/// An instance reported.
+fn reported(state: &mut FleetState, instance: &InstanceName, report: Report, moment: Moment) -> Handled {
+    match report {
+        Report::Feature(report) => features::feature(state, instance, report, moment).into(),
+        Report::Blocked(blocked) => features::blocked(state, instance, &blocked).into(),
+        Report::Cost(cost) => features::cost(state, instance, cost).into(),
+        Report::Milestone(progress) => features::milestone(state, instance, progress, moment).into(),
+        Report::Vote(vote) => vec![Effect::Step(Step::Cast(vote))].into(),
+        Report::ForgeRequest(request) => request_from(state, instance, request).into(),
+        Report::Approval(card) => match foreign::stands(state, instance, *card, moment) {
+            Ok(effects) => effects.into(),
+            Err(text) => {
+                let report = Alert { key: "approvals".to_owned(), text, over: false };
+                alert(state, instance, report, moment).into()
+            }
+        },
+        Report::Heard(heard) => foreign::heard(state, instance, heard).into(),
+        Report::Shown(Shown { approval }) => desk::on_board(state, instance, &approval).into(),
+        Report::Alert(report) => foreign::escalated(state, instance, &report)
+            .unwrap_or_else(|| alert(state, instance, report, moment))
+            .into(),
+        // Nothing is decided about these: whoever keeps the trail signs and keeps them.
+        Report::AuditHead(_) | Report::AuditSigned(_) => Vec::new().into(),
+        // Facts and living states that no message is made of yet.
+        Report::RunFinished(_) | Report::Unread(_) => Vec::new().into(),
+        Report::FleetQuery(query) => vec![query::answer(state, instance, &query, moment)].into(),
+        Report::Hello(hello) => presence::hello(state, instance, *hello).into(),
+        Report::Heartbeat(beat) => presence::beat(state, instance, *beat).into(),
+        Report::Snapshot(holds) => snapshot::holds(state, instance, &holds, moment).into(),
+        Report::Refused(refusal) => refused(state, instance, &refusal).into(),
     }
-    effects
 }
 
-/// One message per cause and time that it is raised, edited while it goes on and when it is over.
+/// What a person is to be told: of a word on an approval, and if of none, of all that they were not there to hear.
+fn collect(state: &mut FleetState, person: &PersonId, of: Option<&ApprovalId>) -> Handled {
+    let mut told = foreign::collect(state, person, of);
+    if of.is_some() {
+        return told;
+    }
+    if let Some(lines) = state.untold.remove(person) {
+        told.effects.push(Effect::Save(Save::Untold(person.clone(), Vec::new())));
+        told.reply = Some(told.reply.into_iter().chain(lines).collect::<Vec<_>>().join("\n"));
+    }
+    told
+}
+
+/// An order was not carried out: whoever gave it is told, the next time that they say something.
+fn refused(state: &mut FleetState, instance: &InstanceName, refusal: &Refusal) -> Vec<Effect> {
+    let Some(person) = &refusal.person else { return Vec::new() };
+    let untold = state.untold.entry(person.clone()).or_default();
+    untold.push(text::refused(instance, refusal));
+    let too_many = untold.len().saturating_sub(UNTOLD);
+    untold.drain(..too_many);
+    vec![Effect::Save(Save::Untold(person.clone(), untold.clone()))]
+}
+
+/// One message per cause and time that it is raised, counted, edited while it goes on and when it is over.
 pub(crate) fn alert(
     state: &mut FleetState,
     instance: &InstanceName,
@@ -103,25 +148,39 @@ pub(crate) fn alert(
     moment: Moment,
 ) -> Vec<Effect> {
     let key = (instance.clone(), report.key.clone());
-    let next = match state.alerts.get(&key) {
+    let before = state.alerts.get(&key);
+    let next = match before {
         None if report.over => return Vec::new(),
         Some(before) if before.over && report.over => return Vec::new(),
-        Some(before) if report.over => AlertState { over: true, ..before.clone() },
-        Some(before) if !before.over => {
-            AlertState { text: report.text, count: before.count + 1, over: false, since: before.since }
-        }
-        _ => AlertState { text: report.text, count: 1, over: false, since: moment.at },
+        Some(before) if report.over => AlertState { over: true, ended: Some(moment.at), ..before.clone() },
+        // What comes and goes is one cause, counted.
+        Some(before) if !before.over || recent(before, moment) => AlertState {
+            text: report.text,
+            count: before.count.saturating_add(1),
+            over: false,
+            ended: None,
+            since: before.since,
+        },
+        _ => AlertState { text: report.text, count: 1, over: false, since: moment.at, ended: None },
     };
+    // Nothing but the count is new.
+    let calm = before.is_some_and(|before| before.over == next.over && before.text == next.text);
     state.alerts.insert(key, next.clone());
-    let message = Message {
-        channel: Channel::Alerts,
-        key: MessageKey(format!("alert:{instance}:{}:{}", report.key, next.since.as_millisecond())),
-        text: text::alert(instance, &next, moment.at),
-        buttons: Vec::new(),
-        reactions: Vec::new(),
-        mentions: Vec::new(),
+    let route = state.rules.distil.routes.alert;
+    let text = text::alert(instance, &next, moment.at);
+    let shown = if route.form == Form::Digest {
+        digest::line(state, Some(instance), text, moment.at)
+    } else {
+        let key = MessageKey(format!("alert:{instance}:{}:{}", report.key, next.since.as_millisecond()));
+        let put = desk::put(route.channel, key, text);
+        if calm { features::calm(put) } else { put }
     };
-    vec![Effect::Save(Save::Alert(instance.clone(), report.key, next)), Effect::Put(message)]
+    vec![Effect::Save(Save::Alert(instance.clone(), report.key, next)), shown]
+}
+
+/// Whether an alert was over only a moment ago.
+fn recent(alert: &AlertState, moment: Moment) -> bool {
+    alert.ended.is_some_and(|ended| moment.at.duration_since(ended) < AGAIN)
 }
 
 fn request_from(state: &mut FleetState, instance: &InstanceName, request: ForgeRequest) -> Vec<Effect> {

@@ -1,18 +1,23 @@
 #![doc = include_str!("../README.md")]
 
 mod answer;
+pub mod budget;
 pub mod chat;
 mod commands;
 mod desk;
+pub mod distil;
 pub mod effect;
 pub mod event;
 mod foreign;
 pub mod forge;
 mod handle;
+pub mod presence;
+mod snapshot;
 pub mod state;
 pub mod text;
 
 pub use answer::Handled;
+pub use distil::{Distil, DistilError, Fact, Facts, Pipeline, PipelineKind};
 pub use effect::{Asking, Effect, ForgeCall, Save, Step, Word};
 pub use event::{Event, Moment};
 pub use handle::handle;

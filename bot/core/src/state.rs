@@ -14,7 +14,12 @@ use qd_types::{
 use qd_wire::v1::{ApprovalCard, FeatureReport};
 use serde::{Deserialize, Serialize};
 
-use crate::{forge::MergeMethod, text};
+use crate::{
+    distil::{Distil, Facts},
+    forge::MergeMethod,
+    presence::{Listens, Seen},
+    text,
+};
 
 /// The fleet's people and rules, as configured.
 #[derive(Debug, Clone)]
@@ -33,6 +38,8 @@ pub struct Rules {
     pub protected: BTreeSet<String>,
     /// By what clocks approvals go, and whose votes count.
     pub approvals: qd_approvals::Rules,
+    /// What people see of what happens.
+    pub distil: Distil,
 }
 
 impl Rules {
@@ -77,6 +84,12 @@ impl Rules {
                 Err(self.policies.permit(&request).err().map_or(reason, |refusal| refusal.reason))
             }
         }
+    }
+
+    /// Whether a person may say something to the whole fleet. The error says why not, and what would help.
+    pub fn permit_post(&self, person: &Person) -> Result<(), Refusal> {
+        let principal = Principal::Person(person.clone());
+        self.policies.permit(&Request::new(principal, Verb::ChatPost, Resource::Fleet))
     }
 
     fn called(&self, team: &InstanceName) -> InstanceName {
@@ -241,6 +254,9 @@ pub struct AlertState {
     pub over: bool,
     /// When it was raised.
     pub since: jiff::Timestamp,
+    /// When it was over last.
+    #[serde(default)]
+    pub ended: Option<jiff::Timestamp>,
 }
 
 /// Everything the bot knows.
@@ -256,6 +272,14 @@ pub struct FleetState {
     pub foreign: BTreeMap<String, Foreign>,
     /// All alerts, by team and cause.
     pub alerts: BTreeMap<(InstanceName, String), AlertState>,
+    /// What digests and risks are built from.
+    pub facts: Facts,
+    /// Who is heard, of those who were heard once.
+    pub presence: BTreeMap<InstanceName, Seen>,
+    /// Since when the bot listens.
+    pub listens: Listens,
+    /// What people are to be told the next time that they say something.
+    pub untold: BTreeMap<PersonId, Vec<String>>,
 }
 
 impl FleetState {
@@ -267,6 +291,10 @@ impl FleetState {
             approvals: BTreeMap::new(),
             foreign: BTreeMap::new(),
             alerts: BTreeMap::new(),
+            facts: Facts::default(),
+            presence: BTreeMap::new(),
+            listens: Listens::from(jiff::Timestamp::UNIX_EPOCH),
+            untold: BTreeMap::new(),
         }
     }
 

@@ -1,10 +1,18 @@
 //! Every word that people read in chat. What an agent or an outsider wrote is quoted, cut, and inert.
 
+mod digest;
+pub mod presence;
+
 use jiff::Timestamp;
 use qd_types::{Action, Approval, ApprovalState, Ballot, InstanceName, PersonId, Role, Stage};
-use qd_wire::v1::{ApprovalCard, FeatureReport};
+use qd_wire::v1::{ApprovalCard, FeatureReport, Refusal};
 
 use crate::state::{AlertState, Desk, Foreign};
+
+pub(crate) use digest::cut;
+pub use digest::{
+    Week, ageing, announcement, dear, milestone, pipeline, red, risks, standup, still, team, weekly,
+};
 
 /// Longest title, in characters.
 const TITLE: usize = 120;
@@ -301,15 +309,28 @@ pub fn late(approval: &Approval) -> String {
     format!("{} was already {word}{at}.", approval.subject.feature)
 }
 
+/// An order was not carried out.
+pub fn refused(instance: &InstanceName, refusal: &Refusal) -> String {
+    let kind = match refusal.kind.as_str() {
+        "reload" => "to read the configuration again",
+        "announcement" => "with what you told all teams",
+        _ => "that you gave",
+    };
+    format!("{instance} did not carry out the order {kind}: {}", inert(refusal.reason.as_str(), QUOTE))
+}
+
 /// An alert, open or over.
 pub fn alert(instance: &InstanceName, alert: &AlertState, now: Timestamp) -> String {
     let text = inert(&alert.text, QUOTE);
+    // What names its team says so itself.
+    let whose =
+        if text.starts_with(&format!("{instance} ")) { String::new() } else { format!("{instance}: ") };
     if alert.over {
         let minutes = (now.as_second() - alert.since.as_second()) / 60;
-        return format!("✔ {instance}: over after {minutes} min: {text}");
+        return format!("✔ {whose}over after {minutes} min: {text}");
     }
     let times = if alert.count > 1 { format!(" ({} times)", alert.count) } else { String::new() };
-    format!("⚠ {instance}: {text}{times}")
+    format!("⚠ {whose}{text}{times}")
 }
 
 fn names(people: &[PersonId]) -> String {

@@ -66,6 +66,7 @@ impl Fleet {
             merge_methods: BTreeMap::new(),
             protected: BTreeSet::new(),
             approvals: qd_approvals::Rules::default(),
+            distil: qd_core::Distil::new(&serde_json::json!({}), jiff::tz::TimeZone::UTC).unwrap(),
         };
         Self { state: FleetState::new(rules) }
     }
@@ -148,7 +149,9 @@ fn merge() -> Merge {
 
 fn message(effects: &[Effect], channel: Channel) -> Message {
     let found = effects.iter().find_map(|effect| match effect {
-        Effect::Put(message) if message.channel == channel => Some(message.clone()),
+        Effect::Put(message) | Effect::Refresh(message) if message.channel == channel => {
+            Some(message.clone())
+        }
         _ => None,
     });
     found.unwrap_or_else(|| panic!("no message in {channel:?}: {effects:?}"))
@@ -360,7 +363,9 @@ fn one_living_message_per_feature_and_one_alert_per_cause() {
         needs_person: false,
         spent: None,
     };
-    let silent = |effects: &[Effect]| effects.iter().all(|effect| !matches!(effect, Effect::Put(_)));
+    let silent = |effects: &[Effect]| {
+        effects.iter().all(|effect| !matches!(effect, Effect::Put(_) | Effect::Refresh(_)))
+    };
     assert!(silent(&fleet.report(Report::Feature(report.clone()))), "what never ran is not news");
     report.agent = Some("claude".into());
     let effects = fleet.report(Report::Feature(report.clone()));

@@ -55,6 +55,9 @@ pub struct ChannelIds {
     /// Where cards and alerts go that can't be shown in the channel where they belong; none, if there is none.
     #[serde(default, with = "maybe_snowflake")]
     pub fallback: Option<u64>,
+    /// Where the teams stand and digests are; none: #dev has them.
+    #[serde(default, with = "maybe_snowflake")]
+    pub standup: Option<u64>,
 }
 
 /// Why there is no token.
@@ -102,6 +105,7 @@ impl ChannelIds {
             Channel::Dev => Some(self.dev),
             Channel::Alerts => Some(self.alerts),
             Channel::Approvals => Some(self.approvals),
+            Channel::Standup => Some(self.standup.unwrap_or(self.dev)),
             Channel::Fallback => self.fallback,
         }
     }

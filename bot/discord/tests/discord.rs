@@ -77,7 +77,7 @@ impl Guild {
         let config = Config {
             token: TokenSource::File(file),
             guild: GUILD,
-            channels: ChannelIds { dev, alerts, approvals, fallback: Some(ops) },
+            channels: ChannelIds { dev, alerts, approvals, fallback: Some(ops), standup: None },
             roles: BTreeMap::from([(owner.to_string(), Role::Owner)]),
             people: BTreeMap::from([
                 (ines.to_string(), "ines".parse().unwrap()),

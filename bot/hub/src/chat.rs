@@ -1,15 +1,20 @@
-//! Delivery of messages: approvals first, then alerts, then living messages. A message that changed twice before it
-//! was delivered is delivered once, as it stands.
+//! Delivery of messages within the budget of each channel: approvals first, then alerts, then living messages, then digests.
+//! A message that changed twice before it was delivered is delivered once, as it stands.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
+use jiff::Timestamp;
 use qd_approvals::{Place, Swept, Undelivered, trail};
 use qd_core::{
     Event,
+    budget::{Budget, Budgets, Class},
     chat::{Channel, ChatError, Delivered, Message},
 };
 use qd_types::ApprovalId;
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::{
     Hub, HubError, json, keep,
@@ -17,29 +22,92 @@ use crate::{
     turn::Turn,
 };
 
-struct Due {
-    key: String,
+/// How long nothing is looked at while nothing is committed.
+const LOOK: Duration = Duration::from_secs(1);
+/// Between two looks that found nothing, however much is committed.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// A message that waits to be delivered, as its row has it.
+#[derive(Debug, Clone)]
+pub struct Due {
+    pub(crate) key: String,
     changed: i64,
     attempts: u32,
-    message: Message,
+    pub(crate) message: Message,
+}
+
+impl Due {
+    /// What is to be delivered.
+    pub fn message(&self) -> &Message {
+        &self.message
+    }
+}
+
+/// What was said in each channel lately, and how much may be.
+#[derive(Debug, Clone)]
+pub(crate) struct Voice {
+    pub(crate) budget: Budget,
+    pub(crate) spent: Budgets,
+}
+
+impl Voice {
+    pub(crate) fn new(budget: Budget) -> Self {
+        Self { budget, spent: Budgets::default() }
+    }
+}
+
+/// What is delivered by one task. The channels of cards have one of their own, so that no call for anything else stands in
+/// their way; no message is in two of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lane {
+    Cards,
+    Others,
+    All,
+}
+
+impl Lane {
+    fn has(self, channel: Channel) -> bool {
+        let cards = matches!(channel, Channel::Approvals | Channel::Fallback);
+        match self {
+            Self::Cards => cards,
+            Self::Others => !cards,
+            Self::All => true,
+        }
+    }
 }
 
 /// Delivers messages until the task is dropped.
 pub(crate) async fn run(hub: Hub) {
+    tokio::join!(lane(&hub, Lane::Cards), lane(&hub, Lane::Others));
+}
+
+async fn lane(hub: &Hub, lane: Lane) {
     let mut commits = hub.inner.db.commits();
     loop {
         commits.borrow_and_update();
-        match next(&hub).await {
+        let (inner, now) = (Arc::clone(&hub.inner), Timestamp::now());
+        let found = hub
+            .inner
+            .db
+            .read(move |c| {
+                let mut voice = inner.voice.lock().unwrap_or_else(PoisonError::into_inner);
+                next(c, lane, &mut voice, now)
+            })
+            .await;
+        match found {
             Ok(Some(due)) => {
-                if let Err(error) = deliver(&hub, due).await {
+                if let Err(error) = deliver(hub, due).await {
                     tracing::error!(%error, "a delivery could not be noted");
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
             }
             Ok(None) => {
-                if commits.changed().await.is_err() {
+                // A message may wait for its channel or for calm: then no commit tells that it is due.
+                let told = tokio::time::timeout(LOOK, commits.changed()).await;
+                if matches!(told, Ok(Err(_))) {
                     return;
                 }
+                tokio::time::sleep(PAUSE).await;
             }
             Err(error) => {
                 tracing::error!(%error, "the messages can't be read");
@@ -49,47 +117,83 @@ pub(crate) async fn run(hub: Hub) {
     }
 }
 
-async fn next(hub: &Hub) -> Result<Option<Due>, HubError> {
-    hub.inner
-        .db
-        .read(|c| {
-            let row: Option<(String, i64, u32, String)> = c
-                .prepare_cached(
-                    "SELECT key, changed, attempts, message FROM messages WHERE pending = 1
-                     ORDER BY CASE channel WHEN 'approvals' THEN 0 WHEN 'alerts' THEN 1 ELSE 2 END, changed LIMIT 1",
-                )?
-                .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
-                .optional()?;
-            row.map(|(key, changed, attempts, message)| {
-                Ok(Due { key, changed, attempts, message: json::from_json("messages", &message)? })
+/// The first that waits in a channel: its class and since when, which is the order.
+struct Waiting {
+    order: (i64, i64),
+    channel: Channel,
+    calm: bool,
+    key: String,
+}
+
+/// What is delivered next, if its channel can take it now; that is noted as a call to it.
+pub(crate) fn next(
+    c: &Connection,
+    lane: Lane,
+    voice: &mut Voice,
+    now: Timestamp,
+) -> Result<Option<Due>, HubError> {
+    let mut best: Option<Waiting> = None;
+    // What can wait for calm does not hold up what is behind it.
+    let calm = voice.budget.calm(Timestamp::UNIX_EPOCH).as_millisecond();
+    for channel in Channel::ALL.into_iter().filter(|channel| lane.has(*channel)) {
+        let calmly = voice.spent.calm_when(&voice.budget, channel, now) <= now;
+        let row = c
+            .prepare_cached(
+                "SELECT class, since, calm, key FROM messages WHERE pending = 1 AND channel = ?1
+                 AND (calm = 0 OR ?4 AND (delivered_at IS NULL OR delivered_at NOT BETWEEN ?2 - ?3 + 1 AND ?2))
+                 ORDER BY class, calm, since LIMIT 1",
+            )?
+            .query_row(params![channel.as_str(), now.as_millisecond(), calm, calmly], |row| {
+                let order = (row.get(0)?, row.get(1)?);
+                Ok(Waiting { order, channel, calm: row.get(2)?, key: row.get(3)? })
             })
-            .transpose()
-        })
-        .await
+            .optional()?;
+        let Some(row) = row else { continue };
+        let class = Class::ALL.into_iter().find(|class| class.rank() == row.order.0);
+        let when = voice.spent.when(&voice.budget, channel, class.unwrap_or(Class::Digest), now);
+        if when <= now && best.as_ref().is_none_or(|best| row.order < best.order) {
+            best = Some(row);
+        }
+    }
+    let Some(Waiting { channel, calm, key, .. }) = best else { return Ok(None) };
+    voice.spent.spend(&voice.budget, channel, calm, now);
+    let row: (i64, u32, String) = c
+        .prepare_cached("SELECT changed, attempts, message FROM messages WHERE key = ?1")?
+        .query_row([&key], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let (changed, attempts, message) = row;
+    Ok(Some(Due { key, changed, attempts, message: json::from_json("messages", &message)? }))
+}
+
+/// It stands in chat. If it changed meanwhile, it stays pending and goes out again.
+pub(crate) fn delivered(turn: &mut Turn<'_>, due: &Due, delivered: &Delivered) -> Result<(), HubError> {
+    let Due { key, changed, message, .. } = due;
+    if let Some(id) = own(message) {
+        shown(turn, &id, message, delivered)?;
+    }
+    turn.c
+        .prepare_cached(
+            "UPDATE messages SET delivered = ?2, delivered_at = ?5, since = ?5, attempts = 0,
+             pending = (changed <> ?3 OR message <> ?4) WHERE key = ?1",
+        )?
+        .execute(params![
+            key,
+            delivered.id,
+            changed,
+            json::to_json("messages", message)?,
+            turn.now.as_millisecond()
+        ])?;
+    Ok(())
 }
 
 async fn deliver(hub: &Hub, due: Due) -> Result<(), HubError> {
-    let Due { key, changed, attempts, message } = due;
-    match hub.inner.chat.put(&message).await {
-        Ok(delivered) => {
-            hub.within(move |turn| {
-                if let Some(id) = own(&message) {
-                    shown(turn, &id, &message, &delivered)?;
-                }
-                // Changed meanwhile: it stays pending and goes out again.
-                turn.c
-                    .prepare_cached(
-                        "UPDATE messages SET delivered = ?2, pending = (changed <> ?3 OR message <> ?4) WHERE key = ?1",
-                    )?
-                    .execute(params![key, delivered.id, changed, json::to_json("messages", &message)?])?;
-                Ok(())
-            })
-            .await
-        }
+    let put = hub.inner.chat.put(&due.message).await;
+    let (key, attempts) = (due.key.clone(), due.attempts);
+    match put {
+        Ok(there) => hub.within(move |turn| delivered(turn, &due, &there)).await,
         Err(ChatError::Refused(reason)) => {
             tracing::error!(message = key, reason, "chat refused a message, it is dropped");
             set_attempts(hub, key, attempts + 1, false).await?;
-            refused(hub, message, reason).await
+            refused(hub, due.message, reason).await
         }
         Err(ChatError::Unavailable(reason)) => {
             tracing::warn!(message = key, reason, attempts, "chat does not answer, the message waits");

@@ -44,6 +44,18 @@ pub enum HubError {
         /// Whose.
         instance: String,
     },
+    /// A token that does not work.
+    #[error(
+        "the token for {instance} is not known, was used, or is older than 15 minutes: an owner makes another one with \
+         quarterdeck bot invite {instance}"
+    )]
+    NotInvited {
+        /// Who wanted to join.
+        instance: String,
+    },
+    /// A call that can't be answered as it is.
+    #[error("{0}")]
+    Refused(String),
 }
 
 impl From<rusqlite::Error> for HubError {

@@ -10,18 +10,24 @@ use qd_core::{
     forge::{ForgeError, Marker, MergeOrder, PullRequestState},
 };
 use qd_types::{ApprovalId, CommitId, SpentGrant, Subject};
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::{Hub, HubError, json};
 
 /// Tries while the forge does not answer, before a person is asked.
 const TRIES: u32 = 6;
 
-struct Act {
-    id: i64,
-    key: String,
-    attempts: u32,
-    call: ForgeCall,
+/// An act at the forge, as its row has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Act {
+    /// The row.
+    pub id: i64,
+    /// The same key is the same act.
+    pub key: String,
+    /// How often it was begun, this time included.
+    pub attempts: u32,
+    /// What is to be done.
+    pub call: ForgeCall,
 }
 
 /// Carries out acts until the task is dropped.
@@ -51,28 +57,32 @@ pub(crate) async fn run(hub: Hub) {
 
 /// The oldest act that is not done; its attempt is counted before it is made.
 async fn next(hub: &Hub) -> Result<Option<Act>, HubError> {
-    let found = hub
-        .inner
-        .db
-        .read(|c| {
-            let row = c
-                .prepare_cached("SELECT id FROM acts WHERE state = 'pending' ORDER BY id LIMIT 1")?
-                .query_row([], |row| row.get::<_, i64>(0))
-                .optional()?;
-            Ok::<_, HubError>(row)
-        })
-        .await?;
-    let Some(id) = found else { return Ok(None) };
-    hub.inner
-        .db
-        .write(move |c| {
-            c.prepare_cached("UPDATE acts SET attempts = attempts + 1 WHERE id = ?1")?.execute([id])?;
-            let (key, call, attempts): (String, String, u32) = c
-                .prepare_cached("SELECT key, call, attempts FROM acts WHERE id = ?1")?
-                .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-            Ok(Some(Act { id, key, attempts, call: json::from_json("acts", &call)? }))
-        })
-        .await
+    match hub.inner.db.read(oldest).await? {
+        Some(id) => hub.inner.db.write(move |c| begin(c, id)).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The oldest act that is not done.
+pub(crate) fn oldest(c: &Connection) -> Result<Option<i64>, HubError> {
+    Ok(c.prepare_cached("SELECT id FROM acts WHERE state = 'pending' ORDER BY id LIMIT 1")?
+        .query_row([], |row| row.get::<_, i64>(0))
+        .optional()?)
+}
+
+/// Counts an attempt.
+pub(crate) fn begin(c: &Connection, id: i64) -> Result<Act, HubError> {
+    c.prepare_cached("UPDATE acts SET attempts = attempts + 1 WHERE id = ?1")?.execute([id])?;
+    let (key, call, attempts): (String, String, u32) = c
+        .prepare_cached("SELECT key, call, attempts FROM acts WHERE id = ?1")?
+        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(Act { id, key, attempts, call: json::from_json("acts", &call)? })
+}
+
+/// It was done, or can't be: not again.
+pub(crate) fn done(c: &Connection, id: i64) -> Result<(), HubError> {
+    c.prepare_cached("UPDATE acts SET state = 'done' WHERE id = ?1")?.execute(params![id])?;
+    Ok(())
 }
 
 async fn carry_out(hub: &Hub, act: Act) -> Result<(), HubError> {
@@ -116,11 +126,7 @@ async fn carry_out(hub: &Hub, act: Act) -> Result<(), HubError> {
         tokio::time::sleep(Duration::from_millis(200 << attempts.min(6))).await;
         return Ok(());
     }
-    let done = move |c: &rusqlite::Connection| {
-        c.prepare_cached("UPDATE acts SET state = 'done' WHERE id = ?1")?.execute(params![id])?;
-        Ok(())
-    };
-    hub.process(event, done).await.map(drop)
+    hub.process(event, move |c| done(c, id)).await.map(drop)
 }
 
 fn unavailable(event: &Event) -> Option<String> {

@@ -1,40 +1,46 @@
 //! The hub itself: one lock around the core's state, so that events are handled one after the other, each in one
 //! transaction.
 
-use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use qd_approvals::SurfaceKey;
 use qd_core::{
-    Event, FleetState, Rules, Spoken,
+    Event, FleetState, Pipeline, Rules, Spoken,
     chat::{Chat, Commands, Given},
     forge::Forge,
+    presence,
 };
-use qd_sqlite::{
-    Db,
-    outbox::{self, Receipt},
-};
-use qd_types::{ApprovalId, InstanceName, Person, PersonId};
+use qd_sqlite::{Db, outbox};
+use qd_types::{ApprovalId, CommitId, InstanceName, Person, PersonId};
 use qd_wire::v1::{Ack, Envelope, Order, Report};
 use rusqlite::Connection;
 use tokio::sync::Mutex;
 
 use crate::{
-    HubError, before, heads, json, keep,
+    HubError, before,
+    chat::Voice,
+    heads, keep,
     keeper::{self, Keeper},
     schema,
     turn::Turn,
+    uplink,
 };
 
-/// Orders handed out at once.
-const ORDERS: usize = 64;
 /// How long a call for orders is held while there are none.
 const HOLD: Duration = Duration::from_secs(20);
 /// How long a person's command waits for what an instance says to it.
 const HEARD: Duration = Duration::from_secs(3);
 /// How often the clocks of approvals are looked at.
 const SWEEP: Duration = Duration::from_secs(20);
+/// How often it is looked who is heard: a word is late by no more than this.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// The bot's hub. Cheap to clone.
 #[derive(Clone)]
@@ -46,6 +52,7 @@ pub(crate) struct Inner {
     pub(crate) db: Db,
     pub(crate) key: Arc<SurfaceKey>,
     state: Mutex<State>,
+    pub(crate) voice: std::sync::Mutex<Voice>,
     pub(crate) forge: Arc<dyn Forge>,
     pub(crate) chat: Arc<dyn Chat>,
 }
@@ -77,17 +84,13 @@ impl Hub {
             })
             .await?;
         let keeper = Arc::new(Keeper::new(&rules, Arc::clone(&key), keys));
+        let voice = std::sync::Mutex::new(Voice::new(rules.distil.budget));
         let state = State { fleet: None, rules, keeper, received: HashMap::new() };
-        let hub = Self { inner: Arc::new(Inner { db, key, state: Mutex::new(state), forge, chat }) };
+        let hub = Self { inner: Arc::new(Inner { db, key, state: Mutex::new(state), voice, forge, chat }) };
         let mut state = hub.inner.state.lock().await;
         hub.turn(&mut state, |turn| {
             before::carry_over(turn)?;
-            // Who was shut out while nothing ran, or whose votes were not ended before a crash.
-            keeper::count_again(turn)?;
-            // What was taken away while nothing ran.
-            keeper::show_again(turn)?;
-            // What the clock ended while nothing ran, and who is to be told of it.
-            turn.happens(Event::Tick).map(drop)
+            turn.wake()
         })
         .await?;
         drop(state);
@@ -100,6 +103,7 @@ impl Hub {
             crate::forge::run(self.clone()),
             crate::chat::run(self.clone()),
             self.clone().show_heads(),
+            self.clone().look(),
             self.sweep()
         );
     }
@@ -113,14 +117,45 @@ impl Hub {
         }
     }
 
+    /// Looks who is heard. Where nobody is heard otherwise than before, nothing is written.
+    async fn look(self) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let now = Timestamp::now();
+            let due = match &mut self.inner.state.lock().await.fleet {
+                Some(fleet) => {
+                    let due = presence::due(fleet, now);
+                    presence::looked(fleet, now);
+                    due
+                }
+                None => false,
+            };
+            if due && let Err(error) = self.process(Event::Look, |_| Ok(())).await {
+                tracing::error!(%error, "who is heard can't be noted");
+            }
+        }
+    }
+
     /// Puts new rules in force.
     pub async fn set_rules(&self, rules: Rules) -> Result<(), HubError> {
         let mut state = self.inner.state.lock().await;
         if let Some(fleet) = &mut state.fleet {
             fleet.rules = rules.clone();
         }
+        self.inner.voice.lock().unwrap_or_else(PoisonError::into_inner).budget = rules.distil.budget;
         state.rules = rules;
         self.renew(&mut state).await
+    }
+
+    /// A workflow or a deployment ran on a commit of a default branch: `passed` or not, and where to look.
+    pub async fn ran(
+        &self,
+        pipeline: Pipeline,
+        commit: CommitId,
+        passed: bool,
+        url: Option<String>,
+    ) -> Result<(), HubError> {
+        self.process(Event::Ran { pipeline, commit, passed, url }, |_| Ok(())).await.map(drop)
     }
 
     /// Chat has other channels: cards that are open are shown where they belong, and where they stood and are gone, elsewhere.
@@ -151,6 +186,18 @@ impl Hub {
         let (instance, now) = (instance.clone(), Timestamp::now());
         self.inner.db.write(move |c| keeper::enrol(c, &instance, &public, now)).await?;
         self.renew(&mut state).await
+    }
+
+    /// Changes keys in one transaction, and goes by them at once: what a key that is gone signed counts no more.
+    pub(crate) async fn change_keys<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection, Timestamp) -> Result<T, HubError> + Send + 'static,
+    ) -> Result<T, HubError> {
+        let mut state = self.inner.state.lock().await;
+        let now = Timestamp::now();
+        let done = self.inner.db.write(move |c| job(c, now)).await?;
+        self.renew(&mut state).await?;
+        Ok(done)
     }
 
     async fn renew(&self, state: &mut State) -> Result<(), HubError> {
@@ -185,7 +232,14 @@ impl Hub {
                 Some(fleet) => fleet,
                 None => keep::load(c, rules, &keeper, now)?,
             };
-            let done = job(&mut Turn { c, fleet: &mut fleet, keeper: &keeper, now, awaits: None })?;
+            let done = job(&mut Turn {
+                c,
+                fleet: &mut fleet,
+                keeper: &keeper,
+                now,
+                fresh: &ulid::Ulid::generate,
+                awaits: None,
+            })?;
             Ok((fleet, done))
         });
         match done.await {
@@ -203,41 +257,13 @@ impl Hub {
     /// Takes reports of an instance, in order; answers with what is committed. Reports that were seen are skipped.
     pub async fn receive(&self, from: &InstanceName, batch: Vec<Envelope<Report>>) -> Result<Ack, HubError> {
         let mut state = self.inner.state.lock().await;
-        let mut known = self.received(&mut state, from).await?;
-        let mut taken = Vec::new();
-        for envelope in batch {
-            let same = envelope.epoch == known.epoch;
-            if envelope.epoch < known.epoch || (same && envelope.seq <= known.seq) {
-                continue;
-            }
-            let expected = if same { known.seq + 1 } else { 1 };
-            if envelope.seq != expected {
-                // What came before the gap is kept; the sender starts again from there.
-                tracing::warn!(instance = %from, seq = envelope.seq, expected, "a report is missing");
-                break;
-            }
-            known = Ack { epoch: envelope.epoch, seq: envelope.seq };
-            taken.push((known, envelope.body));
-        }
+        let known = self.received(&mut state, from).await?;
+        let (known, taken) = uplink::next(from, known, batch);
         if taken.is_empty() {
             return Ok(known);
         }
         let peer = from.clone();
-        self.turn(&mut state, move |turn| {
-            for (ack, report) in taken {
-                match outbox::receive(turn.c, peer.as_str(), ack.epoch, ack.seq)? {
-                    Receipt::New => turn.reported(&peer, report)?,
-                    Receipt::Seen => {}
-                    Receipt::Gap => {
-                        let (_, seq) = outbox::received(turn.c, peer.as_str())?;
-                        let instance = peer.to_string();
-                        return Err(HubError::Gap { instance, seq: ack.seq, expected: seq + 1 });
-                    }
-                }
-            }
-            Ok(())
-        })
-        .await?;
+        self.turn(&mut state, move |turn| uplink::apply(turn, &peer, taken)).await?;
         state.received.insert(from.clone(), known);
         Ok(known)
     }
@@ -252,14 +278,43 @@ impl Hub {
         Ok(Ack { epoch, seq })
     }
 
-    /// Orders for an instance that come after what it has. Waits a while if there are none.
+    /// Orders for an instance that come after what it has, which is thereby acknowledged. Waits a while if there are none.
     pub async fn orders(&self, to: &InstanceName, after: Ack) -> Result<Vec<Envelope<Order>>, HubError> {
+        self.acknowledged(to, after).await?;
+        self.orders_after(to, after).await
+    }
+
+    /// An instance has the orders up to here. If that does not fit what it was sent, one of the two has lost rows: a new epoch
+    /// begins.
+    pub async fn acknowledged(&self, by: &InstanceName, ack: Ack) -> Result<(), HubError> {
+        let peer = by.clone();
+        let look = move |c: &Connection| {
+            let fits = outbox::agrees(c, peer.as_str(), ack.epoch, ack.seq)?;
+            Ok::<_, HubError>(fits && outbox::waiting(c, peer.as_str())? == 0)
+        };
+        // Most often there is nothing to note, and a read is cheaper than a write.
+        if self.inner.db.read(look).await? {
+            return Ok(());
+        }
+        let peer = by.clone();
+        self.inner.db.write(move |c| uplink::agree(c, &peer, ack)).await
+    }
+
+    /// Orders for an instance after those that it was sent, whether it has them or not. Waits a while if there are none; so many
+    /// are under way at once. Nothing is acknowledged by it.
+    pub async fn orders_after(&self, to: &InstanceName, sent: Ack) -> Result<Vec<Envelope<Order>>, HubError> {
         let mut commits = self.inner.db.commits();
         let deadline = tokio::time::Instant::now() + HOLD;
         loop {
             commits.borrow_and_update();
-            let orders = self.ship(to, after).await?;
-            if !orders.is_empty() {
+            let peer = to.clone();
+            let due = move |c: &Connection| {
+                Ok::<_, HubError>(outbox::due(c, peer.as_str(), sent.epoch, sent.seq, uplink::ORDERS)?)
+            };
+            if self.inner.db.read(due).await? {
+                let peer = to.clone();
+                let mut orders = self.inner.db.write(move |c| uplink::shipped(c, &peer)).await?;
+                orders.retain(|order| order.epoch != sent.epoch || order.seq > sent.seq);
                 return Ok(orders);
             }
             match tokio::time::timeout_at(deadline, commits.changed()).await {
@@ -268,34 +323,6 @@ impl Hub {
                 Err(_) => return Ok(Vec::new()),
             }
         }
-    }
-
-    async fn ship(&self, to: &InstanceName, after: Ack) -> Result<Vec<Envelope<Order>>, HubError> {
-        let peer = to.clone();
-        let waits =
-            self.inner.db.read(move |c| Ok::<_, HubError>(outbox::waiting(c, peer.as_str())? > 0)).await?;
-        if !waits {
-            return Ok(Vec::new());
-        }
-        let peer = to.clone();
-        self.inner
-            .db
-            .write(move |c| {
-                if outbox::agree(c, peer.as_str(), after.epoch, after.seq)? {
-                    tracing::warn!(instance = %peer, "it and the bot do not know of the same orders: they are numbered anew");
-                }
-                outbox::acknowledge(c, peer.as_str(), after.epoch, after.seq)?;
-                outbox::ship(c, peer.as_str(), ORDERS)?
-                    .into_iter()
-                    .map(|row| {
-                        let at = Timestamp::from_millisecond(row.at)
-                            .map_err(|error| HubError::corrupt("outbox", error))?;
-                        let body = json::from_json("outbox", &row.body)?;
-                        Ok(Envelope { epoch: row.epoch, seq: row.seq, at, body })
-                    })
-                    .collect()
-            })
-            .await
     }
 
     /// Takes a command. If it is a word on what an instance keeps, the answer is the instance's, if that comes soon.

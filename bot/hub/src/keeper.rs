@@ -8,7 +8,7 @@ use qd_approvals::{
     Approvals, Ask, Asked, Asker, Cast, Directory, Executor, Key, KeyId, KeyOwner, Known, Place, Probe,
     Record, Reopened, SignedVote, Spending, Statement, SurfaceKey, Swept, WHOLE, trail,
 };
-use qd_core::{Asking, Effect, Event, ForgeCall, Rules, Standing, Step, Word, chat::Channel};
+use qd_core::{Asking, Effect, Event, ForgeCall, Moment, Rules, Standing, Step, Word, chat::Channel};
 use qd_types::{ApprovalId, Identity, InstanceName, PersonId, Subject};
 use qd_wire::v1::Order;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -77,11 +77,12 @@ impl Keeper {
     }
 
     /// Takes a step. What becomes of it are events, to be handled in the same transaction.
-    pub(crate) fn take(&self, c: &Connection, step: Step, now: Timestamp) -> Result<Vec<Event>, HubError> {
+    pub(crate) fn take(&self, c: &Connection, step: Step, moment: Moment) -> Result<Vec<Event>, HubError> {
+        let now = moment.at;
         let approvals = self.at(c, now)?;
         match step {
             Step::Ask(asking) => {
-                let result = match approvals.ask(self.ask_of(&asking))? {
+                let result = match approvals.ask(self.ask_of(&asking, moment))? {
                     Asked::Opened(id) | Asked::Queued(id) | Asked::Already(id) => {
                         Ok(Box::new(standing(c, &approvals, &id, now)?))
                     }
@@ -91,7 +92,7 @@ impl Keeper {
             }
             Step::Reopen { approval, by, asking } => {
                 let asker = Asker::Person(by.clone());
-                let result = match approvals.reopen(&approval, &asker, self.ask_of(&asking))? {
+                let result = match approvals.reopen(&approval, &asker, self.ask_of(&asking, moment))? {
                     Reopened::Opened(id) | Reopened::Queued(id) => {
                         trail::reopened(c, &approvals.show(&id)?, &by, now)?;
                         Ok(Box::new(standing(c, &approvals, &id, now)?))
@@ -158,7 +159,7 @@ impl Keeper {
         }
     }
 
-    fn ask_of(&self, asking: &Asking) -> Ask {
+    fn ask_of(&self, asking: &Asking, moment: Moment) -> Ask {
         Ask {
             subject: asking.subject.clone(),
             items: Vec::new(),
@@ -166,7 +167,7 @@ impl Keeper {
             places: self.places(&asking.subject.instance, asking.terms.local_votes),
             waiter: Some(asking.request.clone()).filter(|request| !request.is_empty()),
             terms: asking.terms.clone(),
-            fresh: ulid::Ulid::generate(),
+            fresh: moment.fresh,
         }
     }
 

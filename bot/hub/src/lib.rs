@@ -2,15 +2,22 @@
 
 mod before;
 mod chat;
+mod enrol;
 mod error;
 mod forge;
+mod gate;
 mod heads;
+pub mod http;
 mod hub;
 mod json;
 mod keep;
 mod keeper;
 mod schema;
+pub mod steps;
 mod turn;
+mod uplink;
 
+pub use enrol::{Enrolled, Invited};
 pub use error::HubError;
+pub use gate::{Credentials, HubGate, NoCredentials};
 pub use hub::Hub;

@@ -13,6 +13,10 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     qd_approvals::SCHEMA_TERMS,
     V8,
     V9,
+    outbox::UNREAD,
+    ENROLMENT,
+    MESSAGES,
+    PRESENCE,
 ];
 
 const V1: &str = "
@@ -90,5 +94,51 @@ const V9: &str = "
 CREATE TABLE foreign_approvals (
     key TEXT PRIMARY KEY,
     foreign_approval TEXT NOT NULL
+) WITHOUT ROWID;
+";
+
+/// How instances join: the keys that are sealed to, beside those that sign; invitations, by the hash of their secret; and who
+/// has said yes to one, where two have to.
+const ENROLMENT: &str = "
+ALTER TABLE surface_keys ADD COLUMN sealing BLOB;
+ALTER TABLE surface_keys ADD COLUMN since INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE instance_invitations (
+    hash TEXT PRIMARY KEY,
+    instance TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    used_at INTEGER
+) WITHOUT ROWID;
+CREATE TABLE instance_invited (
+    instance TEXT NOT NULL,
+    person TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (instance, person)
+) WITHOUT ROWID;
+";
+
+/// Who was heard, as of their last beat; and what people are to be told the next time that they say something.
+const PRESENCE: &str = "
+CREATE TABLE presence (
+    team TEXT PRIMARY KEY,
+    seen TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE untold (
+    person TEXT PRIMARY KEY,
+    lines TEXT NOT NULL
+) WITHOUT ROWID;
+";
+
+/// Messages wait by class, and some can wait for calm; what digests are built from.
+const MESSAGES: &str = "
+ALTER TABLE messages ADD COLUMN class INTEGER NOT NULL DEFAULT 2;
+ALTER TABLE messages ADD COLUMN calm INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE messages ADD COLUMN since INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE messages ADD COLUMN delivered_at INTEGER;
+UPDATE messages SET class = CASE channel WHEN 'approvals' THEN 0 WHEN 'dev' THEN 2 ELSE 1 END;
+DROP INDEX messages_pending;
+CREATE INDEX messages_due ON messages (channel, class, since) WHERE pending = 1;
+CREATE TABLE facts (
+    key TEXT PRIMARY KEY,
+    fact TEXT NOT NULL
 ) WITHOUT ROWID;
 ";

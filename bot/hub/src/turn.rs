@@ -7,8 +7,12 @@ use jiff::Timestamp;
 use qd_core::{Effect, Event, FleetState, Handled, Moment, handle};
 use qd_types::ApprovalId;
 use rusqlite::Connection;
+use ulid::Ulid;
 
-use crate::{HubError, keep, keeper::Keeper};
+use crate::{
+    HubError, keep,
+    keeper::{self, Keeper},
+};
 
 /// Within one transaction, at one moment.
 pub(crate) struct Turn<'c> {
@@ -16,24 +20,40 @@ pub(crate) struct Turn<'c> {
     pub(crate) fleet: &'c mut FleetState,
     pub(crate) keeper: &'c Keeper,
     pub(crate) now: Timestamp,
+    /// Where fresh ids come from.
+    pub(crate) fresh: &'c dyn Fn() -> Ulid,
     /// A person's word has begun its way to the instance that keeps this approval.
     pub(crate) awaits: Option<ApprovalId>,
 }
 
 impl Turn<'_> {
+    /// The process has started.
+    pub(crate) fn wake(&mut self) -> Result<(), HubError> {
+        // Who was shut out while nothing ran, or whose votes were not ended before a crash.
+        keeper::count_again(self)?;
+        // What was taken away while nothing ran.
+        keeper::show_again(self)?;
+        // What the clock ended while nothing ran, and who is to be told of it.
+        self.happens(Event::Tick).map(drop)
+    }
+
     /// Handles an event and everything that follows from it. The answer is for whoever gave a command.
     pub(crate) fn happens(&mut self, event: Event) -> Result<Option<String>, HubError> {
         let mut due = VecDeque::from([event]);
         let mut reply = None;
         loop {
             while let Some(event) = due.pop_front() {
-                let moment = Moment { at: self.now, fresh: ulid::Ulid::generate() };
+                let moment = Moment { at: self.now, fresh: (self.fresh)() };
                 let Handled { effects, reply: said, awaits } = handle(self.fleet, event, moment);
                 reply = said.or(reply);
                 self.awaits = awaits.or(self.awaits.take());
                 for effect in effects {
                     match effect {
-                        Effect::Step(step) => due.extend(self.keeper.take(self.c, step, self.now)?),
+                        Effect::Step(step) => due.extend(self.keeper.take(
+                            self.c,
+                            step,
+                            Moment { at: self.now, fresh: (self.fresh)() },
+                        )?),
                         other => keep::keep(self.c, &other, self.now)?,
                     }
                 }

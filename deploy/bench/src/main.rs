@@ -9,6 +9,7 @@
 mod approvals;
 mod audit;
 mod board;
+mod distil;
 mod engine;
 mod figures;
 mod gateway;
@@ -30,7 +31,7 @@ use figures::Figures;
 /// Why a figure could not be taken.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-const KNOWN: [&str; 32] = [
+const KNOWN: [&str; 35] = [
     "instance_cold_start_ms",
     "instance_idle_rss_mib",
     "up_idle_rss_mib",
@@ -49,6 +50,9 @@ const KNOWN: [&str; 32] = [
     "conflict_radar_ms_20_branches",
     "audit_verify_rows_per_s",
     "policy_decision_us_p99",
+    "distill_events_per_s",
+    "discord_calls_per_1000_reports",
+    "approval_card_delay_s_p99",
     "approval_roundtrip_ms_p99",
     "agent_spawn_overhead_ms_bubblewrap",
     "agent_spawn_overhead_ms_docker",
@@ -129,6 +133,7 @@ fn measure(asked: &Asked) -> Result<(), Failure> {
         if wanted("policy_decision_us_p99") {
             policy::decisions(&mut figures)?;
         }
+        distil::measure(&mut figures, &wanted).await?;
         walls::measure(&asked.binary, &mut figures, &wanted).await?;
         guard::measure(&mut figures, &wanted).await?;
         servers::measure(&asked.binary, &mut figures, &wanted)?;

@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+mod chat;
 mod check;
 pub mod detect;
 mod error;
 mod file;
 mod gateway;
+mod hub;
 mod layers;
 mod mcp;
 mod origin;
@@ -14,10 +16,13 @@ mod sections;
 mod show;
 mod state;
 mod template;
+mod uplink;
 mod values;
 
+pub use chat::{Chat, ChatBudget, ChatChannel, ChatDigests, ChatForm, ChatRisks, ChatRule};
 pub use error::{ConfigError, Problem};
 pub use gateway::{Budgets, Fallback, Gateway, Limit, Provider, ProviderKind};
+pub use hub::Hub;
 pub use layers::{Loaded, Sources, load};
 pub use mcp::{
     BUILT_IN, Mcp, McpChannel, McpDiscord, McpDocker, McpDockerLimits, McpDockerScope, McpGithub, McpLimits,
@@ -29,4 +34,5 @@ pub use secret::{Secret, SecretError};
 pub use sections::*;
 pub use show::{ShowRow, show};
 pub use template::{InitFacts, template};
+pub use uplink::Uplink;
 pub use values::schema;

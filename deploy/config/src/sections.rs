@@ -7,7 +7,7 @@ use qd_types::{InstanceName, PersonId, PolicyRule, RepositoryName, Role};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Gateway, Mcp, Secret};
+use crate::{Chat, Gateway, Hub, Mcp, Secret, Uplink};
 
 /// The whole file.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -47,6 +47,10 @@ pub struct Config {
     pub sandbox: Sandbox,
     /// The audit trail.
     pub audit: Audit,
+    /// Where instances that run elsewhere reach the bot.
+    pub hub: Hub,
+    /// How teams speak to their bot.
+    pub uplink: Uplink,
     /// The pages.
     pub web: Web,
     /// The log.
@@ -137,36 +141,6 @@ impl Default for Approvals {
             local_votes_beside_unsandboxed_agents: BesideAgents::Refuse,
         }
     }
-}
-
-/// The channels of the console. What a channel does not take that is not there goes to the fallback channel; a card that
-/// finds no channel is decided on its team's board.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Chat {
-    /// Those of the fleet's own channels that the console has: `dev`, `alerts`, `approvals`. One that is taken away is gone
-    /// with all that stood in it. Default: all three.
-    pub channels: Vec<ChatChannel>,
-    /// What the channel is called that takes cards and alerts which can't be shown where they belong. Default: there is none.
-    pub fallback: Option<String>,
-}
-
-impl Default for Chat {
-    fn default() -> Self {
-        Self { channels: vec![ChatChannel::Dev, ChatChannel::Alerts, ChatChannel::Approvals], fallback: None }
-    }
-}
-
-/// One of the fleet's own channels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ChatChannel {
-    /// One living message per feature.
-    Dev,
-    /// One message per cause.
-    Alerts,
-    /// One card per approval.
-    Approvals,
 }
 
 /// Local votes while agents run.
@@ -265,6 +239,9 @@ pub struct Repository {
     pub name: RepositoryName,
     /// A check-out of it; relative to this file. The embedded forge starts from it and follows it.
     pub path: PathBuf,
+    /// Where a team on another computer than the bot's pushes to: an address that git takes. Default: the embedded forge here.
+    #[serde(default)]
+    pub remote: Option<String>,
     /// The branch that features go to. Default: `main`.
     #[serde(default = "default_target")]
     pub target: String,

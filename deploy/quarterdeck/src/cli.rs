@@ -5,6 +5,7 @@ mod approvals;
 mod audit;
 mod cost;
 mod lesson;
+mod link;
 mod mcp;
 mod person;
 mod planning;
@@ -22,6 +23,7 @@ pub use approvals::{Answer, Approvals, ApprovalsVerb, Ballot, ListFlags, Reopen,
 pub use audit::AuditVerb;
 pub use cost::CostFlags;
 pub use lesson::LessonVerb;
+pub use link::{Bot, BotVerb, Instance, InstanceVerb};
 pub use mcp::{Alone, Foreign, Listening, McpVerb, Trust};
 pub use person::{Person, PersonVerb, UrlFlags};
 pub use planning::{BudgetFlags, ImportFlags, Plan, PlanVerb, ProjectFields, ProjectVerb};
@@ -77,13 +79,10 @@ pub enum Verb {
         #[arg(long)]
         force: bool,
     },
-    /// Run one team alone; what it has to say to the bot waits
-    Instance {
-        /// Which team
-        name: InstanceName,
-    },
-    /// Run the bot alone
-    Bot,
+    /// Run one team alone, on this computer or another one than the bot's; join a bot, change keys
+    Instance(Instance),
+    /// Run the bot alone; let teams on other computers join, or put them out
+    Bot(Bot),
     /// The board's features
     #[command(subcommand)]
     Feature(FeatureVerb),

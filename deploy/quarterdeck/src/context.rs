@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use qd_agents::{CheckSpec, CommandAgent, registry::Registry};
 use qd_api::{Client, Target};
-use qd_config::{ChatChannel, Loaded, Sources};
+use qd_config::{Chat, ChatChannel, Loaded, Sources};
 use qd_core::{chat::Channel, forge::MergeMethod};
 use qd_types::{InstanceName, Person, PersonId, Role};
 
@@ -147,6 +147,7 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
         Ok::<_, UserError>(RepositoryPlan {
             name: repository.name.clone(),
             source: repository.path.canonicalize().unwrap_or_else(|_| repository.path.clone()),
+            remote: repository.remote.clone(),
             target: repository.target.clone(),
             checks: repository
                 .checks
@@ -197,6 +198,7 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
             exposed: qd_approvals::Exposure::default(),
         },
         chat: channels(&config.chat),
+        distil: distil(config)?,
         beside_agents: config.approvals.local_votes_beside_unsandboxed_agents,
         teams: teams.collect::<Result<_, _>>()?,
         repositories: repositories.collect::<Result<_, _>>()?,
@@ -303,6 +305,13 @@ fn zone(config: &qd_config::Config) -> Result<jiff::tz::TimeZone, UserError> {
     }
 }
 
+/// What people see of what happens: as it comes with the program, with what the configuration puts in its place.
+fn distil(config: &qd_config::Config) -> Result<qd_core::Distil, UserError> {
+    let Chat { rules, digests, risks, budget, .. } = &config.chat;
+    let own = serde_json::json!({ "rules": rules, "digests": digests, "risks": risks, "budget": budget });
+    qd_core::Distil::new(&own, zone(config)?).map_err(|error| UserError::failed(error.to_string()))
+}
+
 fn minutes(count: u32) -> Duration {
     Duration::from_secs(u64::from(count) * 60)
 }
@@ -338,6 +347,7 @@ fn channels(chat: &qd_config::Chat) -> qd_console::Layout {
         ChatChannel::Dev => Channel::Dev,
         ChatChannel::Alerts => Channel::Alerts,
         ChatChannel::Approvals => Channel::Approvals,
+        ChatChannel::Standup => Channel::Standup,
     };
     qd_console::Layout {
         channels: chat.channels.iter().map(channel).collect(),

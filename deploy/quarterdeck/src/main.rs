@@ -5,6 +5,7 @@
 
 mod cli;
 mod context;
+mod enrolment;
 mod fleet;
 mod governed;
 mod http;

@@ -33,6 +33,23 @@ CREATE TABLE inbox_peer (
 );
 ";
 
+/// Bytes that are on their way at once; a single row may be more.
+const ON_THE_WAY: i64 = 1024 * 1024;
+
+/// What was received and is not understood here, as of a newer version: kept as it came, to be a part of a later migration.
+pub const UNREAD: &str = "
+CREATE TABLE inbox_unread (
+    peer TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    payload TEXT NOT NULL,
+    PRIMARY KEY (peer, epoch, seq)
+) WITHOUT ROWID;
+";
+
+/// Rows that are kept of each peer, the newest.
+const MOST_UNREAD: i64 = 1000;
+
 /// A row that has its number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shipped {
@@ -74,7 +91,18 @@ pub fn push(
     Ok(())
 }
 
-/// Gives numbers to unshipped rows and returns everything that is not acknowledged, oldest first, at most `limit`.
+/// How much waits to be shipped or acknowledged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Rows.
+    pub rows: u64,
+    /// Bytes of what they say.
+    pub bytes: u64,
+}
+
+/// Gives numbers to unshipped rows, so that at most `limit` of them, of at most a MiB together, have one and are not
+/// acknowledged, and returns those, oldest first. The others keep none yet: of a living state the newest alone goes out,
+/// however often the way is tried.
 pub fn ship(connection: &Connection, peer: &str, limit: usize) -> Result<Vec<Shipped>, DbError> {
     connection
         .prepare_cached("INSERT INTO outbox_peer VALUES (?1, 1, 0, 0) ON CONFLICT DO NOTHING")?
@@ -82,10 +110,12 @@ pub fn ship(connection: &Connection, peer: &str, limit: usize) -> Result<Vec<Shi
     let (epoch, mut last): (i64, i64) = connection
         .prepare_cached("SELECT epoch, last_seq FROM outbox_peer WHERE peer = ?1")?
         .query_row([peer], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let fresh: Vec<i64> = connection
-        .prepare_cached("SELECT id FROM outbox WHERE peer = ?1 AND seq IS NULL ORDER BY id LIMIT ?2")?
-        .query_map(params![peer, limit as i64], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
+    let under_way: (i64, i64) = connection
+        .prepare_cached(
+            "SELECT count(*), coalesce(sum(octet_length(body)), 0) FROM outbox WHERE peer = ?1 AND seq IS NOT NULL",
+        )?
+        .query_row([peer], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let fresh = fit(connection, peer, limit, under_way)?;
     for id in &fresh {
         last += 1;
         connection.prepare_cached("UPDATE outbox SET seq = ?2 WHERE id = ?1")?.execute(params![id, last])?;
@@ -111,26 +141,39 @@ pub fn ship(connection: &Connection, peer: &str, limit: usize) -> Result<Vec<Shi
     Ok(rows)
 }
 
+/// The oldest rows without a number that may go along with those that are on their way.
+fn fit(
+    connection: &Connection,
+    peer: &str,
+    limit: usize,
+    (rows, bytes): (i64, i64),
+) -> Result<Vec<i64>, DbError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, octet_length(body) FROM outbox WHERE peer = ?1 AND seq IS NULL ORDER BY id LIMIT ?2",
+    )?;
+    let room = (limit as i64 - rows).max(0);
+    let mut found = statement.query(params![peer, room])?;
+    let (mut fresh, mut full) = (Vec::new(), bytes);
+    while let Some(row) = found.next()? {
+        full += row.get::<_, i64>(1)?;
+        if full > ON_THE_WAY && (rows > 0 || !fresh.is_empty()) {
+            break;
+        }
+        fresh.push(row.get(0)?);
+    }
+    Ok(fresh)
+}
+
 /// What the peer says that it has, heard before anything is shipped. `true` if one of the two has lost rows, as one does that is
 /// new or was restored: a new epoch begins, what waits is numbered anew, and the sender has to say again all that holds.
 pub fn agree(connection: &Connection, peer: &str, epoch: u64, seq: u64) -> Result<bool, DbError> {
     connection
         .prepare_cached("INSERT INTO outbox_peer VALUES (?1, 1, 0, 0) ON CONFLICT DO NOTHING")?
         .execute([peer])?;
-    let (ours, last, acked): (u64, u64, u64) = connection
-        .prepare_cached("SELECT epoch, last_seq, acked FROM outbox_peer WHERE peer = ?1")?
-        .query_row([peer], |row| {
-            Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64, row.get::<_, i64>(2)? as u64))
-        })?;
-    let same = match epoch.cmp(&ours) {
-        // Nothing of this epoch has reached it yet.
-        Ordering::Less => acked == 0,
-        Ordering::Equal => (acked..=last).contains(&seq),
-        Ordering::Greater => false,
-    };
-    if same {
+    if agrees(connection, peer, epoch, seq)? {
         return Ok(false);
     }
+    drop_received(connection, peer, epoch, seq)?;
     connection
         .prepare_cached(
             "DELETE FROM outbox WHERE peer = ?1 AND seq IS NOT NULL AND EXISTS
@@ -140,17 +183,96 @@ pub fn agree(connection: &Connection, peer: &str, epoch: u64, seq: u64) -> Resul
         .execute([peer])?;
     connection.prepare_cached("UPDATE outbox SET seq = NULL WHERE peer = ?1")?.execute([peer])?;
     connection
-        .prepare_cached("UPDATE outbox_peer SET epoch = ?2, last_seq = 0, acked = 0 WHERE peer = ?1")?
-        .execute(params![peer, ours.max(epoch) as i64 + 1])?;
+        .prepare_cached(
+            "UPDATE outbox_peer SET epoch = max(epoch, ?2) + 1, last_seq = 0, acked = 0 WHERE peer = ?1",
+        )?
+        .execute(params![peer, epoch as i64])?;
     Ok(true)
 }
 
-/// Whether anything waits to be shipped or acknowledged.
+/// The peer has more of this epoch than was sent: this database is a copy of before. Rows get their numbers in the order in
+/// which they lie, so that those which had none here have them in what the peer says: it has these, too, and is not told twice.
+fn drop_received(connection: &Connection, peer: &str, epoch: u64, seq: u64) -> Result<(), DbError> {
+    let last: Option<i64> = connection
+        .prepare_cached("SELECT last_seq FROM outbox_peer WHERE peer = ?1 AND epoch = ?2 AND last_seq < ?3")?
+        .query_row(params![peer, epoch as i64, seq as i64], |row| row.get(0))
+        .optional()?;
+    let Some(last) = last else { return Ok(()) };
+    connection.prepare_cached("DELETE FROM outbox WHERE peer = ?1 AND seq IS NOT NULL")?.execute([peer])?;
+    connection
+        .prepare_cached(
+            "DELETE FROM outbox WHERE id IN
+             (SELECT id FROM outbox WHERE peer = ?1 AND seq IS NULL ORDER BY id LIMIT ?2)",
+        )?
+        .execute(params![peer, seq as i64 - last])?;
+    Ok(())
+}
+
+/// Whether what the peer says that it has fits what it was sent. It only looks.
+pub fn agrees(connection: &Connection, peer: &str, epoch: u64, seq: u64) -> Result<bool, DbError> {
+    let known = connection
+        .prepare_cached("SELECT epoch, last_seq, acked FROM outbox_peer WHERE peer = ?1")?
+        .query_row([peer], |row| {
+            Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64, row.get::<_, i64>(2)? as u64))
+        })
+        .optional()?;
+    let (ours, last, acked) = known.unwrap_or((1, 0, 0));
+    Ok(match epoch.cmp(&ours) {
+        // Nothing of this epoch has reached it yet.
+        Ordering::Less => acked == 0,
+        Ordering::Equal => (acked..=last).contains(&seq),
+        Ordering::Greater => false,
+    })
+}
+
+/// Whether [`ship`] would give a row that comes after `(epoch, seq)`. It only looks.
+pub fn due(connection: &Connection, peer: &str, epoch: u64, seq: u64, limit: usize) -> Result<bool, DbError> {
+    let sql = "SELECT
+        (SELECT count(*) FROM outbox WHERE peer = ?1 AND seq IS NOT NULL) < ?4
+        AND EXISTS (SELECT 1 FROM outbox WHERE peer = ?1 AND seq IS NULL)
+        OR EXISTS (SELECT 1 FROM
+            (SELECT seq FROM outbox WHERE peer = ?1 AND seq IS NOT NULL ORDER BY seq LIMIT ?4) AS first
+            WHERE first.seq > ?3 OR ?2 <> (SELECT epoch FROM outbox_peer WHERE peer = ?1))";
+    let due = connection
+        .prepare_cached(sql)?
+        .query_row(params![peer, epoch as i64, seq as i64, limit as i64], |row| row.get(0))?;
+    Ok(due)
+}
+
+/// Keeps something that was received and is not understood. To be called in the transaction that notes it as received.
+pub fn keep_unread(
+    connection: &Connection,
+    peer: &str,
+    epoch: u64,
+    seq: u64,
+    payload: &str,
+) -> Result<(), DbError> {
+    connection
+        .prepare_cached("INSERT INTO inbox_unread VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")?
+        .execute(params![peer, epoch as i64, seq as i64, payload])?;
+    connection
+        .prepare_cached(
+            "DELETE FROM inbox_unread WHERE peer = ?1 AND (epoch, seq) NOT IN
+             (SELECT epoch, seq FROM inbox_unread WHERE peer = ?1 ORDER BY epoch DESC, seq DESC LIMIT ?2)",
+        )?
+        .execute(params![peer, MOST_UNREAD])?;
+    Ok(())
+}
+
+/// How many rows wait to be shipped or acknowledged.
 pub fn waiting(connection: &Connection, peer: &str) -> Result<u64, DbError> {
     let count: i64 = connection
         .prepare_cached("SELECT count(*) FROM outbox WHERE peer = ?1")?
         .query_row([peer], |row| row.get(0))?;
     Ok(count as u64)
+}
+
+/// How much waits to be shipped or acknowledged. Looks at every row: not to be asked at every step.
+pub fn weigh(connection: &Connection, peer: &str) -> Result<Waiting, DbError> {
+    let (rows, bytes): (i64, i64) = connection
+        .prepare_cached("SELECT count(*), coalesce(sum(octet_length(body)), 0) FROM outbox WHERE peer = ?1")?
+        .query_row([peer], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(Waiting { rows: rows.unsigned_abs(), bytes: bytes.unsigned_abs() })
 }
 
 /// The peer has everything up to `seq`: those rows go. An acknowledgement of another epoch is not ours.

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use crate::{
     Snapshot, Store, StoreError, events,
     events::Draft,
-    goals, operations, report, rows,
+    facts, goals, operations, report, rows,
     store::{self, Lens},
     trail,
 };
@@ -78,15 +78,7 @@ impl Store {
     ) -> Result<Snapshot, StoreError> {
         let (actor, id, lens) = (actor.clone(), id.clone(), self.lens());
         self.write(move |c| {
-            if paused.is_none() && rows::feature_by_id(c, &id)?.paused.is_none() {
-                return Err(Refused { reason: format!("{id} is not paused.") }.into());
-            }
-            set_paused(c, &lens, actor.as_str(), &id, paused, now)?;
-            let mut parts =
-                c.prepare_cached("SELECT id FROM features WHERE epic = ?1 AND stage = 'ready'")?;
-            for part in parts.query_map([id.to_string()], |row| row.get::<_, String>(0))? {
-                report::feature(c, &lens, &rows::parse("features", &part?)?, now)?;
-            }
+            pause(c, &lens, actor.as_str(), &id, paused, now)?;
             store::snapshot(c, &lens, rows::feature_by_id(c, &id)?, now)
         })
         .await
@@ -103,6 +95,26 @@ impl Store {
         })
         .await
     }
+}
+
+/// See [`Store::pause`].
+pub(crate) fn pause(
+    c: &Connection,
+    lens: &Lens,
+    actor: &str,
+    id: &FeatureId,
+    paused: Option<String>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if paused.is_none() && rows::feature_by_id(c, id)?.paused.is_none() {
+        return Err(Refused { reason: format!("{id} is not paused.") }.into());
+    }
+    set_paused(c, lens, actor, id, paused, now)?;
+    let mut parts = c.prepare_cached("SELECT id FROM features WHERE epic = ?1 AND stage = 'ready'")?;
+    for part in parts.query_map([id.to_string()], |row| row.get::<_, String>(0))? {
+        report::feature(c, lens, &rows::parse("features", &part?)?, now)?;
+    }
+    Ok(())
 }
 
 /// Pauses a feature with a reason, or lets it go on.
@@ -197,6 +209,7 @@ pub(crate) fn file(
     event.version = Some(1);
     events::write(c, &event, now)?;
     report::feature(c, lens, &id, now)?;
+    facts::milestone(c, lens, &feature.wanted, now)?;
     store::snapshot(c, lens, feature, now)
 }
 
@@ -215,7 +228,8 @@ pub(crate) fn link(
     report::feature(c, lens, id, now)
 }
 
-fn apply_edit(
+/// See [`Store::edit`].
+pub(crate) fn apply_edit(
     c: &Connection,
     lens: &Lens,
     editor: &PersonId,
@@ -276,7 +290,21 @@ fn apply_edit(
     event.reason = reason;
     events::write(c, &event, now)?;
     report::feature(c, lens, id, now)?;
+    facts::milestone(c, lens, &before.wanted, now)?;
+    facts::milestone(c, lens, &after.wanted, now)?;
     store::snapshot(c, lens, after, now)
+}
+
+/// Somebody had a hand in what is wanted: they do not decide on it.
+pub(crate) fn edited_by(c: &Connection, id: &FeatureId, person: &PersonId) -> Result<(), StoreError> {
+    let feature = rows::feature_by_id(c, id)?;
+    if feature.author == *person || feature.editors.contains(person) {
+        return Ok(());
+    }
+    let editors: Vec<PersonId> = feature.editors.into_iter().chain([person.clone()]).collect();
+    c.prepare_cached("UPDATE features SET editors = ?2 WHERE id = ?1")?
+        .execute(params![id.to_string(), rows::to_json("features", &editors)?])?;
+    Ok(())
 }
 
 /// Gives a feature other limits, as people approved it.
@@ -526,6 +554,7 @@ pub(crate) fn happen(
     event.reason = then.reason;
     events::write(c, &event, now)?;
     report::feature(c, lens, id, now)?;
+    facts::milestone(c, lens, &feature.wanted, now)?;
     if let (Stage::Done | Stage::Cancelled, Some(epic)) = (next.stage, &feature.wanted.epic) {
         goals::settle(c, lens, epic, now)?;
     }

@@ -134,6 +134,16 @@ fn find(c: &Connection, name: &str) -> Result<Option<(Project, u64)>, StoreError
     row.map(|(body, version)| Ok((rows::json(T, &body)?, version as u64))).transpose()
 }
 
+/// How a project stands now; none if there is no such.
+pub(crate) fn stands_now(
+    c: &Connection,
+    name: &str,
+    zone: &TimeZone,
+    now: Timestamp,
+) -> Result<Option<Standing>, StoreError> {
+    find(c, name)?.map(|(project, _)| stands(c, &project, zone, now)).transpose()
+}
+
 fn stands(
     c: &Connection,
     project: &Project,

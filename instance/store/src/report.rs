@@ -7,7 +7,7 @@ use qd_types::{FeatureId, Line};
 use qd_wire::v1::{Alert, Envelope, FeatureReport, Report};
 use rusqlite::Connection;
 
-use crate::{Store, StoreError, rows, store, store::Lens};
+use crate::{Store, StoreError, facts, forge, presence, rows, store, store::Lens};
 
 /// Puts a report into the outbox. With a living key, the newest unshipped state wins.
 pub(crate) fn push(
@@ -49,12 +49,37 @@ pub(crate) fn anew(c: &Connection, lens: &Lens, now: Timestamp) -> Result<(), St
     for feature in rows::features(c, "WHERE stage <> 'done' ORDER BY number", [])? {
         self::feature(c, lens, &feature.id, now)?;
         if let Some(why) = &feature.held {
-            let (id, title) = (&feature.id, &feature.wanted.title);
-            let text = format!("{id} {title}: {why} Needs a person.");
-            push(c, None, now, &Report::Alert(Alert { key: format!("held:{id}"), over: false, text }))?;
+            facts::blocked(c, &feature.id, Some(why), feature.updated_at)?;
         }
     }
-    Ok(())
+    let open: Vec<(String, String)> = c
+        .prepare_cached("SELECT key, text FROM alerts ORDER BY key")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, rusqlite::Error>>()?;
+    for (key, text) in open {
+        alerted(c, &key, text, false, now)?;
+    }
+    facts::anew(c, lens, now)?;
+    forge::ask_again(c, now)?;
+    presence::snapshot(c, now)
+}
+
+/// Tells the bot of a cause that needs people, or that is gone: a living state per cause.
+pub(crate) fn alerted(
+    c: &Connection,
+    key: &str,
+    text: String,
+    over: bool,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if over {
+        c.prepare_cached("DELETE FROM alerts WHERE key = ?1")?.execute([key])?;
+    } else {
+        let sql = "INSERT INTO alerts VALUES (?1, ?2) ON CONFLICT DO UPDATE SET text = excluded.text";
+        c.prepare_cached(sql)?.execute([key, &text])?;
+    }
+    let alert = Alert { key: key.to_owned(), over, text };
+    push(c, Some(&format!("alert:{key}")), now, &Report::Alert(alert))
 }
 
 /// One alert per feature that stands still until a person does something; over when it moves again.
@@ -80,7 +105,8 @@ fn alert(
     let mut event = crate::events::Draft::new("team", "alert", text.clone());
     event.feature = Some(id.clone());
     crate::events::write(c, &event, now)?;
-    push(c, None, now, &Report::Alert(Alert { key, over: held.is_none(), text }))
+    facts::blocked(c, id, held, now)?;
+    alerted(c, &key, text, held.is_none(), now)
 }
 
 /// See [`Store::raise`].
@@ -92,7 +118,22 @@ pub(crate) fn raise(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     crate::events::write(c, &crate::events::Draft::new("team", "team_alert", text.clone()), now)?;
-    push(c, None, now, &Report::Alert(Alert { key: key.to_owned(), over, text }))
+    alerted(c, key, text, over, now)
+}
+
+/// See [`Store::ship`].
+pub(crate) fn ship(c: &Connection, limit: usize) -> Result<Vec<Envelope<Report>>, StoreError> {
+    outbox::ship(c, rows::BOT, limit)?
+        .into_iter()
+        .map(|row| {
+            Ok(Envelope {
+                epoch: row.epoch,
+                seq: row.seq,
+                at: rows::time("outbox", row.at)?,
+                body: rows::json("outbox", &row.body)?,
+            })
+        })
+        .collect()
 }
 
 impl Store {
@@ -105,20 +146,7 @@ impl Store {
 
     /// Reports to be shipped now, numbered, oldest first; the same again until they are acknowledged.
     pub async fn ship(&self, limit: usize) -> Result<Vec<Envelope<Report>>, StoreError> {
-        self.write(move |c| {
-            outbox::ship(c, rows::BOT, limit)?
-                .into_iter()
-                .map(|row| {
-                    Ok(Envelope {
-                        epoch: row.epoch,
-                        seq: row.seq,
-                        at: rows::time("outbox", row.at)?,
-                        body: rows::json("outbox", &row.body)?,
-                    })
-                })
-                .collect()
-        })
-        .await
+        self.write(move |c| ship(c, limit)).await
     }
 
     /// The bot has kept everything up to here.

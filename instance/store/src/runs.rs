@@ -6,13 +6,15 @@ use qd_board::{
     failure,
 };
 use qd_types::{CommitId, FeatureId, RunId, Step};
+use qd_wire::v1::ChangeSize;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::{
     Store, StoreError, events,
     events::Draft,
-    executor,
+    executor, facts,
     features::{self, Then},
+    feedback,
     operations::{self, Begin},
     report, resting, rows,
     store::Lens,
@@ -55,47 +57,51 @@ pub enum RunFact {
     Worked(u64),
     /// Paths that the change touches.
     Touched(Vec<String>),
+    /// How much the change is.
+    Change(ChangeSize),
+}
+
+/// See [`Store::open_run`].
+pub(crate) fn open(c: &Connection, lens: &Lens, new: NewRun, now: Timestamp) -> Result<Run, StoreError> {
+    let attempt: u32 = c
+        .prepare_cached("SELECT coalesce(max(attempt), 0) + 1 FROM runs WHERE feature = ?1")?
+        .query_row([new.feature.to_string()], |row| row.get(0))?;
+    let id = RunId::new(new.feature.clone(), attempt);
+    let branch = if attempt == 1 { new.branch } else { format!("{}.{attempt}", new.branch) };
+    c.prepare_cached(
+        "INSERT INTO runs (id, feature, attempt, agent, branch, started_at, model, assigned_by)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?
+    .execute(params![
+        id.to_string(),
+        new.feature.to_string(),
+        attempt,
+        new.agent,
+        branch,
+        now.as_millisecond(),
+        new.model,
+        new.assigned_by,
+    ])?;
+    let title = rows::feature_by_id(c, &new.feature)?.wanted.title;
+    let subject = id.to_string();
+    let begin = Begin {
+        kind: OperationKind::Run,
+        subject: &subject,
+        feature: Some(&new.feature),
+        run: Some(&id),
+        title: &title,
+    };
+    operations::begin(c, &begin, now)?;
+    trail::opened(c, lens, &id, &new.agent, now)?;
+    features::happen(c, lens, "team", &new.feature, &Happened::RunStarted, Then::default(), now)?;
+    one(c, &id)
 }
 
 impl Store {
     /// Opens a run: the feature goes to `running` in the same transaction.
     pub async fn open_run(&self, new: NewRun, now: Timestamp) -> Result<Run, StoreError> {
         let lens = self.lens();
-        self.write(move |c| {
-            let attempt: u32 = c
-                .prepare_cached("SELECT coalesce(max(attempt), 0) + 1 FROM runs WHERE feature = ?1")?
-                .query_row([new.feature.to_string()], |row| row.get(0))?;
-            let id = RunId::new(new.feature.clone(), attempt);
-            let branch = if attempt == 1 { new.branch } else { format!("{}.{attempt}", new.branch) };
-            c.prepare_cached(
-                "INSERT INTO runs (id, feature, attempt, agent, branch, started_at, model, assigned_by)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            )?
-            .execute(params![
-                id.to_string(),
-                new.feature.to_string(),
-                attempt,
-                new.agent,
-                branch,
-                now.as_millisecond(),
-                new.model,
-                new.assigned_by,
-            ])?;
-            let title = rows::feature_by_id(c, &new.feature)?.wanted.title;
-            let subject = id.to_string();
-            let begin = Begin {
-                kind: OperationKind::Run,
-                subject: &subject,
-                feature: Some(&new.feature),
-                run: Some(&id),
-                title: &title,
-            };
-            operations::begin(c, &begin, now)?;
-            trail::opened(c, &lens, &id, &new.agent, now)?;
-            features::happen(c, &lens, "team", &new.feature, &Happened::RunStarted, Then::default(), now)?;
-            one(c, &id)
-        })
-        .await
+        self.write(move |c| open(c, &lens, new, now)).await
     }
 
     /// One run.
@@ -248,6 +254,7 @@ impl Store {
             )?
             .execute([run.to_string()])?;
             c.prepare_cached("UPDATE approvals SET open = 0 WHERE run = ?1")?.execute([run.to_string()])?;
+            feedback::taken(c, &run)?;
             operations::end_within(c, &run, &format!("It went back to its agent: {}.", feedback.about), now)?;
             features::happen(c, &lens, "team", run.feature(), &Happened::BackToAgent, Then::default(), now)?;
             told(c, &lens, &run, "step", format!("Back to the agent: {}.", feedback.about), now)
@@ -354,18 +361,7 @@ impl Store {
         let lens = self.lens();
         let (id, actor) = (run.clone(), actor.to_owned());
         self.write(move |c| {
-            let run = one(c, &id)?;
-            if run.end.is_some() || run.step(Step::Merge).is_some_and(|row| row.state == StepState::Done) {
-                return Err(qd_board::Refused { reason: format!("Run {id} has ended.") }.into());
-            }
-            c.prepare_cached("UPDATE runs SET stop = ?2 WHERE id = ?1 AND stop IS NULL")?
-                .execute(params![id.to_string(), format!("Stopped by {actor}.")])?;
-            operations::desire_stop(c, &id, now)?;
-            let mut event = Draft::new(&actor, "run_stopping", format!("Run {id} is being stopped."));
-            event.feature = Some(id.feature().clone());
-            event.run = Some(id.clone());
-            events::write(c, &event, now)?;
-            report::feature(c, &lens, id.feature(), now)?;
+            ask_stop(c, &lens, &id, &actor, now)?;
             one(c, &id)
         })
         .await
@@ -400,6 +396,28 @@ impl Store {
     }
 }
 
+/// See [`Store::ask_stop`].
+pub(crate) fn ask_stop(
+    c: &Connection,
+    lens: &Lens,
+    id: &RunId,
+    actor: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let run = one(c, id)?;
+    if run.end.is_some() || run.step(Step::Merge).is_some_and(|row| row.state == StepState::Done) {
+        return Err(qd_board::Refused { reason: format!("Run {id} has ended.") }.into());
+    }
+    c.prepare_cached("UPDATE runs SET stop = ?2 WHERE id = ?1 AND stop IS NULL")?
+        .execute(params![id.to_string(), format!("Stopped by {actor}.")])?;
+    operations::desire_stop(c, id, now)?;
+    let mut event = Draft::new(actor, "run_stopping", format!("Run {id} is being stopped."));
+    event.feature = Some(id.feature().clone());
+    event.run = Some(id.clone());
+    events::write(c, &event, now)?;
+    report::feature(c, lens, id.feature(), now)
+}
+
 /// Ends a run, if it has not ended.
 pub(crate) fn end(
     c: &Connection,
@@ -430,6 +448,7 @@ pub(crate) fn end(
         mark(c, run, step, state, note.as_deref(), now)?;
     }
     trail::ended(c, lens, run, end, now)?;
+    facts::finished(c, run, end, now)?;
     let ends = ending(c, lens, run, end, now)?;
     let subject = run.to_string();
     operations::end(c, OperationKind::Merge, &subject, merge, ends.class, &ends.text, now)?;
@@ -542,6 +561,7 @@ fn write_facts(c: &Connection, run: &RunId, facts: &[RunFact]) -> Result<(), Sto
             RunFact::Pushed(commit) => ("pushed = ?2", commit.to_string().into()),
             RunFact::PullRequest(number) => ("pull_request = ?2", (*number as i64).into()),
             RunFact::Words(words) => ("words = ?2", words.clone().into()),
+            RunFact::Change(size) => ("change_size = ?2", rows::to_json("runs", size)?.into()),
             // What was said of the plan before has led to this one.
             RunFact::Plan(text) => ("plan = ?2, feedback = NULL", text.clone().into()),
             RunFact::Worked(millis) => ("worked_ms = worked_ms + ?2", (*millis as i64).into()),

@@ -20,6 +20,9 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     V13,
     SPENDING,
     V14,
+    outbox::UNREAD,
+    REPORTS,
+    REQUESTS,
 ];
 
 const V1: &str = "
@@ -325,4 +328,39 @@ CREATE TABLE surface_keys (
     public BLOB PRIMARY KEY CHECK (length(public) = 32),
     revoked INTEGER NOT NULL
 ) WITHOUT ROWID;
+";
+
+/// What the bot is told beside the features: causes that are not over, the size of each change, what each day has cost. And what
+/// it says: words about a run's work, answers about the fleet.
+const REPORTS: &str = "
+CREATE TABLE alerts (
+    key TEXT PRIMARY KEY,
+    text TEXT NOT NULL
+) WITHOUT ROWID;
+INSERT INTO alerts SELECT 'held:' || id, id || ' ' || title || ': ' || held || ' Needs a person.' FROM features
+    WHERE held IS NOT NULL AND stage NOT IN ('done', 'cancelled');
+ALTER TABLE runs ADD COLUMN change_size TEXT;
+CREATE TABLE costs (
+    day TEXT PRIMARY KEY,
+    spent TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE feedback (
+    id TEXT PRIMARY KEY,
+    run TEXT NOT NULL REFERENCES runs (id),
+    about TEXT NOT NULL,
+    text TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    taken INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE INDEX feedback_due ON feedback (run, at) WHERE taken = 0;
+CREATE TABLE fleet_queries (
+    id TEXT PRIMARY KEY,
+    at INTEGER NOT NULL,
+    answer TEXT
+) WITHOUT ROWID;
+";
+
+/// What was asked of the bot, for one that has forgotten it.
+const REQUESTS: &str = "
+ALTER TABLE forge_requests ADD COLUMN request TEXT;
 ";

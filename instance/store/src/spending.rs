@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use qd_types::{FeatureId, RunId, Spent};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::{Store, StoreError, report, rows, runs};
+use crate::{Store, StoreError, facts, report, rows, runs};
 
 /// Limits that people have raised: whose, like `day 2026-11-21`, and the unit.
 pub type Raises = BTreeMap<(String, String), u64>;
@@ -22,6 +22,7 @@ impl Store {
             }
             c.prepare_cached("UPDATE runs SET spent = ?2 WHERE id = ?1")?
                 .execute(params![run.to_string(), rows::to_json("runs", &spent)?])?;
+            facts::cost(c, &lens, &before, &spent, now)?;
             match spent.warning {
                 Some(warning) if before.warning.is_none() => {
                     runs::told(c, &lens, &run, "budget", warning, now)

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use qd_board::{EditFeature, NewFeature, Wanted};
 use qd_store::{Applied, Settings, Store};
 use qd_types::{FeatureId, Person, Role, Stage};
-use qd_wire::v1::{BoardCommand, Envelope, Order, Report};
+use qd_wire::v1::{BoardCommand, Envelope, NewWork, OnBehalf, Order, Report};
 
 fn settings() -> Settings {
     Settings {
@@ -70,9 +70,17 @@ async fn an_order_is_applied_once_and_a_refused_one_blocks_nothing() {
         seq,
         at: Timestamp::now(),
         body: Order::Command {
-            person: Person { id: "ines".parse().unwrap(), roles: vec![Role::Manager] },
-            surface: "console".into(),
-            command: BoardCommand::AddFeature { title: title.into(), stage: Stage::Backlog },
+            by: OnBehalf {
+                person: Person { id: "ines".parse().unwrap(), roles: vec![Role::Manager] },
+                surface: "console".into(),
+                identity: None,
+                at: None,
+            },
+            command: BoardCommand::AddFeature {
+                title: title.into(),
+                stage: Stage::Backlog,
+                work: NewWork::default(),
+            },
         },
     };
     let repository = || Some("sample".parse().unwrap());

@@ -2,9 +2,8 @@
 
 use jiff::Timestamp;
 use qd_board::{Happened, Observed, Operation};
-use qd_store::Which;
+use qd_store::{Pause, Which};
 use qd_types::{Stage, Verb};
-use serde::{Deserialize, Serialize};
 
 use crate::{
     asked::Change,
@@ -15,49 +14,26 @@ use crate::{
 
 /// Operations in one answer.
 const OPERATIONS: usize = 200;
-const PAUSED: &str = "paused";
-
-/// Who paused the team, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pause {
-    said: String,
-    at: Timestamp,
-}
-
-impl Pause {
-    /// "mira: wait for the release".
-    pub fn sentence(&self) -> String {
-        self.said.clone()
-    }
-}
 
 impl Team {
     /// Who paused the team; none while it works.
     pub async fn paused(&self) -> Answer<Option<Pause>> {
-        self.store().switch(PAUSED).await.map_err(problem::from_store)
+        self.store().paused().await.map_err(problem::from_store)
     }
 
     /// Pauses the team: what runs goes on, nothing starts.
     pub async fn pause(&self, caller: &Caller, why: Option<String>) -> Answer<()> {
         self.permitted(caller, Verb::TeamPause, || Change::PauseTeam { why: why.clone() }).await?;
-        let now = Timestamp::now();
-        let pause = Pause { said: said(caller, why), at: now };
-        let text = format!("The team is paused. {}", pause.said);
-        let told = Some((caller.person.id.as_str(), text));
-        self.store().set_switch(PAUSED, Some(&pause), told, now).await.map_err(problem::from_store)
+        let (actor, said) = (caller.person.id.as_str(), said(caller, why));
+        let paused = self.store().pause_team(actor, Some(said), Timestamp::now()).await;
+        paused.map_err(problem::from_store)
     }
 
     /// Lets the team go on.
     pub async fn resume(&self, caller: &Caller) -> Answer<()> {
         self.permitted(caller, Verb::TeamResume, || Change::ResumeTeam).await?;
-        if self.paused().await?.is_none() {
-            return Err(problem::refused("The team is not paused."));
-        }
-        let told = Some((caller.person.id.as_str(), "The team goes on.".to_owned()));
-        self.store()
-            .set_switch(PAUSED, None::<&Pause>, told, Timestamp::now())
-            .await
-            .map_err(problem::from_store)
+        let actor = caller.person.id.as_str();
+        self.store().pause_team(actor, None, Timestamp::now()).await.map_err(problem::from_store)
     }
 
     /// Operations, newest first.

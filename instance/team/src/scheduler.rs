@@ -84,8 +84,8 @@ pub(crate) async fn explain(team: &Team) -> Result<(usize, Vec<Said>), StoreErro
     if ready == 0 {
         return Ok((0, Vec::new()));
     }
-    let paused: Option<crate::control::Pause> = team.store().switch("paused").await?;
-    let paused = paused.map(|pause| pause.sentence());
+    let paused = team.store().paused().await?.map(|pause| pause.sentence());
+    let refuses = team.refuses();
     let now = Timestamp::now();
     let broken = team.circuits(|breaker| circuits::paused(breaker, now));
     let none = Rules::default();
@@ -96,6 +96,7 @@ pub(crate) async fn explain(team: &Team) -> Result<(usize, Vec<Said>), StoreErro
         called: &[options.id.clone(), options.name.clone()],
         projects: &scene.projects,
         paused: paused.as_deref(),
+        refuses: refuses.as_deref(),
         quiet_until: options.quiet.quiet(now, &options.zone),
         broken: &broken,
         open: &scene.open,

@@ -1,4 +1,4 @@
-//! The file that a surface's key is kept in, readable by its owner alone.
+//! The files that secret keys are kept in, readable by their owner alone.
 
 use std::{
     fs,
@@ -19,20 +19,25 @@ pub struct KeyFileError {
 }
 
 impl SurfaceKey {
-    /// The key that is kept at `path`: 32 secret bytes. It is made when it is first asked for, with mode 0600; a file that
-    /// others may read is refused.
+    /// The key that is kept at `path`. See [`secret_file`].
     pub fn open(path: &Path) -> Result<Self, KeyFileError> {
-        let failed = |doing, problem: String| KeyFileError { path: path.to_owned(), doing, problem };
-        match read(path) {
-            Ok(secret) => return Ok(Self::new(&secret)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(failed("read", error.to_string())),
-        }
-        let mut secret = [0; 32];
-        getrandom::fill(&mut secret).map_err(|error| failed("made", error.to_string()))?;
-        make(path, &secret).map_err(|error| failed("made", error.to_string()))?;
-        Ok(Self::new(&secret))
+        secret_file(path).map(|secret| Self::new(&secret))
     }
+}
+
+/// The 32 secret bytes that are kept at `path`. They are made when they are first asked for, with mode 0600; a file that others
+/// may read is refused.
+pub fn secret_file(path: &Path) -> Result<[u8; 32], KeyFileError> {
+    let failed = |doing, problem: String| KeyFileError { path: path.to_owned(), doing, problem };
+    match read(path) {
+        Ok(secret) => return Ok(secret),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed("read", error.to_string())),
+    }
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).map_err(|error| failed("made", error.to_string()))?;
+    make(path, &secret).map_err(|error| failed("made", error.to_string()))?;
+    Ok(secret)
 }
 
 fn read(path: &Path) -> io::Result<[u8; 32]> {

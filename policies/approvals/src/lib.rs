@@ -37,7 +37,7 @@ pub use directory::{Directory, Key, KeyId, KeyOwner, Known};
 pub use effects::{Effect, EffectState, Outcome, Probe};
 pub use error::ApprovalError;
 pub use exposure::{Exposed, Exposure};
-pub use keyfile::KeyFileError;
+pub use keyfile::{KeyFileError, secret_file};
 pub use life::{Approvals, DENIALS_PER_RUN, Executor, OPEN_PER_RUN, Rules};
 pub use reopen::{Asker, ReopenRefusal, Reopened};
 pub use rows::Record;

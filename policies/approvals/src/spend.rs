@@ -122,13 +122,7 @@ pub async fn authorise(
     let (id, item, effect) = (id.clone(), item.to_owned(), effect.to_owned());
     let spent = db
         .write(move |c| {
-            let approvals = Approvals::at(c, &executor, &people, wall)?;
-            match approvals.spend(&id, &item, &rebuilt, &effect)? {
-                Spending::Planned => {
-                    approvals.begin(&id, &item).map(|grant| (Spending::Planned, Some(grant)))
-                }
-                other => Ok((other, None)),
-            }
+            Approvals::at(c, &executor, &people, wall)?.spend_and_begin((&id, &item), &rebuilt, &effect)
         })
         .await?;
     Ok(match spent {
@@ -142,6 +136,20 @@ pub async fn authorise(
 }
 
 impl Approvals<'_> {
+    /// What [`authorise`] writes, within the caller's transaction: the grant is spent, and its effect is under way. The grant
+    /// pays for nothing before the transaction is committed.
+    pub fn spend_and_begin(
+        &self,
+        (id, item): (&ApprovalId, &str),
+        rebuilt: &Subject,
+        effect: &str,
+    ) -> Result<(Spending, Option<Grant>), ApprovalError> {
+        match self.spend(id, item, rebuilt, effect)? {
+            Spending::Planned => self.begin(id, item).map(|grant| (Spending::Planned, Some(grant))),
+            other => Ok((other, None)),
+        }
+    }
+
     /// Spends a grant and writes the effect's row as planned; the caller writes its own row of the act beside it. Doing so
     /// again for the same effect, before it was begun, changes nothing.
     pub fn spend(

@@ -38,11 +38,13 @@ pub enum Kind {
     Policy,
     /// Old rows went to a segment file, or such a file was dropped.
     Archive,
+    /// An instance was invited, joined, changed its keys, or was put out.
+    Enrolment,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Feature,
         Self::Run,
         Self::Call,
@@ -55,6 +57,7 @@ impl Kind {
         Self::Person,
         Self::Policy,
         Self::Archive,
+        Self::Enrolment,
     ];
 
     /// The word in the chain. It is hashed: a word that is in use never changes.
@@ -72,6 +75,7 @@ impl Kind {
             Self::Person => "person",
             Self::Policy => "policy",
             Self::Archive => "archive",
+            Self::Enrolment => "enrolment",
         }
     }
 }

@@ -9,9 +9,11 @@
 
 mod before;
 mod foreign;
+mod gate;
 mod heads;
 mod places;
 mod support;
+mod voice;
 
 use insta::assert_snapshot;
 use qd_approvals::SurfaceKey;

@@ -1,23 +1,86 @@
-//! The uplink inside one process: an instance's port, straight into the hub. The envelopes are the same as on any wire.
+//! The ways of teams to the bot. Inside one process it is the bot's gate itself: the envelopes are signed and verified as on any
+//! wire.
+
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use qd_hub::Hub;
-use qd_team::{Uplink, UplinkError};
+use qd_approvals::SurfaceKey;
+use qd_hub::HubGate;
+use qd_team::Uplink;
 use qd_types::InstanceName;
-use qd_wire::v1::{Ack, Envelope, Order, Report};
+use qd_uplink::{Identity, Link, SignedUplink, Status};
+use qd_wire::{
+    port::{Carrier, CarryError, Gate as _},
+    v1::Ack,
+};
 
-pub(super) struct InProcess {
-    pub(super) hub: Hub,
-    pub(super) instance: InstanceName,
+use super::{
+    FleetPlan,
+    start::{Bot, FleetError},
+};
+use crate::enrolment::LinkState;
+
+/// From hand to hand.
+struct InProcess {
+    gate: HubGate,
 }
 
 #[async_trait]
-impl Uplink for InProcess {
-    async fn ship(&self, batch: Vec<Envelope<Report>>) -> Result<Ack, UplinkError> {
-        self.hub.receive(&self.instance, batch).await.map_err(|error| UplinkError(error.to_string()))
+impl Carrier for InProcess {
+    async fn call(&self, call: Vec<u8>, reports: Vec<Vec<u8>>) -> Result<Vec<u8>, CarryError> {
+        self.gate.call(&call, &reports).await.map_err(CarryError::Unheard)
     }
 
-    async fn orders(&self, after: Ack) -> Result<Vec<Envelope<Order>>, UplinkError> {
-        self.hub.orders(&self.instance, after).await.map_err(|error| UplinkError(error.to_string()))
+    async fn orders(&self, call: Vec<u8>, _: Ack) -> Result<Vec<Vec<u8>>, CarryError> {
+        let mut reader = self.gate.open(&call).await.map_err(CarryError::Unheard)?;
+        let orders = self.gate.orders(&mut reader).await.map_err(CarryError::Unheard)?;
+        Ok(orders.into_iter().map(|(_, line)| line).collect())
     }
+}
+
+/// How the links of the teams that run here stand. Cheap to clone.
+#[derive(Clone, Default)]
+pub(super) struct Links(Arc<Mutex<Vec<(InstanceName, Option<String>, Status)>>>);
+
+impl Links {
+    /// All of them, as they stand now.
+    pub(super) fn now(&self) -> Vec<LinkState> {
+        let links = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = |(instance, url, status): &(InstanceName, Option<String>, Status)| LinkState {
+            instance: instance.clone(),
+            url: url.clone(),
+            state: status.now(),
+        };
+        links.iter().map(state).collect()
+    }
+
+    fn add(&self, instance: &InstanceName, url: Option<String>) -> Status {
+        let status = Status::default();
+        let mut links = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        links.retain(|(known, _, _)| known != instance);
+        links.push((instance.clone(), url, status.clone()));
+        status
+    }
+}
+
+/// A team's way to its bot, and the bot's key: to the one in this process, or to the one that it joined. None if there is
+/// neither: what it has to say waits.
+pub(super) fn uplink(
+    plan: &FleetPlan,
+    team: &InstanceName,
+    bot: Option<&Bot>,
+    links: &Links,
+) -> Result<Option<(Arc<dyn Uplink>, [u8; 32])>, FleetError> {
+    let folder = plan.team_folder(team);
+    if let Some(bot) = bot {
+        let key = SurfaceKey::open(&folder.join("surface.key")).map_err(qd_uplink::JoinError::from)?;
+        let (fleet, public) = (plan.config.fleet.name.clone(), bot.hub.surface_key());
+        let identity = Identity { fleet, instance: team.clone(), key, bot: public };
+        let carrier = Arc::new(InProcess { gate: bot.gate.clone() });
+        let status = links.add(team, None);
+        return Ok(Some((Arc::new(SignedUplink::new(carrier, identity, status)), public)));
+    }
+    let Some(link) = Link::read(&folder)? else { return Ok(None) };
+    let status = links.add(team, Some(link.url.clone()));
+    Ok(Some((Arc::new(link.uplink(&folder, status)?), link.bot()?)))
 }

@@ -21,10 +21,13 @@ use tokio::task::AbortHandle;
 use tower::ServiceExt as _;
 
 use super::{
-    FleetPlan, policies,
+    FleetPlan,
+    link::Links,
+    policies,
     start::{self, Bot, FleetError},
 };
 use crate::{
+    enrolment::LinkState,
     governed::{Governed, Step},
     http::{self, Guard},
     people::ballots,
@@ -51,6 +54,7 @@ pub struct Live {
     policies: Arc<Engine>,
     teams: Mutex<Vec<Team>>,
     trains: Trains,
+    links: Links,
     bot: Option<Bot>,
     guard: Guard,
     extra: Router,
@@ -70,7 +74,7 @@ impl Live {
         plan: Arc<RwLock<FleetPlan>>,
         (law, policies): (Law, Arc<Engine>),
         teams: Vec<Team>,
-        trains: Trains,
+        (trains, links): (Trains, Links),
         bot: Option<Bot>,
         guard: Guard,
         extra: Router,
@@ -78,7 +82,7 @@ impl Live {
         let router = router(&teams, bot.as_ref()).merge(extra.clone());
         let (teams, sockets) = (Mutex::new(teams), Mutex::default());
         let (law, router) = (Mutex::new(law), RwLock::new(router));
-        Self { law, plan, policies, teams, trains, bot, guard, extra, router, sockets }
+        Self { law, plan, policies, teams, trains, links, bot, guard, extra, router, sockets }
     }
 
     /// What of the configuration is in force, and what is written.
@@ -104,6 +108,11 @@ impl Live {
     /// The teams, in the order of the configuration.
     pub fn teams(&self) -> Vec<Team> {
         locked(&self.teams).clone()
+    }
+
+    /// How the links of the teams to their bots stand.
+    pub fn links(&self) -> Vec<LinkState> {
+        self.links.now()
     }
 
     pub(crate) fn bot(&self) -> Option<&Bot> {
@@ -234,8 +243,14 @@ impl Live {
                 None if self.bot.is_none() || before.is_empty() => {}
                 None => {
                     after.push(
-                        start::start_team(plan, team_plan, &self.policies, self.bot.as_ref(), &self.trains)
-                            .await?,
+                        start::start_team(
+                            plan,
+                            team_plan,
+                            &self.policies,
+                            self.bot.as_ref(),
+                            (&self.trains, &self.links),
+                        )
+                        .await?,
                     );
                 }
             }

@@ -17,5 +17,5 @@ pub use agents::{AgentPlan, KnownAgent, words};
 pub use live::Live;
 pub use plan::{AuditPlan, FleetPlan, RepositoryPlan, TeamPlan, team_folder};
 pub use reload::Reloader;
-pub use start::{Fleet, Roles};
+pub use start::{Bot, Fleet, Roles};
 pub use told::TRUSTED;

@@ -40,6 +40,8 @@ pub struct FleetPlan {
     pub approvals: qd_approvals::Rules,
     /// The channels of the console.
     pub chat: qd_console::Layout,
+    /// What people see of what happens.
+    pub distil: qd_core::Distil,
     /// Whether local votes count while agents run.
     pub beside_agents: BesideAgents,
     /// The teams.
@@ -116,6 +118,8 @@ pub struct RepositoryPlan {
     pub name: RepositoryName,
     /// A check-out that the embedded forge is seeded from.
     pub source: PathBuf,
+    /// Where it is pushed to, if not to the embedded forge here.
+    pub remote: Option<String>,
     /// The branch that features go to.
     pub target: String,
     /// In order.

@@ -80,5 +80,6 @@ pub(super) fn rules(plan: &FleetPlan, policies: &Engine, people: Vec<Person>) ->
             .map(|repository| repository.name.to_string())
             .collect(),
         approvals: plan.approvals.clone(),
+        distil: plan.distil.clone(),
     }
 }

@@ -16,10 +16,10 @@ use qd_console::Console;
 use qd_engine::{Engine, EngineError, FactsError};
 use qd_forge_local::{Imported, LocalForge, LocalForgeError};
 use qd_git::Git;
-use qd_hub::{Hub, HubError};
+use qd_hub::{Hub, HubError, HubGate, NoCredentials};
 use qd_people::{PeopleError, TokenKind};
 use qd_team::{
-    AgentWalls, RepositoryOptions, Team, TeamError, TeamOptions, Tools, TrailPolicy, Trains, Uplink,
+    AgentWalls, RepositoryOptions, Team, TeamError, TeamOptions, Tools, TrailPolicy, Trains, UplinkPolicy,
 };
 use qd_types::{InstanceName, PersonId};
 use qd_worktrees::{GitWorktrees, RepositorySpec, WorktreeError};
@@ -27,7 +27,7 @@ use tokio::{sync::Mutex, task::JoinSet};
 
 use super::{
     FleetPlan, TeamPlan,
-    link::InProcess,
+    link::{self, Links},
     live::{Law, Live},
     policies,
     rules::{Telling, rules},
@@ -36,6 +36,7 @@ use super::{
     trail,
 };
 use crate::{
+    enrolment,
     governed::{self, Governed},
     http::{self, Guard},
     in_force,
@@ -67,6 +68,9 @@ pub enum FleetError {
     /// The bot.
     #[error("the bot can't be started")]
     Hub(#[from] HubError),
+    /// A team's way to its bot.
+    #[error(transparent)]
+    Link(#[from] qd_uplink::JoinError),
     /// A team.
     #[error(transparent)]
     Team(#[from] TeamError),
@@ -128,6 +132,17 @@ pub struct Bot {
     pub forge: LocalForge,
     /// What it is told of people and rules.
     pub(super) telling: Arc<Telling>,
+    /// Where calls of instances come in, by whichever way.
+    pub gate: HubGate,
+    /// Where instances elsewhere reach it, if it hears them.
+    url: Option<String>,
+}
+
+impl Bot {
+    /// Where instances elsewhere reach it, if it hears them.
+    pub fn url(&self) -> Option<String> {
+        self.url.clone()
+    }
 }
 
 impl Fleet {
@@ -163,12 +178,12 @@ impl Fleet {
         if bot.is_none() {
             seed(plan).await?;
         }
-        let (mut teams, trains) = (Vec::new(), Trains::default());
+        let (mut teams, trains, links) = (Vec::new(), Trains::default(), Links::default());
         for name in &roles.teams {
             let known = || plan.teams.iter().map(|team| team.name.as_str()).collect::<Vec<_>>().join(", ");
             let team = plan.teams.iter().find(|team| team.name == *name);
             let team = team.ok_or_else(|| FleetError::NoTeam { name: name.clone(), known: known() })?;
-            teams.push(start_team(plan, team, &policies, bot.as_ref(), &trains).await?);
+            teams.push(start_team(plan, team, &policies, bot.as_ref(), (&trains, &links)).await?);
         }
         let place = plan.listen.to_string();
         let listener = http::bind(plan.listen)
@@ -178,10 +193,14 @@ impl Fleet {
         write_address(plan, address)?;
         let boards = Arc::new(OnceLock::new());
         let desk = Desk { roster, address, live: Arc::clone(&boards), giving: Arc::default() };
-        let extra = extra.merge(people::routes(desk.clone())).merge(told::routes(Arc::clone(&boards)));
+        let extra = extra
+            .merge(people::routes(desk.clone()))
+            .merge(told::routes(Arc::clone(&boards)))
+            .merge(enrolment::routes(desk.clone()));
         let guard = Guard::new(desk, plan.me.clone());
         let law = Law { in_force: now, wanted };
-        let live = Arc::new(Live::new(shared, (law, policies), teams, trains, bot, guard.clone(), extra));
+        let live =
+            Arc::new(Live::new(shared, (law, policies), teams, (trains, links), bot, guard.clone(), extra));
         // Set once, here.
         boards.get_or_init(|| Arc::downgrade(&live));
         // What the first start trusts counts from here on.
@@ -278,17 +297,38 @@ async fn start_bot(
     tasks.spawn(import(Arc::clone(shared), forge.clone()));
     tasks.spawn(heads::sign(roster.clone(), hub.clone()));
     tasks.spawn(trail::archive(Arc::clone(shared), roster.clone(), hub.clone()));
-    Ok(Bot { hub, console, forge, telling })
+    let fleet = &plan.config.fleet.name;
+    let gate = HubGate::open(hub.clone(), &plan.bot_folder(), fleet, Arc::new(NoCredentials))?;
+    let url = hear(plan, &gate, tasks).await?;
+    Ok(Bot { hub, console, forge, telling, gate, url })
+}
+
+/// Hears instances that run elsewhere, if it should; gives the address by which they reach it.
+async fn hear(
+    plan: &FleetPlan,
+    gate: &HubGate,
+    tasks: &mut JoinSet<()>,
+) -> Result<Option<String>, FleetError> {
+    let hub = &plan.config.hub;
+    let Some(listen) = hub.listen else { return Ok(None) };
+    let failed = |source| FleetError::Serve { place: format!("hub.listen {listen}"), source };
+    let listener = http::bind(listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    // For programs beside it, which can't know the port that was free.
+    std::fs::write(plan.bot_folder().join("hub.address"), address.to_string()).map_err(failed)?;
+    tasks.spawn(qd_hub::http::serve(listener, gate.clone()));
+    Ok(Some(hub.url.clone().unwrap_or_else(|| format!("http://{address}"))))
 }
 
 /// An instance alone still needs the embedded forge's repositories to be there.
 async fn seed(plan: &FleetPlan) -> Result<(), FleetError> {
     let missing = |name| !plan.forge_folder().join("repos").join(format!("{name}.git")).exists();
-    if !plan.repositories.iter().any(|repository| missing(&repository.name)) {
+    let mut here = plan.repositories.iter().filter(|repository| repository.remote.is_none());
+    if !here.any(|repository| missing(&repository.name)) {
         return Ok(());
     }
     let forge = LocalForge::open(&plan.forge_folder()).await?;
-    for repository in &plan.repositories {
+    for repository in plan.repositories.iter().filter(|repository| repository.remote.is_none()) {
         forge.add_repository(&repository.name, Some(&repository.source), &repository.target).await?;
     }
     Ok(())
@@ -328,11 +368,8 @@ pub(super) async fn start_team(
     team: &TeamPlan,
     policies: &Arc<Engine>,
     bot: Option<&Bot>,
-    trains: &Trains,
+    (trains, links): (&Trains, &Links),
 ) -> Result<Team, FleetError> {
-    let uplink = bot.map(|bot| {
-        Arc::new(InProcess { hub: bot.hub.clone(), instance: team.id.clone() }) as Arc<dyn Uplink>
-    });
     let folder = plan.team_folder(&team.id);
     let worktrees = GitWorktrees::open(Git::new(), &folder).await?;
     let tools = Arc::new(RunTools::open(plan, team, policies, bot).await?);
@@ -341,7 +378,8 @@ pub(super) async fn start_team(
     if let Some(bot) = bot {
         bot.hub.enrol(&team.id, running.surface_key()).await?;
     }
-    running.enrol(bot.map(|bot| bot.hub.surface_key())).await?;
+    let (uplink, key) = link::uplink(plan, &team.id, bot, links)?.unzip();
+    running.enrol(key).await?;
     tools.attach(&running).await?;
     running.meter().await?;
     running.start(uplink).await;
@@ -364,12 +402,10 @@ pub(crate) fn options(
         .iter()
         .filter(|repository| team.repositories.contains(&repository.name))
         .map(|repository| {
-            let remote = plan.forge_folder().join("repos").join(format!("{}.git", repository.name));
-            let spec = RepositorySpec {
-                name: repository.name.clone(),
-                remote: remote.to_string_lossy().into_owned(),
-                target: repository.target.clone(),
-            };
+            let here = || plan.forge_folder().join("repos").join(format!("{}.git", repository.name));
+            let remote = repository.remote.clone().unwrap_or_else(|| here().to_string_lossy().into_owned());
+            let spec =
+                RepositorySpec { name: repository.name.clone(), remote, target: repository.target.clone() };
             let options = RepositoryOptions {
                 spec,
                 checks: repository.checks.clone(),
@@ -422,6 +458,10 @@ pub(crate) fn options(
         trail: TrailPolicy {
             folder: plan.audit.segments(&plan.team_folder(&team.id).join("board.db")),
             retention: plan.audit.retention,
+        },
+        uplink: UplinkPolicy {
+            beat: Duration::from_secs(plan.config.uplink.beat_seconds.max(1).into()),
+            outbox: u64::from(plan.config.uplink.outbox_mib.max(1)) << 20,
         },
         policies: Arc::clone(policies),
     }

@@ -78,7 +78,7 @@ pub fn routes(desk: Desk) -> Router {
         .with_state(desk)
 }
 
-pub(super) fn no(kind: &str, status: u16, detail: &str, hint: Option<&str>) -> ProblemResponse {
+pub(crate) fn no(kind: &str, status: u16, detail: &str, hint: Option<&str>) -> ProblemResponse {
     let (kind, detail, hint) = (kind.into(), detail.into(), hint.map(Into::into));
     ProblemResponse(Problem { kind, status, detail, hint })
 }

@@ -9,9 +9,10 @@ use qd_engine::Severity;
 use qd_git::Git;
 use qd_guard::proxy::Pins;
 use qd_people::State;
-use qd_types::Role;
+use qd_types::{InstanceName, Role};
 use serde::Serialize;
 
+use super::link;
 use crate::{
     cli::Common,
     context::{self, UserError},
@@ -435,12 +436,33 @@ async fn policies(loaded: &Loaded, found: &mut Findings) {
     found.fine("policies", format!("version {}", policies.hash().short()));
 }
 
+/// Whether a team reaches its bot, and how far their clocks are apart.
+async fn uplink(loaded: &Loaded, id: &InstanceName, found: &mut Findings) {
+    match link::link(loaded, id).await {
+        Ok(Some(known)) if known.state.trouble.is_some() => found.wrong("uplink", link::words(&known)),
+        Ok(Some(known)) if known.state.ahead_ms.abs() > link::APART => {
+            let text = format!("{}. Set both clocks, by NTP say", link::words(&known));
+            found.note("uplink", text);
+        }
+        // In one process there is nothing that could be wrong.
+        Ok(Some(known)) if known.url.is_some() => found.fine("uplink", link::words(&known)),
+        Ok(_) => {}
+        Err(error) => found.note("uplink", error.to_string()),
+    }
+}
+
 async fn fleet(loaded: &Loaded, found: &mut Findings) {
     for team in &loaded.config.teams {
         let socket = team_folder(&loaded.state_dir, team.id()).join("api.sock");
         let mut client = Client::new(Target::Socket(socket), team.name.as_str(), None);
         match client.get::<qd_api::TeamView>("").await {
-            Ok(_) => found.fine("team", format!("{} runs", team.name)),
+            Ok(view) => {
+                match view.refuses {
+                    Some(why) => found.wrong("team", format!("{} runs. {why}", team.name)),
+                    None => found.fine("team", format!("{} runs", team.name)),
+                }
+                uplink(loaded, team.id(), found).await;
+            }
             Err(qd_api::ClientError::NotRunning { .. }) => {
                 found.note("team", format!("{} does not run. Start it with: quarterdeck up", team.name));
             }

@@ -13,6 +13,7 @@ mod exchange;
 mod feature;
 mod init;
 mod lesson;
+mod link;
 mod mcp;
 mod operation;
 mod person;
@@ -61,8 +62,8 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, UserError> {
     let Cli { verb, common } = cli;
     match verb {
         Verb::Up { listen, console } => up::up(&common, listen, console).await?,
-        Verb::Instance { name } => up::instance(&common, name).await?,
-        Verb::Bot => up::bot(&common).await?,
+        Verb::Instance(instance) => link::instance(&common, instance).await?,
+        Verb::Bot(bot) => link::bot(&common, bot).await?,
         Verb::Demo(demo) => return demo::demo(&common, demo).await,
         Verb::Init { force } => init::init(&common, force).await?,
         Verb::Feature(verb) => feature::feature(&common, verb).await?,

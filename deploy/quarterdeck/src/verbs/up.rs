@@ -58,10 +58,23 @@ async fn serve(
     let fleet = Fleet::start(&plan, &roles, extra).await.map_err(|error| UserError::from_error(&error))?;
     reloader.lock().await.attach(&fleet);
     crate::memory::settle_soon();
+    for team in fleet.live().teams() {
+        tokio::spawn(reload_ordered(team.reloads(), Arc::clone(&reloader)));
+    }
     say::line(&format!("Quarterdeck runs at http://{}", fleet.address));
     welcome(&fleet, &plan.me).await;
+    let links = fleet.live().links();
     if !roles.bot {
-        say::line("No bot runs here: pull requests and approvals wait until it does (quarterdeck up).");
+        match links.first().and_then(|link| link.url.as_ref()) {
+            Some(url) => say::line(&format!("The bot is at {url}.")),
+            None => say::line(
+                "No bot runs here: pull requests and approvals wait until it does (quarterdeck up), or until this team joins \
+                 one (quarterdeck instance join).",
+            ),
+        }
+    }
+    if let Some(url) = fleet.bot().and_then(crate::fleet::Bot::url) {
+        say::line(&format!("Teams on other computers reach the bot at {url}."));
     }
     for (team, repository) in plan.teams.iter().filter_map(|team| Some((team, team.repositories.first()?))) {
         let no_agent = if team.agent.is_none() { " It has no agent yet." } else { "" };
@@ -114,6 +127,18 @@ async fn wait_for_end() -> Result<(), UserError> {
         _ = interrupt.recv() => {}
     }
     Ok(())
+}
+
+/// Reads the configuration again whenever an order says so. Whoever ordered it may: the team has asked its policies.
+async fn reload_ordered(mut wanted: tokio::sync::watch::Receiver<u64>, reloader: Arc<Mutex<Reloader>>) {
+    while wanted.changed().await.is_ok() {
+        match reloader.lock().await.reload().await {
+            Ok((reload, _)) => {
+                tracing::info!(took_effect = ?reload.took_effect, needs_restart = ?reload.needs_restart, "read again, as ordered");
+            }
+            Err(error) => tracing::error!(%error, "the configuration can't be read again, as was ordered"),
+        }
+    }
 }
 
 async fn reload(

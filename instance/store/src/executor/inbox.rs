@@ -109,6 +109,19 @@ pub(crate) fn open_of(
     Ok(open.rfind(|approval| approval.state.is_open() && approval.subject.feature == *feature))
 }
 
+/// The unique parts of the ids of own approvals that people are asked about, oldest first.
+pub(crate) fn open_keys(c: &Connection) -> Result<Vec<String>, StoreError> {
+    let mut statement =
+        c.prepare_cached("SELECT id FROM approval_requests WHERE state = 'requested' ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    let mut keys = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id: ApprovalId = rows::parse("approval_requests", &row.get::<_, String>(0)?)?;
+        keys.push(id.key());
+    }
+    Ok(keys)
+}
+
 /// As it is shown, on whichever surface.
 pub(super) fn card(c: &Connection, record: Record) -> Result<ApprovalCard, StoreError> {
     let face = Face::of(&record);

@@ -6,10 +6,10 @@ use qd_approvals::{Ask, Asker, Cast, Reopened, Statement};
 use qd_sqlite::outbox::{self, Receipt};
 use qd_types::{Action, ApprovalId, PersonId};
 use qd_wire::v1::{Ack, Envelope, Heard, Order, Report};
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Keeper, Own, inbox};
-use crate::{Applied, Store, StoreError, events, events::Draft, report, rows};
+use super::{Keeper, Own, inbox, within};
+use crate::{Applied, Store, StoreError, events, events::Draft, report, rows, store::Lens};
 
 impl Store {
     /// Applies what a person said in chat: a vote, or the wish to have something asked again. What became of it goes back to
@@ -47,15 +47,8 @@ impl Store {
     /// The bot says what it has. If that is not what it was sent, it is new or was restored: it is sent all that holds now,
     /// the cards that are open among it. `true` if so.
     pub async fn greeted(&self, keeper: &Keeper, has: Ack, now: Timestamp) -> Result<bool, StoreError> {
-        self.step(keeper, now, move |own| {
-            if !outbox::agree(own.c, rows::BOT, has.epoch, has.seq)? {
-                return Ok(false);
-            }
-            own.c.execute("DELETE FROM cards_up", [])?;
-            report::anew(own.c, own.lens, own.now)?;
-            Ok(true)
-        })
-        .await
+        let (keeper, lens) = (keeper.clone(), self.lens());
+        self.write(move |c| greeted(c, &lens, &keeper, has, now)).await
     }
 
     /// The keys by which the bot signs what people say in chat, each with whether it was withdrawn.
@@ -67,6 +60,24 @@ impl Store {
         })
         .await
     }
+}
+
+/// See [`Store::greeted`].
+pub(crate) fn greeted(
+    c: &Connection,
+    lens: &Lens,
+    keeper: &Keeper,
+    has: Ack,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    within(c, lens, keeper, now, |own| {
+        if !outbox::agree(own.c, rows::BOT, has.epoch, has.seq)? {
+            return Ok(false);
+        }
+        own.c.execute("DELETE FROM cards_up", [])?;
+        report::anew(own.c, own.lens, own.now)?;
+        Ok(true)
+    })
 }
 
 impl Own<'_> {

@@ -8,7 +8,8 @@ mod mirror;
 mod plan;
 
 pub use inbox::Answered;
-pub(crate) use inbox::{card_of, cards, open_of};
+pub(crate) use inbox::{card_of, cards, open_keys, open_of};
+pub(crate) use mirror::greeted;
 pub use plan::{Accepted, Proposal};
 
 use jiff::Timestamp;
@@ -18,7 +19,6 @@ use qd_approvals::{
     Swept, WHOLE, trail,
 };
 use qd_types::{Action, ApprovalId, ApprovalState, Ballot, InstanceName, PersonId, RunId, Subject};
-use qd_wire::v1::{Alert, Report};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::{Store, StoreError, events, events::Draft, features, report, resting, rows, store::Lens};
@@ -290,17 +290,7 @@ impl Store {
         take: impl FnOnce(&Own<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (keeper, lens) = (keeper.clone(), self.lens());
-        self.write(move |c| {
-            qd_audit::begin(c, &keeper.executor.name)?;
-            let approvals = Approvals::at(c, &keeper.executor, &keeper.people, now)?;
-            let own = Own { c, approvals, lens: &lens, now };
-            let taken = take(&own)?;
-            own.show()?;
-            own.answer()?;
-            own.mirror()?;
-            Ok(taken)
-        })
-        .await
+        self.write(move |c| within(c, &lens, &keeper, now, take)).await
     }
 
     async fn look<T: Send + 'static>(
@@ -312,6 +302,24 @@ impl Store {
         let keeper = keeper.clone();
         self.read(move |c| look(&Approvals::reading(c, &keeper.executor, &keeper.people, now)?)).await
     }
+}
+
+/// One step of own approvals, and what follows from it.
+fn within<T>(
+    c: &Connection,
+    lens: &Lens,
+    keeper: &Keeper,
+    now: Timestamp,
+    take: impl FnOnce(&Own<'_>) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    qd_audit::begin(c, &keeper.executor.name)?;
+    let approvals = Approvals::at(c, &keeper.executor, &keeper.people, now)?;
+    let own = Own { c, approvals, lens, now };
+    let taken = take(&own)?;
+    own.show()?;
+    own.answer()?;
+    own.mirror()?;
+    Ok(taken)
 }
 
 impl Own<'_> {
@@ -473,8 +481,7 @@ impl Own<'_> {
         event.feature = Some(subject.feature.clone());
         event.run = Some(subject.run.clone());
         events::write(self.c, &event, self.now)?;
-        let alert = Alert { key: format!("approval:{id}"), over: false, text };
-        report::push(self.c, None, self.now, &Report::Alert(alert))
+        report::alerted(self.c, &format!("approval:{id}"), text, false, self.now)
     }
 
     /// A no holds for the run: what else of it asked for the same has ended with it. After too many, people are told.
@@ -498,8 +505,7 @@ impl Own<'_> {
         event.feature = Some(run.feature().clone());
         event.run = Some(run.clone());
         events::write(self.c, &event, self.now)?;
-        let alert = Alert { key: format!("denials:{run}"), over: false, text };
-        report::push(self.c, None, self.now, &Report::Alert(alert))
+        report::alerted(self.c, &format!("denials:{run}"), text, false, self.now)
     }
 
     /// It is decided: what people were told of it is over.
@@ -511,8 +517,7 @@ impl Own<'_> {
         if told == 0 {
             return Ok(());
         }
-        let alert = Alert { key: format!("approval:{id}"), over: true, text: "over".to_owned() };
-        report::push(self.c, None, self.now, &Report::Alert(alert))
+        report::alerted(self.c, &format!("approval:{id}"), "over".to_owned(), true, self.now)
     }
 }
 

@@ -124,12 +124,15 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
         policies: PolicyPlan::default(known),
         approvals: qd_approvals::Rules { local_votes: true, ..qd_approvals::Rules::default() },
         chat: qd_console::Layout::default(),
+        distil: qd_core::Distil::new(&serde_json::Value::Null, jiff::tz::TimeZone::system())
+            .map_err(|error| failed(&error))?,
         // Its two people are made up, and so is what they decide.
         beside_agents: qd_config::BesideAgents::Allow,
         teams,
         repositories: vec![RepositoryPlan {
             name: repository,
             source: sample,
+            remote: None,
             target: "main".into(),
             checks: vec![CheckSpec {
                 name: "test".into(),

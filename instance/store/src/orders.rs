@@ -1,0 +1,357 @@
+//! Orders, applied. Each is noted as received in the transaction that applies it; one that is refused is acknowledged, said back
+//! to the bot, and never blocks what follows.
+
+use jiff::Timestamp;
+use qd_board::{EditFeature, Happened, NewFeature, Refused, Source, SourceKind};
+use qd_sqlite::outbox::{self, Receipt};
+use qd_types::{FeatureId, Person, PersonId, RepositoryName, Stage};
+use qd_wire::v1::{
+    Announcement, BoardCommand, Envelope, ForgeCheck, IssueEvent, IssueHappened, Kind as _, NewWork,
+    OnBehalf, Order, Refusal, Report, Review, Sentence, Verdict,
+};
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use crate::{
+    Store, StoreError, approvals, comments, events,
+    events::Draft,
+    features::{self, Then},
+    feedback::{self, Feedback},
+    fleet, forge, report, rows, runs,
+    store::Lens,
+    switches,
+};
+
+/// What became of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Applied {
+    /// Done.
+    Yes,
+    /// Seen before.
+    Again,
+    /// Something before it is missing.
+    Gap,
+    /// It was refused, and is not asked again.
+    Refused(String),
+}
+
+impl Store {
+    /// Applies one order. `repository` is where a feature from afar is filed; `refused` says why what a person wants may not be
+    /// carried out.
+    pub async fn apply(
+        &self,
+        order: Envelope<Order>,
+        repository: Option<RepositoryName>,
+        refused: Option<String>,
+        now: Timestamp,
+    ) -> Result<Applied, StoreError> {
+        let lens = self.lens();
+        self.write(move |c| take(c, &lens, order, repository, refused, now)).await
+    }
+}
+
+/// See [`Store::apply`].
+pub(crate) fn take(
+    c: &Connection,
+    lens: &Lens,
+    order: Envelope<Order>,
+    repository: Option<RepositoryName>,
+    refused: Option<String>,
+    now: Timestamp,
+) -> Result<Applied, StoreError> {
+    match outbox::receive(c, rows::BOT, order.epoch, order.seq)? {
+        Receipt::Seen => return Ok(Applied::Again),
+        Receipt::Gap => return Ok(Applied::Gap),
+        Receipt::New => {}
+    }
+    if let Order::Unread(unread) = &order.body {
+        outbox::keep_unread(c, rows::BOT, order.epoch, order.seq, &unread.payload)?;
+    }
+    let refusal = |reason: &str| Refusal {
+        epoch: order.epoch,
+        seq: order.seq,
+        kind: order.body.kind(),
+        person: person(&order.body).map(|person| person.id.clone()),
+        reason: reason.into(),
+    };
+    // What it wrote before it was refused goes.
+    c.execute_batch("SAVEPOINT apply")?;
+    let done = match refused {
+        Some(reason) => Err(refuse(reason)),
+        None => apply(c, lens, &order, repository, now),
+    };
+    let applied = match done {
+        Ok(()) => Applied::Yes,
+        Err(StoreError::Db(error)) => return Err(StoreError::Db(error)),
+        Err(refused) => {
+            c.execute_batch("ROLLBACK TO apply")?;
+            Applied::Refused(refused.to_string())
+        }
+    };
+    c.execute_batch("RELEASE apply")?;
+    if let Applied::Refused(why) = &applied {
+        said_back(c, refusal(why), now)?;
+    }
+    Ok(applied)
+}
+
+/// Notes that an order was refused, and says it back.
+pub(crate) fn said_back(c: &Connection, refusal: Refusal, now: Timestamp) -> Result<(), StoreError> {
+    events::write(c, &Draft::new("bot", "order_refused", refusal.reason.as_str()), now)?;
+    report::push(c, None, now, &Report::Refused(refusal))
+}
+
+/// For whom an order is given.
+pub(crate) fn person(order: &Order) -> Option<&Person> {
+    match order {
+        Order::Command { by, .. } | Order::Reload { by } => Some(&by.person),
+        Order::Reopen { person, .. } => Some(person),
+        Order::Announcement(announcement) => Some(&announcement.by.person),
+        Order::Review(review) => review.person.as_ref(),
+        Order::Issue(issue) => issue.person.as_ref(),
+        _ => None,
+    }
+}
+
+fn refuse(reason: impl Into<String>) -> StoreError {
+    Refused { reason: reason.into() }.into()
+}
+
+fn apply(
+    c: &Connection,
+    lens: &Lens,
+    order: &Envelope<Order>,
+    repository: Option<RepositoryName>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    match &order.body {
+        Order::ForgeOutcome { request, outcome } => forge::outcome_came(c, lens, request, outcome, now),
+        Order::Approval(card) => approvals::put(c, lens, card, now),
+        Order::AuditHead(_) | Order::AuditSigned(_) => {
+            Err(refuse("It is about a trail: apply_audit takes it."))
+        }
+        Order::Vote(_) | Order::Reopen { .. } => {
+            Err(refuse("A person said it about an approval: apply_word takes it."))
+        }
+        Order::RotateKey { .. } => Err(refuse("It is about keys: the uplink takes it.")),
+        Order::Unread(unread) => Err(refuse(format!("{} It is kept as it came.", unread.why))),
+        Order::Command { by, command } => {
+            let id = format!("order/{}/{}", order.epoch, order.seq);
+            command_given(c, lens, by, command, &id, repository, now)
+        }
+        Order::Review(review) => reviewed(c, lens, review, now),
+        Order::CheckResult(check) => forge_checked(c, lens, check, now),
+        Order::Issue(issue) => issue_changed(c, lens, issue, repository, now),
+        // What it changes is put in force by whoever runs the team.
+        Order::Reload { by } => {
+            let text = "The configuration is to be read again.";
+            events::write(c, &Draft::new(by.person.id.as_str(), "team", text), now)
+        }
+        Order::FleetAnswer { query, answer } => fleet::answered(c, query, answer),
+        Order::Announcement(announcement) => announced(c, announcement, now),
+    }
+}
+
+fn command_given(
+    c: &Connection,
+    lens: &Lens,
+    by: &OnBehalf,
+    command: &BoardCommand,
+    id: &str,
+    repository: Option<RepositoryName>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let (person, actor) = (&by.person.id, by.person.id.as_str());
+    let happen = |feature: &FeatureId, happened: Happened, reason: Option<&str>| {
+        let then = Then { reason: reason.map(str::to_owned), ..Then::default() };
+        features::happen(c, lens, actor, feature, &happened, then, now)
+    };
+    match command {
+        BoardCommand::AddFeature { title, stage, work } => {
+            file(c, lens, person, (title, *stage == Stage::Ready, work), repository, now).map(drop)
+        }
+        BoardCommand::EditFeature(edit) => {
+            let fields = EditFeature { version: edit.version, fields: edit.fields.clone() };
+            features::apply_edit(c, lens, person, &edit.feature, fields, None, now).map(drop)
+        }
+        BoardCommand::MoveFeature { feature, stage } => happen(feature, Happened::Moved(*stage), None),
+        BoardCommand::CancelFeature { feature } => happen(feature, Happened::Cancelled, None),
+        BoardCommand::PauseFeature { feature, why } => features::pause(
+            c,
+            lens,
+            actor,
+            feature,
+            Some(said(actor, why.as_ref().map(Sentence::as_str))),
+            now,
+        ),
+        BoardCommand::ResumeFeature { feature } => features::pause(c, lens, actor, feature, None, now),
+        BoardCommand::PauseTeam { why } => {
+            switches::pause(c, actor, Some(said(actor, why.as_ref().map(Sentence::as_str))), now)
+        }
+        BoardCommand::ResumeTeam => switches::pause(c, actor, None, now),
+        BoardCommand::Retry { feature } => {
+            let dead: bool = c
+                .prepare_cached(
+                    "SELECT EXISTS (SELECT 1 FROM operations WHERE feature = ?1 AND observed = 'dead')",
+                )?
+                .query_row([feature.to_string()], |row| row.get(0))?;
+            if !dead {
+                rows::feature_by_id(c, feature)?;
+                return Err(refuse(format!("Nothing of {feature} gave up: there is nothing to try again.")));
+            }
+            happen(feature, Happened::Moved(Stage::Ready), Some("Tried again."))
+        }
+        BoardCommand::Stop { run } => runs::ask_stop(c, lens, run, actor, now),
+        BoardCommand::Guide { feature, text } => {
+            let run = feedback::active(c, feature)?.ok_or_else(|| {
+                refuse(format!("No run works on {feature}: say it in its description, by an edit."))
+            })?;
+            let about = format!("what {person} said");
+            let text = text.as_str();
+            features::edited_by(c, feature, person)?;
+            comments::write(c, person, feature, text.to_owned(), now)?;
+            feedback::put(c, lens, &Feedback { id, run: &run, about: &about, text }, now).map(drop)
+        }
+    }
+}
+
+/// Files a feature in the name of a person.
+fn file(
+    c: &Connection,
+    lens: &Lens,
+    person: &PersonId,
+    (title, ready, work): (&str, bool, &NewWork),
+    repository: Option<RepositoryName>,
+    now: Timestamp,
+) -> Result<FeatureId, StoreError> {
+    let repository = repository.ok_or_else(|| {
+        refuse("The team has several repositories, and it is not said in which one: file it on its board.")
+    })?;
+    let mut new = NewFeature::titled(title);
+    new.ready = ready;
+    new.wanted.description = work.description.as_str().to_owned();
+    new.wanted.priority = work.priority.unwrap_or(new.wanted.priority);
+    new.wanted.labels.clone_from(&work.labels);
+    new.wanted.source =
+        work.issue.as_ref().map(|issue| Source { kind: SourceKind::Issue, reference: issue.clone() });
+    Ok(features::add(c, lens, person, new.checked()?, repository, now)?.feature.id)
+}
+
+/// "mira: wait for the release", or "by mira".
+fn said(actor: &str, why: Option<&str>) -> String {
+    match why.map(str::trim).filter(|why| !why.is_empty()) {
+        Some(why) => format!("{actor}: {why}"),
+        None => format!("by {actor}"),
+    }
+}
+
+/// A review. Words of people of the fleet guide the run; those of outsiders are noted, and guide nobody.
+fn reviewed(c: &Connection, lens: &Lens, review: &Review, now: Timestamp) -> Result<(), StoreError> {
+    let run = feedback::of_pull_request(c, &review.repository, review.pull_request)?.ok_or_else(|| {
+        refuse(format!("No run here has pull request {} of {}.", review.pull_request, review.repository))
+    })?;
+    let who =
+        review.person.as_ref().map_or_else(|| review.author.to_string(), |person| person.id.to_string());
+    let mut text = review.text.as_str().to_owned();
+    for comment in &review.comments {
+        let line = comment.line.map_or_else(String::new, |line| format!(":{line}"));
+        text.push_str(&format!("\n\n{}{line}: {}", comment.path, comment.text));
+    }
+    let text = text.trim();
+    let (word, guides) = match review.verdict {
+        Verdict::Approved => ("finds it good", false),
+        Verdict::ChangesRequested => ("wants changes", true),
+        Verdict::Commented => ("says something", false),
+    };
+    let guides = guides && review.person.is_some() && !text.is_empty();
+    let about = format!("the review of {who}");
+    let fresh = if guides {
+        let id = format!("review/{}", review.id);
+        feedback::put(c, lens, &Feedback { id: &id, run: &run, about: &about, text }, now)?
+    } else {
+        true
+    };
+    if fresh {
+        let said = format!("{who} {word} on pull request {}.", review.pull_request);
+        runs::told(c, lens, &run, "review", said, now)?;
+    }
+    Ok(())
+}
+
+/// A check of the forge's own. A red one on the head that is under review goes back to the agent.
+fn forge_checked(c: &Connection, lens: &Lens, check: &ForgeCheck, now: Timestamp) -> Result<(), StoreError> {
+    let run = feedback::of_commit(c, &check.repository, &check.commit)?.ok_or_else(|| {
+        refuse(format!("No run here has pushed {} to {}.", check.commit.short(), check.repository))
+    })?;
+    let word = if check.passed { "passed" } else { "is red" };
+    let said =
+        format!("Check {} of the forge {word} on {}: {}", check.name, check.commit.short(), check.summary);
+    if !check.passed {
+        let id = format!("check/{}", check.id);
+        let about = format!("check {} of the forge, which is red", check.name);
+        let mut text = check.summary.as_str().to_owned();
+        if let Some(url) = &check.url {
+            text.push_str(&format!("\n\nIts log: {url}"));
+        }
+        if !feedback::put(c, lens, &Feedback { id: &id, run: &run, about: &about, text: &text }, now)? {
+            return Ok(());
+        }
+    }
+    runs::told(c, lens, &run, "check", said, now)
+}
+
+/// Something happened to an issue: given to the team by a person of the fleet, it becomes a feature, once. All else is noted
+/// with the feature that came of it.
+fn issue_changed(
+    c: &Connection,
+    lens: &Lens,
+    issue: &IssueEvent,
+    repository: Option<RepositoryName>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let reference = format!("{}#{}", issue.repository, issue.number);
+    let key = format!("issue:{reference}");
+    let known: Option<String> = c
+        .prepare_cached("SELECT feature FROM imports WHERE reference = ?1")?
+        .query_row([&key], |row| row.get(0))
+        .optional()?;
+    let known = rows::maybe::<FeatureId>("imports", known)?;
+    let (feature, said) = match (known, issue.happened, &issue.person) {
+        (None, IssueHappened::Assigned, Some(person)) => {
+            let work = NewWork {
+                description: issue.body.clone(),
+                labels: issue.labels.clone(),
+                issue: Some(reference),
+                ..NewWork::default()
+            };
+            let id = file(c, lens, &person.id, (issue.title.as_str(), false, &work), repository, now)?;
+            c.prepare_cached("INSERT INTO imports VALUES (?1, ?2)")?.execute(params![key, id.to_string()])?;
+            return Ok(());
+        }
+        (None, IssueHappened::Assigned, None) => {
+            return Err(refuse(format!(
+                "{} is nobody in this fleet, and files nothing here: link the account to a person.",
+                issue.author
+            )));
+        }
+        // Nothing came of it here.
+        (None, ..) => return Ok(()),
+        (Some(feature), happened, _) => {
+            let word = match happened {
+                IssueHappened::Assigned => "was given to the team again",
+                IssueHappened::Edited => "was edited",
+                IssueHappened::Closed => "was closed",
+                IssueHappened::Reopened => "was opened again",
+            };
+            (feature, format!("Issue {reference} {word} by {}.", issue.author))
+        }
+    };
+    let mut event = Draft::new("bot", "issue", said);
+    event.feature = Some(feature);
+    events::write(c, &event, now)
+}
+
+fn announced(c: &Connection, said: &Announcement, now: Timestamp) -> Result<(), StoreError> {
+    let from = said.team.as_ref().map_or_else(String::new, |team| format!(" of {team}"));
+    let text = format!("{}{from} to all teams: {}", said.by.person.id, said.text);
+    events::write(c, &Draft::new(said.by.person.id.as_str(), "announcement", text), now)
+}
