@@ -16,6 +16,8 @@ pub(crate) enum Problem {
     NoMessage,
     /// The interaction is over: answered, or too late.
     NoInteraction,
+    /// The bot is not in the guild.
+    Absent,
     /// It won't be done, and what helps.
     Refused(String),
     /// Not now. It can't be told whether it was done.
@@ -23,10 +25,17 @@ pub(crate) enum Problem {
 }
 
 impl Problem {
+    pub(crate) fn of(error: &serenity::Error) -> Self {
+        problem(error)
+    }
+
     pub(crate) fn text(self) -> String {
         match self {
             Self::NoMessage => "the message is gone".to_owned(),
             Self::NoInteraction => "it was answered too late".to_owned(),
+            Self::Absent => {
+                "the bot is not in the guild; quarterdeck bot discord setup prints the link that invites it".to_owned()
+            }
             Self::Refused(text) | Self::Later(text) => text,
         }
     }
@@ -69,6 +78,7 @@ fn problem(error: &serenity::Error) -> Problem {
     match (status, answer.error.code) {
         (_, 10_008) => Problem::NoMessage,
         (_, 10_062 | 10_015 | 50_027 | 40_060) => Problem::NoInteraction,
+        (_, 10_004) => Problem::Absent,
         (_, 10_003) => {
             Problem::Refused("the channel is deleted; name another one in [discord.channels]".to_owned())
         }

@@ -10,13 +10,12 @@ use serenity::{
         Reaction, Ready, ResumedEvent,
     },
     gateway::ShardManager,
-    http::HttpBuilder,
 };
 
-use crate::{Discord, DiscordError, calls::call, slash};
+use crate::{Discord, DiscordError, calls::call, discord::http, slash};
 
 /// No privileged intent: what people write in channels is not read.
-const INTENTS: GatewayIntents = GatewayIntents::GUILDS
+pub(crate) const INTENTS: GatewayIntents = GatewayIntents::GUILDS
     .union(GatewayIntents::GUILD_MESSAGES)
     .union(GatewayIntents::GUILD_MESSAGE_REACTIONS);
 
@@ -25,19 +24,13 @@ struct Handler {
     commands: Arc<dyn Commands>,
 }
 
-pub(crate) async fn run(
-    discord: Discord,
-    commands: Arc<dyn Commands>,
-    token: &str,
-) -> Result<(), DiscordError> {
+pub(crate) async fn run(discord: Discord, commands: Arc<dyn Commands>) -> Result<(), DiscordError> {
     let ended = |error: serenity::Error| DiscordError::Gateway(error.to_string());
-    let mut http = HttpBuilder::new(token);
-    if let Some(address) = &discord.inner.config.address {
-        http = http.proxy(address.clone()).ratelimiter_disabled(true);
-    }
+    let config = &discord.inner.config;
+    let http = http(&config.token, config.address.as_deref());
     let handler = Handler { discord, commands };
     let mut client =
-        ClientBuilder::new_with_http(http.build(), INTENTS).event_handler(handler).await.map_err(ended)?;
+        ClientBuilder::new_with_http(http, INTENTS).event_handler(handler).await.map_err(ended)?;
     let _stop = Stop(client.shard_manager.clone());
     client.start().await.map_err(ended)
 }

@@ -10,16 +10,13 @@ use serenity::all::{
     MessageId, ModalInteraction, ReactionType,
 };
 
-use crate::{Discord, calls::Problem, calls::call, render, slash};
+use crate::{Discord, calls::Problem, calls::call, pace, render, slash};
 
 /// After this, an answer is announced and comes later.
 const PATIENCE: Duration = Duration::from_millis(1500);
 /// Users that are read of one reaction.
 const USERS: u8 = 100;
 
-/// What a person hears whom nobody here knows.
-const STRANGER: &str =
-    "I don't know who you are here. An owner links your Discord account in [discord.people].";
 /// What a person hears when Discord did not say who they are.
 const UNSURE: &str = "Discord did not say which roles you hold, so nothing was done. Try again.";
 
@@ -97,7 +94,7 @@ impl Discord {
                 None => json!([]),
                 Some(person) => {
                     let list =
-                        commands.command(&person, &given(&reply.id.to_string(), Way::Button), line).await;
+                        commands.command(&person, &given(it.user.id.get(), &reply.id.to_string(), Way::Button), line).await;
                     slash::choices(&list, &typed)
                 }
             },
@@ -131,9 +128,12 @@ impl Discord {
         proof: &str,
         way: Way,
     ) -> String {
+        if !self.is_in_pace(user) {
+            return pace::hasty(self.inner.config.per_minute);
+        }
         match self.person(user).await {
-            Ok(Some(person)) => commands.command(&person, &given(proof, way), line).await,
-            Ok(None) => STRANGER.to_owned(),
+            Ok(Some(person)) => commands.command(&person, &given(user, proof, way), line).await,
+            Ok(None) => stranger(user),
             Err(problem) => {
                 tracing::warn!(user, problem = problem.text(), "roles could not be checked");
                 UNSURE.to_owned()
@@ -179,8 +179,12 @@ impl Discord {
     /// A reaction was given. It is taken once, however often it is seen.
     pub(crate) async fn reacted(&self, commands: &Arc<dyn Commands>, message: u64, user: u64, mark: &str) {
         let Some(line) = self.registry().means(message, mark) else { return };
-        if !self.inner.config.people.contains_key(&user.to_string()) {
-            return;
+        match self.known(user).await {
+            Ok(Some(_)) => {}
+            Ok(None) => return,
+            Err(problem) => {
+                return tracing::warn!(user, problem = problem.text(), "a reaction was not taken");
+            }
         }
         if !self.taken().insert((message, user, mark.to_owned())) {
             return;
@@ -230,6 +234,14 @@ impl Discord {
     }
 }
 
-fn given(proof: &str, way: Way) -> Given {
-    Given { surface: "discord".to_owned(), proof: Proof::Service(proof.to_owned()), way }
+fn given(user: u64, proof: &str, way: Way) -> Given {
+    let (account, proof) = (Some(user.to_string()), Proof::Service(proof.to_owned()));
+    Given { surface: "discord".to_owned(), account, proof, way }
+}
+
+/// What a person hears whom nobody here knows.
+fn stranger(user: u64) -> String {
+    format!(
+        "I don't know who you are here. An owner links your account with: quarterdeck person link NAME discord:{user}"
+    )
 }

@@ -5,10 +5,12 @@ mod config;
 mod discord;
 mod events;
 mod hears;
+mod pace;
 mod registry;
 mod render;
+pub mod setup;
 mod slash;
 mod surface;
 
-pub use config::{ChannelIds, Config, ConfigError, TokenSource};
+pub use config::{ChannelIds, Config, People};
 pub use discord::{Discord, DiscordError};

@@ -2,6 +2,7 @@
 
 mod check;
 pub mod detect;
+mod discord;
 mod error;
 mod file;
 mod gateway;
@@ -16,6 +17,7 @@ mod state;
 mod template;
 mod values;
 
+pub use discord::{Discord, DiscordChannels, DiscordRoles, NoSnowflake, Snowflake};
 pub use error::{ConfigError, Problem};
 pub use gateway::{Budgets, Fallback, Gateway, Limit, Provider, ProviderKind};
 pub use layers::{Loaded, Sources, load};

@@ -3,6 +3,7 @@
 mod agent;
 mod approvals;
 mod audit;
+mod bot;
 mod cost;
 mod lesson;
 mod mcp;
@@ -20,6 +21,7 @@ use qd_types::{FeatureId, InstanceName, PersonId, RepositoryName, RunId, Stage};
 pub use agent::AgentVerb;
 pub use approvals::{Answer, Approvals, ApprovalsVerb, Ballot, ListFlags, Reopen, Who};
 pub use audit::AuditVerb;
+pub use bot::{BotVerb, DevVerb, DiscordSetup, DiscordVerb, FakeDiscord};
 pub use cost::{ByArg, CostFlags};
 pub use lesson::LessonVerb;
 pub use mcp::{Foreign, Listening, McpVerb, Trust};
@@ -82,8 +84,15 @@ pub enum Verb {
         /// Which team
         name: InstanceName,
     },
-    /// Run the bot alone
-    Bot,
+    /// Run the bot alone, or set it up
+    Bot {
+        /// What to do with it, if it is not to run
+        #[command(subcommand)]
+        verb: Option<BotVerb>,
+    },
+    /// Try things out on this computer
+    #[command(subcommand)]
+    Dev(DevVerb),
     /// The board's features
     #[command(subcommand)]
     Feature(FeatureVerb),

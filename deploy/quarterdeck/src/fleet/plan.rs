@@ -40,6 +40,8 @@ pub struct FleetPlan {
     pub approvals: qd_approvals::Rules,
     /// The channels of the console.
     pub chat: qd_console::Layout,
+    /// Discord, where people command it as well.
+    pub discord: Option<qd_discord::Config>,
     /// Whether local votes count while agents run.
     pub beside_agents: BesideAgents,
     /// The teams.

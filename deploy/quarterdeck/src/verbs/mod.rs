@@ -8,6 +8,8 @@ mod confine;
 mod contain;
 mod cost;
 mod demo;
+mod dev;
+mod discord;
 mod doctor;
 mod exchange;
 mod feature;
@@ -38,7 +40,7 @@ use qd_types::Ballot;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    cli::{Cli, Verb},
+    cli::{BotVerb, Cli, DevVerb, DiscordVerb, Verb},
     context::{self, UserError},
     fleet::team_folder,
     say,
@@ -62,7 +64,11 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, UserError> {
     match verb {
         Verb::Up { listen, console } => up::up(&common, listen, console).await?,
         Verb::Instance { name } => up::instance(&common, name).await?,
-        Verb::Bot => up::bot(&common).await?,
+        Verb::Bot { verb: None } => up::bot(&common).await?,
+        Verb::Bot { verb: Some(BotVerb::Discord(DiscordVerb::Setup(flags))) } => {
+            Box::pin(discord::setup(&common, flags)).await?;
+        }
+        Verb::Dev(DevVerb::FakeDiscord(flags)) => dev::fake_discord(flags).await?,
         Verb::Demo(demo) => return demo::demo(&common, demo).await,
         Verb::Init { force } => init::init(&common, force).await?,
         Verb::Feature(verb) => feature::feature(&common, verb).await?,

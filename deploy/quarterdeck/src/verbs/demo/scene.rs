@@ -124,6 +124,7 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
         policies: PolicyPlan::default(known),
         approvals: qd_approvals::Rules { local_votes: true, ..qd_approvals::Rules::default() },
         chat: qd_console::Layout::default(),
+        discord: None,
         // Its two people are made up, and so is what they decide.
         beside_agents: qd_config::BesideAgents::Allow,
         teams,

@@ -21,7 +21,7 @@ use crate::{
     context::{self, UserError},
     log,
     people::Roster,
-    policies::PolicyPlan,
+    policies::{self, PolicyPlan},
 };
 
 /// Where a client's configuration puts a person's token.
@@ -65,6 +65,7 @@ impl Home {
         };
         let mut plan = PolicyPlan::of(&loaded).kept(&loaded.state_dir)?;
         if loaded.config.people.is_empty() {
+            let people: Vec<KnownPerson> = people.into_iter().map(policies::known).collect();
             plan.facts = Facts { solo: true, ..plan.facts_with(&people) };
         }
         let mut plan = plan.with_people(&loaded.state_dir).await?;
