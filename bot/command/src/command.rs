@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use qd_types::{FeatureId, InstanceName, Stage};
+use qd_types::{FeatureId, InstanceName, Stage, Verb};
+
+use crate::catalogue::Elsewhere;
 
 /// Which approval.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +20,34 @@ impl fmt::Display for Which {
         match self {
             Self::Key(key) => f.write_str(key),
             Self::Feature(id) => write!(f, "{id}"),
+        }
+    }
+}
+
+/// What of the fleet is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FleetPart {
+    /// How it stands.
+    Status,
+    /// The teams, a line each.
+    Teams,
+    /// What models have cost.
+    Cost,
+    /// What is wrong or stands still.
+    Risks,
+}
+
+impl FleetPart {
+    /// Every part.
+    pub const ALL: [Self; 4] = [Self::Status, Self::Teams, Self::Cost, Self::Risks];
+
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Teams => "teams",
+            Self::Cost => "cost",
+            Self::Risks => "risks",
         }
     }
 }
@@ -63,6 +93,52 @@ pub enum Command {
         /// Which team.
         team: Option<InstanceName>,
     },
+    /// Why a feature does not go on.
+    BoardWhy {
+        /// Which.
+        id: FeatureId,
+    },
+    /// Features whose titles have these words.
+    BoardSearch {
+        /// One space between them.
+        words: String,
+    },
+    /// The fleet as a whole.
+    Fleet {
+        /// What of it.
+        part: FleetPart,
+    },
+    /// What a team, or every team, has done and wants.
+    Standup {
+        /// Which team.
+        team: Option<InstanceName>,
+    },
+    /// A question to a team.
+    Ask {
+        /// Which team.
+        team: InstanceName,
+        /// One space between words.
+        question: String,
+    },
+    /// Tell everybody something.
+    Announce {
+        /// What. One space between words.
+        text: String,
+    },
+    /// Who the person is here.
+    Person,
+    /// Whether the person may do something, and by which policy.
+    PolicyExplain {
+        /// What.
+        action: Verb,
+        /// To which team; may be left out where there is one.
+        team: Option<InstanceName>,
+    },
+    /// What is known, and done in another place or not configured.
+    Elsewhere {
+        /// What.
+        what: &'static Elsewhere,
+    },
     /// File a feature.
     FeatureAdd {
         /// For which team; may be left out where there is one.
@@ -106,6 +182,17 @@ impl fmt::Display for Command {
             Self::ApprovalShow { which } => write!(f, "approvals show {which}"),
             Self::Board { team: None } => f.write_str("board"),
             Self::Board { team: Some(team) } => write!(f, "board {team}"),
+            Self::BoardWhy { id } => write!(f, "board why {id}"),
+            Self::BoardSearch { words } => write!(f, "board search {words}"),
+            Self::Fleet { part } => write!(f, "fleet {}", part.as_str()),
+            Self::Standup { team: None } => f.write_str("standup now"),
+            Self::Standup { team: Some(team) } => write!(f, "standup now {team}"),
+            Self::Ask { team, question } => write!(f, "ask {team} {question}"),
+            Self::Announce { text } => write!(f, "announce {text}"),
+            Self::Person => f.write_str("person"),
+            Self::PolicyExplain { action, team: None } => write!(f, "policy explain {action}"),
+            Self::PolicyExplain { action, team: Some(team) } => write!(f, "policy explain {action} {team}"),
+            Self::Elsewhere { what } => f.write_str(what.path),
             Self::FeatureAdd { team, ready, title } => {
                 f.write_str("feature add ")?;
                 if let Some(team) = team {

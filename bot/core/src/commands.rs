@@ -10,7 +10,7 @@ use crate::{
     desk,
     effect::Effect,
     event::Moment,
-    foreign,
+    foreign, inquiry,
     state::{Desk, FleetState, Foreign},
     text,
 };
@@ -31,9 +31,24 @@ pub(crate) fn handle(
         Err(error) => return say(error.to_string()),
     };
     match command {
-        Command::Help => say(qd_command::HELP),
+        Command::Help => say(qd_command::help()),
         Command::Approvals => say(approvals(state)),
         Command::Board { team } => say(board(state, team.as_ref())),
+        Command::BoardWhy { id } => say(match find(state, &id) {
+            Ok((_, report)) => format!("{id}: {}", report.sentence),
+            Err(problem) => problem,
+        }),
+        Command::BoardSearch { words } => say(inquiry::search(state, &words)),
+        Command::Fleet { part } => say(inquiry::fleet(state, part)),
+        Command::Standup { team } => say(inquiry::standup(state, team.as_ref())),
+        Command::Ask { team, question } => say(inquiry::ask(state, &team, &question)),
+        Command::Announce { text } => inquiry::announce(state, person, &text, moment),
+        Command::Person => say(inquiry::person(state, person, given)),
+        Command::PolicyExplain { action, team } => match team.map_or_else(|| only_team(state), Ok) {
+            Ok(team) => say(inquiry::explain(state, person, action, &team)),
+            Err(problem) => say(problem),
+        },
+        Command::Elsewhere { what } => say(what.told),
         Command::ApprovalShow { which } => say(show(state, &which)),
         Command::Approve { which, typed } => {
             vote(state, &which, (person, given), foreign::Said::Yes { typed }, moment)
@@ -72,7 +87,7 @@ pub(crate) fn handle(
     }
 }
 
-fn say(reply: impl Into<String>) -> Handled {
+pub(crate) fn say(reply: impl Into<String>) -> Handled {
     Handled { reply: Some(reply.into()), ..Handled::default() }
 }
 
@@ -110,7 +125,7 @@ fn only_team(state: &FleetState) -> Result<InstanceName, String> {
         teams => {
             let names: Vec<&str> = teams.iter().map(InstanceName::as_str).collect();
             Err(format!(
-                "Say for which team: feature add --team NAME TITLE, with one of {}.",
+                "Say for which team, with one of {}.",
                 names.join(", ")
             ))
         }

@@ -9,6 +9,7 @@ pub mod event;
 mod foreign;
 pub mod forge;
 mod handle;
+mod inquiry;
 pub mod state;
 pub mod text;
 

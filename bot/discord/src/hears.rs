@@ -6,11 +6,16 @@ use std::{sync::Arc, time::Duration};
 use qd_core::chat::{Commands, Given, Proof, Way};
 use serde_json::{Value, json};
 use serenity::all::{
-    ActionRowComponent, ChannelId, CommandInteraction, ComponentInteraction, CreateAttachment, Interaction,
-    MessageId, ModalInteraction, ReactionType,
+    ActionRowComponent, ChannelId, CommandInteraction, CommandType, ComponentInteraction, CreateAttachment,
+    Interaction, Message, MessageId, ModalInteraction, ReactionType,
 };
 
-use crate::{Discord, calls::Problem, calls::call, pace, render, slash};
+use crate::{
+    Discord,
+    calls::{Problem, call},
+    pace, render,
+    slash::{self, Meant, NewFeature, Source},
+};
 
 /// After this, an answer is announced and comes later.
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -49,8 +54,15 @@ impl Discord {
 
     async fn typed(&self, commands: &Arc<dyn Commands>, it: &CommandInteraction) -> Result<(), Problem> {
         let reply = Reply { id: it.id.get(), token: &it.token, file: None };
-        let line = slash::line(&it.data.name, &it.data.options);
-        self.answer(commands, it.user.id.get(), &line, reply).await
+        if it.data.kind == CommandType::Message {
+            let target = it.data.resolved.messages.values().next();
+            let title = target.map(words_of).unwrap_or_default();
+            return self.callback(&reply, 9, &slash::form(&NewFeature { title, ..NewFeature::default() })).await;
+        }
+        match slash::meant(&it.data.name, &it.data.options) {
+            Meant::Form(new) => self.callback(&reply, 9, &slash::form(&new)).await,
+            Meant::Line(line) => self.answer(commands, it.user.id.get(), &line, reply).await,
+        }
     }
 
     async fn pressed(&self, commands: &Arc<dyn Commands>, it: &ComponentInteraction) -> Result<(), Problem> {
@@ -73,11 +85,21 @@ impl Discord {
 
     async fn submitted(&self, commands: &Arc<dyn Commands>, it: &ModalInteraction) -> Result<(), Problem> {
         let reply = Reply { id: it.id.get(), token: &it.token, file: None };
-        let mut inputs = it.data.components.iter().flat_map(|row| &row.components);
-        let name = inputs.find_map(|component| match component {
-            ActionRowComponent::InputText(input) => input.value.clone(),
-            _ => None,
-        });
+        let typed = |wanted: &str| {
+            it.data.components.iter().flat_map(|row| &row.components).find_map(|component| match component {
+                ActionRowComponent::InputText(input) if input.custom_id == wanted => input.value.clone(),
+                _ => None,
+            })
+        };
+        if it.data.custom_id == slash::FORM {
+            let new = NewFeature {
+                title: typed("title").unwrap_or_default(),
+                team: typed("team").unwrap_or_default(),
+                ready: typed("ready").is_some_and(|said| said.trim().eq_ignore_ascii_case("yes")),
+            };
+            return self.answer(commands, it.user.id.get(), &slash::filing(&new), reply).await;
+        }
+        let name = typed("name");
         let (Some(key), Some(name)) = (it.data.custom_id.strip_prefix(render::TYPED), name) else {
             return self
                 .callback(&reply, 4, &render::private("Nothing was typed, so nothing was done."))
@@ -90,7 +112,8 @@ impl Discord {
         let reply = Reply { id: it.id.get(), token: &it.token, file: None };
         let list = match slash::completing(&it.data.name, &it.data.options) {
             None => json!([]),
-            Some((line, typed)) => match self.person(it.user.id.get()).await? {
+            Some((Source::Actions, typed)) => slash::actions(&typed),
+            Some((Source::Line(line), typed)) => match self.person(it.user.id.get()).await? {
                 None => json!([]),
                 Some(person) => {
                     let list =
@@ -191,7 +214,8 @@ impl Discord {
         }
         let proof = format!("{message}:{user}:{mark}");
         let text = self.give(commands, user, &line, &proof, Way::Reaction).await;
-        if text == UNSURE {
+        // What was not looked at may be given again, or is read after the next start.
+        if text == UNSURE || text == pace::hasty(self.inner.config.per_minute) {
             self.taken().remove(&(message, user, mark.to_owned()));
         }
         tracing::debug!(user, message, text, "a reaction was taken");
@@ -232,6 +256,13 @@ impl Discord {
             }
         }
     }
+}
+
+/// What a message says, as one line: what somebody wrote, or what the bot shows.
+fn words_of(message: &Message) -> String {
+    let shown = message.embeds.first().and_then(|embed| embed.description.clone());
+    let text = if message.content.is_empty() { shown.unwrap_or_default() } else { message.content.clone() };
+    text.lines().next().unwrap_or_default().trim().to_owned()
 }
 
 fn given(user: u64, proof: &str, way: Way) -> Given {

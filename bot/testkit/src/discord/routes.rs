@@ -265,6 +265,9 @@ fn commands(world: &mut World, list: &Value) -> Done {
         if command["type"].is_null() {
             command["type"] = Value::from(1);
         }
+        if command["description"].is_null() {
+            command["description"] = Value::from("");
+        }
         if command["default_member_permissions"].is_null() {
             command["default_member_permissions"] = Value::Null;
         }
