@@ -94,6 +94,7 @@ pub const ENTRIES: &[Entry] = &[
     entry("reopen", "Ask again for what nobody decided in time", &[APPROVAL]),
     entry("approvals list", "What waits for people", &[]),
     entry("approvals show", "What one asks, and how it stands", &[APPROVAL]),
+    entry("approvals subject", "All that one binds, as its digest is made of it", &[APPROVAL]),
     entry("board show", "What the teams are doing", &[TEAM]),
     entry("board why", "Why a feature does not go on", &[FEATURE]),
     entry(

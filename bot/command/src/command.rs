@@ -88,6 +88,11 @@ pub enum Command {
         /// Which.
         which: Which,
     },
+    /// All that one binds, to the last byte.
+    ApprovalSubject {
+        /// Which.
+        which: Which,
+    },
     /// What a team, or every team, is doing.
     Board {
         /// Which team.
@@ -180,6 +185,7 @@ impl fmt::Display for Command {
             Self::Answer { which, text } => write!(f, "answer {which} {text}"),
             Self::Approvals => f.write_str("approvals"),
             Self::ApprovalShow { which } => write!(f, "approvals show {which}"),
+            Self::ApprovalSubject { which } => write!(f, "approvals subject {which}"),
             Self::Board { team: None } => f.write_str("board"),
             Self::Board { team: Some(team) } => write!(f, "board {team}"),
             Self::BoardWhy { id } => write!(f, "board why {id}"),

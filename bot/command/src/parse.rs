@@ -29,6 +29,7 @@ pub fn parse(text: &str) -> Result<Command, CommandError> {
         "approvals" => match first(rest) {
             ("" | "list", "") => Ok(Command::Approvals),
             ("show", id) => Ok(Command::ApprovalShow { which: only("approvals show", id)? }),
+            ("subject", id) => Ok(Command::ApprovalSubject { which: only("approvals subject", id)? }),
             _ => no(format!("I don't know \"approvals {rest}\". There are approvals and approvals show ID.")),
         },
         "approve" => {

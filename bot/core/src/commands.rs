@@ -50,6 +50,7 @@ pub(crate) fn handle(
         },
         Command::Elsewhere { what } => say(what.told),
         Command::ApprovalShow { which } => say(show(state, &which)),
+        Command::ApprovalSubject { which } => say(subject(state, &which)),
         Command::Approve { which, typed } => {
             vote(state, &which, (person, given), foreign::Said::Yes { typed }, moment)
         }
@@ -229,6 +230,15 @@ fn show(state: &FleetState, which: &Which) -> String {
         Some(Found::Foreign(found)) => text::foreign(found),
         None => nothing(which),
     }
+}
+
+/// All that one binds, in the very bytes that its digest is made of.
+fn subject(state: &FleetState, which: &Which) -> String {
+    let found = fitting(state, which);
+    let open = found.iter().find(|found| found.approval().state.is_open());
+    let Some(found) = open.or(found.first()) else { return nothing(which) };
+    serde_json_canonicalizer::to_string(&found.approval().subject)
+        .unwrap_or_else(|error| format!("What it binds can't be written down: {error}."))
 }
 
 fn approvals(state: &FleetState) -> String {

@@ -53,7 +53,7 @@ impl Discord {
     }
 
     async fn typed(&self, commands: &Arc<dyn Commands>, it: &CommandInteraction) -> Result<(), Problem> {
-        let reply = Reply { id: it.id.get(), token: &it.token, file: None };
+        let mut reply = Reply { id: it.id.get(), token: &it.token, file: None };
         if it.data.kind == CommandType::Message {
             let target = it.data.resolved.messages.values().next();
             let title = target.map(words_of).unwrap_or_default();
@@ -61,7 +61,11 @@ impl Discord {
         }
         match slash::meant(&it.data.name, &it.data.options) {
             Meant::Form(new) => self.callback(&reply, 9, &slash::form(&new)).await,
-            Meant::Line(line) => self.answer(commands, it.user.id.get(), &line, reply).await,
+            Meant::Line(line) => {
+                let subject = line.starts_with("approvals subject");
+                reply.file = subject.then(|| "approval.json".to_owned());
+                self.answer(commands, it.user.id.get(), &line, reply).await
+            }
         }
     }
 
@@ -75,8 +79,8 @@ impl Discord {
         }
         let line = match pressed.strip_prefix(render::DETAILS) {
             Some(key) => {
-                reply.file = Some(format!("approval-{key}.txt"));
-                format!("approvals show {key}")
+                reply.file = Some(format!("approval-{key}.json"));
+                format!("approvals subject {key}")
             }
             None => pressed.to_owned(),
         };
@@ -165,11 +169,15 @@ impl Discord {
     }
 
     async fn say(&self, reply: &Reply<'_>, text: &str, announced: bool) -> Result<(), Problem> {
-        let (body, files) = match &reply.file {
+        // What is not the subject is a sentence that says why not.
+        let file = reply.file.as_ref().filter(|_| text.starts_with('{'));
+        let (body, files) = match file {
             None => (render::private(text), Vec::new()),
             Some(name) => {
                 let file = CreateAttachment::bytes(text.as_bytes(), name.clone());
-                let mut body = render::private("The whole of it, for you alone.");
+                let mut body = render::private(
+                    "The whole of it, for you alone. The SHA-256 of this file is the digest on the card.",
+                );
                 if let Some(fields) = body.as_object_mut() {
                     fields.insert("attachments".to_owned(), json!([{"id": "0", "filename": name}]));
                 }

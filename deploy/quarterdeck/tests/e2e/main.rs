@@ -27,6 +27,7 @@ mod containers;
 mod crash;
 mod decide;
 mod demo;
+mod discord;
 mod doctor;
 mod door;
 mod engine;
