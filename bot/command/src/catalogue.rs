@@ -131,11 +131,7 @@ pub const ENTRIES: &[Entry] = &[
         ],
     ),
     entry("standup now", "What a team has done and what it waits for", &[TEAM]),
-    entry(
-        "announce",
-        "Tell everybody something in #dev",
-        &[opt("text", "What", true, Completes::Nothing)],
-    ),
+    entry("announce", "Tell everybody something in #dev", &[opt("text", "What", true, Completes::Nothing)]),
     entry("person", "Who you are here, and what you may decide", &[]),
     entry(
         "policy explain",
@@ -161,28 +157,56 @@ pub const ELSEWHERE: &[Elsewhere] = &[
     elsewhere_entry("team resume", "Let a team go on", TERMINAL_TEAM),
     elsewhere_entry("team limits", "What a team may do at once", TERMINAL_TEAM),
     elsewhere_entry("team release", "Release a team's backlog", TERMINAL_TEAM),
-    elsewhere_entry("feature edit", "Edit a feature", "Edit it on its team's board, or with: quarterdeck feature edit"),
+    elsewhere_entry(
+        "feature edit",
+        "Edit a feature",
+        "Edit it on its team's board, or with: quarterdeck feature edit",
+    ),
     elsewhere_entry(
         "feature retry",
         "Try a feature again",
         "Try it again on its team's board, or with: quarterdeck operation retry",
     ),
-    elsewhere_entry("feature stop", "Stop a feature's run", "Stop it on its team's board, or with: quarterdeck run stop"),
+    elsewhere_entry(
+        "feature stop",
+        "Stop a feature's run",
+        "Stop it on its team's board, or with: quarterdeck run stop",
+    ),
     elsewhere_entry(
         "feature revert",
         "Take a merged feature back",
         "Take it back on its team's board, or with: quarterdeck feature revert",
     ),
-    elsewhere_entry("standup schedule", "At which hours", "Nothing is sent at set hours. standup now says it at once."),
-    elsewhere_entry("milestone", "Milestones", "There are no milestones; a goal is a project: quarterdeck project list"),
+    elsewhere_entry(
+        "standup schedule",
+        "At which hours",
+        "Nothing is sent at set hours. standup now says it at once.",
+    ),
+    elsewhere_entry(
+        "milestone",
+        "Milestones",
+        "There are no milestones; a goal is a project: quarterdeck project list",
+    ),
     elsewhere_entry("vm list", "Virtual machines", VM),
     elsewhere_entry("vm plan", "What a virtual machine would take", VM),
     elsewhere_entry("vm create", "Make a virtual machine", VM),
     elsewhere_entry("vm destroy", "Destroy a virtual machine", VM),
-    elsewhere_entry("plan", "Have features proposed for a goal", "A plan is made and changed with: quarterdeck plan"),
-    elsewhere_entry("project", "Goals above features", "Projects stand on the board, and in: quarterdeck project list"),
+    elsewhere_entry(
+        "plan",
+        "Have features proposed for a goal",
+        "A plan is made and changed with: quarterdeck plan",
+    ),
+    elsewhere_entry(
+        "project",
+        "Goals above features",
+        "Projects stand on the board, and in: quarterdeck project list",
+    ),
     elsewhere_entry("audit show", "What led to what", "The trail is read with: quarterdeck audit show ID"),
-    elsewhere_entry("link github", "Link your GitHub account", "GitHub is not configured here, so there is nothing to link."),
+    elsewhere_entry(
+        "link github",
+        "Link your GitHub account",
+        "GitHub is not configured here, so there is nothing to link.",
+    ),
 ];
 
 /// What the words begin with of what is not carried out here.
@@ -207,7 +231,9 @@ pub(crate) fn words() -> Vec<&'static str> {
 
 /// What may follow a first word.
 pub(crate) fn below(word: &str) -> Vec<&'static str> {
-    paths().filter_map(|path| path.split_once(' ').filter(|(first, _)| *first == word).map(|(_, rest)| rest)).collect()
+    paths()
+        .filter_map(|path| path.split_once(' ').filter(|(first, _)| *first == word).map(|(_, rest)| rest))
+        .collect()
 }
 
 /// All commands, a line each.

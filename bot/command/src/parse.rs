@@ -173,7 +173,9 @@ fn board(text: &str) -> Result<Command, CommandError> {
         ("search", "") => no("board search needs words to look for."),
         ("search", words) => Ok(Command::BoardSearch { words: words.to_owned() }),
         (team, "") => Ok(Command::Board { team: Some(self::team(team)?) }),
-        (word, _) => no(format!("I don't know \"board {word}\".{}", nearest(word, &["show", "why", "search"]))),
+        (word, _) => {
+            no(format!("I don't know \"board {word}\".{}", nearest(word, &["show", "why", "search"])))
+        }
     }
 }
 

@@ -125,10 +125,7 @@ fn only_team(state: &FleetState) -> Result<InstanceName, String> {
         [one] => Ok(one.clone()),
         teams => {
             let names: Vec<&str> = teams.iter().map(InstanceName::as_str).collect();
-            Err(format!(
-                "Say for which team, with one of {}.",
-                names.join(", ")
-            ))
+            Err(format!("Say for which team, with one of {}.", names.join(", ")))
         }
     }
 }

@@ -147,7 +147,9 @@ pub(crate) fn ask(state: &FleetState, team: &InstanceName, question: &str) -> St
         .collect();
     found.sort_by_key(|(hits, _)| std::cmp::Reverse(*hits));
     if found.is_empty() {
-        return format!("No agent answers questions here, and a search of what {team} has reported finds nothing.");
+        return format!(
+            "No agent answers questions here, and a search of what {team} has reported finds nothing."
+        );
     }
     let found = lines(found.into_iter().map(|(_, row)| row), "");
     format!("No agent answers questions here. A search of what {team} has reported finds:\n{found}")
@@ -204,12 +206,17 @@ pub(crate) fn announce(state: &FleetState, person: &Person, words: &str, moment:
 pub(crate) fn person(state: &FleetState, person: &Person, given: &Given) -> String {
     let roles: Vec<&str> = person.roles.iter().map(|role| role.as_str()).collect();
     let roles = if roles.is_empty() { "no role".to_owned() } else { roles.join(", ") };
-    let account = given.account.as_ref().map_or_else(String::new, |account| format!(", {}:{account}", given.surface));
+    let account =
+        given.account.as_ref().map_or_else(String::new, |account| format!(", {}:{account}", given.surface));
     let waits = open(state).filter(|approval| {
         let subject = &approval.subject;
         subject.requirement.refuses(person, &subject.requesters).is_none()
     });
-    format!("You are {}{account}: {roles}. {} of what is asked may be decided by you.", person.id, waits.count())
+    format!(
+        "You are {}{account}: {roles}. {} of what is asked may be decided by you.",
+        person.id,
+        waits.count()
+    )
 }
 
 /// Whether somebody may do something to a team, and why.

@@ -34,7 +34,8 @@ impl Problem {
             Self::NoMessage => "the message is gone".to_owned(),
             Self::NoInteraction => "it was answered too late".to_owned(),
             Self::Absent => {
-                "the bot is not in the guild; quarterdeck bot discord setup prints the link that invites it".to_owned()
+                "the bot is not in the guild; quarterdeck bot discord setup prints the link that invites it"
+                    .to_owned()
             }
             Self::Refused(text) | Self::Later(text) => text,
         }

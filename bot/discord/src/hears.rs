@@ -57,7 +57,9 @@ impl Discord {
         if it.data.kind == CommandType::Message {
             let target = it.data.resolved.messages.values().next();
             let title = target.map(words_of).unwrap_or_default();
-            return self.callback(&reply, 9, &slash::form(&NewFeature { title, ..NewFeature::default() })).await;
+            return self
+                .callback(&reply, 9, &slash::form(&NewFeature { title, ..NewFeature::default() }))
+                .await;
         }
         match slash::meant(&it.data.name, &it.data.options) {
             Meant::Form(new) => self.callback(&reply, 9, &slash::form(&new)).await,
@@ -120,8 +122,9 @@ impl Discord {
             Some((Source::Line(line), typed)) => match self.person(it.user.id.get()).await? {
                 None => json!([]),
                 Some(person) => {
-                    let list =
-                        commands.command(&person, &given(it.user.id.get(), &reply.id.to_string(), Way::Button), line).await;
+                    let list = commands
+                        .command(&person, &given(it.user.id.get(), &reply.id.to_string(), Way::Button), line)
+                        .await;
                     slash::choices(&list, &typed)
                 }
             },

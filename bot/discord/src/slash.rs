@@ -207,7 +207,9 @@ pub(crate) fn actions(typed: &str) -> Value {
 fn picked<'a>(lines: impl Iterator<Item = (&'a str, &'a str)>, typed: &str) -> Value {
     let wanted = typed.to_lowercase();
     let fits = lines.filter(|(_, line)| line.to_lowercase().contains(&wanted));
-    fits.take(CHOICES).map(|(word, line)| json!({"name": crate::render::cut(line, 100), "value": word})).collect()
+    fits.take(CHOICES)
+        .map(|(word, line)| json!({"name": crate::render::cut(line, 100), "value": word}))
+        .collect()
 }
 
 #[cfg(test)]

@@ -423,7 +423,8 @@ async fn slash_commands_are_completed_and_answered_in_time() {
 #[tokio::test]
 async fn a_form_files_a_feature_from_a_command_or_a_message() {
     let guild = Guild::connected().await;
-    let options = json!([{"name": "add", "type": 1, "options": [{"name": "team", "type": 3, "value": "alpha"}]}]);
+    let options =
+        json!([{"name": "add", "type": 1, "options": [{"name": "team", "type": 3, "value": "alpha"}]}]);
     let asked = guild.fake.slash(guild.ines, guild.approvals(), "feature", options);
     let form = guild.fake.answer(asked).await.unwrap();
     assert_eq!((form.callback, &form.data["components"][1]["components"][0]["value"]), (9, &json!("alpha")));

@@ -143,7 +143,10 @@ pub(crate) fn check(config: &Config, add: &mut impl FnMut(String, String)) {
     }
     let is_address = |api: &String| api.starts_with("https://") || api.starts_with("http://");
     if let Some(api) = discord.api.as_ref().filter(|api| !is_address(api) || api.ends_with('/')) {
-        add("discord.api".into(), format!("{api:?} is no address, like http://127.0.0.1:4000, without a / at its end"));
+        add(
+            "discord.api".into(),
+            format!("{api:?} is no address, like http://127.0.0.1:4000, without a / at its end"),
+        );
     }
     let DiscordChannels { dev, alerts, approvals, fallback } = &discord.channels;
     let mut channels: Vec<&Snowflake> = [dev, alerts, approvals, fallback].into_iter().flatten().collect();

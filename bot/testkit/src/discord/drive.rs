@@ -138,7 +138,8 @@ impl FakeDiscord {
     /// What was answered to a person alone, newest first: the interaction, and what they see.
     pub fn answers(&self, user: u64, most: usize) -> Vec<(u64, Answer)> {
         let world = self.shared.world();
-        let theirs = world.interactions.iter().rev().filter(|(_, known)| known.user == user && known.kind != 4);
+        let theirs =
+            world.interactions.iter().rev().filter(|(_, known)| known.user == user && known.kind != 4);
         theirs.filter_map(|(id, known)| Some((*id, known.seen()?))).take(most).collect()
     }
 
@@ -340,10 +341,7 @@ impl FakeDiscord {
 
     /// What the person sees, once the bot has answered for good: not while it is deferred. `None` after ten seconds.
     pub async fn answer(&self, interaction: u64) -> Option<Answer> {
-        self.until(|world| {
-            world.interactions.get(&interaction)?.seen()
-        })
-        .await
+        self.until(|world| world.interactions.get(&interaction)?.seen()).await
     }
 
     /// Waits until something is so among a channel's messages; `None` after ten seconds.

@@ -48,7 +48,9 @@ pub(super) fn handle(world: &mut World, asked: &Asked, parts: &[&str], body: &Va
         ("GET", ["guilds", it, "roles"]) => {
             guild(it, world).map(|()| Some(shapes::guild(world)["roles"].clone()))
         }
-        ("POST", ["guilds", it, "channels"]) => guild(it, world).and_then(|()| make_channel(world, asked, body)),
+        ("POST", ["guilds", it, "channels"]) => {
+            guild(it, world).and_then(|()| make_channel(world, asked, body))
+        }
         ("POST", ["guilds", it, "roles"]) => guild(it, world).and_then(|()| make_role(world, asked, body)),
         _ => return None,
     };
@@ -79,7 +81,8 @@ fn make_role(world: &mut World, asked: &Asked, body: &Value) -> Done {
     let name = body["name"].as_str().unwrap_or("new role").to_owned();
     let permissions = body["permissions"].as_str().and_then(|text| text.parse().ok()).unwrap_or(0);
     // https://docs.discord.com/developers/topics/permissions#permission-hierarchy: nobody gives what they don't have.
-    let wrong = (permissions & !may(world) != 0).then(|| "a role with more than the bot's own permissions".to_owned());
+    let wrong = (permissions & !may(world) != 0)
+        .then(|| "a role with more than the bot's own permissions".to_owned());
     complain(world, asked, wrong.into_iter().collect())?;
     let id = world.snowflake();
     let mentionable = body["mentionable"] == true;

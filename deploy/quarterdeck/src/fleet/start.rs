@@ -259,8 +259,7 @@ async fn start_bot(
     }
     let console = Console::open(&plan.bot_folder().join("console.db"))?;
     console.set_layout(plan.chat.clone()).await?;
-    let discord =
-        plan.discord.clone().map(|config| Discord::new(config, Arc::new(Linked(roster.clone()))));
+    let discord = plan.discord.clone().map(|config| Discord::new(config, Arc::new(Linked(roster.clone()))));
     let chat: Arc<dyn Chat> = match discord.clone() {
         None => Arc::new(console.clone()),
         Some(discord) => Arc::new(Both { console: console.clone(), discord }),

@@ -12,8 +12,8 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use qd_engine::KnownPerson;
 use qd_audit::{Actor, Archived, AuditError, Head, Retention};
+use qd_engine::KnownPerson;
 use qd_people::{
     By, Connection, Identity, PassphraseHash, People, PeopleError, Profile, Proof, Scope, Seed, Seeded,
     SignedIn, State, TokenKind, by_identity, by_token, find, list,

@@ -128,7 +128,9 @@ pub(super) async fn setup(common: &Common, flags: DiscordSetup) -> Done {
     let needs: Vec<&str> = permissions().map(|(name, _)| name).collect();
     let Some(guild) = guild else {
         say::line(&format!("It is not in the guild {guild_id} yet. It needs there: {}.", needs.join(", ")));
-        say::line("And while it makes channels and roles: Manage Channels, Manage Roles. Open this link, then run this again:");
+        say::line(
+            "And while it makes channels and roles: Manage Channels, Manage Roles. Open this link, then run this again:",
+        );
         say::line(&invite(application, guild_id, true));
         return Ok(());
     };
@@ -162,7 +164,9 @@ pub(super) async fn setup(common: &Common, flags: DiscordSetup) -> Done {
             "Manage Channels and Manage Roles are needed no more: take them from the bot's role if you like.",
         );
     }
-    say::line("Link each person's account: quarterdeck person link NAME discord:ID. It counts from the next quarterdeck up.");
+    say::line(
+        "Link each person's account: quarterdeck person link NAME discord:ID. It counts from the next quarterdeck up.",
+    );
     Ok(())
 }
 
@@ -181,7 +185,9 @@ async fn make(
     }
     let missing = missing.join(", ");
     if !guild.may_make {
-        say::line(&format!("Missing: {missing}. It may not make them. Open this link, or make them by hand, and run this again:"));
+        say::line(&format!(
+            "Missing: {missing}. It may not make them. Open this link, or make them by hand, and run this again:"
+        ));
         say::line(&invite(application, guild_id, true));
         return Err(UserError::failed("channels or roles are missing, and nothing was made"));
     }
@@ -237,7 +243,9 @@ async fn write(common: &Common, wanted: &Wanted, places: &[Place]) -> Done {
 fn table<'a>(parent: &'a mut Table, name: &str) -> Result<&'a mut Table, UserError> {
     let item = parent.entry(name).or_insert_with(|| Item::Table(Table::new()));
     item.as_table_mut().ok_or_else(|| {
-        UserError::failed(format!("{name} is not written as a section of its own in the file: write it as [{name}]"))
+        UserError::failed(format!(
+            "{name} is not written as a section of its own in the file: write it as [{name}]"
+        ))
     })
 }
 

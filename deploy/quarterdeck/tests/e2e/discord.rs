@@ -244,8 +244,10 @@ async fn killed_between_a_click_and_its_effect_it_ends_once() {
         let _up = guild.project.up(&[]);
         guild.heard().await;
         // Where the click was lost with the process, it is given again; where it was not, that is said or the card is closed.
-        let again = guild.types(guild.omar, "approve", json!([{"name": "id", "type": 3, "value": "A-1"}])).await;
-        let counted = again == "Approved." || again.contains("already approved") || again.contains("noted before");
+        let again =
+            guild.types(guild.omar, "approve", json!([{"name": "id", "type": 3, "value": "A-1"}])).await;
+        let counted =
+            again == "Approved." || again.contains("already approved") || again.contains("noted before");
         assert!(counted, "{wait} ms: {again}");
         guild.merged(card).await;
         guild.is_content();

@@ -180,8 +180,8 @@ fn message(fake: &FakeDiscord, me: u64, channel: u64, message: &Value) -> Markup
                     @let mine = reaction_of(fake, channel, id, mark, me);
                     form method="post" action="/try/react" {
                         (place)
-                        input type="hidden" name="take" value=(mine);
-                        button.btn.mark-count.mine[mine] name="label" value=(mark) aria-pressed=(mine) {
+                        input type="hidden" name="take" value=(mine.to_string());
+                        button.btn.mark-count.mine[mine] name="label" value=(mark) aria-pressed=(mine.to_string()) {
                             (mark) " " (reaction.get("count").and_then(Value::as_u64).unwrap_or_default())
                         }
                     }
@@ -274,13 +274,21 @@ async fn hints(State(fake): State<Fake>, Query(asked): Query<Asked>) -> Json<Vec
     let interaction = fake.complete(asked.user, asked.channel, &typed.name, typed.options);
     let answer = fake.answer(interaction).await;
     let choices = answer.as_ref().into_iter().flat_map(|answer| list(&answer.data, "choices"));
-    Json(choices.map(|choice| hint(format!("{before}{} ", text(choice, "value")), text(choice, "name"))).collect())
+    Json(
+        choices
+            .map(|choice| hint(format!("{before}{} ", text(choice, "value")), text(choice, "name")))
+            .collect(),
+    )
 }
 
 /// To the page; a script gets nothing but that it was done.
 fn done(headers: &HeaderMap, user: u64) -> Response {
     let script = headers.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes() == b"text/plain");
-    if script { StatusCode::NO_CONTENT.into_response() } else { Redirect::to(&format!("/try?as={user}")).into_response() }
+    if script {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        Redirect::to(&format!("/try?as={user}")).into_response()
+    }
 }
 
 fn wrong(text: impl Into<String>) -> Response {
@@ -359,7 +367,11 @@ async fn apply(State(fake): State<Fake>, headers: HeaderMap, Form(on): Form<OnMe
 }
 
 /// The fields of a modal come in their order, under one name.
-async fn submit(State(fake): State<Fake>, headers: HeaderMap, Form(fields): Form<Vec<(String, String)>>) -> Response {
+async fn submit(
+    State(fake): State<Fake>,
+    headers: HeaderMap,
+    Form(fields): Form<Vec<(String, String)>>,
+) -> Response {
     let number = |name: &str| {
         let (_, value) = fields.iter().find(|(known, _)| known == name)?;
         value.parse::<u64>().ok()

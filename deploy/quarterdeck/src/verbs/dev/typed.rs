@@ -71,14 +71,13 @@ fn values<'a>(command: &'a Value, rest: &str) -> Vec<(&'a str, String)> {
             let known = names.iter().copied().find(|known| *known == name)?;
             Some((known, value))
         });
-        match (start, found.last_mut(), names.first()) {
-            (Some((name, value)), _, _) => found.push((name, value.to_owned())),
-            (None, Some((_, value)), _) => {
-                value.push(' ');
-                value.push_str(word);
-            }
-            (None, None, Some(first)) if !word.is_empty() => found.push((first, word.to_owned())),
-            (None, None, _) => {}
+        if let Some((name, value)) = start {
+            found.push((name, value.to_owned()));
+        } else if let Some((_, value)) = found.last_mut() {
+            value.push(' ');
+            value.push_str(word);
+        } else if let Some(first) = names.first().filter(|_| !word.is_empty()) {
+            found.push((first, word.to_owned()));
         }
     }
     found
@@ -148,9 +147,8 @@ pub(super) fn hints(commands: &[Value], line: &str) -> Vec<Hint> {
     if !line.ends_with(' ') {
         return Vec::new();
     }
-    let open = list(command, "options").filter(|option| {
-        !given.iter().any(|(known, _)| *known == text(option, "name"))
-    });
+    let open = list(command, "options")
+        .filter(|option| !given.iter().any(|(known, _)| *known == text(option, "name")));
     open.map(|option| Hint {
         line: format!("/{path}{rest}{}:", text(option, "name")),
         says: text(option, "description").to_owned(),
@@ -168,9 +166,9 @@ pub(super) fn completing(commands: &[Value], line: &str) -> Option<(Typed, Strin
     if option.get("autocomplete") != Some(&Value::Bool(true)) {
         return None;
     }
-    let options = given.iter().map(|(each, value)| {
-        json!({"name": each, "type": 3, "value": value, "focused": each == name})
-    });
+    let options = given
+        .iter()
+        .map(|(each, value)| json!({"name": each, "type": 3, "value": value, "focused": each == name}));
     let before = line.strip_suffix(value.as_str()).unwrap_or(line);
     Some((wrapped(&path, options.collect()), before.to_owned()))
 }
@@ -184,7 +182,8 @@ mod tests {
         let mut id = option("id", true);
         id["autocomplete"] = true.into();
         let mut stage = option("stage", false);
-        stage["choices"] = json!([{"name": "ready", "value": "ready"}, {"name": "backlog", "value": "backlog"}]);
+        stage["choices"] =
+            json!([{"name": "ready", "value": "ready"}, {"name": "backlog", "value": "backlog"}]);
         vec![
             json!({"name": "approve", "type": 1, "description": "Say yes", "options": [id, option("name", false)]}),
             json!({"name": "feature", "type": 1, "description": "Features", "options": [
@@ -212,7 +211,8 @@ mod tests {
     #[test]
     fn what_may_follow_is_shown() {
         let check = |line: &str| {
-            let all = hints(&commands(), line).into_iter().map(|hint| format!("{}| {}", hint.line, hint.says));
+            let all =
+                hints(&commands(), line).into_iter().map(|hint| format!("{}| {}", hint.line, hint.says));
             all.collect::<Vec<_>>().join("\n")
         };
         insta::assert_snapshot!(check("/"), @"");
