@@ -263,7 +263,32 @@ mod tests {
 
     #[test]
     fn every_command_is_listed() {
-        insta::assert_snapshot!(help(), @"");
+        insta::assert_snapshot!(help(), @"
+        approve ID [NAME]                    Say yes to what is asked
+        deny ID [REASON]                     Say no
+        answer ID TEXT                       Answer a question
+        reopen ID                            Ask again for what nobody decided in time
+        approvals list                       What waits for people
+        approvals show ID                    What one asks, and how it stands
+        approvals subject ID                 All that one binds, as its digest is made of it
+        board show [TEAM]                    What the teams are doing
+        board why ID                         Why a feature does not go on
+        board search WORDS                   Features whose titles have these words
+        feature add [--team TEAM] [--ready] [TITLE] File a feature; without a title a form asks for it
+        feature show ID                      What is true of a feature
+        feature move ID STAGE                Move a feature
+        feature cancel ID                    Give a feature up
+        fleet status                         How the fleet stands
+        fleet teams                          The teams, a line each
+        fleet cost                           What models have cost
+        fleet risks                          What is wrong or stands still
+        ask TEAM QUESTION                    Ask a team something
+        standup now [TEAM]                   What a team has done and what it waits for
+        announce TEXT                        Tell everybody something in #dev
+        person                               Who you are here, and what you may decide
+        policy explain ACTION [TEAM]         Whether you may do something, and why
+        help                                 All commands
+        ");
     }
 
     #[test]

@@ -100,7 +100,7 @@ fn nearest(word: &str, known: &[&str]) -> String {
     known
         .iter()
         .map(|known| (strsim::damerau_levenshtein(word, known), known))
-        .filter(|(distance, known)| *distance <= 2 && *distance < known.len())
+        .filter(|(distance, known)| *distance <= 2 && distance * 2 < known.len())
         .min()
         .map_or_else(String::new, |(_, known)| format!(" Did you mean {known}?"))
 }

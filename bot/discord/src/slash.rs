@@ -224,15 +224,38 @@ mod tests {
             format!("{} {}", command["name"].as_str().unwrap(), subs.join("|")).trim_end().to_owned()
         };
         let all: Vec<String> = commands().as_array().unwrap().iter().map(said).collect();
-        insta::assert_snapshot!(all.join("\n"), @"");
+        insta::assert_snapshot!(all.join("\n"), @"
+        approve
+        deny
+        answer
+        reopen
+        approvals list|show|subject
+        board show|why|search
+        feature add|show|move|cancel|edit|retry|stop|revert
+        fleet status|teams|cost|risks|pause|resume
+        ask
+        standup now|schedule
+        announce
+        person
+        policy explain
+        help
+        team pause|resume|limits|release
+        milestone
+        vm list|plan|create|destroy
+        plan
+        project
+        audit show
+        link github
+        Make a feature
+        ");
     }
 
     #[test]
     fn a_form_becomes_a_line() {
         let new = NewFeature { title: "--ready or not".into(), team: " alpha ".into(), ready: true };
-        insta::assert_snapshot!(filing(&new), @"");
-        insta::assert_snapshot!(filing(&NewFeature { title: "Split it".into(), ..NewFeature::default() }), @"");
-        insta::assert_snapshot!(form(&new), @"");
+        insta::assert_snapshot!(filing(&new), @"feature add --team alpha --ready -- --ready or not");
+        insta::assert_snapshot!(filing(&NewFeature { title: "Split it".into(), ..NewFeature::default() }), @"feature add -- Split it");
+        insta::assert_snapshot!(form(&new), @r#"{"custom_id":"form feature","title":"A new feature","components":[{"type":1,"components":[{"type":4,"custom_id":"title","style":1,"label":"What is wanted, in one line","required":true,"max_length":200,"value":"--ready or not"}]},{"type":1,"components":[{"type":4,"custom_id":"team","style":1,"label":"Team, where there are several","required":false,"max_length":64,"value":" alpha "}]},{"type":1,"components":[{"type":4,"custom_id":"ready","style":1,"label":"Release it at once? yes or no","required":false,"max_length":3,"value":"yes"}]}]}"#);
     }
 
     #[test]
@@ -240,7 +263,7 @@ mod tests {
         let list = "`▰▱` A-142 Split the importer · alpha: runs\n01ARZ3NDEKTSV4RRFFQ69G5FAV Merge (A-1, alpha)\nNothing";
         insta::assert_snapshot!(choices(list, ""), @r#"[{"name":"A-142 Split the importer · alpha: runs","value":"A-142"},{"name":"01ARZ3NDEKTSV4RRFFQ69G5FAV Merge (A-1, alpha)","value":"01ARZ3NDEKTSV4RRFFQ69G5FAV"}]"#);
         insta::assert_snapshot!(choices(list, "SPLIT"), @r#"[{"name":"A-142 Split the importer · alpha: runs","value":"A-142"}]"#);
-        insta::assert_snapshot!(choices("alpha: 2 running", ""), @"");
-        insta::assert_snapshot!(actions("merge a"), @"");
+        insta::assert_snapshot!(choices("alpha: 2 running", ""), @r#"[{"name":"alpha: 2 running","value":"alpha"}]"#);
+        insta::assert_snapshot!(actions("policy.v"), @r#"[{"name":"policy.view: See, check and explain policies","value":"policy.view"}]"#);
     }
 }

@@ -114,7 +114,7 @@ fn wrapped(path: &str, options: Value) -> Typed {
     match path.split_once(' ') {
         None => Typed { name: path.to_owned(), options },
         Some((name, sub)) => {
-            Typed { name: name.to_owned(), options: json!([{"name": sub, "type": 1, "options": options}]) }
+            Typed { name: name.to_owned(), options: json!([{"name": sub, "options": options, "type": 1}]) }
         }
     }
 }
@@ -168,7 +168,7 @@ pub(super) fn completing(commands: &[Value], line: &str) -> Option<(Typed, Strin
     }
     let options = given
         .iter()
-        .map(|(each, value)| json!({"name": each, "type": 3, "value": value, "focused": each == name}));
+        .map(|(each, value)| json!({"focused": each == name, "name": each, "type": 3, "value": value}));
     let before = line.strip_suffix(value.as_str()).unwrap_or(line);
     Some((wrapped(&path, options.collect()), before.to_owned()))
 }
@@ -201,23 +201,31 @@ mod tests {
 
     #[test]
     fn a_line_is_what_a_client_sends() {
-        insta::assert_snapshot!(check("/approve A-1"), @"");
-        insta::assert_snapshot!(check("/feature add title:Split the importer: all of it stage:ready"), @"");
-        insta::assert_snapshot!(check("/feature add stage:soon title:x"), @"");
-        insta::assert_snapshot!(check("/feature add"), @"");
-        insta::assert_snapshot!(check("/sing"), @"");
+        insta::assert_snapshot!(check("/approve A-1"), @r#"approve [{"name":"id","type":3,"value":"A-1"}]"#);
+        insta::assert_snapshot!(check("/feature add title:Split the importer: all of it stage:ready"), @r#"feature [{"name":"add","options":[{"name":"title","type":3,"value":"Split the importer: all of it"},{"name":"stage","type":3,"value":"ready"}],"type":1}]"#);
+        insta::assert_snapshot!(check("/feature add stage:soon title:x"), @r#"✘ stage is one of ready, backlog, not "soon"."#);
+        insta::assert_snapshot!(check("/feature add"), @"✘ /feature add needs title: It.");
+        insta::assert_snapshot!(check("/sing"), @"✘ There is no such command. Begin with / and choose one.");
     }
 
     #[test]
     fn what_may_follow_is_shown() {
         let check = |line: &str| {
-            let all =
-                hints(&commands(), line).into_iter().map(|hint| format!("{}| {}", hint.line, hint.says));
+            let all = hints(&commands(), line).into_iter().map(|hint| format!("{}|{}", hint.line, hint.says));
             all.collect::<Vec<_>>().join("\n")
         };
-        insta::assert_snapshot!(check("/"), @"");
-        insta::assert_snapshot!(check("/feature add "), @"");
-        insta::assert_snapshot!(check("/feature add title:x stage:"), @"");
-        insta::assert_snapshot!(format!("{:?}", completing(&commands(), "/approve id:Mer")), @"");
+        insta::assert_snapshot!(check("/"), @"
+        /approve |Say yes
+        /feature add |File one
+        ");
+        insta::assert_snapshot!(check("/feature add "), @"
+        /feature add title:|It
+        /feature add stage:|It
+        ");
+        insta::assert_snapshot!(check("/feature add title:x stage:"), @"
+        /feature add title:x stage:ready |
+        /feature add title:x stage:backlog |
+        ");
+        insta::assert_snapshot!(format!("{:?}", completing(&commands(), "/approve id:Mer")), @r#"Some((Typed { name: "approve", options: Array [Object {"focused": Bool(true), "name": String("id"), "type": Number(3), "value": String("Mer")}] }, "/approve id:"))"#);
     }
 }
