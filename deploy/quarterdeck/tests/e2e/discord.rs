@@ -104,6 +104,7 @@ impl Guild {
         let options = json!([{"name": "add", "type": 1, "options": [
             {"name": "title", "type": 3, "value": "Say hello"}, {"name": "stage", "type": 3, "value": "ready"}]}]);
         assert_eq!(self.types(self.olaf, "feature", options).await, "Sent to alpha.");
+        self.seen(self.dev, |text| text.contains("In review")).await;
         self.seen(self.approvals, |text| text.contains("Decide until")).await
     }
 
