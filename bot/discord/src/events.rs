@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use qd_core::chat::Commands;
 use serenity::{
     all::{
-        ChannelId, ClientBuilder, Context, EventHandler, GatewayIntents, GuildId, Interaction, MessageId,
-        Reaction, Ready, ResumedEvent,
+        ChannelId, ClientBuilder, Context, EventHandler, GatewayIntents, GuildId, Interaction, Message,
+        MessageId, Reaction, Ready, ResumedEvent,
     },
     gateway::ShardManager,
 };
@@ -79,6 +79,10 @@ impl EventHandler for Handler {
         if let Some(user) = reaction.user_id {
             self.discord.unreacted(reaction.message_id.get(), user.get(), &reaction.emoji.to_string());
         }
+    }
+
+    async fn message(&self, _: Context, message: Message) {
+        self.discord.replied(&self.commands, &message).await;
     }
 
     async fn message_delete(&self, _: Context, _: ChannelId, id: MessageId, _: Option<GuildId>) {

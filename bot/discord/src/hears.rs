@@ -48,7 +48,7 @@ impl Discord {
         }
     }
 
-    fn is_ours(&self, guild: Option<serenity::all::GuildId>) -> bool {
+    pub(crate) fn is_ours(&self, guild: Option<serenity::all::GuildId>) -> bool {
         guild.is_some_and(|guild| guild.get() == self.inner.config.guild)
     }
 
@@ -150,7 +150,7 @@ impl Discord {
         self.say(&reply, &text, true).await
     }
 
-    async fn give(
+    pub(crate) async fn give(
         &self,
         commands: &Arc<dyn Commands>,
         user: u64,

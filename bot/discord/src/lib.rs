@@ -8,6 +8,7 @@ mod hears;
 mod pace;
 mod registry;
 mod render;
+mod replies;
 pub mod setup;
 mod slash;
 mod surface;

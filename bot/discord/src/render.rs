@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 /// Longest content, in characters. <https://docs.discord.com/developers/resources/message#create-message>
-const CONTENT: usize = 2000;
+pub(crate) const CONTENT: usize = 2000;
 /// Longest description of an embed, in characters.
 const DESCRIPTION: usize = 4096;
 /// Longest `custom_id` and placeholder, in characters.

@@ -478,3 +478,23 @@ async fn a_guild_is_looked_at_and_brought_into_shape() {
     assert!(invite(seen.application, GUILD, false).contains("permissions=117824"));
     guild.is_content();
 }
+
+#[tokio::test]
+async fn a_reply_to_a_card_is_an_answer() {
+    let guild = Guild::connected().await;
+    let card = guild.card(Way::Button).await;
+    let below = |number: usize| {
+        move |messages: &[Value]| {
+            let said: Vec<&str> = messages.iter().filter_map(|message| message["content"].as_str()).collect();
+            said.iter().filter(|said| said.contains("nswer")).nth(number).map(|said| (*said).to_owned())
+        }
+    };
+    guild.fake.reply(guild.ines, guild.approvals(), card, "SameSite=Lax,  please", true);
+    insta::assert_snapshot!(guild.fake.seen(guild.approvals(), below(0)).await.unwrap(), @"Taken as an answer. Noted.");
+    guild.fake.reply(guild.ines, guild.approvals(), card, "unheard", false);
+    insta::assert_snapshot!(guild.fake.seen(guild.approvals(), below(1)).await.unwrap(), @"I am told what a reply says only if it mentions me: leave the @ of the reply on, or type /answer.");
+    let written = guild.fake.write(guild.omar, guild.approvals(), "Hello");
+    guild.fake.reply(guild.ines, guild.approvals(), written, "Hello yourself", true);
+    insta::assert_snapshot!(guild.heard().join("\n"), @"ines (owner) by Button: answer 01ARZ3NDEKTSV4RRFFQ69G5FAV SameSite=Lax, please");
+    guild.is_content();
+}

@@ -339,6 +339,33 @@ impl FakeDiscord {
         })
     }
 
+    /// A person replies to a message of the bot. With `mention`, as clients do it by themselves, the bot is told what is said.
+    pub fn reply(&self, user: u64, channel: u64, to: u64, text: &str, mention: bool) -> u64 {
+        self.shared.change(|world| {
+            let id = world.snowflake();
+            let mut message = shapes::message(world, id, channel, &json!({"content": text}), false);
+            message["author"] = shapes::user(world, user);
+            message["type"] = Value::from(19);
+            message["message_reference"] = json!({"type": 0, "message_id": to.to_string(),
+                "channel_id": channel.to_string(), "guild_id": super::GUILD.to_string()});
+            if mention {
+                message["mentions"] = json!([shapes::user(world, BOT)]);
+            }
+            world.channels.get_mut(&channel).unwrap().messages.insert(id, message.clone());
+            let mut event = message;
+            event["referenced_message"] = world.message(channel, to).unwrap_or(Value::Null);
+            event["guild_id"] = Value::from(super::GUILD.to_string());
+            event["member"] = shapes::member(world, user);
+            event["member"].as_object_mut().unwrap().remove("user");
+            if !mention {
+                // https://docs.discord.com/developers/events/gateway#message-content-intent
+                event["content"] = Value::from("");
+            }
+            world.dispatch(1 << 9, "MESSAGE_CREATE", &event);
+            id
+        })
+    }
+
     /// What the person sees, once the bot has answered for good: not while it is deferred. `None` after ten seconds.
     pub async fn answer(&self, interaction: u64) -> Option<Answer> {
         self.until(|world| world.interactions.get(&interaction)?.seen()).await
