@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use qd_types::{FeatureId, InstanceName, Stage};
+use qd_types::{FeatureId, InstanceName, Stage, Verb};
+
+use crate::catalogue::Elsewhere;
 
 /// Which approval.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +20,34 @@ impl fmt::Display for Which {
         match self {
             Self::Key(key) => f.write_str(key),
             Self::Feature(id) => write!(f, "{id}"),
+        }
+    }
+}
+
+/// What of the fleet is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FleetPart {
+    /// The teams, a line each.
+    Teams,
+    /// What models have cost.
+    Cost,
+    /// What endangers the work.
+    Risks,
+    /// What the week's digest would say now.
+    Week,
+}
+
+impl FleetPart {
+    /// Every part.
+    pub const ALL: [Self; 4] = [Self::Teams, Self::Cost, Self::Risks, Self::Week];
+
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Teams => "teams",
+            Self::Cost => "cost",
+            Self::Risks => "risks",
+            Self::Week => "week",
         }
     }
 }
@@ -58,10 +88,66 @@ pub enum Command {
         /// Which.
         which: Which,
     },
+    /// All that one binds, to the last byte.
+    ApprovalSubject {
+        /// Which.
+        which: Which,
+    },
     /// What a team, or every team, is doing.
     Board {
         /// Which team.
         team: Option<InstanceName>,
+    },
+    /// Why a feature does not go on.
+    BoardWhy {
+        /// Which.
+        id: FeatureId,
+    },
+    /// Features whose titles have these words.
+    BoardSearch {
+        /// One space between them.
+        words: String,
+    },
+    /// Who is heard, and what they do.
+    Status {
+        /// Which team; all, if left out.
+        team: Option<InstanceName>,
+    },
+    /// The fleet as a whole.
+    Fleet {
+        /// What of it.
+        part: FleetPart,
+    },
+    /// What a stand-up of a team, or of every team, would say now.
+    Standup {
+        /// Which team.
+        team: Option<InstanceName>,
+    },
+    /// A question to a team.
+    Ask {
+        /// Which team.
+        team: InstanceName,
+        /// One space between words.
+        question: String,
+    },
+    /// Tell all teams something.
+    Announce {
+        /// What. One space between words.
+        text: String,
+    },
+    /// Who the person is here.
+    Person,
+    /// Whether the person may do something, and by which policy.
+    PolicyExplain {
+        /// What.
+        action: Verb,
+        /// To which team; may be left out where there is one.
+        team: Option<InstanceName>,
+    },
+    /// What is known, and done in another place or not configured.
+    Elsewhere {
+        /// What.
+        what: &'static Elsewhere,
     },
     /// File a feature.
     FeatureAdd {
@@ -89,25 +175,6 @@ pub enum Command {
         /// Which.
         id: FeatureId,
     },
-    /// What a stand-up would say now.
-    Standup {
-        /// Of which team; of all, if left out.
-        team: Option<InstanceName>,
-    },
-    /// What the week's digest would say now.
-    Weekly,
-    /// Who is heard, and what they do.
-    Status {
-        /// Which team; all, if left out.
-        team: Option<InstanceName>,
-    },
-    /// What endangers the work.
-    Risks,
-    /// Tell all teams something.
-    Announce {
-        /// What. One space between words.
-        text: String,
-    },
     /// All commands.
     Help,
 }
@@ -123,8 +190,22 @@ impl fmt::Display for Command {
             Self::Answer { which, text } => write!(f, "answer {which} {text}"),
             Self::Approvals => f.write_str("approvals"),
             Self::ApprovalShow { which } => write!(f, "approvals show {which}"),
+            Self::ApprovalSubject { which } => write!(f, "approvals subject {which}"),
             Self::Board { team: None } => f.write_str("board"),
             Self::Board { team: Some(team) } => write!(f, "board {team}"),
+            Self::BoardWhy { id } => write!(f, "board why {id}"),
+            Self::BoardSearch { words } => write!(f, "board search {words}"),
+            Self::Status { team: None } => f.write_str("fleet status"),
+            Self::Status { team: Some(team) } => write!(f, "fleet status {team}"),
+            Self::Fleet { part } => write!(f, "fleet {}", part.as_str()),
+            Self::Standup { team: None } => f.write_str("standup now"),
+            Self::Standup { team: Some(team) } => write!(f, "standup now {team}"),
+            Self::Ask { team, question } => write!(f, "ask {team} {question}"),
+            Self::Announce { text } => write!(f, "announce {text}"),
+            Self::Person => f.write_str("person"),
+            Self::PolicyExplain { action, team: None } => write!(f, "policy explain {action}"),
+            Self::PolicyExplain { action, team: Some(team) } => write!(f, "policy explain {action} {team}"),
+            Self::Elsewhere { what } => f.write_str(what.path),
             Self::FeatureAdd { team, ready, title } => {
                 f.write_str("feature add ")?;
                 if let Some(team) = team {
@@ -138,13 +219,6 @@ impl fmt::Display for Command {
             Self::FeatureShow { id } => write!(f, "feature show {id}"),
             Self::FeatureMove { id, stage } => write!(f, "feature move {id} {stage}"),
             Self::FeatureCancel { id } => write!(f, "feature cancel {id}"),
-            Self::Standup { team: None } => f.write_str("standup now"),
-            Self::Standup { team: Some(team) } => write!(f, "standup now {team}"),
-            Self::Weekly => f.write_str("fleet week"),
-            Self::Status { team: None } => f.write_str("fleet status"),
-            Self::Status { team: Some(team) } => write!(f, "fleet status {team}"),
-            Self::Risks => f.write_str("fleet risks"),
-            Self::Announce { text } => write!(f, "announce {text}"),
             Self::Help => f.write_str("help"),
         }
     }

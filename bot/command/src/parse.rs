@@ -1,45 +1,10 @@
 //! Text to command. Every refusal names what was wrong and the nearest right thing.
 
-use qd_types::{FeatureId, InstanceName, Stage};
+use qd_types::{FeatureId, InstanceName, Stage, Verb};
 
-use crate::{Command, Which};
+use crate::{Command, FleetPart, Which, catalogue};
 
-/// All commands, a line each.
-pub const HELP: &str = "\
-approve ID [NAME]              say yes to what is asked; ID is on the card, or a feature like A-142
-                               NAME is what it is done to, where a card asks for that
-deny ID [reason]               say no
-answer ID TEXT                 answer a question
-reopen ID                      ask again for what nobody decided in time
-approvals                      what waits for people
-approvals show ID              what one asks, and how it stands
-board [TEAM]                   what the teams are doing
-standup now [TEAM]             what happened since the last stand-up
-fleet status [TEAM]            which teams are heard, and what they do
-fleet risks                    what endangers the work
-fleet week                     what happened this week
-announce TEXT                  tell all teams something
-feature add [--team T] [--ready] TITLE
-feature show ID                what is true of a feature
-feature move ID STAGE          to backlog or ready
-feature cancel ID              give a feature up
-help                           this";
-
-const VERBS: [&str; 11] = [
-    "approve",
-    "deny",
-    "answer",
-    "reopen",
-    "approvals",
-    "board",
-    "standup",
-    "fleet",
-    "announce",
-    "feature",
-    "help",
-];
-const FLEET_VERBS: [&str; 3] = ["status", "risks", "week"];
-const FEATURE_VERBS: [&str; 4] = ["add", "show", "move", "cancel"];
+const FEATURE_VERBS: [&str; 8] = ["add", "show", "move", "cancel", "edit", "retry", "stop", "revert"];
 
 /// Shortest beginning of an approval's id that is taken: six characters of a ULID, of which the first ten are time.
 const SHORTEST_KEY: usize = 6;
@@ -64,6 +29,7 @@ pub fn parse(text: &str) -> Result<Command, CommandError> {
         "approvals" => match first(rest) {
             ("" | "list", "") => Ok(Command::Approvals),
             ("show", id) => Ok(Command::ApprovalShow { which: only("approvals show", id)? }),
+            ("subject", id) => Ok(Command::ApprovalSubject { which: only("approvals subject", id)? }),
             _ => no(format!("I don't know \"approvals {rest}\". There are approvals and approvals show ID.")),
         },
         "approve" => {
@@ -85,28 +51,33 @@ pub fn parse(text: &str) -> Result<Command, CommandError> {
             let reason = Some(reason.to_owned()).filter(|reason| !reason.is_empty());
             Ok(Command::Deny { which: self::which("deny", which)?, reason })
         }
-        "board" => match rest {
-            "" => Ok(Command::Board { team: None }),
-            team => Ok(Command::Board { team: Some(self::team(team)?) }),
-        },
+        "board" => board(rest),
+        "feature" => feature(rest),
+        "ask" => ask(rest),
+        "announce" if rest.is_empty() => no("announce needs what all teams are to be told: announce TEXT"),
+        "announce" => Ok(Command::Announce { text: rest.to_owned() }),
+        "fleet" => fleet(rest),
         "standup" => match first(rest) {
             ("" | "now", "") => Ok(Command::Standup { team: None }),
             ("now", team) => Ok(Command::Standup { team: Some(self::team(team)?) }),
-            _ => no(format!("I don't know \"standup {rest}\". There is standup now, and standup now TEAM.")),
+            _ => elsewhere("standup", rest, &["now", "schedule"]),
         },
-        "fleet" => match (first(rest).0.to_ascii_lowercase().as_str(), first(rest).1) {
-            ("" | "status", "") => Ok(Command::Status { team: None }),
-            ("status", team) => Ok(Command::Status { team: Some(self::team(team)?) }),
-            ("risks", "") => Ok(Command::Risks),
-            ("week", "") => Ok(Command::Weekly),
-            (other, _) => no(format!("I don't know \"fleet {rest}\".{}", nearest(other, &FLEET_VERBS))),
+        "person" if rest.is_empty() => Ok(Command::Person),
+        "policy" => match first(rest) {
+            ("explain", "") => no("policy explain needs an action, like merge or feature.add."),
+            ("explain", asked) => policy(asked),
+            _ => no("policy needs a verb: policy explain ACTION [TEAM]."),
         },
-        "announce" => match rest {
-            "" => no("announce needs what all teams are to be told: announce TEXT"),
-            text => Ok(Command::Announce { text: text.to_owned() }),
+        other => match catalogue::elsewhere(text) {
+            Some(what) => Ok(Command::Elsewhere { what }),
+            None => {
+                let known = catalogue::words();
+                if known.contains(&other) {
+                    return elsewhere(other, rest, &catalogue::below(other));
+                }
+                no(format!("I don't know {other:?}.{} Type help for all commands.", nearest(other, &known)))
+            }
         },
-        "feature" => feature(rest),
-        other => no(format!("I don't know {other:?}.{} Type help for all commands.", nearest(other, &VERBS))),
     }
 }
 
@@ -129,7 +100,7 @@ fn nearest(word: &str, known: &[&str]) -> String {
     known
         .iter()
         .map(|known| (strsim::damerau_levenshtein(word, known), known))
-        .filter(|(distance, _)| *distance <= 2)
+        .filter(|(distance, known)| *distance <= 2 && distance * 2 < known.len())
         .min()
         .map_or_else(String::new, |(_, known)| format!(" Did you mean {known}?"))
 }
@@ -186,8 +157,65 @@ fn feature(text: &str) -> Result<Command, CommandError> {
                 _ => no(format!("feature move {id} takes backlog or ready, not {stage:?}.")),
             }
         }
-        "" => no("feature needs a verb: add, show, move or cancel."),
-        other => no(format!("I don't know \"feature {other}\".{}", nearest(other, &FEATURE_VERBS))),
+        _ => elsewhere("feature", text, &FEATURE_VERBS),
+    }
+}
+
+fn board(text: &str) -> Result<Command, CommandError> {
+    match first(text) {
+        ("" | "show", "") => Ok(Command::Board { team: None }),
+        ("show", team) => Ok(Command::Board { team: Some(self::team(team)?) }),
+        ("why", "") => no("board why needs a feature, like A-142."),
+        ("why", id) => {
+            let id = id.parse().map_err(|error: qd_types::IdError| CommandError(format!("{error}.")))?;
+            Ok(Command::BoardWhy { id })
+        }
+        ("search", "") => no("board search needs words to look for."),
+        ("search", words) => Ok(Command::BoardSearch { words: words.to_owned() }),
+        (team, "") => Ok(Command::Board { team: Some(self::team(team)?) }),
+        (word, _) => {
+            no(format!("I don't know \"board {word}\".{}", nearest(word, &["show", "why", "search"])))
+        }
+    }
+}
+
+fn ask(text: &str) -> Result<Command, CommandError> {
+    match first(text) {
+        ("", _) | (_, "") => no("ask needs a team and a question: ask alpha Why is A-142 blocked?"),
+        (team, question) => Ok(Command::Ask { team: self::team(team)?, question: question.to_owned() }),
+    }
+}
+
+fn fleet(text: &str) -> Result<Command, CommandError> {
+    match first(text) {
+        ("" | "status", "") => return Ok(Command::Status { team: None }),
+        ("status", team) => return Ok(Command::Status { team: Some(self::team(team)?) }),
+        _ => {}
+    }
+    match FleetPart::ALL.into_iter().find(|part| part.as_str() == text) {
+        Some(part) => Ok(Command::Fleet { part }),
+        None => elsewhere("fleet", text, &["status", "teams", "cost", "risks", "week", "pause", "resume"]),
+    }
+}
+
+fn policy(text: &str) -> Result<Command, CommandError> {
+    let (action, team) = first(text);
+    let Ok(action) = action.parse::<Verb>() else {
+        let known: Vec<&str> = Verb::ALL.iter().map(|verb| verb.as_str()).collect();
+        return no(format!("There is no action {action:?}.{}", nearest(action, &known)));
+    };
+    let team = if team.is_empty() { None } else { Some(self::team(team)?) };
+    Ok(Command::PolicyExplain { action, team })
+}
+
+/// What is done in another place, below a word that is known.
+fn elsewhere(word: &str, rest: &str, below: &[&str]) -> Result<Command, CommandError> {
+    if let Some(what) = catalogue::elsewhere(&format!("{word} {rest}")) {
+        return Ok(Command::Elsewhere { what });
+    }
+    match first(rest).0 {
+        "" => no(format!("{word} needs a verb: {}.", below.join(", "))),
+        other => no(format!("I don't know \"{word} {other}\".{}", nearest(other, below))),
     }
 }
 
@@ -275,7 +303,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_panics_and_every_command_parses_back(text in "(/qd |@quarterdeck )?(approve|deny|answer|approvals( show)?|reopen|board|standup( now)?|fleet( risks| week)?|announce|feature (add|show|move|cancel)|help)? ?.{0,40}") {
+        fn no_text_panics_and_every_command_parses_back(text in "(/qd |@quarterdeck )?(approve|deny|answer|approvals( show)?|reopen|board( show| why| search)?|feature (add|show|move|cancel|edit)|fleet( status| risks| week)?|ask|standup( now)?|announce|policy explain|person|vm|plan|help)? ?.{0,40}") {
             if let Ok(command) = parse(&text) {
                 prop_assert_eq!(parse(&command.to_string()), Ok(command));
             }

@@ -8,3 +8,4 @@ mod text;
 
 pub use console::{Console, ConsoleError, Layout, Posted};
 pub use page::router;
+pub use text::markup;

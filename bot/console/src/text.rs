@@ -67,7 +67,7 @@ fn line(text: &str) -> Markup {
 }
 
 /// A message as markup.
-pub(crate) fn markup(text: &str) -> Markup {
+pub fn markup(text: &str) -> Markup {
     html! {
         @for each in text.lines() {
             @if let Some(quoted) = each.strip_prefix("> ") { blockquote { (line(quoted)) } } @else { p { (line(each)) } }

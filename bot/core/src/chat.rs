@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 pub use qd_approvals::{Proof, confirm::Way};
-use qd_types::Role;
+use qd_types::{Identity, Role};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -141,6 +141,8 @@ pub trait Chat: Send + Sync {
 pub struct Given {
     /// Where: `console`.
     pub surface: String,
+    /// The account there, on another service than this computer. Without, it is the person's own.
+    pub account: Option<String>,
     /// How the surface knew who it was. What is not proven commands, and does not vote.
     pub proof: Proof,
     /// How: by a reaction, or by a button; a typed line is one.
@@ -150,7 +152,17 @@ pub struct Given {
 impl Given {
     /// On the embedded console, by a button or a line.
     pub fn on_console(proof: Proof) -> Self {
-        Self { surface: "console".into(), proof, way: Way::Button }
+        Self { surface: "console".into(), account: None, proof, way: Way::Button }
+    }
+}
+
+impl Given {
+    /// Whose account a word of this person is said with.
+    pub fn identity(&self, person: &qd_types::PersonId) -> Identity {
+        match &self.account {
+            Some(account) => Identity { service: self.surface.clone(), account: account.clone() },
+            None => Identity { service: "local".into(), account: person.to_string() },
+        }
     }
 }
 

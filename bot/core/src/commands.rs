@@ -1,6 +1,6 @@
 //! Commands that people give in chat. The answer is for them alone; what follows is the same as from any surface.
 
-use qd_command::{Command, Which, parse};
+use qd_command::{Command, FleetPart, Which, parse};
 use qd_types::{Approval, ApprovalState, FeatureId, Identity, InstanceName, Person, Stage};
 use qd_wire::v1::{Announcement, BoardCommand, FeatureReport, NewWork, OnBehalf, Order};
 
@@ -11,7 +11,7 @@ use crate::{
     distil::{digest, risk},
     effect::Effect,
     event::Moment,
-    foreign,
+    foreign, inquiry,
     state::{Desk, FleetState, Foreign},
     text,
 };
@@ -32,11 +32,28 @@ pub(crate) fn handle(
         Err(error) => return say(error.to_string()),
     };
     match command {
-        Command::Help => say(qd_command::HELP),
+        Command::Help => say(qd_command::help()),
         Command::Approvals => say(approvals(state)),
         Command::Board { team } => say(board(state, team.as_ref(), moment)),
         Command::Status { team } => say(status(state, team.as_ref(), moment)),
+        Command::BoardWhy { id } => say(match find(state, &id) {
+            Ok((_, report)) => format!("{id}: {}", report.sentence),
+            Err(problem) => problem,
+        }),
+        Command::BoardSearch { words } => say(inquiry::search(state, &words)),
+        Command::Fleet { part: FleetPart::Teams } => say(inquiry::teams(state)),
+        Command::Fleet { part: FleetPart::Cost } => say(inquiry::cost(state)),
+        Command::Fleet { part: FleetPart::Risks } => say(text::risks(&risk::risks(state, moment.at))),
+        Command::Fleet { part: FleetPart::Week } => say(digest::weekly(state, moment.at)),
+        Command::Ask { team, question } => say(inquiry::ask(state, &team, &question)),
+        Command::Person => say(inquiry::person(state, person, given)),
+        Command::PolicyExplain { action, team } => match team.map_or_else(|| only_team(state), Ok) {
+            Ok(team) => say(inquiry::explain(state, person, action, &team)),
+            Err(problem) => say(problem),
+        },
+        Command::Elsewhere { what } => say(what.told),
         Command::ApprovalShow { which } => say(show(state, &which)),
+        Command::ApprovalSubject { which } => say(subject(state, &which)),
         Command::Approve { which, typed } => {
             vote(state, &which, (person, given), foreign::Said::Yes { typed }, moment)
         }
@@ -59,8 +76,6 @@ pub(crate) fn handle(
             Err(problem) => problem,
         }),
         Command::Standup { team } => say(digest::now(state, team.as_ref(), moment.at)),
-        Command::Weekly => say(digest::weekly(state, moment.at)),
-        Command::Risks => say(text::risks(&risk::risks(state, moment.at))),
         Command::Announce { text } => announce(state, person, given, text, moment),
         Command::FeatureAdd { team, ready, title } => {
             let team = match team.map_or_else(|| only_team(state), Ok) {
@@ -99,7 +114,7 @@ pub(crate) fn handle(
     }
 }
 
-fn say(reply: impl Into<String>) -> Handled {
+pub(crate) fn say(reply: impl Into<String>) -> Handled {
     Handled { reply: Some(reply.into()), ..Handled::default() }
 }
 
@@ -173,10 +188,7 @@ fn only_team(state: &FleetState) -> Result<InstanceName, String> {
         [one] => Ok(one.clone()),
         teams => {
             let names: Vec<&str> = teams.iter().map(InstanceName::as_str).collect();
-            Err(format!(
-                "Say for which team: feature add --team NAME TITLE, with one of {}.",
-                names.join(", ")
-            ))
+            Err(format!("Say for which team, with one of {}.", names.join(", ")))
         }
     }
 }
@@ -278,6 +290,15 @@ fn show(state: &FleetState, which: &Which) -> String {
         Some(Found::Foreign(found)) => text::foreign(found),
         None => nothing(which),
     }
+}
+
+/// All that one binds, in the very bytes that its digest is made of.
+fn subject(state: &FleetState, which: &Which) -> String {
+    let found = fitting(state, which);
+    let open = found.iter().find(|found| found.approval().state.is_open());
+    let Some(found) = open.or(found.first()) else { return nothing(which) };
+    serde_json_canonicalizer::to_string(&found.approval().subject)
+        .unwrap_or_else(|error| format!("What it binds can't be written down: {error}."))
 }
 
 fn approvals(state: &FleetState) -> String {

@@ -559,5 +559,6 @@ pub(crate) fn ballot(desk: &Desk, person: &Person, given: &Given, said: Said, mo
         at: moment.at,
     };
     let way = if typed.is_some() { Way::Typed } else { given.way };
-    Effect::Step(Step::Vote(Word { vote, proof: given.proof.clone(), way, typed, answer: None }))
+    let (identity, proof) = (given.identity(&person.id), given.proof.clone());
+    Effect::Step(Step::Vote(Word { vote, identity, proof, way, typed, answer: None }))
 }

@@ -89,6 +89,8 @@ pub struct Asking {
 pub struct Word {
     /// The vote.
     pub vote: Vote,
+    /// With which account.
+    pub identity: Identity,
     /// How the surface knew who it was.
     pub proof: Proof,
     /// How it was given.
@@ -102,8 +104,7 @@ pub struct Word {
 impl Word {
     /// What the bot states about it, and signs.
     pub fn statement(self) -> Statement {
-        let identity = Identity { service: "local".into(), account: self.vote.person.id.to_string() };
-        let Self { vote, proof, way, typed, answer } = self;
+        let Self { vote, identity, proof, way, typed, answer } = self;
         Statement { vote, identity, proof, way, typed, answer }
     }
 }

@@ -232,7 +232,7 @@ fn word(found: &Foreign, person: &Person, given: &Given, said: Said, at: Timesta
         at,
     };
     let way = if typed.is_some() { Way::Typed } else { given.way };
-    Ok(Word { vote, proof: given.proof.clone(), way, typed, answer })
+    Ok(Word { vote, identity: given.identity(&person.id), proof: given.proof.clone(), way, typed, answer })
 }
 
 /// Why this word would not count, as far as that can be told from here. The instance looks again at all of it.
@@ -244,7 +244,8 @@ fn may(found: &Foreign, word: &Word, ballot: Ballot) -> Option<String> {
     }
     let account = Identity { service: "local".into(), account: person.id.to_string() };
     let mut requesters = subject.requesters.clone();
-    let asks = subject.binding.iter().flat_map(|binding| &binding.askers).any(|asker| *asker == account);
+    let mut askers = subject.binding.iter().flat_map(|binding| &binding.askers);
+    let asks = askers.any(|asker| *asker == account || *asker == word.identity);
     requesters.extend(asks.then(|| person.id.clone()));
     if let Some(refused) = subject.requirement.refuses(person, &requesters) {
         return Some(refused);

@@ -11,6 +11,7 @@ pub mod event;
 mod foreign;
 pub mod forge;
 mod handle;
+mod inquiry;
 pub mod presence;
 mod snapshot;
 pub mod state;

@@ -28,6 +28,12 @@ pub fn sentence(error: &dyn std::error::Error) -> String {
     format!("{first}{}.", letters.as_str().trim_end_matches('.'))
 }
 
+/// With a small letter at its beginning, for the middle of a sentence.
+pub(crate) fn lower(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| format!("{}{}", first.to_lowercase(), letters.as_str()))
+}
+
 /// Text from elsewhere, on one line, cut, with nothing in it that a chat would act on.
 pub fn inert(text: &str, limit: usize) -> String {
     let mut out = String::new();

@@ -232,7 +232,9 @@ fn a_word_in_chat_is_a_vote_to_be_signed() {
     let handled = fleet.says(person("ines", Role::Owner), "deny A-1 use a migration");
     let mut wanted = vote(&standing, "ines", Ballot::Deny, Some("use a migration"));
     wanted.at = Timestamp::from_second(36_840).unwrap();
-    let word = Word { vote: wanted, proof: Proof::SignedIn, way: Way::Button, typed: None, answer: None };
+    let identity = Given::on_console(Proof::SignedIn).identity(&wanted.person.id);
+    let word =
+        Word { vote: wanted, identity, proof: Proof::SignedIn, way: Way::Button, typed: None, answer: None };
     assert_eq!((steps(&handled.effects), handled.reply), (vec![&Step::Vote(word)], None));
     // What stands behind a yes is the name of what it is done to.
     let handled = fleet.says(person("ines", Role::Owner), "approve A-1 sample main #7");

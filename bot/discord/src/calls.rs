@@ -1,6 +1,10 @@
 //! Calls to Discord: tried again where that can help, and told apart where it can't.
 
-use std::time::Duration;
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use serenity::http::HttpError;
 
@@ -8,6 +12,10 @@ use serenity::http::HttpError;
 const TRIES: u32 = 5;
 /// Before the second try; doubled each time, with as much again by chance.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long Discord counts what it refused.
+const WINDOW: Duration = Duration::from_secs(600);
+/// From so many on nothing is asked: a fifth of what Discord lets pass.
+const MOST_REFUSED: usize = 2_000;
 
 /// Why a call did not do what it should.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +24,8 @@ pub(crate) enum Problem {
     NoMessage,
     /// The interaction is over: answered, or too late.
     NoInteraction,
+    /// The bot is not in the guild.
+    Absent,
     /// It won't be done, and what helps.
     Refused(String),
     /// Not now. It can't be told whether it was done.
@@ -23,10 +33,18 @@ pub(crate) enum Problem {
 }
 
 impl Problem {
+    pub(crate) fn of(error: &serenity::Error) -> Self {
+        problem(error)
+    }
+
     pub(crate) fn text(self) -> String {
         match self {
             Self::NoMessage => "the message is gone".to_owned(),
             Self::NoInteraction => "it was answered too late".to_owned(),
+            Self::Absent => {
+                "the bot is not in the guild; quarterdeck bot discord setup prints the link that invites it"
+                    .to_owned()
+            }
             Self::Refused(text) | Self::Later(text) => text,
         }
     }
@@ -39,15 +57,51 @@ where
 {
     let mut tried = 0;
     loop {
+        if !refusals().is_few(Instant::now()) {
+            return Err(Problem::Later(
+                "Discord refused too much of late; it is left alone for a while".to_owned(),
+            ));
+        }
         let problem = match make().await {
             Ok(done) => return Ok(done),
-            Err(error) => problem(&error),
+            Err(error) => {
+                note(&error);
+                problem(&error)
+            }
         };
         tried += 1;
         if !matches!(problem, Problem::Later(_)) || tried == TRIES {
             return Err(problem);
         }
         tokio::time::sleep(jittered(PAUSE * 2_u32.pow(tried - 1))).await;
+    }
+}
+
+/// Requests that Discord refused, in this process. It shuts out an address that has 10,000 of them in ten minutes.
+/// <https://docs.discord.com/developers/topics/rate-limits#invalid-request-limit-aka-cloudflare-bans>
+#[derive(Debug, Default)]
+struct Refusals(VecDeque<Instant>);
+
+static REFUSALS: Mutex<Refusals> = Mutex::new(Refusals(VecDeque::new()));
+
+fn refusals() -> MutexGuard<'static, Refusals> {
+    REFUSALS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Refusals {
+    /// Whether there is still room, far from the limit.
+    fn is_few(&mut self, now: Instant) -> bool {
+        self.0.retain(|at| now.saturating_duration_since(*at) < WINDOW);
+        self.0.len() < MOST_REFUSED
+    }
+}
+
+/// Counts it, if Discord does.
+fn note(error: &serenity::Error) {
+    if let serenity::Error::Http(HttpError::UnsuccessfulRequest(answer)) = error
+        && matches!(answer.status_code.as_u16(), 401 | 403 | 429)
+    {
+        refusals().0.push_back(Instant::now());
     }
 }
 
@@ -69,6 +123,7 @@ fn problem(error: &serenity::Error) -> Problem {
     match (status, answer.error.code) {
         (_, 10_008) => Problem::NoMessage,
         (_, 10_062 | 10_015 | 50_027 | 40_060) => Problem::NoInteraction,
+        (_, 10_004) => Problem::Absent,
         (_, 10_003) => {
             Problem::Refused("the channel is deleted; name another one in [discord.channels]".to_owned())
         }
@@ -82,5 +137,19 @@ fn problem(error: &serenity::Error) -> Problem {
         (401, _) => Problem::Refused("Discord does not know the bot's token; make a new one".to_owned()),
         (429 | 500.., _) => Problem::Later(format!("Discord answers {status}")),
         _ => Problem::Refused(format!("Discord refused it ({status}): {words}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_too_many_refusals_nothing_is_asked_until_they_are_old() {
+        let begin = Instant::now();
+        let mut refusals = Refusals::default();
+        refusals.0.extend(std::iter::repeat_n(begin, MOST_REFUSED));
+        assert!(!refusals.is_few(begin));
+        assert!(refusals.is_few(begin + WINDOW));
     }
 }

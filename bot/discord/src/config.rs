@@ -1,101 +1,44 @@
-//! What has to be known of a guild. Ids are Discord's snowflakes, written as text.
+//! What has to be known of a guild, and of its people. Nothing is read from files here: whoever starts the bot has done that.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::collections::BTreeMap;
 
+use async_trait::async_trait;
 use qd_core::chat::Channel;
-use qd_types::{PersonId, Role};
+use qd_types::{Person, Role};
 use secrecy::SecretString;
-use serde::Deserialize;
 
-/// `[discord]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// A guild, and how the bot reaches it.
+#[derive(Debug, Clone)]
 pub struct Config {
-    /// Where the bot's token is found.
-    pub token: TokenSource,
+    /// The bot's token.
+    pub token: SecretString,
     /// The guild's id.
-    #[serde(with = "snowflake")]
     pub guild: u64,
     /// The channels.
     pub channels: ChannelIds,
-    /// Discord's roles, by id, and what they are here. A role that is not listed counts for nothing.
-    #[serde(default)]
-    pub roles: BTreeMap<String, Role>,
-    /// Accounts, by id, and who they are here. An account that is not listed may do nothing.
-    #[serde(default)]
-    pub people: BTreeMap<String, PersonId>,
-    /// Another address for `https://discord.com`, for a fake. The library's own rate limiter is off then.
-    #[serde(default)]
+    /// Discord's roles, by id, and what they are here. Of a role that stands here Discord's word is asked at every click; of
+    /// one that does not, [`People`] says who holds it.
+    pub roles: BTreeMap<u64, Role>,
+    /// Another address for `https://discord.com`, without a slash at its end. The library's own rate limiter is off then.
     pub address: Option<String>,
-}
-
-/// Where the token is found. It is never written into the configuration itself.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum TokenSource {
-    /// In this variable of the environment.
-    Env(String),
-    /// Alone in this file.
-    File(PathBuf),
+    /// Commands, clicks and reactions that a person may give in a minute.
+    pub per_minute: u32,
 }
 
 /// The ids of the channels.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub struct ChannelIds {
     /// #dev.
-    #[serde(with = "snowflake")]
     pub dev: u64,
     /// #alerts.
-    #[serde(with = "snowflake")]
     pub alerts: u64,
     /// #approvals.
-    #[serde(with = "snowflake")]
     pub approvals: u64,
     /// Where cards and alerts go that can't be shown in the channel where they belong; none, if there is none.
-    #[serde(default, with = "maybe_snowflake")]
     pub fallback: Option<u64>,
     /// Where the teams stand and digests are; none: #dev has them.
     #[serde(default, with = "maybe_snowflake")]
     pub standup: Option<u64>,
-}
-
-/// Why there is no token.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The variable is not set, or empty.
-    #[error("{0} is not set; put the bot's token into it, or name a file: token = {{ file = \"…\" }}")]
-    Env(String),
-    /// The file can't be read, or is empty.
-    #[error("the bot's token can't be read from {path}: {problem}")]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        problem: String,
-    },
-}
-
-impl TokenSource {
-    /// The token, as it stands there now.
-    pub fn read(&self) -> Result<SecretString, ConfigError> {
-        match self {
-            Self::Env(name) => std::env::var(name)
-                .ok()
-                .map(|token| token.trim().to_owned())
-                .filter(|token| !token.is_empty())
-                .map(SecretString::from)
-                .ok_or_else(|| ConfigError::Env(name.clone())),
-            Self::File(path) => {
-                let problem = |problem: String| ConfigError::File { path: path.clone(), problem };
-                let text = std::fs::read_to_string(path).map_err(|error| problem(error.to_string()))?;
-                match text.trim() {
-                    "" => Err(problem("it is empty".to_owned())),
-                    token => Ok(SecretString::from(token.to_owned())),
-                }
-            }
-        }
-    }
 }
 
 impl ChannelIds {
@@ -122,29 +65,52 @@ impl ChannelIds {
     }
 }
 
-/// Snowflakes as text: many readers of numbers cut them.
-mod snowflake {
-    use serde::{Deserialize as _, Deserializer, de::Error};
+/// Whose accounts are linked. Asked at every click, so that whoever is shut out is out at once.
+#[async_trait]
+pub trait People: Send + Sync {
+    /// Whose account it is, with the roles that the fleet itself lets them have; `None` if it is nobody's.
+    ///
+    /// # Errors
+    /// Why it can't be told. Nothing is done then.
+    async fn by_account(&self, account: u64) -> Result<Option<Person>, String>;
+}
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
-        let text = String::deserialize(from)?;
-        read(&text)
-    }
-
-    pub(super) fn read<E: Error>(text: &str) -> Result<u64, E> {
-        text.parse::<u64>().ok().filter(|id| *id > 0).ok_or_else(|| {
-            E::custom(format!(
-                "{text:?} is no id of Discord's: digits in quotes, like \"1000000000000000003\""
-            ))
-        })
+impl Config {
+    /// The roles that count of somebody to whom the fleet gives `known`, and who holds `held` in the guild: of a role that is
+    /// mapped both must say so.
+    pub(crate) fn roles(&self, known: &[Role], held: &[u64]) -> Vec<Role> {
+        let is_mapped = |role: &Role| self.roles.values().any(|mapped| mapped == role);
+        let is_held = |role: &Role| held.iter().any(|id| self.roles.get(id) == Some(role));
+        let mut roles: Vec<Role> =
+            known.iter().filter(|role| !is_mapped(role) || is_held(role)).copied().collect();
+        roles.sort_unstable();
+        roles.dedup();
+        roles
     }
 }
 
-/// One that may be missing.
-mod maybe_snowflake {
-    use serde::{Deserialize as _, Deserializer};
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
-        Option::<String>::deserialize(from)?.map(|text| super::snowflake::read(&text)).transpose()
+    #[test]
+    fn a_mapped_role_takes_both_words() {
+        let config = Config {
+            token: SecretString::from("token"),
+            guild: 1,
+            channels: ChannelIds { dev: 2, alerts: 3, approvals: 4, fallback: None },
+            roles: BTreeMap::from([(7, Role::Owner)]),
+            address: None,
+            per_minute: 60,
+        };
+        let both = [Role::Owner, Role::Operator];
+        assert_eq!(config.roles(&both, &[7]), {
+            let mut all = both.to_vec();
+            all.sort_unstable();
+            all
+        });
+        assert_eq!(config.roles(&both, &[8]), [Role::Operator]);
+        // Discord alone makes nobody an owner.
+        assert_eq!(config.roles(&[Role::Operator], &[7]), [Role::Operator]);
     }
 }

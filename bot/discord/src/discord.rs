@@ -8,8 +8,8 @@ use std::{
 use async_trait::async_trait;
 use jiff::Timestamp;
 use qd_core::chat::{Chat, ChatError, Commands, Delivered, Message, MessageKey, Reaction, ballots};
-use qd_types::{Confirm, Person, Role, Way};
-use secrecy::ExposeSecret as _;
+use qd_types::{Confirm, Person, Way};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use serenity::{
     all::{ChannelId, GuildId, MessageId, MessagePagination, ReactionType, UserId},
@@ -18,8 +18,9 @@ use serenity::{
 
 use crate::{
     calls::{Problem, call},
-    config::{Config, ConfigError},
+    config::{Config, People},
     events,
+    pace::Pace,
     registry::{Registry, Shown},
     render,
 };
@@ -31,9 +32,6 @@ const PAGES: usize = 10;
 /// Why Discord can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DiscordError {
-    /// There is no token.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
     /// The gateway ended for good.
     #[error("Discord's gateway ended: {0}; run doctor")]
     Gateway(String),
@@ -48,55 +46,62 @@ pub struct Discord {
 pub(crate) struct Inner {
     pub(crate) http: Arc<Http>,
     pub(crate) config: Config,
+    pub(crate) people: Arc<dyn People>,
     pub(crate) registry: Mutex<Registry>,
     /// Reactions that were taken already: message, user, mark.
     pub(crate) taken: Mutex<HashSet<(u64, u64, String)>>,
+    /// What people gave in the last minute.
+    pub(crate) pace: Mutex<Pace>,
     /// One message is put after the other; holds the channels that were read.
     writing: tokio::sync::Mutex<HashSet<u64>>,
     me: OnceLock<u64>,
-    token: String,
 }
 
 impl Discord {
-    /// Reads the token. Nothing is asked of Discord yet.
-    pub fn new(config: Config) -> Result<Self, DiscordError> {
-        let token = config.token.read()?.expose_secret().to_owned();
-        let mut http = HttpBuilder::new(&token);
-        if let Some(address) = &config.address {
-            // The library ignores another address while its limiter is on.
-            http = http.proxy(address.clone()).ratelimiter_disabled(true);
-        }
+    /// Nothing is asked of Discord yet.
+    pub fn new(config: Config, people: Arc<dyn People>) -> Self {
         let inner = Inner {
-            http: Arc::new(http.build()),
+            http: Arc::new(http(&config.token, config.address.as_deref())),
             config,
+            people,
             registry: Mutex::default(),
             taken: Mutex::default(),
+            pace: Mutex::default(),
             writing: tokio::sync::Mutex::default(),
             me: OnceLock::new(),
-            token,
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Self { inner: Arc::new(inner) }
     }
 
     /// Hears what people do, until the task is dropped or the gateway ends for good. Reconnects and resumes by itself.
     pub async fn run(&self, commands: Arc<dyn Commands>) -> Result<(), DiscordError> {
-        events::run(self.clone(), commands, &self.inner.token).await
+        events::run(self.clone(), commands).await
     }
 
     pub(crate) fn registry(&self) -> MutexGuard<'_, Registry> {
         self.inner.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Who the account is, with the roles that Discord says they hold now. `None` if nobody here.
+    /// Who the account is, with the roles that they hold now: Discord is asked. `None` if nobody here.
     pub(crate) async fn person(&self, user: u64) -> Result<Option<Person>, Problem> {
-        let Some(id) = self.inner.config.people.get(&user.to_string()) else { return Ok(None) };
+        let Some(known) = self.known(user).await? else { return Ok(None) };
         let guild = GuildId::new(self.inner.config.guild);
         let member = call(|| self.inner.http.get_member(guild, UserId::new(user))).await?;
-        let held = member.roles.iter().filter_map(|role| self.inner.config.roles.get(&role.to_string()));
-        let mut roles: Vec<Role> = held.copied().collect();
-        roles.sort_unstable();
-        roles.dedup();
-        Ok(Some(Person { id: id.clone(), roles }))
+        let held: Vec<u64> = member.roles.iter().map(|role| role.get()).collect();
+        let roles = self.inner.config.roles(&known.roles, &held);
+        Ok(Some(Person { roles, ..known }))
+    }
+
+    /// Whether somebody gives no more than they may; counts this one.
+    pub(crate) fn is_in_pace(&self, user: u64) -> bool {
+        let most = self.inner.config.per_minute;
+        let mut pace = self.inner.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        pace.take(user, most, std::time::Instant::now())
+    }
+
+    /// Whose account it is, as far as the fleet itself knows.
+    pub(crate) async fn known(&self, user: u64) -> Result<Option<Person>, Problem> {
+        self.inner.people.by_account(user).await.map_err(Problem::Later)
     }
 
     /// Puts a message into a channel: edits the one of this key, or creates it. The message's id.
@@ -214,6 +219,16 @@ impl Discord {
         }
         Ok(())
     }
+}
+
+/// The library's way to Discord, or to another address.
+pub(crate) fn http(token: &SecretString, address: Option<&str>) -> Http {
+    let mut http = HttpBuilder::new(token.expose_secret());
+    if let Some(address) = address {
+        // The library ignores another address while its limiter is on.
+        http = http.proxy(address).ratelimiter_disabled(true);
+    }
+    http.build()
 }
 
 /// What the reactions under a card mean that was seeded before a start. A closed card has no buttons, and means nothing.

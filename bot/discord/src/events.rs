@@ -6,17 +6,16 @@ use async_trait::async_trait;
 use qd_core::chat::Commands;
 use serenity::{
     all::{
-        ChannelId, ClientBuilder, Context, EventHandler, GatewayIntents, GuildId, Interaction, MessageId,
-        Reaction, Ready, ResumedEvent,
+        ChannelId, ClientBuilder, Context, EventHandler, GatewayIntents, GuildId, Interaction, Message,
+        MessageId, Reaction, Ready, ResumedEvent,
     },
     gateway::ShardManager,
-    http::HttpBuilder,
 };
 
-use crate::{Discord, DiscordError, calls::call, slash};
+use crate::{Discord, DiscordError, calls::call, discord::http, slash};
 
 /// No privileged intent: what people write in channels is not read.
-const INTENTS: GatewayIntents = GatewayIntents::GUILDS
+pub(crate) const INTENTS: GatewayIntents = GatewayIntents::GUILDS
     .union(GatewayIntents::GUILD_MESSAGES)
     .union(GatewayIntents::GUILD_MESSAGE_REACTIONS);
 
@@ -25,19 +24,13 @@ struct Handler {
     commands: Arc<dyn Commands>,
 }
 
-pub(crate) async fn run(
-    discord: Discord,
-    commands: Arc<dyn Commands>,
-    token: &str,
-) -> Result<(), DiscordError> {
+pub(crate) async fn run(discord: Discord, commands: Arc<dyn Commands>) -> Result<(), DiscordError> {
     let ended = |error: serenity::Error| DiscordError::Gateway(error.to_string());
-    let mut http = HttpBuilder::new(token);
-    if let Some(address) = &discord.inner.config.address {
-        http = http.proxy(address.clone()).ratelimiter_disabled(true);
-    }
+    let config = &discord.inner.config;
+    let http = http(&config.token, config.address.as_deref());
     let handler = Handler { discord, commands };
     let mut client =
-        ClientBuilder::new_with_http(http.build(), INTENTS).event_handler(handler).await.map_err(ended)?;
+        ClientBuilder::new_with_http(http, INTENTS).event_handler(handler).await.map_err(ended)?;
     let _stop = Stop(client.shard_manager.clone());
     client.start().await.map_err(ended)
 }
@@ -86,6 +79,10 @@ impl EventHandler for Handler {
         if let Some(user) = reaction.user_id {
             self.discord.unreacted(reaction.message_id.get(), user.get(), &reaction.emoji.to_string());
         }
+    }
+
+    async fn message(&self, _: Context, message: Message) {
+        self.discord.replied(&self.commands, &message).await;
     }
 
     async fn message_delete(&self, _: Context, _: ChannelId, id: MessageId, _: Option<GuildId>) {

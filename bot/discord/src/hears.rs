@@ -6,20 +6,22 @@ use std::{sync::Arc, time::Duration};
 use qd_core::chat::{Commands, Given, Proof, Way};
 use serde_json::{Value, json};
 use serenity::all::{
-    ActionRowComponent, ChannelId, CommandInteraction, ComponentInteraction, CreateAttachment, Interaction,
-    MessageId, ModalInteraction, ReactionType,
+    ActionRowComponent, ChannelId, CommandInteraction, CommandType, ComponentInteraction, CreateAttachment,
+    Interaction, Message, MessageId, ModalInteraction, ReactionType,
 };
 
-use crate::{Discord, calls::Problem, calls::call, render, slash};
+use crate::{
+    Discord,
+    calls::{Problem, call},
+    pace, render,
+    slash::{self, Meant, NewFeature, Source},
+};
 
 /// After this, an answer is announced and comes later.
 const PATIENCE: Duration = Duration::from_millis(1500);
 /// Users that are read of one reaction.
 const USERS: u8 = 100;
 
-/// What a person hears whom nobody here knows.
-const STRANGER: &str =
-    "I don't know who you are here. An owner links your Discord account in [discord.people].";
 /// What a person hears when Discord did not say who they are.
 const UNSURE: &str = "Discord did not say which roles you hold, so nothing was done. Try again.";
 
@@ -46,14 +48,27 @@ impl Discord {
         }
     }
 
-    fn is_ours(&self, guild: Option<serenity::all::GuildId>) -> bool {
+    pub(crate) fn is_ours(&self, guild: Option<serenity::all::GuildId>) -> bool {
         guild.is_some_and(|guild| guild.get() == self.inner.config.guild)
     }
 
     async fn typed(&self, commands: &Arc<dyn Commands>, it: &CommandInteraction) -> Result<(), Problem> {
-        let reply = Reply { id: it.id.get(), token: &it.token, file: None };
-        let line = slash::line(&it.data.name, &it.data.options);
-        self.answer(commands, it.user.id.get(), &line, reply).await
+        let mut reply = Reply { id: it.id.get(), token: &it.token, file: None };
+        if it.data.kind == CommandType::Message {
+            let target = it.data.resolved.messages.values().next();
+            let title = target.map(words_of).unwrap_or_default();
+            return self
+                .callback(&reply, 9, &slash::form(&NewFeature { title, ..NewFeature::default() }))
+                .await;
+        }
+        match slash::meant(&it.data.name, &it.data.options) {
+            Meant::Form(new) => self.callback(&reply, 9, &slash::form(&new)).await,
+            Meant::Line(line) => {
+                let subject = line.starts_with("approvals subject");
+                reply.file = subject.then(|| "approval.json".to_owned());
+                self.answer(commands, it.user.id.get(), &line, reply).await
+            }
+        }
     }
 
     async fn pressed(&self, commands: &Arc<dyn Commands>, it: &ComponentInteraction) -> Result<(), Problem> {
@@ -66,8 +81,8 @@ impl Discord {
         }
         let line = match pressed.strip_prefix(render::DETAILS) {
             Some(key) => {
-                reply.file = Some(format!("approval-{key}.txt"));
-                format!("approvals show {key}")
+                reply.file = Some(format!("approval-{key}.json"));
+                format!("approvals subject {key}")
             }
             None => pressed.to_owned(),
         };
@@ -76,11 +91,21 @@ impl Discord {
 
     async fn submitted(&self, commands: &Arc<dyn Commands>, it: &ModalInteraction) -> Result<(), Problem> {
         let reply = Reply { id: it.id.get(), token: &it.token, file: None };
-        let mut inputs = it.data.components.iter().flat_map(|row| &row.components);
-        let name = inputs.find_map(|component| match component {
-            ActionRowComponent::InputText(input) => input.value.clone(),
-            _ => None,
-        });
+        let typed = |wanted: &str| {
+            it.data.components.iter().flat_map(|row| &row.components).find_map(|component| match component {
+                ActionRowComponent::InputText(input) if input.custom_id == wanted => input.value.clone(),
+                _ => None,
+            })
+        };
+        if it.data.custom_id == slash::FORM {
+            let new = NewFeature {
+                title: typed("title").unwrap_or_default(),
+                team: typed("team").unwrap_or_default(),
+                ready: typed("ready").is_some_and(|said| said.trim().eq_ignore_ascii_case("yes")),
+            };
+            return self.answer(commands, it.user.id.get(), &slash::filing(&new), reply).await;
+        }
+        let name = typed("name");
         let (Some(key), Some(name)) = (it.data.custom_id.strip_prefix(render::TYPED), name) else {
             return self
                 .callback(&reply, 4, &render::private("Nothing was typed, so nothing was done."))
@@ -93,11 +118,13 @@ impl Discord {
         let reply = Reply { id: it.id.get(), token: &it.token, file: None };
         let list = match slash::completing(&it.data.name, &it.data.options) {
             None => json!([]),
-            Some((line, typed)) => match self.person(it.user.id.get()).await? {
+            Some((Source::Actions, typed)) => slash::actions(&typed),
+            Some((Source::Line(line), typed)) => match self.person(it.user.id.get()).await? {
                 None => json!([]),
                 Some(person) => {
-                    let list =
-                        commands.command(&person, &given(&reply.id.to_string(), Way::Button), line).await;
+                    let list = commands
+                        .command(&person, &given(it.user.id.get(), &reply.id.to_string(), Way::Button), line)
+                        .await;
                     slash::choices(&list, &typed)
                 }
             },
@@ -123,7 +150,7 @@ impl Discord {
         self.say(&reply, &text, true).await
     }
 
-    async fn give(
+    pub(crate) async fn give(
         &self,
         commands: &Arc<dyn Commands>,
         user: u64,
@@ -131,9 +158,12 @@ impl Discord {
         proof: &str,
         way: Way,
     ) -> String {
+        if !self.is_in_pace(user) {
+            return pace::hasty(self.inner.config.per_minute);
+        }
         match self.person(user).await {
-            Ok(Some(person)) => commands.command(&person, &given(proof, way), line).await,
-            Ok(None) => STRANGER.to_owned(),
+            Ok(Some(person)) => commands.command(&person, &given(user, proof, way), line).await,
+            Ok(None) => stranger(user),
             Err(problem) => {
                 tracing::warn!(user, problem = problem.text(), "roles could not be checked");
                 UNSURE.to_owned()
@@ -142,11 +172,15 @@ impl Discord {
     }
 
     async fn say(&self, reply: &Reply<'_>, text: &str, announced: bool) -> Result<(), Problem> {
-        let (body, files) = match &reply.file {
+        // What is not the subject is a sentence that says why not.
+        let file = reply.file.as_ref().filter(|_| text.starts_with('{'));
+        let (body, files) = match file {
             None => (render::private(text), Vec::new()),
             Some(name) => {
                 let file = CreateAttachment::bytes(text.as_bytes(), name.clone());
-                let mut body = render::private("The whole of it, for you alone.");
+                let mut body = render::private(
+                    "The whole of it, for you alone. The SHA-256 of this file is the digest on the card.",
+                );
                 if let Some(fields) = body.as_object_mut() {
                     fields.insert("attachments".to_owned(), json!([{"id": "0", "filename": name}]));
                 }
@@ -179,15 +213,20 @@ impl Discord {
     /// A reaction was given. It is taken once, however often it is seen.
     pub(crate) async fn reacted(&self, commands: &Arc<dyn Commands>, message: u64, user: u64, mark: &str) {
         let Some(line) = self.registry().means(message, mark) else { return };
-        if !self.inner.config.people.contains_key(&user.to_string()) {
-            return;
+        match self.known(user).await {
+            Ok(Some(_)) => {}
+            Ok(None) => return,
+            Err(problem) => {
+                return tracing::warn!(user, problem = problem.text(), "a reaction was not taken");
+            }
         }
         if !self.taken().insert((message, user, mark.to_owned())) {
             return;
         }
         let proof = format!("{message}:{user}:{mark}");
         let text = self.give(commands, user, &line, &proof, Way::Reaction).await;
-        if text == UNSURE {
+        // What was not looked at may be given again, or is read after the next start.
+        if text == UNSURE || text == pace::hasty(self.inner.config.per_minute) {
             self.taken().remove(&(message, user, mark.to_owned()));
         }
         tracing::debug!(user, message, text, "a reaction was taken");
@@ -230,6 +269,21 @@ impl Discord {
     }
 }
 
-fn given(proof: &str, way: Way) -> Given {
-    Given { surface: "discord".to_owned(), proof: Proof::Service(proof.to_owned()), way }
+/// What a message says, as one line: what somebody wrote, or what the bot shows.
+fn words_of(message: &Message) -> String {
+    let shown = message.embeds.first().and_then(|embed| embed.description.clone());
+    let text = if message.content.is_empty() { shown.unwrap_or_default() } else { message.content.clone() };
+    text.lines().next().unwrap_or_default().trim().to_owned()
+}
+
+fn given(user: u64, proof: &str, way: Way) -> Given {
+    let (account, proof) = (Some(user.to_string()), Proof::Service(proof.to_owned()));
+    Given { surface: "discord".to_owned(), account, proof, way }
+}
+
+/// What a person hears whom nobody here knows.
+fn stranger(user: u64) -> String {
+    format!(
+        "I don't know who you are here. An owner links your account with: quarterdeck person link NAME discord:{user}"
+    )
 }

@@ -5,10 +5,13 @@ mod config;
 mod discord;
 mod events;
 mod hears;
+mod pace;
 mod registry;
 mod render;
+mod replies;
+pub mod setup;
 mod slash;
 mod surface;
 
-pub use config::{ChannelIds, Config, ConfigError, TokenSource};
+pub use config::{ChannelIds, Config, People};
 pub use discord::{Discord, DiscordError};

@@ -7,13 +7,15 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 /// Longest content, in characters. <https://docs.discord.com/developers/resources/message#create-message>
-const CONTENT: usize = 2000;
+pub(crate) const CONTENT: usize = 2000;
 /// Longest description of an embed, in characters.
 const DESCRIPTION: usize = 4096;
 /// Longest `custom_id` and placeholder, in characters.
 const HUNDRED: usize = 100;
 /// Longest label of a button, in characters.
 const LABEL: usize = 80;
+/// Bytes of a moment without its zone: `2026-11-21 14:00`.
+const MOMENT: usize = 16;
 /// Buttons in a row.
 const ROW: usize = 5;
 
@@ -46,13 +48,37 @@ pub(crate) fn message(message: &Message) -> Value {
     };
     json!({
         "embeds": [{
-            "description": cut(&message.text, DESCRIPTION),
+            "description": cut(&timed(&message.text), DESCRIPTION),
             "color": colour,
             "footer": {"text": message.key.0},
         }],
         "components": rows(&buttons(approval.as_ref(), message)),
         "allowed_mentions": {"parse": []},
     })
+}
+
+/// Moments as Discord's own, so that everybody reads them in their own zone: `2026-11-21 14:00 UTC` becomes `<t:…:f>`. What others
+/// wrote can't look like one that way: its `<` is escaped.
+fn timed(text: &str) -> String {
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find(" UTC") {
+        let (before, after) = rest.split_at(at);
+        let begin = before.len().checked_sub(MOMENT).filter(|begin| before.is_char_boundary(*begin));
+        let moment = begin.and_then(|begin| before.split_at_checked(begin)).and_then(|(before, moment)| {
+            let read = jiff::civil::DateTime::strptime("%Y-%m-%d %H:%M", moment).ok()?;
+            let second = read.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second();
+            Some(format!("{before}<t:{second}:f>"))
+        });
+        match moment {
+            Some(shown) => out.push_str(&shown),
+            None => {
+                out.push_str(before);
+                out.push_str(" UTC");
+            }
+        }
+        rest = after.strip_prefix(" UTC").unwrap_or_default();
+    }
+    out + rest
 }
 
 /// The buttons of the message, and those that only Discord has: a modal where a name is to be typed, and the details.
@@ -196,6 +222,12 @@ mod tests {
         assert!(shown(text, Way::Typed).contains("typed 01ARZ3NDEKTSV4RRFFQ69G5FAV"));
         assert_eq!(target(text).as_deref(), Some("vm-117/pre_upgrade"));
         insta::assert_snapshot!(modal("01ARZ3", target(text).as_deref()), @r#"{"custom_id":"typed 01ARZ3","title":"It can't be brought back","components":[{"type":1,"components":[{"type":4,"custom_id":"name","style":1,"label":"Type the name to approve","placeholder":"vm-117/pre_upgrade","required":true}]}]}"#);
+    }
+
+    #[test]
+    fn moments_are_read_in_everybodys_own_zone() {
+        insta::assert_snapshot!(timed("Decide until 2026-11-21 14:00 UTC: 2 owners. UTC"), @"Decide until <t:1795269600:f>: 2 owners. UTC");
+        insta::assert_snapshot!(timed("äöü 2026-13-21 14:00 UTC"), @"äöü 2026-13-21 14:00 UTC");
     }
 
     #[test]

@@ -1,109 +1,52 @@
-//! Slash commands: the grammar of `bot/command`, as Discord wants it described, and back into a line of that grammar.
+//! Slash commands: the catalogue of `bot/command`, as Discord wants it described, and back into a line of the grammar.
 
+use qd_command::catalogue::{Completes, ELSEWHERE, ENTRIES, Entry, Opt, Stands};
+use qd_types::Verb;
 use serde_json::{Value, json};
 use serenity::all::{CommandDataOption, CommandDataOptionValue};
 
-/// What completes an option while it is typed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Completes {
-    Nothing,
-    Approvals,
-    Features,
-}
+/// The command in a message's context menu.
+pub(crate) const MAKE: &str = "Make a feature";
 
-struct Opt {
-    name: &'static str,
-    says: &'static str,
-    required: bool,
-    completes: Completes,
-    choices: &'static [&'static str],
-}
-
-struct Verb {
-    /// One word, or two: `feature show`.
-    path: &'static str,
-    says: &'static str,
-    options: &'static [Opt],
-}
-
-const fn opt(name: &'static str, says: &'static str, required: bool, completes: Completes) -> Opt {
-    Opt { name, says, required, completes, choices: &[] }
-}
-
-const APPROVAL: Opt = opt("id", "The id on the card, or a feature like A-142", true, Completes::Approvals);
-const FEATURE: Opt = opt("id", "A feature like A-142", true, Completes::Features);
-const TEAM: Opt = opt("team", "Which team", false, Completes::Nothing);
-
-const VERBS: &[Verb] = &[
-    Verb {
-        path: "approve",
-        says: "Say yes to what is asked",
-        options: &[
-            APPROVAL,
-            opt("name", "What it is done to, where a card asks for that", false, Completes::Nothing),
-        ],
-    },
-    Verb {
-        path: "deny",
-        says: "Say no",
-        options: &[APPROVAL, opt("reason", "Why", false, Completes::Nothing)],
-    },
-    Verb {
-        path: "answer",
-        says: "Answer a question",
-        options: &[APPROVAL, opt("text", "Your answer", true, Completes::Nothing)],
-    },
-    Verb { path: "reopen", says: "Ask again for what nobody decided in time", options: &[APPROVAL] },
-    Verb { path: "approvals list", says: "What waits for people", options: &[] },
-    Verb { path: "approvals show", says: "What one asks, and how it stands", options: &[APPROVAL] },
-    Verb { path: "board", says: "What the teams are doing", options: &[TEAM] },
-    Verb {
-        path: "feature add",
-        says: "File a feature",
-        options: &[
-            opt("title", "One line", true, Completes::Nothing),
-            TEAM,
-            Opt { choices: &["ready"], ..opt("stage", "Release it at once", false, Completes::Nothing) },
-        ],
-    },
-    Verb { path: "feature show", says: "What is true of a feature", options: &[FEATURE] },
-    Verb {
-        path: "feature move",
-        says: "Move a feature",
-        options: &[
-            FEATURE,
-            Opt { choices: &["backlog", "ready"], ..opt("stage", "Where to", true, Completes::Nothing) },
-        ],
-    },
-    Verb { path: "feature cancel", says: "Give a feature up", options: &[FEATURE] },
-    Verb { path: "help", says: "All commands", options: &[] },
-];
+/// Longest description, in characters.
+const DESCRIPTION: usize = 100;
+/// Choices in one answer.
+const CHOICES: usize = 25;
 
 /// All commands, as they are registered in the guild.
 pub(crate) fn commands() -> Value {
     let mut commands: Vec<Value> = Vec::new();
-    for verb in VERBS {
-        let options: Vec<Value> = verb.options.iter().map(described).collect();
-        let Some((group, name)) = verb.path.split_once(' ') else {
-            commands
-                .push(json!({"name": verb.path, "description": verb.says, "type": 1, "options": options}));
-            continue;
-        };
-        let inner = json!({"type": 1, "name": name, "description": verb.says, "options": options});
-        let known = commands.iter_mut().find(|command| command.get("name").is_some_and(|name| name == group));
-        match known.and_then(|command| command.get_mut("options")).and_then(Value::as_array_mut) {
-            Some(options) => options.push(inner),
-            None => commands.push(json!({
-                "name": group, "type": 1, "description": format!("Everything about {group}"), "options": [inner],
-            })),
-        }
+    for Entry { path, says, options } in ENTRIES {
+        // Discord wants what is required first, the grammar has its own order.
+        let (first, last): (Vec<&Opt>, Vec<&Opt>) = options.iter().partition(|option| option.required);
+        let options = first.into_iter().chain(last).map(described).collect();
+        add(&mut commands, path, says, options);
     }
+    for each in ELSEWHERE {
+        add(&mut commands, each.path, each.says, Vec::new());
+    }
+    commands.push(json!({"name": MAKE, "type": 3}));
     Value::Array(commands)
 }
 
+fn add(commands: &mut Vec<Value>, path: &str, says: &str, options: Vec<Value>) {
+    let Some((group, name)) = path.split_once(' ') else {
+        commands.push(json!({"name": path, "description": says, "type": 1, "options": options}));
+        return;
+    };
+    let inner = json!({"type": 1, "name": name, "description": says, "options": options});
+    let known = commands.iter_mut().find(|command| command.get("name").is_some_and(|name| name == group));
+    match known.and_then(|command| command.get_mut("options")).and_then(Value::as_array_mut) {
+        Some(options) => options.push(inner),
+        None => commands.push(json!({
+            "name": group, "type": 1, "description": format!("Everything about {group}"), "options": [inner],
+        })),
+    }
+}
+
 fn described(option: &Opt) -> Value {
-    let mut value =
-        json!({"type": 3, "name": option.name, "description": option.says, "required": option.required});
+    let says = crate::render::cut(option.says, DESCRIPTION);
+    let mut value = json!({"type": 3, "name": option.name, "description": says, "required": option.required});
     if let Some(fields) = value.as_object_mut() {
         if option.completes != Completes::Nothing {
             fields.insert("autocomplete".to_owned(), true.into());
@@ -126,8 +69,25 @@ fn flat<'a>(name: &str, options: &'a [CommandDataOption]) -> (String, &'a [Comma
     }
 }
 
-/// The line of the grammar that was meant.
-pub(crate) fn line(name: &str, options: &[CommandDataOption]) -> String {
+/// What was meant.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Meant {
+    /// A line of the grammar.
+    Line(String),
+    /// A feature, of which the form asks the rest.
+    Form(NewFeature),
+}
+
+/// What is known of a feature before the form.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct NewFeature {
+    pub(crate) title: String,
+    pub(crate) team: String,
+    pub(crate) ready: bool,
+}
+
+/// What a person means by a slash command.
+pub(crate) fn meant(name: &str, options: &[CommandDataOption]) -> Meant {
     let (path, options) = flat(name, options);
     let value = |name: &str| {
         let found = options.iter().find(|option| option.name == name)?;
@@ -136,43 +96,120 @@ pub(crate) fn line(name: &str, options: &[CommandDataOption]) -> String {
             _ => None,
         }
     };
-    if path == "feature add" {
-        let team = value("team").map_or_else(String::new, |team| format!("--team {team} "));
-        let ready = value("stage").map_or("", |_| "--ready ");
-        return format!("feature add {team}{ready}-- {}", value("title").unwrap_or_default());
+    if path == "feature add" && value("title").is_none() {
+        let team = value("team").unwrap_or_default().to_owned();
+        return Meant::Form(NewFeature { title: String::new(), team, ready: value("stage").is_some() });
     }
-    let known = VERBS.iter().find(|verb| verb.path == path);
-    let values = known.into_iter().flat_map(|verb| verb.options).filter_map(|option| value(option.name));
-    [path.as_str()].into_iter().chain(values).collect::<Vec<_>>().join(" ")
+    Meant::Line(line(&path, value))
 }
 
-/// What is being typed, and the command whose answer lists what it may be.
-pub(crate) fn completing(name: &str, options: &[CommandDataOption]) -> Option<(&'static str, String)> {
+fn line<'a>(path: &str, value: impl Fn(&str) -> Option<&'a str>) -> String {
+    let known = ENTRIES.iter().find(|entry| entry.path == path);
+    let options = || known.into_iter().flat_map(|entry| entry.options);
+    let mut words = vec![path.to_owned()];
+    for option in options() {
+        match (option.stands, value(option.name)) {
+            (Stands::After(flag), Some(text)) => words.extend([flag.to_owned(), text.to_owned()]),
+            (Stands::As(flag), Some(_)) => words.push(flag.to_owned()),
+            _ => {}
+        }
+    }
+    // What a person wrote is no flag.
+    if options().any(|option| option.stands != Stands::InOrder) {
+        words.push("--".to_owned());
+    }
+    let plain = options().filter(|option| option.stands == Stands::InOrder);
+    words.extend(plain.filter_map(|option| value(option.name)).map(str::to_owned));
+    words.join(" ")
+}
+
+/// The line by which a feature is filed, out of the form.
+pub(crate) fn filing(new: &NewFeature) -> String {
+    line("feature add", |name| match name {
+        "title" => Some(new.title.as_str()),
+        "team" => Some(new.team.trim()).filter(|team| !team.is_empty()),
+        _ => Some("ready").filter(|_| new.ready),
+    })
+}
+
+/// The form for a feature.
+pub(crate) fn form(new: &NewFeature) -> Value {
+    let input = |id: &str, label: &str, value: &str, most: usize, required: bool| {
+        let mut input = json!({"type": 4, "custom_id": id, "style": 1, "label": label, "required": required, "max_length": most});
+        if let Some(fields) = input.as_object_mut().filter(|_| !value.is_empty()) {
+            fields.insert("value".to_owned(), crate::render::cut(value, most).into());
+        }
+        json!({"type": 1, "components": [input]})
+    };
+    let ready = if new.ready { "yes" } else { "" };
+    json!({
+        "custom_id": FORM,
+        "title": "A new feature",
+        "components": [
+            input("title", "What is wanted, in one line", &new.title, 200, true),
+            input("team", "Team, where there are several", &new.team, 64, false),
+            input("ready", "Release it at once? yes or no", ready, 3, false),
+        ],
+    })
+}
+
+/// What the form is known by.
+pub(crate) const FORM: &str = "form feature";
+
+/// Where choices come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The answer to this line.
+    Line(&'static str),
+    /// The actions of the policies.
+    Actions,
+}
+
+/// What is being typed, and where its choices come from.
+pub(crate) fn completing(name: &str, options: &[CommandDataOption]) -> Option<(Source, String)> {
     let (path, options) = flat(name, options);
     let (option, typed) = options.iter().find_map(|option| match &option.value {
         CommandDataOptionValue::Autocomplete { value, .. } => Some((option.name.as_str(), value.clone())),
         _ => None,
     })?;
-    let verb = VERBS.iter().find(|verb| verb.path == path)?;
-    match verb.options.iter().find(|known| known.name == option)?.completes {
-        Completes::Nothing => None,
-        Completes::Approvals => Some(("approvals", typed)),
-        Completes::Features => Some(("board", typed)),
-    }
+    let entry = ENTRIES.iter().find(|entry| entry.path == path)?;
+    let source = match entry.options.iter().find(|known| known.name == option)?.completes {
+        Completes::Nothing => return None,
+        Completes::Approvals => Source::Line("approvals"),
+        Completes::Features => Source::Line("board"),
+        Completes::Teams => Source::Line("fleet teams"),
+        Completes::Actions => Source::Actions,
+    };
+    Some((source, typed))
 }
 
-/// The choices in a list that a command answered: the id first in each line, after the progress bars of a board.
+/// The choices in a list that a command answered: the word first in each line, after the progress bars of a board. An id has a
+/// digit, and a team's name a colon after it; other lines are sentences.
 pub(crate) fn choices(list: &str, typed: &str) -> Value {
-    let wanted = typed.to_lowercase();
     let lines = list.lines().filter_map(|line| {
         let line =
             line.strip_prefix('`').and_then(|line| line.split_once("` ")).map_or(line, |(_, line)| line);
-        let id = line.split_whitespace().next()?;
-        let is_id = id.bytes().any(|byte| byte.is_ascii_digit());
-        (is_id && line.to_lowercase().contains(&wanted))
-            .then(|| json!({"name": crate::render::cut(line, 100), "value": id}))
+        let first = line.split_whitespace().next()?;
+        let team = first.strip_suffix(':');
+        let is_id = first.bytes().any(|byte| byte.is_ascii_digit());
+        (team.is_some() || is_id).then(|| (team.unwrap_or(first), line))
     });
-    lines.take(25).collect()
+    picked(lines, typed)
+}
+
+/// The actions of the policies that fit.
+pub(crate) fn actions(typed: &str) -> Value {
+    let lines: Vec<(&str, String)> =
+        Verb::ALL.iter().map(|verb| (verb.as_str(), format!("{verb}: {}", verb.title()))).collect();
+    picked(lines.iter().map(|(word, line)| (*word, line.as_str())), typed)
+}
+
+fn picked<'a>(lines: impl Iterator<Item = (&'a str, &'a str)>, typed: &str) -> Value {
+    let wanted = typed.to_lowercase();
+    let fits = lines.filter(|(_, line)| line.to_lowercase().contains(&wanted));
+    fits.take(CHOICES)
+        .map(|(word, line)| json!({"name": crate::render::cut(line, 100), "value": word}))
+        .collect()
 }
 
 #[cfg(test)]
@@ -181,11 +218,44 @@ mod tests {
 
     #[test]
     fn every_command_of_the_grammar_can_be_typed() {
-        let paths: Vec<&str> = VERBS.iter().map(|verb| verb.path).collect();
-        insta::assert_snapshot!(paths.join(", "), @"approve, deny, answer, reopen, approvals list, approvals show, board, feature add, feature show, feature move, feature cancel, help");
-        let said: Vec<String> =
-            commands().as_array().unwrap().iter().map(|c| c["name"].to_string()).collect();
-        insta::assert_snapshot!(said.join(" "), @r#""approve" "deny" "answer" "reopen" "approvals" "board" "feature" "help""#);
+        let said = |command: &Value| {
+            let subs = command["options"].as_array().into_iter().flatten().filter(|it| it["type"] == 1);
+            let subs: Vec<&str> = subs.map(|it| it["name"].as_str().unwrap()).collect();
+            format!("{} {}", command["name"].as_str().unwrap(), subs.join("|")).trim_end().to_owned()
+        };
+        let all: Vec<String> = commands().as_array().unwrap().iter().map(said).collect();
+        insta::assert_snapshot!(all.join("\n"), @"
+        approve
+        deny
+        answer
+        reopen
+        approvals list|show|subject
+        board show|why|search
+        feature add|show|move|cancel|edit|retry|stop|revert
+        fleet status|teams|cost|risks|pause|resume
+        ask
+        standup now|schedule
+        announce
+        person
+        policy explain
+        help
+        team pause|resume|limits|release
+        milestone
+        vm list|plan|create|destroy
+        plan
+        project
+        audit show
+        link github
+        Make a feature
+        ");
+    }
+
+    #[test]
+    fn a_form_becomes_a_line() {
+        let new = NewFeature { title: "--ready or not".into(), team: " alpha ".into(), ready: true };
+        insta::assert_snapshot!(filing(&new), @"feature add --team alpha --ready -- --ready or not");
+        insta::assert_snapshot!(filing(&NewFeature { title: "Split it".into(), ..NewFeature::default() }), @"feature add -- Split it");
+        insta::assert_snapshot!(form(&new), @r#"{"custom_id":"form feature","title":"A new feature","components":[{"type":1,"components":[{"type":4,"custom_id":"title","style":1,"label":"What is wanted, in one line","required":true,"max_length":200,"value":"--ready or not"}]},{"type":1,"components":[{"type":4,"custom_id":"team","style":1,"label":"Team, where there are several","required":false,"max_length":64,"value":" alpha "}]},{"type":1,"components":[{"type":4,"custom_id":"ready","style":1,"label":"Release it at once? yes or no","required":false,"max_length":3,"value":"yes"}]}]}"#);
     }
 
     #[test]
@@ -193,5 +263,7 @@ mod tests {
         let list = "`▰▱` A-142 Split the importer · alpha: runs\n01ARZ3NDEKTSV4RRFFQ69G5FAV Merge (A-1, alpha)\nNothing";
         insta::assert_snapshot!(choices(list, ""), @r#"[{"name":"A-142 Split the importer · alpha: runs","value":"A-142"},{"name":"01ARZ3NDEKTSV4RRFFQ69G5FAV Merge (A-1, alpha)","value":"01ARZ3NDEKTSV4RRFFQ69G5FAV"}]"#);
         insta::assert_snapshot!(choices(list, "SPLIT"), @r#"[{"name":"A-142 Split the importer · alpha: runs","value":"A-142"}]"#);
+        insta::assert_snapshot!(choices("alpha: 2 running", ""), @r#"[{"name":"alpha: 2 running","value":"alpha"}]"#);
+        insta::assert_snapshot!(actions("policy.v"), @r#"[{"name":"policy.view: See, check and explain policies","value":"policy.view"}]"#);
     }
 }

@@ -75,7 +75,7 @@ impl Discord {
 
     /// A role as Discord mentions it: the first that is mapped to it.
     fn mention(&self, role: Role) -> Option<String> {
-        self.inner.config.roles.iter().find(|(_, known)| **known == role).map(|(id, _)| id.clone())
+        self.inner.config.roles.iter().find(|(_, known)| **known == role).map(|(id, _)| id.to_string())
     }
 
     fn escalation(&self, key: &str, roles: &[Role]) -> Value {

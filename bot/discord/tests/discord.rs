@@ -9,7 +9,6 @@
 
 use std::{
     collections::BTreeMap,
-    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -20,9 +19,13 @@ use qd_approvals::{
     testkit::{Scene, Seen, contract},
 };
 use qd_core::chat::{Channel, Chat, ChatError, Commands, Given, Message, MessageKey, ballots};
-use qd_discord::{ChannelIds, Config, Discord, TokenSource};
+use qd_discord::{
+    ChannelIds, Config, Discord, People,
+    setup::{Setup, invite},
+};
 use qd_testkit::discord::{Drop, FakeDiscord, GUILD, TOKEN};
 use qd_types::{ApprovalId, Confirm, Person, Role, Way};
+use secrecy::SecretString;
 use serde_json::{Value, json};
 
 const KEY: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
@@ -43,6 +46,8 @@ impl Commands for Heard {
         let line = format!("{} ({}) by {:?}: {text}", from.id, roles.join(", "), given.way);
         self.said.lock().unwrap().push(line);
         match text {
+            _ if text.starts_with("approvals subject") => r#"{"action":"merge"}"#.to_owned(),
+            "fleet teams" => "alpha: 2 running\nbeta: nothing reported yet".to_owned(),
             "approvals" => format!("{KEY} Merge 4f2a91c into main (A-142, alpha)"),
             _ if from.roles.is_empty() => "You need the role owner to approve merges of alpha.".to_owned(),
             _ => "Noted.".to_owned(),
@@ -50,9 +55,21 @@ impl Commands for Heard {
     }
 }
 
+/// Whose accounts are linked.
+struct Known(BTreeMap<u64, &'static str>);
+
+#[async_trait]
+impl People for Known {
+    async fn by_account(&self, account: u64) -> Result<Option<Person>, String> {
+        let person = |name: &&str| Person { id: name.parse().unwrap(), roles: vec![Role::Owner] };
+        Ok(self.0.get(&account).map(person))
+    }
+}
+
 struct Guild {
     fake: FakeDiscord,
     config: Config,
+    known: Arc<Known>,
     discord: Discord,
     heard: Arc<Heard>,
     owner: u64,
@@ -72,22 +89,18 @@ impl Guild {
         let [dev, alerts, approvals, ops, hidden] =
             ["dev", "alerts", "approvals", "ops", "hidden"].map(|name| fake.add_channel(name));
         fake.deny(hidden, true);
-        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("discord-token");
-        std::fs::write(&file, TOKEN).unwrap();
         let config = Config {
-            token: TokenSource::File(file),
+            token: SecretString::from(TOKEN),
             guild: GUILD,
             channels: ChannelIds { dev, alerts, approvals, fallback: Some(ops), standup: None },
-            roles: BTreeMap::from([(owner.to_string(), Role::Owner)]),
-            people: BTreeMap::from([
-                (ines.to_string(), "ines".parse().unwrap()),
-                (omar.to_string(), "omar".parse().unwrap()),
-            ]),
+            roles: BTreeMap::from([(owner, Role::Owner)]),
             address: Some(fake.url()),
+            per_minute: 1000,
         };
-        let discord = Discord::new(config.clone()).unwrap();
+        let known: Arc<Known> = Arc::new(Known([(ines, "ines"), (omar, "omar")].into()));
+        let discord = Discord::new(config.clone(), known.clone());
         let heard = Arc::default();
-        Self { fake, config, discord, heard, owner, ines, omar, stranger, hidden, run: None }
+        Self { fake, config, known, discord, heard, owner, ines, omar, stranger, hidden, run: None }
     }
 
     async fn connected() -> Self {
@@ -209,7 +222,7 @@ impl Scene for Guild {
     }
 
     async fn restart(&mut self) {
-        self.discord = Discord::new(self.config.clone()).unwrap();
+        self.discord = Discord::new(self.config.clone(), self.known.clone());
     }
 
     async fn delete(&mut self, recipient: &str) {
@@ -237,7 +250,7 @@ async fn a_message_lives_and_is_edited() {
         (again.id, guild.fake.requests().len()),
         "the same again is no edit"
     );
-    let restarted = Discord::new(guild.config.clone()).unwrap();
+    let restarted = Discord::new(guild.config.clone(), guild.known.clone());
     assert_eq!(restarted.put(&feature("three")).await.unwrap().id, first.id, "found by its marker");
     let [shown] = <[Value; 1]>::try_from(guild.fake.messages(guild.config.channels.dev)).unwrap();
     insta::assert_snapshot!(serde_json::to_string(&shown["embeds"]).unwrap(), @r#"[{"description":"three","color":7041664,"footer":{"text":"feature:alpha:A-142"},"type":"rich"}]"#);
@@ -301,7 +314,8 @@ async fn a_role_taken_between_two_clicks_counts_no_more() {
     let third = guild.fake.click(guild.omar, guild.approvals(), message, "Approve");
     insta::assert_snapshot!(guild.fake.answer(third).await.unwrap().text(), @"Discord did not say which roles you hold, so nothing was done. Try again.");
     let fourth = guild.fake.click(guild.stranger, guild.approvals(), message, "Approve");
-    insta::assert_snapshot!(guild.fake.answer(fourth).await.unwrap().text(), @"I don't know who you are here. An owner links your Discord account in [discord.people].");
+    let told = guild.fake.answer(fourth).await.unwrap().text().replace(&guild.stranger.to_string(), "ID");
+    insta::assert_snapshot!(told, @"I don't know who you are here. An owner links your account with: quarterdeck person link NAME discord:ID");
     insta::assert_snapshot!(guild.heard().join("\n"), @"
     ines (owner) by Button: approve 01ARZ3NDEKTSV4RRFFQ69G5FAV
     omar () by Button: approve 01ARZ3NDEKTSV4RRFFQ69G5FAV
@@ -332,7 +346,7 @@ async fn reactions_are_heard_after_every_kind_of_drop() {
     guild.run.take().unwrap().abort();
     guild.fake.drop_gateway(Drop::Forgotten);
     guild.fake.react(guild.ines, guild.approvals(), message, "❌");
-    guild.discord = Discord::new(guild.config.clone()).unwrap();
+    guild.discord = Discord::new(guild.config.clone(), guild.known.clone());
     guild.listen().await;
     let all = guild.hears(7).await;
     assert!(all.iter().any(|said| said.contains("ines") && said.contains("deny")), "{all:?}");
@@ -374,11 +388,12 @@ async fn a_name_is_typed_in_a_modal_and_details_are_private() {
     guild.fake.answer(submitted).await.unwrap();
     let details = guild.fake.click(guild.ines, guild.approvals(), message, "Details");
     let answer = guild.fake.answer(details).await.unwrap();
-    assert_eq!(answer.files, [(format!("approval-{KEY}.txt"), "Noted.".to_owned())]);
+    let subject = r#"{"action":"merge"}"#.to_owned();
+    assert_eq!(answer.files, [(format!("approval-{KEY}.json"), subject)]);
     assert_eq!(answer.data["flags"], 64);
     insta::assert_snapshot!(guild.heard().join("\n"), @"
     ines (owner) by Button: approve 01ARZ3NDEKTSV4RRFFQ69G5FAV vm-117/pre-upgrade
-    ines (owner) by Button: approvals show 01ARZ3NDEKTSV4RRFFQ69G5FAV
+    ines (owner) by Button: approvals subject 01ARZ3NDEKTSV4RRFFQ69G5FAV
     ");
     guild.is_content();
 }
@@ -402,5 +417,84 @@ async fn slash_commands_are_completed_and_answered_in_time() {
     ines (owner) by Button: feature add --team alpha -- Split it
     ines (owner) by Button: help
     ");
+    guild.is_content();
+}
+
+#[tokio::test]
+async fn a_form_files_a_feature_from_a_command_or_a_message() {
+    let guild = Guild::connected().await;
+    let options =
+        json!([{"name": "add", "type": 1, "options": [{"name": "team", "type": 3, "value": "alpha"}]}]);
+    let asked = guild.fake.slash(guild.ines, guild.approvals(), "feature", options);
+    let form = guild.fake.answer(asked).await.unwrap();
+    assert_eq!((form.callback, &form.data["components"][1]["components"][0]["value"]), (9, &json!("alpha")));
+    let filed = guild.fake.submit_all(asked, &["Split it", "alpha", "Yes"]);
+    guild.fake.answer(filed).await.unwrap();
+    let written = guild.fake.write(guild.omar, guild.config.channels.dev, "The importer is slow\nvery");
+    let menu = guild.fake.apply(guild.ines, guild.config.channels.dev, written, "Make a feature");
+    let form = guild.fake.answer(menu).await.unwrap();
+    assert_eq!(form.data["components"][0]["components"][0]["value"], "The importer is slow");
+    let filed = guild.fake.submit_all(menu, &[]);
+    guild.fake.answer(filed).await.unwrap();
+    insta::assert_snapshot!(guild.heard().join("\n"), @"
+    ines (owner) by Button: feature add --team alpha --ready -- Split it
+    ines (owner) by Button: feature add -- The importer is slow
+    ");
+    guild.is_content();
+}
+
+#[tokio::test]
+async fn teams_and_actions_are_completed() {
+    let guild = Guild::connected().await;
+    let typed = |name: &str, value: &str| json!({"name": name, "type": 3, "value": value, "focused": true});
+    let options = json!([{"name": "now", "type": 1, "options": [typed("team", "al")]}]);
+    let typing = guild.fake.complete(guild.ines, guild.approvals(), "standup", options);
+    insta::assert_snapshot!(guild.fake.answer(typing).await.unwrap().data, @r#"{"choices":[{"name":"alpha: 2 running","value":"alpha"}]}"#);
+    let options = json!([{"name": "explain", "type": 1, "options": [typed("action", "policy.c")]}]);
+    let typing = guild.fake.complete(guild.ines, guild.approvals(), "policy", options);
+    insta::assert_snapshot!(guild.fake.answer(typing).await.unwrap().data, @r#"{"choices":[{"name":"policy.change: Change the policies","value":"policy.change"}]}"#);
+    guild.is_content();
+}
+
+#[tokio::test]
+async fn a_guild_is_looked_at_and_brought_into_shape() {
+    let guild = Guild::new().await;
+    let setup = Setup::of(&guild.config);
+    guild.fake.refuse(guild.config.channels.dev, 1 << 6);
+    let seen = setup.look().await.unwrap();
+    let shown = seen.guild.unwrap();
+    insta::assert_snapshot!(format!("{:?}", shown.channels[&guild.config.channels.dev]), @r#"SeenChannel { name: "dev", lacks: [("Add Reactions", "to seed ✅ and ❌")] }"#);
+    assert!(shown.channels[&guild.config.channels.alerts].lacks.is_empty());
+    assert!(!shown.may_make);
+    insta::assert_snapshot!(setup.make_channel("team-alpha", "It").await.unwrap_err(), @"the bot lacks a permission there; give it Send Messages, Embed Links and Add Reactions");
+    guild.fake.permit(1 << 4 | 1 << 28);
+    let made = setup.make_channel("team-alpha", "It").await.unwrap();
+    let role = setup.make_role("operator").await.unwrap();
+    let shown = setup.look().await.unwrap().guild.unwrap();
+    assert_eq!((shown.channel("team-alpha"), shown.role("operator")), (Some(made), Some(role)));
+    assert!(shown.roles[&role].mentionable && shown.may_make);
+    guild.fake.invite(false);
+    assert!(setup.look().await.unwrap().guild.is_none());
+    assert!(invite(seen.application, GUILD, false).contains("permissions=117824"));
+    guild.is_content();
+}
+
+#[tokio::test]
+async fn a_reply_to_a_card_is_an_answer() {
+    let guild = Guild::connected().await;
+    let card = guild.card(Way::Button).await;
+    let below = |number: usize| {
+        move |messages: &[Value]| {
+            let said: Vec<&str> = messages.iter().filter_map(|message| message["content"].as_str()).collect();
+            said.iter().filter(|said| said.contains("nswer")).nth(number).map(|said| (*said).to_owned())
+        }
+    };
+    guild.fake.reply(guild.ines, guild.approvals(), card, "SameSite=Lax,  please", true);
+    insta::assert_snapshot!(guild.fake.seen(guild.approvals(), below(0)).await.unwrap(), @"Taken as an answer. Noted.");
+    guild.fake.reply(guild.ines, guild.approvals(), card, "unheard", false);
+    insta::assert_snapshot!(guild.fake.seen(guild.approvals(), below(1)).await.unwrap(), @"I am told what a reply says only if it mentions me: leave the @ of the reply on, or type /answer.");
+    let written = guild.fake.write(guild.omar, guild.approvals(), "Hello");
+    guild.fake.reply(guild.ines, guild.approvals(), written, "Hello yourself", true);
+    insta::assert_snapshot!(guild.heard().join("\n"), @"ines (owner) by Button: answer 01ARZ3NDEKTSV4RRFFQ69G5FAV SameSite=Lax, please");
     guild.is_content();
 }

@@ -55,8 +55,13 @@ impl Keeper {
         // Last: nobody else owns the bot's key.
         people.add_key(key.public(), KeyOwner::Bot);
         for person in &rules.people {
-            let account = Identity { service: "local".into(), account: person.id.to_string() };
-            let known = Known { roles: person.roles.clone(), identities: vec![account], ..Known::default() };
+            let mut identities = vec![Identity { service: "local".into(), account: person.id.to_string() }];
+            let linked = rules.policies.people().find(|known| known.person.id == person.id);
+            identities.extend(linked.into_iter().flat_map(|known| &known.identities).filter_map(|text| {
+                let (service, account) = text.split_once(':').filter(|(service, _)| *service != "local")?;
+                Some(Identity { service: service.to_owned(), account: account.to_owned() })
+            }));
+            let known = Known { roles: person.roles.clone(), identities, ..Known::default() };
             people.people.insert(person.id.clone(), known);
         }
         let executor = Executor { name: BOT.to_owned(), rules: rules.approvals.clone() };

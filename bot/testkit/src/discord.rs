@@ -6,6 +6,7 @@ mod buckets;
 mod description;
 mod drive;
 mod gateway;
+mod guild;
 mod limits;
 mod rest;
 mod routes;
@@ -14,7 +15,10 @@ mod world;
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 pub use drive::{Answer, Drop};
@@ -26,12 +30,14 @@ pub use world::{APPLICATION, BOT, GUILD, TOKEN};
 pub struct FakeDiscord {
     address: SocketAddr,
     shared: Arc<Shared>,
-    task: tokio::task::JoinHandle<()>,
+    task: Option<tokio::task::JoinHandle<()>>,
 }
 
 #[derive(Debug)]
 struct Shared {
     world: Mutex<World>,
+    /// Counts what changed.
+    version: AtomicU64,
     /// Rings when something changed.
     changed: tokio::sync::Notify,
     description: Option<description::Description>,
@@ -45,6 +51,7 @@ impl Shared {
     /// Changes the world and tells those who wait.
     fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
         let result = change(&mut self.world());
+        self.version.fetch_add(1, Ordering::Release);
         self.changed.notify_waiters();
         result
     }
@@ -55,16 +62,34 @@ impl FakeDiscord {
     /// `description`) requests are not checked against it; that is said.
     pub async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let description = description::Description::find();
-        let shared = Arc::new(Shared {
+        let mut fake = Self::at(listener.local_addr().unwrap(), description::Description::find());
+        let router = rest::router(fake.shared.clone());
+        fake.task = Some(tokio::spawn(async move { axum::serve(listener, router).await.unwrap() }));
+        fake
+    }
+
+    /// One to be used by hand, which [`FakeDiscord::serve`] serves at this address. Requests are checked against Discord's
+    /// description where `QUARTERDECK_DISCORD` says where that is.
+    pub fn by_hand(address: SocketAddr) -> Self {
+        Self::at(address, description::Description::named())
+    }
+
+    fn at(address: SocketAddr, description: Option<description::Description>) -> Self {
+        let shared = Shared {
             world: Mutex::new(World::new(address)),
+            version: AtomicU64::new(0),
             changed: tokio::sync::Notify::new(),
             description,
-        });
-        let router = rest::router(shared.clone());
-        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { address, shared, task }
+        };
+        Self { address, shared: Arc::new(shared), task: None }
+    }
+
+    /// Serves it, with more pages beside it.
+    ///
+    /// # Errors
+    /// If the listener fails.
+    pub async fn serve(&self, listener: tokio::net::TcpListener, pages: axum::Router) -> std::io::Result<()> {
+        axum::serve(listener, pages.merge(rest::router(self.shared.clone()))).await
     }
 
     /// What a client takes for `https://discord.com`.
@@ -90,6 +115,6 @@ impl FakeDiscord {
 
 impl std::ops::Drop for FakeDiscord {
     fn drop(&mut self) {
-        self.task.abort();
+        self.task.iter().for_each(tokio::task::JoinHandle::abort);
     }
 }

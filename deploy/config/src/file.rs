@@ -121,6 +121,8 @@ pub(crate) fn absolute(layer: &mut Value, folder: &Path) {
             server.get_mut("write").and_then(Value::as_array_mut).into_iter().flatten().for_each(fix);
         }
     }
+    let token = layer.get_mut("discord").and_then(|discord| discord.get_mut("token"));
+    token.and_then(|token| token.get_mut("file")).into_iter().for_each(fix);
     let Some(gateway) = layer.get_mut("gateway") else { return };
     gateway.get_mut("prices").into_iter().for_each(fix);
     for (_, provider) in gateway.get_mut("providers").and_then(Value::as_table_mut).into_iter().flatten() {

@@ -3,6 +3,7 @@
 mod chat;
 mod check;
 pub mod detect;
+mod discord;
 mod error;
 mod file;
 mod gateway;
@@ -20,6 +21,7 @@ mod uplink;
 mod values;
 
 pub use chat::{Chat, ChatBudget, ChatChannel, ChatDigests, ChatForm, ChatRisks, ChatRule};
+pub use discord::{Discord, DiscordChannels, DiscordRoles, NoSnowflake, Snowflake};
 pub use error::{ConfigError, Problem};
 pub use gateway::{Budgets, Fallback, Gateway, Limit, Provider, ProviderKind};
 pub use hub::Hub;

@@ -6,7 +6,7 @@ use std::{net::SocketAddr, sync::LazyLock};
 use qd_types::{InstanceName, PersonId, RepositoryName};
 use serde_json::Value;
 
-use crate::Config;
+use crate::{Config, Snowflake};
 
 /// Sorted: whether serde_json keeps an order of its own depends on what else is in the binary.
 static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
@@ -231,6 +231,7 @@ impl<'a> Node<'a> {
         match self.name {
             "PersonId" => text.parse::<PersonId>().map(|_| ()).map_err(refused),
             "InstanceName" => text.parse::<InstanceName>().map(|_| ()).map_err(refused),
+            "Snowflake" => text.parse::<Snowflake>().map(|_| ()).map_err(|error| error.to_string()),
             "RepositoryName" => text.parse::<RepositoryName>().map(|_| ()).map_err(refused),
             _ if self.schema.get("format").and_then(Value::as_str) == Some("socket-address") => {
                 let wanted = || format!("{text:?} is not an address and a port, like 127.0.0.1:7717");

@@ -3,6 +3,7 @@
 mod agent;
 mod approvals;
 mod audit;
+mod bot;
 mod cost;
 mod lesson;
 mod link;
@@ -21,6 +22,7 @@ use qd_types::{FeatureId, InstanceName, PersonId, RepositoryName, RunId, Stage};
 pub use agent::AgentVerb;
 pub use approvals::{Answer, Approvals, ApprovalsVerb, Ballot, ListFlags, Reopen, Who};
 pub use audit::AuditVerb;
+pub use bot::{DevVerb, DiscordSetup, DiscordVerb, FakeDiscord};
 pub use cost::CostFlags;
 pub use lesson::LessonVerb;
 pub use link::{Bot, BotVerb, Instance, InstanceVerb};
@@ -81,8 +83,11 @@ pub enum Verb {
     },
     /// Run one team alone, on this computer or another one than the bot's; join a bot, change keys
     Instance(Instance),
-    /// Run the bot alone; let teams on other computers join, or put them out
+    /// Run the bot alone; set it up; let teams on other computers join, or put them out
     Bot(Bot),
+    /// Try things out on this computer
+    #[command(subcommand)]
+    Dev(DevVerb),
     /// The board's features
     #[command(subcommand)]
     Feature(FeatureVerb),

@@ -199,6 +199,7 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
         },
         chat: channels(&config.chat),
         distil: distil(config)?,
+        discord: config.discord.as_ref().map(|discord| self::discord(discord, env)).transpose()?,
         beside_agents: config.approvals.local_votes_beside_unsandboxed_agents,
         teams: teams.collect::<Result<_, _>>()?,
         repositories: repositories.collect::<Result<_, _>>()?,
@@ -340,6 +341,43 @@ pub fn client(common: &Common, loaded: &Loaded, token: Option<String>) -> Result
     let id = known.map_or(&team, qd_config::Team::id);
     let socket = team_folder(&loaded.state_dir, id).join("api.sock");
     Ok(Client::new(Target::Socket(socket), team.as_str(), token))
+}
+
+/// Discord, if all of it is there.
+pub fn discord(
+    discord: &qd_config::Discord,
+    env: &BTreeMap<String, String>,
+) -> Result<qd_discord::Config, UserError> {
+    let token = discord_token(discord, env)?;
+    let channels = &discord.channels;
+    let (Some(dev), Some(alerts), Some(approvals)) = (channels.dev, channels.alerts, channels.approvals)
+    else {
+        let named = [("dev", channels.dev), ("alerts", channels.alerts), ("approvals", channels.approvals)];
+        let missing: Vec<&str> =
+            named.into_iter().filter(|(_, id)| id.is_none()).map(|(name, _)| name).collect();
+        return Err(UserError::failed(format!(
+            "discord.channels: {} missing. Make what is missing with: quarterdeck bot discord setup",
+            missing.join(", ")
+        )));
+    };
+    let fallback = channels.fallback.map(qd_config::Snowflake::get);
+    let (dev, alerts, approvals) = (dev.get(), alerts.get(), approvals.get());
+    Ok(qd_discord::Config {
+        token,
+        guild: discord.guild.get(),
+        channels: qd_discord::ChannelIds { dev, alerts, approvals, fallback },
+        roles: discord.roles.listed().into_iter().map(|(role, id)| (id.get(), role)).collect(),
+        address: discord.api.clone(),
+        per_minute: discord.commands_per_minute,
+    })
+}
+
+/// The bot's token.
+pub fn discord_token(
+    discord: &qd_config::Discord,
+    env: &BTreeMap<String, String>,
+) -> Result<secrecy::SecretString, UserError> {
+    discord.token.resolve(env).map_err(|error| UserError::failed(format!("discord.token: {error}")))
 }
 
 fn channels(chat: &qd_config::Chat) -> qd_console::Layout {

@@ -75,9 +75,8 @@ impl PolicyPlan {
     }
 
     /// What is known, with the people there are now instead of those of the configuration.
-    pub fn facts_with(&self, people: &[Person]) -> Facts {
-        let people = people.iter().cloned().map(known).collect();
-        let mut facts = Facts { people, ..self.facts.clone() };
+    pub fn facts_with(&self, people: &[KnownPerson]) -> Facts {
+        let mut facts = Facts { people: people.to_vec(), ..self.facts.clone() };
         self.others.put(&mut facts);
         facts
     }
@@ -126,7 +125,8 @@ pub fn facts<'a>(
     }
 }
 
-fn known(person: Person) -> KnownPerson {
+/// A person whom no other service knows.
+pub fn known(person: Person) -> KnownPerson {
     KnownPerson { identities: vec![format!("local:{}", person.id)], person }
 }
 

@@ -37,8 +37,18 @@ impl Description {
             eprintln!("unchecked: no {}; set QUARTERDECK_DISCORD to the folder with it", file.display());
             return None;
         };
-        let document = serde_json::from_str(&text).expect("Discord's description is JSON");
-        Some(Self { document, validators: Mutex::default() })
+        Some(Self::read(&text))
+    }
+
+    /// The one that `QUARTERDECK_DISCORD` names, if it does.
+    pub(super) fn named() -> Option<Self> {
+        let folder = std::env::var_os("QUARTERDECK_DISCORD").map(PathBuf::from)?;
+        std::fs::read_to_string(folder.join("openapi.json")).ok().map(|text| Self::read(&text))
+    }
+
+    fn read(text: &str) -> Self {
+        let document = serde_json::from_str(text).expect("Discord's description is JSON");
+        Self { document, validators: Mutex::default() }
     }
 
     /// What is wrong with a request, in the order in which it is found. `path` without the version.

@@ -8,7 +8,7 @@ use super::{
     FakeDiscord,
     gateway::Out,
     routes, shapes,
-    world::{Channel, Interaction, World},
+    world::{BOT, Channel, Interaction, Role, World},
 };
 
 /// How a connection ends.
@@ -40,12 +40,22 @@ impl Answer {
     }
 }
 
+/// <https://docs.discord.com/developers/topics/permissions#permissions-bitwise-permission-flags>
+const VIEW_CHANNEL: u64 = 1 << 10;
+
+impl Interaction {
+    /// What the person sees of it, once it is answered.
+    fn seen(&self) -> Option<Answer> {
+        Some(Answer { callback: self.callback?, data: self.answer.clone()?, files: self.files.clone() })
+    }
+}
+
 impl FakeDiscord {
     /// A new role.
     pub fn add_role(&self, name: &str) -> u64 {
         self.shared.change(|world| {
             let id = world.snowflake();
-            world.roles.insert(id, (name.to_owned(), 0));
+            world.roles.insert(id, Role { name: name.to_owned(), permissions: 0, mentionable: true });
             id
         })
     }
@@ -75,14 +85,94 @@ impl FakeDiscord {
 
     /// Takes the bot's right to a channel, or gives it back.
     pub fn deny(&self, channel: u64, denied: bool) {
-        self.shared.change(|world| world.channels.get_mut(&channel).unwrap().denied = denied);
+        self.refuse(channel, if denied { VIEW_CHANNEL } else { 0 });
+    }
+
+    /// Refuses the bot exactly these permissions in a channel.
+    pub fn refuse(&self, channel: u64, permissions: u64) {
+        self.shared.change(|world| world.channels.get_mut(&channel).unwrap().denied = permissions);
+    }
+
+    /// Gives the bot a role of its own with these permissions, besides what everyone has.
+    pub fn permit(&self, permissions: u64) {
+        self.shared.change(|world| {
+            let id = world.snowflake();
+            let role = Role { name: "Quarterdeck".to_owned(), permissions, mentionable: false };
+            world.roles.insert(id, role);
+            world.members.get_mut(&BOT).unwrap().1 = vec![id];
+        });
+    }
+
+    /// Puts the bot into the guild, or out of it.
+    pub fn invite(&self, invited: bool) {
+        self.shared.change(|world| world.invited = invited);
+    }
+
+    /// The text channels: id and name.
+    pub fn channels(&self) -> Vec<(u64, String)> {
+        self.shared.world().channels.iter().map(|(id, known)| (*id, known.name.clone())).collect()
+    }
+
+    /// The people, without the bot: id, name and the roles that they hold.
+    pub fn members(&self) -> Vec<(u64, String, Vec<u64>)> {
+        let world = self.shared.world();
+        let people = world.members.iter().filter(|(id, _)| **id != BOT);
+        people.map(|(id, (name, roles))| (*id, name.clone(), roles.clone())).collect()
+    }
+
+    /// The roles, without the one that everyone has: id and name.
+    pub fn roles(&self) -> Vec<(u64, String)> {
+        let world = self.shared.world();
+        let roles = world.roles.iter().filter(|(id, _)| **id != super::GUILD);
+        roles.map(|(id, role)| (*id, role.name.clone())).collect()
+    }
+
+    /// Who gave a mark to a message.
+    pub fn reacted(&self, channel: u64, message: u64, mark: &str) -> Vec<u64> {
+        let world = self.shared.world();
+        let marks = world.channels.get(&channel).and_then(|known| known.reactions.get(&message));
+        let users = marks.into_iter().flatten().filter(|(known, _)| known == mark);
+        users.flat_map(|(_, users)| users.clone()).collect()
+    }
+
+    /// What was answered to a person alone, newest first: the interaction, and what they see.
+    pub fn answers(&self, user: u64, most: usize) -> Vec<(u64, Answer)> {
+        let world = self.shared.world();
+        let theirs =
+            world.interactions.iter().rev().filter(|(_, known)| known.user == user && known.kind != 4);
+        theirs.filter_map(|(id, known)| Some((*id, known.seen()?))).take(most).collect()
+    }
+
+    /// Whether the bot is connected right now.
+    pub fn is_connected(&self) -> bool {
+        self.shared.world().sessions.iter().any(super::gateway::Session::is_connected)
+    }
+
+    /// How often anything changed so far.
+    pub fn version(&self) -> u64 {
+        self.shared.version.load(std::sync::atomic::Ordering::Acquire)
+    }
+
+    /// Waits until something changes after `version`, at most so long. The version then.
+    pub async fn changed(&self, version: u64, patience: Duration) -> u64 {
+        let wait = async {
+            loop {
+                let changed = self.shared.changed.notified();
+                if self.version() != version {
+                    return;
+                }
+                let _ = tokio::time::timeout(Duration::from_millis(500), changed).await;
+            }
+        };
+        let _ = tokio::time::timeout(patience, wait).await;
+        self.version()
     }
 
     /// Deletes a channel.
     pub fn delete_channel(&self, channel: u64) {
         self.shared.change(|world| {
             let known = world.channels.remove(&channel).unwrap();
-            let event = shapes::channel(channel, &known.name);
+            let event = shapes::channel(channel, &known);
             world.dispatch(1, "CHANNEL_DELETE", &event);
         });
     }
@@ -191,31 +281,94 @@ impl FakeDiscord {
         })
     }
 
-    /// A person fills in the modal that answered this interaction.
+    /// A person fills in the first input of the modal that answered this interaction.
     pub fn submit(&self, interaction: u64, text: &str) -> u64 {
+        self.submit_all(interaction, &[text])
+    }
+
+    /// A person fills in the modal that answered this interaction: its inputs from the first on, the others as they were.
+    pub fn submit_all(&self, interaction: u64, texts: &[&str]) -> u64 {
         self.shared.change(|world| {
             let known = &world.interactions[&interaction];
             assert_eq!(known.callback, Some(9), "no modal was shown");
             let modal = known.answer.clone().unwrap();
             let place = (known.user, known.channel, known.message);
-            let input = &modal["components"][0]["components"][0];
-            let data = json!({"custom_id": modal["custom_id"], "components": [{"type": 1, "id": 1, "components":
-                [{"type": 4, "id": 2, "custom_id": input["custom_id"], "value": text}]}]});
+            let rows = modal["components"].as_array().cloned().unwrap_or_default();
+            let rows = rows.iter().enumerate().map(|(index, row)| {
+                let (input, id) = (&row["components"][0], 2 * index + 1);
+                let text = texts.get(index).copied().or(input["value"].as_str()).unwrap_or_default();
+                json!({"type": 1, "id": id, "components":
+                    [{"type": 4, "id": id + 1, "custom_id": input["custom_id"], "value": text}]})
+            });
+            let rows: Vec<Value> = rows.collect();
+            let data = json!({"custom_id": modal["custom_id"], "components": rows});
             happen(world, 5, place, &data)
+        })
+    }
+
+    /// A person takes a command from a message's context menu. Panics where the bot registered no such command.
+    pub fn apply(&self, user: u64, channel: u64, message: u64, name: &str) -> u64 {
+        self.shared.change(|world| {
+            let known = world.commands.iter().find(|command| command["name"] == name && command["type"] == 3);
+            let known = known.unwrap_or_else(|| panic!("no command {name} for messages is registered"));
+            let shown = world.message(channel, message).unwrap_or_else(|| panic!("no message {message}"));
+            let mut messages = serde_json::Map::new();
+            messages.insert(message.to_string(), shown);
+            let data = json!({"id": known["id"], "name": name, "type": 3, "guild_id": super::GUILD.to_string(),
+                "target_id": message.to_string(), "resolved": {"messages": messages}});
+            happen(world, 2, (user, channel, None), &data)
+        })
+    }
+
+    /// A person writes a message.
+    pub fn write(&self, user: u64, channel: u64, text: &str) -> u64 {
+        self.shared.change(|world| {
+            let id = world.snowflake();
+            let mut message = shapes::message(world, id, channel, &json!({"content": text}), false);
+            message["author"] = shapes::user(world, user);
+            world.channels.get_mut(&channel).unwrap().messages.insert(id, message.clone());
+            let mut event = message;
+            event["guild_id"] = Value::from(super::GUILD.to_string());
+            event["member"] = shapes::member(world, user);
+            event["member"].as_object_mut().unwrap().remove("user");
+            // Without the intent for it, nobody is told what was written.
+            // https://docs.discord.com/developers/events/gateway#message-content-intent
+            event["content"] = Value::from("");
+            world.dispatch(1 << 9, "MESSAGE_CREATE", &event);
+            id
+        })
+    }
+
+    /// A person replies to a message of the bot. With `mention`, as clients do it by themselves, the bot is told what is said.
+    pub fn reply(&self, user: u64, channel: u64, to: u64, text: &str, mention: bool) -> u64 {
+        self.shared.change(|world| {
+            let id = world.snowflake();
+            let mut message = shapes::message(world, id, channel, &json!({"content": text}), false);
+            message["author"] = shapes::user(world, user);
+            message["type"] = Value::from(19);
+            message["message_reference"] = json!({"type": 0, "message_id": to.to_string(),
+                "channel_id": channel.to_string(), "guild_id": super::GUILD.to_string()});
+            if mention {
+                message["mentions"] = json!([shapes::user(world, BOT)]);
+            }
+            world.channels.get_mut(&channel).unwrap().messages.insert(id, message.clone());
+            let mut event = message;
+            event["referenced_message"] = world.message(channel, to).unwrap_or(Value::Null);
+            event["guild_id"] = Value::from(super::GUILD.to_string());
+            event["member"] = shapes::member(world, user);
+            event["member"].as_object_mut().unwrap().remove("user");
+            if !mention {
+                // https://docs.discord.com/developers/events/gateway#message-content-intent
+                event["content"] = Value::from("");
+            }
+            world.dispatch(1 << 9, "MESSAGE_CREATE", &event);
+            id
         })
     }
 
     /// What the person sees, once the bot has answered for good: not while it is deferred. `None` after ten seconds.
     pub async fn answer(&self, interaction: u64) -> Option<Answer> {
-        self.until(|world| {
-            let known = world.interactions.get(&interaction)?;
-            Some(Answer {
-                callback: known.callback?,
-                data: known.answer.clone()?,
-                files: known.files.clone(),
-            })
-        })
-        .await
+        self.until(|world| world.interactions.get(&interaction)?.seen()).await
     }
 
     /// Waits until something is so among a channel's messages; `None` after ten seconds.

@@ -148,6 +148,14 @@ pub(super) fn commands(list: &Value) -> Vec<String> {
     let list = list.as_array().map_or(&[] as &[Value], Vec::as_slice);
     at_most(&mut wrong, "commands", list.len(), 100);
     for (index, item) in list.iter().enumerate() {
+        if item["type"] == 3 {
+            // https://docs.discord.com/developers/interactions/application-commands#message-commands
+            let name = length(&item["name"]);
+            if !(1..=32).contains(&name) || length(&item["description"]) > 0 || item["options"].is_array() {
+                wrong.push(format!("{}: a message's command has a name and nothing else", item["name"]));
+            }
+            continue;
+        }
         command(item, 0, &mut wrong);
         at_most(&mut wrong, "characters of a command", characters(item), 8000);
         if list.iter().take(index).any(|before| before["name"] == item["name"]) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
-    limits,
+    guild, limits,
     rest::{Asked, Refusal},
     shapes,
     world::{APPLICATION, BOT, GUILD, World},
@@ -21,10 +21,15 @@ const NONCE_LIFE: Duration = Duration::from_secs(300);
 /// What the gateway tells reactions and messages under.
 const REACTIONS: u64 = 1 << 10;
 const MESSAGES: u64 = 1 << 9;
+/// <https://docs.discord.com/developers/topics/permissions#permissions-bitwise-permission-flags>
+const ADD_REACTIONS: u64 = 1 << 6;
+const VIEW_CHANNEL: u64 = 1 << 10;
+const SEND_MESSAGES: u64 = 1 << 11;
+const EMBED_LINKS: u64 = 1 << 14;
 
-type Done = Result<Option<Value>, Refusal>;
+pub(super) type Done = Result<Option<Value>, Refusal>;
 
-fn absent(code: u32, what: &str) -> Refusal {
+pub(super) fn absent(code: u32, what: &str) -> Refusal {
     Refusal(404, code, format!("Unknown {what}"))
 }
 
@@ -32,6 +37,9 @@ pub(super) fn handle(world: &mut World, asked: &Asked) -> Done {
     let parts: Vec<&str> = asked.path.split('/').skip(1).collect();
     let body = asked.body.clone().unwrap_or(Value::Null);
     let id = |text: &str| text.parse::<u64>().unwrap_or(0);
+    if let Some(done) = guild::handle(world, asked, &parts, &body) {
+        return done;
+    }
     match (asked.method.as_str(), parts.as_slice()) {
         ("GET", ["gateway"]) => Ok(Some(json!({"url": url(world)}))),
         ("GET", ["gateway", "bot"]) => {
@@ -76,8 +84,16 @@ pub(super) fn handle(world: &mut World, asked: &Asked) -> Done {
         (_, ["channels", channel, "messages", rest @ ..]) => {
             let channel = id(channel);
             let known = world.channels.get(&channel).ok_or_else(|| absent(10_003, "Channel"))?;
-            if known.denied {
+            if known.denied & VIEW_CHANNEL != 0 {
                 return Err(Refusal(403, 50_001, "Missing Access".to_owned()));
+            }
+            let needed = match (asked.method.as_str(), rest) {
+                ("POST", []) => SEND_MESSAGES | EMBED_LINKS,
+                ("PUT", _) => ADD_REACTIONS,
+                _ => 0,
+            };
+            if known.denied & needed != 0 {
+                return Err(Refusal(403, 50_013, "Missing Permissions".to_owned()));
             }
             messages(world, asked, channel, rest, &body)
         }
@@ -93,11 +109,11 @@ fn url(world: &World) -> String {
     format!("ws://{}/gateway-ws", world.address)
 }
 
-fn known_guild(guild: u64) -> Result<(), Refusal> {
+pub(super) fn known_guild(guild: u64) -> Result<(), Refusal> {
     if guild == GUILD { Ok(()) } else { Err(absent(10_004, "Guild")) }
 }
 
-fn complain(world: &mut World, asked: &Asked, wrong: Vec<String>) -> Result<(), Refusal> {
+pub(super) fn complain(world: &mut World, asked: &Asked, wrong: Vec<String>) -> Result<(), Refusal> {
     if wrong.is_empty() {
         return Ok(());
     }
@@ -248,6 +264,9 @@ fn commands(world: &mut World, list: &Value) -> Done {
         command["version"] = Value::from(world.snowflake().to_string());
         if command["type"].is_null() {
             command["type"] = Value::from(1);
+        }
+        if command["description"].is_null() {
+            command["description"] = Value::from("");
         }
         if command["default_member_permissions"].is_null() {
             command["default_member_permissions"] = Value::Null;

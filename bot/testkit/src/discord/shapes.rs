@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::world::{APPLICATION, BOT, GUILD, World};
+use super::world::{APPLICATION, BOT, Channel, GUILD, Role, World};
+
+/// Whose guild it is: nobody who takes part.
+const OWNER: u64 = 1_000_000_000_000_000_009;
 
 /// What everyone may: view channels, send messages, embed links, attach files, read history, add reactions, use commands.
 pub(super) const EVERYONE: u64 = 1 << 10 | 1 << 11 | 1 << 14 | 1 << 15 | 1 << 16 | 1 << 6 | 1 << 31;
@@ -26,23 +29,25 @@ pub(super) fn member(world: &World, id: u64) -> Value {
         "communication_disabled_until": null})
 }
 
-pub(super) fn role(id: u64, name: &str, permissions: u64) -> Value {
-    json!({"id": id.to_string(), "name": name, "description": null, "permissions": permissions.to_string(), "position": 0,
+pub(super) fn role(id: u64, known: &Role) -> Value {
+    json!({"id": id.to_string(), "name": known.name, "description": null, "permissions": known.permissions.to_string(), "position": 0,
         "color": 0, "colors": {"primary_color": 0, "secondary_color": null, "tertiary_color": null}, "hoist": false,
-        "managed": false, "mentionable": false, "icon": null, "unicode_emoji": null, "flags": 0})
+        "managed": false, "mentionable": known.mentionable, "icon": null, "unicode_emoji": null, "flags": 0})
 }
 
-pub(super) fn channel(id: u64, name: &str) -> Value {
-    json!({"id": id.to_string(), "type": 0, "guild_id": GUILD.to_string(), "name": name, "position": 0,
-        "permission_overwrites": [], "nsfw": false, "parent_id": null, "topic": null, "last_message_id": null,
+pub(super) fn channel(id: u64, known: &Channel) -> Value {
+    let denied = json!({"id": BOT.to_string(), "type": 1, "allow": "0", "deny": known.denied.to_string()});
+    let overwrites = if known.denied == 0 { json!([]) } else { json!([denied]) };
+    json!({"id": id.to_string(), "type": 0, "guild_id": GUILD.to_string(), "name": known.name, "position": 0,
+        "permission_overwrites": overwrites, "nsfw": false, "parent_id": null, "topic": null, "last_message_id": null,
         "rate_limit_per_user": 0, "flags": 0})
 }
 
 pub(super) fn guild(world: &World) -> Value {
-    let roles: Vec<Value> = world.roles.iter().map(|(id, (name, may))| role(*id, name, *may)).collect();
-    let channels: Vec<Value> = world.channels.iter().map(|(id, known)| channel(*id, &known.name)).collect();
+    let roles: Vec<Value> = world.roles.iter().map(|(id, known)| role(*id, known)).collect();
+    let channels: Vec<Value> = world.channels.iter().map(|(id, known)| channel(*id, known)).collect();
     json!({"id": GUILD.to_string(), "name": "fleet", "icon": null, "splash": null, "discovery_splash": null,
-        "owner_id": BOT.to_string(), "afk_channel_id": null, "afk_timeout": 300, "verification_level": 1,
+        "owner_id": OWNER.to_string(), "afk_channel_id": null, "afk_timeout": 300, "verification_level": 1,
         "default_message_notifications": 1, "explicit_content_filter": 0, "roles": roles, "emojis": [], "features": [],
         "mfa_level": 0, "application_id": null, "system_channel_id": null, "system_channel_flags": 0,
         "rules_channel_id": null, "vanity_url_code": null, "description": null, "banner": null, "premium_tier": 0,
@@ -99,7 +104,7 @@ pub(super) fn interaction(world: &World, id: u64, data: &Value) -> Value {
     member["permissions"] = Value::from(EVERYONE.to_string());
     let mut interaction = json!({"id": id.to_string(), "application_id": APPLICATION.to_string(), "type": known.kind,
         "data": data, "guild_id": GUILD.to_string(), "guild": {"id": GUILD.to_string(), "locale": "en-US", "features": []},
-        "channel": channel(known.channel, &world.channels[&known.channel].name),
+        "channel": channel(known.channel, &world.channels[&known.channel]),
         "channel_id": known.channel.to_string(), "member": member, "token": known.token, "version": 1,
         "app_permissions": EVERYONE.to_string(), "locale": "en-US", "guild_locale": "en-US", "entitlements": [],
         "entitlement_sku_ids": [], "authorizing_integration_owners": {"0": GUILD.to_string()}, "context": 0,

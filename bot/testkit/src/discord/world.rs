@@ -22,8 +22,7 @@ pub const TOKEN: &str = "MTAwMDAwMDAwMDAwMDAwMDAwMg.fake.this-is-not-a-real-toke
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) address: SocketAddr,
-    /// Name and permissions.
-    pub(super) roles: BTreeMap<u64, (String, u64)>,
+    pub(super) roles: BTreeMap<u64, Role>,
     /// Name and roles.
     pub(super) members: BTreeMap<u64, (String, Vec<u64>)>,
     pub(super) channels: BTreeMap<u64, Channel>,
@@ -40,17 +39,27 @@ pub(super) struct World {
     pub(super) mentions: usize,
     /// How far the clock was put forward.
     pub(super) ahead: Duration,
+    /// Whether the bot is in the guild.
+    pub(super) invited: bool,
     /// Privileged intents that the application has: message content, members.
     pub(super) privileged: u64,
     next: u64,
+}
+
+/// A role.
+#[derive(Debug)]
+pub(super) struct Role {
+    pub(super) name: String,
+    pub(super) permissions: u64,
+    pub(super) mentionable: bool,
 }
 
 /// A text channel.
 #[derive(Debug, Default)]
 pub(super) struct Channel {
     pub(super) name: String,
-    /// Whether the bot may see it and write.
-    pub(super) denied: bool,
+    /// Permissions that the bot is refused there.
+    pub(super) denied: u64,
     /// As Discord answers them, but for reactions.
     pub(super) messages: BTreeMap<u64, Value>,
     /// Mark to users, in order, of a message.
@@ -79,7 +88,10 @@ impl World {
     pub(super) fn new(address: SocketAddr) -> Self {
         Self {
             address,
-            roles: BTreeMap::from([(GUILD, ("@everyone".to_owned(), shapes::EVERYONE))]),
+            roles: BTreeMap::from([(
+                GUILD,
+                Role { name: "@everyone".to_owned(), permissions: shapes::EVERYONE, mentionable: false },
+            )]),
             members: BTreeMap::from([(BOT, ("Quarterdeck".to_owned(), Vec::new()))]),
             channels: BTreeMap::new(),
             interactions: BTreeMap::new(),
@@ -91,6 +103,7 @@ impl World {
             requests: Vec::new(),
             mentions: 0,
             ahead: Duration::ZERO,
+            invited: true,
             privileged: 0,
             next: 1_100_000_000_000_000_000,
         }

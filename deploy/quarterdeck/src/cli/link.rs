@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use qd_types::InstanceName;
 use qd_wire::call::Token;
 
-use super::Who;
+use super::{DiscordVerb, Who};
 
 /// The bot, or what to do with those that belong to it.
 #[derive(Debug, Args)]
@@ -35,6 +35,9 @@ pub enum BotVerb {
     },
     /// List the teams that joined, and the fingerprints of their keys
     Instances,
+    /// Discord, where people command the fleet
+    #[command(subcommand)]
+    Discord(DiscordVerb),
 }
 
 /// A team that runs alone, or how it belongs to a bot.

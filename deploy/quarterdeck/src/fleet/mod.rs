@@ -2,6 +2,7 @@
 //! sees both the bot and the instances; they still speak to each other in envelopes alone.
 
 mod agents;
+mod channels;
 mod link;
 mod live;
 mod plan;

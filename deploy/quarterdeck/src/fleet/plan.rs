@@ -42,6 +42,8 @@ pub struct FleetPlan {
     pub chat: qd_console::Layout,
     /// What people see of what happens.
     pub distil: qd_core::Distil,
+    /// Discord, where people command it as well.
+    pub discord: Option<qd_discord::Config>,
     /// Whether local votes count while agents run.
     pub beside_agents: BesideAgents,
     /// The teams.

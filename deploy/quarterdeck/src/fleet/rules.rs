@@ -3,9 +3,8 @@
 
 use std::sync::{Arc, RwLock};
 
-use qd_engine::Engine;
+use qd_engine::{Engine, KnownPerson};
 use qd_hub::Hub;
-use qd_types::Person;
 use tokio::sync::Mutex;
 
 use super::{FleetPlan, start::FleetError};
@@ -18,7 +17,7 @@ pub(super) struct Telling {
     pub(super) roster: Roster,
     pub(super) hub: Hub,
     /// Whom it was told about. Whoever tells holds it, so that what was read first does not arrive last.
-    pub(super) told: Mutex<Option<Vec<Person>>>,
+    pub(super) told: Mutex<Option<Vec<KnownPerson>>>,
 }
 
 impl Telling {
@@ -57,7 +56,7 @@ impl Telling {
 }
 
 /// What the bot goes by: the plan, the policies as they are in force now, and the people.
-pub(super) fn rules(plan: &FleetPlan, policies: &Engine, people: Vec<Person>) -> qd_core::Rules {
+pub(super) fn rules(plan: &FleetPlan, policies: &Engine, people: Vec<KnownPerson>) -> qd_core::Rules {
     qd_core::Rules {
         teams: plan.teams.iter().map(|team| team.id.clone()).collect(),
         renamed: plan
@@ -66,7 +65,7 @@ pub(super) fn rules(plan: &FleetPlan, policies: &Engine, people: Vec<Person>) ->
             .filter(|team| team.id != team.name)
             .map(|team| (team.id.clone(), team.name.clone()))
             .collect(),
-        people,
+        people: people.into_iter().map(|known| known.person).collect(),
         policies: policies.current(),
         merge_methods: plan
             .repositories

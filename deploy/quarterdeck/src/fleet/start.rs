@@ -13,6 +13,8 @@ use qd_agents::acp::McpServers;
 use qd_board::{Rules, hours::QuietHours, schedule::Limits};
 use qd_config::BesideAgents;
 use qd_console::Console;
+use qd_core::chat::Chat;
+use qd_discord::Discord;
 use qd_engine::{Engine, EngineError, FactsError};
 use qd_forge_local::{Imported, LocalForge, LocalForgeError};
 use qd_git::Git;
@@ -27,6 +29,7 @@ use tokio::{sync::Mutex, task::JoinSet};
 
 use super::{
     FleetPlan, TeamPlan,
+    channels::{self, Both, Linked},
     link::{self, Links},
     live::{Law, Live},
     policies,
@@ -278,14 +281,22 @@ async fn start_bot(
     }
     let console = Console::open(&plan.bot_folder().join("console.db"))?;
     console.set_layout(plan.chat.clone()).await?;
+    let discord = plan.discord.clone().map(|config| Discord::new(config, Arc::new(Linked(roster.clone()))));
+    let chat: Arc<dyn Chat> = match discord.clone() {
+        None => Arc::new(console.clone()),
+        Some(discord) => Arc::new(Both { console: console.clone(), discord }),
+    };
     let hub = Hub::open(
         &plan.bot_folder().join("bot.db"),
         rules(plan, policies, roster.active().await?),
         Arc::new(forge.clone()),
-        Arc::new(console.clone()),
+        chat,
     )
     .await?;
     tasks.spawn(hub.clone().run());
+    if let Some(discord) = discord {
+        tasks.spawn(channels::listen(discord, hub.clone()));
+    }
     let telling = Arc::new(Telling {
         plan: Arc::clone(shared),
         policies: Arc::clone(policies),

@@ -13,6 +13,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use qd_audit::{Actor, Archived, AuditError, Head, Retention};
+use qd_engine::KnownPerson;
 use qd_people::{
     By, Connection, Identity, PassphraseHash, People, PeopleError, Profile, Proof, Scope, Seed, Seeded,
     SignedIn, State, TokenKind, by_identity, by_token, find, list,
@@ -208,11 +209,11 @@ impl Roster {
     }
 
     /// Everybody who may act, with every role that they have anywhere: the most that they can be. Which of these hold at
-    /// some place, the door says.
-    pub async fn active(&self) -> Result<Vec<Person>, PeopleError> {
+    /// some place, the door says. What is linked to them on other services counts for votes there.
+    pub async fn active(&self) -> Result<Vec<KnownPerson>, PeopleError> {
         let profiles = self.list().await?.into_iter();
         let active = profiles.filter(|profile| profile.state == State::Active);
-        Ok(active.map(|profile| profile.ceiling()).collect())
+        Ok(active.map(|profile| known(&profile)).collect())
     }
 
     /// Looks into the file below `state` beside whoever holds it; `None` if it was not made yet. Makes nothing.
@@ -348,6 +349,13 @@ impl Roster {
         let invitation = self.change(By::Configuration, move |people| people.invite_again(&person)).await?;
         Ok(Some(invitation.token.expose_secret().to_owned()))
     }
+}
+
+/// A user of this computer is not proven by that, so only what other services know is taken along.
+fn known(profile: &Profile) -> KnownPerson {
+    let linked = profile.identities.iter().filter(|identity| !matches!(identity, Identity::Local(_)));
+    let identities = [format!("local:{}", profile.id)].into_iter().chain(linked.map(ToString::to_string));
+    KnownPerson { person: profile.ceiling(), identities: identities.collect() }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

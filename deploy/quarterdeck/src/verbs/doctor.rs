@@ -12,7 +12,7 @@ use qd_people::State;
 use qd_types::{InstanceName, Role};
 use serde::Serialize;
 
-use super::link;
+use super::{discord, link};
 use crate::{
     cli::Common,
     context::{self, UserError},
@@ -95,6 +95,13 @@ pub(super) async fn doctor(common: &Common) -> Result<ExitCode, UserError> {
             state(&loaded.state_dir, &mut found);
             people(&loaded.state_dir, &mut found).await;
             policies(&loaded, &mut found).await;
+            for each in discord::findings(&loaded, &sources.env).await {
+                match each {
+                    discord::Found::Fine(text) => found.fine("discord", text),
+                    discord::Found::Note(text) => found.note("discord", text),
+                    discord::Found::Wrong(text) => found.wrong("discord", text),
+                }
+            }
             fleet(&loaded, &mut found).await;
         }
         Err(error) => found.wrong("configuration", error.to_string()),

@@ -5,9 +5,9 @@ use qd_types::InstanceName;
 use qd_uplink::{Joined, Link};
 use qd_wire::call::Token;
 
-use super::{Done, explain, fleet_answer, fleet_client, fleet_post, proof, up};
+use super::{Done, discord, explain, fleet_answer, fleet_client, fleet_post, proof, up};
 use crate::{
-    cli::{Bot, BotVerb, Common, Instance, InstanceVerb, Who},
+    cli::{Bot, BotVerb, Common, DiscordVerb, Instance, InstanceVerb, Who},
     context::{self, UserError},
     enrolment::{InstanceKey, Invitation, LinkState},
     fleet::team_folder,
@@ -33,6 +33,7 @@ pub(super) async fn bot(common: &Common, asked: Bot) -> Done {
             Ok(())
         }
         Some(BotVerb::Instances) => instances(common).await,
+        Some(BotVerb::Discord(DiscordVerb::Setup(flags))) => Box::pin(discord::setup(common, flags)).await,
     }
 }
 

@@ -8,6 +8,8 @@ mod confine;
 mod contain;
 mod cost;
 mod demo;
+mod dev;
+mod discord;
 mod doctor;
 mod exchange;
 mod feature;
@@ -39,7 +41,7 @@ use qd_types::Ballot;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    cli::{Cli, Verb},
+    cli::{Cli, DevVerb, Verb},
     context::{self, UserError},
     fleet::team_folder,
     say,
@@ -64,6 +66,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, UserError> {
         Verb::Up { listen, console } => up::up(&common, listen, console).await?,
         Verb::Instance(instance) => link::instance(&common, instance).await?,
         Verb::Bot(bot) => link::bot(&common, bot).await?,
+        Verb::Dev(DevVerb::FakeDiscord(flags)) => dev::fake_discord(flags).await?,
         Verb::Demo(demo) => return demo::demo(&common, demo).await,
         Verb::Init { force } => init::init(&common, force).await?,
         Verb::Feature(verb) => feature::feature(&common, verb).await?,

@@ -120,7 +120,7 @@ fn remove(file: &mut DocumentMut, section: &str, name: &str) -> Result<(), UserE
 }
 
 /// Edits the file, if what comes of it holds, and has a running fleet read it.
-async fn change(
+pub(super) async fn change(
     common: &Common,
     said: &str,
     edit: impl FnOnce(&mut DocumentMut) -> Result<(), UserError>,

@@ -80,6 +80,9 @@ async fn serve(
         let no_agent = if team.agent.is_none() { " It has no agent yet." } else { "" };
         say::line(&format!("Team {} works on {repository}.{no_agent}", team.name));
     }
+    if let Some(discord) = plan.discord.as_ref().filter(|_| roles.bot) {
+        say::line(&format!("People command it in Discord as well, in the guild {}.", discord.guild));
+    }
     let strong = |walls: &qd_team::AgentWalls| walls.sandbox.kind() > qd_sandbox::Kind::Landlock;
     let walled = plan.launcher.is_some() || plan.walls.as_ref().is_some_and(strong);
     if !walled && plan.beside_agents != BesideAgents::Allow {

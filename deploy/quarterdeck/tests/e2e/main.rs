@@ -30,6 +30,7 @@ mod crash;
 mod crowd;
 mod decide;
 mod demo;
+mod discord;
 mod doctor;
 mod door;
 mod engine;

@@ -80,7 +80,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     // It is a surface for the cards of approvals.
-    ("bot/discord", &["bot/core", "policies/approvals"]),
+    // It shows the catalogue of commands as slash commands.
+    ("bot/discord", &["bot/core", "bot/command", "policies/approvals"]),
     ("bot/github", &["bot/core"]),
     // It is a surface for the cards of approvals.
     ("bot/console", &["bot/core", "instance/look", "instance/sqlite", "policies/approvals"]),

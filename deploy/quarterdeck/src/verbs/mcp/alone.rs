@@ -22,7 +22,7 @@ use crate::{
     context::{self, UserError},
     log,
     people::{Roster, lends_to_services, person_at, voucher},
-    policies::PolicyPlan,
+    policies::{self, PolicyPlan},
 };
 
 /// Where a client's configuration puts a person's token.
@@ -213,7 +213,8 @@ pub(super) async fn plan(
 ) -> Result<PolicyPlan, UserError> {
     let mut plan = PolicyPlan::of(loaded).kept(&loaded.state_dir)?;
     if loaded.config.people.is_empty() {
-        plan.facts = Facts { solo: true, ..plan.facts_with(people) };
+        let people: Vec<KnownPerson> = people.iter().cloned().map(policies::known).collect();
+        plan.facts = Facts { solo: true, ..plan.facts_with(&people) };
     }
     let mut plan = plan.with_people(&loaded.state_dir).await?;
     if !plan.facts.teams.contains(team) {

@@ -1,0 +1,314 @@
+//! All commands, with what they take: what help lists, and what a chat shows while somebody types. Not how they are read: that is
+//! `parse`, and a test holds that both agree.
+
+/// What completes an option while it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Completes {
+    /// Nothing: it is the person's own words.
+    Nothing,
+    /// Approvals that wait.
+    Approvals,
+    /// Features.
+    Features,
+    /// Teams.
+    Teams,
+    /// Actions of the policies.
+    Actions,
+}
+
+/// Where the value stands in the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stands {
+    /// In its order.
+    InOrder,
+    /// After this flag: `--team alpha`.
+    After(&'static str),
+    /// The flag alone, if there is a value at all: `--ready`.
+    As(&'static str),
+}
+
+/// An option.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opt {
+    /// Lower-case.
+    pub name: &'static str,
+    /// One line.
+    pub says: &'static str,
+    /// Whether a command without it is none.
+    pub required: bool,
+    /// What completes it.
+    pub completes: Completes,
+    /// The only values, if there are such.
+    pub choices: &'static [&'static str],
+    /// Where it stands.
+    pub stands: Stands,
+}
+
+/// A command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// One word, or two: `feature show`.
+    pub path: &'static str,
+    /// One line.
+    pub says: &'static str,
+    /// In the order of the line; what is required comes first.
+    pub options: &'static [Opt],
+}
+
+/// A command that is known, and done in another place or not configured.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// Its words.
+    pub path: &'static str,
+    /// One line.
+    pub says: &'static str,
+    /// What a person is told who gives it.
+    pub told: &'static str,
+}
+
+const fn opt(name: &'static str, says: &'static str, required: bool, completes: Completes) -> Opt {
+    Opt { name, says, required, completes, choices: &[], stands: Stands::InOrder }
+}
+
+const fn one_of(name: &'static str, says: &'static str, choices: &'static [&'static str]) -> Opt {
+    Opt { choices, ..opt(name, says, true, Completes::Nothing) }
+}
+
+const fn entry(path: &'static str, says: &'static str, options: &'static [Opt]) -> Entry {
+    Entry { path, says, options }
+}
+
+const APPROVAL: Opt = opt("id", "The id on the card, or a feature like A-142", true, Completes::Approvals);
+const FEATURE: Opt = opt("id", "A feature like A-142", true, Completes::Features);
+const TEAM: Opt = opt("team", "Which team", false, Completes::Teams);
+
+/// Every command that is carried out here.
+pub const ENTRIES: &[Entry] = &[
+    entry(
+        "approve",
+        "Say yes to what is asked",
+        &[APPROVAL, opt("name", "What it is done to, where a card asks for that", false, Completes::Nothing)],
+    ),
+    entry("deny", "Say no", &[APPROVAL, opt("reason", "Why", false, Completes::Nothing)]),
+    entry("answer", "Answer a question", &[APPROVAL, opt("text", "Your answer", true, Completes::Nothing)]),
+    entry("reopen", "Ask again for what nobody decided in time", &[APPROVAL]),
+    entry("approvals list", "What waits for people", &[]),
+    entry("approvals show", "What one asks, and how it stands", &[APPROVAL]),
+    entry("approvals subject", "All that one binds, as its digest is made of it", &[APPROVAL]),
+    entry("board show", "What the teams are doing", &[TEAM]),
+    entry("board why", "Why a feature does not go on", &[FEATURE]),
+    entry(
+        "board search",
+        "Features whose titles have these words",
+        &[opt("words", "What to look for", true, Completes::Nothing)],
+    ),
+    entry(
+        "feature add",
+        "File a feature; without a title a form asks for it",
+        &[
+            opt("title", "One line", false, Completes::Nothing),
+            Opt { stands: Stands::After("--team"), ..TEAM },
+            Opt {
+                required: false,
+                stands: Stands::As("--ready"),
+                ..one_of("stage", "Release it at once", &["ready"])
+            },
+        ],
+    ),
+    entry("feature show", "What is true of a feature", &[FEATURE]),
+    entry("feature move", "Move a feature", &[FEATURE, one_of("stage", "Where to", &["backlog", "ready"])]),
+    entry("feature cancel", "Give a feature up", &[FEATURE]),
+    entry("fleet status", "Which teams are heard, and what they do", &[TEAM]),
+    entry("fleet teams", "The teams, a line each", &[]),
+    entry("fleet cost", "What models have cost", &[]),
+    entry("fleet risks", "What endangers the work", &[]),
+    entry("fleet week", "What happened this week", &[]),
+    entry(
+        "ask",
+        "Ask a team something",
+        &[
+            opt("team", "Which team", true, Completes::Teams),
+            opt("question", "What", true, Completes::Nothing),
+        ],
+    ),
+    entry("standup now", "What happened since the last stand-up", &[TEAM]),
+    entry("announce", "Tell all teams something", &[opt("text", "What", true, Completes::Nothing)]),
+    entry("person", "Who you are here, and what you may decide", &[]),
+    entry(
+        "policy explain",
+        "Whether you may do something, and why",
+        &[opt("action", "Like merge or feature.add", true, Completes::Actions), TEAM],
+    ),
+    entry("help", "All commands", &[]),
+];
+
+const fn elsewhere_entry(path: &'static str, says: &'static str, told: &'static str) -> Elsewhere {
+    Elsewhere { path, says, told }
+}
+
+const VM: &str = "No host for virtual machines is configured here, so there is nothing to do with them.";
+const TERMINAL_TEAM: &str =
+    "That is done at the team's own computer: quarterdeck pause, quarterdeck resume, quarterdeck team.";
+
+/// Every command that is known and not carried out here, with the way to it.
+pub const ELSEWHERE: &[Elsewhere] = &[
+    elsewhere_entry("fleet pause", "Let nothing start", TERMINAL_TEAM),
+    elsewhere_entry("fleet resume", "Let the fleet go on", TERMINAL_TEAM),
+    elsewhere_entry("team pause", "Let nothing start in a team", TERMINAL_TEAM),
+    elsewhere_entry("team resume", "Let a team go on", TERMINAL_TEAM),
+    elsewhere_entry("team limits", "What a team may do at once", TERMINAL_TEAM),
+    elsewhere_entry("team release", "Release a team's backlog", TERMINAL_TEAM),
+    elsewhere_entry(
+        "feature edit",
+        "Edit a feature",
+        "Edit it on its team's board, or with: quarterdeck feature edit",
+    ),
+    elsewhere_entry(
+        "feature retry",
+        "Try a feature again",
+        "Try it again on its team's board, or with: quarterdeck operation retry",
+    ),
+    elsewhere_entry(
+        "feature stop",
+        "Stop a feature's run",
+        "Stop it on its team's board, or with: quarterdeck run stop",
+    ),
+    elsewhere_entry(
+        "feature revert",
+        "Take a merged feature back",
+        "Take it back on its team's board, or with: quarterdeck feature revert",
+    ),
+    elsewhere_entry(
+        "standup schedule",
+        "At which hours",
+        "Stand-ups come at the hour of chat.digests.standup in the configuration. standup now says it at once.",
+    ),
+    elsewhere_entry(
+        "milestone",
+        "Milestones",
+        "There are no milestones; a goal is a project: quarterdeck project list",
+    ),
+    elsewhere_entry("vm list", "Virtual machines", VM),
+    elsewhere_entry("vm plan", "What a virtual machine would take", VM),
+    elsewhere_entry("vm create", "Make a virtual machine", VM),
+    elsewhere_entry("vm destroy", "Destroy a virtual machine", VM),
+    elsewhere_entry(
+        "plan",
+        "Have features proposed for a goal",
+        "A plan is made and changed with: quarterdeck plan",
+    ),
+    elsewhere_entry(
+        "project",
+        "Goals above features",
+        "Projects stand on the board, and in: quarterdeck project list",
+    ),
+    elsewhere_entry("audit show", "What led to what", "The trail is read with: quarterdeck audit show ID"),
+    elsewhere_entry(
+        "link github",
+        "Link your GitHub account",
+        "GitHub is not configured here, so there is nothing to link.",
+    ),
+];
+
+/// What the words begin with of what is not carried out here.
+pub(crate) fn elsewhere(text: &str) -> Option<&'static Elsewhere> {
+    let text = text.to_ascii_lowercase();
+    let begins =
+        |path: &str| text == path || text.strip_prefix(path).is_some_and(|rest| rest.starts_with(' '));
+    ELSEWHERE.iter().find(|each| begins(each.path))
+}
+
+fn paths() -> impl Iterator<Item = &'static str> {
+    ENTRIES.iter().map(|entry| entry.path).chain(ELSEWHERE.iter().map(|each| each.path))
+}
+
+/// Every first word, each once.
+pub(crate) fn words() -> Vec<&'static str> {
+    let mut words: Vec<&str> = paths().filter_map(|path| path.split(' ').next()).collect();
+    words.sort_unstable();
+    words.dedup();
+    words
+}
+
+/// What may follow a first word.
+pub(crate) fn below(word: &str) -> Vec<&'static str> {
+    paths()
+        .filter_map(|path| path.split_once(' ').filter(|(first, _)| *first == word).map(|(_, rest)| rest))
+        .collect()
+}
+
+/// All commands, a line each.
+pub fn help() -> String {
+    let line = |entry: &Entry| {
+        let mut usage = entry.path.to_owned();
+        let flags = entry.options.iter().filter(|option| option.stands != Stands::InOrder);
+        let plain = entry.options.iter().filter(|option| option.stands == Stands::InOrder);
+        for option in flags.chain(plain) {
+            let name = option.name.to_uppercase();
+            usage.push_str(&match option.stands {
+                Stands::After(flag) => format!(" [{flag} {name}]"),
+                Stands::As(flag) => format!(" [{flag}]"),
+                Stands::InOrder if option.required => format!(" {name}"),
+                Stands::InOrder => format!(" [{name}]"),
+            });
+        }
+        format!("{usage:<36} {}", entry.says)
+    };
+    ENTRIES.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Command, parse};
+
+    #[test]
+    fn every_command_is_listed() {
+        insta::assert_snapshot!(help(), @"
+        approve ID [NAME]                    Say yes to what is asked
+        deny ID [REASON]                     Say no
+        answer ID TEXT                       Answer a question
+        reopen ID                            Ask again for what nobody decided in time
+        approvals list                       What waits for people
+        approvals show ID                    What one asks, and how it stands
+        approvals subject ID                 All that one binds, as its digest is made of it
+        board show [TEAM]                    What the teams are doing
+        board why ID                         Why a feature does not go on
+        board search WORDS                   Features whose titles have these words
+        feature add [--team TEAM] [--ready] [TITLE] File a feature; without a title a form asks for it
+        feature show ID                      What is true of a feature
+        feature move ID STAGE                Move a feature
+        feature cancel ID                    Give a feature up
+        fleet status [TEAM]                  Which teams are heard, and what they do
+        fleet teams                          The teams, a line each
+        fleet cost                           What models have cost
+        fleet risks                          What endangers the work
+        fleet week                           What happened this week
+        ask TEAM QUESTION                    Ask a team something
+        standup now [TEAM]                   What happened since the last stand-up
+        announce TEXT                        Tell all teams something
+        person                               Who you are here, and what you may decide
+        policy explain ACTION [TEAM]         Whether you may do something, and why
+        help                                 All commands
+        ");
+    }
+
+    #[test]
+    fn whatever_is_listed_is_read() {
+        for entry in ENTRIES {
+            let value = |option: &Opt| match (option.choices.first(), option.completes) {
+                (Some(choice), _) => (*choice).to_owned(),
+                (None, Completes::Teams) => "alpha".to_owned(),
+                (None, Completes::Actions) => "merge".to_owned(),
+                (None, _) => "A-1".to_owned(),
+            };
+            let values: Vec<String> =
+                entry.options.iter().filter(|option| option.stands == Stands::InOrder).map(value).collect();
+            let line = format!("{} {}", entry.path, values.join(" "));
+            assert!(parse(&line).is_ok(), "{line}: {:?}", parse(&line));
+        }
+        for each in ELSEWHERE {
+            assert_eq!(parse(each.path), Ok(Command::Elsewhere { what: each }), "{}", each.path);
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! `bot discord setup`, and what `doctor` says of Discord. Channels and roles are made only after somebody agreed, and their
+//! ids go into the configuration.
+
+use std::{collections::BTreeMap, io::IsTerminal as _};
+
+use qd_config::{Loaded, Snowflake};
+use qd_discord::setup::{Seen, SeenGuild, Setup, SetupError, intents, invite, permissions};
+use qd_types::Role;
+use secrecy::SecretString;
+use toml_edit::{DocumentMut, InlineTable, Item, Table, Value, value};
+
+use super::{Done, roster};
+use crate::{
+    cli::{Common, DiscordSetup},
+    context::{self, UserError},
+    say,
+};
+
+/// The channels that every fleet has, and what stands at their top.
+const CHANNELS: [(&str, &str); 3] = [
+    ("dev", "One living message per feature."),
+    ("alerts", "One message per cause, closed when it is over."),
+    ("approvals", "What people are asked to decide."),
+];
+
+const HELLO: &str = "Quarterdeck is here. `/help` lists what it does; cards to decide come to #approvals.";
+
+impl From<SetupError> for UserError {
+    fn from(error: SetupError) -> Self {
+        UserError::failed(format!("Discord: {error}"))
+    }
+}
+
+/// Where the bot is to work, by flags first.
+struct Wanted {
+    token: SecretString,
+    /// As the configuration is to name it, where it does not yet.
+    source: Option<InlineTable>,
+    guild: Snowflake,
+    api: Option<String>,
+}
+
+fn wanted(
+    loaded: &Loaded,
+    flags: &DiscordSetup,
+    env: &BTreeMap<String, String>,
+) -> Result<Wanted, UserError> {
+    let configured = loaded.config.discord.as_ref();
+    let mut source = InlineTable::new();
+    let secret = match (&flags.token_env, &flags.token_file, configured) {
+        (Some(name), _, _) => {
+            source.insert("env", name.as_str().into());
+            qd_config::Secret::Env { env: name.clone() }
+        }
+        (None, Some(file), _) => {
+            let file = std::path::absolute(file).map_err(|error| UserError::from_error(&error))?;
+            source.insert("file", file.to_string_lossy().into_owned().into());
+            qd_config::Secret::File { file }
+        }
+        (None, None, Some(discord)) => discord.token.clone(),
+        (None, None, None) => {
+            return Err(UserError::usage(
+                "where is the bot's token? Make a bot at https://discord.com/developers/applications, copy its token into a \
+                 file, and name it: --token-file FILE --guild ID",
+            ));
+        }
+    };
+    let guild = flags.guild.or(configured.map(|discord| discord.guild)).ok_or_else(|| {
+        UserError::usage(
+            "which guild? Turn on Developer Mode in Discord's settings, copy the server's ID, and name it: --guild ID",
+        )
+    })?;
+    let token = secret.resolve(env).map_err(|error| UserError::failed(format!("discord.token: {error}")))?;
+    let source = (!source.is_empty()).then_some(source);
+    Ok(Wanted { token, source, guild, api: configured.and_then(|discord| discord.api.clone()) })
+}
+
+/// Something that has to have an id in the configuration: a channel or a role of this name.
+struct Place {
+    section: &'static str,
+    name: String,
+    id: Option<u64>,
+}
+
+/// What there is and what is missing: by the configured id if that is still there, else by its name.
+fn places(loaded: &Loaded, guild: &SeenGuild) -> Vec<Place> {
+    let configured = loaded.config.discord.as_ref();
+    let ids = configured.map(|discord| discord.channels.clone()).unwrap_or_default();
+    let channels = CHANNELS.iter().map(|(name, _)| {
+        let id = match *name {
+            "dev" => ids.dev,
+            "alerts" => ids.alerts,
+            _ => ids.approvals,
+        };
+        let known = id.map(Snowflake::get).filter(|id| guild.channels.contains_key(id));
+        Place { section: "channels", name: (*name).to_owned(), id: known.or_else(|| guild.channel(name)) }
+    });
+    let mut held: Vec<Role> =
+        loaded.config.people.iter().flat_map(|person| person.roles.iter().copied()).collect();
+    held.sort_unstable();
+    held.dedup();
+    let listed = configured.map(|discord| discord.roles.listed()).unwrap_or_default();
+    let roles = held.into_iter().map(|role| {
+        let known = listed.iter().find(|(known, _)| *known == role).map(|(_, id)| id.get());
+        let known = known.filter(|id| guild.roles.contains_key(id));
+        let name = role.as_str().to_owned();
+        Place { section: "roles", id: known.or_else(|| guild.role(&name)), name }
+    });
+    channels.chain(roles).collect()
+}
+
+fn mark(place: &Place) -> String {
+    match place.section {
+        "channels" => format!("#{}", place.name),
+        _ => format!("the role {}", place.name),
+    }
+}
+
+pub(super) async fn setup(common: &Common, flags: DiscordSetup) -> Done {
+    let sources = context::sources(common)?;
+    let loaded = context::load(&sources)?;
+    let wanted = wanted(&loaded, &flags, &sources.env)?;
+    let guild_id = wanted.guild.get();
+    let setup = Setup::new(&wanted.token, guild_id, wanted.api.as_deref());
+    let Seen { name, application, guild } = setup.look().await?;
+    say::line(&format!("The token is good: it is {name}, application {application}."));
+    say::line(&format!("It asks for no privileged intent; it uses {}.", intents().join(", ")));
+    let needs: Vec<&str> = permissions().map(|(name, _)| name).collect();
+    let Some(guild) = guild else {
+        say::line(&format!("It is not in the guild {guild_id} yet. It needs there: {}.", needs.join(", ")));
+        say::line(
+            "And while it makes channels and roles: Manage Channels, Manage Roles. Open this link, then run this again:",
+        );
+        say::line(&invite(application, guild_id, true));
+        return Ok(());
+    };
+    say::line(&format!("It is in the guild {}.", guild.name));
+    let mut places = places(&loaded, &guild);
+    make(&setup, application, (&guild, guild_id), &mut places, flags.yes).await?;
+    write(common, &wanted, &places).await?;
+    let count = setup.register(application).await?;
+    say::line(&format!("{count} commands are registered."));
+    // What was just made is looked at as well.
+    let Some(guild) = setup.look().await?.guild else { return Ok(()) };
+    let mut lacking = false;
+    for place in places.iter().filter(|place| place.section == "channels") {
+        let Some(channel) = place.id.and_then(|id| guild.channels.get(&id)) else { continue };
+        for (permission, why) in &channel.lacks {
+            lacking = true;
+            say::line(&format!("It lacks {permission} in #{}, {why}.", channel.name));
+        }
+    }
+    if lacking {
+        return Err(UserError::failed(
+            "give the bot's role these permissions in the channels' settings, and run this again",
+        ));
+    }
+    if let Some(id) = places.iter().find(|place| place.name == "dev").and_then(|place| place.id) {
+        setup.hello(id, HELLO).await?;
+        say::line("It said hello in #dev.");
+    }
+    if guild.may_make {
+        say::line(
+            "Manage Channels and Manage Roles are needed no more: take them from the bot's role if you like.",
+        );
+    }
+    say::line(
+        "Link each person's account: quarterdeck person link NAME discord:ID. It counts from the next quarterdeck up.",
+    );
+    Ok(())
+}
+
+/// Makes what is missing, if somebody agrees.
+async fn make(
+    setup: &Setup,
+    application: u64,
+    (guild, guild_id): (&SeenGuild, u64),
+    places: &mut [Place],
+    yes: bool,
+) -> Done {
+    let missing: Vec<String> = places.iter().filter(|place| place.id.is_none()).map(mark).collect();
+    if missing.is_empty() {
+        say::line("All channels and roles are there.");
+        return Ok(());
+    }
+    let missing = missing.join(", ");
+    if !guild.may_make {
+        say::line(&format!(
+            "Missing: {missing}. It may not make them. Open this link, or make them by hand, and run this again:"
+        ));
+        say::line(&invite(application, guild_id, true));
+        return Err(UserError::failed("channels or roles are missing, and nothing was made"));
+    }
+    if !yes && !agreed(&format!("Missing: {missing}. Make them?"))? {
+        return Err(UserError::failed("channels or roles are missing, and nothing was made"));
+    }
+    for place in places.iter_mut().filter(|place| place.id.is_none()) {
+        let topic = CHANNELS.iter().find(|(name, _)| *name == place.name).map(|(_, topic)| *topic);
+        let id = match topic.filter(|_| place.section == "channels") {
+            Some(topic) => setup.make_channel(&place.name, topic).await?,
+            None => setup.make_role(&place.name).await?,
+        };
+        place.id = Some(id);
+        say::line(&format!("Made {}.", mark(place)));
+    }
+    Ok(())
+}
+
+/// A yes or a no from the terminal. Where nobody can answer, it is a no.
+fn agreed(question: &str) -> Result<bool, UserError> {
+    if !std::io::stdin().is_terminal() {
+        return Err(UserError::usage(format!("{question} Nobody is there to agree: --yes agrees to all")));
+    }
+    say::line(&format!("{question} [y/N]"));
+    let mut line = String::new();
+    std::io::stdin()
+        .read_line(&mut line)
+        .map_err(|error| UserError::failed(format!("the terminal can't be read: {error}")))?;
+    Ok(matches!(line.trim(), "y" | "Y" | "yes"))
+}
+
+/// The ids go into the file.
+async fn write(common: &Common, wanted: &Wanted, places: &[Place]) -> Done {
+    let (guild, source) = (wanted.guild.to_string(), wanted.source.clone());
+    let ids: Vec<(&'static str, String, String)> = places
+        .iter()
+        .filter_map(|place| Some((place.section, place.name.clone(), place.id?.to_string())))
+        .collect();
+    let edit = move |file: &mut DocumentMut| {
+        let section = table(file.as_table_mut(), "discord")?;
+        section.insert("guild", value(guild));
+        if let Some(source) = source {
+            section.insert("token", Item::Value(Value::InlineTable(source)));
+        }
+        for (part, name, id) in ids {
+            table(section, part)?.insert(&name, value(id));
+        }
+        Ok(())
+    };
+    roster::change(common, "The ids are in the configuration", edit).await
+}
+
+fn table<'a>(parent: &'a mut Table, name: &str) -> Result<&'a mut Table, UserError> {
+    let item = parent.entry(name).or_insert_with(|| Item::Table(Table::new()));
+    item.as_table_mut().ok_or_else(|| {
+        UserError::failed(format!(
+            "{name} is not written as a section of its own in the file: write it as [{name}]"
+        ))
+    })
+}
+
+/// How it stands with Discord.
+pub(super) enum Found {
+    /// As it should be.
+    Fine(String),
+    /// Odd.
+    Note(String),
+    /// Wrong, with the way out.
+    Wrong(String),
+}
+
+/// What there is to say; nothing where Discord is not configured.
+pub(super) async fn findings(loaded: &Loaded, env: &BTreeMap<String, String>) -> Vec<Found> {
+    let Some(discord) = &loaded.config.discord else { return Vec::new() };
+    let config = match context::discord(discord, env) {
+        Ok(config) => config,
+        Err(error) => return vec![Found::Wrong(error.to_string())],
+    };
+    let seen = match Setup::of(&config).look().await {
+        Ok(seen) => seen,
+        Err(error) => return vec![Found::Wrong(error.to_string())],
+    };
+    let Some(guild) = &seen.guild else {
+        let link = invite(seen.application, config.guild, false);
+        return vec![Found::Wrong(format!("{} is not in the guild. Invite it: {link}", seen.name))];
+    };
+    let mut found = Vec::new();
+    let ids = &discord.channels;
+    let named =
+        [("dev", ids.dev), ("alerts", ids.alerts), ("approvals", ids.approvals), ("fallback", ids.fallback)];
+    for (name, id) in named.into_iter().filter_map(|(name, id)| Some((name, id?.get()))) {
+        match guild.channels.get(&id) {
+            None => found.push(Found::Wrong(format!(
+                "discord.channels.{name}: the guild has no text channel {id}. Run: quarterdeck bot discord setup"
+            ))),
+            Some(channel) => found.extend(channel.lacks.iter().map(|(permission, why)| {
+                Found::Wrong(format!("the bot lacks {permission} in #{}, {why}", channel.name))
+            })),
+        }
+    }
+    for (role, id) in discord.roles.listed() {
+        match guild.roles.get(&id.get()) {
+            None => found.push(Found::Wrong(format!(
+                "discord.roles.{role}: the guild has no role {id}. Run: quarterdeck bot discord setup"
+            ))),
+            Some(seen) if !seen.mentionable => found.push(Found::Note(format!(
+                "the role {} can't be mentioned, so cards that wait too long call nobody. Let everybody mention it",
+                seen.name
+            ))),
+            Some(_) => {}
+        }
+    }
+    if !found.iter().any(|each| matches!(each, Found::Wrong(_))) {
+        found.push(Found::Fine(format!("{} in {}", seen.name, guild.name)));
+    }
+    found
+}

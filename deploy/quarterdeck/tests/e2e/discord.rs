@@ -1,0 +1,319 @@
+//! The whole bot on Discord: a fleet beside a fake that is stricter than the real one.
+
+use std::time::{Duration, Instant};
+
+use qd_testkit::discord::{Drop, FakeDiscord, GUILD, TOKEN};
+use serde_json::{Value, json};
+
+use crate::support::{Project, Up, config};
+
+/// Longest wait for anything; a loaded machine with two cores is slow.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Permissions as Discord numbers them.
+const MANAGE: u64 = 1 << 4 | 1 << 28;
+const ADD_REACTIONS: u64 = 1 << 6;
+const EMBED_LINKS: u64 = 1 << 14;
+
+/// A guild with three people, and a project whose fleet works in it.
+struct Guild {
+    fake: FakeDiscord,
+    project: Project,
+    dev: u64,
+    approvals: u64,
+    reviewer: u64,
+    ines: u64,
+    omar: u64,
+    olaf: u64,
+}
+
+impl Guild {
+    /// Two people merge; whoever files a feature is neither.
+    async fn new(more: &str) -> Self {
+        let fake = FakeDiscord::start().await;
+        let [owner, reviewer, operator] = ["owner", "reviewer", "operator"].map(|name| fake.add_role(name));
+        let [dev, alerts, approvals] = ["dev", "alerts", "approvals"].map(|name| fake.add_channel(name));
+        let ines = fake.add_member("ines", &[owner]);
+        let omar = fake.add_member("omar", &[reviewer]);
+        let olaf = fake.add_member("olaf", &[operator]);
+        let project = Project::new(&[("README.md", "# Discord\n")]);
+        let fleet = config("echo hello > hello.txt; echo Said hello.", Some("test -f hello.txt"));
+        let people = "[[people]]\nname = \"omar\"\nroles = [\"reviewer\"]\n\n[[people]]\nname = \"olaf\"\nroles = [\"operator\"]\n";
+        let text = format!(
+            "{}\n{people}\n[discord]\napi = \"{}\"\nguild = \"{GUILD}\"\ntoken = {{ file = \"token\" }}\n\n[discord.channels]\n\
+             dev = \"{dev}\"\nalerts = \"{alerts}\"\napprovals = \"{approvals}\"\n\n[discord.roles]\nowner = \"{owner}\"\n\
+             reviewer = \"{reviewer}\"\noperator = \"{operator}\"\n{more}",
+            fleet.replace("solo = true", "merge_quorum = 2"),
+            fake.url()
+        );
+        std::fs::write(project.folder().join("quarterdeck.toml"), text).unwrap();
+        std::fs::write(project.folder().join("token"), TOKEN).unwrap();
+        Self { fake, project, dev, approvals, reviewer, ines, omar, olaf }
+    }
+
+    /// Starts the fleet; the first time, accounts are linked.
+    async fn up(&self, env: &[(&str, &str)]) -> Up {
+        let up = self.project.up(env);
+        for (name, account) in [("ines", self.ines), ("omar", self.omar), ("olaf", self.olaf)] {
+            self.project.ok(&["person", "link", name, &format!("discord:{account}")]);
+        }
+        self.heard().await;
+        up
+    }
+
+    /// Waits until the bot is there, with its commands.
+    async fn heard(&self) {
+        assert!(self.fake.connected().await, "{:?}", self.fake.complaints());
+        let deadline = Instant::now() + PATIENCE;
+        while self.fake.commands().is_empty() {
+            assert!(Instant::now() < deadline, "{:?}", self.fake.requests());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// What a person is told.
+    async fn told(&self, interaction: u64) -> String {
+        let answer = self.fake.answer(interaction).await.expect("an answer within Discord's time");
+        answer.text().to_owned()
+    }
+
+    async fn types(&self, user: u64, name: &str, options: Value) -> String {
+        self.told(self.fake.slash(user, self.dev, name, options)).await
+    }
+
+    async fn clicks(&self, user: u64, card: u64, label: &str) -> String {
+        self.told(self.fake.click(user, self.approvals, card, label)).await
+    }
+
+    /// The newest message of a channel that is as wanted: its id and its text.
+    async fn seen(&self, channel: u64, wanted: impl Fn(&str) -> bool) -> (u64, String) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let messages = self.fake.messages(channel);
+            let texts = messages.iter().rev().map(|message| (id(message), text(message)));
+            if let Some(found) = texts.into_iter().find(|(_, text)| wanted(text)) {
+                return found;
+            }
+            assert!(Instant::now() < deadline, "{messages:#?} {:?}", self.fake.complaints());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// A feature that waits for its merge: the card.
+    async fn asked(&self) -> (u64, String) {
+        let options = json!([{"name": "add", "type": 1, "options": [
+            {"name": "title", "type": 3, "value": "Say hello"}, {"name": "stage", "type": 3, "value": "ready"}]}]);
+        assert_eq!(self.types(self.olaf, "feature", options).await, "Sent to alpha.");
+        self.seen(self.dev, |text| text.contains("In review")).await;
+        self.seen(self.approvals, |text| text.contains("Decide until")).await
+    }
+
+    /// Merged once, told in #dev, and the card is closed.
+    async fn merged(&self, card: u64) {
+        self.seen(self.dev, |text| text.contains("Merged")).await;
+        let (closed, text) = self.seen(self.approvals, |text| text.starts_with('✔')).await;
+        assert_eq!(closed, card, "{text}");
+        let message = self.fake.messages(self.approvals).into_iter().find(|message| id(message) == card);
+        assert_eq!(message.unwrap()["components"], json!([]), "a decided card has no buttons");
+        let log = crate::support::git(&self.project.forge("project"), &["log", "--format=%s", "main"]);
+        assert_eq!(log.lines().filter(|line| line.contains("Say hello")).count(), 1, "{log}");
+    }
+
+    fn is_content(&self) {
+        assert_eq!(self.fake.complaints(), Vec::<String>::new());
+    }
+}
+
+fn id(message: &Value) -> u64 {
+    message["id"].as_str().unwrap().parse().unwrap()
+}
+
+fn text(message: &Value) -> String {
+    let embed = message["embeds"][0]["description"].as_str();
+    embed.or(message["content"].as_str()).unwrap_or_default().to_owned()
+}
+
+/// What every run has anew.
+fn tame(text: &str) -> String {
+    let word = |word: &str| {
+        let hex = word.trim_matches(|letter: char| !letter.is_ascii_hexdigit());
+        let is_commit = hex.len() == 7 && hex.bytes().any(|byte| byte.is_ascii_digit());
+        if is_commit { word.replace(hex, "4f2a91c") } else { word.to_owned() }
+    };
+    let line = |line: &str| match line.split_once("Digest ") {
+        Some((before, _)) => format!("{before}Digest 9be1 40c7 d2aa"),
+        None => match (line.find("until "), line.find(": 2 ")) {
+            (Some(from), Some(to)) if from < to => format!("{}until WHEN{}", &line[..from], &line[to..]),
+            _ => line.split(' ').map(word).collect::<Vec<_>>().join(" "),
+        },
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_becomes_a_feature_and_two_people_merge_it() {
+    let guild = Guild::new("").await;
+    let _up = guild.up(&[]).await;
+    let written = guild.fake.write(guild.olaf, guild.dev, "Say hello\nto everybody");
+    // Discord gives what was written to whoever takes a command from its menu, without the intent for it.
+    let menu = guild.fake.apply(guild.olaf, guild.dev, written, "Make a feature");
+    let form = guild.fake.answer(menu).await.unwrap();
+    assert_eq!(form.callback, 9);
+    let filed = guild.fake.submit_all(menu, &["Say hello", "alpha", "yes"]);
+    insta::assert_snapshot!(guild.told(filed).await, @"Sent to alpha.");
+    let (card, asked) = guild.seen(guild.approvals, |text| text.contains("Decide until")).await;
+    insta::assert_snapshot!(tame(&asked), @"");
+
+    insta::assert_snapshot!(guild.clicks(guild.olaf, card, "Approve").await, @"");
+    insta::assert_snapshot!(guild.clicks(guild.ines, card, "Approve").await, @"Noted: 1 of 2.");
+    // A role that is taken between the clicks counts no more, whatever the fleet's own list says.
+    guild.fake.set_roles(guild.omar, &[]);
+    insta::assert_snapshot!(guild.clicks(guild.omar, card, "Approve").await, @"");
+    let details = guild.fake.click(guild.omar, guild.approvals, card, "Details");
+    let details = guild.fake.answer(details).await.unwrap();
+    assert_eq!(details.data["flags"], 64, "for one person alone");
+    let (name, subject) = &details.files[0];
+    assert!(name.ends_with(".json"), "{name}");
+    assert_eq!(serde_json::from_str::<Value>(subject).unwrap()["instance"], "alpha");
+    guild.fake.set_roles(guild.omar, &[guild.reviewer]);
+    insta::assert_snapshot!(guild.clicks(guild.omar, card, "Approve").await, @"Approved.");
+    guild.merged(card).await;
+
+    let late = guild.types(guild.ines, "approve", json!([{"name": "id", "type": 3, "value": "A-1"}])).await;
+    assert!(late.starts_with("A-1 was already approved at "), "{late}");
+    guild.is_content();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_command_answers_in_time_and_for_one_person_alone() {
+    let guild = Guild::new("").await;
+    let _up = guild.up(&[]).await;
+    let (card, _) = guild.asked().await;
+    let sub = |name: &str, options: Value| json!([{"name": name, "type": 1, "options": options}]);
+    let value = |name: &str, value: &str| json!({"name": name, "type": 3, "value": value});
+    let all = [
+        ("fleet", sub("status", json!([]))),
+        ("fleet", sub("teams", json!([]))),
+        ("fleet", sub("cost", json!([]))),
+        ("fleet", sub("risks", json!([]))),
+        ("fleet", sub("pause", json!([]))),
+        ("board", sub("show", json!([]))),
+        ("board", sub("search", json!([value("words", "hello")]))),
+        ("board", sub("why", json!([value("id", "A-1")]))),
+        ("standup", sub("now", json!([]))),
+        ("ask", json!([value("team", "alpha"), value("question", "What about hello?")])),
+        ("person", json!([])),
+        ("policy", sub("explain", json!([value("action", "feature.add")]))),
+        ("policy", sub("explain", json!([value("action", "feature.ad")]))),
+        ("vm", sub("list", json!([]))),
+        ("link", sub("github", json!([]))),
+        ("audit", sub("show", json!([]))),
+        ("feature", sub("show", json!([value("id", "A-9")]))),
+    ];
+    let mut told = Vec::new();
+    for (name, options) in all {
+        let asked = guild.fake.slash(guild.olaf, guild.dev, name, options.clone());
+        let answer = guild.fake.answer(asked).await.unwrap();
+        let path = options[0]["name"].as_str().filter(|_| options[0]["type"] == 1).unwrap_or_default();
+        told.push(format!("/{name} {path}\n{}", tame(answer.text())));
+    }
+    insta::assert_snapshot!(told.join("\n\n"), @"");
+    let typing = guild.fake.complete(
+        guild.ines,
+        guild.dev,
+        "standup",
+        sub("now", json!([{"name": "team", "type": 3, "value": "al", "focused": true}])),
+    );
+    let choices = guild.fake.answer(typing).await.unwrap().data;
+    assert_eq!(choices["choices"][0]["value"], "alpha", "{choices}");
+    insta::assert_snapshot!(guild.types(guild.ines, "deny", json!([value("id", "A-1"), value("reason", "not now")])).await, @"");
+    let (closed, _) = guild.seen(guild.approvals, |text| text.starts_with('✘')).await;
+    assert_eq!(closed, card);
+    guild.is_content();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_between_a_click_and_its_effect_it_ends_once() {
+    for wait in [0, 20, 80, 300] {
+        let guild = Guild::new("").await;
+        let up = guild.up(&[]).await;
+        let (card, _) = guild.asked().await;
+        assert_eq!(guild.clicks(guild.ines, card, "Approve").await, "Noted: 1 of 2.");
+        guild.fake.click(guild.omar, guild.approvals, card, "Approve");
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        std::mem::drop(up);
+        let _up = guild.project.up(&[]);
+        guild.heard().await;
+        // Where the click was lost with the process, it is given again; where it was not, that is said or the card is closed.
+        let again =
+            guild.types(guild.omar, "approve", json!([{"name": "id", "type": 3, "value": "A-1"}])).await;
+        let counted =
+            again == "Approved." || again.contains("already approved") || again.contains("noted before");
+        assert!(counted, "{wait} ms: {again}");
+        guild.merged(card).await;
+        guild.is_content();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_of_429_and_a_lost_gateway_delay_and_lose_nothing() {
+    let guild = Guild::new("").await;
+    let _up = guild.up(&[]).await;
+    guild.fake.limit("POST /channels/{}/messages", 1, Duration::from_millis(400));
+    guild.fake.limit("PATCH /channels/{}/messages/{}", 1, Duration::from_millis(400));
+    let (card, _) = guild.asked().await;
+    guild.fake.drop_gateway(Drop::Forgotten);
+    guild.heard().await;
+    assert_eq!(guild.clicks(guild.ines, card, "Approve").await, "Noted: 1 of 2.");
+    guild.fake.drop_gateway(Drop::Cut);
+    guild.heard().await;
+    assert_eq!(guild.clicks(guild.omar, card, "Approve").await, "Approved.");
+    guild.merged(card).await;
+    assert_eq!(guild.fake.messages(guild.approvals).len(), 1, "one card, however often it was tried");
+    guild.is_content();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn set_up_says_each_step_and_doctor_names_every_missing_permission() {
+    let fake = FakeDiscord::start().await;
+    let project = Project::new(&[("README.md", "# Discord\n")]);
+    let text = config("true", None)
+        + &format!(
+            "\n[discord]\napi = \"{}\"\nguild = \"{GUILD}\"\ntoken = {{ file = \"token\" }}\n",
+            fake.url()
+        );
+    std::fs::write(project.folder().join("quarterdeck.toml"), text).unwrap();
+    std::fs::write(project.folder().join("token"), "wrong").unwrap();
+    let setup = |args: &[&str]| {
+        let args: Vec<&str> = ["bot", "discord", "setup"].into_iter().chain(args.iter().copied()).collect();
+        let output = project.run(&args);
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
+    };
+    insta::assert_snapshot!(setup(&[]).1, @"");
+    std::fs::write(project.folder().join("token"), TOKEN).unwrap();
+    fake.invite(false);
+    insta::assert_snapshot!(setup(&[]).1, @"");
+    fake.invite(true);
+    let (code, said) = setup(&["--yes"]);
+    assert_eq!(code, Some(1), "{said}");
+    insta::assert_snapshot!(said, @"");
+    fake.permit(MANAGE);
+    fake.add_channel("dev");
+    insta::assert_snapshot!(setup(&[]).1, @"");
+    insta::assert_snapshot!(setup(&["--yes"]).1, @"");
+    let names: Vec<String> = fake.channels().into_iter().map(|(_, name)| name).collect();
+    assert_eq!(names, ["dev", "alerts", "approvals"], "what was there is taken");
+    let (again, _) = fake.channels()[0].clone();
+    assert_eq!(fake.messages(again).len(), 1, "it said hello");
+    assert!(setup(&["--yes"]).1.contains("All channels and roles are there."));
+
+    let doctor = || {
+        let said = String::from_utf8(project.run(&["doctor"]).stdout).unwrap();
+        said.lines().filter(|line| line.contains(" discord ")).collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(doctor(), @"");
+    fake.refuse(again, ADD_REACTIONS | EMBED_LINKS);
+    insta::assert_snapshot!(doctor(), @"");
+    assert_eq!(fake.complaints(), Vec::<String>::new());
+}
