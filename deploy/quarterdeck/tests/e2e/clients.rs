@@ -9,12 +9,9 @@ const CLIENTS: [&str; 6] = ["Claude Code", "Codex", "Gemini CLI", "opencode", "V
 
 /// The blocks of a text: language and content.
 fn blocks(text: &str) -> Vec<(String, String)> {
-    let mut parts = text.split("```").skip(1).step_by(2);
-    parts
-        .by_ref()
-        .filter_map(|block| block.split_once('\n'))
-        .map(|(lang, rest)| (lang.to_owned(), rest.to_owned()))
-        .collect()
+    let parts = text.split("```").skip(1).step_by(2);
+    let block = |part: &str| part.split_once('\n').map(|(kind, text)| (kind.to_owned(), text.to_owned()));
+    parts.filter_map(block).collect()
 }
 
 #[test]
