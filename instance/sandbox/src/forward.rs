@@ -66,6 +66,10 @@ pub fn forward(listener: &TcpListener, socket: &Path) -> io::Result<()> {
     }
 }
 
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this process has no executor: each connection has a thread of its own"
+)]
 fn connect(socket: &Path) -> io::Result<UnixStream> {
     let until = Instant::now() + PATIENCE;
     loop {

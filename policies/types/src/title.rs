@@ -121,6 +121,6 @@ mod tests {
     #[test]
     fn nothing_hides_in_a_title() {
         let long = format!("echo a\u{202e}b\n\u{200b}rm {}", "x".repeat(100));
-        insta::assert_snapshot!(title("agent.command", None, &long), @"Run echo ab rm xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…");
+        insta::assert_snapshot!(title("agent.command", None, &long), @"Run echo ab rm xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…");
     }
 }

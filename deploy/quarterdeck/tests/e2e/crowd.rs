@@ -36,9 +36,9 @@ async fn a_hundred_sessions_at_once_take_little_memory() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
-    let rss = up.rss_mib();
-    eprintln!("{SESSIONS} sessions: {rss} MiB");
-    assert!(rss < MOST, "{rss} MiB");
+    let memory = up.memory_mib();
+    eprintln!("{SESSIONS} sessions: {memory} MiB");
+    assert!(memory < MOST, "{memory} MiB");
     drop(client);
     up.interrupt();
     assert_eq!(stage.alive(), Vec::<String>::new());

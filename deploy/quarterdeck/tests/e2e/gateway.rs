@@ -11,7 +11,10 @@ use std::{
 use qd_api::{ApprovalView, CastVote, Client, FeatureView, TranscriptPage};
 use qd_types::{ApprovalState, Ballot};
 
-use crate::support::{Project, Up, approve, config, finished, open_approval, until};
+use crate::{
+    door::send,
+    support::{Project, Up, approve, config, finished, open_approval, until},
+};
 
 /// What no agent may ever see.
 pub(crate) const KEY: &str = "sk-provider-4f2a91c07be3";
@@ -182,6 +185,14 @@ echo good > out.txt"#;
     anthropic/priced,,1,0,1050,1000,0,0,50,0,0.001100,0
     gemini/priced,,1,0,1050,1000,0,0,50,0,0.001100,0
     ");
+    // The page of the board has a link to the same.
+    let bearer = project.token("ines");
+    let port = up.address.rsplit(':').next().unwrap();
+    let cookie = format!("Cookie: quarterdeck_{port}={}", bearer.rsplit(' ').next().unwrap());
+    let page = |path: &str| send(&up.address, &format!("GET /teams/alpha/{path}"), &[&cookie], "");
+    assert!(page("cost?by=model").1.contains("cost.csv?by=model"));
+    let (status, csv) = page("cost.csv?by=model");
+    assert!(status == 200 && csv.contains("text/csv") && csv.contains("openai/priced,,4,0,2100"), "{csv}");
     insta::assert_snapshot!(project.ok(&["cost", "--by", "feature"]), @"
     A-1         6 calls           4,200 tokens        $0.0044  ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇  Ask
     all         6 calls           4,200 tokens        $0.0044

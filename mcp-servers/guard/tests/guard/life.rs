@@ -63,7 +63,7 @@ async fn it_waits_for_people_and_is_carried_out_once() {
         })
         .collect();
     assert_snapshot!(told.join("\n"), @"
-    request agent:A-1.1: asked people: Do service.restart
+    request agent:A-1.1: asked people: Call restart of server fixtures
     vote person:X: voted yes
     decision team:alpha: granted
     execution agent:A-1.1: carries out fixtures.restart
