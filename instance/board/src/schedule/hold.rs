@@ -177,8 +177,7 @@ impl Hold {
             Self::Held(_)
             | Self::Assigned(_)
             | Self::NoAgent
-            | Self::ProjectElsewhere(..)
-            | Self::Refused(_) => Waits::Person,
+            | Self::ProjectElsewhere(..) => Waits::Person,
             Self::Paused(_) | Self::EpicPaused(..) | Self::TeamPaused(_) => Waits::Paused,
             Self::Needs(_) => Waits::Dependency,
             Self::Budget { .. } | Self::ProjectBudget { .. } => Waits::Budget,
