@@ -16,7 +16,9 @@ use qd_core::{
 };
 use qd_engine::{Bundle, Facts, KnownPerson, Policies};
 use qd_types::{Person, Role, Stage};
-use qd_wire::v1::{BoardDigest, FleetAnswer, FleetAsk, FleetQuery, Heartbeat, Order, Presence, Refusal, Report, StageCount};
+use qd_wire::v1::{
+    BoardDigest, FleetAnswer, FleetAsk, FleetQuery, Heartbeat, Order, Presence, Refusal, Report, StageCount,
+};
 
 fn ines() -> Person {
     Person { id: "ines".parse().unwrap(), roles: vec![Role::Owner, Role::Manager] }

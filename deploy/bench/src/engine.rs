@@ -119,7 +119,7 @@ fn decisions(figures: &mut Figures) -> Result<(), Failure> {
         called: &called,
         projects: &projects,
         refuses: None,
-            paused: None,
+        paused: None,
         quiet_until: None,
         broken: &broken,
         open: &open,

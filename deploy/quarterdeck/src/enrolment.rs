@@ -95,10 +95,20 @@ fn failed(error: &HubError) -> ProblemResponse {
 }
 
 /// How many people have to say so, the caller among them; a no if policy says no, or they did not prove who they are.
-async fn permitted(desk: &Desk, live: &Live, caller: &Caller, verb: Verb) -> Result<(u32, bool), ProblemResponse> {
+async fn permitted(
+    desk: &Desk,
+    live: &Live,
+    caller: &Caller,
+    verb: Verb,
+) -> Result<(u32, bool), ProblemResponse> {
     if !caller.is_proven() {
         let hint = "Give your passphrase: quarterdeck asks for it.";
-        return Err(no("unproven", 403, "A change of who belongs to the fleet needs proof of who you are.", Some(hint)));
+        return Err(no(
+            "unproven",
+            403,
+            "A change of who belongs to the fleet needs proof of who you are.",
+            Some(hint),
+        ));
     }
     let request = Request::new(Principal::Person(caller.person.clone()), verb, Resource::Fleet);
     let refusal = match live.policies().permit(&request) {

@@ -248,9 +248,7 @@ fn judge(team: &Team, order: &Order) -> Result<Option<RepositoryName>, String> {
             }
         }
         Order::Reload { by } => team.permit_order(&by.person, Verb::ConfigReload).map(|()| None),
-        Order::Announcement(said) => {
-            team.permit_order(&said.by.person, Verb::ChatPost).map(|()| None)
-        }
+        Order::Announcement(said) => team.permit_order(&said.by.person, Verb::ChatPost).map(|()| None),
         Order::Issue(issue) => {
             let IssueEvent { person, happened, repository, .. } = issue.as_ref();
             if let (Some(person), IssueHappened::Assigned) = (person, happened) {

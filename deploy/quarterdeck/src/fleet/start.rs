@@ -193,7 +193,8 @@ impl Fleet {
         let extra = extra.merge(people::routes(desk.clone())).merge(enrolment::routes(desk.clone()));
         let guard = Guard::new(desk, plan.me.clone());
         let law = Law { in_force: now, wanted };
-        let live = Arc::new(Live::new(shared, (law, policies), teams, (trains, links), bot, guard.clone(), extra));
+        let live =
+            Arc::new(Live::new(shared, (law, policies), teams, (trains, links), bot, guard.clone(), extra));
         // Set once, here.
         boards.get_or_init(|| Arc::downgrade(&live));
         // What the first start trusts counts from here on.
@@ -396,13 +397,9 @@ pub(crate) fn options(
         .filter(|repository| team.repositories.contains(&repository.name))
         .map(|repository| {
             let here = || plan.forge_folder().join("repos").join(format!("{}.git", repository.name));
-            let remote =
-                repository.remote.clone().unwrap_or_else(|| here().to_string_lossy().into_owned());
-            let spec = RepositorySpec {
-                name: repository.name.clone(),
-                remote,
-                target: repository.target.clone(),
-            };
+            let remote = repository.remote.clone().unwrap_or_else(|| here().to_string_lossy().into_owned());
+            let spec =
+                RepositorySpec { name: repository.name.clone(), remote, target: repository.target.clone() };
             let options = RepositoryOptions {
                 spec,
                 checks: repository.checks.clone(),

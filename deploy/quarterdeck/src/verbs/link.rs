@@ -25,7 +25,11 @@ pub(super) async fn bot(common: &Common, asked: Bot) -> Done {
         Some(BotVerb::Revoke { name, who }) => {
             let path = format!("/fleet/instances/{name}/revoke");
             let said: Said = proven(common, &who, &path).await?;
-            if common.json { say::json(&said) } else { say::line(&said.text) }
+            if common.json {
+                say::json(&said)
+            } else {
+                say::line(&said.text)
+            }
             Ok(())
         }
         Some(BotVerb::Instances) => instances(common).await,
@@ -43,7 +47,11 @@ pub(super) async fn instance(common: &Common, asked: Instance) -> Done {
 }
 
 /// Asks the fleet as somebody who gave their passphrase.
-async fn proven<T: serde::de::DeserializeOwned>(common: &Common, who: &Who, path: &str) -> Result<T, UserError> {
+async fn proven<T: serde::de::DeserializeOwned>(
+    common: &Common,
+    who: &Who,
+    path: &str,
+) -> Result<T, UserError> {
     let proven = proof::prove(common, who.person.as_ref(), who.passphrase_file.as_deref()).await?;
     let mut client = proven.fleet().await?;
     let answer = fleet_post(&mut client, path, &()).await;
@@ -106,7 +114,9 @@ async fn join(common: &Common, url: &str, token: &Token) -> Done {
     say::line(&format!("The bot's:  {bot}"));
     say::line("Where the bot runs, quarterdeck bot instances shows the same.");
     if url.starts_with("http://") {
-        say::note("What travels over http:// is signed, and can be read on the way: let https:// stand before the bot.");
+        say::note(
+            "What travels over http:// is signed, and can be read on the way: let https:// stand before the bot.",
+        );
     }
     say::line(&format!("Start it with: quarterdeck instance {name}"));
     Ok(())
@@ -121,7 +131,9 @@ async fn rotate(common: &Common, name: &InstanceName) -> Done {
         return Ok(());
     }
     say::line(&format!("{name} has another key: {}", joined.instance));
-    say::line("The one of before counts beside it until the next change. A team that runs takes the new one when it starts again.");
+    say::line(
+        "The one of before counts beside it until the next change. A team that runs takes the new one when it starts again.",
+    );
     Ok(())
 }
 
@@ -149,7 +161,10 @@ fn id<'a>(loaded: &'a qd_config::Loaded, name: &'a InstanceName) -> &'a Instance
 }
 
 /// How the link of a team that runs stands; none if it does not run, or has no bot.
-pub(super) async fn link(loaded: &qd_config::Loaded, id: &InstanceName) -> Result<Option<LinkState>, UserError> {
+pub(super) async fn link(
+    loaded: &qd_config::Loaded,
+    id: &InstanceName,
+) -> Result<Option<LinkState>, UserError> {
     let socket = team_folder(&loaded.state_dir, id).join("api.sock");
     let mut client = qd_api::Client::new(qd_api::Target::Socket(socket), id.as_str(), None);
     let answer = match client.send(Method::GET, "/fleet/links", Vec::new()).await {
@@ -164,7 +179,9 @@ pub(super) async fn link(loaded: &qd_config::Loaded, id: &InstanceName) -> Resul
 /// How a link stands, in one line.
 pub(super) fn words(link: &LinkState) -> String {
     let LinkState { instance, url, state } = link;
-    let bot = url.as_ref().map_or_else(|| "the bot in its own process".to_owned(), |url| format!("the bot at {url}"));
+    let bot = url
+        .as_ref()
+        .map_or_else(|| "the bot in its own process".to_owned(), |url| format!("the bot at {url}"));
     let clock = match state.ahead_ms {
         0 => "its clock shows the same".to_owned(),
         ahead => {
