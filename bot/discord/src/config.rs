@@ -37,7 +37,6 @@ pub struct ChannelIds {
     /// Where cards and alerts go that can't be shown in the channel where they belong; none, if there is none.
     pub fallback: Option<u64>,
     /// Where the teams stand and digests are; none: #dev has them.
-    #[serde(default, with = "maybe_snowflake")]
     pub standup: Option<u64>,
 }
 

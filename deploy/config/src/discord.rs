@@ -48,6 +48,8 @@ pub struct DiscordChannels {
     pub approvals: Option<Snowflake>,
     /// What takes cards and alerts that can't be shown where they belong. Default: there is none.
     pub fallback: Option<Snowflake>,
+    /// How each team stands, and its digests. Default: #dev has them.
+    pub standup: Option<Snowflake>,
 }
 
 /// Ids of Discord's roles.
@@ -148,8 +150,8 @@ pub(crate) fn check(config: &Config, add: &mut impl FnMut(String, String)) {
             format!("{api:?} is no address, like http://127.0.0.1:4000, without a / at its end"),
         );
     }
-    let DiscordChannels { dev, alerts, approvals, fallback } = &discord.channels;
-    let mut channels: Vec<&Snowflake> = [dev, alerts, approvals, fallback].into_iter().flatten().collect();
+    let DiscordChannels { dev, alerts, approvals, fallback, standup } = &discord.channels;
+    let mut channels: Vec<&Snowflake> = [dev, alerts, approvals, fallback, standup].into_iter().flatten().collect();
     let count = channels.len();
     channels.sort_unstable();
     channels.dedup();

@@ -360,12 +360,13 @@ pub fn discord(
             missing.join(", ")
         )));
     };
-    let fallback = channels.fallback.map(qd_config::Snowflake::get);
+    let [fallback, standup] =
+        [channels.fallback, channels.standup].map(|id| id.map(qd_config::Snowflake::get));
     let (dev, alerts, approvals) = (dev.get(), alerts.get(), approvals.get());
     Ok(qd_discord::Config {
         token,
         guild: discord.guild.get(),
-        channels: qd_discord::ChannelIds { dev, alerts, approvals, fallback },
+        channels: qd_discord::ChannelIds { dev, alerts, approvals, fallback, standup },
         roles: discord.roles.listed().into_iter().map(|(role, id)| (id.get(), role)).collect(),
         address: discord.api.clone(),
         per_minute: discord.commands_per_minute,

@@ -154,7 +154,7 @@ async fn a_token_lets_one_instance_join_once() {
     assert_snapshot!(refused(thief.join(&secret).await), @"the key of the team gamma was withdrawn, or is another team's: remove surface.key from the team's state folder, and a new one is made when it starts");
     let rows =
         fleet.sql("SELECT group_concat(payload ->> 'text', '; ') FROM audit_chain WHERE kind = 'enrolment'");
-    assert_snapshot!(rows, @"");
+    assert_snapshot!(rows, @"beta is invited to join; beta joined with the key d7e1 e084 be21 3b01 e506 852a f819 8b99; gamma is invited to join");
 }
 
 #[tokio::test]
@@ -202,7 +202,19 @@ async fn attacks_on_the_gate() {
     said.push(("a kind of later", beta.ships(&[unknown]).await));
     said.push(("what follows it", beta.ships(&[beta.report(3, "three")]).await));
     let text: String = said.iter().map(|(attack, said)| format!("{attack}: {said}\n")).collect();
-    assert_snapshot!(text, @"");
+    assert_snapshot!(text, @r#"
+    a report: 1.1
+    the same again: 1.1
+    a gap: 1.1
+    out of order: 1.1
+    what another one said: it is from "beta", where "gamma" speaks
+    a changed byte: the signature of beta does not hold: the bytes are not as they were sent
+    an order: it is order, where report belongs
+    a call as a report: it is call, where report belongs
+    a stranger: beta has no key e37abcd79efd08db here: let it join anew (quarterdeck bot invite, quarterdeck instance join)
+    a kind of later: 1.2
+    what follows it: 1.3
+    "#);
     assert_eq!(fleet.sql("SELECT payload FROM inbox_unread"), r#"{"report":"weather"}"#);
     assert_eq!(fleet.sql("SELECT count(*) FROM alerts WHERE team = 'beta'"), "2");
 }

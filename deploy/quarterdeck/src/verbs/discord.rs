@@ -276,8 +276,13 @@ pub(super) async fn findings(loaded: &Loaded, env: &BTreeMap<String, String>) ->
     };
     let mut found = Vec::new();
     let ids = &discord.channels;
-    let named =
-        [("dev", ids.dev), ("alerts", ids.alerts), ("approvals", ids.approvals), ("fallback", ids.fallback)];
+    let named = [
+        ("dev", ids.dev),
+        ("alerts", ids.alerts),
+        ("approvals", ids.approvals),
+        ("fallback", ids.fallback),
+        ("standup", ids.standup),
+    ];
     for (name, id) in named.into_iter().filter_map(|(name, id)| Some((name, id?.get()))) {
         match guild.channels.get(&id) {
             None => found.push(Found::Wrong(format!(

@@ -212,16 +212,25 @@ async fn a_feature_filed_in_chat_is_merged_though_everything_between_breaks() {
     let unknown = elsewhere.command(&["instance", "rotate", "alpha"]).output().unwrap();
     assert!(!unknown.status.success());
     let invited = at_the_bot.ok(&["bot", "invite", "alpha"]);
-    insta::assert_snapshot!(plain(&invited, &format!("http://{}", std::fs::read_to_string(at_the_bot.state.join("bot/hub.address")).unwrap())), @"");
+    insta::assert_snapshot!(plain(&invited, &format!("http://{}", std::fs::read_to_string(at_the_bot.state.join("bot/hub.address")).unwrap())), @"
+    alpha may join once, until HH:MM UTC. On its computer:
+    quarterdeck instance join URL TOKEN
+    ");
     let token = invited.split_whitespace().find(|word| word.starts_with("alpha.")).unwrap();
     let joined = elsewhere.ok(&["instance", "join", &cutter.url(), token]);
-    insta::assert_snapshot!(plain(&joined, &cutter.url()), @"");
+    insta::assert_snapshot!(plain(&joined, &cutter.url()), @"
+    alpha belongs to the fleet fleet now.
+    Its key:    XXXX XXXX XXXX XXXX XXXX XXXX XXXX XXXX
+    The bot's:  XXXX XXXX XXXX XXXX XXXX XXXX XXXX XXXX
+    Where the bot runs, quarterdeck bot instances shows the same.
+    Start it with: quarterdeck instance alpha
+    ");
     let again = elsewhere.command(&["instance", "join", &cutter.url(), token]).output().unwrap();
-    insta::assert_snapshot!(plain(&String::from_utf8_lossy(&again.stderr), &cutter.url()), @"");
+    insta::assert_snapshot!(plain(&String::from_utf8_lossy(&again.stderr), &cutter.url()), @"quarterdeck: URL: the bot refuses: the token for alpha is not known, was used, or is older than 15 minutes: an owner makes another one with quarterdeck bot invite alpha");
 
     let mut team = elsewhere.start(&["instance", "alpha"]);
     let votes = team.session();
-    insta::assert_snapshot!(says(&bot, &speaks, "feature add --ready Write out.txt"), @"");
+    insta::assert_snapshot!(says(&bot, &speaks, "feature add --ready Write out.txt"), @"Sent to alpha.");
     cutter.calm.store(false, Ordering::Relaxed);
 
     // Both are killed while the run goes on, each at another step.
@@ -245,14 +254,17 @@ async fn a_feature_filed_in_chat_is_merged_though_everything_between_breaks() {
 
     // Another key, then none.
     let rotated = elsewhere.ok(&["instance", "rotate", "alpha"]);
-    insta::assert_snapshot!(plain(&rotated, &cutter.url()), @"");
+    insta::assert_snapshot!(plain(&rotated, &cutter.url()), @"
+    alpha has another key: XXXX XXXX XXXX XXXX XXXX XXXX XXXX XXXX
+    The one of before counts beside it until the next change. A team that runs takes the new one when it starts again.
+    ");
     drop(team);
     team = elsewhere.start(&["instance", "alpha"]);
     let status = elsewhere.command(&["doctor"]).output().unwrap();
     let status = String::from_utf8_lossy(&status.stdout).into_owned();
     assert!(status.contains("uplink"), "{status}");
     let revoked = at_the_bot.ok(&["bot", "revoke", "alpha"]);
-    insta::assert_snapshot!(revoked, @"");
+    insta::assert_snapshot!(revoked, @"alpha is out of the fleet: its 2 keys count no more.");
     let out = elsewhere.command(&["instance", "rotate", "alpha"]).output().unwrap();
     let out = String::from_utf8_lossy(&out.stderr).into_owned();
     assert!(out.contains("was revoked"), "{out}");
