@@ -356,11 +356,11 @@ fn risks_are_what_needs_no_alert_yet() {
     fleet.passes(5);
     assert_snapshot!(fleet.asks("fleet risks"), @"
     ⚠ the default branch of sample is red: test fails on 4444444.
-    ⚠ alpha: alpha is silent since 08:00 (last heard with no run). Its work is safe on its machine; orders wait.
-    ⚠ beta: beta is silent since 08:00 (last heard with no run). Its work is safe on its machine; orders wait.
+    ⚠ alpha is silent since 08:00 (last heard with no run). Its work is safe on its machine; orders wait.
+    ⚠ beta is silent since 08:00 (last heard with no run). Its work is safe on its machine; orders wait.
     ⚠ alpha: Merge 4444444 into main (A-5, alpha) waits for people since 5 h.
     ⚠ alpha: A-3 Title of A-3 has not moved for 5 h in agent.
-    ⚠ alpha: alpha has spent $12.40 today, a usual day costs $5.00.
+    ⚠ alpha has spent $12.40 today, a usual day costs $5.00.
     ");
     let query = Report::FleetQuery(FleetQuery { id: "q".into(), ask: FleetAsk::Risks });
     let effects = fleet.report("beta", query);

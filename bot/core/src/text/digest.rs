@@ -246,7 +246,10 @@ pub fn risks(risks: &[Risk]) -> String {
     let lines: Vec<String> = risks
         .iter()
         .map(|risk| {
-            let team = risk.team.as_ref().map_or_else(String::new, |team| format!("{team}: "));
+            // What names its team says so itself.
+            let named = |team: &&InstanceName| !risk.text.starts_with(&format!("{team} "));
+            let team = risk.team.as_ref().filter(named);
+            let team = team.map_or_else(String::new, |team| format!("{team}: "));
             format!("⚠ {team}{}.", risk.text.trim_end_matches('.'))
         })
         .collect();
