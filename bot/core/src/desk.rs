@@ -105,7 +105,12 @@ pub(crate) fn asked(
         Ok(standing) => {
             let outcome = ForgeOutcome::Asked { approval: standing.approval.id.clone() };
             let mut effects = vec![answer(&to, &request, outcome)];
+            let (approval, now) = (standing.approval.id.clone(), standing.approval.state);
             effects.extend(file(state, standing, asking.filed));
+            // Whoever asks for what is decided has not heard of it.
+            let (reason, answers) = (String::new(), Vec::new());
+            let heard = Resumption { approval, waiter: request, state: now, reason, answers };
+            effects.extend(decided(state, &heard));
             effects
         }
         Err(AskRefusal::Expired { id }) => {

@@ -12,7 +12,6 @@ use std::{convert::Infallible, io::Read as _, time::Duration};
 
 use axum::{
     Json, Router,
-    body::Body,
     extract::{Request, State},
     http::{HeaderMap, StatusCode, header},
     response::{
@@ -157,7 +156,7 @@ async fn orders(State(gate): State<HubGate>, headers: HeaderMap) -> Response {
     let events = Sse::new(events(gate, reader)).keep_alive(KeepAlive::new().interval(ALIVE));
     // Without these, a proxy may keep what it should pass on.
     let headers = [("cache-control", "no-store, no-transform"), ("x-accel-buffering", "no")];
-    (headers, events).into_response().map(Body::new)
+    (headers, events).into_response()
 }
 
 /// The place that an event's id names.

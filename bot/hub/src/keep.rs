@@ -165,16 +165,20 @@ pub(crate) fn again(c: &Connection, id: &ApprovalId, now: Timestamp) -> Result<(
     Ok(())
 }
 
-/// An act is a row before it is a call. A key that is known is the same act: it is not done twice. A merge is taken
-/// up again with its newest tested commit, which the same spent grant pays for.
+/// An act is a row before it is a call. A key that is known is the same act: whoever asks again has not heard what became of
+/// it, so that it is taken up again, which the forge answers as before. A merge is taken up with its newest tested commit,
+/// which the same spent grant pays for. A push that the instance made itself is noted once.
 pub(crate) fn act(c: &Connection, key: &str, call: &ForgeCall, millis: i64) -> Result<(), HubError> {
     let json = to_json("acts", call)?;
     let sql = match call {
-        ForgeCall::Merge { .. } => {
+        ForgeCall::Merge { .. }
+        | ForgeCall::Open { .. }
+        | ForgeCall::Rebuild { .. }
+        | ForgeCall::Close { .. } => {
             "INSERT INTO acts (key, call, state, changed) VALUES (?1, ?2, 'pending', ?3)
              ON CONFLICT DO UPDATE SET call = excluded.call, state = 'pending', changed = excluded.changed"
         }
-        _ => {
+        ForgeCall::Pushed { .. } => {
             "INSERT INTO acts (key, call, state, changed) VALUES (?1, ?2, 'pending', ?3) ON CONFLICT DO NOTHING"
         }
     };

@@ -92,7 +92,23 @@ impl Steps {
         Ok(known)
     }
 
-    /// Orders for a team that come after what it has.
+    /// A team has the orders up to here.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn acknowledged(&self, c: &Connection, by: &InstanceName, ack: Ack) -> Result<(), HubError> {
+        uplink::agree(c, by, ack)
+    }
+
+    /// Whether there are orders for a team after those that it was sent. It only looks.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn due(&self, c: &Connection, to: &InstanceName, sent: Ack) -> Result<bool, HubError> {
+        Ok(outbox::due(c, to.as_str(), sent.epoch, sent.seq, uplink::ORDERS)?)
+    }
+
+    /// Orders for a team after those that it was sent.
     ///
     /// # Errors
     /// If the database fails.
@@ -100,12 +116,11 @@ impl Steps {
         &self,
         c: &Connection,
         to: &InstanceName,
-        after: Ack,
+        sent: Ack,
     ) -> Result<Vec<Envelope<Order>>, HubError> {
-        if outbox::waiting(c, to.as_str())? == 0 {
-            return Ok(Vec::new());
-        }
-        uplink::ship(c, to, after)
+        let mut orders = uplink::shipped(c, to)?;
+        orders.retain(|order| order.epoch != sent.epoch || order.seq > sent.seq);
+        Ok(orders)
     }
 
     /// Takes a person's command; answers what they are told.
@@ -182,7 +197,7 @@ impl Steps {
     ///
     /// # Errors
     /// If the database fails.
-    pub fn due(&self, c: &Connection) -> Result<Option<Due>, HubError> {
+    pub fn message(&self, c: &Connection) -> Result<Option<Due>, HubError> {
         // As much as is to be said, at a moment when every channel can take it.
         chat::next(c, Lane::All, &mut Voice::new(self.rules.distil.budget), Timestamp::MAX)
     }
@@ -191,7 +206,7 @@ impl Steps {
     ///
     /// # Errors
     /// If the database fails.
-    pub fn due_now(&mut self, c: &Connection, now: Timestamp) -> Result<Option<Due>, HubError> {
+    pub fn message_now(&mut self, c: &Connection, now: Timestamp) -> Result<Option<Due>, HubError> {
         chat::next(c, Lane::All, &mut self.voice, now)
     }
 

@@ -14,7 +14,9 @@ pub mod contract;
 pub mod discord;
 pub mod grant;
 pub mod harness;
+mod nowhere;
 mod scene;
 
 pub use grant::granted;
 pub use harness::{CommitView, ForgeHarness};
+pub use nowhere::{Nowhere, Quiet};

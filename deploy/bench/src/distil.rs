@@ -312,7 +312,7 @@ fn say(
     asked: &mut BTreeMap<FeatureId, Timestamp>,
     shown: &mut BTreeSet<ApprovalId>,
 ) -> Result<(), Failure> {
-    while let Some(due) = steps.due_now(c, now)? {
+    while let Some(due) = steps.message_now(c, now)? {
         day.calls += 1;
         if let Some(approval) = due.message().key.approval()
             && shown.insert(approval)

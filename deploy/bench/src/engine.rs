@@ -118,6 +118,7 @@ fn decisions(figures: &mut Figures) -> Result<(), Failure> {
         today: date(2026, 11, 21),
         called: &called,
         projects: &projects,
+        refuses: None,
         paused: None,
         quiet_until: None,
         broken: &broken,

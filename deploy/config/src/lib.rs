@@ -16,6 +16,7 @@ mod sections;
 mod show;
 mod state;
 mod template;
+mod uplink;
 mod values;
 
 pub use chat::{Chat, ChatBudget, ChatChannel, ChatDigests, ChatForm, ChatRisks, ChatRule};
@@ -33,4 +34,5 @@ pub use secret::{Secret, SecretError};
 pub use sections::*;
 pub use show::{ShowRow, show};
 pub use template::{InitFacts, template};
+pub use uplink::Uplink;
 pub use values::schema;

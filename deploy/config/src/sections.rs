@@ -7,7 +7,7 @@ use qd_types::{InstanceName, PersonId, PolicyRule, RepositoryName, Role};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Chat, Gateway, Hub, Mcp, Secret};
+use crate::{Chat, Gateway, Hub, Mcp, Secret, Uplink};
 
 /// The whole file.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -49,6 +49,8 @@ pub struct Config {
     pub audit: Audit,
     /// Where instances that run elsewhere reach the bot.
     pub hub: Hub,
+    /// How teams speak to their bot.
+    pub uplink: Uplink,
     /// The pages.
     pub web: Web,
     /// The log.
@@ -237,6 +239,9 @@ pub struct Repository {
     pub name: RepositoryName,
     /// A check-out of it; relative to this file. The embedded forge starts from it and follows it.
     pub path: PathBuf,
+    /// Where a team on another computer than the bot's pushes to: an address that git takes. Default: the embedded forge here.
+    #[serde(default)]
+    pub remote: Option<String>,
     /// The branch that features go to. Default: `main`.
     #[serde(default = "default_target")]
     pub target: String,

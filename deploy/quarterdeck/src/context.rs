@@ -147,6 +147,7 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
         Ok::<_, UserError>(RepositoryPlan {
             name: repository.name.clone(),
             source: repository.path.canonicalize().unwrap_or_else(|_| repository.path.clone()),
+            remote: repository.remote.clone(),
             target: repository.target.clone(),
             checks: repository
                 .checks

@@ -90,9 +90,14 @@ pub struct Network {
 }
 
 impl Network {
+    /// A network in which nothing is under way.
+    pub fn new(weather: Weather) -> Self {
+        Self { weather, ..Self::default() }
+    }
+
     /// Takes a packet at `now`.
     pub fn send(&mut self, now: Millis, packet: Packet, chance: &mut Chance) {
-        let (Node::Team(team), _) | (_, Node::Team(team)) = (packet.from, packet.to) else { return };
+        let ((Node::Team(team), _) | (_, Node::Team(team))) = (packet.from, packet.to) else { return };
         if self.is_cut(now, team) || chance.happens(self.weather.lost) {
             return;
         }

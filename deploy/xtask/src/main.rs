@@ -9,6 +9,7 @@ mod bench;
 mod demo;
 mod outcome;
 mod process;
+mod soak;
 mod test;
 mod tidy;
 mod workspace;
@@ -28,6 +29,7 @@ The project's chores.
              --allow-skips     go on without what is missing; the last line counts what was skipped
   cargo xtask tidy             crate edges, vendor crates, module docs, file lengths, links, the top level
   cargo xtask bench [NAME…]    release build, then the benchmarks (--json FILE writes the figures)
+  cargo xtask soak             10,000 seeds of the simulation (--seeds N), or one of them with its trace (--seed N)
   cargo xtask help             this text
 
 Exit codes: 0 ok, 1 failed, 2 usage.";
@@ -51,6 +53,7 @@ fn dispatch(args: &[String]) -> Outcome {
         "test" => test::run(rest),
         "tidy" => no_arguments("tidy", rest).and_then(|()| tidy::run()),
         "bench" => bench::run(rest),
+        "soak" => soak::run(rest),
         "help" | "-h" | "--help" => {
             println!("{HELP}");
             Ok(())

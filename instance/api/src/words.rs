@@ -487,6 +487,9 @@ pub struct TeamView {
     pub asks: u32,
     /// Reports that wait to be heard by the bot.
     pub unshipped: u64,
+    /// Why no new run starts, if too much waits for the bot.
+    #[serde(default)]
+    pub refuses: Option<String>,
     /// The program's version.
     pub version: String,
 }

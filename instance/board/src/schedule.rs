@@ -84,6 +84,8 @@ pub struct Surroundings<'a> {
     pub called: &'a [InstanceName],
     /// Who paused the team, and why.
     pub paused: Option<&'a str>,
+    /// Why the machine takes nothing new, as a sentence.
+    pub refuses: Option<&'a str>,
     /// Until when it is quiet.
     pub quiet_until: Option<Timestamp>,
     /// Causes that are paused after failures, with the end of the pause: `git sample`, `agent claude`.

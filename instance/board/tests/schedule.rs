@@ -74,6 +74,7 @@ impl Scene {
             today: date(2026, 11, 21),
             called: &["alpha".parse().unwrap()],
             projects: &self.projects,
+            refuses: None,
             paused: self.paused.as_deref(),
             quiet_until: self.quiet_until,
             broken: &self.broken,

@@ -173,6 +173,7 @@ pub fn agree(connection: &Connection, peer: &str, epoch: u64, seq: u64) -> Resul
     if agrees(connection, peer, epoch, seq)? {
         return Ok(false);
     }
+    drop_received(connection, peer, epoch, seq)?;
     connection
         .prepare_cached(
             "DELETE FROM outbox WHERE peer = ?1 AND seq IS NOT NULL AND EXISTS
@@ -187,6 +188,24 @@ pub fn agree(connection: &Connection, peer: &str, epoch: u64, seq: u64) -> Resul
         )?
         .execute(params![peer, epoch as i64])?;
     Ok(true)
+}
+
+/// The peer has more of this epoch than was sent: this database is a copy of before. Rows get their numbers in the order in
+/// which they lie, so that those which had none here have them in what the peer says: it has these, too, and is not told twice.
+fn drop_received(connection: &Connection, peer: &str, epoch: u64, seq: u64) -> Result<(), DbError> {
+    let last: Option<i64> = connection
+        .prepare_cached("SELECT last_seq FROM outbox_peer WHERE peer = ?1 AND epoch = ?2 AND last_seq < ?3")?
+        .query_row(params![peer, epoch as i64, seq as i64], |row| row.get(0))
+        .optional()?;
+    let Some(last) = last else { return Ok(()) };
+    connection.prepare_cached("DELETE FROM outbox WHERE peer = ?1 AND seq IS NOT NULL")?.execute([peer])?;
+    connection
+        .prepare_cached(
+            "DELETE FROM outbox WHERE id IN
+             (SELECT id FROM outbox WHERE peer = ?1 AND seq IS NULL ORDER BY id LIMIT ?2)",
+        )?
+        .execute(params![peer, seq as i64 - last])?;
+    Ok(())
 }
 
 /// Whether what the peer says that it has fits what it was sent. It only looks.

@@ -46,12 +46,34 @@ pub(crate) fn request(
 ) -> Result<(), StoreError> {
     let fresh = c
         .prepare_cached(
-            "INSERT INTO forge_requests (id, run, at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            "INSERT INTO forge_requests (id, run, at, request) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
         )?
-        .execute(params![request.id, request.run.to_string(), now.as_millisecond()])?;
+        .execute(params![
+            request.id,
+            request.run.to_string(),
+            now.as_millisecond(),
+            rows::to_json("forge_requests", &request)?,
+        ])?;
     if fresh > 0 {
         trail::asked(c, lens, &request, now)?;
         report::push(c, None, now, &Report::ForgeRequest(request))?;
+    }
+    Ok(())
+}
+
+/// Asks again for everything that the bot has not answered, or not to the end: it may have forgotten it. The same id is the
+/// same act.
+pub(crate) fn ask_again(c: &Connection, now: Timestamp) -> Result<(), StoreError> {
+    let sql = "SELECT forge_requests.id, request FROM forge_requests JOIN runs ON runs.id = run
+        WHERE request IS NOT NULL AND runs.ending IS NULL
+        AND (outcome IS NULL OR outcome ->> 'outcome' = 'asked') ORDER BY at, forge_requests.id";
+    let open: Vec<(String, String)> = c
+        .prepare_cached(sql)?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, rusqlite::Error>>()?;
+    for (id, request) in open {
+        let request = Report::ForgeRequest(rows::json("forge_requests", &request)?);
+        report::push(c, Some(&format!("request:{id}")), now, &request)?;
     }
     Ok(())
 }

@@ -23,18 +23,25 @@ impl Store {
         refuses: Option<String>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.write(move |c| {
-            let board = digest(c, refuses)?;
-            let beat = Heartbeat { at: now, beat_seconds, runs: store::running(c)?, board };
-            report::push(c, Some("heartbeat"), now, &Report::Heartbeat(Box::new(beat)))
-        })
-        .await
+        self.write(move |c| self::beat(c, beat_seconds, refuses, now)).await
     }
 
     /// How much waits for the bot.
     pub async fn outbox(&self) -> Result<Waiting, StoreError> {
         self.read(|c| Ok(outbox::weigh(c, rows::BOT)?)).await
     }
+}
+
+/// See [`Store::beat`].
+pub(crate) fn beat(
+    c: &Connection,
+    beat_seconds: u32,
+    refuses: Option<String>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let board = digest(c, refuses)?;
+    let beat = Heartbeat { at: now, beat_seconds, runs: store::running(c)?, board };
+    report::push(c, Some("heartbeat"), now, &Report::Heartbeat(Box::new(beat)))
 }
 
 fn digest(c: &Connection, refuses: Option<String>) -> Result<BoardDigest, StoreError> {

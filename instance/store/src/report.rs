@@ -7,7 +7,7 @@ use qd_types::{FeatureId, Line};
 use qd_wire::v1::{Alert, Envelope, FeatureReport, Report};
 use rusqlite::Connection;
 
-use crate::{Store, StoreError, facts, presence, rows, store, store::Lens};
+use crate::{Store, StoreError, facts, forge, presence, rows, store, store::Lens};
 
 /// Puts a report into the outbox. With a living key, the newest unshipped state wins.
 pub(crate) fn push(
@@ -60,6 +60,7 @@ pub(crate) fn anew(c: &Connection, lens: &Lens, now: Timestamp) -> Result<(), St
         alerted(c, &key, text, false, now)?;
     }
     facts::anew(c, lens, now)?;
+    forge::ask_again(c, now)?;
     presence::snapshot(c, now)
 }
 

@@ -22,6 +22,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     V14,
     outbox::UNREAD,
     REPORTS,
+    REQUESTS,
 ];
 
 const V1: &str = "
@@ -357,4 +358,9 @@ CREATE TABLE fleet_queries (
     at INTEGER NOT NULL,
     answer TEXT
 ) WITHOUT ROWID;
+";
+
+/// What was asked of the bot, for one that has forgotten it.
+const REQUESTS: &str = "
+ALTER TABLE forge_requests ADD COLUMN request TEXT;
 ";

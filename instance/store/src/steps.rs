@@ -12,8 +12,8 @@ use qd_wire::v1::{Ack, Envelope, ForgeOutcome, ForgeRequest, Order, Report};
 use rusqlite::Connection;
 
 use crate::{
-    Applied, Keeper, NewRun, Settings, Snapshot, StoreError, executor, features, forge, orders, report, rows,
-    runs, schema, store::Lens,
+    Applied, Keeper, NewRun, Settings, Snapshot, StoreError, executor, features, forge, orders, presence,
+    report, rows, runs, schema, store::Lens,
 };
 
 /// All versions of the schema, oldest first.
@@ -82,6 +82,14 @@ impl Steps {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         report::raise(c, key, text, over, now)
+    }
+
+    /// See [`Store::beat`](crate::Store::beat).
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn beat(&self, c: &Connection, beat_seconds: u32, now: Timestamp) -> Result<(), StoreError> {
+        presence::beat(c, beat_seconds, None, now)
     }
 
     /// See [`Store::greeted`](crate::Store::greeted).

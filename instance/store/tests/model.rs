@@ -219,6 +219,7 @@ impl Real {
         let around = Surroundings {
             now: self.now,
             today: date(2026, 11, 21),
+            refuses: None,
             paused: None,
             quiet_until: None,
             called: &["alpha".parse().unwrap()],

@@ -48,5 +48,5 @@ pub use qd_store::Which;
 pub use rights::{Rights, RightsStanding};
 pub use team::{Caller, Team, TeamError, Trains, WeakTeam};
 pub use tools::{Served, Tools, Turn};
-pub use uplink::{Uplink, UplinkError};
+pub use uplink::{Uplink, UplinkError, UplinkPolicy};
 pub use walls::programs;

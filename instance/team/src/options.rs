@@ -12,7 +12,7 @@ use qd_store::{Retention, Settings};
 use qd_types::{InstanceName, RepositoryName};
 use qd_worktrees::{RepositorySpec, Setup};
 
-use crate::{metering::MeteringOptions, tools::Tools};
+use crate::{metering::MeteringOptions, tools::Tools, uplink::UplinkPolicy};
 
 /// A repository and the checks that decide about its changes.
 #[derive(Debug, Clone)]
@@ -135,6 +135,8 @@ pub struct TeamOptions {
     pub runs: RunPolicy,
     /// How long its audit trail is kept.
     pub trail: TrailPolicy,
+    /// How it speaks to the bot.
+    pub uplink: UplinkPolicy,
     /// Who may do what. One for all teams of a process, and put in force by whoever runs it.
     pub policies: Arc<Engine>,
 }

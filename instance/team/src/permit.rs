@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use qd_engine::{Branch, Principal, Refusal, Request, Resource};
-use qd_types::{InstanceName, Person, Verb};
+use qd_types::{InstanceName, Person, Target, Verb};
 
 use crate::{
     problem,
@@ -31,9 +31,21 @@ impl Team {
         self.ask_policies(principal, verb, Resource::Team(team)).map_err(problem::denied)
     }
 
-    /// The same for a person whose word came from the bot.
-    pub(crate) fn permit_order(&self, person: &Person, verb: Verb) -> Result<(), Refusal> {
-        self.ask_policies(Principal::Person(person.clone()), verb, Resource::Team(self.name()))
+    /// The same for a person whose word came from the bot, under the team's own ceiling for them: of the roles that the bot
+    /// asserts count those that the team knows them to have. The error says why not, and what would help.
+    pub(crate) fn permit_order(&self, person: &Person, verb: Verb) -> Result<(), String> {
+        let Some(known) = self.known(&person.id) else {
+            let (id, team) = (&person.id, self.name());
+            return Err(format!("{id} is not known to {team}: add them to the people of its configuration."));
+        };
+        let roles = person.roles.iter().filter(|role| known.roles.contains(role)).copied().collect();
+        let principal = Principal::Person(Person { id: known.id, roles });
+        let resource = match verb.target() {
+            Target::Fleet => Resource::Fleet,
+            _ => Resource::Team(self.name()),
+        };
+        let permitted = self.ask_policies(principal, verb, resource);
+        permitted.map_err(|refusal| format!("{} {}", refusal.reason, refusal.help))
     }
 
     /// The same for the team itself, which pushes a branch of its own.

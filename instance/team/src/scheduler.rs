@@ -85,6 +85,7 @@ pub(crate) async fn explain(team: &Team) -> Result<(usize, Vec<Said>), StoreErro
         return Ok((0, Vec::new()));
     }
     let paused = team.store().paused().await?.map(|pause| pause.sentence());
+    let refuses = team.refuses();
     let now = Timestamp::now();
     let broken = team.circuits(|breaker| circuits::paused(breaker, now));
     let none = Rules::default();
@@ -95,6 +96,7 @@ pub(crate) async fn explain(team: &Team) -> Result<(usize, Vec<Said>), StoreErro
         called: &[options.id.clone(), options.name.clone()],
         projects: &scene.projects,
         paused: paused.as_deref(),
+        refuses: refuses.as_deref(),
         quiet_until: options.quiet.quiet(now, &options.zone),
         broken: &broken,
         open: &scene.open,

@@ -145,6 +145,10 @@ struct Inner {
     metering: Mutex<Option<Arc<Metering>>>,
     /// Whether changes of the board may wait for people.
     asked: AtomicBool,
+    /// Why nothing new starts, if too much waits for the bot.
+    refuses: RwLock<Option<String>>,
+    /// Raised whenever somebody wants the configuration read again.
+    reload: tokio::sync::watch::Sender<u64>,
 }
 
 pub(crate) type Answer<T> = Result<T, Problem>;
@@ -179,6 +183,8 @@ impl Team {
                 runs: Mutex::new(JoinSet::new()),
                 metering: Mutex::new(None),
                 asked: AtomicBool::new(true),
+                refuses: RwLock::default(),
+                reload: tokio::sync::watch::Sender::new(0),
             }),
         })
     }
@@ -225,6 +231,7 @@ impl Team {
         tasks.spawn(documents::run(self.clone()));
         tasks.spawn(asked::run(self.clone()));
         tasks.spawn(lessons::run(self.clone()));
+        tasks.spawn(uplink::beat(self.clone()));
         if let Some(uplink) = uplink {
             self.inner.linked.store(true, Ordering::Relaxed);
             tasks.spawn(uplink::relay_reports(self.clone(), Arc::clone(&uplink)));
@@ -334,6 +341,7 @@ impl Team {
         options.walls = new.walls;
         options.sealed = new.sealed;
         options.approvals = new.approvals;
+        options.uplink = new.uplink;
         options.walls_expose = new.walls_expose;
         // A gateway that is not there yet, or other providers, wait for the next start.
         if options.metering.is_some() && new.metering.is_some() {
@@ -446,6 +454,7 @@ impl Team {
             paused: self.paused().await?.map(|pause| pause.sentence()),
             asks,
             unshipped,
+            refuses: self.refuses(),
             version: env!("CARGO_PKG_VERSION").into(),
         })
     }
@@ -561,6 +570,30 @@ impl Team {
     /// Whether one may wait. Whoever asks looks, and says if it still does.
     pub(crate) fn may_changes_wait(&self) -> bool {
         self.inner.asked.swap(false, Ordering::Relaxed)
+    }
+
+    /// Why nothing new starts, if too much waits for the bot.
+    pub fn refuses(&self) -> Option<String> {
+        match self.inner.refuses.read() {
+            Ok(guard) => guard.clone(),
+            Err(poisoned) => poisoned.into_inner().clone(),
+        }
+    }
+
+    pub(crate) fn set_refuses(&self, why: Option<String>) {
+        match self.inner.refuses.write() {
+            Ok(mut guard) => *guard = why,
+            Err(poisoned) => *poisoned.into_inner() = why,
+        }
+    }
+
+    /// Ticks whenever an order wants the configuration read again. Whoever runs the team reads it.
+    pub fn reloads(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.inner.reload.subscribe()
+    }
+
+    pub(crate) fn reload_wanted(&self) {
+        self.inner.reload.send_modify(|count| *count += 1);
     }
 
     /// Ticks after every change of the board.

@@ -1,19 +1,45 @@
-//! The port to the bot, and the two relays: reports up, orders down. At least once, in order; an order is applied in
-//! the transaction that notes it as received.
+//! The port to the bot, and what goes by it: reports up, orders down, and a beat that says that the team is there. At least
+//! once, in order; an order is applied in the transaction that notes it as received.
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use qd_board::{
+    backoff::{Backoff, Jitter, MAX_RETRIES},
+    chance,
+};
 use qd_store::Applied;
-use qd_wire::v1::{Ack, Envelope, Order, Report};
+use qd_types::{RepositoryName, Verb};
+use qd_wire::v1::{
+    Ack, BoardCommand, Envelope, Hello, IssueEvent, IssueHappened, Kind as _, Order, Report, WIRE,
+};
 
 use crate::team::Team;
 
-/// Reports shipped at once.
+/// Reports on their way at once.
 const BATCH: usize = 128;
-/// The longest pause between two tries while the bot is away.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The pauses between two tries while the bot is away, spread so that teams that lost it together do not come back together.
+const BACKOFF: Backoff =
+    Backoff { shortest_ms: 250, longest_ms: 30_000, retries: MAX_RETRIES, jitter: Jitter::Decorrelated };
+/// In a hundred: so far below its quota an outbox that was full takes new runs again.
+const ROOM: u64 = 90;
+
+/// How the team speaks to the bot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UplinkPolicy {
+    /// How often it says that it is there.
+    pub beat: Duration,
+    /// Bytes of reports that may wait for the bot before no new run starts. What people decide, and what the runs under way
+    /// still tell, is kept beyond it: nothing is dropped.
+    pub outbox: u64,
+}
+
+impl Default for UplinkPolicy {
+    fn default() -> Self {
+        Self { beat: Duration::from_secs(15), outbox: 64 << 20 }
+    }
+}
 
 /// The bot can't be reached now. Everything waits and is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -29,26 +55,104 @@ pub trait Uplink: Send + Sync {
     async fn orders(&self, after: Ack) -> Result<Vec<Envelope<Order>>, UplinkError>;
 }
 
+/// Waits between tries, the longer the more of them failed.
+struct Pauses {
+    seed: u64,
+    tries: u32,
+}
+
+impl Pauses {
+    /// Others than those of any other team, and than those after any other start.
+    fn of(team: &Team, what: &str) -> Self {
+        let started = Timestamp::now().as_nanosecond().to_string();
+        Self { seed: chance::seed(&[team.id().as_str(), what, &started]), tries: 0 }
+    }
+
+    fn over(&mut self) {
+        self.tries = 0;
+    }
+
+    fn next(&mut self) -> Duration {
+        self.tries = (self.tries + 1).min(MAX_RETRIES);
+        BACKOFF.delay(self.seed, self.tries).unwrap_or(Duration::from_millis(BACKOFF.longest_ms))
+    }
+}
+
+/// Says that the team is there, and looks how much waits for the bot, until the task is dropped. Without a bot it looks too.
+pub(crate) async fn beat(team: Team) {
+    let hello = Hello {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        wire: WIRE,
+        takes: Order::kinds().into_iter().collect(),
+        at: Timestamp::now(),
+        beat_seconds: seconds(team.options().uplink.beat),
+    };
+    if let Err(error) = team.store().hello(hello, Timestamp::now()).await {
+        tracing::error!(%error, "the team can't say what it is");
+    }
+    loop {
+        let beat = team.options().uplink.beat;
+        let beaten = async {
+            let refuses = weighed(&team).await?;
+            team.store().beat(seconds(beat), refuses, Timestamp::now()).await
+        };
+        if let Err(error) = beaten.await {
+            tracing::error!(%error, "the team can't say that it is there");
+        }
+        tokio::time::sleep(beat).await;
+    }
+}
+
+fn seconds(beat: Duration) -> u32 {
+    u32::try_from(beat.as_secs()).unwrap_or(u32::MAX).max(1)
+}
+
+/// Why no new run starts, if too much waits for the bot. That it began or ended is an entry of the log.
+async fn weighed(team: &Team) -> Result<Option<String>, qd_store::StoreError> {
+    let quota = team.options().uplink.outbox;
+    let waits = team.store().outbox().await?;
+    let was = team.refuses();
+    let limit = if was.is_some() { quota / 100 * ROOM } else { quota };
+    let now = (waits.bytes >= limit).then(|| full(quota));
+    if was.is_some() != now.is_some() {
+        let text = now.clone().unwrap_or_else(|| "The outbox has room again: new runs start.".to_owned());
+        tracing::warn!(rows = waits.rows, bytes = waits.bytes, quota, "{text}");
+        team.store().say("team", "team", text, Timestamp::now()).await?;
+    }
+    team.set_refuses(now.clone());
+    Ok(now)
+}
+
+/// The same as long as it lasts: it stands on the card of every feature that is ready.
+fn full(quota: u64) -> String {
+    format!(
+        "The outbox of {} MiB is full of what waits for the bot. No new run starts before the bot takes it, or \
+         uplink.outbox_mib is more.",
+        quota >> 20
+    )
+}
+
 /// Ships reports until the task is dropped.
 pub(crate) async fn relay_reports(team: Team, uplink: Arc<dyn Uplink>) {
     let mut commits = team.store().commits();
-    let mut pause = Duration::from_millis(250);
+    let mut pauses = Pauses::of(&team, "reports");
     // Whether it is known what the bot has: after each failure it may be another one.
     let mut greeted = false;
     loop {
         commits.borrow_and_update();
         match ship(&team, uplink.as_ref(), &mut greeted).await {
-            Ok(true) => pause = Duration::from_millis(250),
+            Ok(true) => pauses.over(),
             Ok(false) => {
+                pauses.over();
                 if commits.changed().await.is_err() {
                     return;
                 }
             }
             Err(error) => {
                 greeted = false;
+                let pause = pauses.next();
                 tracing::warn!(%error, ?pause, "reports wait");
                 tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
     }
@@ -77,14 +181,14 @@ async fn ship(
 
 /// Applies orders until the task is dropped.
 pub(crate) async fn relay_orders(team: Team, uplink: Arc<dyn Uplink>) {
-    let mut pause = Duration::from_millis(250);
+    let mut pauses = Pauses::of(&team, "orders");
     loop {
         match take(&team, uplink.as_ref()).await {
-            Ok(()) => pause = Duration::from_millis(250),
+            Ok(()) => pauses.over(),
             Err(error) => {
+                let pause = pauses.next();
                 tracing::warn!(%error, ?pause, "orders can't be taken");
                 tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
     }
@@ -93,21 +197,8 @@ pub(crate) async fn relay_orders(team: Team, uplink: Arc<dyn Uplink>) {
 async fn take(team: &Team, uplink: &dyn Uplink) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let after = team.store().received().await?;
     for order in uplink.orders(after).await? {
-        let repository = team.options().only_repository().cloned();
         let (seq, now) = (order.seq, Timestamp::now());
-        let refused = match &order.body {
-            Order::Command { person, command, .. } => {
-                let permitted = team.permit_order(person, command.verb());
-                permitted.err().map(|refusal| format!("{} {}", refusal.reason, refusal.help))
-            }
-            Order::ForgeOutcome { .. }
-            | Order::Approval(_)
-            | Order::Vote(_)
-            | Order::Reopen { .. }
-            | Order::AuditHead(_)
-            | Order::AuditSigned(_)
-            | Order::Unread(_) => None,
-        };
+        let follows = Follows::of(&order.body);
         let applied = match &order.body {
             Order::AuditHead(_) | Order::AuditSigned(_) => {
                 team.store().apply_audit(order, team.key(), now).await?
@@ -121,13 +212,80 @@ async fn take(team: &Team, uplink: &dyn Uplink) -> Result<(), Box<dyn std::error
                 let ask = Some(team.asked_again(approval).await);
                 team.store().apply_word(&team.keeper(), order, ask, now).await?
             }
-            _ => team.store().apply(order, repository, refused, now).await?,
+            other => {
+                let (repository, refused) = match judge(team, other) {
+                    Ok(repository) => (repository, None),
+                    Err(reason) => (None, Some(reason)),
+                };
+                team.store().apply(order, repository, refused, now).await?
+            }
         };
         match applied {
-            Applied::Yes | Applied::Again => {}
+            // Again: a crash may have come between the two.
+            Applied::Yes | Applied::Again => follows.happen(team),
             Applied::Refused(reason) => tracing::warn!(seq, reason, "an order was refused"),
             Applied::Gap => return Err(format!("order {seq} came before the one that is next").into()),
         }
     }
     Ok(())
+}
+
+/// Where a feature that an order files belongs, if it files one. The error is why the person for whom the order acts may not
+/// have it carried out.
+fn judge(team: &Team, order: &Order) -> Result<Option<RepositoryName>, String> {
+    let only = || team.options().only_repository().cloned();
+    let known = |name: &RepositoryName| {
+        team.known_repository(name).map(|()| Some(name.clone())).map_err(|problem| problem.detail)
+    };
+    match order {
+        Order::Command { by, command } => {
+            team.permit_order(&by.person, command.verb())?;
+            match command {
+                BoardCommand::AddFeature { work, .. } => {
+                    work.repository.as_ref().map_or_else(|| Ok(only()), known)
+                }
+                _ => Ok(None),
+            }
+        }
+        Order::Reload { by } => team.permit_order(&by.person, Verb::ConfigReload).map(|()| None),
+        Order::Announcement(said) => team.permit_order(&said.by.person, Verb::ChatPost).map(|()| None),
+        Order::Issue(issue) => {
+            let IssueEvent { person, happened, repository, .. } = issue.as_ref();
+            if let (Some(person), IssueHappened::Assigned) = (person, happened) {
+                team.permit_order(person, Verb::FeatureAdd)?;
+            }
+            known(repository)
+        }
+        Order::Review(review) => match &review.person {
+            Some(person) => team.permit_order(person, Verb::RunGuide).map(|()| None),
+            // Its words are noted, and guide nobody.
+            None => Ok(None),
+        },
+        _ => Ok(None),
+    }
+}
+
+/// What an order has the process do once its rows are written. May be done twice.
+enum Follows {
+    Stop(qd_types::RunId),
+    Reload,
+    Nothing,
+}
+
+impl Follows {
+    fn of(order: &Order) -> Self {
+        match order {
+            Order::Command { command: BoardCommand::Stop { run }, .. } => Self::Stop(run.clone()),
+            Order::Reload { .. } => Self::Reload,
+            _ => Self::Nothing,
+        }
+    }
+
+    fn happen(self, team: &Team) {
+        match self {
+            Self::Stop(run) => team.signal_stop(&run),
+            Self::Reload => team.reload_wanted(),
+            Self::Nothing => {}
+        }
+    }
 }

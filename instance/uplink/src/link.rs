@@ -1,6 +1,6 @@
 //! The uplink over any transport: reports are signed, answers and orders are verified, and the bot's clock is known.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -207,9 +207,8 @@ impl SignedUplink {
         lines.iter().map(|line| self.order(line)).collect()
     }
 
-    fn acknowledged(&self, now: Option<Ack>) -> Option<Ack> {
-        let mut known = self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *known, now)
+    fn acknowledged(&self) -> MutexGuard<'_, Option<Ack>> {
+        self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -235,8 +234,7 @@ impl Uplink for SignedUplink {
 
     async fn orders(&self, after: Ack) -> Result<Vec<Envelope<Order>>, UplinkError> {
         // A stream that opens acknowledges by itself; one that is open has to be told.
-        let known = self.acknowledged(None);
-        if known.is_some_and(|known| known != after) {
+        if self.acknowledged().is_some_and(|known| known != after) {
             match self.ask(Call::Acknowledge { ack: after }, &[]).await? {
                 Said::Done => {}
                 other => return Err(unexpected(other)),
@@ -249,9 +247,8 @@ impl Uplink for SignedUplink {
             }
             taken => taken,
         };
-        let orders = self.told(taken)?;
-        self.acknowledged(Some(after));
-        Ok(orders)
+        *self.acknowledged() = taken.is_ok().then_some(after);
+        self.told(taken)
     }
 }
 

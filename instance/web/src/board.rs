@@ -112,6 +112,9 @@ pub(crate) fn paused(said: &str) -> String {
 pub(crate) fn fragment(team: &TeamView, columns: &[Column], today: Date) -> Markup {
     let base = format!("/teams/{}/", team.name);
     html! {
+        @if let Some(why) = &team.refuses {
+            div.banner role="status" { p { b { (why) } } }
+        }
         @if let Some(said) = &team.paused {
             div.banner role="status" {
                 p { b { (paused(said)) } " What runs goes on, nothing starts." }

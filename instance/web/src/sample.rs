@@ -17,6 +17,7 @@ pub(crate) fn team() -> TeamView {
         paused: None,
         asks: 0,
         unshipped: 0,
+        refuses: None,
         version: "0.1.0".into(),
     }
 }

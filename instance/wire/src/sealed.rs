@@ -2,7 +2,7 @@
 //! in answer to a signed call, and are never stored on the way.
 
 use hpke::{
-    Deserializable as _, Kem as _, OpModeR, OpModeS, Serializable as _,
+    Deserializable as _, OpModeR, OpModeS, Serializable as _,
     aead::ChaCha20Poly1305,
     kdf::HkdfSha256,
     kem::{Kem, X25519HkdfSha256},

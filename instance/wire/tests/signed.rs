@@ -114,7 +114,24 @@ fn attacks() {
     }
     let none = Signed::from_bytes(b"{}").unwrap_err();
     text.push_str(&format!("no envelope: {none}\n"));
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r#"
+    a changed byte of the payload: the signature of alpha does not hold: the bytes are not as they were sent
+    a changed number: the signature of alpha does not hold: the bytes are not as they were sent
+    a changed epoch: the signature of alpha does not hold: the bytes are not as they were sent
+    a changed time: the signature of alpha does not hold: the bytes are not as they were sent
+    another version, put into it: the signature of alpha does not hold: the bytes are not as they were sent
+    the boundary moved: the bytes are no envelope: EOF while parsing an object at line 1 column 211
+    a signature of something else: the signature of alpha does not hold: the bytes are not as they were sent
+    no signature: the signature of alpha does not hold: the bytes are not as they were sent
+    another recipient: it is for "beta", and this is "bot"
+    another fleet: it is for the fleet "yard", and this is "harbour"
+    another sender, with a key of its own: it is from "beta", where "alpha" speaks
+    a stranger's key: alpha has no key b62e867fa2f33afe here: let it join anew (quarterdeck bot invite, quarterdeck instance join)
+    a revoked key: the key 6a3803d5f059902a of alpha was revoked: let it join anew (quarterdeck bot invite, quarterdeck instance join)
+    an order as a report: it is order, where report belongs
+    a newer major version: it speaks version 2.1 of the wire, and this side 1.1: update this side
+    no envelope: the bytes are no envelope: missing field `header` at line 1 column 2
+    "#);
 }
 
 #[test]
@@ -132,9 +149,9 @@ fn what_is_not_known_is_kept_as_it_came() {
     let payload = r#"{"report":"weather","degrees":21}"#;
     let Report::Unread(unread) = Report::read(payload) else { panic!("it was read") };
     assert_eq!(unread.payload, payload);
-    insta::assert_snapshot!(unread.why, @"");
+    insta::assert_snapshot!(unread.why, @"A newer version of the wire has the kind weather, and 1.1 does not know it.");
     let Order::Unread(unread) = Order::read("[]") else { panic!("it was read") };
-    insta::assert_snapshot!(unread.why, @"");
+    insta::assert_snapshot!(unread.why, @"What came makes no sense: it is no order: it has no field order that names its kind.");
     assert!(serde_json::to_string(&Order::Unread(unread)).is_err());
 }
 
@@ -164,12 +181,12 @@ fn sealed_bytes_open_for_one_key_and_one_purpose() {
     assert!(mine.open("join", &sealed).is_err());
     assert!(mine.open("push", &sealed[..20]).is_err());
     let refused = mine.open("push", &sealed.replace('a', "b")).unwrap_err();
-    insta::assert_snapshot!(refused, @"");
+    insta::assert_snapshot!(refused, @"it can't be opened: it is sealed to another key, for another purpose, or was changed on its way");
 }
 
 #[test]
 fn a_fingerprint_can_be_read_aloud() {
-    insta::assert_snapshot!(fingerprint(&public(1)), @"");
+    insta::assert_snapshot!(fingerprint(&public(1)), @"3475 0f98 bd59 fcfc 946d a45a aabe 933b");
 }
 
 proptest! {

@@ -248,8 +248,7 @@ pub fn risks(risks: &[Risk]) -> String {
         .map(|risk| {
             // What names its team says so itself.
             let named = |team: &&InstanceName| !risk.text.starts_with(&format!("{team} "));
-            let team = risk.team.as_ref().filter(named);
-            let team = team.map_or_else(String::new, |team| format!("{team}: "));
+            let team = risk.team.as_ref().filter(named).map_or_else(String::new, |team| format!("{team}: "));
             format!("⚠ {team}{}.", risk.text.trim_end_matches('.'))
         })
         .collect();

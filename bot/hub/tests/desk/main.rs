@@ -9,6 +9,7 @@
 
 mod before;
 mod foreign;
+mod gate;
 mod heads;
 mod places;
 mod support;

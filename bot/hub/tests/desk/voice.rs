@@ -71,7 +71,7 @@ impl Bot<'_> {
     fn for_seconds(&mut self, seconds: i64) -> Vec<String> {
         let before = self.said.len();
         for _ in 0..seconds {
-            while let Some(due) = self.steps.due_now(self.c, self.now).unwrap() {
+            while let Some(due) = self.steps.message_now(self.c, self.now).unwrap() {
                 self.said.push((self.now, due.message().clone()));
                 let there = Delivered { id: due.message().key.0.clone(), at: self.now };
                 self.steps.delivered(self.c, &due, &there, self.now).unwrap();

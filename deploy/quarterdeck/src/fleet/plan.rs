@@ -118,6 +118,8 @@ pub struct RepositoryPlan {
     pub name: RepositoryName,
     /// A check-out that the embedded forge is seeded from.
     pub source: PathBuf,
+    /// Where it is pushed to, if not to the embedded forge here.
+    pub remote: Option<String>,
     /// The branch that features go to.
     pub target: String,
     /// In order.

@@ -18,7 +18,9 @@ use qd_forge_local::{Imported, LocalForge, LocalForgeError};
 use qd_git::Git;
 use qd_hub::{Hub, HubError, HubGate, NoCredentials};
 use qd_people::{PeopleError, TokenKind};
-use qd_team::{AgentWalls, RepositoryOptions, Team, TeamError, TeamOptions, Tools, TrailPolicy, Trains};
+use qd_team::{
+    AgentWalls, RepositoryOptions, Team, TeamError, TeamOptions, Tools, TrailPolicy, Trains, UplinkPolicy,
+};
 use qd_types::{InstanceName, PersonId};
 use qd_worktrees::{GitWorktrees, RepositorySpec, WorktreeError};
 use tokio::{sync::Mutex, task::JoinSet};
@@ -315,11 +317,12 @@ async fn hear(
 /// An instance alone still needs the embedded forge's repositories to be there.
 async fn seed(plan: &FleetPlan) -> Result<(), FleetError> {
     let missing = |name| !plan.forge_folder().join("repos").join(format!("{name}.git")).exists();
-    if !plan.repositories.iter().any(|repository| missing(&repository.name)) {
+    let mut here = plan.repositories.iter().filter(|repository| repository.remote.is_none());
+    if !here.any(|repository| missing(&repository.name)) {
         return Ok(());
     }
     let forge = LocalForge::open(&plan.forge_folder()).await?;
-    for repository in &plan.repositories {
+    for repository in plan.repositories.iter().filter(|repository| repository.remote.is_none()) {
         forge.add_repository(&repository.name, Some(&repository.source), &repository.target).await?;
     }
     Ok(())
@@ -393,12 +396,10 @@ pub(crate) fn options(
         .iter()
         .filter(|repository| team.repositories.contains(&repository.name))
         .map(|repository| {
-            let remote = plan.forge_folder().join("repos").join(format!("{}.git", repository.name));
-            let spec = RepositorySpec {
-                name: repository.name.clone(),
-                remote: remote.to_string_lossy().into_owned(),
-                target: repository.target.clone(),
-            };
+            let here = || plan.forge_folder().join("repos").join(format!("{}.git", repository.name));
+            let remote = repository.remote.clone().unwrap_or_else(|| here().to_string_lossy().into_owned());
+            let spec =
+                RepositorySpec { name: repository.name.clone(), remote, target: repository.target.clone() };
             let options = RepositoryOptions {
                 spec,
                 checks: repository.checks.clone(),
@@ -451,6 +452,10 @@ pub(crate) fn options(
         trail: TrailPolicy {
             folder: plan.audit.segments(&plan.team_folder(&team.id).join("board.db")),
             retention: plan.audit.retention,
+        },
+        uplink: UplinkPolicy {
+            beat: Duration::from_secs(plan.config.uplink.beat_seconds.max(1).into()),
+            outbox: u64::from(plan.config.uplink.outbox_mib.max(1)) << 20,
         },
         policies: Arc::clone(policies),
     }

@@ -454,8 +454,11 @@ async fn fleet(loaded: &Loaded, found: &mut Findings) {
         let socket = team_folder(&loaded.state_dir, team.id()).join("api.sock");
         let mut client = Client::new(Target::Socket(socket), team.name.as_str(), None);
         match client.get::<qd_api::TeamView>("").await {
-            Ok(_) => {
-                found.fine("team", format!("{} runs", team.name));
+            Ok(view) => {
+                match view.refuses {
+                    Some(why) => found.wrong("team", format!("{} runs. {why}", team.name)),
+                    None => found.fine("team", format!("{} runs", team.name)),
+                }
                 uplink(loaded, team.id(), found).await;
             }
             Err(qd_api::ClientError::NotRunning { .. }) => {

@@ -56,6 +56,9 @@ async fn serve(
     let extra = Router::new().route("/fleet/reload", post(reload)).layer(Extension(Arc::clone(&reloader)));
     let fleet = Fleet::start(&plan, &roles, extra).await.map_err(|error| UserError::from_error(&error))?;
     reloader.lock().await.attach(&fleet);
+    for team in fleet.live().teams() {
+        tokio::spawn(reload_ordered(team.reloads(), Arc::clone(&reloader)));
+    }
     say::line(&format!("Quarterdeck runs at http://{}", fleet.address));
     welcome(&fleet, &plan.me).await;
     let links = fleet.live().links();
@@ -122,6 +125,18 @@ async fn wait_for_end() -> Result<(), UserError> {
         _ = interrupt.recv() => {}
     }
     Ok(())
+}
+
+/// Reads the configuration again whenever an order says so. Whoever ordered it may: the team has asked its policies.
+async fn reload_ordered(mut wanted: tokio::sync::watch::Receiver<u64>, reloader: Arc<Mutex<Reloader>>) {
+    while wanted.changed().await.is_ok() {
+        match reloader.lock().await.reload().await {
+            Ok((reload, _)) => {
+                tracing::info!(took_effect = ?reload.took_effect, needs_restart = ?reload.needs_restart, "read again, as ordered");
+            }
+            Err(error) => tracing::error!(%error, "the configuration can't be read again, as was ordered"),
+        }
+    }
 }
 
 async fn reload(

@@ -14,6 +14,7 @@
 
 mod acp;
 mod agents;
+mod apart;
 mod approvals;
 mod asked;
 mod audit;

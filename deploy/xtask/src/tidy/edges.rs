@@ -58,6 +58,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     // The way to a bot elsewhere: keys are those that sign votes.
+    // Both ends of a transport: it carries bytes, and knows neither side.
+    ("instance/nats", &["instance/wire"]),
     ("instance/uplink", &["instance/team", "instance/wire", "policies/approvals"]),
     ("instance/web", &["instance/team", "instance/api", "instance/board", "instance/look"]),
     // The bot.
@@ -123,6 +125,24 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "bot/hub",
             // What the guard adds is measured beside the same server without it, which nobody but the measure has.
             "mcp-servers/guard",
+        ],
+    ),
+    // The simulation is on both sides of the wire: it has the transactions of the teams and of the bot in one process.
+    (
+        "deploy/soak",
+        &[
+            "bot/core",
+            "bot/hub",
+            "instance/board",
+            "instance/sqlite",
+            "instance/store",
+            "instance/wire",
+            "policies/approvals",
+            "policies/engine",
+            // Its tests hold both transports to one contract, from a team's relay to the bot's hub.
+            "instance/nats",
+            "instance/team",
+            "instance/uplink",
         ],
     ),
     ("deploy/xtask", &[]),

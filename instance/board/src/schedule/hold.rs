@@ -34,6 +34,8 @@ pub enum Hold {
     Until(Timestamp),
     /// Somebody paused the team.
     TeamPaused(String),
+    /// The machine takes nothing new: why, as a sentence.
+    Refused(String),
     /// It is quiet.
     Quiet(Timestamp),
     /// Something that it needs failed too often.
@@ -104,6 +106,9 @@ pub(super) fn first(
     if let Some(paused) = around.paused {
         return Err(Hold::TeamPaused(paused.to_owned()));
     }
+    if let Some(why) = around.refuses {
+        return Err(Hold::Refused(why.to_owned()));
+    }
     if let Some(until) = around.quiet_until.filter(|until| *until > around.now) {
         return Err(Hold::Quiet(until));
     }
@@ -169,12 +174,17 @@ impl Hold {
     /// What kind of waiting that is.
     pub fn waits(&self) -> Waits {
         match self {
-            Self::Held(_) | Self::Assigned(_) | Self::NoAgent | Self::ProjectElsewhere(..) => Waits::Person,
+            Self::Held(_)
+            | Self::Assigned(_)
+            | Self::NoAgent
+            | Self::ProjectElsewhere(..)
+            | Self::Refused(_) => Waits::Person,
             Self::Paused(_) | Self::EpicPaused(..) | Self::TeamPaused(_) => Waits::Paused,
             Self::Needs(_) => Waits::Dependency,
             Self::Budget { .. } | Self::ProjectBudget { .. } => Waits::Budget,
             Self::Until(_) | Self::Quiet(_) | Self::Broken(..) => Waits::Time,
             Self::Overlaps(..) => Waits::Conflict,
+            Self::Refused(_) => Waits::Forge,
             Self::Reviews { .. }
             | Self::ProjectBusy(..)
             | Self::AgentBusy(..)
@@ -205,6 +215,7 @@ impl Hold {
             }
             Self::NoAgent => "No agent is configured for this team. Needs a person.".to_owned(),
             Self::Until(time) => format!("The last run failed. It is tried again at {}.", at(time)),
+            Self::Refused(why) => full_stop(why),
             Self::TeamPaused(by) => format!("The team is paused: {}", full_stop(by)),
             Self::Quiet(time) => format!("Quiet hours until {}.", at(time)),
             Self::Broken(cause, time) => {

@@ -181,6 +181,7 @@ fn options(state: &std::path::Path, policies: Arc<Engine>) -> TeamOptions {
             folder: state.join("audit"),
             retention: qd_store::Retention::default(),
         },
+        uplink: qd_team::UplinkPolicy::default(),
         policies,
     }
 }
