@@ -64,12 +64,6 @@ pub(crate) fn agree(c: &Connection, to: &InstanceName, after: Ack) -> Result<(),
     Ok(outbox::acknowledge(c, to.as_str(), after.epoch, after.seq)?)
 }
 
-/// Takes note of what an instance has, and hands out what comes next.
-pub(crate) fn ship(c: &Connection, to: &InstanceName, after: Ack) -> Result<Vec<Envelope<Order>>, HubError> {
-    agree(c, to, after)?;
-    shipped(c, to)
-}
-
 /// The oldest orders that an instance has not acknowledged, numbered.
 pub(crate) fn shipped(c: &Connection, to: &InstanceName) -> Result<Vec<Envelope<Order>>, HubError> {
     outbox::ship(c, to.as_str(), ORDERS)?

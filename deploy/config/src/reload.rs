@@ -8,7 +8,7 @@ use crate::Loaded;
 
 /// Keys that take effect at once; `*` is any name. Everything below such a key does, too, and so do teams and
 /// repositories that come or go. All others need a restart.
-const HOT: [&[&str]; 30] = [
+const HOT: [&[&str]; 31] = [
     &["agents"],
     &["audit"],
     &["chat"],

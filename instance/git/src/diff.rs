@@ -77,6 +77,13 @@ impl Repo {
         Ok(stat)
     }
 
+    /// How many commits a branch holds beyond where it starts.
+    pub async fn commit_count(&self, base: &impl Treeish, head: &impl Treeish) -> Result<u64, GitError> {
+        let range = format!("{}..{}", base.hex(), head.hex());
+        let text = self.git.text(self.call(["rev-list", "--count", "--end-of-options", &range])).await?;
+        Ok(text.trim().parse().unwrap_or(0))
+    }
+
     /// The change for people, cut after the last whole line within `max` bytes.
     pub async fn diff_text(
         &self,

@@ -204,6 +204,16 @@ impl Worktrees for GitWorktrees {
         mirror.diff_stat(base, head).await.map_err(git("counting a change"))
     }
 
+    async fn commit_count(
+        &self,
+        repository: &RepositoryName,
+        base: &CommitId,
+        head: &CommitId,
+    ) -> Result<u64, WorktreeError> {
+        let mirror = self.mirror(repository).await?;
+        mirror.commit_count(base, head).await.map_err(git("counting commits"))
+    }
+
     async fn tree_id(&self, repository: &RepositoryName, commit: &CommitId) -> Result<String, WorktreeError> {
         let mirror = self.mirror(repository).await?;
         let missing = || WorktreeError::NoCommit { repository: repository.clone(), commit: commit.clone() };

@@ -209,6 +209,14 @@ pub trait Worktrees: Care + Send + Sync {
         head: &CommitId,
     ) -> Result<DiffStat, WorktreeError>;
 
+    /// How many commits a branch holds beyond where it starts.
+    async fn commit_count(
+        &self,
+        repository: &RepositoryName,
+        base: &CommitId,
+        head: &CommitId,
+    ) -> Result<u64, WorktreeError>;
+
     /// The id of a commit's tree, in hex: the same files, the same id.
     async fn tree_id(&self, repository: &RepositoryName, commit: &CommitId) -> Result<String, WorktreeError>;
 

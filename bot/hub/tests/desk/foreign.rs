@@ -200,7 +200,7 @@ async fn what_an_instance_does_not_keep_or_what_its_digest_does_not_bind_is_not_
     bots.approval.id = "bot/01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap();
     shows(&mut fleet, bots).await;
     assert_eq!(fleet.messages("approval:"), [] as [&str; 0]);
-    assert_snapshot!(fleet.messages("alert:").join("\n"), @"⚠ alpha: alpha shows the approval bot/01ARZ3NDEKTSV4RRFFQ69G5FAV, which is not its own. (2 times)");
+    assert_snapshot!(fleet.messages("alert:").join("\n"), @"⚠ alpha shows the approval bot/01ARZ3NDEKTSV4RRFFQ69G5FAV, which is not its own. (2 times)");
     assert_snapshot!(fleet.says("ines", "approve A-1").await, @"Nothing is asked under A-1. Type approvals for what waits.");
 }
 

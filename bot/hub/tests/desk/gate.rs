@@ -96,7 +96,8 @@ impl Remote {
     /// The answer, if it is the bot's, to this instance and this call.
     fn opens(&self, bytes: &[u8]) -> Said {
         let bot: [u8; 32] = qd_wire::signed::unhex(&self.gate.card().signing).unwrap().try_into().unwrap();
-        let expected = Expected { kind: Kind::Answer, fleet: "harbour", from: Some(BOT), to: &self.name };
+        let expected =
+            Expected { kind: Kind::Answer, fleet: "harbour", from: Some(BOT), to: &self.name };
         let held = |_: &str, id: &str| if id == key_id(&bot) { Held::Alive(bot) } else { Held::Unknown };
         let opened = Signed::from_bytes(bytes).unwrap().open(&expected, held).unwrap();
         let answer: Answer = serde_json::from_str(&opened.payload).unwrap();
@@ -138,22 +139,21 @@ fn refused(said: Result<Said, Unheard>) -> String {
 async fn a_token_lets_one_instance_join_once() {
     let fleet = Fleet::new().await;
     let remote = Remote::new(&fleet, "beta", 21);
-    assert_snapshot!(remote.ships(&[]).await, @"");
-    assert_snapshot!(refused(remote.join("nonsense").await), @"");
+    assert_snapshot!(remote.ships(&[]).await, @"beta has no key d7e1e084be213b01 here: let it join anew (quarterdeck bot invite, quarterdeck instance join)");
+    assert_snapshot!(refused(remote.join("nonsense").await), @"the token for beta is not known, was used, or is older than 15 minutes: an owner makes another one with quarterdeck bot invite beta");
     let secret = invite(&fleet, "beta").await;
     let other = Remote::new(&fleet, "gamma", 22);
-    assert_snapshot!(refused(other.join(&secret).await), @"");
+    assert_snapshot!(refused(other.join(&secret).await), @"the token for gamma is not known, was used, or is older than 15 minutes: an owner makes another one with quarterdeck bot invite gamma");
     assert_eq!(remote.join(&secret).await.unwrap(), Said::Done);
-    assert_snapshot!(refused(remote.join(&secret).await), @"");
-    assert_snapshot!(remote.ships(&[]).await, @"");
+    assert_snapshot!(refused(remote.join(&secret).await), @"the token for beta is not known, was used, or is older than 15 minutes: an owner makes another one with quarterdeck bot invite beta");
+    assert_snapshot!(remote.ships(&[]).await, @"0.0");
     // Only the hash of the secret is kept.
     assert_eq!(fleet.sql(&format!("SELECT count(*) FROM instance_invitations WHERE hash = '{secret}'")), "0");
     // Somebody else's key is nobody else's.
     let thief = Remote { name: "gamma".into(), ..Remote::new(&fleet, "gamma", 21) };
     let secret = invite(&fleet, "gamma").await;
-    assert_snapshot!(refused(thief.join(&secret).await), @"");
-    let rows =
-        fleet.sql("SELECT group_concat(payload ->> 'text', '; ') FROM audit_rows WHERE kind = 'enrolment'");
+    assert_snapshot!(refused(thief.join(&secret).await), @"the key of the team gamma was withdrawn, or is another team's: remove surface.key from the team's state folder, and a new one is made when it starts");
+    let rows = fleet.sql("SELECT group_concat(payload ->> 'text', '; ') FROM audit_chain WHERE kind = 'enrolment'");
     assert_snapshot!(rows, @"");
 }
 
@@ -170,7 +170,7 @@ async fn where_two_decide_the_second_gets_the_token() {
     // What was agreed is spent.
     assert!(matches!(fleet.hub().invite(&beta, &theo, 2).await.unwrap(), Invited::Waits { .. }));
     let bot = fleet.hub().invite(&"bot".parse().unwrap(), &ines, 1).await.unwrap_err();
-    assert_snapshot!(bot, @"");
+    assert_snapshot!(bot, @"no instance can be called bot: that is the bot's own name");
 }
 
 /// What somebody may try who hears everything and has a key of their own, or an old one.
@@ -198,9 +198,9 @@ async fn attacks_on_the_gate() {
     assert!(stale.stale && stale.refused.contains("it is"), "{stale:?}");
     let stranger = Remote::new(&fleet, "beta", 23);
     said.push(("a stranger", stranger.ships(&[]).await));
-    let unknown = beta.sign(Kind::Report, Ack { epoch: 1, seq: 3 }, r#"{"report":"weather"}"#.into());
+    let unknown = beta.sign(Kind::Report, Ack { epoch: 1, seq: 2 }, r#"{"report":"weather"}"#.into());
     said.push(("a kind of later", beta.ships(&[unknown]).await));
-    said.push(("what follows it", beta.ships(&[beta.report(4, "four")]).await));
+    said.push(("what follows it", beta.ships(&[beta.report(3, "three")]).await));
     let text: String = said.iter().map(|(attack, said)| format!("{attack}: {said}\n")).collect();
     assert_snapshot!(text, @"");
     assert_eq!(fleet.sql("SELECT payload FROM inbox_unread"), r#"{"report":"weather"}"#);
@@ -233,8 +233,8 @@ async fn orders_are_sent_until_they_are_acknowledged_and_not_to_who_is_out() {
         fleet.says("ines", "feature add --team alpha And this").await
     };
     let (waited, _) = tokio::join!(waits, revoke);
-    assert_snapshot!(waited.unwrap_err().refused, @"");
-    assert_snapshot!(beta.ships(&[]).await, @"");
+    assert_snapshot!(waited.unwrap_err().refused, @"the key d7e1e084be213b01 of alpha was revoked: let it join anew (quarterdeck bot invite, quarterdeck instance join)");
+    assert_snapshot!(beta.ships(&[]).await, @"the key d7e1e084be213b01 of alpha was revoked: let it join anew (quarterdeck bot invite, quarterdeck instance join)");
 }
 
 #[tokio::test]
@@ -257,13 +257,13 @@ async fn two_keys_are_alive_and_a_third_ends_the_first() {
     assert_eq!(second.ships(&[]).await, "0.0");
     let rotated = second.calls(Call::Rotate(proven(&second, &third)), &[]).await.unwrap();
     assert_eq!(rotated, Said::Done);
-    assert_snapshot!(first.ships(&[]).await, @"");
+    assert_snapshot!(first.ships(&[]).await, @"the key d7e1e084be213b01 of beta was revoked: let it join anew (quarterdeck bot invite, quarterdeck instance join)");
     assert_eq!(second.ships(&[]).await, "0.0");
     assert_eq!(third.ships(&[]).await, "0.0");
     // One that was ended does not come back.
     let back = third.calls(Call::Rotate(proven(&third, &first)), &[]).await.unwrap();
     let Said::Refused { reason } = back else { panic!("{back:?}") };
-    assert_snapshot!(reason, @"");
+    assert_snapshot!(reason, @"the key of the team beta was withdrawn, or is another team's: remove surface.key from the team's state folder, and a new one is made when it starts");
 }
 
 #[tokio::test]
@@ -290,13 +290,9 @@ async fn an_order_is_signed_for_its_recipient() {
     let bot: [u8; 32] = qd_wire::signed::unhex(&beta.gate.card().signing).unwrap().try_into().unwrap();
     for (place, bytes) in orders {
         let expected = Expected { kind: Kind::Order, fleet: "harbour", from: Some(BOT), to: "alpha" };
-        let opened = Signed::from_bytes(&bytes).unwrap().open(&expected, |_, _| Held::Alive(bot)).unwrap();
-        let order = Envelope {
-            epoch: opened.header.epoch,
-            seq: opened.header.seq,
-            at: opened.header.at,
-            body: Order::read(&opened.payload),
-        };
+        let opened =
+            Signed::from_bytes(&bytes).unwrap().open(&expected, |_, _| Held::Alive(bot)).unwrap();
+        let order = Envelope { epoch: opened.header.epoch, seq: opened.header.seq, at: opened.header.at, body: Order::read(&opened.payload) };
         assert_eq!(place, Ack { epoch: order.epoch, seq: order.seq });
         assert!(!matches!(order.body, Order::Unread(_)));
         let alpha = Expected { to: "gamma", ..expected };

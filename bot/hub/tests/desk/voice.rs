@@ -171,7 +171,7 @@ async fn a_digest_is_sent_once_however_often_the_bot_starts() {
             |said: Vec<String>| said.into_iter().filter(|it| it.contains("digest:")).collect::<Vec<_>>();
         let late = digests(bot.for_seconds(60));
         assert_eq!(late.len(), 1, "one for all the time that it was away: {late:?}");
-        assert_snapshot!(bot.last(Channel::Standup), @"");
+        assert_snapshot!(bot.last(Channel::Standup), @"**alpha, since Fri 20 Nov** Merged 1 (A-1)");
         for _ in 0..3 {
             bot.restart();
             bot.tick();

@@ -118,8 +118,9 @@ impl Place<'_> {
 
     fn start(&self, args: &[&str]) -> Role {
         let mut command = self.command(args);
-        let log = std::fs::OpenOptions::new().create(true).append(true);
-        command.stdout(Stdio::piped()).stderr(log.clone().open(self.state.with_extension("log")).unwrap());
+        let mut log = std::fs::OpenOptions::new();
+        let log = log.create(true).append(true).open(self.state.with_extension("log")).unwrap();
+        command.stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let (mut address, mut offer) = (None, None);
@@ -202,7 +203,7 @@ async fn a_feature_filed_in_chat_is_merged_though_everything_between_breaks() {
     // From now on it has one address, as behind every proxy.
     std::fs::write(&at_the_bot.file, format!("{text}\n[hub]\nlisten = \"{hub}\"\n")).unwrap();
     let cutter = Cutter::new(hub, 7);
-    let mut speaks = bot.session();
+    let speaks = bot.session();
 
     let forge = at_the_bot.state.join("bot/forge/repos/project.git");
     let remote = format!("name = \"project\"\nremote = \"{}\"", forge.display());
@@ -232,7 +233,6 @@ async fn a_feature_filed_in_chat_is_merged_though_everything_between_breaks() {
         } else {
             drop(bot);
             bot = at_the_bot.start(&["bot"]);
-            speaks = bot.session();
         }
     }
     let mut client = elsewhere.client(&votes);

@@ -184,6 +184,7 @@ impl Hold {
             Self::Budget { .. } | Self::ProjectBudget { .. } => Waits::Budget,
             Self::Until(_) | Self::Quiet(_) | Self::Broken(..) => Waits::Time,
             Self::Overlaps(..) => Waits::Conflict,
+            Self::Refused(_) => Waits::Forge,
             Self::Reviews { .. }
             | Self::ProjectBusy(..)
             | Self::AgentBusy(..)

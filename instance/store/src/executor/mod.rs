@@ -19,7 +19,6 @@ use qd_approvals::{
     Swept, WHOLE, trail,
 };
 use qd_types::{Action, ApprovalId, ApprovalState, Ballot, InstanceName, PersonId, RunId, Subject};
-use qd_wire::v1::{Alert, Report};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::{Store, StoreError, events, events::Draft, features, report, resting, rows, store::Lens};

@@ -6,7 +6,7 @@ use qd_board::FailureClass;
 use qd_engine::Branch;
 use qd_store::RunFact;
 use qd_types::{CommitId, Merge, Push, Step};
-use qd_wire::v1::{CheckReport, ForgeAct, ForgeOutcome, ForgeRequest};
+use qd_wire::v1::{ChangeSize, CheckReport, ForgeAct, ForgeOutcome, ForgeRequest};
 use qd_worktrees::{sensitive, why_sensitive};
 
 use super::{Here, StepError, checks::base, work::checked};
@@ -72,7 +72,8 @@ pub(super) async fn pull_request(here: &Here<'_>) -> Result<(), StepError> {
     let commit = checked(here)?;
     if let Some(number) = here.run.pull_request {
         // The work came back and was pushed again: the pull request is the same.
-        return here.done(Step::PullRequest, Some(number.to_string()), Vec::new()).await;
+        let facts = vec![RunFact::Change(size(here).await?)];
+        return here.done(Step::PullRequest, Some(number.to_string()), facts).await;
     }
     let act = ForgeAct::OpenPullRequest {
         repository: here.repository.spec.name.clone(),
@@ -85,14 +86,27 @@ pub(super) async fn pull_request(here: &Here<'_>) -> Result<(), StepError> {
     };
     match ask(here, "pull_request", act).await? {
         ForgeOutcome::Opened { number } => {
-            let facts = vec![RunFact::PullRequest(number)];
+            let facts = vec![RunFact::PullRequest(number), RunFact::Change(size(here).await?)];
             here.done(Step::PullRequest, Some(number.to_string()), facts).await
         }
         other => Err(unexpected(&other)),
     }
 }
 
-/// People decide about exactly this head.
+/// How much the change is.
+async fn size(here: &Here<'_>) -> Result<ChangeSize, StepError> {
+    let (commit, base, name) = (checked(here)?, base(here)?, &here.repository.spec.name);
+    let stat = here.team.worktrees().diff_stat(name, base, commit).await?;
+    Ok(ChangeSize {
+        commits: here.team.worktrees().commit_count(name, base, commit).await?,
+        files: stat.files,
+        insertions: stat.insertions,
+        deletions: stat.deletions,
+    })
+}
+
+/// People decide about exactly this head. What they or the forge's checks say meanwhile goes back to the agent, and they are
+/// asked anew about what it makes of it.
 pub(super) async fn review(here: &Here<'_>) -> Result<(), StepError> {
     let merge = merge_of(here).await?;
     let act = ForgeAct::AskMerge {
@@ -105,7 +119,16 @@ pub(super) async fn review(here: &Here<'_>) -> Result<(), StepError> {
         0 => String::new(),
         returns => format!("/{returns}"),
     };
-    match ask(here, &format!("ask{again}"), act).await? {
+    let id = request(here, &format!("ask{again}"), act).await?;
+    let outcome = match decided(here, &id).await? {
+        Decided::Outcome(outcome) => outcome,
+        Decided::Feedback { about, text } => {
+            return super::merge::back(here, base(here)?, &about, FailureClass::Denied, Some(text))
+                .await
+                .map(drop);
+        }
+    };
+    match outcome {
         ForgeOutcome::Approved { by, .. } => {
             let names: Vec<&str> = by.iter().map(qd_types::PersonId::as_str).collect();
             here.done(Step::Review, Some(names.join(", ")), Vec::new()).await
@@ -136,11 +159,48 @@ pub(super) async fn merge_of(here: &Here<'_>) -> Result<Merge, StepError> {
 
 /// Asks the bot, once, and waits for what becomes of it.
 pub(super) async fn ask(here: &Here<'_>, what: &str, act: ForgeAct) -> Result<ForgeOutcome, StepError> {
+    let id = request(here, what, act).await?;
+    outcome(here, &id).await
+}
+
+/// Asks the bot, once. The request's id.
+async fn request(here: &Here<'_>, what: &str, act: ForgeAct) -> Result<String, StepError> {
     let id = format!("{}/{what}", here.run.id);
     let request =
         ForgeRequest { id: id.clone(), feature: here.feature.id.clone(), run: here.run.id.clone(), act };
     here.store().request(request, Timestamp::now()).await?;
-    outcome(here, &id).await
+    Ok(id)
+}
+
+/// What ends a wait for people.
+enum Decided {
+    /// They decided.
+    Outcome(ForgeOutcome),
+    /// Something was said that the agent has to hear.
+    Feedback { about: String, text: String },
+}
+
+/// Waits until people decide, or something is said about the work.
+async fn decided(here: &Here<'_>, id: &str) -> Result<Decided, StepError> {
+    let mut commits = here.store().commits();
+    let mut stop = here.stop.clone();
+    loop {
+        commits.borrow_and_update();
+        match here.store().outcome(id).await? {
+            None | Some(ForgeOutcome::Asked { .. }) => {}
+            Some(outcome) => return Ok(Decided::Outcome(outcome)),
+        }
+        let said = here.store().feedback(&here.run.id).await?;
+        if !said.is_empty() {
+            let about: Vec<&str> = said.iter().map(|(about, _)| about.as_str()).collect();
+            let texts: Vec<String> = said.iter().map(|(about, text)| format!("{about}:\n\n{text}")).collect();
+            return Ok(Decided::Feedback { about: about.join(", "), text: texts.join("\n\n") });
+        }
+        tokio::select! {
+            changed = qd_store::Store::changed(&mut commits) => changed?,
+            _ = stop.wanted() => return Err(StepError::Stopped),
+        }
+    }
 }
 
 /// Waits for the outcome of a request that was made. "People are asked" is not one yet.

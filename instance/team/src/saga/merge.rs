@@ -89,14 +89,14 @@ async fn merged(here: &Here<'_>, commit: CommitId) -> Result<(), StepError> {
     Ok(here.store().end_merged(&here.run.id, end, back, Timestamp::now()).await?)
 }
 
-struct Tested {
+pub(super) struct Tested {
     commit: CommitId,
     base: CommitId,
     checks: Vec<CheckReport>,
 }
 
 /// What became of a test.
-enum Test {
+pub(super) enum Test {
     /// It can be merged.
     Green(Tested),
     /// The run is with its agent again.
@@ -137,7 +137,7 @@ async fn test(here: &Here<'_>, round: u32) -> Result<Test, StepError> {
 
 /// The work goes on top of what the target holds, and back to its agent, so many times. What people approved is then
 /// another change, and they are asked again.
-async fn back(
+pub(super) async fn back(
     here: &Here<'_>,
     onto: &CommitId,
     about: &str,

@@ -132,6 +132,7 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
         repositories: vec![RepositoryPlan {
             name: repository,
             source: sample,
+            remote: None,
             target: "main".into(),
             checks: vec![CheckSpec {
                 name: "test".into(),

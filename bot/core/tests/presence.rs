@@ -1,0 +1,207 @@
+//! Who is heard, through the one function: the words, the alert, and what people are answered.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use qd_core::{
+    Effect, Event, FleetState, Handled, Moment, Rules, Save,
+    chat::{Given, Proof},
+    handle, presence,
+};
+use qd_engine::{Bundle, Facts, KnownPerson, Policies};
+use qd_types::{Person, Role, Stage};
+use qd_wire::v1::{BoardDigest, FleetAnswer, FleetAsk, FleetQuery, Heartbeat, Order, Presence, Refusal, Report, StageCount};
+
+fn ines() -> Person {
+    Person { id: "ines".parse().unwrap(), roles: vec![Role::Owner, Role::Manager] }
+}
+
+struct Fleet {
+    state: FleetState,
+    at: Timestamp,
+}
+
+impl Fleet {
+    fn new() -> Self {
+        let known = KnownPerson { person: ines(), identities: Vec::new() };
+        let teams = vec!["alpha".parse().unwrap(), "delta".parse().unwrap()];
+        let facts = Facts { people: vec![known], teams: teams.clone(), ..Facts::default() };
+        let rules = Rules {
+            teams,
+            people: vec![ines()],
+            renamed: BTreeMap::new(),
+            policies: Arc::new(Policies::new(Arc::new(Bundle::embedded().unwrap()), &facts, &[]).unwrap()),
+            merge_methods: BTreeMap::new(),
+            protected: BTreeSet::new(),
+            approvals: qd_approvals::Rules::default(),
+            distil: qd_core::Distil::new(&serde_json::json!({}), jiff::tz::TimeZone::UTC).unwrap(),
+        };
+        let mut state = FleetState::new(rules);
+        let at = "2026-11-21T08:14:00Z".parse().unwrap();
+        state.listens = presence::Listens::from(at);
+        Self { state, at }
+    }
+
+    fn happens(&mut self, event: Event) -> Handled {
+        handle(&mut self.state, event, Moment { at: self.at, fresh: ulid::Ulid::from_parts(1, 1) })
+    }
+
+    fn beat(&mut self, team: &str, runs: u32) -> Vec<Effect> {
+        let stages = vec![StageCount { stage: Stage::Ready, features: 3 }];
+        let board = BoardDigest { stages, held: 1, ..BoardDigest::default() };
+        let beat = Heartbeat { at: self.at, beat_seconds: 15, runs, board };
+        let report = Box::new(Report::Heartbeat(Box::new(beat)));
+        self.happens(Event::Report { instance: team.parse().unwrap(), report }).effects
+    }
+
+    /// So many seconds pass, in which the bot looks every two.
+    fn pass(&mut self, seconds: i64) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for _ in 0..seconds / 2 {
+            self.at += SignedDuration::from_secs(2);
+            if presence::due(&self.state, self.at) {
+                effects.extend(self.happens(Event::Look).effects);
+            }
+            presence::looked(&mut self.state, self.at);
+        }
+        effects
+    }
+
+    fn says(&mut self, text: &str) -> String {
+        let given = Given::on_console(Proof::SignedIn);
+        let said = Event::Command { person: ines(), given, text: text.into() };
+        self.happens(said).reply.unwrap()
+    }
+}
+
+/// What people read of it.
+fn shown(effects: &[Effect]) -> Vec<&str> {
+    let text = |effect| match effect {
+        &&Effect::Put(ref message) | &&Effect::Refresh(ref message) => Some(message.text.as_str()),
+        _ => None,
+    };
+    effects.iter().collect::<Vec<_>>().iter().filter_map(text).collect()
+}
+
+#[test]
+fn heard_late_and_silent_are_three_words_and_none_of_them_is_idle() {
+    let mut fleet = Fleet::new();
+    insta::assert_snapshot!(fleet.says("fleet status"), @"");
+    fleet.beat("alpha", 0);
+    fleet.beat("delta", 2);
+    insta::assert_snapshot!(fleet.says("fleet status"), @"");
+    insta::assert_snapshot!(fleet.says("feature add --team delta Say hello"), @"");
+    assert_eq!(shown(&fleet.pass(44)), Vec::<&str>::new());
+    fleet.beat("alpha", 0);
+    assert_eq!(shown(&fleet.pass(4)), Vec::<&str>::new(), "who is late is no alert");
+    insta::assert_snapshot!(fleet.says("fleet status"), @"");
+    insta::assert_snapshot!(fleet.says("feature add --team delta Say hello"), @"");
+    let mut told: Vec<String> = Vec::new();
+    for _ in 0..6 {
+        fleet.beat("alpha", 0);
+        told.extend(shown(&fleet.pass(20)).into_iter().map(str::to_owned));
+    }
+    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(fleet.says("fleet status"), @"");
+    insta::assert_snapshot!(fleet.says("feature add --team delta Say hello"), @"");
+    insta::assert_snapshot!(fleet.says("board"), @"");
+    insta::assert_snapshot!(fleet.says("fleet risks"), @"");
+    let back = fleet.beat("delta", 2);
+    insta::assert_snapshot!(shown(&back).join("\n"), @"");
+    insta::assert_snapshot!(fleet.says("fleet status delta"), @"");
+}
+
+#[test]
+fn a_bot_that_was_away_itself_missed_nobody() {
+    let mut fleet = Fleet::new();
+    fleet.beat("delta", 1);
+    fleet.pass(10);
+    fleet.at += SignedDuration::from_hours(8);
+    let woken = fleet.happens(Event::Tick);
+    assert!(shown(&woken.effects).iter().all(|text| !text.contains("silent")));
+    assert_eq!(presence::of(&fleet.state, &"delta".parse().unwrap(), fleet.at), Presence::Heard);
+    let told = fleet.pass(200);
+    assert_eq!(shown(&told).iter().filter(|text| text.contains("silent")).count(), 1);
+}
+
+#[test]
+fn who_is_silent_stays_so_over_a_restart_until_it_is_heard() {
+    let mut fleet = Fleet::new();
+    fleet.beat("delta", 1);
+    let effects = fleet.pass(200);
+    let seen = effects.iter().rev().find_map(|effect| match effect {
+        Effect::Save(Save::Presence(_, seen)) => Some(seen.as_ref().clone()),
+        _ => None,
+    });
+    let mut later = Fleet::new();
+    later.at = fleet.at;
+    later.state.listens = presence::Listens::from(later.at);
+    later.state.presence.insert("delta".parse().unwrap(), seen.unwrap());
+    assert_eq!(presence::of(&later.state, &"delta".parse().unwrap(), later.at), Presence::Silent);
+}
+
+#[test]
+fn a_team_asks_who_is_heard() {
+    let mut fleet = Fleet::new();
+    fleet.beat("delta", 2);
+    let query = FleetQuery { id: "1".into(), ask: FleetAsk::Status };
+    let report = Box::new(Report::FleetQuery(query));
+    let effects = fleet.happens(Event::Report { instance: "alpha".parse().unwrap(), report }).effects;
+    let answer = effects.into_iter().find_map(|effect| match effect {
+        Effect::Tell { order, .. } => Some(*order),
+        _ => None,
+    });
+    let Some(Order::FleetAnswer { answer: FleetAnswer::Status { teams }, .. }) = answer else {
+        unreachable!("it is answered")
+    };
+    let said: Vec<&str> = teams.iter().map(|team| team.sentence.as_str()).collect();
+    insta::assert_snapshot!(said.join("\n"), @"");
+}
+
+#[test]
+fn who_ordered_what_was_refused_is_told_once() {
+    let mut fleet = Fleet::new();
+    let refusal = Refusal {
+        epoch: 1,
+        seq: 4,
+        kind: "command".into(),
+        person: Some(ines().id),
+        reason: "The team is not paused.".into(),
+    };
+    let report = Box::new(Report::Refused(refusal));
+    fleet.happens(Event::Report { instance: "alpha".parse().unwrap(), report });
+    let collect = || Event::Collect { person: ines().id, of: None };
+    insta::assert_snapshot!(fleet.happens(collect()).reply.unwrap(), @"");
+    assert_eq!(fleet.happens(collect()).reply, None);
+}
+
+proptest! {
+    /// Time alone never makes it better, hearing alone makes it heard, and silence is told once for each time.
+    #[test]
+    fn words_change_as_they_may(steps in prop::collection::vec((any::<bool>(), 1_i64..120), 1..40)) {
+        let mut fleet = Fleet::new();
+        let team = "delta".parse().unwrap();
+        fleet.beat("delta", 1);
+        let (mut alerts, mut silences) = (0, 0);
+        for (beats, seconds) in steps {
+            if beats {
+                fleet.beat("delta", 1);
+                prop_assert_eq!(presence::of(&fleet.state, &team, fleet.at), Presence::Heard);
+            }
+            let before = presence::of(&fleet.state, &team, fleet.at);
+            let effects = fleet.pass(seconds);
+            let after = presence::of(&fleet.state, &team, fleet.at);
+            prop_assert!(after >= before);
+            silences += usize::from(before < Presence::Silent && after == Presence::Silent);
+            let told = |effect: &&Effect| matches!(effect, Effect::Save(Save::Alert(_, cause, state)) if cause == "silent" && !state.over);
+            alerts += effects.iter().filter(told).count();
+        }
+        prop_assert_eq!(alerts, silences);
+    }
+}

@@ -1,0 +1,319 @@
+//! What the bot is told, and what it orders: facts once, living states as they stand, refusals said back.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use qd_board::{EditFeature, FailureClass, NewFeature, Project, RunEnd, Wanted};
+use qd_store::{Applied, NewRun, RunFact, Settings, Store};
+use qd_types::{FeatureId, Person, RepositoryName, Role, RunId, Spent, Stage, Step};
+use qd_wire::v1::{
+    Ack, BoardCommand, ChangeSize, Envelope, FeatureEdit, ForgeCheck, IssueEvent, IssueHappened, Kind as _,
+    NewWork, OnBehalf, Order, Report, Review, Verdict,
+};
+
+struct Board {
+    store: Store,
+    orders: u64,
+    _dir: tempfile::TempDir,
+}
+
+fn now() -> Timestamp {
+    "2026-11-21T08:00:00Z".parse().unwrap()
+}
+
+fn ines() -> Person {
+    Person { id: "ines".parse().unwrap(), roles: vec![Role::Manager] }
+}
+
+fn sample() -> RepositoryName {
+    "sample".parse().unwrap()
+}
+
+impl Board {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            instance: "alpha".parse().unwrap(),
+            prefix: "A".into(),
+            slots: 2,
+            repair_rounds: 3,
+            rungs: 0,
+            retry_pause: None,
+            zone: jiff::tz::TimeZone::UTC,
+        };
+        let store = Store::open(&dir.path().join("board.db"), settings).unwrap();
+        Self { store, orders: 0, _dir: dir }
+    }
+
+    async fn add(&self, wanted: Wanted) -> FeatureId {
+        let new = NewFeature { wanted, ready: true, ..NewFeature::default() };
+        self.store.add(&ines().id, new, sample(), now()).await.unwrap().feature.id
+    }
+
+    async fn run(&self, feature: &FeatureId) -> RunId {
+        let new = NewRun {
+            feature: feature.clone(),
+            agent: "claude".into(),
+            model: None,
+            assigned_by: "the default".into(),
+            branch: format!("qd/alpha/{feature}"),
+        };
+        self.store.open_run(new, now()).await.unwrap().id
+    }
+
+    /// All that waits, acknowledged as it goes.
+    async fn shipped(&self) -> Vec<Report> {
+        let mut all = Vec::new();
+        loop {
+            let batch = self.store.ship(128).await.unwrap();
+            let Some(last) = batch.last() else { return all };
+            let ack = Ack { epoch: last.epoch, seq: last.seq };
+            all.extend(batch.into_iter().map(|envelope| envelope.body));
+            self.store.acknowledged(ack).await.unwrap();
+        }
+    }
+
+    async fn order(&mut self, body: Order) -> Applied {
+        self.orders += 1;
+        let order = Envelope { epoch: 1, seq: self.orders, at: now(), body };
+        self.store.apply(order, Some(sample()), None, now()).await.unwrap()
+    }
+
+    async fn command(&mut self, command: BoardCommand) -> Applied {
+        let by = OnBehalf { person: ines(), surface: "console".into(), identity: None, at: None };
+        self.order(Order::Command { by, command }).await
+    }
+}
+
+fn counted(reports: &[Report]) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for report in reports {
+        *counts.entry(report.kind()).or_default() += 1;
+    }
+    counts
+}
+
+#[tokio::test]
+async fn ten_thousand_changes_while_the_bot_is_away_are_one_report_per_living_state_and_the_facts() {
+    let board = Board::new();
+    let mut features = Vec::new();
+    for number in 0..20 {
+        features.push(board.add(Wanted { title: format!("Part {number}"), ..Wanted::default() }).await);
+    }
+    let edits: Vec<_> = features
+        .iter()
+        .map(|id| {
+            let (store, id) = (board.store.clone(), id.clone());
+            tokio::spawn(async move {
+                for round in 0_u8..=250 {
+                    let edit = EditFeature::of(None).set("priority", round % 2);
+                    store.edit(&ines().id, &id, edit, None, now()).await.unwrap();
+                    store.raise("disk", "The disk is full.", round % 2 == 0, now()).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for edit in edits {
+        edit.await.unwrap();
+    }
+    for _ in 0..100 {
+        board.store.beat(15, None, now()).await.unwrap();
+    }
+    let run = board.run(&features[0]).await;
+    let end = RunEnd::Failed { reason: "It gave up.".into(), class: FailureClass::GaveUp };
+    board.store.end_run(&run, Some(Step::Agent), end, now()).await.unwrap();
+    // The way is tried all the while, and cut each time.
+    let first = board.store.ship(8).await.unwrap();
+    for _ in 0..50 {
+        assert_eq!(board.store.ship(8).await.unwrap(), first);
+    }
+    let counts = counted(&board.shipped().await);
+    assert_eq!(counts.get("feature"), Some(&20), "{counts:?}");
+    assert_eq!(counts.get("heartbeat"), Some(&1));
+    assert_eq!(counts.get("run_finished"), Some(&1));
+    assert!(counts.get("alert").is_some_and(|alerts| *alerts <= 2), "{counts:?}");
+    assert!(counts.values().sum::<usize>() < 30, "{counts:?}");
+}
+
+#[tokio::test]
+async fn a_run_that_ends_tells_its_facts_once_and_nothing_raw() {
+    let board = Board::new();
+    let project: Project = serde_json::from_str(r#"{"name": "importer", "milestones": [{"name": "1.0"}]}"#).unwrap();
+    board.store.add_project(&ines().id, project, now()).await.unwrap();
+    let wanted = Wanted {
+        title: "Split the importer".into(),
+        project: Some("importer".into()),
+        milestone: Some("1.0".into()),
+        ..Wanted::default()
+    };
+    let feature = board.add(wanted).await;
+    let run = board.run(&feature).await;
+    board.store.begin_step(&run, Step::Agent, now()).await.unwrap();
+    let size = ChangeSize { commits: 1, files: 12, insertions: 214, deletions: 380 };
+    let facts = vec![RunFact::Worked(90_000), RunFact::Change(size)];
+    board.store.end_step(&run, Step::Agent, None, facts, now()).await.unwrap();
+    let spent = Spent { calls: 3, tokens: 1_200, micro_dollars: 420_000, ..Spent::default() };
+    board.store.spent(&run, spent, now()).await.unwrap();
+    let end = RunEnd::Failed { reason: "x".repeat(5_000), class: FailureClass::CheckFailed };
+    board.store.end_run(&run, Some(Step::Checks), end.clone(), now()).await.unwrap();
+    board.store.end_run(&run, Some(Step::Checks), end, now()).await.unwrap();
+    let reports = board.shipped().await;
+    insta::assert_snapshot!(format!("{:?}", counted(&reports)), @"");
+    for report in &reports {
+        let json = serde_json::to_value(report).unwrap();
+        match report {
+            Report::RunFinished(finished) => {
+                assert_eq!(finished.change, Some(size));
+                assert!(json["end"]["reason"].as_str().unwrap().chars().count() <= 400, "a log is cut");
+                let mut json = json;
+                json["end"]["reason"] = "…".into();
+                insta::assert_snapshot!(json, @"");
+            }
+            Report::Cost(_) => insta::assert_snapshot!(json, @""),
+            Report::Milestone(_) => insta::assert_snapshot!(json, @""),
+            Report::Blocked(_) => insta::assert_snapshot!(json["since"], @""),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bot_that_knows_nothing_is_told_what_holds_by_name() {
+    let board = Board::new();
+    let feature = board.add(Wanted { title: "One".into(), ..Wanted::default() }).await;
+    board.store.raise("disk", "The disk is full.", false, now()).await.unwrap();
+    board.store.raise("policies", "They are broken.", false, now()).await.unwrap();
+    board.store.raise("policies", "They hold again.", true, now()).await.unwrap();
+    board.shipped().await;
+    let (rules, people) = (qd_approvals::Rules::default(), qd_approvals::Directory::default());
+    let keeper = qd_store::Keeper::new(&"alpha".parse().unwrap(), rules, people);
+    assert!(board.store.greeted(&keeper, Ack { epoch: 0, seq: 0 }, now()).await.unwrap());
+    let reports = board.shipped().await;
+    let snapshot = reports.iter().find_map(|report| match report {
+        Report::Snapshot(snapshot) => Some(snapshot.clone()),
+        _ => None,
+    });
+    let snapshot = snapshot.unwrap();
+    assert_eq!((snapshot.features, snapshot.alerts), (vec![feature], vec!["disk".to_owned()]));
+    assert_eq!(counted(&reports).get("alert"), Some(&1));
+}
+
+#[tokio::test]
+async fn orders_of_every_kind_are_applied_once_and_what_is_refused_is_said_back() {
+    let mut board = Board::new();
+    let work = NewWork { description: "As agreed.".into(), priority: Some(0), ..NewWork::default() };
+    let add = BoardCommand::AddFeature { title: "One".into(), stage: Stage::Ready, work };
+    assert_eq!(board.command(add).await, Applied::Yes);
+    let id: FeatureId = "A-1".parse().unwrap();
+    let fields = serde_json::json!({"title": "Two"}).as_object().unwrap().clone();
+    let edit = FeatureEdit { feature: id.clone(), version: None, fields };
+    assert_eq!(board.command(BoardCommand::EditFeature(edit)).await, Applied::Yes);
+    let pause = BoardCommand::PauseFeature { feature: id.clone(), why: Some("the release".into()) };
+    assert_eq!(board.command(pause).await, Applied::Yes);
+    let snapshot = board.store.snapshot(&id, now()).await.unwrap();
+    insta::assert_snapshot!(snapshot.why.sentence, @"");
+    assert_eq!((snapshot.feature.wanted.priority, snapshot.feature.wanted.title.as_str()), (0, "Two"));
+    assert_eq!(board.command(BoardCommand::ResumeFeature { feature: id.clone() }).await, Applied::Yes);
+    assert_eq!(board.command(BoardCommand::PauseTeam { why: None }).await, Applied::Yes);
+    assert_eq!(board.store.paused().await.unwrap().unwrap().sentence(), "by ines");
+    assert_eq!(board.command(BoardCommand::ResumeTeam).await, Applied::Yes);
+    board.shipped().await;
+    for refused in [
+        BoardCommand::ResumeTeam,
+        BoardCommand::Retry { feature: id.clone() },
+        BoardCommand::Guide { feature: id.clone(), text: "Use the new type.".into() },
+        BoardCommand::Stop { run: "A-1.1".parse().unwrap() },
+        BoardCommand::CancelFeature { feature: "A-9".parse().unwrap() },
+    ] {
+        assert!(matches!(board.command(refused).await, Applied::Refused(_)));
+    }
+    let said: Vec<String> = board
+        .shipped()
+        .await
+        .into_iter()
+        .filter_map(|report| match report {
+            Report::Refused(refusal) => {
+                Some(format!("{} {} {}: {}", refusal.seq, refusal.kind, refusal.person?, refusal.reason))
+            }
+            _ => None,
+        })
+        .collect();
+    insta::assert_snapshot!(said.join("\n"), @"");
+}
+
+#[tokio::test]
+async fn what_people_and_the_forge_say_about_a_run_waits_for_its_agent() {
+    let mut board = Board::new();
+    let id = board.add(Wanted { title: "One".into(), ..Wanted::default() }).await;
+    let run = board.run(&id).await;
+    let commit = "4f2a91c0".repeat(5).parse::<qd_types::CommitId>().unwrap();
+    let facts = vec![RunFact::Pushed(commit.clone()), RunFact::PullRequest(7)];
+    board.store.note(&run, facts).await.unwrap();
+    let rosa = qd_types::Identity { service: "github".into(), account: "rosa".into() };
+    let review = |id: &str, person: Option<Person>| Review {
+        id: id.into(),
+        repository: sample(),
+        pull_request: 7,
+        head: commit.clone(),
+        author: rosa.clone(),
+        person,
+        verdict: Verdict::ChangesRequested,
+        text: "Use the new error type here too.".into(),
+        comments: Vec::new(),
+    };
+    let guide = BoardCommand::Guide { feature: id.clone(), text: "Keep it small.".into() };
+    assert_eq!(board.command(guide).await, Applied::Yes);
+    for order in [
+        Order::Review(Box::new(review("1", Some(ines())))),
+        Order::Review(Box::new(review("1", Some(ines())))),
+        // An outsider is heard, and guides nobody.
+        Order::Review(Box::new(review("2", None))),
+        Order::CheckResult(ForgeCheck {
+            id: "9".into(),
+            repository: sample(),
+            pull_request: Some(7),
+            commit: commit.clone(),
+            name: "lint".into(),
+            passed: false,
+            summary: "2 warnings".into(),
+            url: None,
+        }),
+    ] {
+        assert_eq!(board.order(order).await, Applied::Yes);
+    }
+    let said = board.store.feedback(&run).await.unwrap();
+    insta::assert_snapshot!(said.iter().map(|(about, text)| format!("{about}: {text}")).collect::<Vec<_>>().join("\n"), @"");
+    let feature = board.store.snapshot(&id, now()).await.unwrap().feature;
+    assert!(feature.requesters().contains(&ines().id), "who guides does not decide");
+}
+
+#[tokio::test]
+async fn an_issue_becomes_a_feature_once_and_only_by_a_person_of_the_fleet() {
+    let mut board = Board::new();
+    let issue = |happened, person| {
+        Order::Issue(Box::new(IssueEvent {
+            id: "1".into(),
+            repository: sample(),
+            number: 12,
+            happened,
+            title: "It crashes".into(),
+            body: "On start.".into(),
+            labels: vec!["bug".into()],
+            author: qd_types::Identity { service: "github".into(), account: "mallory".into() },
+            person,
+        }))
+    };
+    let Applied::Refused(why) = board.order(issue(IssueHappened::Assigned, None)).await else {
+        unreachable!("an outsider filed it")
+    };
+    insta::assert_snapshot!(why, @"");
+    for happened in [IssueHappened::Assigned, IssueHappened::Assigned, IssueHappened::Closed] {
+        assert_eq!(board.order(issue(happened, Some(ines()))).await, Applied::Yes);
+    }
+    let all = board.store.snapshots(None, 10, now()).await.unwrap();
+    assert_eq!(all.len(), 1);
+    let history = board.store.history(&"A-1".parse().unwrap()).await.unwrap();
+    insta::assert_snapshot!(history.iter().map(|event| event.text.as_str()).collect::<Vec<_>>().join("\n"), @"");
+}
