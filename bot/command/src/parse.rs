@@ -245,11 +245,11 @@ mod tests {
         insta::assert_snapshot!(check("reopen 01arz3ndek"), @"reopen 01ARZ3NDEK");
         insta::assert_snapshot!(check("approve bot/01ARZ3NDEKTSV4RRFFQ69G5FAV"), @"approve 01ARZ3NDEKTSV4RRFFQ69G5FAV");
         insta::assert_snapshot!(check(r#"feature add --ready "Split the importer""#), @"feature add --ready -- Split the importer");
-        insta::assert_snapshot!(check("/standup now"), @"");
-        insta::assert_snapshot!(check("standup now alpha"), @"");
-        insta::assert_snapshot!(check("fleet Risks"), @"");
-        insta::assert_snapshot!(check("fleet week"), @"");
-        insta::assert_snapshot!(check("announce  No merges   before noon."), @"");
+        insta::assert_snapshot!(check("/standup now"), @"standup now");
+        insta::assert_snapshot!(check("standup now alpha"), @"standup now alpha");
+        insta::assert_snapshot!(check("fleet Risks"), @"fleet risks");
+        insta::assert_snapshot!(check("fleet week"), @"fleet week");
+        insta::assert_snapshot!(check("announce  No merges   before noon."), @"announce No merges before noon.");
         insta::assert_snapshot!(check("feature move a-1 READY"), @"feature move A-1 ready");
     }
 
@@ -265,10 +265,10 @@ mod tests {
         insta::assert_snapshot!(check("feature mvoe A-1"), @r#"✘ I don't know "feature mvoe". Did you mean move?"#);
         insta::assert_snapshot!(check("feature move A-1 done"), @r#"✘ feature move A-1 takes backlog or ready, not "done"."#);
         insta::assert_snapshot!(check("feature add --raedy x"), @"✘ feature add does not know --raedy. Did you mean --ready?");
-        insta::assert_snapshot!(check("standup alpha"), @"");
-        insta::assert_snapshot!(check("fleet"), @"");
-        insta::assert_snapshot!(check("fleet risk"), @"");
-        insta::assert_snapshot!(check("announce"), @"");
+        insta::assert_snapshot!(check("standup alpha"), @r#"✘ I don't know "standup alpha". There is standup now, and standup now TEAM."#);
+        insta::assert_snapshot!(check("fleet"), @"fleet status");
+        insta::assert_snapshot!(check("fleet risk"), @r#"✘ I don't know "fleet risk". Did you mean risks?"#);
+        insta::assert_snapshot!(check("announce"), @"✘ announce needs what all teams are to be told: announce TEXT");
         insta::assert_snapshot!(check("board ../x"), @r#"✘ "../x" is not a team's name: lower-case letters, digits, - and _, at most 64, like alpha."#);
         insta::assert_snapshot!(check(""), @"✘ Say what you want. Type help for all commands.");
     }

@@ -322,7 +322,7 @@ pub fn alert(instance: &InstanceName, alert: &AlertState, now: Timestamp) -> Str
         if text.starts_with(&format!("{instance} ")) { String::new() } else { format!("{instance}: ") };
     if alert.over {
         let minutes = (now.as_second() - alert.since.as_second()) / 60;
-        return format!("✔ {instance}: over after {minutes} min: {text}");
+        return format!("✔ {whose}over after {minutes} min: {text}");
     }
     let times = if alert.count > 1 { format!(" ({} times)", alert.count) } else { String::new() };
     format!("⚠ {whose}{text}{times}")

@@ -9,7 +9,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use insta::assert_snapshot;
@@ -23,7 +23,8 @@ use qd_core::{
 };
 use qd_engine::{Bundle, Facts, KnownPerson, Policies};
 use qd_types::{
-    Approval, ApprovalState, Ballot, Confirm, Line, Mark, Merge, Person, Role, Spent, Stage, Vote,
+    Approval, ApprovalState, Ballot, Confirm, InstanceName, Line, Mark, Merge, Person, Role, Spent, Stage,
+    Vote,
 };
 use qd_wire::v1::{
     Alert, Blocked, Cost, FeatureReport, FleetAnswer, FleetAsk, FleetQuery, ForgeAct, ForgeRequest,
@@ -33,6 +34,22 @@ use serde_json::{Value, json};
 
 fn person(name: &str, role: Role) -> Person {
     Person { id: name.parse().unwrap(), roles: vec![role] }
+}
+
+/// The default policies, made once: that takes longer than all else here.
+fn policies(people: &[Person], teams: &[InstanceName]) -> Arc<Policies> {
+    static MADE: OnceLock<Arc<Policies>> = OnceLock::new();
+    let known = |person| KnownPerson { person, identities: Vec::new() };
+    let make = || {
+        let facts = Facts {
+            people: people.iter().cloned().map(known).collect(),
+            teams: teams.to_vec(),
+            repositories: vec!["sample".parse().unwrap()],
+            ..Facts::default()
+        };
+        Arc::new(Policies::new(Arc::new(Bundle::embedded().unwrap()), &facts, &[]).unwrap())
+    };
+    Arc::clone(MADE.get_or_init(make))
 }
 
 struct Fleet {
@@ -50,19 +67,11 @@ impl Fleet {
     fn with(own: &Value) -> Self {
         let people = vec![person("ines", Role::Owner), person("vera", Role::Viewer)];
         let teams: Vec<_> = ["alpha", "beta"].map(|team| team.parse().unwrap()).to_vec();
-        let known = |person| KnownPerson { person, identities: Vec::new() };
-        let facts = Facts {
-            people: people.iter().cloned().map(known).collect(),
-            teams: teams.clone(),
-            repositories: vec!["sample".parse().unwrap()],
-            ..Facts::default()
-        };
-        let policies = Policies::new(Arc::new(Bundle::embedded().unwrap()), &facts, &[]).unwrap();
         let rules = Rules {
-            teams,
-            people,
+            teams: teams.clone(),
+            people: people.clone(),
             renamed: BTreeMap::new(),
-            policies: Arc::new(policies),
+            policies: policies(&people, &teams),
             merge_methods: BTreeMap::new(),
             protected: BTreeSet::new(),
             approvals: qd_approvals::Rules::default(),
@@ -256,32 +265,53 @@ fn a_stand_up_is_made_of_facts_once_a_day() {
     fleet.passes(1);
     let digests = fleet.digests();
     assert_eq!(digests.len(), 2, "one per team: {digests:?}");
-    assert_snapshot!(digests[0].key.0, @"");
+    assert_snapshot!(digests[0].key.0, @"digest:standup:alpha:1795161600");
     assert_eq!(digests[0].channel, Channel::Standup);
-    assert_snapshot!(digests[0].text, @"");
-    assert_snapshot!(digests[1].text, @"");
+    assert_snapshot!(digests[0].text, @r"
+    **alpha, since 08:00** Merged 2 (A-1, A-2) · Running 1 · Asks 1 · Blocked 1: A-4, Needs a decision on SameSite · 120,000 tokens, $12.40
+    Decisions: 1 approved, 1 denied (Merge 4444444 into main in A-4: use a \*migration\*) · Next: A-6
+    Milestones: API 2.0: 60 %, 3 of 5 merged, due 2026-12-01, at this pace 2026-12-04
+    ");
+    assert_snapshot!(digests[1].text, @"**beta, since 08:00** Merged 1 (B-1)");
     assert!(fleet.digests().is_empty(), "once");
     fleet.passes(23);
     assert!(fleet.digests().is_empty(), "not before its hour");
     fleet.passes(1);
     let digests = fleet.digests();
-    assert_snapshot!(one(&digests).text, @"");
+    assert_snapshot!(one(&digests).text, @"
+    **alpha, since yesterday** Running 1 · Asks 1 · Blocked 1: A-4, Needs a decision on SameSite
+    Next: A-6
+    Risks: Merge 4444444 into main (A-5, alpha) waits for people since 25 h; A-3 Title of A-3 has not moved for 25 h in agent
+    ");
     fleet.passes(24 * 3);
     let digests = fleet.digests();
     assert_eq!(digests.len(), 2, "one of the days that it was away, and the week: {digests:?}");
-    assert_snapshot!(digests[0].text, @"");
-    assert_snapshot!(digests[1].text, @"");
+    assert_snapshot!(digests[0].text, @"
+    **alpha, since Sat 21 Nov** Running 1 · Asks 1 · Blocked 1: A-4, Needs a decision on SameSite
+    Next: A-6
+    Risks: Merge 4444444 into main (A-5, alpha) waits for people since 97 h; A-3 Title of A-3 has not moved for 97 h in agent
+    ");
+    assert_snapshot!(digests[1].text, @r"
+    **The fleet, since Fri 20 Nov** Merged 3 (alpha 2, beta 1) · Blocked 1: A-4, Needs a decision on SameSite · 120,000 tokens, $12.40
+    Decisions: 1 approved, 1 denied (Merge 4444444 into main in A-4: use a \*migration\*)
+    Milestones: API 2.0: 60 %, 3 of 5 merged, due 2026-12-01, at this pace 2026-12-04
+    Risks: Merge 4444444 into main (A-5, alpha) waits for people since 97 h; A-3 Title of A-3 has not moved for 97 h in agent
+    ");
 }
 
 #[test]
 fn whoever_asks_is_told_at_once() {
     let mut fleet = Fleet::new();
-    assert_snapshot!(fleet.asks("standup now"), @"");
-    assert_snapshot!(fleet.asks("standup now gamma"), @"");
-    assert_snapshot!(fleet.asks("fleet risks"), @"");
+    assert_snapshot!(fleet.asks("standup now"), @"Nothing happened since the last stand-up.");
+    assert_snapshot!(fleet.asks("standup now gamma"), @"There is no team gamma.");
+    assert_snapshot!(fleet.asks("fleet risks"), @"No risk is known: nothing is red, nothing is stuck, nobody keeps anybody waiting.");
     day(&mut fleet);
-    assert_snapshot!(fleet.asks("standup now beta"), @"");
-    assert_snapshot!(fleet.asks("fleet week"), @"");
+    assert_snapshot!(fleet.asks("standup now beta"), @"**beta, since 08:00** Merged 1 (B-1)");
+    assert_snapshot!(fleet.asks("fleet week"), @r"
+    **The fleet, since 08:00** Merged 3 (alpha 2, beta 1) · Blocked 1: A-4, Needs a decision on SameSite · 120,000 tokens, $12.40
+    Decisions: 1 approved, 1 denied (Merge 4444444 into main in A-4: use a \*migration\*)
+    Milestones: API 2.0: 60 %, 3 of 5 merged, due 2026-12-01, at this pace 2026-12-04
+    ");
     assert_eq!(fleet.digests(), [], "that is no digest");
 }
 
@@ -292,9 +322,17 @@ fn a_team_has_a_message_that_says_how_it_stands() {
     day(&mut fleet);
     let said = fleet.tick();
     assert_eq!(said.len(), 2, "{said:?}");
-    assert_snapshot!(said[0].key.0, @"");
-    assert_snapshot!(said[0].text, @"");
-    assert_snapshot!(said[1].text, @"");
+    assert_snapshot!(said[0].key.0, @"team:alpha");
+    assert_snapshot!(said[0].text, @"
+    **alpha**
+    Running 1 · Asks 1 · Blocked 1: A-4, Needs a decision on SameSite · 120,000 tokens, $12.40
+    Merged 2 since 08:00
+    ");
+    assert_snapshot!(said[1].text, @"
+    **beta**
+    Nothing runs.
+    Merged 1 since 08:00
+    ");
     assert!(fleet.tick().is_empty(), "nothing changed");
     let blocked = |why: Option<&str>, at: &str| {
         let (why, since) = (why.map(Into::into), at.parse().unwrap());
@@ -316,12 +354,19 @@ fn risks_are_what_needs_no_alert_yet() {
         fleet.report("alpha", Report::Cost(Cost { day, spent }));
     }
     fleet.passes(5);
-    assert_snapshot!(fleet.asks("fleet risks"), @"");
+    assert_snapshot!(fleet.asks("fleet risks"), @"
+    ⚠ the default branch of sample is red: test fails on 4444444.
+    ⚠ alpha is silent since 08:00 (last heard with no run). Its work is safe on its machine; orders wait.
+    ⚠ beta is silent since 08:00 (last heard with no run). Its work is safe on its machine; orders wait.
+    ⚠ alpha: Merge 4444444 into main (A-5, alpha) waits for people since 5 h.
+    ⚠ alpha: A-3 Title of A-3 has not moved for 5 h in agent.
+    ⚠ alpha has spent $12.40 today, a usual day costs $5.00.
+    ");
     let query = Report::FleetQuery(FleetQuery { id: "q".into(), ask: FleetAsk::Risks });
     let effects = fleet.report("beta", query);
     let [Effect::Tell { order, .. }] = effects.as_slice() else { panic!("{effects:?}") };
     let Order::FleetAnswer { answer: FleetAnswer::Risks { risks }, .. } = order.as_ref() else { panic!() };
-    assert_eq!(risks.len(), 4);
+    assert_eq!(risks.len(), 5);
     let query = Report::FleetQuery(FleetQuery { id: "c".into(), ask: FleetAsk::Cost { days: 2 } });
     let effects = fleet.report("beta", query);
     let [Effect::Tell { order, .. }] = effects.as_slice() else { panic!("{effects:?}") };
@@ -334,21 +379,21 @@ fn a_red_branch_is_one_message_however_often_it_is_red() {
     let mut fleet = Fleet::new();
     assert!(fleet.ran(PipelineKind::Workflow, "test", '1', true).is_empty(), "green is no news");
     let first = fleet.ran(PipelineKind::Workflow, "test", '2', false);
-    assert_snapshot!(one(&first).text, @"");
+    assert_snapshot!(one(&first).text, @"⚠ The default branch of sample is red: test fails on 2222222. https://forge.example/runs/7");
     assert!(fleet.ran(PipelineKind::Workflow, "test", '2', false).is_empty(), "delivered twice");
     fleet.passes(2);
     let second = fleet.ran(PipelineKind::Workflow, "test", '3', false);
-    assert_snapshot!(one(&second).text, @"");
+    assert_snapshot!(one(&second).text, @"⚠ The default branch of sample is red: test fails on 3333333 (2 commits in a row). https://forge.example/runs/7");
     let green = fleet.ran(PipelineKind::Workflow, "test", '4', true);
-    assert_snapshot!(one(&green).text, @"");
+    assert_snapshot!(one(&green).text, @"✔ The default branch of sample is green: test passes with 4444444. It was red for 2 h 0 min. https://forge.example/runs/7");
     let again = fleet.ran(PipelineKind::Workflow, "test", '5', false);
     let keys: BTreeSet<_> = [&first, &second, &green, &again].map(|said| one(said).key.clone()).into();
     assert_eq!(keys.len(), 1, "one message for the workflow");
     assert_eq!(one(&again).channel, Channel::Alerts);
     let deployed = fleet.ran(PipelineKind::Environment, "production", '5', false);
-    assert_snapshot!(one(&deployed).text, @"");
+    assert_snapshot!(one(&deployed).text, @"⚠ sample can't be deployed to production: it fails on 5555555. https://forge.example/runs/7");
     let deployed = fleet.ran(PipelineKind::Environment, "production", '6', true);
-    assert_snapshot!(one(&deployed).text, @"");
+    assert_snapshot!(one(&deployed).text, @"✔ sample is deployed to production with 6666666. It was red for 0 min. https://forge.example/runs/7");
 }
 
 #[test]
@@ -356,10 +401,13 @@ fn whoever_may_tells_all_teams() {
     let mut fleet = Fleet::new();
     let refused = fleet.says(person("vera", Role::Viewer), "announce No merges before noon.");
     assert!(refused.effects.is_empty());
-    assert_snapshot!(refused.reply.unwrap(), @"");
+    assert_snapshot!(refused.reply.unwrap(), @"You need the role owner, manager or operator for this. You have: viewer. Who may: ines.");
     let said = fleet.says(person("ines", Role::Owner), "announce No merges before noon, @everyone.");
-    assert_snapshot!(said.reply.as_deref().unwrap(), @"");
-    assert_snapshot!(one(&messages(&said.effects)).text, @"");
+    assert_snapshot!(said.reply.as_deref().unwrap(), @"Told to 2 teams.");
+    assert_snapshot!(one(&messages(&said.effects)).text, @"
+    **ines to all teams**
+    No merges before noon, @​everyone.
+    ");
     let told: Vec<_> = said.effects.iter().filter(|effect| matches!(effect, Effect::Tell { .. })).collect();
     assert_eq!(told.len(), 2, "each team: {told:?}");
 }
@@ -381,8 +429,15 @@ fn rules_say_what_goes_where() {
     assert!(messages(&fleet.report("alpha", held(false))).is_empty());
     assert!(fleet.ran(PipelineKind::Workflow, "test", '2', false).is_empty());
     assert!(fleet.tick().is_empty());
-    assert_snapshot!(fleet.asks("standup now alpha"), @"");
-    assert_snapshot!(fleet.asks("fleet week"), @"");
+    assert_snapshot!(fleet.asks("standup now alpha"), @"
+    **alpha, since 08:00** Running 1
+    ⚠ alpha: A-1: checks red.
+    ");
+    assert_snapshot!(fleet.asks("fleet week"), @"
+    **The fleet, since 08:00** Merged nothing
+    Risks: the default branch of sample is red: test fails on 2222222
+    ⚠ The default branch of sample is red: test fails on 2222222. https://forge.example/runs/7
+    ");
 }
 
 #[test]
@@ -402,7 +457,7 @@ fn what_comes_and_goes_is_one_cause() {
     let alert = Report::Alert(Alert { key: "disk".into(), text: "Full.".into(), over: false });
     let anew = messages(&fleet.report("alpha", alert));
     assert!(!keys.contains(&one(&anew).key), "another day, another message");
-    assert_snapshot!(one(&anew).text, @"");
+    assert_snapshot!(one(&anew).text, @"⚠ alpha: Full.");
 }
 
 #[test]
@@ -410,7 +465,7 @@ fn nothing_that_somebody_wrote_acts_in_a_digest() {
     let mut fleet = Fleet::new();
     fleet.tick();
     fleet.feature("alpha", "A-1", Stage::Running, "Needs **@everyone** [x](http://y).");
-    assert_snapshot!(fleet.asks("standup now alpha"), @"");
+    assert_snapshot!(fleet.asks("standup now alpha"), @r"**alpha, since 08:00** Blocked 1: A-1, Needs \*\*@​everyone\*\* \[x\](http://y)");
 }
 
 proptest! {

@@ -140,7 +140,8 @@ async fn ten_thousand_changes_while_the_bot_is_away_are_one_report_per_living_st
 #[tokio::test]
 async fn a_run_that_ends_tells_its_facts_once_and_nothing_raw() {
     let board = Board::new();
-    let project: Project = serde_json::from_str(r#"{"name": "importer", "milestones": [{"name": "1.0"}]}"#).unwrap();
+    let project: Project =
+        serde_json::from_str(r#"{"name": "importer", "milestones": [{"name": "1.0"}]}"#).unwrap();
     board.store.add_project(&ines().id, project, now()).await.unwrap();
     let wanted = Wanted {
         title: "Split the importer".into(),

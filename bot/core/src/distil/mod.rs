@@ -232,7 +232,17 @@ mod tests {
 
     #[test]
     fn the_default_makes_sense_and_single_lines_are_replaced() {
-        insta::assert_snapshot!(check(&json!({})), @"");
+        insta::assert_snapshot!(check(&json!({})), @"
+        feature dev living
+        instance standup living
+        alert alerts alert
+        workflow alerts alert
+        environment alerts alert
+        announcement dev living
+        milestone standup digest
+        standup standup digest
+        weekly standup digest
+        ");
         let own =
             json!({ "rules": { "instance": { "channel": "dev", "form": "nothing" } }, "digests": null });
         assert!(check(&own).contains("instance dev nothing"));
@@ -243,15 +253,15 @@ mod tests {
         let rule = |kind: &str, channel: &str, form: &str| {
             check(&json!({ "rules": { kind: { "channel": channel, "form": form } } }))
         };
-        insta::assert_snapshot!(rule("featuer", "dev", "living"), @"");
-        insta::assert_snapshot!(rule("feature", "def", "living"), @"");
-        insta::assert_snapshot!(rule("feature", "dev", "alive"), @"");
-        insta::assert_snapshot!(rule("alert", "alerts", "nothing"), @"");
-        insta::assert_snapshot!(rule("feature", "approvals", "living"), @"");
-        insta::assert_snapshot!(check(&json!({ "digests": { "standup": "9 o'clock" } })), @"");
-        insta::assert_snapshot!(check(&json!({ "digests": { "weekly": "someday 09:00" } })), @"");
-        insta::assert_snapshot!(check(&json!({ "risks": { "approval_hours": 0 } })), @"");
-        insta::assert_snapshot!(check(&json!({ "budget": { "per_minute": 600 } })), @"");
-        insta::assert_snapshot!(check(&json!({ "budget": { "burst": 1 } })), @"");
+        insta::assert_snapshot!(rule("featuer", "dev", "living"), @"chat.rules.featuer: unknown field `featuer`, expected one of `feature`, `instance`, `alert`, `workflow`, `environment`, `announcement`, `milestone`, `standup`, `weekly`");
+        insta::assert_snapshot!(rule("feature", "def", "living"), @"chat.rules.feature.channel: unknown variant `def`, expected one of `dev`, `alerts`, `approvals`, `standup`, `fallback`");
+        insta::assert_snapshot!(rule("feature", "dev", "alive"), @"chat.rules.feature.form: unknown variant `alive`, expected one of `living`, `alert`, `digest`, `nothing`");
+        insta::assert_snapshot!(rule("alert", "alerts", "nothing"), @"chat.rules.alert.form: alert can't be nothing, it is alert or digest");
+        insta::assert_snapshot!(rule("feature", "approvals", "living"), @"chat.rules.feature.channel: #approvals is for cards; there is dev, alerts and standup");
+        insta::assert_snapshot!(check(&json!({ "digests": { "standup": "9 o'clock" } })), @r#"chat.digests.standup: "9 o'clock" is no time of a day, like 09:00, and not never"#);
+        insta::assert_snapshot!(check(&json!({ "digests": { "weekly": "someday 09:00" } })), @r#"chat.digests.weekly: "someday 09:00" is no hour of a week, like mon 09:00, and not never"#);
+        insta::assert_snapshot!(check(&json!({ "risks": { "approval_hours": 0 } })), @"chat.risks.approval_hours: it is at least 1, not 0");
+        insta::assert_snapshot!(check(&json!({ "budget": { "per_minute": 600 } })), @"chat.budget.per_minute: it is 1 to 60, not 600");
+        insta::assert_snapshot!(check(&json!({ "budget": { "burst": 1 } })), @"chat.budget.burst: it is 4 to 60, one for each class, not 1");
     }
 }

@@ -99,17 +99,17 @@ mod tests {
 
     #[test]
     fn the_hour_is_the_fleets_in_summer_and_in_winter() {
-        insta::assert_snapshot!(daily("09:00", "2026-11-21T08:00:00Z"), @"");
-        insta::assert_snapshot!(daily("09:00", "2026-11-21T07:59:59Z"), @"");
-        insta::assert_snapshot!(daily("09:00", "2026-07-21T07:00:00Z"), @"");
+        insta::assert_snapshot!(daily("09:00", "2026-11-21T08:00:00Z"), @"2026-11-21T08:00:00Z");
+        insta::assert_snapshot!(daily("09:00", "2026-11-21T07:59:59Z"), @"2026-11-20T08:00:00Z");
+        insta::assert_snapshot!(daily("09:00", "2026-07-21T07:00:00Z"), @"2026-07-21T07:00:00Z");
         // 02:30 is left out that night, and comes twice in the other.
-        insta::assert_snapshot!(daily("02:30", "2026-03-29T12:00:00Z"), @"");
-        insta::assert_snapshot!(daily("02:30", "2026-10-25T12:00:00Z"), @"");
-        insta::assert_snapshot!(daily("never", "2026-10-25T12:00:00Z"), @"");
+        insta::assert_snapshot!(daily("02:30", "2026-03-29T12:00:00Z"), @"2026-03-29T01:30:00Z");
+        insta::assert_snapshot!(daily("02:30", "2026-10-25T12:00:00Z"), @"2026-10-25T00:30:00Z");
+        insta::assert_snapshot!(daily("never", "2026-10-25T12:00:00Z"), @"never");
         let week = Weekly::try_from("mon 09:00".to_owned()).unwrap();
         let last = |now: &str| week.last(now.parse().unwrap(), &TimeZone::UTC).unwrap().to_string();
-        insta::assert_snapshot!(last("2026-11-23T08:59:59Z"), @"");
-        insta::assert_snapshot!(last("2026-11-23T09:00:00Z"), @"");
+        insta::assert_snapshot!(last("2026-11-23T08:59:59Z"), @"2026-11-16T09:00:00Z");
+        insta::assert_snapshot!(last("2026-11-23T09:00:00Z"), @"2026-11-23T09:00:00Z");
     }
 
     proptest! {

@@ -179,7 +179,12 @@ pub fn red(pipeline: &Pipeline, stands: &Stands) -> String {
 pub fn pipeline(pipeline: &Pipeline, stands: &Stands, now: Timestamp) -> String {
     let url = stands.url.as_ref().map_or_else(String::new, |url| format!(" {url}"));
     if !stands.passed {
-        return format!("⚠ {}.{url}", capital(&red(pipeline, stands)));
+        let red = red(pipeline, stands);
+        let red = match pipeline.kind {
+            PipelineKind::Workflow => capital(&red),
+            PipelineKind::Environment => red,
+        };
+        return format!("⚠ {red}.{url}");
     }
     let (name, repository) = (inert(&pipeline.name, SENTENCE), &pipeline.repository);
     let what = match pipeline.kind {
@@ -241,7 +246,9 @@ pub fn risks(risks: &[Risk]) -> String {
     let lines: Vec<String> = risks
         .iter()
         .map(|risk| {
-            let team = risk.team.as_ref().map_or_else(String::new, |team| format!("{team}: "));
+            // What names its team says so itself.
+            let named = |team: &&InstanceName| !risk.text.starts_with(&format!("{team} "));
+            let team = risk.team.as_ref().filter(named).map_or_else(String::new, |team| format!("{team}: "));
             format!("⚠ {team}{}.", risk.text.trim_end_matches('.'))
         })
         .collect();
