@@ -68,7 +68,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, UserError> {
         Verb::Bot { verb: Some(BotVerb::Discord(DiscordVerb::Setup(flags))) } => {
             Box::pin(discord::setup(&common, flags)).await?;
         }
-        Verb::Dev(DevVerb::FakeDiscord(flags)) => dev::fake_discord(flags).await?,
+        Verb::Dev(DevVerb::FakeDiscord(flags)) => dev::fake_discord(&common, flags).await?,
         Verb::Demo(demo) => return demo::demo(&common, demo).await,
         Verb::Init { force } => init::init(&common, force).await?,
         Verb::Feature(verb) => feature::feature(&common, verb).await?,

@@ -115,7 +115,10 @@ impl Guild {
         assert_eq!(closed, card, "{text}");
         let message = self.fake.messages(self.approvals).into_iter().find(|message| id(message) == card);
         assert_eq!(message.unwrap()["components"], json!([]), "a decided card has no buttons");
-        let log = crate::support::git(&self.project.forge("project"), &["log", "--first-parent", "--format=%s", "main"]);
+        let log = crate::support::git(
+            &self.project.forge("project"),
+            &["log", "--first-parent", "--format=%s", "main"],
+        );
         assert_eq!(log.lines().filter(|line| line.contains("Say hello")).count(), 1, "{log}");
     }
 
@@ -378,14 +381,20 @@ async fn set_up_says_each_step_and_doctor_names_every_missing_permission() {
     It is in the guild fleet.
     quarterdeck: Missing: #alerts, #approvals, the role owner, the role manager. Make them? Nobody is there to agree: --yes agrees to all
     ");
-    insta::assert_snapshot!(setup(&["--yes"]).1, @r#"
+    insta::assert_snapshot!(setup(&["--yes"]).1, @"
     The token is good: it is Quarterdeck, application 1000000000000000001.
     It asks for no privileged intent; it uses GUILDS, GUILD_MESSAGES, GUILD_MESSAGE_REACTIONS.
     It is in the guild fleet.
     Made #alerts.
     Made #approvals.
-    quarterdeck: Discord: Discord refused it (400): POST /guilds/1000000000000000003/roles: "0" is not of types "null", "integer" at /permissions
-    "#);
+    Made the role owner.
+    Made the role manager.
+    The ids are in the configuration. It counts from the next start.
+    22 commands are registered.
+    It said hello in #dev.
+    Manage Channels and Manage Roles are needed no more: take them from the bot's role if you like.
+    Link each person's account: quarterdeck person link NAME discord:ID. It counts from the next quarterdeck up.
+    ");
     let names: Vec<String> = fake.channels().into_iter().map(|(_, name)| name).collect();
     assert_eq!(names, ["dev", "alerts", "approvals"], "what was there is taken");
     let (again, _) = fake.channels()[0].clone();
@@ -396,8 +405,11 @@ async fn set_up_says_each_step_and_doctor_names_every_missing_permission() {
         let said = String::from_utf8(project.run(&["doctor"]).stdout).unwrap();
         said.lines().filter(|line| line.contains(" discord ")).collect::<Vec<_>>().join("\n")
     };
-    insta::assert_snapshot!(doctor(), @"");
+    insta::assert_snapshot!(doctor(), @"✔ discord        Quarterdeck in fleet");
     fake.refuse(again, ADD_REACTIONS | EMBED_LINKS);
-    insta::assert_snapshot!(doctor(), @"");
+    insta::assert_snapshot!(doctor(), @"
+    ✖ discord        the bot lacks Embed Links in #dev, because every message is an embed
+    ✖ discord        the bot lacks Add Reactions in #dev, to seed ✅ and ❌
+    ");
     assert_eq!(fake.complaints(), Vec::<String>::new());
 }
