@@ -1,6 +1,6 @@
 //! What has to be known of a guild, and of its people. Nothing is read from files here: whoever starts the bot has done that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use qd_core::chat::Channel;
@@ -52,9 +52,9 @@ impl ChannelIds {
         }
     }
 
-    /// All that there are.
-    pub(crate) fn all(&self) -> impl Iterator<Item = u64> {
-        Channel::ALL.into_iter().filter_map(|channel| self.id(channel))
+    /// All that there are, each once.
+    pub(crate) fn all(&self) -> BTreeSet<u64> {
+        Channel::ALL.into_iter().filter_map(|channel| self.id(channel)).collect()
     }
 
     /// The id of a channel by its name: `approvals`.

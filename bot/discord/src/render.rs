@@ -103,8 +103,10 @@ fn asks_name(text: &str) -> bool {
 
 /// The name of what a card's act is done to, from its line `On: …`, as people read it.
 pub(crate) fn target(text: &str) -> Option<String> {
-    let line = text.lines().find_map(|line| line.strip_prefix("On: "))?;
-    let name = line.split_once(". Type: ").map_or(line, |(name, _)| name);
+    let on = || text.lines().filter_map(|line| line.strip_prefix("On: "));
+    // Facts may have such a line as well; the one that says what to type is meant.
+    let typed = on().find_map(|line| line.split_once(". Type: ").map(|(name, _)| name));
+    let name = typed.or_else(|| on().next())?;
     Some(name.replace(['\\', '\u{200b}'], ""))
 }
 
@@ -221,6 +223,8 @@ mod tests {
         let text = "**Delete**\nOn: vm-117/pre\\_upgrade. Type: approve 01ARZ3NDEKTSV4RRFFQ69G5FAV vm";
         assert!(shown(text, Way::Typed).contains("typed 01ARZ3NDEKTSV4RRFFQ69G5FAV"));
         assert_eq!(target(text).as_deref(), Some("vm-117/pre_upgrade"));
+        let facts = "On: ines. Arguments: {}.\nOn: ines. Type: approve 01ARZ3 ines";
+        assert_eq!(target(facts).as_deref(), Some("ines"));
         insta::assert_snapshot!(modal("01ARZ3", target(text).as_deref()), @r#"{"custom_id":"typed 01ARZ3","title":"It can't be brought back","components":[{"type":1,"components":[{"type":4,"custom_id":"name","style":1,"label":"Type the name to approve","placeholder":"vm-117/pre_upgrade","required":true}]}]}"#);
     }
 

@@ -186,7 +186,7 @@ impl Setup {
     /// # Errors
     /// If Discord refuses, and what helps.
     pub async fn make_role(&self, name: &str) -> Result<u64, SetupError> {
-        let body = json!({"name": name, "permissions": "0", "mentionable": true});
+        let body = json!({"name": name, "permissions": 0, "mentionable": true});
         let made = self.http.create_role(self.guild, &body, Some("Quarterdeck's setup")).await;
         made.map(|role| role.id.get()).map_err(|error| Problem::of(&error).into())
     }

@@ -79,7 +79,7 @@ fn make_channel(world: &mut World, asked: &Asked, body: &Value) -> Done {
 fn make_role(world: &mut World, asked: &Asked, body: &Value) -> Done {
     needs(world, MANAGE_ROLES)?;
     let name = body["name"].as_str().unwrap_or("new role").to_owned();
-    let permissions = body["permissions"].as_str().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let permissions = body["permissions"].as_u64().unwrap_or(0);
     // https://docs.discord.com/developers/topics/permissions#permission-hierarchy: nobody gives what they don't have.
     let wrong = (permissions & !may(world) != 0)
         .then(|| "a role with more than the bot's own permissions".to_owned());

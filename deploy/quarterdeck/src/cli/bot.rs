@@ -42,8 +42,8 @@ pub struct FakeDiscord {
     /// Where
     #[arg(long, default_value = "127.0.0.1:4000")]
     pub listen: std::net::SocketAddr,
-    /// A person of the guild and the roles they hold there, like ines=owner,manager; may be repeated. Left out: ines and
-    /// omar, both owners
+    /// A person of the guild and the roles they hold there, like ines=owner,manager; may be repeated. Left out: those
+    /// of the configuration here
     #[arg(long = "person", value_name = "NAME=ROLES")]
     pub people: Vec<String>,
 }

@@ -66,7 +66,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, UserError> {
         Verb::Up { listen, console } => up::up(&common, listen, console).await?,
         Verb::Instance(instance) => link::instance(&common, instance).await?,
         Verb::Bot(bot) => link::bot(&common, bot).await?,
-        Verb::Dev(DevVerb::FakeDiscord(flags)) => dev::fake_discord(flags).await?,
+        Verb::Dev(DevVerb::FakeDiscord(flags)) => dev::fake_discord(&common, flags).await?,
         Verb::Demo(demo) => return demo::demo(&common, demo).await,
         Verb::Init { force } => init::init(&common, force).await?,
         Verb::Feature(verb) => feature::feature(&common, verb).await?,

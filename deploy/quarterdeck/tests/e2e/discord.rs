@@ -115,7 +115,10 @@ impl Guild {
         assert_eq!(closed, card, "{text}");
         let message = self.fake.messages(self.approvals).into_iter().find(|message| id(message) == card);
         assert_eq!(message.unwrap()["components"], json!([]), "a decided card has no buttons");
-        let log = crate::support::git(&self.project.forge("project"), &["log", "--format=%s", "main"]);
+        let log = crate::support::git(
+            &self.project.forge("project"),
+            &["log", "--first-parent", "--format=%s", "main"],
+        );
         assert_eq!(log.lines().filter(|line| line.contains("Say hello")).count(), 1, "{log}");
     }
 
@@ -162,13 +165,19 @@ async fn a_message_becomes_a_feature_and_two_people_merge_it() {
     let filed = guild.fake.submit_all(menu, &["Say hello", "alpha", "yes"]);
     insta::assert_snapshot!(guild.told(filed).await, @"Sent to alpha.");
     let (card, asked) = guild.seen(guild.approvals, |text| text.contains("Decide until")).await;
-    insta::assert_snapshot!(tame(&asked), @"");
+    insta::assert_snapshot!(tame(&asked), @r#"
+    **Merge 4f2a91c into main** (A-1, alpha)
+    1 file, +1 −0. Passed on exactly this commit: check.
+    Decide until WHEN: 2 owners or reviewers, not the requester. 0 of 2 so far. By button.
+    Digest 9be1 40c7 d2aa
+    > "Said hello." (the agent's words)
+    "#);
 
-    insta::assert_snapshot!(guild.clicks(guild.olaf, card, "Approve").await, @"");
+    insta::assert_snapshot!(guild.clicks(guild.olaf, card, "Approve").await, @"You need the role owner or reviewer for this. You have: operator.");
     insta::assert_snapshot!(guild.clicks(guild.ines, card, "Approve").await, @"Noted: 1 of 2.");
     // A role that is taken between the clicks counts no more, whatever the fleet's own list says.
     guild.fake.set_roles(guild.omar, &[]);
-    insta::assert_snapshot!(guild.clicks(guild.omar, card, "Approve").await, @"");
+    insta::assert_snapshot!(guild.clicks(guild.omar, card, "Approve").await, @"You need the role owner or reviewer for this. You have: none.");
     let details = guild.fake.click(guild.omar, guild.approvals, card, "Details");
     let details = guild.fake.answer(details).await.unwrap();
     assert_eq!(details.data["flags"], 64, "for one person alone");
@@ -217,7 +226,60 @@ async fn every_command_answers_in_time_and_for_one_person_alone() {
         let path = options[0]["name"].as_str().filter(|_| options[0]["type"] == 1).unwrap_or_default();
         told.push(format!("/{name} {path}\n{}", tame(answer.text())));
     }
-    insta::assert_snapshot!(told.join("\n\n"), @"");
+    insta::assert_snapshot!(told.join("\n\n"), @r#"
+    /fleet status
+    Asks: 1. Alerts: 0.
+    alpha: 1 asks
+
+    /fleet teams
+    alpha: 1 asks
+
+    /fleet cost
+    alpha: nothing metered
+
+    /fleet risks
+    Nothing is wrong.
+
+    /fleet pause
+    That is done at the team's own computer: quarterdeck pause, quarterdeck resume, quarterdeck team.
+
+    /board show
+    `▰▰▰▰▰▰▰▱▱` A-1 Say hello · alpha: Asks to merge 4f2a91c into main. 2 more owner or reviewer.
+
+    /board search
+    A-1 Say hello · alpha: Asks to merge 4f2a91c into main. 2 more owner or reviewer.
+
+    /board why
+    A-1: Asks to merge 4f2a91c into main. 2 more owner or reviewer.
+
+    /standup now
+    **alpha** Merged 0 · Running 0 · Asks 1
+
+    /ask 
+    No agent answers questions here. A search of what alpha has reported finds:
+    A-1 Say hello · alpha: Asks to merge 4f2a91c into main. 2 more owner or reviewer.
+
+    /person 
+    You are olaf, discord:1100000000037748736: operator. 0 of what is asked may be decided by you.
+
+    /policy explain
+    You may: file a feature.
+
+    /policy explain
+    There is no action "feature.ad". Did you mean feature.add?
+
+    /vm list
+    No host for virtual machines is configured here, so there is nothing to do with them.
+
+    /link github
+    GitHub is not configured here, so there is nothing to link.
+
+    /audit show
+    The trail is read with: quarterdeck audit show ID
+
+    /feature show
+    No team has reported a feature A-9.
+    "#);
     let typing = guild.fake.complete(
         guild.ines,
         guild.dev,
@@ -226,7 +288,7 @@ async fn every_command_answers_in_time_and_for_one_person_alone() {
     );
     let choices = guild.fake.answer(typing).await.unwrap().data;
     assert_eq!(choices["choices"][0]["value"], "alpha", "{choices}");
-    insta::assert_snapshot!(guild.types(guild.ines, "deny", json!([value("id", "A-1"), value("reason", "not now")])).await, @"");
+    insta::assert_snapshot!(guild.types(guild.ines, "deny", json!([value("id", "A-1"), value("reason", "not now")])).await, @"Denied.");
     let (closed, _) = guild.seen(guild.approvals, |text| text.starts_with('✘')).await;
     assert_eq!(closed, card);
     guild.is_content();
@@ -290,18 +352,49 @@ async fn set_up_says_each_step_and_doctor_names_every_missing_permission() {
         let said = [output.stdout, output.stderr].concat();
         (output.status.code(), String::from_utf8(said).unwrap())
     };
-    insta::assert_snapshot!(setup(&[]).1, @"");
+    insta::assert_snapshot!(setup(&[]).1, @"quarterdeck: Discord: Discord does not know the bot's token; make a new one");
     std::fs::write(project.folder().join("token"), TOKEN).unwrap();
     fake.invite(false);
-    insta::assert_snapshot!(setup(&[]).1, @"");
+    insta::assert_snapshot!(setup(&[]).1, @"
+    The token is good: it is Quarterdeck, application 1000000000000000001.
+    It asks for no privileged intent; it uses GUILDS, GUILD_MESSAGES, GUILD_MESSAGE_REACTIONS.
+    It is not in the guild 1000000000000000003 yet. It needs there: View Channels, Send Messages, Embed Links, Attach Files, Read Message History, Add Reactions.
+    And while it makes channels and roles: Manage Channels, Manage Roles. Open this link, then run this again:
+    https://discord.com/oauth2/authorize?client_id=1000000000000000001&scope=bot%20applications.commands&permissions=268553296&guild_id=1000000000000000003&disable_guild_select=true
+    ");
     fake.invite(true);
     let (code, said) = setup(&["--yes"]);
     assert_eq!(code, Some(1), "{said}");
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"
+    The token is good: it is Quarterdeck, application 1000000000000000001.
+    It asks for no privileged intent; it uses GUILDS, GUILD_MESSAGES, GUILD_MESSAGE_REACTIONS.
+    It is in the guild fleet.
+    Missing: #dev, #alerts, #approvals, the role owner, the role manager. It may not make them. Open this link, or make them by hand, and run this again:
+    https://discord.com/oauth2/authorize?client_id=1000000000000000001&scope=bot%20applications.commands&permissions=268553296&guild_id=1000000000000000003&disable_guild_select=true
+    quarterdeck: channels or roles are missing, and nothing was made
+    ");
     fake.permit(MANAGE);
     fake.add_channel("dev");
-    insta::assert_snapshot!(setup(&[]).1, @"");
-    insta::assert_snapshot!(setup(&["--yes"]).1, @"");
+    insta::assert_snapshot!(setup(&[]).1, @"
+    The token is good: it is Quarterdeck, application 1000000000000000001.
+    It asks for no privileged intent; it uses GUILDS, GUILD_MESSAGES, GUILD_MESSAGE_REACTIONS.
+    It is in the guild fleet.
+    quarterdeck: Missing: #alerts, #approvals, the role owner, the role manager. Make them? Nobody is there to agree: --yes agrees to all
+    ");
+    insta::assert_snapshot!(setup(&["--yes"]).1, @"
+    The token is good: it is Quarterdeck, application 1000000000000000001.
+    It asks for no privileged intent; it uses GUILDS, GUILD_MESSAGES, GUILD_MESSAGE_REACTIONS.
+    It is in the guild fleet.
+    Made #alerts.
+    Made #approvals.
+    Made the role owner.
+    Made the role manager.
+    The ids are in the configuration. It counts from the next start.
+    22 commands are registered.
+    It said hello in #dev.
+    Manage Channels and Manage Roles are needed no more: take them from the bot's role if you like.
+    Link each person's account: quarterdeck person link NAME discord:ID. It counts from the next quarterdeck up.
+    ");
     let names: Vec<String> = fake.channels().into_iter().map(|(_, name)| name).collect();
     assert_eq!(names, ["dev", "alerts", "approvals"], "what was there is taken");
     let (again, _) = fake.channels()[0].clone();
@@ -312,8 +405,11 @@ async fn set_up_says_each_step_and_doctor_names_every_missing_permission() {
         let said = String::from_utf8(project.run(&["doctor"]).stdout).unwrap();
         said.lines().filter(|line| line.contains(" discord ")).collect::<Vec<_>>().join("\n")
     };
-    insta::assert_snapshot!(doctor(), @"");
+    insta::assert_snapshot!(doctor(), @"✔ discord        Quarterdeck in fleet");
     fake.refuse(again, ADD_REACTIONS | EMBED_LINKS);
-    insta::assert_snapshot!(doctor(), @"");
+    insta::assert_snapshot!(doctor(), @"
+    ✖ discord        the bot lacks Embed Links in #dev, because every message is an embed
+    ✖ discord        the bot lacks Add Reactions in #dev, to seed ✅ and ❌
+    ");
     assert_eq!(fake.complaints(), Vec::<String>::new());
 }

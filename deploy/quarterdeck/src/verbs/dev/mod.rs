@@ -9,9 +9,13 @@ use qd_testkit::discord::{FakeDiscord, GUILD, TOKEN};
 use qd_types::Role;
 
 use super::Done;
-use crate::{cli, context::UserError, say};
+use crate::{
+    cli::{self, Common},
+    context::{self, UserError},
+    say,
+};
 
-/// Who is there if nobody says so.
+/// Who is there if nobody says so, and nobody is configured.
 const PEOPLE: [&str; 2] = ["ines=owner,manager", "omar=owner"];
 
 /// Somebody of the guild.
@@ -30,10 +34,20 @@ fn member(text: &str) -> Result<Member, UserError> {
     Ok(Member { name: name.to_string(), roles: roles.collect::<Result<_, _>>()? })
 }
 
-pub(super) async fn fake_discord(flags: cli::FakeDiscord) -> Done {
-    let given = flags.people.iter().map(String::as_str);
-    let people: Vec<&str> = if flags.people.is_empty() { PEOPLE.to_vec() } else { given.collect() };
-    let people: Vec<Member> = people.into_iter().map(member).collect::<Result<_, _>>()?;
+/// Those who are named; else those of the configuration here; else two owners.
+fn people(common: &Common, named: &[String]) -> Result<Vec<Member>, UserError> {
+    if !named.is_empty() {
+        return named.iter().map(|text| member(text)).collect();
+    }
+    let configured = context::load(&context::sources(common)?).map(|loaded| loaded.config.people);
+    let configured = configured.unwrap_or_default().into_iter();
+    let configured: Vec<Member> =
+        configured.map(|person| Member { name: person.name.to_string(), roles: person.roles }).collect();
+    if configured.is_empty() { PEOPLE.into_iter().map(member).collect() } else { Ok(configured) }
+}
+
+pub(super) async fn fake_discord(common: &Common, flags: cli::FakeDiscord) -> Done {
+    let people = people(common, &flags.people)?;
     let failed = |error: std::io::Error| UserError::failed(format!("{}: {error}", flags.listen));
     let listener = tokio::net::TcpListener::bind(flags.listen).await.map_err(failed)?;
     let fake = Arc::new(FakeDiscord::by_hand(listener.local_addr().map_err(failed)?));

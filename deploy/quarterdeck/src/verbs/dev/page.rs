@@ -154,8 +154,7 @@ fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
 fn message(fake: &FakeDiscord, me: u64, channel: u64, message: &Value) -> Markup {
     let id = text(message, "id");
     let author = message.get("author").map(|author| text(author, "username")).unwrap_or_default();
-    let seeds: Vec<&str> =
-        list(message, "reactions").filter_map(|each| Some(text(each.get("emoji")?, "name"))).collect();
+    let is_bot = message.get("author").and_then(|author| author.get("bot")) == Some(&Value::Bool(true));
     let menu = fake.commands().into_iter().filter(|command| command.get("type") == Some(&Value::from(3)));
     let place = html! {
         input type="hidden" name="as" value=(me);
@@ -186,7 +185,7 @@ fn message(fake: &FakeDiscord, me: u64, channel: u64, message: &Value) -> Markup
                         }
                     }
                 }
-                @if author != "Quarterdeck" || seeds.is_empty() {
+                @if !is_bot {
                     @for command in menu {
                         form method="post" action="/try/apply" {
                             (place)
@@ -207,6 +206,20 @@ fn reaction_of(fake: &FakeDiscord, channel: u64, message: &str, mark: &str, me: 
     message.parse().is_ok_and(|message| fake.reacted(channel, message, mark).contains(&me))
 }
 
+/// Discord's moments, `<t:1795269600:f>`, as a client shows them.
+fn timed(text: &str) -> String {
+    let mut parts = text.split("<t:");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let read = part.split_once(":f>").and_then(|(second, rest)| {
+            let at = jiff::Timestamp::from_second(second.parse().ok()?).ok()?;
+            Some(format!("{}{rest}", at.strftime("%Y-%m-%d %H:%M UTC")))
+        });
+        out.push_str(&read.unwrap_or_else(|| format!("<t:{part}")));
+    }
+    out
+}
+
 /// Content and embeds, of a message or an answer.
 fn shown(message: &Value) -> Markup {
     let content = text(message, "content");
@@ -215,7 +228,7 @@ fn shown(message: &Value) -> Markup {
         @for embed in list(message, "embeds") {
             div.embed.asks[colour(embed) == 0x00d9_7706].alert[colour(embed) == 0x00dc_2626] {
                 @if !text(embed, "title").is_empty() { p { b { (text(embed, "title")) } } }
-                (qd_console::markup(text(embed, "description")))
+                (qd_console::markup(&timed(text(embed, "description"))))
             }
         }
     }
