@@ -151,7 +151,8 @@ pub(crate) fn check(config: &Config, add: &mut impl FnMut(String, String)) {
         );
     }
     let DiscordChannels { dev, alerts, approvals, fallback, standup } = &discord.channels;
-    let mut channels: Vec<&Snowflake> = [dev, alerts, approvals, fallback, standup].into_iter().flatten().collect();
+    let mut channels: Vec<&Snowflake> =
+        [dev, alerts, approvals, fallback, standup].into_iter().flatten().collect();
     let count = channels.len();
     channels.sort_unstable();
     channels.dedup();

@@ -75,7 +75,7 @@ impl Fleet {
             repositories: names.iter().map(story::repository).collect::<Result<_, _>>()?,
             ..Facts::default()
         };
-        let policies = Arc::new(Policies::new(Arc::new(Bundle::embedded()?), &facts, &[])?);
+        let policies = Arc::new(Policies::new(Bundle::embedded()?, &facts, &[])?);
         let rules = Rules {
             teams: names,
             people,

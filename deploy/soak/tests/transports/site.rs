@@ -69,7 +69,7 @@ fn rules() -> Rules {
         teams,
         people,
         renamed: BTreeMap::new(),
-        policies: Arc::new(Policies::new(Arc::new(Bundle::embedded().unwrap()), &facts, &[]).unwrap()),
+        policies: Arc::new(Policies::new(Bundle::embedded().unwrap(), &facts, &[]).unwrap()),
         merge_methods: BTreeMap::new(),
         protected: BTreeSet::new(),
         approvals: qd_approvals::Rules::default(),
@@ -134,7 +134,8 @@ impl Site {
         let c = qd_sqlite::read_only(&self.file()).unwrap();
         let sql = "SELECT cause, alert ->> 'count' FROM alerts WHERE team = ?1";
         let mut statement = c.prepare(sql).unwrap();
-        let rows = statement.query_map([name], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        let count = |row: &rusqlite::Row<'_>| row.get::<_, i64>(1).map(i64::unsigned_abs);
+        let rows = statement.query_map([name], |row| Ok((row.get(0)?, count(row)?))).unwrap();
         rows.collect::<Result<_, _>>().unwrap()
     }
 }
