@@ -97,7 +97,7 @@ mod tests {
         let config = Config {
             token: SecretString::from("token"),
             guild: 1,
-            channels: ChannelIds { dev: 2, alerts: 3, approvals: 4, fallback: None },
+            channels: ChannelIds { dev: 2, alerts: 3, approvals: 4, fallback: None, standup: None },
             roles: BTreeMap::from([(7, Role::Owner)]),
             address: None,
             per_minute: 60,

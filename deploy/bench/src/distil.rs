@@ -75,7 +75,7 @@ fn rules() -> Result<Rules, Failure> {
         teams,
         people,
         renamed: BTreeMap::new(),
-        policies: Arc::new(Policies::new(Arc::new(Bundle::embedded()?), &facts, &[])?),
+        policies: Arc::new(Policies::new(Bundle::embedded()?, &facts, &[])?),
         merge_methods: BTreeMap::new(),
         protected: BTreeSet::new(),
         approvals: qd_approvals::Rules::default(),

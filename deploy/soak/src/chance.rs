@@ -13,7 +13,7 @@ impl Chance {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -23,7 +23,7 @@ impl Chance {
 
     /// A number below `end`; 0 if there is none.
     pub fn below(&mut self, end: u64) -> u64 {
-        self.next().checked_rem(end).unwrap_or(0)
+        self.draw().checked_rem(end).unwrap_or(0)
     }
 
     /// A number from `from` up to and with `to`.
@@ -38,11 +38,11 @@ impl Chance {
 
     /// An id as a clock at `millis` would make it.
     pub fn ulid(&mut self, millis: u64) -> Ulid {
-        Ulid::from_parts(millis, u128::from(self.next()) << 16 | u128::from(self.next() & 0xffff))
+        Ulid::from_parts(millis, u128::from(self.draw()) << 16 | u128::from(self.draw() & 0xffff))
     }
 
     /// A stream of its own, for somebody who must not disturb this one.
     pub fn fork(&mut self) -> Self {
-        Self(self.next())
+        Self(self.draw())
     }
 }

@@ -40,13 +40,19 @@ impl Carrier for InProcess {
 
 /// How the links of the teams that run here stand. Cheap to clone.
 #[derive(Clone, Default)]
-pub(super) struct Links(Arc<Mutex<Vec<(InstanceName, Option<String>, Status)>>>);
+pub(super) struct Links(Arc<Mutex<Vec<Link>>>);
+
+/// A team, where its bot is if that is elsewhere, and how the link stands.
+type Link = (InstanceName, Option<String>, Status);
+
+/// A way to a bot, and the bot's key.
+type Way = (Arc<dyn Uplink>, [u8; 32]);
 
 impl Links {
     /// All of them, as they stand now.
     pub(super) fn now(&self) -> Vec<LinkState> {
         let links = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = |(instance, url, status): &(InstanceName, Option<String>, Status)| LinkState {
+        let state = |(instance, url, status): &Link| LinkState {
             instance: instance.clone(),
             url: url.clone(),
             state: status.now(),
@@ -70,7 +76,7 @@ pub(super) fn uplink(
     team: &InstanceName,
     bot: Option<&Bot>,
     links: &Links,
-) -> Result<Option<(Arc<dyn Uplink>, [u8; 32])>, FleetError> {
+) -> Result<Option<Way>, FleetError> {
     let folder = plan.team_folder(team);
     if let Some(bot) = bot {
         let key = SurfaceKey::open(&folder.join("surface.key")).map_err(qd_uplink::JoinError::from)?;

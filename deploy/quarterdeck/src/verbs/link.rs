@@ -26,9 +26,9 @@ pub(super) async fn bot(common: &Common, asked: Bot) -> Done {
             let path = format!("/fleet/instances/{name}/revoke");
             let said: Said = proven(common, &who, &path).await?;
             if common.json {
-                say::json(&said)
+                say::json(&said);
             } else {
-                say::line(&said.text)
+                say::line(&said.text);
             }
             Ok(())
         }

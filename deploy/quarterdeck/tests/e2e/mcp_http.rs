@@ -58,7 +58,7 @@ impl Served {
         let (status, answer) = send(&self.address, "POST /mcp", &headers, &body);
         let message = answer.lines().map(|line| line.strip_prefix("data: ").unwrap_or(line));
         let message = message.filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let message = message.filter(|message| message.is_object()).next_back();
+        let message = message.rev().find(Value::is_object);
         (status, message.unwrap_or_else(|| json!(answer)))
     }
 

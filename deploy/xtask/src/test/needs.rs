@@ -25,7 +25,7 @@ pub(super) enum Source {
     Cargo(&'static str),
 }
 
-const NEEDS: [Need; 6] = [
+const NEEDS: [Need; 7] = [
     Need {
         suite: "browser",
         reason: "no chromium",
@@ -59,6 +59,13 @@ const NEEDS: [Need; 6] = [
         reason: "no python3",
         programs: &[&["python3"]],
         source: Source::Debian(&["python3-venv"]),
+        minutes: 1,
+    },
+    Need {
+        suite: "nats",
+        reason: "no nats-server",
+        programs: &[&["nats-server"]],
+        source: Source::Debian(&["nats-server"]),
         minutes: 1,
     },
     Need {
@@ -102,8 +109,8 @@ mod tests {
 
     #[test]
     fn a_suite_needs_one_program_of_each_choice() {
-        assert_eq!(suites(&[]), ["browser", "npm", "walls", "docker", "python", "deny"]);
-        let walls = ["bwrap", "dockerd", "docker", "busybox", "python3"];
+        assert_eq!(suites(&[]), ["browser", "npm", "walls", "docker", "python", "nats", "deny"]);
+        let walls = ["bwrap", "dockerd", "docker", "busybox", "python3", "nats-server"];
         let with_walls = |more: &[&'static str]| suites(&[&walls, more].concat());
         assert_eq!(with_walls(&["cargo-deny", "chromium", "npm", "node"]), ["browser"]);
         assert_eq!(with_walls(&["google-chrome", "chromedriver", "npm", "node"]), ["deny"]);
