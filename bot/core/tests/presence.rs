@@ -33,7 +33,7 @@ fn fresh() -> FleetState {
         teams,
         people: vec![ines()],
         renamed: BTreeMap::new(),
-        policies: Arc::new(Policies::new(Arc::new(Bundle::embedded().unwrap()), &facts, &[]).unwrap()),
+        policies: Arc::new(Policies::new(Bundle::embedded().unwrap(), &facts, &[]).unwrap()),
         merge_methods: BTreeMap::new(),
         protected: BTreeSet::new(),
         approvals: qd_approvals::Rules::default(),

@@ -1,7 +1,7 @@
 //! What cargo knows about this workspace: its packages, their declared dependencies and features. Nothing is resolved
 //! or downloaded for it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
 

@@ -25,6 +25,7 @@ mod projects;
 mod questions;
 mod radar;
 mod reconcile;
+mod record;
 mod recurring;
 mod rights;
 mod saga;

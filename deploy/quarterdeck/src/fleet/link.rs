@@ -40,10 +40,10 @@ impl Carrier for InProcess {
 
 /// How the links of the teams that run here stand. Cheap to clone.
 #[derive(Clone, Default)]
-pub(super) struct Links(Arc<Mutex<Vec<Link>>>);
+pub(super) struct Links(Arc<Mutex<Vec<Known>>>);
 
 /// A team, where its bot is if that is elsewhere, and how the link stands.
-type Link = (InstanceName, Option<String>, Status);
+type Known = (InstanceName, Option<String>, Status);
 
 /// A way to a bot, and the bot's key.
 type Way = (Arc<dyn Uplink>, [u8; 32]);
@@ -52,7 +52,7 @@ impl Links {
     /// All of them, as they stand now.
     pub(super) fn now(&self) -> Vec<LinkState> {
         let links = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = |(instance, url, status): &Link| LinkState {
+        let state = |(instance, url, status): &Known| LinkState {
             instance: instance.clone(),
             url: url.clone(),
             state: status.now(),
