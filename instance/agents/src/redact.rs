@@ -185,7 +185,7 @@ mod tests {
         #[test]
         fn no_encoding_hides_a_secret(before in "[ -~]{0,9}", secret in "[!-~]{8,40}", after in "[ -~]{0,9}") {
             let whole = format!("{before}{secret}{after}");
-            let known = Redactor::new(&[SecretString::from(secret.clone())]);
+            let known = Redactor::new(&[SecretString::from(secret)]);
             for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD, base64::engine::general_purpose::STANDARD] {
                 let clean = known.redact(engine.encode(&whole));
                 proptest::prop_assert!(clean.contains(MARK), "{clean}");

@@ -201,7 +201,7 @@ impl Front {
         };
         let mut service = match self.service(caller) {
             Ok(service) => service,
-            Err(refused) => return *refused,
+            Err(why) => return plain(StatusCode::FORBIDDEN, &why),
         };
         let Ok(answer) = service.call(request).await;
         answer
@@ -258,8 +258,8 @@ impl Front {
     }
 
     /// The caller's own service. Another scope or other roles are another caller here: no session outgrows its token. Whom
-    /// policy does not let have this server, it is refused; that is asked anew whenever the policies change.
-    fn service(&self, caller: Caller) -> Result<Service, Box<Answer>> {
+    /// policy does not let have this server is refused, with the reason; that is asked anew whenever the policies change.
+    fn service(&self, caller: Caller) -> Result<Service, String> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let key = format!("{caller:?}");
         let asked = *self.changes.borrow();
@@ -271,7 +271,7 @@ impl Front {
             if let Some(gone) = kept.remove(&key) {
                 gone.stop.cancel();
             }
-            return Err(Box::new(plain(StatusCode::FORBIDDEN, &why)));
+            return Err(why);
         }
         if let Some(one) = kept.get_mut(&key) {
             (one.asked, one.used) = (asked, Instant::now());

@@ -29,11 +29,6 @@ fn a_colleague_is_taken_in_and_shut_out() {
     let token = fleet.people(80).make_token(&id("mira"), TokenKind::Token, "script", WEEK).unwrap();
     let signed_in = by_token(&fleet.db, session.expose_secret(), at(90)).unwrap().unwrap();
     assert_eq!((signed_in.profile.id, signed_in.kind), (id("mira"), TokenKind::Session));
-    let service = fleet.people(80).make_service_token(&id("mira"), "ci", "build", WEEK).unwrap();
-    let acting = by_token(&fleet.db, service.expose_secret(), at(90)).unwrap().unwrap();
-    assert_eq!((acting.profile.id, acting.service.as_deref()), (id("mira"), Some("ci")));
-    assert!(fleet.people(80).make_service_token(&id("mira"), "c\ni", "build", WEEK).is_err());
-    fleet.people(80).end_token(service.expose_secret()).unwrap();
     assert!(by_identity(&fleet.db, &identity("github:mira-l")).unwrap().is_some());
 
     assert_eq!(
@@ -61,6 +56,18 @@ fn a_colleague_is_taken_in_and_shut_out() {
     ines: mira {"did":"token_made","kind":"token"}
     ines: mira {"did":"disabled"}
     "#);
+}
+
+#[test]
+fn a_service_account_ends_with_whom_it_acts_for() {
+    let fleet = Fleet::with_owner();
+    fleet.join("mira", Role::Manager);
+    let token = fleet.people(10).make_service_token(&id("mira"), "ci", "build", WEEK).unwrap();
+    let acting = by_token(&fleet.db, token.expose_secret(), at(20)).unwrap().unwrap();
+    assert_eq!((acting.profile.id, acting.service.as_deref()), (id("mira"), Some("ci")));
+    assert!(fleet.people(20).make_service_token(&id("mira"), "c\ni", "build", WEEK).is_err());
+    fleet.people(30).disable(&id("mira")).unwrap();
+    assert_eq!(by_token(&fleet.db, token.expose_secret(), at(40)).unwrap(), None);
 }
 
 #[test]

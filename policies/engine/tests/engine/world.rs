@@ -1,7 +1,5 @@
 //! A small fleet that the tests ask about.
 
-use std::sync::Arc;
-
 use qd_engine::{
     Branch, Bundle, Facts, Files, KnownPerson, KnownTool, Policies, Principal, Request, Resource,
 };
