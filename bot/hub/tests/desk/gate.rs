@@ -96,8 +96,7 @@ impl Remote {
     /// The answer, if it is the bot's, to this instance and this call.
     fn opens(&self, bytes: &[u8]) -> Said {
         let bot: [u8; 32] = qd_wire::signed::unhex(&self.gate.card().signing).unwrap().try_into().unwrap();
-        let expected =
-            Expected { kind: Kind::Answer, fleet: "harbour", from: Some(BOT), to: &self.name };
+        let expected = Expected { kind: Kind::Answer, fleet: "harbour", from: Some(BOT), to: &self.name };
         let held = |_: &str, id: &str| if id == key_id(&bot) { Held::Alive(bot) } else { Held::Unknown };
         let opened = Signed::from_bytes(bytes).unwrap().open(&expected, held).unwrap();
         let answer: Answer = serde_json::from_str(&opened.payload).unwrap();
@@ -153,7 +152,8 @@ async fn a_token_lets_one_instance_join_once() {
     let thief = Remote { name: "gamma".into(), ..Remote::new(&fleet, "gamma", 21) };
     let secret = invite(&fleet, "gamma").await;
     assert_snapshot!(refused(thief.join(&secret).await), @"the key of the team gamma was withdrawn, or is another team's: remove surface.key from the team's state folder, and a new one is made when it starts");
-    let rows = fleet.sql("SELECT group_concat(payload ->> 'text', '; ') FROM audit_chain WHERE kind = 'enrolment'");
+    let rows =
+        fleet.sql("SELECT group_concat(payload ->> 'text', '; ') FROM audit_chain WHERE kind = 'enrolment'");
     assert_snapshot!(rows, @"");
 }
 
@@ -290,9 +290,13 @@ async fn an_order_is_signed_for_its_recipient() {
     let bot: [u8; 32] = qd_wire::signed::unhex(&beta.gate.card().signing).unwrap().try_into().unwrap();
     for (place, bytes) in orders {
         let expected = Expected { kind: Kind::Order, fleet: "harbour", from: Some(BOT), to: "alpha" };
-        let opened =
-            Signed::from_bytes(&bytes).unwrap().open(&expected, |_, _| Held::Alive(bot)).unwrap();
-        let order = Envelope { epoch: opened.header.epoch, seq: opened.header.seq, at: opened.header.at, body: Order::read(&opened.payload) };
+        let opened = Signed::from_bytes(&bytes).unwrap().open(&expected, |_, _| Held::Alive(bot)).unwrap();
+        let order = Envelope {
+            epoch: opened.header.epoch,
+            seq: opened.header.seq,
+            at: opened.header.at,
+            body: Order::read(&opened.payload),
+        };
         assert_eq!(place, Ack { epoch: order.epoch, seq: order.seq });
         assert!(!matches!(order.body, Order::Unread(_)));
         let alpha = Expected { to: "gamma", ..expected };

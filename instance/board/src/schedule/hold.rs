@@ -174,10 +174,7 @@ impl Hold {
     /// What kind of waiting that is.
     pub fn waits(&self) -> Waits {
         match self {
-            Self::Held(_)
-            | Self::Assigned(_)
-            | Self::NoAgent
-            | Self::ProjectElsewhere(..) => Waits::Person,
+            Self::Held(_) | Self::Assigned(_) | Self::NoAgent | Self::ProjectElsewhere(..) => Waits::Person,
             Self::Paused(_) | Self::EpicPaused(..) | Self::TeamPaused(_) => Waits::Paused,
             Self::Needs(_) => Waits::Dependency,
             Self::Budget { .. } | Self::ProjectBudget { .. } => Waits::Budget,
