@@ -10,7 +10,7 @@ use qd_store::{Applied, NewRun, RunFact, Settings, Store};
 use qd_types::{FeatureId, Person, RepositoryName, Role, RunId, Spent, Stage, Step};
 use qd_wire::v1::{
     Ack, BoardCommand, ChangeSize, Envelope, FeatureEdit, ForgeCheck, IssueEvent, IssueHappened, Kind as _,
-    NewWork, OnBehalf, Order, Report, Review, Verdict,
+    NewWork, OnBehalf, Order, Report, Review, RunEnding, Verdict,
 };
 
 struct Board {
@@ -161,20 +161,28 @@ async fn a_run_that_ends_tells_its_facts_once_and_nothing_raw() {
     board.store.end_run(&run, Some(Step::Checks), end.clone(), now()).await.unwrap();
     board.store.end_run(&run, Some(Step::Checks), end, now()).await.unwrap();
     let reports = board.shipped().await;
-    insta::assert_snapshot!(format!("{:?}", counted(&reports)), @"");
+    insta::assert_snapshot!(format!("{:?}", counted(&reports)), @r#"{"alert": 1, "blocked": 1, "cost": 1, "feature": 1, "milestone": 1, "run_finished": 1}"#);
     for report in &reports {
         let json = serde_json::to_value(report).unwrap();
         match report {
             Report::RunFinished(finished) => {
                 assert_eq!(finished.change, Some(size));
                 assert!(json["end"]["reason"].as_str().unwrap().chars().count() <= 400, "a log is cut");
-                let mut json = json;
-                json["end"]["reason"] = "…".into();
-                insta::assert_snapshot!(json, @"");
+                let mut short = finished.clone();
+                let class = "check_failed".to_owned();
+                short.end = RunEnding::Failed { reason: "…".into(), class };
+                let text = serde_json::to_string(&Report::RunFinished(short)).unwrap();
+                insta::assert_snapshot!(text, @r#"{"report":"run_finished","run":"A-1.1","title":"Split the importer","repository":"sample","agent":"claude","model":null,"end":{"end":"failed","reason":"…","class":"check_failed"},"steps":[{"step":"agent","done":true,"seconds":0},{"step":"checks","done":false,"seconds":0}],"checks":[],"rounds":0,"pull_request":null,"change":{"commits":1,"files":12,"insertions":214,"deletions":380},"spent":{"calls":3,"tokens":1200,"micro_dollars":420000,"unpriced_tokens":0,"warning":null,"estimated":false},"seconds":0,"worked_seconds":90}"#);
             }
-            Report::Cost(_) => insta::assert_snapshot!(json, @""),
-            Report::Milestone(_) => insta::assert_snapshot!(json, @""),
-            Report::Blocked(_) => insta::assert_snapshot!(json["since"], @""),
+            Report::Cost(_) => {
+                let text = serde_json::to_string(report).unwrap();
+                insta::assert_snapshot!(text, @r#"{"report":"cost","day":"2026-11-21","spent":{"calls":3,"tokens":1200,"micro_dollars":420000,"unpriced_tokens":0,"warning":null,"estimated":false}}"#)
+            }
+            Report::Milestone(_) => {
+                let text = serde_json::to_string(report).unwrap();
+                insta::assert_snapshot!(text, @r#"{"report":"milestone","project":"importer","milestone":"1.0","done":0,"features":1,"percent":0,"due":null,"forecast":null}"#)
+            }
+            Report::Blocked(_) => insta::assert_snapshot!(json["since"], @r#""2026-11-21T08:00:00Z""#),
             _ => {}
         }
     }
@@ -214,7 +222,7 @@ async fn orders_of_every_kind_are_applied_once_and_what_is_refused_is_said_back(
     let pause = BoardCommand::PauseFeature { feature: id.clone(), why: Some("the release".into()) };
     assert_eq!(board.command(pause).await, Applied::Yes);
     let snapshot = board.store.snapshot(&id, now()).await.unwrap();
-    insta::assert_snapshot!(snapshot.why.sentence, @"");
+    insta::assert_snapshot!(snapshot.why.sentence, @"Paused: ines: the release.");
     assert_eq!((snapshot.feature.wanted.priority, snapshot.feature.wanted.title.as_str()), (0, "Two"));
     assert_eq!(board.command(BoardCommand::ResumeFeature { feature: id.clone() }).await, Applied::Yes);
     assert_eq!(board.command(BoardCommand::PauseTeam { why: None }).await, Applied::Yes);
@@ -241,7 +249,13 @@ async fn orders_of_every_kind_are_applied_once_and_what_is_refused_is_said_back(
             _ => None,
         })
         .collect();
-    insta::assert_snapshot!(said.join("\n"), @"");
+    insta::assert_snapshot!(said.join("\n"), @"
+    7 command ines: The team is not paused.
+    8 command ines: Nothing of A-1 gave up: there is nothing to try again.
+    9 command ines: No run works on A-1: say it in its description, by an edit.
+    10 command ines: there is no run A-1.1
+    11 command ines: there is no feature A-9
+    ");
 }
 
 #[tokio::test]
@@ -285,7 +299,11 @@ async fn what_people_and_the_forge_say_about_a_run_waits_for_its_agent() {
         assert_eq!(board.order(order).await, Applied::Yes);
     }
     let said = board.store.feedback(&run).await.unwrap();
-    insta::assert_snapshot!(said.iter().map(|(about, text)| format!("{about}: {text}")).collect::<Vec<_>>().join("\n"), @"");
+    insta::assert_snapshot!(said.iter().map(|(about, text)| format!("{about}: {text}")).collect::<Vec<_>>().join("\n"), @"
+    check lint of the forge, which is red: 2 warnings
+    what ines said: Keep it small.
+    the review of ines: Use the new error type here too.
+    ");
     let feature = board.store.snapshot(&id, now()).await.unwrap().feature;
     assert!(feature.requesters().contains(&ines().id), "who guides does not decide");
 }
@@ -309,12 +327,16 @@ async fn an_issue_becomes_a_feature_once_and_only_by_a_person_of_the_fleet() {
     let Applied::Refused(why) = board.order(issue(IssueHappened::Assigned, None)).await else {
         unreachable!("an outsider filed it")
     };
-    insta::assert_snapshot!(why, @"");
+    insta::assert_snapshot!(why, @"github:mallory is nobody in this fleet, and files nothing here: link the account to a person.");
     for happened in [IssueHappened::Assigned, IssueHappened::Assigned, IssueHappened::Closed] {
         assert_eq!(board.order(issue(happened, Some(ines()))).await, Applied::Yes);
     }
     let all = board.store.snapshots(None, 10, now()).await.unwrap();
     assert_eq!(all.len(), 1);
     let history = board.store.history(&"A-1".parse().unwrap()).await.unwrap();
-    insta::assert_snapshot!(history.iter().map(|event| event.text.as_str()).collect::<Vec<_>>().join("\n"), @"");
+    insta::assert_snapshot!(history.iter().map(|event| event.text.as_str()).collect::<Vec<_>>().join("\n"), @"
+    Filed in backlog.
+    Issue sample#12 was given to the team again by github:mallory.
+    Issue sample#12 was closed by github:mallory.
+    ");
 }

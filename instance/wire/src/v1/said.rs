@@ -39,15 +39,18 @@ impl Passage {
 
 impl From<&str> for Sentence {
     fn from(text: &str) -> Self {
-        let words: Vec<&str> = text.split_whitespace().collect();
-        Self(cut(words.join(" ").chars().filter(|letter| !letter.is_control()), SENTENCE))
+        let plain: String =
+            text.chars().filter(|letter| letter.is_whitespace() || !letter.is_control()).collect();
+        let words: Vec<&str> = plain.split_whitespace().collect();
+        Self(cut(words.join(" ").chars(), SENTENCE))
     }
 }
 
 impl From<&str> for Passage {
     fn from(text: &str) -> Self {
         let plain = |letter: &char| matches!(letter, '\n' | '\t') || !letter.is_control();
-        Self(cut(text.trim().chars().filter(plain), PASSAGE))
+        let text: String = text.chars().filter(plain).collect();
+        Self(cut(text.trim().chars(), PASSAGE))
     }
 }
 
