@@ -1,5 +1,12 @@
 //! Signed envelopes: what is sent comes back, and everything that somebody on the way may do to it is refused.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on panics"
+)]
+
 use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
 use proptest::prelude::*;
