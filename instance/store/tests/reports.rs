@@ -176,11 +176,11 @@ async fn a_run_that_ends_tells_its_facts_once_and_nothing_raw() {
             }
             Report::Cost(_) => {
                 let text = serde_json::to_string(report).unwrap();
-                insta::assert_snapshot!(text, @r#"{"report":"cost","day":"2026-11-21","spent":{"calls":3,"tokens":1200,"micro_dollars":420000,"unpriced_tokens":0,"warning":null,"estimated":false}}"#)
+                insta::assert_snapshot!(text, @r#"{"report":"cost","day":"2026-11-21","spent":{"calls":3,"tokens":1200,"micro_dollars":420000,"unpriced_tokens":0,"warning":null,"estimated":false}}"#);
             }
             Report::Milestone(_) => {
                 let text = serde_json::to_string(report).unwrap();
-                insta::assert_snapshot!(text, @r#"{"report":"milestone","project":"importer","milestone":"1.0","done":0,"features":1,"percent":0,"due":null,"forecast":null}"#)
+                insta::assert_snapshot!(text, @r#"{"report":"milestone","project":"importer","milestone":"1.0","done":0,"features":1,"percent":0,"due":null,"forecast":null}"#);
             }
             Report::Blocked(_) => insta::assert_snapshot!(json["since"], @r#""2026-11-21T08:00:00Z""#),
             _ => {}

@@ -1,6 +1,11 @@
 //! Signed envelopes: what is sent comes back, and everything that somebody on the way may do to it is refused.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on panics"
+)]
 
 use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
