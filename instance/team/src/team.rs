@@ -26,7 +26,7 @@ use crate::{
     metering::{Metering, MeteringError},
     options::{RepositoryOptions, TeamOptions},
     problem, radar, reconcile, scheduler, spending, trail,
-    uplink::{self, Uplink},
+    uplink::{self, Signals, Uplink},
 };
 
 /// How long a look at the disk counts.
@@ -138,10 +138,7 @@ struct Inner {
     metering: Mutex<Option<Arc<Metering>>>,
     /// Whether changes of the board may wait for people.
     asked: AtomicBool,
-    /// Why nothing new starts, if too much waits for the bot.
-    refuses: RwLock<Option<String>>,
-    /// Raised whenever somebody wants the configuration read again.
-    reload: tokio::sync::watch::Sender<u64>,
+    signals: Signals,
 }
 
 pub(crate) type Answer<T> = Result<T, Problem>;
@@ -176,8 +173,7 @@ impl Team {
                 runs: Mutex::new(JoinSet::new()),
                 metering: Mutex::new(None),
                 asked: AtomicBool::new(true),
-                refuses: RwLock::default(),
-                reload: tokio::sync::watch::Sender::new(0),
+                signals: Signals::default(),
             }),
         })
     }
@@ -478,28 +474,8 @@ impl Team {
         self.inner.asked.swap(false, Ordering::Relaxed)
     }
 
-    /// Why nothing new starts, if too much waits for the bot.
-    pub fn refuses(&self) -> Option<String> {
-        match self.inner.refuses.read() {
-            Ok(guard) => guard.clone(),
-            Err(poisoned) => poisoned.into_inner().clone(),
-        }
-    }
-
-    pub(crate) fn set_refuses(&self, why: Option<String>) {
-        match self.inner.refuses.write() {
-            Ok(mut guard) => *guard = why,
-            Err(poisoned) => *poisoned.into_inner() = why,
-        }
-    }
-
-    /// Ticks whenever an order wants the configuration read again. Whoever runs the team reads it.
-    pub fn reloads(&self) -> tokio::sync::watch::Receiver<u64> {
-        self.inner.reload.subscribe()
-    }
-
-    pub(crate) fn reload_wanted(&self) {
-        self.inner.reload.send_modify(|count| *count += 1);
+    pub(crate) fn signals(&self) -> &Signals {
+        &self.inner.signals
     }
 
     /// Ticks after every change of the board.

@@ -1,7 +1,10 @@
 //! The port to the bot, and what goes by it: reports up, orders down, and a beat that says that the team is there. At least
 //! once, in order; an order is applied in the transaction that notes it as received.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, RwLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -14,6 +17,7 @@ use qd_types::{RepositoryName, Verb};
 use qd_wire::v1::{
     Ack, BoardCommand, Envelope, Hello, IssueEvent, IssueHappened, Kind as _, Order, Report, WIRE,
 };
+use tokio::sync::watch;
 
 use crate::team::Team;
 
@@ -38,6 +42,41 @@ pub struct UplinkPolicy {
 impl Default for UplinkPolicy {
     fn default() -> Self {
         Self { beat: Duration::from_secs(15), outbox: 64 << 20 }
+    }
+}
+
+/// What the uplink has the rest of the team know.
+#[derive(Default)]
+pub(crate) struct Signals {
+    /// Why nothing new starts, if too much waits for the bot.
+    refuses: RwLock<Option<String>>,
+    /// Raised whenever an order wants the configuration read again.
+    reload: watch::Sender<u64>,
+}
+
+impl Team {
+    /// Why nothing new starts, if too much waits for the bot.
+    pub fn refuses(&self) -> Option<String> {
+        match self.signals().refuses.read() {
+            Ok(guard) => guard.clone(),
+            Err(poisoned) => poisoned.into_inner().clone(),
+        }
+    }
+
+    fn set_refuses(&self, why: Option<String>) {
+        match self.signals().refuses.write() {
+            Ok(mut guard) => *guard = why,
+            Err(poisoned) => *poisoned.into_inner() = why,
+        }
+    }
+
+    /// Ticks whenever an order wants the configuration read again. Whoever runs the team reads it.
+    pub fn reloads(&self) -> watch::Receiver<u64> {
+        self.signals().reload.subscribe()
+    }
+
+    fn reload_wanted(&self) {
+        self.signals().reload.send_modify(|count| *count += 1);
     }
 }
 
