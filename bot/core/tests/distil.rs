@@ -406,11 +406,11 @@ fn whoever_may_tells_all_teams() {
     let refused = fleet.says(person("vera", Role::Viewer), "announce No merges before noon.");
     assert!(refused.effects.is_empty());
     assert_snapshot!(refused.reply.unwrap(), @"You need the role owner, manager or operator for this. You have: viewer. Who may: ines.");
-    let said = fleet.says(person("ines", Role::Owner), "announce No merges before noon, @everyone.");
+    let said = fleet.says(person("ines", Role::Owner), "announce No merges before noon, <everyone>.");
     assert_snapshot!(said.reply.as_deref().unwrap(), @"Told to 2 teams.");
-    assert_snapshot!(one(&messages(&said.effects)).text, @"
+    assert_snapshot!(one(&messages(&said.effects)).text, @r"
     **ines to all teams**
-    No merges before noon, @​everyone.
+    No merges before noon, \<everyone\>.
     ");
     let told: Vec<_> = said.effects.iter().filter(|effect| matches!(effect, Effect::Tell { .. })).collect();
     assert_eq!(told.len(), 2, "each team: {told:?}");
@@ -468,8 +468,8 @@ fn what_comes_and_goes_is_one_cause() {
 fn nothing_that_somebody_wrote_acts_in_a_digest() {
     let mut fleet = Fleet::new();
     fleet.tick();
-    fleet.feature("alpha", "A-1", Stage::Running, "Needs **@everyone** [x](http://y).");
-    assert_snapshot!(fleet.asks("standup now alpha"), @r"**alpha, since 08:00** Blocked 1: A-1, Needs \*\*@​everyone\*\* \[x\](http://y)");
+    fleet.feature("alpha", "A-1", Stage::Running, "Needs **everyone** [x](http://y).");
+    assert_snapshot!(fleet.asks("standup now alpha"), @r"**alpha, since 08:00** Blocked 1: A-1, Needs \*\*everyone\*\* \[x\](http://y)");
 }
 
 proptest! {
