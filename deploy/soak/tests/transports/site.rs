@@ -134,7 +134,9 @@ impl Site {
         let c = qd_sqlite::read_only(&self.file()).unwrap();
         let sql = "SELECT cause, alert ->> 'count' FROM alerts WHERE team = ?1";
         let mut statement = c.prepare(sql).unwrap();
-        let rows = statement.query_map([name], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        let rows = statement
+            .query_map([name], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))
+            .unwrap();
         rows.collect::<Result<_, _>>().unwrap()
     }
 }
