@@ -60,7 +60,12 @@ pub fn parse(text: &str) -> Result<Command, CommandError> {
         "standup" => match first(rest) {
             ("" | "now", "") => Ok(Command::Standup { team: None }),
             ("now", team) => Ok(Command::Standup { team: Some(self::team(team)?) }),
-            _ => elsewhere("standup", rest, &["now", "schedule"]),
+            _ => match catalogue::elsewhere(text) {
+                Some(what) => Ok(Command::Elsewhere { what }),
+                None => no(format!(
+                    "I don't know \"standup {rest}\". There is standup now, and standup now TEAM."
+                )),
+            },
         },
         "person" if rest.is_empty() => Ok(Command::Person),
         "policy" => match first(rest) {
@@ -187,6 +192,8 @@ fn ask(text: &str) -> Result<Command, CommandError> {
 }
 
 fn fleet(text: &str) -> Result<Command, CommandError> {
+    let lower = text.to_ascii_lowercase();
+    let text = lower.as_str();
     match first(text) {
         ("" | "status", "") => return Ok(Command::Status { team: None }),
         ("status", team) => return Ok(Command::Status { team: Some(self::team(team)?) }),

@@ -232,7 +232,7 @@ mod tests {
         approvals list|show|subject
         board show|why|search
         feature add|show|move|cancel|edit|retry|stop|revert
-        fleet status|teams|cost|risks|pause|resume
+        fleet status|teams|cost|risks|week|pause|resume
         ask
         standup now|schedule
         announce

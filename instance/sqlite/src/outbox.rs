@@ -190,21 +190,18 @@ pub fn agree(connection: &Connection, peer: &str, epoch: u64, seq: u64) -> Resul
     Ok(true)
 }
 
-/// The peer has more of this epoch than was sent: this database is a copy of before. Rows get their numbers in the order in
-/// which they lie, so that those which had none here have them in what the peer says: it has these, too, and is not told twice.
+/// The peer has more of this epoch than was sent: this database is a copy of before. What has a number here the peer has, and
+/// is not told twice. What has none may have been sent since the copy was made, or be new since: it is told, as nothing may be
+/// lost.
 fn drop_received(connection: &Connection, peer: &str, epoch: u64, seq: u64) -> Result<(), DbError> {
-    let last: Option<i64> = connection
-        .prepare_cached("SELECT last_seq FROM outbox_peer WHERE peer = ?1 AND epoch = ?2 AND last_seq < ?3")?
-        .query_row(params![peer, epoch as i64, seq as i64], |row| row.get(0))
-        .optional()?;
-    let Some(last) = last else { return Ok(()) };
-    connection.prepare_cached("DELETE FROM outbox WHERE peer = ?1 AND seq IS NOT NULL")?.execute([peer])?;
-    connection
-        .prepare_cached(
-            "DELETE FROM outbox WHERE id IN
-             (SELECT id FROM outbox WHERE peer = ?1 AND seq IS NULL ORDER BY id LIMIT ?2)",
-        )?
-        .execute(params![peer, seq as i64 - last])?;
+    let behind = connection
+        .prepare_cached("SELECT 1 FROM outbox_peer WHERE peer = ?1 AND epoch = ?2 AND last_seq < ?3")?
+        .exists(params![peer, epoch as i64, seq as i64])?;
+    if behind {
+        connection
+            .prepare_cached("DELETE FROM outbox WHERE peer = ?1 AND seq IS NOT NULL")?
+            .execute([peer])?;
+    }
     Ok(())
 }
 

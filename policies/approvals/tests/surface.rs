@@ -128,7 +128,7 @@ async fn the_face_of_a_card() {
         }
     };
     assert_snapshot!(face(&world).await.plain(), @r#"
-    Do container.restart
+    Call restart of server docker
     Team: alpha, run A-1.1
     On: billing⟨U+202E⟩bd
     With: docker.restart
@@ -143,7 +143,7 @@ async fn the_face_of_a_card() {
     The agent wrote: “It hangs. @everyone **please**”
     "#);
     assert_snapshot!(face(&world).await.markdown().replace('\u{200B}', "·"), @r#"
-    Do container.restart
+    Call restart of server docker
     Team: alpha, run A\-1\.1
     On: billing⟨U\+202E⟩bd
     With: docker.restart

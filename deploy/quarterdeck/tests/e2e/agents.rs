@@ -208,7 +208,7 @@ async fn a_commit_of_the_agents_own_is_not_what_is_merged() {
         approve(&mut client, "A-1").await;
         until(&mut client, "A-1", finished).await;
     }
-    let history = git(&project.forge("project"), &["log", "--format=%an: %s", "main"]);
+    let history = git(&project.forge("project"), &["log", "--topo-order", "--format=%an: %s", "main"]);
     assert!(!history.contains("mine") && !history.contains("mallory"), "{history}");
     insta::assert_snapshot!(history.trim(), @"
     Quarterdeck: A-1: Write out.txt
