@@ -80,6 +80,7 @@ const fn entry(path: &'static str, says: &'static str, options: &'static [Opt]) 
 
 const APPROVAL: Opt = opt("id", "The id on the card, or a feature like A-142", true, Completes::Approvals);
 const FEATURE: Opt = opt("id", "A feature like A-142", true, Completes::Features);
+const WHY: Opt = opt("why", "Why", false, Completes::Nothing);
 const TEAM: Opt = opt("team", "Which team", false, Completes::Teams);
 
 /// Every command that is carried out here.
@@ -118,11 +119,21 @@ pub const ENTRIES: &[Entry] = &[
     entry("feature show", "What is true of a feature", &[FEATURE]),
     entry("feature move", "Move a feature", &[FEATURE, one_of("stage", "Where to", &["backlog", "ready"])]),
     entry("feature cancel", "Give a feature up", &[FEATURE]),
+    entry("feature retry", "Have a feature tried again", &[FEATURE]),
+    entry(
+        "feature guide",
+        "Tell a feature's agent something",
+        &[FEATURE, opt("text", "What", true, Completes::Nothing)],
+    ),
     entry("fleet status", "Which teams are heard, and what they do", &[TEAM]),
     entry("fleet teams", "The teams, a line each", &[]),
     entry("fleet cost", "What models have cost", &[]),
     entry("fleet risks", "What endangers the work", &[]),
     entry("fleet week", "What happened this week", &[]),
+    entry("fleet pause", "Let nothing start in any team", &[WHY]),
+    entry("fleet resume", "Let all teams go on", &[]),
+    entry("team pause", "Let nothing start in a team", &[Opt { required: true, ..TEAM }, WHY]),
+    entry("team resume", "Let a team go on", &[Opt { required: true, ..TEAM }]),
     entry(
         "ask",
         "Ask a team something",
@@ -147,26 +158,16 @@ const fn elsewhere_entry(path: &'static str, says: &'static str, told: &'static 
 }
 
 const VM: &str = "No host for virtual machines is configured here, so there is nothing to do with them.";
-const TERMINAL_TEAM: &str =
-    "That is done at the team's own computer: quarterdeck pause, quarterdeck resume, quarterdeck team.";
+const TERMINAL_TEAM: &str = "That is done at the team's own computer: quarterdeck team.";
 
 /// Every command that is known and not carried out here, with the way to it.
 pub const ELSEWHERE: &[Elsewhere] = &[
-    elsewhere_entry("fleet pause", "Let nothing start", TERMINAL_TEAM),
-    elsewhere_entry("fleet resume", "Let the fleet go on", TERMINAL_TEAM),
-    elsewhere_entry("team pause", "Let nothing start in a team", TERMINAL_TEAM),
-    elsewhere_entry("team resume", "Let a team go on", TERMINAL_TEAM),
     elsewhere_entry("team limits", "What a team may do at once", TERMINAL_TEAM),
     elsewhere_entry("team release", "Release a team's backlog", TERMINAL_TEAM),
     elsewhere_entry(
         "feature edit",
         "Edit a feature",
         "Edit it on its team's board, or with: quarterdeck feature edit",
-    ),
-    elsewhere_entry(
-        "feature retry",
-        "Try a feature again",
-        "Try it again on its team's board, or with: quarterdeck operation retry",
     ),
     elsewhere_entry(
         "feature stop",
@@ -279,11 +280,17 @@ mod tests {
         feature show ID                      What is true of a feature
         feature move ID STAGE                Move a feature
         feature cancel ID                    Give a feature up
+        feature retry ID                     Have a feature tried again
+        feature guide ID TEXT                Tell a feature's agent something
         fleet status [TEAM]                  Which teams are heard, and what they do
         fleet teams                          The teams, a line each
         fleet cost                           What models have cost
         fleet risks                          What endangers the work
         fleet week                           What happened this week
+        fleet pause [WHY]                    Let nothing start in any team
+        fleet resume                         Let all teams go on
+        team pause TEAM [WHY]                Let nothing start in a team
+        team resume TEAM                     Let a team go on
         ask TEAM QUESTION                    Ask a team something
         standup now [TEAM]                   What happened since the last stand-up
         announce TEXT                        Tell all teams something

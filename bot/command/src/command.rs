@@ -175,6 +175,30 @@ pub enum Command {
         /// Which.
         id: FeatureId,
     },
+    /// Have a feature tried again.
+    FeatureRetry {
+        /// Which.
+        id: FeatureId,
+    },
+    /// Tell a feature's agent something.
+    FeatureGuide {
+        /// Which.
+        id: FeatureId,
+        /// What. One space between words.
+        text: String,
+    },
+    /// Let nothing start.
+    Pause {
+        /// In which team; in all, if left out.
+        team: Option<InstanceName>,
+        /// Why. One space between words.
+        why: Option<String>,
+    },
+    /// Let work start again.
+    Resume {
+        /// In which team; in all, if left out.
+        team: Option<InstanceName>,
+    },
     /// All commands.
     Help,
 }
@@ -219,6 +243,17 @@ impl fmt::Display for Command {
             Self::FeatureShow { id } => write!(f, "feature show {id}"),
             Self::FeatureMove { id, stage } => write!(f, "feature move {id} {stage}"),
             Self::FeatureCancel { id } => write!(f, "feature cancel {id}"),
+            Self::FeatureRetry { id } => write!(f, "feature retry {id}"),
+            Self::FeatureGuide { id, text } => write!(f, "feature guide {id} {text}"),
+            Self::Pause { team, why } => {
+                match team {
+                    Some(team) => write!(f, "team pause {team}")?,
+                    None => f.write_str("fleet pause")?,
+                }
+                why.iter().try_for_each(|why| write!(f, " {why}"))
+            }
+            Self::Resume { team: Some(team) } => write!(f, "team resume {team}"),
+            Self::Resume { team: None } => f.write_str("fleet resume"),
             Self::Help => f.write_str("help"),
         }
     }

@@ -4,7 +4,8 @@ use qd_types::{FeatureId, InstanceName, Stage, Verb};
 
 use crate::{Command, FleetPart, Which, catalogue};
 
-const FEATURE_VERBS: [&str; 8] = ["add", "show", "move", "cancel", "edit", "retry", "stop", "revert"];
+const FEATURE_VERBS: [&str; 9] =
+    ["add", "show", "move", "cancel", "retry", "guide", "edit", "stop", "revert"];
 
 /// Shortest beginning of an approval's id that is taken: six characters of a ULID, of which the first ten are time.
 const SHORTEST_KEY: usize = 6;
@@ -57,6 +58,7 @@ pub fn parse(text: &str) -> Result<Command, CommandError> {
         "announce" if rest.is_empty() => no("announce needs what all teams are to be told: announce TEXT"),
         "announce" => Ok(Command::Announce { text: rest.to_owned() }),
         "fleet" => fleet(rest),
+        "team" => of_team(rest),
         "standup" => match first(rest) {
             ("" | "now", "") => Ok(Command::Standup { team: None }),
             ("now", team) => Ok(Command::Standup { team: Some(self::team(team)?) }),
@@ -154,6 +156,14 @@ fn feature(text: &str) -> Result<Command, CommandError> {
         "add" => add(rest),
         "show" => Ok(Command::FeatureShow { id: id("show", rest)? }),
         "cancel" => Ok(Command::FeatureCancel { id: id("cancel", rest)? }),
+        "retry" => Ok(Command::FeatureRetry { id: id("retry", rest)? }),
+        "guide" => match first(rest) {
+            (feature, "") => {
+                let id = id("guide", feature)?;
+                no(format!("feature guide {id} needs what its agent is to be told."))
+            }
+            (feature, text) => Ok(Command::FeatureGuide { id: id("guide", feature)?, text: text.to_owned() }),
+        },
         "move" => {
             let (feature, stage) = first(rest);
             let id = id("move", feature)?;
@@ -192,16 +202,35 @@ fn ask(text: &str) -> Result<Command, CommandError> {
 }
 
 fn fleet(text: &str) -> Result<Command, CommandError> {
-    let lower = text.to_ascii_lowercase();
+    let (whole, lower) = (text, text.to_ascii_lowercase());
     let text = lower.as_str();
     match first(text) {
         ("" | "status", "") => return Ok(Command::Status { team: None }),
         ("status", team) => return Ok(Command::Status { team: Some(self::team(team)?) }),
+        ("pause", _) => return Ok(Command::Pause { team: None, why: why(first(whole).1) }),
+        ("resume", "") => return Ok(Command::Resume { team: None }),
         _ => {}
     }
     match FleetPart::ALL.into_iter().find(|part| part.as_str() == text) {
         Some(part) => Ok(Command::Fleet { part }),
         None => elsewhere("fleet", text, &["status", "teams", "cost", "risks", "week", "pause", "resume"]),
+    }
+}
+
+fn why(text: &str) -> Option<String> {
+    Some(text.to_owned()).filter(|why| !why.is_empty())
+}
+
+fn of_team(text: &str) -> Result<Command, CommandError> {
+    let (verb, rest) = first(text);
+    let (team, more) = first(rest);
+    match (verb.to_ascii_lowercase().as_str(), team) {
+        (verb @ ("pause" | "resume"), "") => {
+            no(format!("team {verb} needs a team. For all of them: fleet {verb}"))
+        }
+        ("pause", team) => Ok(Command::Pause { team: Some(self::team(team)?), why: why(more) }),
+        ("resume", team) if more.is_empty() => Ok(Command::Resume { team: Some(self::team(team)?) }),
+        _ => elsewhere("team", text, &["pause", "resume", "limits", "release"]),
     }
 }
 
@@ -310,7 +339,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_panics_and_every_command_parses_back(text in "(/qd |@quarterdeck )?(approve|deny|answer|approvals( show)?|reopen|board( show| why| search)?|feature (add|show|move|cancel|edit)|fleet( status| risks| week)?|ask|standup( now)?|announce|policy explain|person|vm|plan|help)? ?.{0,40}") {
+        fn no_text_panics_and_every_command_parses_back(text in "(/qd |@quarterdeck )?(approve|deny|answer|approvals( show)?|reopen|board( show| why| search)?|feature (add|show|move|cancel|edit|retry|guide)|fleet( status| risks| week| pause| resume)?|team( pause| resume)?|ask|standup( now)?|announce|policy explain|person|vm|plan|help)? ?.{0,40}") {
             if let Ok(command) = parse(&text) {
                 prop_assert_eq!(parse(&command.to_string()), Ok(command));
             }

@@ -101,6 +101,29 @@ pub(crate) fn handle(
             ),
             Err(problem) => say(problem),
         },
+        Command::FeatureRetry { id } => match find(state, &id) {
+            Ok((team, _)) => {
+                order(state, person, (&given.surface, moment), team, BoardCommand::Retry { feature: id })
+            }
+            Err(problem) => say(problem),
+        },
+        Command::FeatureGuide { id, text } => match find(state, &id) {
+            Ok((team, _)) => order(
+                state,
+                person,
+                (&given.surface, moment),
+                team,
+                BoardCommand::Guide { feature: id, text: text.into() },
+            ),
+            Err(problem) => say(problem),
+        },
+        Command::Pause { team, why } => {
+            let command = || BoardCommand::PauseTeam { why: why.clone().map(Into::into) };
+            orders(state, person, (&given.surface, moment), team, command)
+        }
+        Command::Resume { team } => {
+            orders(state, person, (&given.surface, moment), team, || BoardCommand::ResumeTeam)
+        }
         Command::FeatureCancel { id } => match find(state, &id) {
             Ok((team, _)) => order(
                 state,
@@ -134,6 +157,28 @@ fn order(
     let order = Order::Command { by, command };
     let effects = vec![Effect::Tell { to, living: None, order: Box::new(order) }];
     Handled { effects, reply, ..Handled::default() }
+}
+
+/// The same to one team, or to each. Where one of them may not be ordered, none is.
+fn orders(
+    state: &FleetState,
+    person: &Person,
+    place: (&str, Moment),
+    team: Option<InstanceName>,
+    command: impl Fn() -> BoardCommand,
+) -> Handled {
+    let to = team.map_or_else(|| state.rules.teams.clone(), |team| vec![team]);
+    let refused = to.iter().find_map(|team| state.rules.permit(person, command().verb(), team).err());
+    if let Some(refusal) = refused {
+        return say(format!("{} {}", refusal.reason, refusal.help));
+    }
+    let (mut effects, mut replies) = (Vec::new(), Vec::new());
+    for team in to {
+        let one = order(state, person, place, team, command());
+        effects.extend(one.effects);
+        replies.extend(one.reply);
+    }
+    Handled { effects, reply: Some(replies.join("\n")), ..Handled::default() }
 }
 
 /// Everybody hears it once: in the channel, and on the board of each team.

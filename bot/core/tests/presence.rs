@@ -233,3 +233,45 @@ proptest! {
         prop_assert_eq!(alerts, silences);
     }
 }
+
+#[test]
+fn a_pause_goes_to_one_team_or_to_all_of_them() {
+    let mut fleet = Fleet::new();
+    fleet.beat("alpha", 0);
+    fleet.beat("delta", 0);
+    let mut orders = |text: &str| {
+        let given = Given::on_console(Proof::SignedIn);
+        let done = fleet.happens(Event::Command { person: ines(), given, text: text.into() });
+        let tells = done.effects.iter().filter_map(|effect| match effect {
+            Effect::Tell { to, order, .. } => Some((to, order)),
+            _ => None,
+        });
+        let told = tells.map(|(to, order)| match &**order {
+            Order::Command { command, .. } => format!("{to}: {}", command.verb()),
+            other => format!("{to}: {other:?}"),
+        });
+        format!("{}\n{}", told.collect::<Vec<_>>().join(", "), done.reply.unwrap())
+    };
+    insta::assert_snapshot!(orders("team pause alpha lunch"), @"
+    alpha: team.pause
+    Sent to alpha.
+    ");
+    insta::assert_snapshot!(orders("fleet pause"), @"
+    alpha: team.pause, delta: team.pause
+    Sent to alpha.
+    Sent to delta.
+    ");
+    insta::assert_snapshot!(orders("fleet resume"), @"
+    alpha: team.resume, delta: team.resume
+    Sent to alpha.
+    Sent to delta.
+    ");
+    insta::assert_snapshot!(orders("team pause gamma"), @"
+
+    There is no team gamma here. Nobody here may; quarterdeck policy explain says why.
+    ");
+    insta::assert_snapshot!(orders("team pause"), @"
+
+    team pause needs a team. For all of them: fleet pause
+    ");
+}

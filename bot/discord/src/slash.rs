@@ -231,15 +231,15 @@ mod tests {
         reopen
         approvals list|show|subject
         board show|why|search
-        feature add|show|move|cancel|edit|retry|stop|revert
+        feature add|show|move|cancel|retry|guide|edit|stop|revert
         fleet status|teams|cost|risks|week|pause|resume
+        team pause|resume|limits|release
         ask
         standup now|schedule
         announce
         person
         policy explain
         help
-        team pause|resume|limits|release
         milestone
         vm list|plan|create|destroy
         plan

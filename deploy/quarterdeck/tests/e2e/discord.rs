@@ -214,7 +214,7 @@ async fn every_command_answers_in_time_and_for_one_person_alone() {
         ("fleet", sub("teams", json!([]))),
         ("fleet", sub("cost", json!([]))),
         ("fleet", sub("risks", json!([]))),
-        ("fleet", sub("pause", json!([]))),
+        ("team", sub("limits", json!([]))),
         ("board", sub("show", json!([]))),
         ("board", sub("search", json!([value("words", "hello")]))),
         ("board", sub("why", json!([value("id", "A-1")]))),
@@ -248,8 +248,8 @@ async fn every_command_answers_in_time_and_for_one_person_alone() {
     /fleet risks
     No risk is known: nothing is red, nothing is stuck, nobody keeps anybody waiting.
 
-    /fleet pause
-    That is done at the team's own computer: quarterdeck pause, quarterdeck resume, quarterdeck team.
+    /team limits
+    That is done at the team's own computer: quarterdeck team.
 
     /board show
     `▰▰▰▰▰▰▰▱▱` A-1 Say hello · alpha: Asks to merge 4f2a91c into main. 2 more owner or reviewer.

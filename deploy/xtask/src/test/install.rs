@@ -171,6 +171,8 @@ mod tests {
                 "apt-get install -y --no-install-recommends docker.io busybox-static",
                 "apt-get update",
                 "apt-get install -y --no-install-recommends python3-venv",
+                "apt-get update",
+                "apt-get install -y --no-install-recommends nats-server",
                 "cargo install --locked cargo-deny@0.20.2",
             ]
         );
@@ -195,6 +197,8 @@ mod tests {
     && sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends docker.io busybox-static \\
     && sudo env DEBIAN_FRONTEND=noninteractive apt-get update \\
     && sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3-venv \\
+    && sudo env DEBIAN_FRONTEND=noninteractive apt-get update \\
+    && sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends nats-server \\
     && cargo install --locked cargo-deny@0.20.2
 
 Or go on without: cargo xtask test --allow-skips"
