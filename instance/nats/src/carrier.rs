@@ -122,8 +122,8 @@ impl NatsCarrier {
         Ok(message.payload.into())
     }
 
-    /// The orders that came; none after a while.
-    async fn read(&self, reading: &mut Reading) -> Result<Vec<Vec<u8>>, CarryError> {
+    /// The orders that came after what the instance has; none after a while.
+    async fn read(&self, reading: &mut Reading, after: Ack) -> Result<Vec<Vec<u8>>, CarryError> {
         let consumer = match &reading.consumer {
             Some(consumer) => consumer.clone(),
             None => {
@@ -151,6 +151,15 @@ impl NatsCarrier {
                 let Some(place) = place(&message) else {
                     return Err(CarryError::Away("an order came without its place".to_owned()));
                 };
+                // The server gave it again before it heard that it is kept, or that it is here.
+                if is_kept(&place, after) {
+                    message.ack().await.map_err(away)?;
+                    continue;
+                }
+                if reading.last.is_some_and(|last| is_kept(&place, last)) {
+                    reading.unkept.push((place, message));
+                    continue;
+                }
                 reading.last = Some(place);
                 orders.push(message.payload.to_vec());
                 reading.unkept.push((place, message));
@@ -193,10 +202,9 @@ impl Carrier for NatsCarrier {
     async fn orders(&self, call: Vec<u8>, after: Ack) -> Result<Vec<Vec<u8>>, CarryError> {
         let mut reading = self.reading.lock().await;
         // What the instance has kept is done with; what it was handed and has not kept comes again.
-        let kept =
-            |place: &Ack| place.epoch < after.epoch || (place.epoch == after.epoch && place.seq <= after.seq);
         for (place, message) in std::mem::take(&mut reading.unkept) {
-            let kind = if kept(&place) { jetstream::AckKind::Ack } else { jetstream::AckKind::Nak(None) };
+            let kind =
+                if is_kept(&place, after) { jetstream::AckKind::Ack } else { jetstream::AckKind::Nak(None) };
             message.ack_with(kind).await.map_err(away)?;
         }
         let fits = reading.last.is_none_or(|last| last == after);
@@ -205,8 +213,13 @@ impl Carrier for NatsCarrier {
             self.ask(call, true).await?;
             reading.opened = Some(Instant::now());
         }
-        self.read(&mut reading).await
+        self.read(&mut reading, after).await
     }
+}
+
+/// Whether whoever has all up to `after` has this.
+fn is_kept(place: &Ack, after: Ack) -> bool {
+    (place.epoch, place.seq) <= (after.epoch, after.seq)
 }
 
 /// The place of an order.

@@ -29,6 +29,9 @@ const CALL_AGE: Duration = Duration::from_secs(120);
 const LYING: i64 = 256;
 /// How long a call may take before it is given to the bot again.
 const ACK_WAIT: Duration = Duration::from_secs(30);
+/// How long an order may take before it is given to its instance again: what a process was given that is no more, the next one
+/// has after that. An order that comes twice is known by its number.
+const ORDER_WAIT: Duration = Duration::from_secs(2);
 /// The pause after the server refused something.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -171,7 +174,7 @@ impl NatsServer {
         let consumer = pull::Config {
             durable_name: Some(sender.to_owned()),
             ack_policy: AckPolicy::Explicit,
-            ack_wait: ACK_WAIT,
+            ack_wait: ORDER_WAIT,
             filter_subject: self.names.down(sender),
             max_ack_pending: LYING,
             ..pull::Config::default()
