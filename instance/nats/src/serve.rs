@@ -1,6 +1,10 @@
 //! The bot's end: it makes the streams, takes calls from a durable consumer, and publishes answers and orders.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_nats::{
     Client, HeaderMap,
@@ -12,10 +16,7 @@ use async_nats::{
 };
 use futures_util::StreamExt as _;
 use qd_wire::port::{Gate, Reader};
-use tokio::{
-    sync::{Mutex, Semaphore},
-    task::JoinHandle,
-};
+use tokio::{sync::Semaphore, task::JoinHandle};
 
 use crate::{Names, NatsError, ORDERS, PLACE, REFUSED, Server, TOKEN};
 
@@ -43,8 +44,20 @@ pub struct NatsServer {
     names: Names,
     gate: Arc<dyn Gate>,
     calls: PullConsumer,
-    readers: Arc<Mutex<HashMap<String, Reads>>>,
+    readers: Readers,
     room: Arc<Semaphore>,
+}
+
+/// Whoever sends orders, by instance.
+type Readers = Arc<Mutex<HashMap<String, Reads>>>;
+
+/// They end with the server.
+struct Ends(Readers);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
 }
 
 /// Whoever sends one instance its orders; it ends when another one takes its place.
@@ -105,6 +118,7 @@ impl NatsServer {
 
     /// Takes calls until the task is dropped.
     pub async fn run(self) {
+        let _ends = Ends(Arc::clone(&self.readers));
         loop {
             if let Err(error) = self.take().await {
                 tracing::warn!(error, "calls can't be taken from the NATS server");
@@ -183,7 +197,7 @@ impl NatsServer {
         made.map_err(|error| qd_wire::call::Unheard::failed(error.to_string()))?;
         let server = self.clone();
         let reads = tokio::spawn(async move { server.send_orders(reader).await });
-        self.readers.lock().await.insert(sender.to_owned(), Reads(reads));
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner).insert(sender.to_owned(), Reads(reads));
         Ok(())
     }
 
