@@ -21,6 +21,9 @@ use crate::{
     switches,
 };
 
+/// Commands of people that are remembered: many more than may be on their way when a bot is lost.
+const SAID: i64 = 1024;
+
 /// What became of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Applied {
@@ -63,6 +66,9 @@ pub(crate) fn take(
         Receipt::Gap => return Ok(Applied::Gap),
         Receipt::New => {}
     }
+    if said_before(c, &order)? {
+        return Ok(Applied::Again);
+    }
     if let Order::Unread(unread) = &order.body {
         outbox::keep_unread(c, rows::BOT, order.epoch, order.seq, &unread.payload)?;
     }
@@ -92,6 +98,28 @@ pub(crate) fn take(
         said_back(c, refusal(why), now)?;
     }
     Ok(applied)
+}
+
+/// Whether a person's command came in an epoch before: a bot that was restored from a copy does not know what it has told
+/// since. The moment at which it was given makes each command one of its own. To be called once for each order.
+fn said_before(c: &Connection, order: &Envelope<Order>) -> Result<bool, StoreError> {
+    let Order::Command { by: OnBehalf { at: Some(_), .. }, .. } = &order.body else { return Ok(false) };
+    let words = rows::to_json("said", &order.body)?;
+    let before: Option<i64> = c
+        .prepare_cached("SELECT epoch FROM said WHERE words = ?1")?
+        .query_row([&words], |row| row.get(0))
+        .optional()?;
+    let epoch = order.epoch as i64;
+    match before {
+        Some(before) => Ok(before < epoch),
+        None => {
+            c.prepare_cached("INSERT INTO said (words, epoch) VALUES (?1, ?2)")?
+                .execute(params![words, epoch])?;
+            c.prepare_cached("DELETE FROM said WHERE id <= (SELECT max(id) FROM said) - ?1")?
+                .execute([SAID])?;
+            Ok(false)
+        }
+    }
 }
 
 /// Notes that an order was refused, and says it back.

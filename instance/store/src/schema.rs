@@ -23,6 +23,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     outbox::UNREAD,
     REPORTS,
     REQUESTS,
+    SAID,
 ];
 
 const V1: &str = "
@@ -358,6 +359,15 @@ CREATE TABLE fleet_queries (
     at INTEGER NOT NULL,
     answer TEXT
 ) WITHOUT ROWID;
+";
+
+/// What people ordered from afar, each once: a bot that was restored from a copy may tell it again, under another number.
+const SAID: &str = "
+CREATE TABLE said (
+    id INTEGER PRIMARY KEY,
+    words TEXT NOT NULL UNIQUE,
+    epoch INTEGER NOT NULL
+);
 ";
 
 /// What was asked of the bot, for one that has forgotten it.
