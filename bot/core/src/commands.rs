@@ -31,6 +31,7 @@ pub(crate) fn handle(
         Ok(command) => command,
         Err(error) => return say(error.to_string()),
     };
+    let place = (given.surface.as_str(), moment);
     match command {
         Command::Help => say(qd_command::help()),
         Command::Approvals => say(approvals(state)),
@@ -86,54 +87,29 @@ pub(crate) fn handle(
             order(
                 state,
                 person,
-                (&given.surface, moment),
+                place,
                 team,
                 BoardCommand::AddFeature { title, stage, work: NewWork::default() },
             )
         }
-        Command::FeatureMove { id, stage } => match find(state, &id) {
-            Ok((team, _)) => order(
-                state,
-                person,
-                (&given.surface, moment),
-                team,
-                BoardCommand::MoveFeature { feature: id, stage },
-            ),
-            Err(problem) => say(problem),
-        },
-        Command::FeatureRetry { id } => match find(state, &id) {
-            Ok((team, _)) => {
-                order(state, person, (&given.surface, moment), team, BoardCommand::Retry { feature: id })
-            }
-            Err(problem) => say(problem),
-        },
-        Command::FeatureGuide { id, text } => match find(state, &id) {
-            Ok((team, _)) => order(
-                state,
-                person,
-                (&given.surface, moment),
-                team,
-                BoardCommand::Guide { feature: id, text: text.into() },
-            ),
-            Err(problem) => say(problem),
-        },
+        Command::FeatureMove { id, stage } => {
+            about(state, person, place, &id, BoardCommand::MoveFeature { feature: id.clone(), stage })
+        }
+        Command::FeatureRetry { id } => {
+            about(state, person, place, &id, BoardCommand::Retry { feature: id.clone() })
+        }
+        Command::FeatureGuide { id, text } => {
+            let command = BoardCommand::Guide { feature: id.clone(), text: text.into() };
+            about(state, person, place, &id, command)
+        }
         Command::Pause { team, why } => {
             let command = || BoardCommand::PauseTeam { why: why.clone().map(Into::into) };
-            orders(state, person, (&given.surface, moment), team, command)
+            orders(state, person, place, team, command)
         }
-        Command::Resume { team } => {
-            orders(state, person, (&given.surface, moment), team, || BoardCommand::ResumeTeam)
+        Command::Resume { team } => orders(state, person, place, team, || BoardCommand::ResumeTeam),
+        Command::FeatureCancel { id } => {
+            about(state, person, place, &id, BoardCommand::CancelFeature { feature: id.clone() })
         }
-        Command::FeatureCancel { id } => match find(state, &id) {
-            Ok((team, _)) => order(
-                state,
-                person,
-                (&given.surface, moment),
-                team,
-                BoardCommand::CancelFeature { feature: id },
-            ),
-            Err(problem) => say(problem),
-        },
     }
 }
 
@@ -157,6 +133,20 @@ fn order(
     let order = Order::Command { by, command };
     let effects = vec![Effect::Tell { to, living: None, order: Box::new(order) }];
     Handled { effects, reply, ..Handled::default() }
+}
+
+/// To the team that has the feature.
+fn about(
+    state: &FleetState,
+    person: &Person,
+    place: (&str, Moment),
+    id: &FeatureId,
+    command: BoardCommand,
+) -> Handled {
+    match find(state, id) {
+        Ok((team, _)) => order(state, person, place, team, command),
+        Err(problem) => say(problem),
+    }
 }
 
 /// The same to one team, or to each. Where one of them may not be ordered, none is.

@@ -16,6 +16,7 @@ use futures_util::StreamExt as _;
 use qd_types::InstanceName;
 use qd_wire::{
     port::{Carrier, CarryError},
+    signed::hex,
     v1::Ack,
 };
 use tokio::{
@@ -233,7 +234,7 @@ fn place(message: &jetstream::Message) -> Option<Ack> {
 fn fresh() -> Result<String, CarryError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(away)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&bytes))
 }
 
 fn away(error: impl std::fmt::Display) -> CarryError {

@@ -186,9 +186,8 @@ async fn decided(here: &Here<'_>, id: &str) -> Result<Decided, StepError> {
     let mut stop = here.stop.clone();
     loop {
         commits.borrow_and_update();
-        match here.store().outcome(id).await? {
-            None | Some(ForgeOutcome::Asked { .. }) => {}
-            Some(outcome) => return Ok(Decided::Outcome(outcome)),
+        if let Some(outcome) = so_far(here, id).await? {
+            return Ok(Decided::Outcome(outcome));
         }
         let said = here.store().feedback(&here.run.id).await?;
         if !said.is_empty() {
@@ -203,15 +202,20 @@ async fn decided(here: &Here<'_>, id: &str) -> Result<Decided, StepError> {
     }
 }
 
-/// Waits for the outcome of a request that was made. "People are asked" is not one yet.
+/// The outcome of a request, if there is one. "People are asked" is not one yet.
+async fn so_far(here: &Here<'_>, id: &str) -> Result<Option<ForgeOutcome>, StepError> {
+    let outcome = here.store().outcome(id).await?;
+    Ok(outcome.filter(|outcome| !matches!(outcome, ForgeOutcome::Asked { .. })))
+}
+
+/// Waits for the outcome of a request that was made.
 pub(super) async fn outcome(here: &Here<'_>, id: &str) -> Result<ForgeOutcome, StepError> {
     let mut commits = here.store().commits();
     let mut stop = here.stop.clone();
     loop {
         commits.borrow_and_update();
-        match here.store().outcome(id).await? {
-            None | Some(ForgeOutcome::Asked { .. }) => {}
-            Some(outcome) => return Ok(outcome),
+        if let Some(outcome) = so_far(here, id).await? {
+            return Ok(outcome);
         }
         tokio::select! {
             changed = qd_store::Store::changed(&mut commits) => changed?,
