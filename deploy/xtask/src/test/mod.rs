@@ -7,7 +7,11 @@ mod needs;
 mod plan;
 mod report;
 
-use std::{env, path::PathBuf};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use crate::{
     outcome::{Failure, Outcome},
@@ -17,6 +21,9 @@ use crate::{
 use agents::Agents;
 use plan::{Action, Facts, Scope};
 use report::Report;
+
+/// cargo-deny's own `maximum-db-staleness` (its default, `P90D`).
+const MAXIMUM_DATABASE_AGE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// What was asked for on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +51,7 @@ pub(crate) fn run(args: &[String]) -> Outcome {
             .packages
             .iter()
             .any(|package| package.tests.iter().any(|test| test == plan::END_TO_END)),
-        advisories: has_advisory_database(),
+        advisories: cargo_home().is_some_and(|home| has_advisory_database(&home)),
         skipped: skipped.iter().map(|need| need.suite).collect(),
     };
     for note in plan::notes(options.scope, &facts) {
@@ -121,14 +128,26 @@ fn cargo_home() -> Option<PathBuf> {
     env::var_os("CARGO_HOME").map(PathBuf::from).or_else(usual)
 }
 
-fn has_advisory_database() -> bool {
-    let Some(entries) = cargo_home().and_then(|home| home.read_dir().ok()) else { return false };
-    entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("advisory-db"))
+/// Whether a database was fetched in the last 90 days. cargo-deny makes its folder also when a fetch fails, and refuses
+/// a database that is older (`maximum-db-staleness`): neither says anything about this tree.
+fn has_advisory_database(cargo_home: &Path) -> bool {
+    let Ok(databases) = cargo_home.join("advisory-dbs").read_dir() else { return false };
+    databases.flatten().any(|database| {
+        let fetched = ["FETCH_HEAD", "HEAD"]
+            .iter()
+            .find_map(|name| database.path().join(".git").join(name).metadata().ok()?.modified().ok());
+        fetched.is_some_and(|at| at.elapsed().is_ok_and(|age| age < MAXIMUM_DATABASE_AGE))
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Options, Scope, parse};
+    use std::{
+        fs::{self, File},
+        time::{Duration, SystemTime},
+    };
+
+    use super::{MAXIMUM_DATABASE_AGE, Options, Scope, has_advisory_database, parse};
 
     fn parsed(args: &[&str]) -> Result<Options, u8> {
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
@@ -145,5 +164,21 @@ mod tests {
         assert_eq!(parsed(&["--quick", "--quick"]), Ok(Options { scope: Scope::Quick, allow_skips: false }));
         assert_eq!(parsed(&["--quick", "--full"]), Err(2));
         assert_eq!(parsed(&["quick"]), Err(2));
+    }
+
+    #[test]
+    fn a_folder_that_a_failed_fetch_left_is_no_advisory_database_and_an_old_one_is_none_either() {
+        let home = std::env::temp_dir().join(format!("advisories-{}", std::process::id()));
+        let git = home.join("advisory-dbs/advisory-db-1/.git");
+        assert!(!has_advisory_database(&home));
+        fs::create_dir_all(home.join("advisory-dbs")).unwrap();
+        assert!(!has_advisory_database(&home));
+        fs::create_dir_all(&git).unwrap();
+        assert!(!has_advisory_database(&home));
+        let head = File::create(git.join("HEAD")).unwrap();
+        assert!(has_advisory_database(&home));
+        head.set_modified(SystemTime::now() - MAXIMUM_DATABASE_AGE - Duration::from_secs(60)).unwrap();
+        assert!(!has_advisory_database(&home));
+        fs::remove_dir_all(&home).unwrap();
     }
 }

@@ -23,7 +23,7 @@ pub(super) struct Facts {
     pub(super) failpoints: bool,
     /// Whether there are end-to-end tests.
     pub(super) end_to_end: bool,
-    /// Whether cargo-deny's advisory database is at hand.
+    /// Whether cargo-deny's advisory database is at hand, and not too old to be believed.
     pub(super) advisories: bool,
     /// Suites that are left out.
     pub(super) skipped: Vec<&'static str>,
@@ -71,7 +71,7 @@ pub(super) fn steps(scope: Scope, facts: &Facts) -> Vec<Step> {
         steps
             .push(cargo("deny", &["deny", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]));
         if facts.advisories {
-            steps.push(cargo("advisories", &["deny", "check", "--disable-fetch", "advisories"]));
+            steps.push(cargo("advisories", &["deny", "--offline", "check", "advisories"]));
         }
     }
     steps.push(Step { name: "tests", action: Action::Cargo(tests(scope, facts)) });
@@ -92,7 +92,7 @@ pub(super) fn notes(scope: Scope, facts: &Facts) -> Vec<&'static str> {
         );
     }
     if scope != Scope::Quick && !facts.advisories {
-        notes.push("The advisory database is not at hand (`cargo deny fetch` brings it): advisories are not checked.");
+        notes.push("No advisory database of the last 90 days is at hand (`cargo deny fetch` brings it): advisories are not checked.");
     }
     if scope == Scope::Quick {
         notes.push("--quick leaves out deny, the end-to-end tests and the doc tests.");
@@ -185,7 +185,7 @@ mod tests {
         let with = Facts { advisories: true, ..facts() };
         assert!(
             shown(Scope::Usual, &with)
-                .contains(&"advisories: cargo deny check --disable-fetch advisories".to_owned())
+                .contains(&"advisories: cargo deny --offline check advisories".to_owned())
         );
         assert!(notes(Scope::Usual, &with).is_empty());
         assert_eq!(notes(Scope::Usual, &facts()).len(), 1);
