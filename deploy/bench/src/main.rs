@@ -136,7 +136,7 @@ fn measure(asked: &Asked) -> Result<(), Failure> {
         distil::measure(&mut figures, &wanted).await?;
         walls::measure(&asked.binary, &mut figures, &wanted).await?;
         guard::measure(&mut figures, &wanted).await?;
-        servers::measure(&asked.binary, &mut figures, &wanted)?;
+        servers::measure(&asked.binary, &mut figures, &wanted).await?;
         gateway::measure(&mut figures, &wanted).await?;
         if wanted("transcript_append_us_p99") {
             transcript::append(&mut figures)?;

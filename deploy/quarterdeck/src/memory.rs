@@ -5,14 +5,17 @@ use std::{fs, time::Duration};
 
 use rustix::mm::{Advice, madvise};
 
-/// How long after a start the last of what only it needs was called.
-const SETTLED: Duration = Duration::from_secs(5);
+/// How long after a start the last of what only it needs was called, and how long after that everything that is done again
+/// and again was done for the first time.
+const SETTLED: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(25)];
 
 /// Gives the pages back when the start is over.
 pub fn settle_soon() {
     tokio::spawn(async {
-        tokio::time::sleep(SETTLED).await;
-        settle();
+        for after in SETTLED {
+            tokio::time::sleep(after).await;
+            settle();
+        }
     });
 }
 

@@ -26,6 +26,14 @@ pub struct PolicyPlan {
 impl PolicyPlan {
     /// As it is configured. Nothing of the bundle is read.
     pub fn of(loaded: &Loaded) -> Self {
+        let mut plan = Self::without_servers(loaded);
+        plan.facts.tools.extend(known_tools().iter().cloned());
+        plan
+    }
+
+    /// The same without the tools of our own servers, for a server that knows its own: making them all takes longer than
+    /// all else that it does to start.
+    pub fn without_servers(loaded: &Loaded) -> Self {
         let config = &loaded.config;
         let people = config
             .people
@@ -96,7 +104,7 @@ impl PolicyPlan {
     }
 }
 
-/// What policies know of a fleet whose agents work for all of its teams.
+/// What policies know of a fleet whose agents work for all of its teams, besides tool servers.
 pub fn facts<'a>(
     solo: bool,
     people: impl Iterator<Item = Person>,
@@ -118,9 +126,7 @@ pub fn facts<'a>(
                 name: wish.as_str().to_owned(),
                 tier: wish.tier(),
             })
-            .into_iter()
-            .chain(known_tools())
-            .collect(),
+            .into(),
         ..Facts::default()
     }
 }

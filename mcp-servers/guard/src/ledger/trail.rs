@@ -1,9 +1,12 @@
 //! Rows of the trail. Those of reads are written in groups by a task of their own, so that nobody waits for the disk to
 //! look at something; they are lost only with the machine, and only the last few.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -21,6 +24,10 @@ const WAITING: usize = 4096;
 
 /// Rows in one transaction.
 const GROUP: usize = 256;
+
+/// How long a group waits for more rows: what has to be on disk before a call goes on does not wait behind each row of a
+/// call that is over.
+const GATHERS: Duration = Duration::from_millis(4);
 
 /// A transaction, as far as rows are appended in it.
 pub(super) struct Rows<'c>(pub(super) &'c Connection);
@@ -118,6 +125,14 @@ fn broken() -> StoreError {
 async fn run(db: Db, mut queue: mpsc::Receiver<Job>, broken: Arc<AtomicBool>) {
     let mut group = Vec::new();
     while queue.recv_many(&mut group, GROUP).await > 0 {
+        if !group.iter().any(|job| matches!(job, Job::Flush(_))) {
+            tokio::time::sleep(GATHERS).await;
+            while group.len() < GROUP
+                && let Ok(job) = queue.try_recv()
+            {
+                group.push(job);
+            }
+        }
         let (mut rows, mut waiting) = (Vec::new(), Vec::new());
         for job in group.drain(..) {
             match job {

@@ -1,6 +1,8 @@
 //! The golden matrix of the default bundle.
 
-use qd_engine::Bundle;
+use std::sync::Arc;
+
+use qd_engine::{Bundle, Policies};
 use qd_types::Verb;
 
 use crate::world::{facts, files, policies};
@@ -38,7 +40,11 @@ fn no_action_of_the_product_is_missing() {
 
 #[test]
 fn the_embedded_bundle_is_the_folder() {
-    assert_eq!(Bundle::load(&files()).unwrap().hash(), Bundle::embedded().unwrap().hash());
+    let folder = Bundle::load(&files()).unwrap();
+    assert_eq!(folder.hash(), Bundle::embedded().unwrap().hash());
+    // What is embedded is not held against the schema again by every process: it is here.
+    let findings = Policies::new(Arc::new(folder), &facts(), &[]).unwrap().check();
+    assert_eq!(findings.iter().map(ToString::to_string).collect::<Vec<_>>(), Vec::<String>::new());
 }
 
 #[test]

@@ -17,6 +17,7 @@ use crate::{
     context::UserError,
     fleet::{AgentPlan, Fleet, FleetPlan, RepositoryPlan, TeamPlan},
     policies::{self, PolicyPlan},
+    verbs::known_tools,
 };
 
 /// Commits of the sample's history that the demo shows at its end.
@@ -113,7 +114,8 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
     let people = vec![you.clone(), requester.clone()];
     let names = teams.iter().map(|team| team.name.clone()).collect();
     let agents = [agent.name.as_str(), acting::NAME].into_iter();
-    let known = policies::facts(false, people.iter().cloned(), names, vec![repository.clone()], agents);
+    let mut known = policies::facts(false, people.iter().cloned(), names, vec![repository.clone()], agents);
+    known.tools.extend(known_tools().iter().cloned());
     let plan = FleetPlan {
         metering: Some(acting::metering().await?),
         state: root.join("state"),

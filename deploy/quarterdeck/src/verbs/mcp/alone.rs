@@ -182,6 +182,7 @@ impl Home {
         let guard = Guard::new(server, Arc::new(law), ledger.clone(), ledger.clone(), settings);
         guard.recover().await.map_err(|error| UserError::from_error(&error))?;
         crate::memory::settle();
+        crate::memory::settle_soon();
         Ok((guard, ledger))
     }
 }
@@ -211,7 +212,7 @@ pub(super) async fn plan(
     people: &[Person],
     team: &InstanceName,
 ) -> Result<PolicyPlan, UserError> {
-    let mut plan = PolicyPlan::of(loaded).kept(&loaded.state_dir)?;
+    let mut plan = PolicyPlan::without_servers(loaded).kept(&loaded.state_dir)?;
     if loaded.config.people.is_empty() {
         let people: Vec<KnownPerson> = people.iter().cloned().map(policies::known).collect();
         plan.facts = Facts { solo: true, ..plan.facts_with(&people) };

@@ -1,6 +1,9 @@
 //! The servers that come with the program, each alone: `quarterdeck mcp <name>`.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, LazyLock},
+};
 
 use jiff::Timestamp;
 use qd_api::{Client, Target};
@@ -100,16 +103,19 @@ pub(super) fn is_one(name: &str) -> bool {
 }
 
 /// The tools of all of them, as policies have to know them.
-pub(crate) fn known_tools() -> Vec<KnownTool> {
-    let (nowhere, config) = (Reach::default(), Config::default());
-    let made = BUILT_IN.into_iter().filter_map(|name| match make(name, &config, &nowhere)? {
-        Ok(server) => Some(server.known_tools()),
-        Err(error) => {
-            tracing::error!(%error, name, "a tool server is not known to the policies");
-            None
-        }
+pub(crate) fn known_tools() -> &'static [KnownTool] {
+    static KNOWN: LazyLock<Vec<KnownTool>> = LazyLock::new(|| {
+        let (nowhere, config) = (Reach::default(), Config::default());
+        let made = BUILT_IN.into_iter().filter_map(|name| match make(name, &config, &nowhere)? {
+            Ok(server) => Some(server.known_tools()),
+            Err(error) => {
+                tracing::error!(%error, name, "a tool server is not known to the policies");
+                None
+            }
+        });
+        made.flatten().collect()
     });
-    made.flatten().collect()
+    &KNOWN
 }
 
 /// Serves one of them. Over HTTP each call is its caller's: neither the token of whoever starts it nor their place at this
