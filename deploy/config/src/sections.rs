@@ -415,6 +415,9 @@ pub struct Sandbox {
     pub read: Vec<PathBuf>,
     /// Files and folders besides the worktree that agents may write.
     pub write: Vec<PathBuf>,
+    /// Which walls hold an agent that never asks before it does something; within others it does not work. Landlock hides
+    /// nothing from reading and cuts no network. Default: `docker`, `bubblewrap`.
+    pub unasked: Vec<Walls>,
 }
 
 /// Which walls.
@@ -432,6 +435,18 @@ pub enum SandboxKind {
     Landlock,
     /// Nothing: writes elsewhere are found after the run, and cards say "detection only".
     None,
+}
+
+/// Walls that there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Walls {
+    /// Containers.
+    Docker,
+    /// Namespaces, by `bwrap`.
+    Bubblewrap,
+    /// Linux's Landlock.
+    Landlock,
 }
 
 /// What agents reach.
@@ -470,6 +485,7 @@ impl Default for Sandbox {
             hosts: Vec::new(),
             read: Vec::new(),
             write: Vec::new(),
+            unasked: vec![Walls::Docker, Walls::Bubblewrap],
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use qd_config::{Demand, Loaded, Sandbox, SandboxKind, SandboxNetwork};
-use qd_sandbox::{Bounds, Bubblewrap, Cgroups, Docker, Landlock, Limits, Unwalled, egress::Hosts};
+use qd_config::{Demand, Loaded, Sandbox, SandboxKind, SandboxNetwork, Walls};
+use qd_sandbox::{Bounds, Bubblewrap, Cgroups, Docker, Kind, Landlock, Limits, Unwalled, egress::Hosts};
 use qd_team::{AgentWalls, Reach};
 
 use crate::context::UserError;
@@ -76,6 +76,15 @@ pub fn of_agents(config: &Sandbox, state: &std::path::Path) -> Result<AgentWalls
         hosts: hosts(config)?,
         read: config.read.clone(),
         write: config.write.clone(),
+        unasked: config
+            .unasked
+            .iter()
+            .map(|walls| match walls {
+                Walls::Docker => Kind::Docker,
+                Walls::Bubblewrap => Kind::Bubblewrap,
+                Walls::Landlock => Kind::Landlock,
+            })
+            .collect(),
     })
 }
 

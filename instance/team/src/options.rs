@@ -46,7 +46,12 @@ pub struct AgentWalls {
     pub read: Vec<PathBuf>,
     /// What it may write besides.
     pub write: Vec<PathBuf>,
+    /// Which walls hold an agent that never asks before it does something. It works within no others.
+    pub unasked: Vec<Kind>,
 }
+
+/// Which walls hold an agent that never asks, where nothing else is said: those that also hide what is not its own.
+const UNASKED: [Kind; 2] = [Kind::Docker, Kind::Bubblewrap];
 
 /// What agents reach over the network, as far as walls can say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,9 +167,28 @@ impl TeamOptions {
         self.launcher.is_some() || repository.demands.as_ref().or(own).is_some_and(strong)
     }
 
+    /// Why an agent that never asks may not work here, in words; `None` if these walls are accepted for it.
+    pub(crate) fn refuses_unasked(&self, confined: Option<&Confined>) -> Option<String> {
+        let kind = confined.map_or(Kind::None, |confined| confined.kind);
+        let accepted = self.walls.as_ref().map_or(&UNASKED[..], |walls| &walls.unasked);
+        if accepted.contains(&kind) {
+            return None;
+        }
+        let here = if kind == Kind::None {
+            "there are none here".to_owned()
+        } else {
+            format!("here they are {kind}")
+        };
+        let accepted: Vec<String> = accepted.iter().map(ToString::to_string).collect();
+        let accepted = if accepted.is_empty() { "none".to_owned() } else { accepted.join(", ") };
+        Some(format!(
+            "it only works within walls that sandbox.unasked lists ({accepted}), and {here}: see sandbox.kind"
+        ))
+    }
+
     /// To be kept for as long as something runs that is `confined`, or is not.
     pub(crate) fn exposed(&self, confined: Option<&Confined>) -> Option<Exposed> {
-        (!confined.is_some_and(|confined| confined.walls) || self.walls_expose)
+        (!confined.is_some_and(Confined::has_walls) || self.walls_expose)
             .then(|| self.approvals.exposed.enter())
     }
 

@@ -90,7 +90,7 @@ impl TeamOptions {
         writable.sort();
         writable.dedup();
         let spec = Spec { write: writable, ..self.spec(run, own) };
-        Ok(Some(Confined { launch: walls.launch(&spec)?, tmp, variables: Vec::new(), walls: true }))
+        Ok(Some(Confined { launch: walls.launch(&spec)?, tmp, variables: Vec::new(), kind: Kind::Landlock }))
     }
 
     fn landlocked(
@@ -154,7 +154,7 @@ impl TeamOptions {
             adopt,
             ..self.spec(own.run, own.worktree)
         };
-        let confined = Confined { launch: sandbox.launch(&spec)?, tmp, variables, walls: true };
+        let confined = Confined { launch: sandbox.launch(&spec)?, tmp, variables, kind: sandbox.kind() };
         Ok(Some(Walled { confined, token }))
     }
 
@@ -207,7 +207,7 @@ impl TeamOptions {
         })?;
         let spec = Spec { limits: walls.limits, ..self.spec(run, worktree) };
         let variables = vec![("HOME", home.to_string_lossy().into_owned())];
-        Ok(Confined { launch: sandbox.launch(&spec)?, tmp, variables, walls: false })
+        Ok(Confined { launch: sandbox.launch(&spec)?, tmp, variables, kind: sandbox.kind() })
     }
 
     /// Removes what a run that does not work now has left in an engine. An engine that is away has it still later.

@@ -288,11 +288,11 @@ async fn an_agent_that_fails_for_want_of_budget_goes_on_with_more() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_never_asks_works_only_within_walls() {
-    let silent = |kind: &str| {
+    let silent = |sandbox: &str| {
         let stage = Stage::new("test -f done.txt");
         for (name, from, to) in [
             ("agents.toml", "asks = [\"edit\", \"execute\"]", "asks = []"),
-            ("quarterdeck.toml", "[sandbox]\n", &format!("[sandbox]\nkind = \"{kind}\"\n")),
+            ("quarterdeck.toml", "[sandbox]\n", &format!("[sandbox]\n{sandbox}\n")),
         ] {
             let path = stage.project.folder().join(name);
             let text = std::fs::read_to_string(&path).unwrap();
@@ -301,14 +301,16 @@ async fn one_that_never_asks_works_only_within_walls() {
         }
         stage
     };
-    let stage = silent("none");
-    let up = stage.project.up(&[]);
-    let mut client = up.client("alpha", None);
-    stage.add("write done.txt good");
-    let held = until(&mut client, "A-1", |view| view.feature.held.is_some()).await;
-    insta::assert_snapshot!(held.sentence, @"Fake never asks before it does something, so it only works within walls, and there are none here: see sandbox.kind. Needs a person.");
-    drop(up);
-    let stage = silent("auto");
+    let refused = async |sandbox: &str| {
+        let stage = silent(sandbox);
+        let up = stage.project.up(&[]);
+        let mut client = up.client("alpha", None);
+        stage.add("write done.txt good");
+        until(&mut client, "A-1", |view| view.feature.held.is_some()).await.sentence
+    };
+    insta::assert_snapshot!(refused("kind = \"none\"").await, @"");
+    insta::assert_snapshot!(refused("kind = \"landlock\"").await, @"");
+    let stage = silent("kind = \"landlock\"\nunasked = [\"landlock\"]");
     let up = stage.project.up(&[]);
     let mut client = up.client("alpha", None);
     stage.add("write done.txt good");

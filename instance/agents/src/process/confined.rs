@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use qd_sandbox::Launch;
+use qd_sandbox::{Kind, Launch};
 
 /// The exit code of a launcher that could not put up the walls. The program did not run then.
 pub const NOT_CONFINED: i32 = 97;
@@ -17,6 +17,13 @@ pub struct Confined {
     /// What its environment holds besides: where a proxy is. A home only takes the place of ours, not of one that an agent
     /// was given.
     pub variables: Vec<(&'static str, String)>,
+    /// Whose walls.
+    pub kind: Kind,
+}
+
+impl Confined {
     /// Whether writes elsewhere are prevented.
-    pub walls: bool,
+    pub fn has_walls(&self) -> bool {
+        self.kind != Kind::None
+    }
 }

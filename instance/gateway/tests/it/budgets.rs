@@ -1,5 +1,8 @@
 //! Budgets: warned at 80 %, refused at 100 %, for a run, a feature, a day, a month and the instance; and what has no price.
 
+use std::sync::{Arc, Mutex};
+
+use jiff::{SignedDuration, Timestamp, tz::TimeZoneDatabase};
 use qd_gateway::{
     Rates,
     budget::{Amount, Budget, Budgets, RunBudgets, Scope, Standing},
@@ -105,6 +108,31 @@ async fn the_day_the_month_and_the_instance_hold_for_all() {
         assert!(told[0].starts_with(scope) && told[1].contains(scope), "{told:?}");
         bench.gateway.set_rates(Rates { prices: prices(), budgets: none, ..Rates::default() });
         assert_eq!(bench.call(&CHAT).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_day_and_a_month_begin_when_they_do_in_the_fleets_zone() {
+    // 14 hours before UTC, and 11 behind: both change their day and their month when UTC does not.
+    for (zone, before) in
+        [("Pacific/Kiritimati", "2026-11-30T09:59:00Z"), ("Pacific/Pago_Pago", "2026-12-01T10:59:00Z")]
+    {
+        let before: Timestamp = before.parse().unwrap();
+        let now = Arc::new(Mutex::new(before));
+        let clock = now.clone();
+        let time = Some((
+            Arc::new(move || *clock.lock().unwrap()) as _,
+            TimeZoneDatabase::bundled().get(zone).unwrap(),
+        ));
+        let all = Budgets { day: money(COST.0), month: money(COST.0), ..Budgets::default() };
+        let mut bench = Bench::new(Options { all, time, ..Options::default() }).await;
+        bench.upstream.plays([Reply::json(CHAT.plain), Reply::json(CHAT.plain)]);
+        assert_eq!(bench.call(&CHAT).await.status, 200);
+        assert_eq!(bench.call(&CHAT).await.status, 402, "{zone}: it is the same day");
+        assert!(scopes(&bench.told())[0].starts_with("day 2026-11-30"), "{zone}");
+        *now.lock().unwrap() = before + SignedDuration::from_mins(2);
+        assert_eq!(bench.call(&CHAT).await.status, 200, "{zone}: it is the next");
+        assert!(scopes(&bench.told())[0].starts_with("day 2026-12-01"), "{zone}");
     }
 }
 

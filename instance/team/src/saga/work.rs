@@ -279,12 +279,11 @@ async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepErro
         metered: metered.as_ref().map(|turn| turn.metered.clone()),
         permissions: Arc::new(desk),
     };
-    if agent.needs_walls() && !task.confined.as_ref().is_some_and(|confined| confined.walls) {
-        let reason = format!(
-            "{} never asks before it does something, so it only works within walls, and there are none here: see \
-             sandbox.kind.",
-            crate::problem::capital(agent.name())
-        );
+    if agent.needs_walls()
+        && let Some(why) = options.refuses_unasked(task.confined.as_ref())
+    {
+        let name = crate::problem::capital(agent.name());
+        let reason = format!("{name} never asks before it does something, so {why}.");
         return Err(StepError::failed(FailureClass::Tool, reason));
     }
     let _exposed = options.exposed(task.confined.as_ref());

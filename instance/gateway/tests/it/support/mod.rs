@@ -147,6 +147,8 @@ pub(crate) struct Options {
     /// Whose fallback it is; OpenAI's, if not set.
     pub(crate) shape: Option<Shape>,
     pub(crate) meter: Option<Arc<dyn Meter>>,
+    /// The clock, and the fleet's time zone; the machine's and UTC, if not set.
+    pub(crate) time: Option<(qd_gateway::runs::Clock, TimeZone)>,
 }
 
 /// Quick enough for a test, and still in the right order.
@@ -184,6 +186,7 @@ impl Bench {
         spare.base_url = format!("{}/spare", upstream.url());
         providers.insert("spare".to_owned(), spare);
 
+        let (clock, zone) = options.time.unwrap_or_else(|| (Arc::new(Timestamp::now), TimeZone::UTC));
         let meter = MemoryMeter::default();
         let (tell, events) = mpsc::channel(100);
         let gateway = Gateway::new(Setup {
@@ -193,8 +196,8 @@ impl Bench {
             providers,
             rates: Rates { prices: prices(), budgets: options.all, ..Rates::default() },
             settings: options.settings.unwrap_or_else(settings),
-            clock: Arc::new(Timestamp::now),
-            zone: TimeZone::UTC,
+            clock,
+            zone,
         })
         .unwrap();
         let listener = bind_tcp("127.0.0.1:0".parse().unwrap()).await.unwrap();
