@@ -8,7 +8,7 @@ use qd_approvals::Proof;
 use qd_board::NewFeature;
 use qd_core::chat::{Commands as _, Given};
 use qd_hub::Invited;
-use qd_team::{Caller, Team};
+use qd_team::Caller;
 use qd_types::InstanceName;
 use qd_wire::call::Token;
 use tokio::{
@@ -70,14 +70,14 @@ pub(super) async fn tell(scene: &Scene, fleet: &Fleet, root: &Path) -> Result<()
     let new = NewFeature::titled("Answer when the line is back");
     let filed = team.add(&caller, new).await.map_err(|problem| UserError::failed(problem.detail))?;
     let id = filed.feature.id;
-    let waits = waits(&team).await?;
+    let waits = waits(&plan, &name)?;
     say::note(&format!("The line is cut. {NAME} files {id} all the same; {waits} reports wait for the bot."));
     let show = format!("feature show {id}");
     say::note(&format!("The bot meanwhile: {}", says(scene, bot, &show).await));
     line.mend();
     heard(scene, bot, &show, "Answer when the line is back").await?;
     let begun = Instant::now();
-    while self::waits(&team).await? > 0 && begun.elapsed() < PATIENCE {
+    while self::waits(&plan, &name)? > 0 && begun.elapsed() < PATIENCE {
         tokio::time::sleep(LOOK).await;
     }
     let (sent, taken) = (sent(&plan, &name)?, taken(scene, &name)?);
@@ -132,8 +132,10 @@ async fn heard(scene: &Scene, bot: &Bot, text: &str, words: &str) -> Result<(), 
 }
 
 /// Reports that wait.
-async fn waits(team: &Team) -> Result<u64, UserError> {
-    team.store().unshipped().await.map_err(|error| failed(&error))
+fn waits(plan: &FleetPlan, name: &InstanceName) -> Result<u64, UserError> {
+    let board = plan.team_folder(name).join("board.db");
+    let c = qd_sqlite::read_only(&board).map_err(|error| failed(&error))?;
+    qd_sqlite::outbox::waiting(&c, "bot").map_err(|error| failed(&error))
 }
 
 /// The epoch, and how many reports of it were sent.
