@@ -132,8 +132,10 @@ pub const ENTRIES: &[Entry] = &[
     entry("fleet week", "What happened this week", &[]),
     entry("fleet pause", "Let nothing start in any team", &[WHY]),
     entry("fleet resume", "Let all teams go on", &[]),
+    entry("fleet reload", "Have all teams read their configuration again", &[]),
     entry("team pause", "Let nothing start in a team", &[Opt { required: true, ..TEAM }, WHY]),
     entry("team resume", "Let a team go on", &[Opt { required: true, ..TEAM }]),
+    entry("team reload", "Have a team read its configuration again", &[Opt { required: true, ..TEAM }]),
     entry(
         "ask",
         "Ask a team something",
@@ -289,8 +291,10 @@ mod tests {
         fleet week                           What happened this week
         fleet pause [WHY]                    Let nothing start in any team
         fleet resume                         Let all teams go on
+        fleet reload                         Have all teams read their configuration again
         team pause TEAM [WHY]                Let nothing start in a team
         team resume TEAM                     Let a team go on
+        team reload TEAM                     Have a team read its configuration again
         ask TEAM QUESTION                    Ask a team something
         standup now [TEAM]                   What happened since the last stand-up
         announce TEXT                        Tell all teams something

@@ -199,6 +199,11 @@ pub enum Command {
         /// In which team; in all, if left out.
         team: Option<InstanceName>,
     },
+    /// Read the configuration again.
+    Reload {
+        /// Which team does; all, if left out.
+        team: Option<InstanceName>,
+    },
     /// All commands.
     Help,
 }
@@ -254,6 +259,8 @@ impl fmt::Display for Command {
             }
             Self::Resume { team: Some(team) } => write!(f, "team resume {team}"),
             Self::Resume { team: None } => f.write_str("fleet resume"),
+            Self::Reload { team: Some(team) } => write!(f, "team reload {team}"),
+            Self::Reload { team: None } => f.write_str("fleet reload"),
             Self::Help => f.write_str("help"),
         }
     }

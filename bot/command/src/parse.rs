@@ -209,11 +209,15 @@ fn fleet(text: &str) -> Result<Command, CommandError> {
         ("status", team) => return Ok(Command::Status { team: Some(self::team(team)?) }),
         ("pause", _) => return Ok(Command::Pause { team: None, why: why(first(whole).1) }),
         ("resume", "") => return Ok(Command::Resume { team: None }),
+        ("reload", "") => return Ok(Command::Reload { team: None }),
         _ => {}
     }
     match FleetPart::ALL.into_iter().find(|part| part.as_str() == text) {
         Some(part) => Ok(Command::Fleet { part }),
-        None => elsewhere("fleet", text, &["status", "teams", "cost", "risks", "week", "pause", "resume"]),
+        None => {
+            let verbs = ["status", "teams", "cost", "risks", "week", "pause", "resume", "reload"];
+            elsewhere("fleet", text, &verbs)
+        }
     }
 }
 
@@ -225,12 +229,13 @@ fn of_team(text: &str) -> Result<Command, CommandError> {
     let (verb, rest) = first(text);
     let (team, more) = first(rest);
     match (verb.to_ascii_lowercase().as_str(), team) {
-        (verb @ ("pause" | "resume"), "") => {
+        (verb @ ("pause" | "resume" | "reload"), "") => {
             no(format!("team {verb} needs a team. For all of them: fleet {verb}"))
         }
         ("pause", team) => Ok(Command::Pause { team: Some(self::team(team)?), why: why(more) }),
         ("resume", team) if more.is_empty() => Ok(Command::Resume { team: Some(self::team(team)?) }),
-        _ => elsewhere("team", text, &["pause", "resume", "limits", "release"]),
+        ("reload", team) if more.is_empty() => Ok(Command::Reload { team: Some(self::team(team)?) }),
+        _ => elsewhere("team", text, &["pause", "resume", "reload", "limits", "release"]),
     }
 }
 
@@ -339,7 +344,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_panics_and_every_command_parses_back(text in "(/qd |@quarterdeck )?(approve|deny|answer|approvals( show)?|reopen|board( show| why| search)?|feature (add|show|move|cancel|edit|retry|guide)|fleet( status| risks| week| pause| resume)?|team( pause| resume)?|ask|standup( now)?|announce|policy explain|person|vm|plan|help)? ?.{0,40}") {
+        fn no_text_panics_and_every_command_parses_back(text in "(/qd |@quarterdeck )?(approve|deny|answer|approvals( show)?|reopen|board( show| why| search)?|feature (add|show|move|cancel|edit|retry|guide)|fleet( status| risks| week| pause| resume| reload)?|team( pause| resume| reload)?|ask|standup( now)?|announce|policy explain|person|vm|plan|help)? ?.{0,40}") {
             if let Ok(command) = parse(&text) {
                 prop_assert_eq!(parse(&command.to_string()), Ok(command));
             }

@@ -1,7 +1,7 @@
 //! Commands that people give in chat. The answer is for them alone; what follows is the same as from any surface.
 
 use qd_command::{Command, FleetPart, Which, parse};
-use qd_types::{Approval, ApprovalState, FeatureId, Identity, InstanceName, Person, Stage};
+use qd_types::{Approval, ApprovalState, FeatureId, Identity, InstanceName, Person, Stage, Verb};
 use qd_wire::v1::{Announcement, BoardCommand, FeatureReport, NewWork, OnBehalf, Order};
 
 use crate::{
@@ -107,6 +107,7 @@ pub(crate) fn handle(
             orders(state, person, place, team, command)
         }
         Command::Resume { team } => orders(state, person, place, team, || BoardCommand::ResumeTeam),
+        Command::Reload { team } => reload(state, person, place, team),
         Command::FeatureCancel { id } => {
             about(state, person, place, &id, BoardCommand::CancelFeature { feature: id.clone() })
         }
@@ -171,9 +172,32 @@ fn orders(
     Handled { effects, reply: Some(replies.join("\n")), ..Handled::default() }
 }
 
+/// Teams read their configuration again; each asks its own policies once more whether that person may have it done.
+fn reload(
+    state: &FleetState,
+    person: &Person,
+    (surface, moment): (&str, Moment),
+    team: Option<InstanceName>,
+) -> Handled {
+    if let Err(refusal) = state.rules.permit_fleet(person, Verb::ConfigReload) {
+        return say(format!("{} {}", refusal.reason, refusal.help));
+    }
+    if let Some(team) = team.as_ref().filter(|team| !state.rules.teams.contains(team)) {
+        return say(text::no_team(&state.rules.teams, team));
+    }
+    let (mut effects, mut replies) = (Vec::new(), Vec::new());
+    for to in team.map_or_else(|| state.rules.teams.clone(), |team| vec![team]) {
+        replies.push(text::presence::order(state, &to, moment.at));
+        let order = Box::new(Order::Reload { by: on_behalf(person, surface, moment) });
+        // Said twice before it is heard, it is done once.
+        effects.push(Effect::Tell { to, living: Some("reload".to_owned()), order });
+    }
+    Handled { effects, reply: Some(replies.join("\n")), ..Handled::default() }
+}
+
 /// Everybody hears it once: in the channel, and on the board of each team.
 fn announce(state: &FleetState, person: &Person, given: &Given, text: String, moment: Moment) -> Handled {
-    if let Err(refusal) = state.rules.permit_post(person) {
+    if let Err(refusal) = state.rules.permit_fleet(person, Verb::ChatPost) {
         return say(format!("{} {}", refusal.reason, refusal.help));
     }
     let id = moment.fresh.to_string();

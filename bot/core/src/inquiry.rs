@@ -106,8 +106,7 @@ pub(crate) fn search(state: &FleetState, words: &str) -> String {
 /// A question to a team. No agent answers it: what is found is said to be found, and no more.
 pub(crate) fn ask(state: &FleetState, team: &InstanceName, question: &str) -> String {
     if !state.rules.teams.contains(team) {
-        let known: Vec<&str> = state.rules.teams.iter().map(InstanceName::as_str).collect();
-        return format!("There is no team {team}. There is {}.", known.join(", "));
+        return text::no_team(&state.rules.teams, team);
     }
     let wanted: Vec<String> = question
         .to_lowercase()

@@ -86,10 +86,10 @@ impl Rules {
         }
     }
 
-    /// Whether a person may say something to the whole fleet. The error says why not, and what would help.
-    pub fn permit_post(&self, person: &Person) -> Result<(), Refusal> {
+    /// Whether a person may do something to the whole fleet. The error says why not, and what would help.
+    pub fn permit_fleet(&self, person: &Person, verb: Verb) -> Result<(), Refusal> {
         let principal = Principal::Person(person.clone());
-        self.policies.permit(&Request::new(principal, Verb::ChatPost, Resource::Fleet))
+        self.policies.permit(&Request::new(principal, verb, Resource::Fleet))
     }
 
     fn called(&self, team: &InstanceName) -> InstanceName {

@@ -60,6 +60,12 @@ fn quiet(sentence: &str) -> String {
     sentence.replace('@', "@\u{200b}")
 }
 
+/// A team is named that there is not.
+pub fn no_team(teams: &[InstanceName], team: &InstanceName) -> String {
+    let known: Vec<&str> = teams.iter().map(InstanceName::as_str).collect();
+    format!("There is no team {team}. There is {}.", known.join(", "))
+}
+
 /// The living message of a feature in #dev.
 pub fn feature(instance: &InstanceName, report: &FeatureReport) -> String {
     let agent = report.agent.as_deref().map_or_else(String::new, |agent| format!(" · {agent}"));

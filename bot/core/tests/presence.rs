@@ -248,6 +248,7 @@ fn a_pause_goes_to_one_team_or_to_all_of_them() {
         });
         let told = tells.map(|(to, order)| match &**order {
             Order::Command { command, .. } => format!("{to}: {}", command.verb()),
+            Order::Reload { by } => format!("{to}: reload, by {}", by.person.id),
             other => format!("{to}: {other:?}"),
         });
         format!("{}\n{}", told.collect::<Vec<_>>().join(", "), done.reply.unwrap())
@@ -266,6 +267,8 @@ fn a_pause_goes_to_one_team_or_to_all_of_them() {
     Sent to alpha.
     Sent to delta.
     ");
+    insta::assert_snapshot!(orders("fleet reload"), @"");
+    insta::assert_snapshot!(orders("team reload gamma"), @"");
     insta::assert_snapshot!(orders("team pause gamma"), @"
 
     There is no team gamma here. Nobody here may; quarterdeck policy explain says why.

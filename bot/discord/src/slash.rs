@@ -232,8 +232,8 @@ mod tests {
         approvals list|show|subject
         board show|why|search
         feature add|show|move|cancel|retry|guide|edit|stop|revert
-        fleet status|teams|cost|risks|week|pause|resume
-        team pause|resume|limits|release
+        fleet status|teams|cost|risks|week|pause|resume|reload
+        team pause|resume|reload|limits|release
         ask
         standup now|schedule
         announce

@@ -53,6 +53,13 @@ pub enum HubError {
         /// Who wanted to join.
         instance: String,
     },
+    /// A call that says that rows are lost, and is not newer than what was heard of its instance: perhaps it comes a second
+    /// time. The same, said now, is heard.
+    #[error("a later call of {instance} was heard, or the bot has started since: what it has is said again")]
+    Late {
+        /// Whose.
+        instance: String,
+    },
     /// A call that can't be answered as it is.
     #[error("{0}")]
     Refused(String),

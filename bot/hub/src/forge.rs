@@ -188,7 +188,7 @@ impl Hub {
         rebuilt: &Subject,
         key: &str,
     ) -> Result<SpentGrant, ForgeError> {
-        let keeper = self.keeper().await;
+        let keeper = self.keeper();
         let item = (approval, WHOLE);
         let (executor, people) = (&keeper.executor, &keeper.people);
         let now = Timestamp::now();
@@ -204,7 +204,7 @@ impl Hub {
 
     /// The forge was looked at, and a merge that was cut short has not happened: it may be begun again.
     async fn did_not(&self, approval: &ApprovalId) -> Result<(), ForgeError> {
-        let (keeper, id) = (self.keeper().await, approval.clone());
+        let (keeper, id) = (self.keeper(), approval.clone());
         let noted = self.inner.db.write(move |c| {
             keeper.at(c, Timestamp::now())?.probed(&id, WHOLE, &Probe::DidNot)?;
             Ok::<_, HubError>(())

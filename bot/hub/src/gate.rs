@@ -52,6 +52,8 @@ struct Heard {
     /// The public half of the key that signed it.
     public: [u8; 32],
     key: String,
+    /// When, by the bot's clock as far as the instance knows it.
+    said: Timestamp,
     asking: Asking,
 }
 
@@ -131,7 +133,7 @@ impl HubGate {
 
     /// Opens a call, of an instance whose key counts.
     async fn hear(&self, call: &[u8]) -> Result<(Heard, Arc<Keeper>), Unheard> {
-        let keeper = self.hub.keeper().await;
+        let keeper = self.hub.keeper();
         let signed = Signed::from_bytes(call).map_err(|error| Unheard::because(&error))?;
         let opened = self.opened(signed, Kind::Call, None, |from, key| held(&keeper, from, key))?;
         let now = Timestamp::now();
@@ -143,7 +145,8 @@ impl HubGate {
             return Err(Unheard::failed("the key is gone"));
         };
         let instance = name(&opened.header.from)?;
-        let heard = Heard { instance, public, key: opened.header.key, asking: read(&opened.payload)? };
+        let Header { key, at: said, .. } = opened.header;
+        let heard = Heard { instance, public, key, said, asking: read(&opened.payload)? };
         Ok((heard, keeper))
     }
 
@@ -156,7 +159,7 @@ impl HubGate {
                 Ok(Said::Ack(self.hub.receive(instance, batch).await.map_err(|error| failed(&error))?))
             }
             Call::Acknowledge { ack } => {
-                self.hub.acknowledged(instance, *ack).await.map_err(|error| failed(&error))?;
+                self.hub.acknowledged(instance, *ack, heard.said).await.map_err(|error| failed(&error))?;
                 Ok(Said::Done)
             }
             Call::Credential { repository } => self.credential(instance, public, repository).await,
@@ -254,7 +257,8 @@ impl Gate for HubGate {
         let Call::Orders { after } = heard.asking.call else {
             return Err(Unheard::failed("it is no call for orders"));
         };
-        self.hub.acknowledged(&heard.instance, after).await.map_err(|error| failed(&error))?;
+        let noted = self.hub.acknowledged(&heard.instance, after, heard.said).await;
+        noted.map_err(|error| failed(&error))?;
         Ok(Reader { instance: heard.instance.to_string(), key: heard.key, sent: after })
     }
 
@@ -262,7 +266,7 @@ impl Gate for HubGate {
         let instance = name(&reader.instance)?;
         let orders = self.hub.orders_after(&instance, reader.sent).await.map_err(|error| failed(&error))?;
         // It may have been put out while it waited.
-        if !matches!(held(self.hub.keeper().await.as_ref(), &reader.instance, &reader.key), Held::Alive(_)) {
+        if !matches!(held(self.hub.keeper().as_ref(), &reader.instance, &reader.key), Held::Alive(_)) {
             let (from, key) = (reader.instance.clone(), reader.key.chars().take(16).collect());
             return Err(Unheard::because(&Refused::RevokedKey { from, key }));
         }
@@ -307,6 +311,10 @@ fn read(payload: &str) -> Result<Asking, Unheard> {
 
 /// A failure of ours: nothing was taken, and the same can be tried again.
 fn failed(error: &HubError) -> Unheard {
+    if matches!(error, HubError::Late { .. }) {
+        tracing::info!(%error, "a call is not taken");
+        return Unheard { stale: true, ..Unheard::failed(error.to_string()) };
+    }
     tracing::error!(%error, "a call could not be answered");
     Unheard::failed("the bot could not store it: its log says why")
 }

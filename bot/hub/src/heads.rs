@@ -24,6 +24,9 @@ use crate::{
 /// Heads are shown at most this often.
 const PAUSE: Duration = Duration::from_secs(60);
 
+/// It is looked at most this often whether there is a new one.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// What goes down under this key is the newest head.
 const LIVING: &str = "audit:head";
 
@@ -61,13 +64,14 @@ impl Turn<'_> {
         }
     }
 
-    fn sign(&self, from: &InstanceName, head: &AuditHead) -> Result<(), HubError> {
+    fn sign(&mut self, from: &InstanceName, head: &AuditHead) -> Result<(), HubError> {
         if head.chain != from.as_str() {
             let problem = format!("{from} shows a head of {}", head.chain);
             return Err(HubError::corrupt("inbox", problem));
         }
         let key = self.keeper.key().signing();
         let signed = qd_audit::witness(self.c, same(head)?, BOT, self.now, key)?;
+        self.told.insert(from.clone());
         tell(self.c, from, None, &Order::AuditSigned(same(&signed)?), self.now)
     }
 
@@ -129,6 +133,8 @@ impl Hub {
                     if commits.changed().await.is_err() {
                         return;
                     }
+                    // However much is committed: most of it is not in the trail.
+                    tokio::time::sleep(LOOK).await;
                     continue;
                 }
                 Ok(now) => shown = Some(now),
@@ -154,16 +160,16 @@ impl Hub {
         if now.0.seq == 0 || shown.as_ref() == Some(&now) {
             return Ok(now);
         }
-        self.inner
-            .db
-            .write(move |c| {
-                let (head, instances) = look(c)?;
-                for instance in &instances {
-                    tell(c, instance, Some(LIVING), &Order::AuditHead(same(&head)?), Timestamp::now())?;
-                }
-                Ok((head, instances))
-            })
-            .await
+        let told = move |c: &Connection| {
+            let (head, instances) = look(c)?;
+            for instance in &instances {
+                tell(c, instance, Some(LIVING), &Order::AuditHead(same(&head)?), Timestamp::now())?;
+            }
+            Ok::<_, HubError>((head, instances))
+        };
+        let (head, instances) = self.inner.db.write(told).await?;
+        self.ring(&instances);
+        Ok((head, instances))
     }
 }
 

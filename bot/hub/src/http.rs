@@ -7,8 +7,10 @@
 //! | `POST /wire/v1/join` | a sealed call | a signed answer |
 //! | `POST /wire/v1/call` | lines: a signed call, then signed reports; plain or zstd | a signed answer |
 //! | `GET /wire/v1/orders` | a signed call in `Quarterdeck-Call`, and `Last-Event-ID` | events, each a signed order |
+//!
+//! What is too large, too slow or too much is refused with a reason, as what is not signed is.
 
-use std::{convert::Infallible, io::Read as _, time::Duration};
+use std::{convert::Infallible, io::Read as _, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -21,10 +23,21 @@ use axum::{
     routing::{get, post},
 };
 use futures_util::{Stream, stream};
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
 use qd_wire::{
     call::Unheard,
     port::{Gate as _, Reader},
     v1::Ack,
+};
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
 };
 
 use crate::HubGate;
@@ -33,6 +46,15 @@ use crate::HubGate;
 const LARGEST: (usize, u64) = (8 * 1024 * 1024, 32 * 1024 * 1024);
 /// How long a body may take to arrive.
 const ARRIVES: Duration = Duration::from_secs(30);
+/// The head of a call, in bytes: a signed call for orders is in it.
+const HEAD: usize = 64 * 1024;
+/// Connections at once, if nothing else is said: an instance has two, one for its calls and one for its orders.
+pub const CONNECTIONS: usize = 4096;
+/// Connections that are told at once that there is no place, and how long that may take.
+const REFUSALS: usize = 64;
+const REFUSES: Duration = Duration::from_secs(2);
+/// Between two tries to take a connection.
+const AGAIN: Duration = Duration::from_millis(100);
 /// How often a word goes out while there are no orders: proxies close what is silent, mostly after a minute.
 const ALIVE: Duration = Duration::from_secs(15);
 
@@ -46,17 +68,66 @@ pub fn router(gate: HubGate) -> Router {
         .with_state(gate)
 }
 
-/// Serves the routes until the task is dropped.
-pub async fn serve(listener: tokio::net::TcpListener, gate: HubGate) {
-    use axum::serve::ListenerExt as _;
-    let listener = listener.tap_io(|stream| {
+/// Serves the routes until the task is dropped, over so many connections at once. Whoever comes when there is no place is told
+/// so, and where to have more of them.
+pub async fn serve(listener: TcpListener, gate: HubGate, connections: usize) {
+    let (places, refusals) = (Arc::new(Semaphore::new(connections)), Arc::new(Semaphore::new(REFUSALS)));
+    let service = TowerToHyperService::new(router(gate));
+    let mut open = JoinSet::new();
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection of an instance can't be taken");
+                tokio::time::sleep(AGAIN).await;
+                continue;
+            }
+        };
+        while open.try_join_next().is_some() {}
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection keeps its delay");
         }
-    });
-    if let Err(error) = axum::serve(listener, router(gate)).await {
-        tracing::error!(%error, "instances are not heard any more");
+        if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+            open.spawn(serve_one(stream, service.clone(), place));
+        } else if let Ok(turn) = Arc::clone(&refusals).try_acquire_owned() {
+            open.spawn(refuse(stream, connections, turn));
+        } else {
+            tracing::debug!("a connection is closed without a word: too many are told already");
+        }
     }
+}
+
+async fn serve_one(stream: TcpStream, service: TowerToHyperService<Router>, place: OwnedSemaphorePermit) {
+    let mut http = http1::Builder::new();
+    // One that is silent between two calls, or sends their head by the letter, is closed.
+    http.timer(TokioTimer::new()).header_read_timeout(ARRIVES).max_buf_size(HEAD);
+    if let Err(error) = http.serve_connection(TokioIo::new(stream), service).await {
+        tracing::debug!(%error, "a connection of an instance ended");
+    }
+    drop(place);
+}
+
+/// Says why there is no place, and closes.
+async fn refuse(mut stream: TcpStream, connections: usize, turn: OwnedSemaphorePermit) {
+    let refused = Unheard::failed(format!(
+        "the bot has {connections} connections open, which is hub.connections: try again later, or have its owner raise that"
+    ));
+    let body = serde_json::to_string(&refused).unwrap_or_default();
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+         connection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let said = async {
+        stream.write_all(answer.as_bytes()).await?;
+        stream.shutdown().await?;
+        // What was asked is read to its end: a connection that is closed before that takes the answer with it.
+        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+    };
+    if let Ok(Err(error)) = tokio::time::timeout(REFUSES, said).await {
+        tracing::debug!(%error, "nobody hears that there is no place");
+    }
+    drop(turn);
 }
 
 fn unheard(status: StatusCode, unheard: Unheard) -> Response {

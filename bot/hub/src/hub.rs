@@ -2,9 +2,9 @@
 //! transaction.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     path::Path,
-    sync::{Arc, PoisonError},
+    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -19,18 +19,21 @@ use qd_core::{
 };
 use qd_sqlite::{Db, outbox};
 use qd_types::{ApprovalId, CommitId, InstanceName, Person, PersonId};
-use qd_wire::v1::{Ack, Envelope, Order, Report};
+use qd_wire::v1::{Ack, Envelope, Order};
 use rusqlite::Connection;
 use tokio::sync::Mutex;
 
 use crate::{
     HubError, before,
+    bells::Bells,
     chat::Voice,
-    heads, keep,
+    heads,
+    intake::Intake,
+    keep,
     keeper::{self, Keeper},
     schema,
     turn::Turn,
-    uplink,
+    uplink::{self, Calls},
 };
 
 /// How long a call for orders is held while there are none.
@@ -51,18 +54,23 @@ pub struct Hub {
 pub(crate) struct Inner {
     pub(crate) db: Db,
     pub(crate) key: Arc<SurfaceKey>,
-    state: Mutex<State>,
+    pub(crate) state: Mutex<State>,
+    /// Whose keys count. Beside the lock of the state, which whoever verifies a signature does not wait for.
+    keeper: RwLock<Arc<Keeper>>,
+    pub(crate) intake: Intake,
+    bells: Bells,
+    calls: Arc<std::sync::Mutex<Calls>>,
     pub(crate) voice: std::sync::Mutex<Voice>,
     pub(crate) forge: Arc<dyn Forge>,
     pub(crate) chat: Arc<dyn Chat>,
 }
 
-struct State {
+pub(crate) struct State {
     /// `None` after a transaction that failed: what is in memory may be ahead of the rows, which are then read anew.
     fleet: Option<FleetState>,
     rules: Rules,
-    keeper: Arc<Keeper>,
-    received: HashMap<InstanceName, Ack>,
+    /// Up to where reports of each instance are kept.
+    pub(crate) received: HashMap<InstanceName, Ack>,
 }
 
 impl Hub {
@@ -83,10 +91,13 @@ impl Hub {
                 keeper::keys(c)
             })
             .await?;
-        let keeper = Arc::new(Keeper::new(&rules, Arc::clone(&key), keys));
+        let keeper = RwLock::new(Arc::new(Keeper::new(&rules, Arc::clone(&key), keys)));
         let voice = std::sync::Mutex::new(Voice::new(rules.distil.budget));
-        let state = State { fleet: None, rules, keeper, received: HashMap::new() };
-        let hub = Self { inner: Arc::new(Inner { db, key, state: Mutex::new(state), voice, forge, chat }) };
+        let state = Mutex::new(State { fleet: None, rules, received: HashMap::new() });
+        let calls = Arc::new(std::sync::Mutex::new(Calls::new(Timestamp::now())));
+        let (intake, bells) = (Intake::default(), Bells::default());
+        let inner = Inner { db, key, state, keeper, intake, bells, calls, voice, forge, chat };
+        let hub = Self { inner: Arc::new(inner) };
         let mut state = hub.inner.state.lock().await;
         hub.turn(&mut state, |turn| {
             before::carry_over(turn)?;
@@ -202,12 +213,18 @@ impl Hub {
 
     async fn renew(&self, state: &mut State) -> Result<(), HubError> {
         let keys = self.inner.db.read(keeper::keys).await?;
-        state.keeper = Arc::new(Keeper::new(&state.rules, Arc::clone(&self.inner.key), keys));
+        let keeper = Arc::new(Keeper::new(&state.rules, Arc::clone(&self.inner.key), keys));
+        *self.inner.keeper.write().unwrap_or_else(PoisonError::into_inner) = keeper;
         self.turn(state, keeper::count_again).await
     }
 
-    pub(crate) async fn keeper(&self) -> Arc<Keeper> {
-        Arc::clone(&self.inner.state.lock().await.keeper)
+    pub(crate) fn keeper(&self) -> Arc<Keeper> {
+        Arc::clone(&self.inner.keeper.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Orders for these may be new.
+    pub(crate) fn ring(&self, instances: &BTreeSet<InstanceName>) {
+        self.inner.bells.ring(instances);
     }
 
     /// One transaction in which events are handled.
@@ -220,31 +237,28 @@ impl Hub {
     }
 
     /// One transaction: all of it, or nothing, in memory as on disk.
-    async fn turn<T: Send + 'static>(
+    pub(crate) async fn turn<T: Send + 'static>(
         &self,
         state: &mut State,
         job: impl FnOnce(&mut Turn<'_>) -> Result<T, HubError> + Send + 'static,
     ) -> Result<T, HubError> {
-        let (keeper, rules) = (Arc::clone(&state.keeper), state.rules.clone());
-        let (known, now) = (state.fleet.take(), Timestamp::now());
+        let (keeper, now) = (self.keeper(), Timestamp::now());
+        let known = state.fleet.take().ok_or_else(|| state.rules.clone());
         let done = self.inner.db.write(move |c| {
             let mut fleet = match known {
-                Some(fleet) => fleet,
-                None => keep::load(c, rules, &keeper, now)?,
+                Ok(fleet) => fleet,
+                Err(rules) => keep::load(c, rules, &keeper, now)?,
             };
-            let done = job(&mut Turn {
-                c,
-                fleet: &mut fleet,
-                keeper: &keeper,
-                now,
-                fresh: &ulid::Ulid::generate,
-                awaits: None,
-            })?;
-            Ok((fleet, done))
+            let fresh = &ulid::Ulid::generate;
+            let mut turn = Turn::new(c, &mut fleet, &keeper, now, fresh);
+            let done = job(&mut turn)?;
+            let told = turn.told;
+            Ok((fleet, told, done))
         });
         match done.await {
-            Ok((fleet, done)) => {
+            Ok((fleet, told, done)) => {
                 state.fleet = Some(fleet);
+                self.ring(&told);
                 Ok(done)
             }
             Err(error) => {
@@ -254,21 +268,7 @@ impl Hub {
         }
     }
 
-    /// Takes reports of an instance, in order; answers with what is committed. Reports that were seen are skipped.
-    pub async fn receive(&self, from: &InstanceName, batch: Vec<Envelope<Report>>) -> Result<Ack, HubError> {
-        let mut state = self.inner.state.lock().await;
-        let known = self.received(&mut state, from).await?;
-        let (known, taken) = uplink::next(from, known, batch);
-        if taken.is_empty() {
-            return Ok(known);
-        }
-        let peer = from.clone();
-        self.turn(&mut state, move |turn| uplink::apply(turn, &peer, taken)).await?;
-        state.received.insert(from.clone(), known);
-        Ok(known)
-    }
-
-    async fn received(&self, state: &mut State, from: &InstanceName) -> Result<Ack, HubError> {
+    pub(crate) async fn received(&self, state: &mut State, from: &InstanceName) -> Result<Ack, HubError> {
         if let Some(ack) = state.received.get(from) {
             return Ok(*ack);
         }
@@ -280,13 +280,23 @@ impl Hub {
 
     /// Orders for an instance that come after what it has, which is thereby acknowledged. Waits a while if there are none.
     pub async fn orders(&self, to: &InstanceName, after: Ack) -> Result<Vec<Envelope<Order>>, HubError> {
-        self.acknowledged(to, after).await?;
+        self.acknowledged(to, after, Timestamp::now()).await?;
         self.orders_after(to, after).await
     }
 
-    /// An instance has the orders up to here. If that does not fit what it was sent, one of the two has lost rows: a new epoch
-    /// begins.
-    pub async fn acknowledged(&self, by: &InstanceName, ack: Ack) -> Result<(), HubError> {
+    /// An instance has the orders up to here, as it said then, by the bot's clock. If that does not fit what it was sent, one
+    /// of the two has lost rows: a new epoch begins.
+    ///
+    /// # Errors
+    /// [`HubError::Late`] for such a call that is not the newest of this process, or if the database fails.
+    pub async fn acknowledged(
+        &self,
+        by: &InstanceName,
+        ack: Ack,
+        said: Timestamp,
+    ) -> Result<(), HubError> {
+        let (peer, calls) = (by.clone(), Arc::clone(&self.inner.calls));
+        let newer = move || calls.lock().unwrap_or_else(PoisonError::into_inner).newer(&peer, said);
         let peer = by.clone();
         let look = move |c: &Connection| {
             let fits = outbox::agrees(c, peer.as_str(), ack.epoch, ack.seq)?;
@@ -294,19 +304,24 @@ impl Hub {
         };
         // Most often there is nothing to note, and a read is cheaper than a write.
         if self.inner.db.read(look).await? {
+            newer();
             return Ok(());
         }
         let peer = by.clone();
-        self.inner.db.write(move |c| uplink::agree(c, &peer, ack)).await
+        // Asked in the order in which calls are noted: of two at once, the one that comes second knows of the first.
+        self.inner.db.write(move |c| uplink::agree(c, &peer, ack, newer())).await?;
+        // Others may be under way now.
+        self.ring(&BTreeSet::from([by.clone()]));
+        Ok(())
     }
 
     /// Orders for an instance after those that it was sent, whether it has them or not. Waits a while if there are none; so many
     /// are under way at once. Nothing is acknowledged by it.
     pub async fn orders_after(&self, to: &InstanceName, sent: Ack) -> Result<Vec<Envelope<Order>>, HubError> {
-        let mut commits = self.inner.db.commits();
+        let mut bell = self.inner.bells.of(to);
         let deadline = tokio::time::Instant::now() + HOLD;
         loop {
-            commits.borrow_and_update();
+            bell.borrow_and_update();
             let peer = to.clone();
             let due = move |c: &Connection| {
                 Ok::<_, HubError>(outbox::due(c, peer.as_str(), sent.epoch, sent.seq, uplink::ORDERS)?)
@@ -317,7 +332,7 @@ impl Hub {
                 orders.retain(|order| order.epoch != sent.epoch || order.seq > sent.seq);
                 return Ok(orders);
             }
-            match tokio::time::timeout_at(deadline, commits.changed()).await {
+            match tokio::time::timeout_at(deadline, bell.changed()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => return Err(HubError::Db(qd_sqlite::DbError::Closed)),
                 Err(_) => return Ok(Vec::new()),

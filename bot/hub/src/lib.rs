@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod before;
+mod bells;
 mod chat;
 mod enrol;
 mod error;
@@ -9,6 +10,7 @@ mod gate;
 mod heads;
 pub mod http;
 mod hub;
+mod intake;
 mod json;
 mod keep;
 mod keeper;

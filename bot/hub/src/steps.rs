@@ -87,17 +87,17 @@ impl Steps {
         let (epoch, seq) = outbox::received(c, from.as_str())?;
         let (known, taken) = uplink::next(from, Ack { epoch, seq }, batch);
         if !taken.is_empty() {
-            self.turn(c, now, |turn| uplink::apply(turn, from, taken))?;
+            self.turn(c, now, |turn| uplink::apply(turn, from, &taken))?;
         }
         Ok(known)
     }
 
-    /// A team has the orders up to here.
+    /// A team has the orders up to here, as its newest call says.
     ///
     /// # Errors
     /// If the database fails.
     pub fn acknowledged(&self, c: &Connection, by: &InstanceName, ack: Ack) -> Result<(), HubError> {
-        uplink::agree(c, by, ack)
+        uplink::agree(c, by, ack, true)
     }
 
     /// Whether there are orders for a team after those that it was sent. It only looks.
@@ -235,8 +235,7 @@ impl Steps {
             None => keep::load(c, self.rules.clone(), &self.keeper, now)?,
         };
         let fresh = || (self.fresh)(now);
-        let turn = &mut Turn { c, fleet: &mut fleet, keeper: &self.keeper, now, fresh: &fresh, awaits: None };
-        let done = job(turn)?;
+        let done = job(&mut Turn::new(c, &mut fleet, &self.keeper, now, &fresh))?;
         self.fleet = Some(fleet);
         Ok(done)
     }

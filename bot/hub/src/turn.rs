@@ -1,11 +1,11 @@
 //! One transaction of the bot: what happened, what follows from it, and what the store of approvals says to that, until
 //! nothing follows any more.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use jiff::Timestamp;
-use qd_core::{Effect, Event, FleetState, Handled, Moment, handle};
-use qd_types::ApprovalId;
+use qd_core::{Effect, Event, FleetState, Handled, Moment, Step, handle};
+use qd_types::{ApprovalId, InstanceName};
 use rusqlite::Connection;
 use ulid::Ulid;
 
@@ -24,9 +24,22 @@ pub(crate) struct Turn<'c> {
     pub(crate) fresh: &'c dyn Fn() -> Ulid,
     /// A person's word has begun its way to the instance that keeps this approval.
     pub(crate) awaits: Option<ApprovalId>,
+    /// Instances that there are new orders for.
+    pub(crate) told: BTreeSet<InstanceName>,
 }
 
-impl Turn<'_> {
+impl<'c> Turn<'c> {
+    /// Begins one.
+    pub(crate) fn new(
+        c: &'c Connection,
+        fleet: &'c mut FleetState,
+        keeper: &'c Keeper,
+        now: Timestamp,
+        fresh: &'c dyn Fn() -> Ulid,
+    ) -> Self {
+        Self { c, fleet, keeper, now, fresh, awaits: None, told: BTreeSet::new() }
+    }
+
     /// The process has started.
     pub(crate) fn wake(&mut self) -> Result<(), HubError> {
         // Who was shut out while nothing ran, or whose votes were not ended before a crash.
@@ -48,6 +61,9 @@ impl Turn<'_> {
                 reply = said.or(reply);
                 self.awaits = awaits.or(self.awaits.take());
                 for effect in effects {
+                    if let Effect::Tell { to, .. } | Effect::Step(Step::Send { to, .. }) = &effect {
+                        self.told.insert(to.clone());
+                    }
                     match effect {
                         Effect::Step(step) => due.extend(self.keeper.take(
                             self.c,

@@ -1,5 +1,7 @@
 //! Reports in and orders out, as what one transaction does.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use qd_sqlite::outbox::{self, Receipt};
 use qd_types::InstanceName;
@@ -35,15 +37,15 @@ pub(crate) fn next(from: &InstanceName, mut known: Ack, batch: Vec<Envelope<Repo
 }
 
 /// Applies reports, each noted as received in the same transaction.
-pub(crate) fn apply(turn: &mut Turn<'_>, from: &InstanceName, reports: Vec<Placed>) -> Result<(), HubError> {
+pub(crate) fn apply(turn: &mut Turn<'_>, from: &InstanceName, reports: &[Placed]) -> Result<(), HubError> {
     for (ack, report) in reports {
         match outbox::receive(turn.c, from.as_str(), ack.epoch, ack.seq)? {
             Receipt::New => {
-                if let Report::Unread(unread) = &report {
+                if let Report::Unread(unread) = report {
                     tracing::warn!(instance = %from, seq = ack.seq, why = unread.why, "a report is skipped and kept");
                     outbox::keep_unread(turn.c, from.as_str(), ack.epoch, ack.seq, &unread.payload)?;
                 }
-                turn.reported(from, report)?;
+                turn.reported(from, report.clone())?;
             }
             Receipt::Seen => {}
             Receipt::Gap => {
@@ -56,8 +58,34 @@ pub(crate) fn apply(turn: &mut Turn<'_>, from: &InstanceName, reports: Vec<Place
     Ok(())
 }
 
-/// Takes note of what an instance has.
-pub(crate) fn agree(c: &Connection, to: &InstanceName, after: Ack) -> Result<(), HubError> {
+/// The newest call of each instance that said what it has, in this process.
+pub(crate) struct Calls {
+    since: Timestamp,
+    newest: HashMap<InstanceName, Timestamp>,
+}
+
+impl Calls {
+    /// None was heard yet. What was said before `now` may have been heard by a process before this one.
+    pub(crate) fn new(now: Timestamp) -> Self {
+        Self { since: now, newest: HashMap::new() }
+    }
+
+    /// Whether a call was said after every other that was heard; from now on it was heard, too.
+    pub(crate) fn newer(&mut self, by: &InstanceName, said: Timestamp) -> bool {
+        if said <= *self.newest.get(by).unwrap_or(&self.since) {
+            return false;
+        }
+        self.newest.insert(by.clone(), said);
+        true
+    }
+}
+
+/// Takes note of what an instance has. One that has lost rows begins a new epoch, if it says so `newly`: an older call that
+/// arrives late, or once more, says the same of an instance that has lost nothing.
+pub(crate) fn agree(c: &Connection, to: &InstanceName, after: Ack, newly: bool) -> Result<(), HubError> {
+    if !newly && !outbox::agrees(c, to.as_str(), after.epoch, after.seq)? {
+        return Err(HubError::Late { instance: to.to_string() });
+    }
     if outbox::agree(c, to.as_str(), after.epoch, after.seq)? {
         tracing::warn!(instance = %to, "it and the bot do not know of the same orders: they are numbered anew");
     }

@@ -84,7 +84,7 @@ fn rules() -> Result<Rules, Failure> {
 }
 
 /// A feature after so many changes.
-fn feature(id: &FeatureId, stage: Stage, change: i64) -> FeatureReport {
+pub fn feature(id: &FeatureId, stage: Stage, change: i64) -> FeatureReport {
     let mut line = Line::default();
     let reached = usize::try_from(change * 8 / CHANGES).unwrap_or(0);
     for mark in line.0.iter_mut().take(reached) {
@@ -111,7 +111,7 @@ fn feature(id: &FeatureId, stage: Stage, change: i64) -> FeatureReport {
     }
 }
 
-fn spent(calls: u64) -> Spent {
+pub fn spent(calls: u64) -> Spent {
     Spent { calls, tokens: calls * 9_000, micro_dollars: calls * 90_000, ..Spent::default() }
 }
 
@@ -335,7 +335,7 @@ fn id(team: u32, feature: u32) -> Result<FeatureId, Failure> {
     Ok(format!("{}{}-{feature}", letter(team / 26), letter(team)).parse()?)
 }
 
-fn beat(at: Timestamp) -> Report {
+pub fn beat(at: Timestamp) -> Report {
     let beat_seconds = u32::try_from(BEAT).unwrap_or(30);
     Report::Heartbeat(Box::new(Heartbeat { at, beat_seconds, runs: 2, board: BoardDigest::default() }))
 }

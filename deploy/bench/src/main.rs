@@ -9,11 +9,13 @@
 mod approvals;
 mod audit;
 mod board;
+mod crowd;
 mod distil;
 mod engine;
 mod figures;
 mod gateway;
 mod guard;
+mod hub;
 mod policy;
 mod servers;
 mod site;
@@ -31,7 +33,7 @@ use figures::Figures;
 /// Why a figure could not be taken.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-const KNOWN: [&str; 35] = [
+const KNOWN: [&str; 41] = [
     "instance_cold_start_ms",
     "instance_idle_rss_mib",
     "up_idle_rss_mib",
@@ -53,6 +55,12 @@ const KNOWN: [&str; 35] = [
     "distill_events_per_s",
     "discord_calls_per_1000_reports",
     "approval_card_delay_s_p99",
+    "hub_reports_per_s",
+    "hub_ack_ms_p99",
+    "hub_reports_per_s_nats",
+    "order_latency_ms_p99",
+    "bot_rss_mib_1000_idle",
+    "bot_rss_mib_1000_load",
     "approval_roundtrip_ms_p99",
     "agent_spawn_overhead_ms_bubblewrap",
     "agent_spawn_overhead_ms_docker",
@@ -134,6 +142,7 @@ fn measure(asked: &Asked) -> Result<(), Failure> {
             policy::decisions(&mut figures)?;
         }
         distil::measure(&mut figures, &wanted).await?;
+        hub::measure(&asked.binary, &mut figures, &wanted).await?;
         walls::measure(&asked.binary, &mut figures, &wanted).await?;
         guard::measure(&mut figures, &wanted).await?;
         servers::measure(&asked.binary, &mut figures, &wanted).await?;

@@ -154,6 +154,22 @@ impl Running {
         Ok(Client::new(Target::Tcp(self.address), "alpha", Some(token.ok_or("a link without a token")?)))
     }
 
+    /// Where teams on other computers reach its bot.
+    pub fn hub(&self) -> Result<SocketAddr, Failure> {
+        Ok(std::fs::read_to_string(self.state.join("bot/hub.address"))?.trim().parse()?)
+    }
+
+    /// The processor's time that it took so far, in seconds.
+    pub fn cpu(&self) -> Result<f64, Failure> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let after = stat.rsplit_once(") ").ok_or("no name in stat")?.1;
+        // Fields 14 and 15 of the line, in hundredths (proc_pid_stat(5)).
+        let ticks = after.split(' ').skip(11).take(2).map(str::parse::<u64>);
+        let ticks: u64 = ticks.sum::<Result<_, _>>()?;
+        #[allow(clippy::cast_precision_loss, reason = "hundredths of seconds of a process")]
+        Ok(ticks as f64 / 100.0)
+    }
+
     /// The embedded forge's repository.
     pub fn forge(&self) -> PathBuf {
         self.state.join("bot/forge/repos/project.git")

@@ -1,6 +1,6 @@
 //! Where instances that run elsewhere reach the bot.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, num::NonZeroU32};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,4 +15,6 @@ pub struct Hub {
     pub listen: Option<SocketAddr>,
     /// What they call it by, like `https://bot.example.org`, where something stands before it. Default: the address above.
     pub url: Option<String>,
+    /// Connections at once; each team has two. Whoever comes when there is no place is told so. Default: 4096.
+    pub connections: Option<NonZeroU32>,
 }

@@ -10,6 +10,7 @@ mod control;
 mod documents;
 mod exchange;
 mod features;
+mod fleet;
 mod inbox;
 mod lessons;
 mod metering;

@@ -31,6 +31,12 @@ impl Team {
         self.ask_policies(principal, verb, Resource::Team(team)).map_err(problem::denied)
     }
 
+    /// The same, of the whole fleet.
+    pub(crate) fn permit_fleet(&self, caller: &Caller, verb: Verb) -> Answer<()> {
+        let principal = caller.principal(&self.name());
+        self.ask_policies(principal, verb, Resource::Fleet).map_err(problem::denied)
+    }
+
     /// The same for a person whose word came from the bot, under the team's own ceiling for them: of the roles that the bot
     /// asserts count those that the team knows them to have. The error says why not, and what would help.
     pub(crate) fn permit_order(&self, person: &Person, verb: Verb) -> Result<(), String> {

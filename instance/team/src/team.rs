@@ -229,9 +229,14 @@ impl Team {
         }
     }
 
+    /// Whether it has a way to a bot.
+    pub(crate) fn is_linked(&self) -> bool {
+        self.inner.linked.load(Ordering::Relaxed)
+    }
+
     /// Ends all tasks and the processes that they started. What was under way goes on after the next start.
     pub async fn shut_down(&self) {
-        if self.inner.linked.load(Ordering::Relaxed) {
+        if self.is_linked() {
             trail::show_last(self).await;
         }
         self.inner.tasks.lock().await.shutdown().await;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use qd_api::{CostBudget, CostView, FeatureView, ProjectView, RunSummary, TeamView};
+use qd_api::{CostBudget, CostView, FeatureView, FleetView, ProjectView, RunSummary, TeamView};
 use qd_guard::{Call, Caller, Fault, Look, Server, Spec, ToolError, Who};
 use qd_types::{Role, Stage, Tier};
 use schemars::JsonSchema;
@@ -67,6 +67,22 @@ async fn each<T: serde::de::DeserializeOwned>(
     }
 }
 
+/// What the bot says of all teams, those on other computers among them; a line that says why, if it says nothing.
+async fn bot_says(desk: &dyn Desk, call: &Call, asked: &str) -> Vec<String> {
+    let mut why = "there is no team here that could ask it".to_owned();
+    for team in desk.teams() {
+        let said = match desk.client(&call.caller, &team, Voice::Caller) {
+            Ok(mut client) => client.get::<FleetView>(&format!("fleet?ask={asked}")).await,
+            Err(_) => continue,
+        };
+        match said {
+            Ok(view) => return view.lines,
+            Err(error) => why = error.to_string(),
+        }
+    }
+    vec![format!("The bot was not asked, or did not answer: {why}")]
+}
+
 struct Status(Arc<dyn Desk>);
 
 #[derive(Serialize, JsonSchema)]
@@ -75,6 +91,8 @@ struct Fleet {
     teams: Vec<TeamLine>,
     /// Those that did not.
     silent: Vec<String>,
+    /// What the bot says of all teams, those on other computers among them.
+    fleet: Vec<String>,
 }
 
 #[async_trait]
@@ -93,7 +111,8 @@ impl Look for Status {
 
     async fn look(&self, call: &Call, _: Nothing) -> Result<Fleet, Fault> {
         let (teams, silent) = each::<TeamView>(&*self.0, call, "").await?;
-        Ok(Fleet { teams: teams.into_iter().map(|(_, view)| view.into()).collect(), silent })
+        let fleet = bot_says(&*self.0, call, "status").await;
+        Ok(Fleet { teams: teams.into_iter().map(|(_, view)| view.into()).collect(), silent, fleet })
     }
 }
 
@@ -105,6 +124,8 @@ struct Endangered {
     risks: Vec<Risk>,
     /// Teams that did not answer.
     silent: Vec<String>,
+    /// What the bot says of all teams, those on other computers among them.
+    fleet: Vec<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -153,7 +174,8 @@ impl Look for Risks {
         silent.sort();
         silent.dedup();
         let risks = projects.into_iter().flat_map(of_project);
-        Ok(Endangered { risks: risks.chain(features.into_iter().flat_map(of_feature)).collect(), silent })
+        let risks = risks.chain(features.into_iter().flat_map(of_feature)).collect();
+        Ok(Endangered { risks, silent, fleet: bot_says(&*self.0, call, "risks").await })
     }
 }
 
@@ -181,6 +203,8 @@ struct Spent {
     teams: Vec<TeamSpent>,
     /// Teams that did not answer.
     silent: Vec<String>,
+    /// What the bot says of all teams, those on other computers among them.
+    fleet: Vec<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -256,7 +280,8 @@ impl Look for Cost {
             let models = budgets.into_iter().map(ModelsSpent::from).collect();
             TeamSpent { team, runs: count, minutes, metered, models }
         };
-        Ok(Spent { teams: runs.into_iter().map(spent).collect(), silent })
+        let teams = runs.into_iter().map(spent).collect();
+        Ok(Spent { teams, silent, fleet: bot_says(&*self.0, call, "cost").await })
     }
 }
 
@@ -268,6 +293,8 @@ struct Happened {
     teams: Vec<TeamHappened>,
     /// Teams that did not answer.
     silent: Vec<String>,
+    /// What the bot says of all teams, those on other computers among them.
+    fleet: Vec<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -313,6 +340,7 @@ impl Look for Digest {
             }
             TeamHappened { team, stages, merged, working }
         };
-        Ok(Happened { teams: features.into_iter().map(happened).collect(), silent })
+        let teams = features.into_iter().map(happened).collect();
+        Ok(Happened { teams, silent, fleet: bot_says(&*self.0, call, "digest").await })
     }
 }

@@ -249,6 +249,46 @@ async fn orders_are_sent_until_they_are_acknowledged_and_not_to_who_is_out() {
     assert_snapshot!(beta.ships(&[]).await, @"the key d7e1e084be213b01 of alpha was revoked: let it join anew (quarterdeck bot invite, quarterdeck instance join)");
 }
 
+/// Whoever hears a call can let it arrive again: it says of an instance what was true once.
+#[tokio::test]
+async fn a_late_duplicate_of_a_call_begins_no_epoch() {
+    let mut fleet = Fleet::new().await;
+    let alpha = Remote::joined(&fleet, "alpha", 21).await;
+    let (none, epoch) = (Ack { epoch: 0, seq: 0 }, "SELECT epoch FROM outbox_peer WHERE peer = 'alpha'");
+    let (early, said) = (alpha.asks(Call::Orders { after: none }), alpha.asks(Call::Acknowledge { ack: none }));
+    fleet.says("ines", "feature add --team alpha Write it").await;
+    let mut reader = alpha.gate.open(&early).await.unwrap();
+    let (last, _) = *alpha.gate.orders(&mut reader).await.unwrap().last().unwrap();
+    assert_eq!(alpha.calls(Call::Acknowledge { ack: last }, &[]).await.unwrap(), Said::Done);
+    let before = fleet.sql(epoch);
+
+    let again = alpha.gate.open(&early).await.unwrap_err();
+    assert!(again.stale, "{again:?}");
+    assert_snapshot!(again.refused, @"a later call of alpha was heard, or the bot has started since: what it has is said again");
+    let late = alpha.gate.call(&said, &[]).await.unwrap_err();
+    assert!(late.stale, "{late:?}");
+    assert_eq!(fleet.sql(epoch), before, "nothing is numbered anew");
+    // Another process of the bot does not know what was heard: it takes nothing of that from before its start.
+    drop((reader, alpha));
+    fleet.restart().await;
+    let alpha = Remote::new(&fleet, "alpha", 21);
+    assert!(alpha.gate.open(&early).await.unwrap_err().stale);
+    assert_eq!(fleet.sql(epoch), before);
+    // An instance that has lost its rows says so newly, and once.
+    let lost = alpha.asks(Call::Orders { after: none });
+    alpha.gate.open(&lost).await.unwrap();
+    let begun = fleet.sql(epoch);
+    assert_ne!(begun, before);
+    let now = Ack { epoch: begun.parse().unwrap(), seq: 0 };
+    assert_eq!(alpha.calls(Call::Acknowledge { ack: now }, &[]).await.unwrap(), Said::Done);
+    let mut reader = alpha.gate.open(&alpha.asks(Call::Orders { after: now })).await.unwrap();
+    fleet.says("ines", "feature add --team alpha And this").await;
+    let (last, _) = *alpha.gate.orders(&mut reader).await.unwrap().last().unwrap();
+    assert_eq!(alpha.calls(Call::Acknowledge { ack: last }, &[]).await.unwrap(), Said::Done);
+    assert!(alpha.gate.open(&lost).await.unwrap_err().stale);
+    assert_eq!(fleet.sql(epoch), begun);
+}
+
 #[tokio::test]
 async fn two_keys_are_alive_and_a_third_ends_the_first() {
     let fleet = Fleet::new().await;

@@ -25,6 +25,7 @@ use qd_team::{
 };
 use qd_types::{InstanceName, PersonId};
 use qd_worktrees::{GitWorktrees, RepositorySpec, WorktreeError};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{sync::Mutex, task::JoinSet};
 
 use super::{
@@ -49,6 +50,9 @@ use crate::{
 
 /// How often the embedded forge looks whether its source check-outs have something new.
 const IMPORT: Duration = Duration::from_secs(2);
+
+/// Files that a bot has open beside its connections, at the most.
+const OTHER_FILES: u64 = 512;
 
 /// What of the fleet runs in this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -327,8 +331,26 @@ async fn hear(
     let address = listener.local_addr().map_err(failed)?;
     // For programs beside it, which can't know the port that was free.
     std::fs::write(plan.bot_folder().join("hub.address"), address.to_string()).map_err(failed)?;
-    tasks.spawn(qd_hub::http::serve(listener, gate.clone()));
+    let most = hub.connections.and_then(|most| usize::try_from(most.get()).ok());
+    let most = most.unwrap_or(qd_hub::http::CONNECTIONS);
+    raise_open_files(most);
+    tasks.spawn(qd_hub::http::serve(listener, gate.clone(), most));
     Ok(Some(hub.url.clone().unwrap_or_else(|| format!("http://{address}"))))
+}
+
+/// A connection is an open file, and many systems let a process have 1,024 of them unless it asks for more.
+fn raise_open_files(connections: usize) {
+    let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(OTHER_FILES);
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_none_or(|current| current >= wanted) {
+        return;
+    }
+    let current = maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(current), maximum }) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    } else if current < wanted {
+        tracing::warn!(current, wanted, "fewer files may be open than hub.connections asks for");
+    }
 }
 
 /// An instance alone still needs the embedded forge's repositories to be there.

@@ -81,21 +81,21 @@ fn pass(mut from: TcpStream, mut onto: TcpStream, budget: u64, cuts: &AtomicU32)
 }
 
 /// A role of the fleet, with a state folder and a configuration of its own. Killed when it is dropped.
-struct Role {
+pub(crate) struct Role {
     child: Child,
-    address: String,
+    pub(crate) address: String,
     offer: Option<String>,
 }
 
 /// How a role is started.
-struct Place<'a> {
+pub(crate) struct Place<'a> {
     project: &'a Project,
-    file: PathBuf,
-    state: PathBuf,
+    pub(crate) file: PathBuf,
+    pub(crate) state: PathBuf,
 }
 
 impl Place<'_> {
-    fn new<'a>(project: &'a Project, name: &str, text: &str) -> Place<'a> {
+    pub(crate) fn new<'a>(project: &'a Project, name: &str, text: &str) -> Place<'a> {
         let folder = project.state().with_file_name(name);
         std::fs::create_dir_all(&folder).unwrap();
         let file = project.folder().join(format!("{name}.toml"));
@@ -103,20 +103,20 @@ impl Place<'_> {
         Place { project, file, state: folder.join("state") }
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = self.project.command(args);
         command.arg("--config").arg(&self.file).env("QUARTERDECK__STATE__DIR", &self.state);
         command
     }
 
-    fn ok(&self, args: &[&str]) -> String {
+    pub(crate) fn ok(&self, args: &[&str]) -> String {
         let output = self.command(args).output().unwrap();
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{args:?}: {out}{err}");
         out.into_owned()
     }
 
-    fn start(&self, args: &[&str]) -> Role {
+    pub(crate) fn start(&self, args: &[&str]) -> Role {
         let mut command = self.command(args);
         let mut log = std::fs::OpenOptions::new();
         let log = log.create(true).append(true).open(self.state.with_extension("log")).unwrap();
@@ -140,7 +140,7 @@ impl Place<'_> {
         Role { child, address: address.unwrap_or_else(|| panic!("{args:?} did not start: {}", log())), offer }
     }
 
-    fn client(&self, token: &str) -> Client {
+    pub(crate) fn client(&self, token: &str) -> Client {
         let socket = self.state.join("instances/alpha/api.sock");
         Client::new(Target::Socket(socket), "alpha", Some(token.to_owned()))
     }
@@ -155,7 +155,7 @@ impl Drop for Role {
 
 impl Role {
     /// Signs ines in, who sets her passphrase if she has none.
-    fn session(&self) -> String {
+    pub(crate) fn session(&self) -> String {
         if let Some(token) = &self.offer {
             join(&self.address, token);
         }
@@ -163,7 +163,7 @@ impl Role {
     }
 }
 
-fn says(bot: &Role, token: &str, text: &str) -> String {
+pub(crate) fn says(bot: &Role, token: &str, text: &str) -> String {
     let header = format!("Authorization: Bearer {token}");
     let form = "Content-Type: application/x-www-form-urlencoded";
     let body = format!("text={}", text.replace(' ', "+"));

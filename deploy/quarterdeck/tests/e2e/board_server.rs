@@ -57,6 +57,8 @@ fn each_tool_of_a_person_works() {
     for tool in ["fleet_status", "fleet_risks", "fleet_cost", "fleet_digest"] {
         let said = done(&mut client, tool, json!({}));
         assert_eq!(said["silent"], json!([]), "{tool}: {said}");
+        // The bot is asked as well, over the team's own link.
+        assert!(!said["fleet"].to_string().contains("did not answer"), "{tool}: {said}");
         // Nothing is at risk.
         assert!(said.to_string().contains("alpha") || tool == "fleet_risks", "{tool}: {said}");
     }

@@ -37,6 +37,7 @@ mod engine;
 mod exchange;
 mod gates;
 mod gateway;
+mod hub;
 mod lessons;
 mod matrix;
 mod mcp;

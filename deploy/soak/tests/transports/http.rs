@@ -62,7 +62,7 @@ impl Transport for Proxied {
     async fn serve(&mut self, gate: HubGate) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         self.upstream.send_replace(Some(listener.local_addr().unwrap()));
-        self.bot = Some(tokio::spawn(qd_hub::http::serve(listener, gate)));
+        self.bot = Some(tokio::spawn(qd_hub::http::serve(listener, gate, qd_hub::http::CONNECTIONS)));
     }
 
     async fn carrier(&self, _: &InstanceName) -> Arc<dyn Carrier> {

@@ -7,6 +7,7 @@ mod costs;
 mod events;
 mod exchange;
 mod features;
+mod fleet;
 mod lessons;
 mod operations;
 mod preserved;
@@ -64,6 +65,7 @@ fn routes() -> Routes {
         .merge(lessons::router())
         .merge(operations::router())
         .merge(costs::router())
+        .merge(fleet::router())
         .merge(preserved::router())
         .merge(projects::router())
         .merge(recurring::router())

@@ -1,8 +1,9 @@
 //! `demo`: the main job on a throw-away fleet. Two teams, one small real project, three features: one waits for
-//! another, one has a check that goes red and is repaired from its log. At the end, an agent's call of a tool waits for a
-//! person. Nothing here is special to the demo but the agent, which plays a script, the tool server, and the two persons.
+//! another, one has a check that goes red and is repaired from its log. At the end, a team on another computer joins, is cut off,
+//! and loses nothing; and an agent's call of a tool waits for a person. Nothing here is special to the demo but the agent, which plays a script, the tool server, and the two persons.
 
 pub(super) mod acting;
+mod apart;
 mod ask;
 mod engine;
 mod progress;
@@ -55,7 +56,8 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<ExitCode, UserEr
     let root = place.path();
     log::start_in(&root.join("log")).map_err(|error| failed(&error))?;
     let scene = scene::lay(&root, &demo).await?;
-    let roles = Roles { bot: true, teams: scene.plan.teams.iter().map(|team| team.name.clone()).collect() };
+    let here = scene.plan.teams.iter().filter(|team| team.name.as_str() != apart::NAME);
+    let roles = Roles { bot: true, teams: here.map(|team| team.name.clone()).collect() };
     let fleet = Fleet::start(&scene.plan, &roles, Router::new()).await.map_err(|error| failed(&error))?;
     let board = fleet.sign_in(&scene.you.id, TokenKind::Session).await.map_err(|error| failed(&error))?;
     introduce(&scene, &board);
@@ -86,6 +88,7 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<ExitCode, UserEr
         say::note(&line);
     }
     engine::operations(&fleet.teams()).await?;
+    apart::tell(&scene, &fleet, &root).await?;
     fleet.shut_down().await;
     if let Some((_, first)) = features.first() {
         trail::tell(&scene.plan.state, first)?;

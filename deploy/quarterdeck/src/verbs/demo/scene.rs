@@ -11,7 +11,7 @@ use qd_types::{FeatureId, InstanceName, Person, RepositoryName, Role};
 use rust_embed::RustEmbed;
 use serde::Deserialize;
 
-use super::{acting, failed};
+use super::{acting, apart, failed};
 use crate::{
     cli::Demo,
     context::UserError,
@@ -110,7 +110,7 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
     };
     let you = Person { id: id("ines")?, roles: vec![Role::Owner, Role::Operator] };
     let requester = Person { id: id("theo")?, roles: vec![Role::Manager, Role::Reviewer] };
-    let teams = vec![team("alpha", "A")?, team("beta", "B")?];
+    let teams = vec![team("alpha", "A")?, team("beta", "B")?, team(apart::NAME, "G")?];
     let people = vec![you.clone(), requester.clone()];
     let names = teams.iter().map(|team| team.name.clone()).collect();
     let agents = [agent.name.as_str(), acting::NAME].into_iter();
