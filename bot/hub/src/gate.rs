@@ -71,48 +71,9 @@ impl HubGate {
         Ok(Self { hub, fleet: fleet.into(), sealing: Arc::new(sealing), credentials })
     }
 
-    /// What everybody may know of the bot.
-    pub fn card(&self) -> Card {
-        Card {
-            fleet: self.fleet.to_string(),
-            version: WIRE,
-            signing: hex(&self.hub.surface_key()),
-            sealing: hex(&self.sealing.public()),
-            now: Timestamp::now(),
-        }
-    }
-
     /// The token that lets an instance join with this secret.
     pub fn token(&self, instance: InstanceName, secret: String) -> Token {
         Token { instance, secret, bot: keys_of(&self.hub.surface_key(), &self.sealing.public()) }
-    }
-
-    /// An instance joins: a call that it signed with its new key, sealed to the bot. The answer is signed.
-    ///
-    /// # Errors
-    /// If it can't be read, or the token in it does not work.
-    pub async fn join(&self, sealed: &str) -> Result<Vec<u8>, Unheard> {
-        let bytes = self.sealing.open(JOIN, sealed).map_err(|error| Unheard::failed(error.to_string()))?;
-        let signed = Signed::from_bytes(&bytes).map_err(|error| Unheard::because(&error))?;
-        // Nobody knows the key yet: it is in the call, and what counts is the token.
-        let unproven: Asking = read(&signed.payload)?;
-        let Call::Join { secret, keys } = &unproven.call else {
-            return Err(Unheard::failed("it is no request to join"));
-        };
-        let public = keys.public().map_err(Unheard::failed)?;
-        let opened = self.opened(signed, Kind::Call, None, |_, _| Held::Alive(public.0))?;
-        let instance = name(&opened.header.from)?;
-        let done = self.hub.join(&instance, secret, public).await;
-        let said = match done {
-            Ok(()) => Said::Done,
-            Err(error @ (HubError::NotInvited { .. } | HubError::KeyWithdrawn { .. })) => {
-                tracing::warn!(%instance, %error, "an instance may not join");
-                return Err(Unheard::failed(error.to_string()));
-            }
-            Err(error) => return Err(failed(&error)),
-        };
-        tracing::info!(%instance, key = key_id(&public.0), "an instance joined");
-        self.answer(&instance, &unproven.nonce, said)
     }
 
     fn opened(
@@ -243,6 +204,40 @@ impl HubGate {
 
 #[async_trait]
 impl Gate for HubGate {
+    fn card(&self) -> Card {
+        Card {
+            fleet: self.fleet.to_string(),
+            version: WIRE,
+            signing: hex(&self.hub.surface_key()),
+            sealing: hex(&self.sealing.public()),
+            now: Timestamp::now(),
+        }
+    }
+
+    async fn join(&self, sealed: &str) -> Result<Vec<u8>, Unheard> {
+        let bytes = self.sealing.open(JOIN, sealed).map_err(|error| Unheard::failed(error.to_string()))?;
+        let signed = Signed::from_bytes(&bytes).map_err(|error| Unheard::because(&error))?;
+        // Nobody knows the key yet: it is in the call, and what counts is the token.
+        let unproven: Asking = read(&signed.payload)?;
+        let Call::Join { secret, keys } = &unproven.call else {
+            return Err(Unheard::failed("it is no request to join"));
+        };
+        let public = keys.public().map_err(Unheard::failed)?;
+        let opened = self.opened(signed, Kind::Call, None, |_, _| Held::Alive(public.0))?;
+        let instance = name(&opened.header.from)?;
+        let done = self.hub.join(&instance, secret, public).await;
+        let said = match done {
+            Ok(()) => Said::Done,
+            Err(error @ (HubError::NotInvited { .. } | HubError::KeyWithdrawn { .. })) => {
+                tracing::warn!(%instance, %error, "an instance may not join");
+                return Err(Unheard::failed(error.to_string()));
+            }
+            Err(error) => return Err(failed(&error)),
+        };
+        tracing::info!(%instance, key = key_id(&public.0), "an instance joined");
+        self.answer(&instance, &unproven.nonce, said)
+    }
+
     async fn call(&self, call: &[u8], reports: &[Vec<u8>]) -> Result<Vec<u8>, Unheard> {
         let (heard, keeper) = self.hear(call).await?;
         let said = self.said(&heard, &keeper, reports).await?;

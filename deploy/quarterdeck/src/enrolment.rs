@@ -31,8 +31,8 @@ pub enum Invitation {
     Token {
         /// Shown once.
         token: String,
-        /// Where the bot is.
-        url: String,
+        /// Where the bot is; each of them leads to it.
+        urls: Vec<String>,
         /// Until when it works.
         until: Timestamp,
         /// One owner was enough, and why, as a sentence.
@@ -140,15 +140,16 @@ async fn invite(
     let live = live(&desk)?;
     let bot = live.bot().ok_or_else(no_bot)?;
     let (needed, alone) = permitted(&desk, &live, &caller, Verb::EnrolmentAccept).await?;
-    let Some(url) = bot.url() else {
-        let hint = "Set hub.listen, like 0.0.0.0:7718, and start the bot again.";
+    let urls = bot.urls().to_vec();
+    if urls.is_empty() {
+        let hint = "Set hub.listen, like 0.0.0.0:7718, or hub.nats, and start the bot again.";
         return Err(no("refused", 409, "The bot does not hear teams on other computers.", Some(hint)));
-    };
+    }
     match bot.hub.invite(&name, &caller.person.id, needed).await {
         Ok(Invited::Token { secret, until }) => {
             let token = bot.gate.token(name, secret).to_string();
             let alone = alone.then(|| "One owner was enough: there is no other.".to_owned());
-            Ok(Json(Invitation::Token { token, url, until, alone }))
+            Ok(Json(Invitation::Token { token, urls, until, alone }))
         }
         Ok(Invited::Waits { said }) => {
             let said: Vec<String> = said.iter().map(ToString::to_string).collect();

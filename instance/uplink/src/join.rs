@@ -5,12 +5,12 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use ed25519_dalek::Signer as _;
 use jiff::Timestamp;
 use qd_approvals::{KeyFileError, SurfaceKey, secret_file};
+use qd_nats::NatsError;
 use qd_team::UplinkError;
 use qd_types::InstanceName;
 use qd_wire::{
@@ -22,7 +22,11 @@ use qd_wire::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{HttpCarrier, Identity, SignedUplink, Status, link::nonce};
+use crate::{
+    Identity, SignedUplink, Status,
+    link::nonce,
+    way::{When, way},
+};
 
 /// The file in an instance's state folder that says which bot it belongs to.
 const FILE: &str = "uplink.json";
@@ -30,7 +34,7 @@ const FILE: &str = "uplink.json";
 /// Which bot an instance belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
-    /// Where the bot is: `https://bot.example.org:7718`.
+    /// Where the bot is: `https://bot.example.org:7718`, or `tls://nats.example.org:4222/home` behind a NATS server.
     pub url: String,
     /// The fleet.
     pub fleet: String,
@@ -59,6 +63,9 @@ pub enum JoinError {
     /// The address.
     #[error("{0}")]
     Address(String),
+    /// The NATS server that the bot is behind.
+    #[error(transparent)]
+    Nats(#[from] NatsError),
     /// Nobody answers, or the bot refuses.
     #[error("{url}: {source}")]
     Carry {
@@ -142,8 +149,12 @@ impl Link {
     ///
     /// # Errors
     /// If the address or a key can't be used.
-    pub fn uplink(&self, folder: &Path, status: Status) -> Result<SignedUplink, JoinError> {
-        let carrier = Arc::new(HttpCarrier::new(&self.url).map_err(JoinError::Address)?);
+    pub async fn uplink(&self, folder: &Path, status: Status) -> Result<SignedUplink, JoinError> {
+        self.open(folder, status, When::AnyTime).await
+    }
+
+    async fn open(&self, folder: &Path, status: Status, when: When) -> Result<SignedUplink, JoinError> {
+        let carrier = way(&self.url, &self.instance, folder, when).await?;
         let identity = Identity {
             fleet: self.fleet.clone(),
             instance: self.instance.clone(),
@@ -211,7 +222,7 @@ impl Keys {
 /// # Errors
 /// If the bot is another one than the token's, refuses, or can't be reached.
 pub async fn join(url: &str, token: &Token, folder: &Path) -> Result<Joined, JoinError> {
-    let carrier = HttpCarrier::new(url).map_err(JoinError::Address)?;
+    let carrier = way(url, &token.instance, folder, When::Now).await?;
     let carry = |source| JoinError::Carry { url: url.to_owned(), source };
     let card = carrier.card().await.map_err(carry)?;
     let (signing, sealing) = (key(&card.signing)?, key(&card.sealing)?);
@@ -270,7 +281,7 @@ pub async fn rotate(folder: &Path) -> Result<Joined, JoinError> {
     let old = SurfaceKey::open(&folder.join("surface.key"))?;
     let new = Keys::open(folder, true)?;
     let proof = new.signing.signing().sign(NewKeys::proves(&key_id(&old.public())).as_bytes());
-    let uplink = link.uplink(folder, Status::default())?;
+    let uplink = link.open(folder, Status::default(), When::Now).await?;
     uplink.rotate(new.public(Some(hex(&proof.to_bytes())))).await?;
     new.take_over()?;
     let (instance, bot) = (fingerprint(&new.signing.public()), fingerprint(&link.bot()?));
