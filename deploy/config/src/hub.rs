@@ -35,7 +35,8 @@ pub(crate) fn check(config: &Config, add: &mut impl FnMut(String, String)) {
     let fleet = &config.fleet.name;
     let fits = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
     if fleet.is_empty() || fleet.len() > 64 || !fleet.chars().all(fits) {
-        let text = format!("{fleet:?} can't be a part of NATS subjects: letters, digits, - and _, at most 64");
+        let text =
+            format!("{fleet:?} can't be a part of NATS subjects: letters, digits, - and _, at most 64");
         add("fleet.name".into(), text);
     }
 }

@@ -22,7 +22,8 @@ use qd_wire::{
 use tokio::{sync::Semaphore, task::JoinHandle};
 
 use crate::{
-    ASKS, CARD, JOIN, Names, NatsError, ORDERS, PLACE, PROCESS, REFUSED, Server, TOKEN, fresh, server::Trouble,
+    ASKS, CARD, JOIN, Names, NatsError, ORDERS, PLACE, PROCESS, REFUSED, Server, TOKEN, fresh,
+    server::Trouble,
 };
 
 /// The bot's consumer of calls.
@@ -175,8 +176,9 @@ impl NatsServer {
             let mut lines = message.payload.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
             let call = lines.next().unwrap_or_default();
             let answered = match header(ASKS).map(|asks| asks.as_str()) {
-                Some(CARD) => serde_json::to_vec(&self.gate.card())
-                    .map_err(|error| Unheard::failed(error.to_string())),
+                Some(CARD) => {
+                    serde_json::to_vec(&self.gate.card()).map_err(|error| Unheard::failed(error.to_string()))
+                }
                 Some(JOIN) => self.gate.join(&String::from_utf8_lossy(call)).await,
                 Some(ORDERS) => self.open_orders(&sender, call).await.map(|()| Vec::new()),
                 Some(other) => Err(Unheard::failed(format!("nothing is asked by {other:?}"))),

@@ -9,10 +9,10 @@ use std::{
 };
 
 use async_nats::{
-    Client, ClientError, ConnectErrorKind, ConnectOptions, Event, ServerError,
+    Client, ClientError, ConnectErrorKind, ConnectOptions, Event, RequestErrorKind, ServerError,
     jetstream::{
         self, ErrorCode,
-        context::{AccountErrorKind, CreateStreamError, CreateStreamErrorKind, PublishError, PublishErrorKind},
+        context::{CreateStreamError, CreateStreamErrorKind, PublishError, PublishErrorKind},
     },
 };
 
@@ -191,11 +191,9 @@ impl Server {
                 trouble.set(self.away(if silent { "nobody answers".to_owned() } else { problem }));
             }
             Event::ClientError(problem) => trouble.set(self.away(problem.to_string())),
-            Event::ServerError(ServerError::Other(what)) => trouble.set(NatsError::NotPermitted {
-                url: self.url.clone(),
-                user: self.user.clone(),
-                what,
-            }),
+            Event::ServerError(ServerError::Other(what)) => {
+                trouble.set(NatsError::NotPermitted { url: self.url.clone(), user: self.user.clone(), what })
+            }
             Event::ServerError(ServerError::SlowConsumer(_))
             | Event::SlowConsumer(_)
             | Event::LameDuckMode
@@ -237,7 +235,8 @@ impl Server {
 }
 
 fn is_off(error: &jetstream::Error) -> bool {
-    [ErrorCode::JETSTREAM_NOT_ENABLED, ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT].contains(&error.error_code())
+    [ErrorCode::JETSTREAM_NOT_ENABLED, ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT]
+        .contains(&error.error_code())
 }
 
 /// An error and what it came from.
@@ -273,6 +272,9 @@ impl Trouble {
     }
 }
 
+/// Where a server says what JetStream it has.
+const INFO: &str = "$JS.API.INFO";
+
 /// Looks whether the bot could use a server: gives its version, in words.
 ///
 /// # Errors
@@ -280,18 +282,20 @@ impl Trouble {
 pub async fn probe(server: &Server) -> Result<String, NatsError> {
     let client = server.reach().await?;
     let info = client.server_info();
-    if let Err(error) = jetstream::new(client).query_account().await {
-        return Err(match error.kind() {
-            AccountErrorKind::JetStreamUnavailable => server.no_jetstream(),
-            AccountErrorKind::JetStream(error) if is_off(&error) => server.no_jetstream(),
-            // A request that the user may not make is not answered.
-            AccountErrorKind::TimedOut => NatsError::NotPermitted {
-                url: server.url.clone(),
-                user: server.user.clone(),
-                what: "nothing, when it asks for JetStream".to_owned(),
-            },
-            _ => server.failed(error),
-        });
+    let answer = client.request(INFO, "".into()).await.map_err(|error| match error.kind() {
+        RequestErrorKind::NoResponders => server.no_jetstream(),
+        // A request that the user may not make is not answered.
+        RequestErrorKind::TimedOut => NatsError::NotPermitted {
+            url: server.url.clone(),
+            user: server.user.clone(),
+            what: format!("nothing, when it asks for {INFO}"),
+        },
+        _ => server.failed(error),
+    })?;
+    let said: serde_json::Value =
+        serde_json::from_slice(&answer.payload).map_err(|error| server.failed(error))?;
+    if said.get("error").is_some() {
+        return Err(server.no_jetstream());
     }
     Ok(format!("the NATS server at {}, version {}", server.url, info.version))
 }

@@ -13,9 +13,7 @@ use std::{sync::Arc, time::Duration};
 use async_nats::{Client, ConnectOptions, Event, ServerError};
 use async_trait::async_trait;
 use insta::assert_snapshot;
-use qd_nats::{
-    Names, NatsCarrier, NatsError, NatsServer, Server, UserKey, bot_user, instance_user, probe,
-};
+use qd_nats::{Names, NatsCarrier, NatsError, NatsServer, Server, UserKey, bot_user, instance_user, probe};
 use qd_natsd::Natsd;
 use qd_types::InstanceName;
 use qd_wire::{
@@ -188,7 +186,56 @@ async fn a_team_publishes_on_its_own_subject_and_reads_its_own_orders() {
     ] {
         table += &alpha.subscribes(subject).await;
     }
-    assert_snapshot!(table, @"");
+    assert_snapshot!(table, @"
+    publish   qd.home.up.alpha                                           let through
+    publish   $JS.API.CONSUMER.INFO.QD_home_DOWN.alpha                   let through
+    publish   $JS.API.CONSUMER.MSG.NEXT.QD_home_DOWN.alpha               let through
+    publish   qd.home.up.beta                                            Permissions Violation for Publish
+    publish   qd.home.up.alpha.more                                      Permissions Violation for Publish
+    publish   qd.home.down.alpha                                         Permissions Violation for Publish
+    publish   qd.home.down.beta                                          Permissions Violation for Publish
+    publish   qd.home.answer.alpha.token                                 Permissions Violation for Publish
+    publish   qd.home.answer.beta.token                                  Permissions Violation for Publish
+    publish   qd.other.up.alpha                                          Permissions Violation for Publish
+    publish   _INBOX_beta.1                                              Permissions Violation for Publish
+    publish   _INBOX_bot.1                                               Permissions Violation for Publish
+    publish   $JS.API.INFO                                               Permissions Violation for Publish
+    publish   $JS.API.STREAM.CREATE.QD_home_UP                           Permissions Violation for Publish
+    publish   $JS.API.STREAM.CREATE.other                                Permissions Violation for Publish
+    publish   $JS.API.STREAM.INFO.QD_home_DOWN                           Permissions Violation for Publish
+    publish   $JS.API.STREAM.UPDATE.QD_home_DOWN                         Permissions Violation for Publish
+    publish   $JS.API.STREAM.PURGE.QD_home_DOWN                          Permissions Violation for Publish
+    publish   $JS.API.STREAM.DELETE.QD_home_UP                           Permissions Violation for Publish
+    publish   $JS.API.STREAM.MSG.GET.QD_home_DOWN                        Permissions Violation for Publish
+    publish   $JS.API.STREAM.MSG.DELETE.QD_home_DOWN                     Permissions Violation for Publish
+    publish   $JS.API.DIRECT.GET.QD_home_DOWN                            Permissions Violation for Publish
+    publish   $JS.API.DIRECT.GET.QD_home_DOWN.qd.home.down.beta          Permissions Violation for Publish
+    publish   $JS.API.CONSUMER.CREATE.QD_home_DOWN                       Permissions Violation for Publish
+    publish   $JS.API.CONSUMER.CREATE.QD_home_DOWN.alpha.qd.home.down.*  Permissions Violation for Publish
+    publish   $JS.API.CONSUMER.DURABLE.CREATE.QD_home_DOWN.alpha         Permissions Violation for Publish
+    publish   $JS.API.CONSUMER.DELETE.QD_home_DOWN.beta                  Permissions Violation for Publish
+    publish   $JS.API.CONSUMER.INFO.QD_home_DOWN.beta                    Permissions Violation for Publish
+    publish   $JS.API.CONSUMER.MSG.NEXT.QD_home_DOWN.beta                Permissions Violation for Publish
+    publish   $JS.API.CONSUMER.MSG.NEXT.QD_home_UP.bot                   Permissions Violation for Publish
+    publish   $JS.ACK.QD_home_DOWN.beta.1.1.1.1.0                        Permissions Violation for Publish
+    publish   $JS.ACK.QD_home_UP.bot.1.1.1.1.0                           Permissions Violation for Publish
+    publish   $SYS.REQ.SERVER.PING                                       Permissions Violation for Publish
+    subscribe qd.home.answer.alpha.*                                     let through
+    subscribe _INBOX_alpha.>                                             let through
+    subscribe >                                                          Permissions Violation for Subscription
+    subscribe qd.>                                                       Permissions Violation for Subscription
+    subscribe qd.home.up.alpha                                           Permissions Violation for Subscription
+    subscribe qd.home.up.*                                               Permissions Violation for Subscription
+    subscribe qd.home.down.alpha                                         Permissions Violation for Subscription
+    subscribe qd.home.down.beta                                          Permissions Violation for Subscription
+    subscribe qd.home.answer.*.*                                         Permissions Violation for Subscription
+    subscribe qd.home.answer.beta.*                                      Permissions Violation for Subscription
+    subscribe _INBOX_beta.>                                              Permissions Violation for Subscription
+    subscribe _INBOX_bot.>                                               Permissions Violation for Subscription
+    subscribe $JS.API.>                                                  Permissions Violation for Subscription
+    subscribe $JS.EVENT.>                                                Permissions Violation for Subscription
+    subscribe $SYS.>                                                     Permissions Violation for Subscription
+    ");
     bot.abort();
 }
 
@@ -211,7 +258,20 @@ async fn the_bot_has_the_streams_of_its_own_fleet_and_no_others() {
     for subject in ["_INBOX_bot.>", "_INBOX_alpha.>", "qd.home.up.*", "qd.home.answer.alpha.*", "qd.>"] {
         table += &bot.subscribes(subject).await;
     }
-    assert_snapshot!(table, @"");
+    assert_snapshot!(table, @"
+    publish   $JS.API.STREAM.CREATE.QD_home_UP                           let through
+    publish   $JS.API.STREAM.CREATE.QD_other_UP                          Permissions Violation for Publish
+    publish   $JS.API.STREAM.DELETE.QD_other_DOWN                        Permissions Violation for Publish
+    publish   $JS.API.STREAM.MSG.GET.ORDERS                              Permissions Violation for Publish
+    publish   $JS.API.CONSUMER.MSG.NEXT.QD_other_UP.bot                  Permissions Violation for Publish
+    publish   qd.other.down.alpha                                        Permissions Violation for Publish
+    publish   qd.home.up.alpha                                           Permissions Violation for Publish
+    subscribe _INBOX_bot.>                                               let through
+    subscribe _INBOX_alpha.>                                             Permissions Violation for Subscription
+    subscribe qd.home.up.*                                               Permissions Violation for Subscription
+    subscribe qd.home.answer.alpha.*                                     Permissions Violation for Subscription
+    subscribe qd.>                                                       Permissions Violation for Subscription
+    ");
 }
 
 /// Without what differs from one time to the next.
@@ -225,24 +285,24 @@ async fn what_is_wrong_with_a_server_is_said_with_the_way_out() {
     let bot_side = as_user(&natsd, "bot");
     assert!(probe(&bot_side).await.unwrap().starts_with("the NATS server at nats://127.0.0.1:"));
     let unknown = probe(&as_user(&natsd, "gamma")).await.unwrap_err();
-    assert_snapshot!(plain(&unknown, &natsd), @"");
+    assert_snapshot!(plain(&unknown, &natsd), @"the NATS server at URL does not know gamma by the key NKEY: put what quarterdeck bot nats-user prints for it into the server's configuration, and reload that");
     let not_the_bot = probe(&as_user(&natsd, "alpha")).await.unwrap_err();
-    assert_snapshot!(plain(&not_the_bot, &natsd), @"");
+    assert_snapshot!(plain(&not_the_bot, &natsd), @"the NATS server at URL says to alpha: nothing, when it asks for $JS.API.INFO. Give it all that quarterdeck bot nats-user prints, and reload the server's configuration");
 
     // A team whose bot never came.
     let alpha = team("alpha");
     let carrier = NatsCarrier::connect_now(&as_user(&natsd, "alpha"), FLEET, &alpha).await.unwrap();
-    assert_snapshot!(plain(&carrier.card().await.unwrap_err(), &natsd), @"");
+    assert_snapshot!(plain(&carrier.card().await.unwrap_err(), &natsd), @"the NATS server at URL keeps nothing for this fleet: its bot sees to that when it starts, if hub.nats names this server, and the server needs JetStream");
 
     // One whose name is not the user's.
     let beta = NatsCarrier::connect(&as_user(&natsd, "alpha"), FLEET, &team("beta")).await.unwrap();
-    assert_snapshot!(plain(&beta.card().await.unwrap_err(), &natsd), @"");
+    assert_snapshot!(plain(&beta.card().await.unwrap_err(), &natsd), @r#"the NATS server at URL says to alpha: Permissions Violation for Publish to "qd.home.up.beta". Give it all that quarterdeck bot nats-user prints, and reload the server's configuration"#);
 
     // No server.
     natsd.kill();
-    assert_snapshot!(plain(&carrier.card().await.unwrap_err(), &natsd), @"");
+    assert_snapshot!(plain(&carrier.card().await.unwrap_err(), &natsd), @"the NATS server at URL can't be reached (nobody answers): see whether it runs there");
     let away = NatsCarrier::connect_now(&as_user(&natsd, "alpha"), FLEET, &alpha).await;
-    assert_snapshot!(plain(&away.err().unwrap(), &natsd), @"");
+    assert_snapshot!(plain(&away.err().unwrap(), &natsd), @"the NATS server at URL can't be reached (IO error: Connection refused (os error 111)): see whether it runs there");
 
     // One without JetStream.
     let text = qd_natsd::with_users(&users());
@@ -250,7 +310,7 @@ async fn what_is_wrong_with_a_server_is_said_with_the_way_out() {
     natsd.configure(&format!("{before}{}", rest.split_once("}\n").unwrap().1));
     natsd.start();
     let off: NatsError = probe(&bot_side).await.unwrap_err();
-    assert_snapshot!(plain(&off, &natsd), @"");
+    assert_snapshot!(plain(&off, &natsd), @"the NATS server at URL has no JetStream: put a jetstream block into its configuration, as deploy/nats/nats-server.conf has one, and start it again");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -317,11 +317,7 @@ async fn start_bot(
 }
 
 /// Hears instances that run elsewhere, if it should; gives the addresses by which they reach it.
-async fn hear(
-    plan: &FleetPlan,
-    gate: &HubGate,
-    tasks: &mut JoinSet<()>,
-) -> Result<Vec<String>, FleetError> {
+async fn hear(plan: &FleetPlan, gate: &HubGate, tasks: &mut JoinSet<()>) -> Result<Vec<String>, FleetError> {
     let hub = &plan.config.hub;
     let mut urls = Vec::new();
     if let Some(listen) = hub.listen {

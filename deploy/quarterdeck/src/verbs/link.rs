@@ -117,7 +117,9 @@ async fn join(common: &Common, url: &str, token: &Token) -> Done {
     say::line(&format!("Its key:    {instance}"));
     say::line(&format!("The bot's:  {bot}"));
     say::line("Where the bot runs, quarterdeck bot instances shows the same.");
-    for (open, closed) in [("http://", "let https:// stand before the bot"), ("nats://", "give the server tls")] {
+    for (open, closed) in
+        [("http://", "let https:// stand before the bot"), ("nats://", "give the server tls")]
+    {
         if url.starts_with(open) {
             say::note(&format!("What travels over {open} is signed, and can be read on the way: {closed}."));
         }

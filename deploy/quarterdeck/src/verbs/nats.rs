@@ -2,7 +2,7 @@
 //! do. And whether the bot gets on with that server.
 
 use qd_config::Loaded;
-use qd_nats::{NatsError, Names, UserKey, bot_user, instance_user, probe};
+use qd_nats::{Names, NatsError, UserKey, bot_user, instance_user, probe};
 use qd_types::InstanceName;
 
 use super::{Done, link::id};
