@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     path::Path,
-    sync::{Arc, PoisonError},
+    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -19,7 +19,10 @@ use qd_core::{
 };
 use qd_sqlite::{Db, outbox};
 use qd_types::{ApprovalId, CommitId, InstanceName, Person, PersonId};
-use qd_wire::v1::{Ack, Envelope, Order, Report};
+use qd_wire::{
+    call::NewKeys,
+    v1::{Ack, Envelope, Order, Report},
+};
 use rusqlite::Connection;
 use tokio::sync::Mutex;
 
@@ -28,6 +31,7 @@ use crate::{
     chat::Voice,
     heads, keep,
     keeper::{self, Keeper},
+    own_keys::{self, OwnKeys},
     schema,
     turn::Turn,
     uplink,
@@ -50,7 +54,7 @@ pub struct Hub {
 
 pub(crate) struct Inner {
     pub(crate) db: Db,
-    pub(crate) key: Arc<SurfaceKey>,
+    own: RwLock<OwnKeys>,
     state: Mutex<State>,
     pub(crate) voice: std::sync::Mutex<Voice>,
     pub(crate) forge: Arc<dyn Forge>,
@@ -75,18 +79,19 @@ impl Hub {
         chat: Arc<dyn Chat>,
     ) -> Result<Self, HubError> {
         let db = Db::open(path, schema::MIGRATIONS)?;
-        let key = Arc::new(SurfaceKey::open(&path.with_file_name("surface.key"))?);
-        let own = Arc::clone(&key);
-        let keys = db
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        let (own, keys) = db
             .write(move |c| {
-                heads::begin(c, &own)?;
-                keeper::keys(c)
+                let own = OwnKeys::open(c, &folder)?;
+                heads::begin(c, &own.now)?;
+                Ok::<_, HubError>((own, keeper::keys(c)?))
             })
             .await?;
-        let keeper = Arc::new(Keeper::new(&rules, Arc::clone(&key), keys));
+        let keeper = Arc::new(Keeper::new(&rules, Arc::clone(&own.now), &own.public(), keys));
         let voice = std::sync::Mutex::new(Voice::new(rules.distil.budget));
         let state = State { fleet: None, rules, keeper, received: HashMap::new() };
-        let hub = Self { inner: Arc::new(Inner { db, key, state: Mutex::new(state), voice, forge, chat }) };
+        let own = RwLock::new(own);
+        let hub = Self { inner: Arc::new(Inner { db, own, state: Mutex::new(state), voice, forge, chat }) };
         let mut state = hub.inner.state.lock().await;
         hub.turn(&mut state, |turn| {
             before::carry_over(turn)?;
@@ -202,8 +207,33 @@ impl Hub {
 
     async fn renew(&self, state: &mut State) -> Result<(), HubError> {
         let keys = self.inner.db.read(keeper::keys).await?;
-        state.keeper = Arc::new(Keeper::new(&state.rules, Arc::clone(&self.inner.key), keys));
+        let own = self.own();
+        state.keeper = Arc::new(Keeper::new(&state.rules, Arc::clone(&own.now), &own.public(), keys));
         self.turn(state, keeper::count_again).await
+    }
+
+    /// What the bot signs with, as it stands now.
+    pub(crate) fn own(&self) -> OwnKeys {
+        self.inner.own.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Signs with the next key in `folder` from now on, and has every instance know; gives who is told.
+    pub(crate) async fn rotate_own(
+        &self,
+        next: SurfaceKey,
+        keys: NewKeys,
+        folder: &Path,
+        by: &PersonId,
+    ) -> Result<Vec<InstanceName>, HubError> {
+        let mut state = self.inner.state.lock().await;
+        let (old, new, by, now) = (self.own().now.public(), next.public(), by.clone(), Timestamp::now());
+        let job = move |c: &Connection| own_keys::tell(c, (&old, &new), &keys, &by, now);
+        let told = self.inner.db.write(job).await?;
+        qd_failpoint::reached("bot_keys_told");
+        own_keys::take_over(folder)?;
+        self.inner.own.write().unwrap_or_else(PoisonError::into_inner).follow(next, &told);
+        self.renew(&mut state).await?;
+        Ok(told)
     }
 
     pub(crate) async fn keeper(&self) -> Arc<Keeper> {
@@ -287,6 +317,17 @@ impl Hub {
     /// An instance has the orders up to here. If that does not fit what it was sent, one of the two has lost rows: a new epoch
     /// begins.
     pub async fn acknowledged(&self, by: &InstanceName, ack: Ack) -> Result<(), HubError> {
+        self.agree(by, ack).await?;
+        if self.own().is_behind(by) {
+            let peer = by.clone();
+            if !self.inner.db.read(move |c| own_keys::waits(c, &peer)).await? {
+                self.inner.own.write().unwrap_or_else(PoisonError::into_inner).caught_up(by);
+            }
+        }
+        Ok(())
+    }
+
+    async fn agree(&self, by: &InstanceName, ack: Ack) -> Result<(), HubError> {
         let peer = by.clone();
         let look = move |c: &Connection| {
             let fits = outbox::agrees(c, peer.as_str(), ack.epoch, ack.seq)?;

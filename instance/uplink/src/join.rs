@@ -44,6 +44,9 @@ pub struct Link {
     pub signing: String,
     /// The bot's X25519 key, 32 bytes as lower-case hex.
     pub sealing: String,
+    /// The Ed25519 key that the bot had before, which counts until the next change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
 }
 
 /// What people compare after an instance joined.
@@ -145,6 +148,14 @@ impl Link {
         key(&self.signing)
     }
 
+    /// The bot's Ed25519 keys that count, the newest first.
+    ///
+    /// # Errors
+    /// If the file holds something else.
+    pub fn bots(&self) -> Result<Vec<[u8; 32]>, JoinError> {
+        std::iter::once(&self.signing).chain(&self.before).map(|text| key(text)).collect()
+    }
+
     /// The uplink to that bot, of the instance whose state is in `folder`.
     ///
     /// # Errors
@@ -161,7 +172,8 @@ impl Link {
             key: SurfaceKey::open(&folder.join("surface.key"))?,
             bot: self.bot()?,
         };
-        Ok(SignedUplink::new(carrier, identity, status))
+        let before = self.before.as_deref().map(key).transpose()?;
+        Ok(SignedUplink::new(carrier, identity, status).beside(before).at(folder.to_owned()))
     }
 
     fn write(&self, folder: &Path) -> Result<(), JoinError> {
@@ -264,6 +276,7 @@ pub async fn join(url: &str, token: &Token, folder: &Path) -> Result<Joined, Joi
         instance: token.instance.clone(),
         signing: card.signing,
         sealing: card.sealing,
+        before: None,
     };
     own.take_over()?;
     link.write(folder)?;
@@ -279,13 +292,34 @@ pub async fn join(url: &str, token: &Token, folder: &Path) -> Result<Joined, Joi
 pub async fn rotate(folder: &Path) -> Result<Joined, JoinError> {
     let link = Link::read(folder)?.ok_or_else(|| JoinError::NotJoined { path: folder.join(FILE) })?;
     let old = SurfaceKey::open(&folder.join("surface.key"))?;
-    let new = Keys::open(folder, true)?;
-    let proof = new.signing.signing().sign(NewKeys::proves(&key_id(&old.public())).as_bytes());
     let uplink = link.open(folder, Status::default(), When::Now).await?;
-    uplink.rotate(new.public(Some(hex(&proof.to_bytes())))).await?;
-    new.take_over()?;
+    let new = other_keys(&uplink, folder, &old).await?;
     let (instance, bot) = (fingerprint(&new.signing.public()), fingerprint(&link.bot()?));
     Ok(Joined { fleet: link.fleet, instance, bot })
+}
+
+/// The same over an uplink that is open, unless the key in `folder` is another one than `old` already.
+pub(crate) async fn rotated(uplink: &SignedUplink, folder: &Path, old: &str) -> Result<(), JoinError> {
+    let now = SurfaceKey::open(&folder.join("surface.key"))?;
+    if hex(&now.public()) == old {
+        other_keys(uplink, folder, &now).await?;
+    }
+    Ok(())
+}
+
+async fn other_keys(uplink: &SignedUplink, folder: &Path, old: &SurfaceKey) -> Result<Keys, JoinError> {
+    let new = Keys::open(folder, true)?;
+    let proof = new.signing.signing().sign(NewKeys::proves(&key_id(&old.public())).as_bytes());
+    uplink.tell(new.public(Some(hex(&proof.to_bytes())))).await?;
+    new.take_over()?;
+    Ok(new)
+}
+
+/// The bot has other keys, and the one of `before` counts beside them.
+pub(crate) fn bot_has(folder: &Path, keys: &NewKeys, before: &[u8; 32]) -> Result<(), JoinError> {
+    let link = Link::read(folder)?.ok_or_else(|| JoinError::NotJoined { path: folder.join(FILE) })?;
+    let (signing, sealing) = (keys.signing.clone(), keys.sealing.clone());
+    Link { signing, sealing, before: Some(hex(before)), ..link }.write(folder)
 }
 
 fn key(text: &str) -> Result<[u8; 32], JoinError> {

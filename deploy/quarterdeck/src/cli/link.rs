@@ -33,6 +33,14 @@ pub enum BotVerb {
         #[command(flatten)]
         who: Who,
     },
+    /// Take other keys, and tell all teams; or have one team take another key
+    Rotate {
+        /// The team; left out, the bot
+        name: Option<InstanceName>,
+        /// Who says so
+        #[command(flatten)]
+        who: Who,
+    },
     /// List the teams that joined, and the fingerprints of their keys
     Instances,
     /// Print a user for the configuration of the NATS server: the bot's own, or that of a team

@@ -59,8 +59,8 @@ pub(super) struct Links(Arc<Mutex<Vec<Known>>>);
 /// A team, where its bot is if that is elsewhere, and how the link stands.
 type Known = (InstanceName, Option<String>, Status);
 
-/// A way to a bot, and the bot's key.
-type Way = (Arc<dyn Uplink>, [u8; 32]);
+/// A way to a bot, and the bot's keys that count, the newest first.
+type Way = (Arc<dyn Uplink>, Vec<[u8; 32]>);
 
 impl Links {
     /// All of them, as they stand now.
@@ -90,7 +90,7 @@ pub fn nats(config: &qd_config::Config, state: &Path) -> Result<Option<Server>, 
     Ok(Some(Server { url, user: "bot".to_owned(), key, roots: None }))
 }
 
-/// A team's way to its bot, and the bot's key: to the one in this process, or to the one that it joined. None if there is
+/// A team's way to its bot, and the bot's keys: to the one in this process, or to the one that it joined. None if there is
 /// neither: what it has to say waits.
 pub(super) async fn uplink(
     plan: &FleetPlan,
@@ -101,13 +101,14 @@ pub(super) async fn uplink(
     let folder = plan.team_folder(team);
     if let Some(bot) = bot {
         let key = SurfaceKey::open(&folder.join("surface.key")).map_err(qd_uplink::JoinError::from)?;
-        let (fleet, public) = (plan.config.fleet.name.clone(), bot.hub.surface_key());
-        let identity = Identity { fleet, instance: team.clone(), key, bot: public };
+        let (fleet, keys) = (plan.config.fleet.name.clone(), bot.hub.surface_keys());
+        let identity = Identity { fleet, instance: team.clone(), key, bot: bot.hub.surface_key() };
         let carrier = Arc::new(InProcess { gate: bot.gate.clone() });
         let status = links.add(team, None);
-        return Ok(Some((Arc::new(SignedUplink::new(carrier, identity, status)), public)));
+        let uplink = SignedUplink::new(carrier, identity, status).beside(keys.get(1).copied());
+        return Ok(Some((Arc::new(uplink), keys)));
     }
     let Some(link) = Link::read(&folder)? else { return Ok(None) };
     let status = links.add(team, Some(link.url.clone()));
-    Ok(Some((Arc::new(link.uplink(&folder, status).await?), link.bot()?)))
+    Ok(Some((Arc::new(link.uplink(&folder, status).await?), link.bots()?)))
 }

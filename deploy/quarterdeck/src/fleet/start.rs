@@ -396,8 +396,8 @@ pub(super) async fn start_team(
     if let Some(bot) = bot {
         bot.hub.enrol(&team.id, running.surface_key()).await?;
     }
-    let (uplink, key) = link::uplink(plan, &team.id, bot, links).await?.unzip();
-    running.enrol(key).await?;
+    let (uplink, keys) = link::uplink(plan, &team.id, bot, links).await?.unzip();
+    running.enrol(keys.unwrap_or_default()).await?;
     tools.attach(&running).await?;
     running.meter().await?;
     running.start(uplink).await;

@@ -23,14 +23,11 @@ pub(super) async fn bot(common: &Common, asked: Bot) -> Done {
         None => up::bot(common).await,
         Some(BotVerb::Invite { name, who }) => invite(common, &name, &who).await,
         Some(BotVerb::Revoke { name, who }) => {
-            let path = format!("/fleet/instances/{name}/revoke");
-            let said: Said = proven(common, &who, &path).await?;
-            if common.json {
-                say::json(&said);
-            } else {
-                say::line(&said.text);
-            }
-            Ok(())
+            told(common, &who, &format!("/fleet/instances/{name}/revoke")).await
+        }
+        Some(BotVerb::Rotate { name: None, who }) => told(common, &who, "/fleet/keys/rotate").await,
+        Some(BotVerb::Rotate { name: Some(name), who }) => {
+            told(common, &who, &format!("/fleet/instances/{name}/rotate")).await
         }
         Some(BotVerb::Instances) => instances(common).await,
         Some(BotVerb::NatsUser { name, nkey }) => nats::user(common, name.as_ref().zip(nkey.as_deref())),
@@ -60,6 +57,17 @@ async fn proven<T: serde::de::DeserializeOwned>(
     let answer = fleet_post(&mut client, path, &()).await;
     proven.end().await;
     answer
+}
+
+/// The same, and shows what the fleet says.
+async fn told(common: &Common, who: &Who, path: &str) -> Done {
+    let said: Said = proven(common, who, path).await?;
+    if common.json {
+        say::json(&said);
+    } else {
+        say::line(&said.text);
+    }
+    Ok(())
 }
 
 async fn invite(common: &Common, name: &InstanceName, who: &Who) -> Done {
