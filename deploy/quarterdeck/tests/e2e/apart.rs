@@ -81,21 +81,21 @@ fn pass(mut from: TcpStream, mut onto: TcpStream, budget: u64, cuts: &AtomicU32)
 }
 
 /// A role of the fleet, with a state folder and a configuration of its own. Killed when it is dropped.
-struct Role {
-    child: Child,
+pub(crate) struct Role {
+    pub(crate) child: Child,
     address: String,
     offer: Option<String>,
 }
 
 /// How a role is started.
-struct Place<'a> {
+pub(crate) struct Place<'a> {
     project: &'a Project,
-    file: PathBuf,
-    state: PathBuf,
+    pub(crate) file: PathBuf,
+    pub(crate) state: PathBuf,
 }
 
 impl Place<'_> {
-    fn new<'a>(project: &'a Project, name: &str, text: &str) -> Place<'a> {
+    pub(crate) fn new<'a>(project: &'a Project, name: &str, text: &str) -> Place<'a> {
         let folder = project.state().with_file_name(name);
         std::fs::create_dir_all(&folder).unwrap();
         let file = project.folder().join(format!("{name}.toml"));
@@ -103,21 +103,27 @@ impl Place<'_> {
         Place { project, file, state: folder.join("state") }
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = self.project.command(args);
         command.arg("--config").arg(&self.file).env("QUARTERDECK__STATE__DIR", &self.state);
         command
     }
 
-    fn ok(&self, args: &[&str]) -> String {
+    pub(crate) fn ok(&self, args: &[&str]) -> String {
         let output = self.command(args).output().unwrap();
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{args:?}: {out}{err}");
         out.into_owned()
     }
 
-    fn start(&self, args: &[&str]) -> Role {
+    pub(crate) fn start(&self, args: &[&str]) -> Role {
+        self.start_with(args, "")
+    }
+
+    /// The same, and it dies at this failpoint.
+    pub(crate) fn start_with(&self, args: &[&str], failpoint: &str) -> Role {
         let mut command = self.command(args);
+        command.env("QUARTERDECK_FAILPOINT", failpoint);
         let mut log = std::fs::OpenOptions::new();
         let log = log.create(true).append(true).open(self.state.with_extension("log")).unwrap();
         command.stdout(Stdio::piped()).stderr(log);
@@ -140,9 +146,9 @@ impl Place<'_> {
         Role { child, address: address.unwrap_or_else(|| panic!("{args:?} did not start: {}", log())), offer }
     }
 
-    fn client(&self, token: &str) -> Client {
-        let socket = self.state.join("instances/alpha/api.sock");
-        Client::new(Target::Socket(socket), "alpha", Some(token.to_owned()))
+    pub(crate) fn client(&self, team: &str, token: &str) -> Client {
+        let socket = self.state.join("instances").join(team).join("api.sock");
+        Client::new(Target::Socket(socket), team, Some(token.to_owned()))
     }
 }
 
@@ -155,7 +161,7 @@ impl Drop for Role {
 
 impl Role {
     /// Signs ines in, who sets her passphrase if she has none.
-    fn session(&self) -> String {
+    pub(crate) fn session(&self) -> String {
         if let Some(token) = &self.offer {
             join(&self.address, token);
         }
@@ -163,7 +169,7 @@ impl Role {
     }
 }
 
-fn says(bot: &Role, token: &str, text: &str) -> String {
+pub(crate) fn says(bot: &Role, token: &str, text: &str) -> String {
     let header = format!("Authorization: Bearer {token}");
     let form = "Content-Type: application/x-www-form-urlencoded";
     let body = format!("text={}", text.replace(' ', "+"));
@@ -244,7 +250,7 @@ async fn a_feature_filed_in_chat_is_merged_though_everything_between_breaks() {
             bot = at_the_bot.start(&["bot"]);
         }
     }
-    let mut client = elsewhere.client(&votes);
+    let mut client = elsewhere.client("alpha", &votes);
     approve(&mut client, "A-1").await;
     until(&mut client, "A-1", finished).await;
     let history = git(&forge, &["log", "--first-parent", "--format=%s", "main"]);
