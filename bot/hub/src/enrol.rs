@@ -2,13 +2,17 @@
 
 use jiff::{SignedDuration, Timestamp};
 use qd_audit::{About, Actor, Entry, Kind, pseudonym};
+use qd_sqlite::outbox;
 use qd_types::{InstanceName, PersonId};
-use qd_wire::signed::{fingerprint, hex};
+use qd_wire::{
+    signed::{fingerprint, hex},
+    v1::Order,
+};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::{Hub, HubError, keeper};
+use crate::{Hub, HubError, json::to_json, keeper};
 
 /// How long a token works.
 const WORKS: SignedDuration = SignedDuration::from_mins(15);
@@ -156,6 +160,29 @@ impl Hub {
         .await
     }
 
+    /// Has an instance take another key in the place of its newest, because `by` wants it.
+    ///
+    /// # Errors
+    /// If it has none that counts, or runs in the bot's own process, or the database fails.
+    pub async fn order_rotation(&self, instance: &InstanceName, by: &PersonId) -> Result<(), HubError> {
+        let (peer, by) = (instance.clone(), by.clone());
+        self.change_keys(move |c, now| {
+            let sql = "SELECT public FROM surface_keys
+                       WHERE instance = ?1 AND revoked_at IS NULL AND sealing IS NOT NULL
+                       ORDER BY since DESC LIMIT 1";
+            let old: Option<[u8; 32]> =
+                c.prepare_cached(sql)?.query_row([peer.as_str()], |row| row.get(0)).optional()?;
+            let Some(old) = old else {
+                return Err(HubError::Refused(format!("{peer} has not joined with a key that counts.")));
+            };
+            let order = to_json("outbox", &Order::RotateKey { old: hex(&old) })?;
+            outbox::push(c, peer.as_str(), Some("key:rotate"), now.as_millisecond(), &order)?;
+            let actor = Actor::Person(pseudonym(c, &by)?);
+            note(c, actor, json!({ "text": format!("{peer} is to take another key") }), now)
+        })
+        .await
+    }
+
     /// Every key of every instance, newest last.
     ///
     /// # Errors
@@ -238,7 +265,7 @@ fn seal_to(c: &Connection, (signing, sealing): ([u8; 32], [u8; 32]), now: Timest
     Ok(())
 }
 
-fn note(c: &Connection, actor: Actor, payload: Value, now: Timestamp) -> Result<(), HubError> {
+pub(crate) fn note(c: &Connection, actor: Actor, payload: Value, now: Timestamp) -> Result<(), HubError> {
     let payload = match payload {
         Value::Object(payload) => payload,
         _ => serde_json::Map::new(),

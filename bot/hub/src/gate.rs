@@ -1,23 +1,25 @@
 //! The bot's end of every transport: who calls is known by what they signed, and by nothing else. Bytes come in and go out;
 //! HTTP, NATS and an instance in this process bring the same.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use async_trait::async_trait;
-use ed25519_dalek::{Signature, VerifyingKey};
 use jiff::Timestamp;
 use qd_approvals::{KeyId, KeyOwner, secret_file};
-use qd_types::InstanceName;
+use qd_types::{InstanceName, PersonId};
 use qd_wire::{
     call::{Answer, Asking, CREDENTIAL, Call, Card, FRESH, JOIN, NewKeys, Said, Token, Unheard, keys_of},
     port::{Gate, Reader},
     sealed::{SealingKey, seal},
-    signed::{BOT, Expected, Header, Held, Kind, Opened, Refused, Signed, hex, key_id, unhex},
+    signed::{BOT, Expected, Header, Held, Kind, Opened, Refused, Signed, fingerprint, hex, key_id},
     v1::{Ack, Envelope, Report, WIRE},
 };
 use serde::Serialize;
 
-use crate::{Hub, HubError, keeper::Keeper};
+use crate::{Hub, HubError, Rotated, keeper::Keeper, own_keys};
 
 /// Where the credentials are from that instances ask for. They are made or looked up at that moment, sealed, and forgotten.
 #[async_trait]
@@ -42,7 +44,8 @@ impl Credentials for NoCredentials {
 pub struct HubGate {
     hub: Hub,
     fleet: Arc<str>,
-    sealing: Arc<SealingKey>,
+    folder: PathBuf,
+    sealing: Arc<RwLock<Arc<SealingKey>>>,
     credentials: Arc<dyn Credentials>,
 }
 
@@ -68,53 +71,31 @@ impl HubGate {
         fleet: &str,
         credentials: Arc<dyn Credentials>,
     ) -> Result<Self, HubError> {
-        let secret = secret_file(&folder.join("sealing.key"))?;
-        let sealing = SealingKey::new(&secret).map_err(|error| HubError::Refused(error.to_string()))?;
-        Ok(Self { hub, fleet: fleet.into(), sealing: Arc::new(sealing), credentials })
+        let sealing = Arc::new(RwLock::new(sealing_key(folder)?));
+        Ok(Self { hub, fleet: fleet.into(), folder: folder.to_owned(), sealing, credentials })
     }
 
-    /// What everybody may know of the bot.
-    pub fn card(&self) -> Card {
-        Card {
-            fleet: self.fleet.to_string(),
-            version: WIRE,
-            signing: hex(&self.hub.surface_key()),
-            sealing: hex(&self.sealing.public()),
-            now: Timestamp::now(),
-        }
+    fn sealing(&self) -> Arc<SealingKey> {
+        Arc::clone(&self.sealing.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The bot takes other keys, because `by` wants it, and every instance is told. The key of before counts beside the new one
+    /// until the next change.
+    ///
+    /// # Errors
+    /// If an instance has not taken the last one yet, or files or the database fail.
+    pub async fn rotate_own(&self, by: &PersonId) -> Result<Rotated, HubError> {
+        let (next, keys) = own_keys::next(&self.folder, &self.hub.own().now)?;
+        let key = fingerprint(&next.public());
+        let told = self.hub.rotate_own(next, keys, &self.folder, by).await?;
+        *self.sealing.write().unwrap_or_else(PoisonError::into_inner) = sealing_key(&self.folder)?;
+        tracing::info!(key, "the bot has another key");
+        Ok(Rotated { key, told })
     }
 
     /// The token that lets an instance join with this secret.
     pub fn token(&self, instance: InstanceName, secret: String) -> Token {
-        Token { instance, secret, bot: keys_of(&self.hub.surface_key(), &self.sealing.public()) }
-    }
-
-    /// An instance joins: a call that it signed with its new key, sealed to the bot. The answer is signed.
-    ///
-    /// # Errors
-    /// If it can't be read, or the token in it does not work.
-    pub async fn join(&self, sealed: &str) -> Result<Vec<u8>, Unheard> {
-        let bytes = self.sealing.open(JOIN, sealed).map_err(|error| Unheard::failed(error.to_string()))?;
-        let signed = Signed::from_bytes(&bytes).map_err(|error| Unheard::because(&error))?;
-        // Nobody knows the key yet: it is in the call, and what counts is the token.
-        let unproven: Asking = read(&signed.payload)?;
-        let Call::Join { secret, keys } = &unproven.call else {
-            return Err(Unheard::failed("it is no request to join"));
-        };
-        let public = keys.public().map_err(Unheard::failed)?;
-        let opened = self.opened(signed, Kind::Call, None, |_, _| Held::Alive(public.0))?;
-        let instance = name(&opened.header.from)?;
-        let done = self.hub.join(&instance, secret, public).await;
-        let said = match done {
-            Ok(()) => Said::Done,
-            Err(error @ (HubError::NotInvited { .. } | HubError::KeyWithdrawn { .. })) => {
-                tracing::warn!(%instance, %error, "an instance may not join");
-                return Err(Unheard::failed(error.to_string()));
-            }
-            Err(error) => return Err(failed(&error)),
-        };
-        tracing::info!(%instance, key = key_id(&public.0), "an instance joined");
-        self.answer(&instance, &unproven.nonce, said)
+        Token { instance, secret, bot: keys_of(&self.hub.surface_key(), &self.sealing().public()) }
     }
 
     fn opened(
@@ -206,7 +187,7 @@ impl HubGate {
 
     async fn rotate(&self, instance: &InstanceName, old: [u8; 32], keys: &NewKeys) -> Result<Said, Unheard> {
         let new = keys.public().map_err(Unheard::failed)?;
-        if !proven(&old, &new.0, keys.proof.as_deref()) {
+        if !keys.proven(&old) {
             let reason = "The new key did not sign for itself.".to_owned();
             return Ok(Said::Refused { reason });
         }
@@ -234,11 +215,12 @@ impl HubGate {
         at: Timestamp,
         body: &impl Serialize,
     ) -> Result<Vec<u8>, Unheard> {
-        let (fleet, from, to) = (self.fleet.to_string(), BOT.to_owned(), to.to_string());
+        let (own, fleet, from) = (self.hub.own(), self.fleet.to_string(), BOT.to_owned());
         let Ack { epoch, seq } = place;
-        let header = Header { version: WIRE, kind, fleet, from, to, key: String::new(), epoch, seq, at };
+        let header =
+            Header { version: WIRE, kind, fleet, from, to: to.to_string(), key: String::new(), epoch, seq, at };
         let signed = serde_json::to_string(body)
-            .and_then(|payload| Signed::new(&header, payload, self.hub.inner.key.signing()))
+            .and_then(|payload| Signed::new(&header, payload, own.toward(to).signing()))
             .and_then(|signed| signed.to_bytes());
         signed.map_err(|error| Unheard::failed(error.to_string()))
     }
@@ -246,6 +228,40 @@ impl HubGate {
 
 #[async_trait]
 impl Gate for HubGate {
+    fn card(&self) -> Card {
+        Card {
+            fleet: self.fleet.to_string(),
+            version: WIRE,
+            signing: hex(&self.hub.surface_key()),
+            sealing: hex(&self.sealing().public()),
+            now: Timestamp::now(),
+        }
+    }
+
+    async fn join(&self, sealed: &str) -> Result<Vec<u8>, Unheard> {
+        let bytes = self.sealing().open(JOIN, sealed).map_err(|error| Unheard::failed(error.to_string()))?;
+        let signed = Signed::from_bytes(&bytes).map_err(|error| Unheard::because(&error))?;
+        // Nobody knows the key yet: it is in the call, and what counts is the token.
+        let unproven: Asking = read(&signed.payload)?;
+        let Call::Join { secret, keys } = &unproven.call else {
+            return Err(Unheard::failed("it is no request to join"));
+        };
+        let public = keys.public().map_err(Unheard::failed)?;
+        let opened = self.opened(signed, Kind::Call, None, |_, _| Held::Alive(public.0))?;
+        let instance = name(&opened.header.from)?;
+        let done = self.hub.join(&instance, secret, public).await;
+        let said = match done {
+            Ok(()) => Said::Done,
+            Err(error @ (HubError::NotInvited { .. } | HubError::KeyWithdrawn { .. })) => {
+                tracing::warn!(%instance, %error, "an instance may not join");
+                return Err(Unheard::failed(error.to_string()));
+            }
+            Err(error) => return Err(failed(&error)),
+        };
+        tracing::info!(%instance, key = key_id(&public.0), "an instance joined");
+        self.answer(&instance, &unproven.nonce, said)
+    }
+
     async fn call(&self, call: &[u8], reports: &[Vec<u8>]) -> Result<Vec<u8>, Unheard> {
         let (heard, keeper) = self.hear(call).await?;
         let said = self.said(&heard, &keeper, reports).await?;
@@ -280,6 +296,11 @@ impl Gate for HubGate {
     }
 }
 
+fn sealing_key(folder: &Path) -> Result<Arc<SealingKey>, HubError> {
+    let secret = secret_file(&folder.join("sealing.key"))?;
+    Ok(Arc::new(SealingKey::new(&secret).map_err(|error| HubError::Refused(error.to_string()))?))
+}
+
 /// What is known of an instance's key.
 fn held(keeper: &Keeper, from: &str, key: &str) -> Held {
     match keeper.people.keys.get(&KeyId::named(key)) {
@@ -288,16 +309,6 @@ fn held(keeper: &Keeper, from: &str, key: &str) -> Held {
         }
         _ => Held::Unknown,
     }
-}
-
-/// Whether the new key signed that it takes the place of the old one.
-fn proven(old: &[u8; 32], new: &[u8; 32], proof: Option<&str>) -> bool {
-    let holds = || {
-        let signature = Signature::from_slice(&unhex(proof?)?).ok()?;
-        let key = VerifyingKey::from_bytes(new).ok()?;
-        key.verify_strict(NewKeys::proves(&key_id(old)).as_bytes(), &signature).ok()
-    };
-    holds().is_some()
 }
 
 fn name(text: &str) -> Result<InstanceName, Unheard> {

@@ -86,7 +86,12 @@ impl Turn<'_> {
 impl Hub {
     /// The public half of the key that signs what people vote in chat, and heads of other chains.
     pub fn surface_key(&self) -> [u8; 32] {
-        self.inner.key.public()
+        self.own().now.public()
+    }
+
+    /// The public halves of the bot's keys that count, the newest first.
+    pub fn surface_keys(&self) -> Vec<[u8; 32]> {
+        self.own().public()
     }
 
     /// Signs the head of a chain that lies beside the bot's and has no executor of its own to exchange heads with.
@@ -94,7 +99,7 @@ impl Hub {
     /// # Errors
     /// If the chain went back or was rewritten, or the database fails.
     pub async fn witness(&self, head: Head) -> Result<Countersignature, HubError> {
-        let key = self.inner.key.signing().clone();
+        let key = self.own().now.signing().clone();
         self.inner
             .db
             // What contradicts is kept: the transaction ends well in either case.

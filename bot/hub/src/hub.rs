@@ -19,7 +19,10 @@ use qd_core::{
 };
 use qd_sqlite::{Db, outbox};
 use qd_types::{ApprovalId, CommitId, InstanceName, Person, PersonId};
-use qd_wire::v1::{Ack, Envelope, Order};
+use qd_wire::{
+    call::NewKeys,
+    v1::{Ack, Envelope, Order},
+};
 use rusqlite::Connection;
 use tokio::sync::Mutex;
 
@@ -31,6 +34,7 @@ use crate::{
     intake::Intake,
     keep,
     keeper::{self, Keeper},
+    own_keys::{self, OwnKeys},
     schema,
     turn::Turn,
     uplink::{self, Calls},
@@ -53,7 +57,7 @@ pub struct Hub {
 
 pub(crate) struct Inner {
     pub(crate) db: Db,
-    pub(crate) key: Arc<SurfaceKey>,
+    own: RwLock<OwnKeys>,
     pub(crate) state: Mutex<State>,
     /// Whose keys count. Beside the lock of the state, which whoever verifies a signature does not wait for.
     keeper: RwLock<Arc<Keeper>>,
@@ -83,20 +87,21 @@ impl Hub {
         chat: Arc<dyn Chat>,
     ) -> Result<Self, HubError> {
         let db = Db::open(path, schema::MIGRATIONS)?;
-        let key = Arc::new(SurfaceKey::open(&path.with_file_name("surface.key"))?);
-        let own = Arc::clone(&key);
-        let keys = db
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        let (own, keys) = db
             .write(move |c| {
-                heads::begin(c, &own)?;
-                keeper::keys(c)
+                let own = OwnKeys::open(c, &folder)?;
+                heads::begin(c, &own.now)?;
+                Ok::<_, HubError>((own, keeper::keys(c)?))
             })
             .await?;
-        let keeper = RwLock::new(Arc::new(Keeper::new(&rules, Arc::clone(&key), keys)));
+        let keeper = Keeper::new(&rules, Arc::clone(&own.now), &own.public(), keys);
+        let (own, keeper) = (RwLock::new(own), RwLock::new(Arc::new(keeper)));
         let voice = std::sync::Mutex::new(Voice::new(rules.distil.budget));
         let state = Mutex::new(State { fleet: None, rules, received: HashMap::new() });
         let calls = Arc::new(std::sync::Mutex::new(Calls::new(Timestamp::now())));
         let (intake, bells) = (Intake::default(), Bells::default());
-        let inner = Inner { db, key, state, keeper, intake, bells, calls, voice, forge, chat };
+        let inner = Inner { db, own, state, keeper, intake, bells, calls, voice, forge, chat };
         let hub = Self { inner: Arc::new(inner) };
         let mut state = hub.inner.state.lock().await;
         hub.turn(&mut state, |turn| {
@@ -213,9 +218,35 @@ impl Hub {
 
     async fn renew(&self, state: &mut State) -> Result<(), HubError> {
         let keys = self.inner.db.read(keeper::keys).await?;
-        let keeper = Arc::new(Keeper::new(&state.rules, Arc::clone(&self.inner.key), keys));
+        let own = self.own();
+        let keeper = Arc::new(Keeper::new(&state.rules, Arc::clone(&own.now), &own.public(), keys));
         *self.inner.keeper.write().unwrap_or_else(PoisonError::into_inner) = keeper;
         self.turn(state, keeper::count_again).await
+    }
+
+    /// What the bot signs with, as it stands now.
+    pub(crate) fn own(&self) -> OwnKeys {
+        self.inner.own.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Signs with the next key in `folder` from now on, and has every instance know; gives who is told.
+    pub(crate) async fn rotate_own(
+        &self,
+        next: SurfaceKey,
+        keys: NewKeys,
+        folder: &Path,
+        by: &PersonId,
+    ) -> Result<Vec<InstanceName>, HubError> {
+        let mut state = self.inner.state.lock().await;
+        let (old, new, by, now) = (self.own().now.public(), next.public(), by.clone(), Timestamp::now());
+        let job = move |c: &Connection| own_keys::tell(c, (&old, &new), &keys, &by, now);
+        let told = self.inner.db.write(job).await?;
+        qd_failpoint::reached("bot_keys_told");
+        own_keys::take_over(folder)?;
+        self.inner.own.write().unwrap_or_else(PoisonError::into_inner).follow(next, &told);
+        self.renew(&mut state).await?;
+        self.ring(&told.iter().cloned().collect());
+        Ok(told)
     }
 
     pub(crate) fn keeper(&self) -> Arc<Keeper> {
@@ -295,6 +326,17 @@ impl Hub {
         ack: Ack,
         said: Timestamp,
     ) -> Result<(), HubError> {
+        self.agree(by, ack, said).await?;
+        if self.own().is_behind(by) {
+            let peer = by.clone();
+            if !self.inner.db.read(move |c| own_keys::waits(c, &peer)).await? {
+                self.inner.own.write().unwrap_or_else(PoisonError::into_inner).caught_up(by);
+            }
+        }
+        Ok(())
+    }
+
+    async fn agree(&self, by: &InstanceName, ack: Ack, said: Timestamp) -> Result<(), HubError> {
         let (peer, calls) = (by.clone(), Arc::clone(&self.inner.calls));
         let newer = move || calls.lock().unwrap_or_else(PoisonError::into_inner).newer(&peer, said);
         let peer = by.clone();

@@ -48,12 +48,12 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// `instances` are the keys by which instances sign, or signed.
-    pub(crate) fn new(rules: &Rules, key: Arc<SurfaceKey>, instances: Vec<Key>) -> Self {
+    /// `own` are the bot's keys that count, `key` the one that signs; `instances` are those by which instances sign, or signed.
+    pub(crate) fn new(rules: &Rules, key: Arc<SurfaceKey>, own: &[[u8; 32]], instances: Vec<Key>) -> Self {
         let keys = instances.into_iter().map(|key| (KeyId::of(&key.public), key)).collect();
         let mut people = Directory { keys, ..Directory::default() };
-        // Last: nobody else owns the bot's key.
-        people.add_key(key.public(), KeyOwner::Bot);
+        // Last: nobody else owns the bot's keys.
+        own.iter().for_each(|public| people.add_key(*public, KeyOwner::Bot));
         for person in &rules.people {
             let mut identities = vec![Identity { service: "local".into(), account: person.id.to_string() }];
             let linked = rules.policies.people().find(|known| known.person.id == person.id);

@@ -61,7 +61,8 @@ impl Steps {
         for (team, public) in teams {
             keeper::enrol(c, team, public, now)?;
         }
-        let keeper = Arc::new(Keeper::new(&rules, Arc::new(key), keeper::keys(c)?));
+        let own = [key.public()];
+        let keeper = Arc::new(Keeper::new(&rules, Arc::new(key), &own, keeper::keys(c)?));
         let voice = Voice::new(rules.distil.budget);
         let mut steps = Self { fleet: None, rules, keeper, voice, fresh };
         steps.turn(c, now, |turn| turn.wake())?;

@@ -8,7 +8,7 @@ use std::{
 use qd_types::Role;
 
 use crate::{
-    Agent, Config, ConfigError, Loaded, Origin, Problem, Repository, Sources, discord, gateway, mcp,
+    Agent, Config, ConfigError, Loaded, Origin, Problem, Repository, Sources, discord, gateway, hub, mcp,
     origin::{Origins, nearest_origin},
     state, values,
 };
@@ -45,6 +45,7 @@ pub(crate) fn loaded(
     }
     gateway::check(&config, &mut add);
     mcp::check(&config, &mut add);
+    hub::check(&config, &mut add);
     check_audit(&config, &mut add);
     check_chat(&config, &mut add);
     discord::check(&config, &mut add);

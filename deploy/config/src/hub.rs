@@ -5,6 +5,8 @@ use std::{net::SocketAddr, num::NonZeroU32};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::Config;
+
 /// Where instances that run elsewhere reach the bot.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -17,4 +19,26 @@ pub struct Hub {
     pub url: Option<String>,
     /// Connections at once; each team has two. Whoever comes when there is no place is told so. Default: 4096.
     pub connections: Option<NonZeroU32>,
+    /// A NATS server with JetStream that carries what they say, beside the address above or without one, like
+    /// `tls://nats.example.org:4222`. Default: none.
+    pub nats: Option<String>,
+}
+
+/// The fleet's name is a part of subjects there.
+pub(crate) fn check(config: &Config, add: &mut impl FnMut(String, String)) {
+    let Some(url) = &config.hub.nats else { return };
+    let host = url.strip_prefix("nats://").or_else(|| url.strip_prefix("tls://"));
+    if host.is_none_or(|host| host.is_empty() || host.contains(['/', '@'])) {
+        add(
+            "hub.nats".into(),
+            format!("{url:?} is no address of a NATS server, like tls://nats.example.org:4222"),
+        );
+    }
+    let fleet = &config.fleet.name;
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
+    if fleet.is_empty() || fleet.len() > 64 || !fleet.chars().all(fits) {
+        let text =
+            format!("{fleet:?} can't be a part of NATS subjects: letters, digits, - and _, at most 64");
+        add("fleet.name".into(), text);
+    }
 }

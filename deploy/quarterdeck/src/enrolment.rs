@@ -10,7 +10,7 @@ use axum::{
 };
 use jiff::Timestamp;
 use qd_engine::{Principal, Request, Resource};
-use qd_hub::{HubError, Invited};
+use qd_hub::{HubError, Invited, Rotated};
 use qd_team::{Caller, ProblemResponse};
 use qd_types::{InstanceName, Ruling, Verb};
 use qd_wire::signed::fingerprint;
@@ -31,8 +31,8 @@ pub enum Invitation {
     Token {
         /// Shown once.
         token: String,
-        /// Where the bot is.
-        url: String,
+        /// Where the bot is; each of them leads to it.
+        urls: Vec<String>,
         /// Until when it works.
         until: Timestamp,
         /// One owner was enough, and why, as a sentence.
@@ -75,6 +75,8 @@ pub fn routes(desk: Desk) -> Router {
         .route("/fleet/instances", get(list))
         .route("/fleet/instances/{name}/invite", post(invite))
         .route("/fleet/instances/{name}/revoke", post(revoke))
+        .route("/fleet/instances/{name}/rotate", post(rotate))
+        .route("/fleet/keys/rotate", post(rotate_own))
         .route("/fleet/links", get(links))
         .with_state(desk)
 }
@@ -140,15 +142,16 @@ async fn invite(
     let live = live(&desk)?;
     let bot = live.bot().ok_or_else(no_bot)?;
     let (needed, alone) = permitted(&desk, &live, &caller, Verb::EnrolmentAccept).await?;
-    let Some(url) = bot.url() else {
-        let hint = "Set hub.listen, like 0.0.0.0:7718, and start the bot again.";
+    let urls = bot.urls().to_vec();
+    if urls.is_empty() {
+        let hint = "Set hub.listen, like 0.0.0.0:7718, or hub.nats, and start the bot again.";
         return Err(no("refused", 409, "The bot does not hear teams on other computers.", Some(hint)));
-    };
+    }
     match bot.hub.invite(&name, &caller.person.id, needed).await {
         Ok(Invited::Token { secret, until }) => {
             let token = bot.gate.token(name, secret).to_string();
             let alone = alone.then(|| "One owner was enough: there is no other.".to_owned());
-            Ok(Json(Invitation::Token { token, url, until, alone }))
+            Ok(Json(Invitation::Token { token, urls, until, alone }))
         }
         Ok(Invited::Waits { said }) => {
             let said: Vec<String> = said.iter().map(ToString::to_string).collect();
@@ -171,11 +174,7 @@ async fn revoke(
 ) -> Answer<Said> {
     let live = live(&desk)?;
     let bot = live.bot().ok_or_else(no_bot)?;
-    let (needed, _) = permitted(&desk, &live, &caller, Verb::EnrolmentRevoke).await?;
-    if needed > 1 {
-        let hint = "An owner may do it at once.";
-        return Err(no("forbidden", 403, "People have to agree first.", Some(hint)));
-    }
+    may_change_keys(&desk, &live, &caller).await?;
     let keys = bot.hub.revoke(&name, &caller.person.id).await.map_err(|error| failed(&error))?;
     let text = match keys {
         0 => format!("{name} had no key that counted; a token that was made for it works no more."),
@@ -183,6 +182,58 @@ async fn revoke(
         keys => format!("{name} is out of the fleet: its {keys} keys count no more."),
     };
     Ok(Json(Said { text }))
+}
+
+/// The bot takes other keys.
+async fn rotate_own(State(desk): State<Desk>, Extension(caller): Extension<Caller>) -> Answer<Said> {
+    let live = live(&desk)?;
+    let bot = live.bot().ok_or_else(no_bot)?;
+    may_change_keys(&desk, &live, &caller).await?;
+    match bot.gate.rotate_own(&caller.person.id).await {
+        Ok(Rotated { key, told }) => {
+            let told: Vec<&str> = told.iter().map(InstanceName::as_str).collect();
+            let told = if told.is_empty() { "no team".to_owned() } else { told.join(", ") };
+            Ok(Json(Said {
+                text: format!(
+                    "The bot has another key: {key}\nIt is told to {told}. The one of before counts beside it until the next \
+                     change. A token that was printed before works no more."
+                ),
+            }))
+        }
+        Err(HubError::Refused(detail)) => Err(no("refused", 409, &detail, None)),
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+/// A team is to take another key.
+async fn rotate(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<InstanceName>,
+) -> Answer<Said> {
+    let live = live(&desk)?;
+    let bot = live.bot().ok_or_else(no_bot)?;
+    may_change_keys(&desk, &live, &caller).await?;
+    match bot.hub.order_rotation(&name, &caller.person.id).await {
+        Ok(()) => {
+            let text = format!(
+                "{name} is to take another key. The one of before counts beside it until the next change. quarterdeck bot \
+                 instances shows it once it is there."
+            );
+            Ok(Json(Said { text }))
+        }
+        Err(HubError::Refused(detail)) => Err(no("refused", 409, &detail, None)),
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+/// Whoever may put a team out may have keys changed.
+async fn may_change_keys(desk: &Desk, live: &Live, caller: &Caller) -> Result<(), ProblemResponse> {
+    let (needed, _) = permitted(desk, live, caller, Verb::EnrolmentRevoke).await?;
+    if needed > 1 {
+        return Err(no("forbidden", 403, "People have to agree first.", Some("An owner may do it at once.")));
+    }
+    Ok(())
 }
 
 async fn list(State(desk): State<Desk>) -> Answer<Vec<InstanceKey>> {

@@ -15,16 +15,19 @@ use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use qd_types::InstanceName;
 use qd_wire::{
+    call::Card,
     port::{Carrier, CarryError},
-    signed::hex,
     v1::Ack,
 };
 use tokio::{
-    sync::{Mutex, oneshot},
+    sync::{Mutex, oneshot, watch},
     time::Instant,
 };
 
-use crate::{Names, NatsError, ORDERS, PLACE, REFUSED, Server, TOKEN, names::token};
+use crate::{
+    ASKS, CARD, JOIN, Names, NatsError, ORDERS, PLACE, PROCESS, REFUSED, Server, TOKEN, fresh, names::token,
+    server::Trouble,
+};
 
 /// How long an answer is waited for.
 const CALL: Duration = Duration::from_secs(30);
@@ -41,9 +44,13 @@ type Answers = Arc<Lock<HashMap<String, oneshot::Sender<Message>>>>;
 pub struct NatsCarrier {
     client: Client,
     context: Context,
+    server: Server,
+    trouble: Trouble,
     names: Names,
     instance: String,
     answers: Answers,
+    /// Which process of the bot answered last.
+    process: watch::Receiver<Option<String>>,
     reading: Mutex<Reading>,
     listening: tokio::task::JoinHandle<()>,
 }
@@ -52,8 +59,8 @@ pub struct NatsCarrier {
 #[derive(Default)]
 struct Reading {
     consumer: Option<PullConsumer>,
-    /// When the bot was last asked for orders.
-    opened: Option<Instant>,
+    /// When the bot was last asked for orders, and which of its processes has known since.
+    opened: Option<(Instant, Option<String>)>,
     /// The last that was handed out.
     last: Option<Ack>,
     /// What was handed out and may not be kept yet.
@@ -64,18 +71,49 @@ impl NatsCarrier {
     /// The way of `instance` to the bot of `fleet`.
     ///
     /// # Errors
-    /// If a name does not fit, or the server refuses. One that is away is waited for.
+    /// If a name does not fit. A server that is away is waited for.
     pub async fn connect(server: &Server, fleet: &str, instance: &InstanceName) -> Result<Self, NatsError> {
+        Self::open(server, fleet, instance, false).await
+    }
+
+    /// The same, for what is done once and not tried again.
+    ///
+    /// # Errors
+    /// Also if the server is away, or does not know the user.
+    pub async fn connect_now(
+        server: &Server,
+        fleet: &str,
+        instance: &InstanceName,
+    ) -> Result<Self, NatsError> {
+        Self::open(server, fleet, instance, true).await
+    }
+
+    async fn open(
+        server: &Server,
+        fleet: &str,
+        instance: &InstanceName,
+        at_once: bool,
+    ) -> Result<Self, NatsError> {
         let names = Names::new(fleet)?;
         let instance = token(instance.as_str())?.to_owned();
-        let client = server.connect(Names::inbox(&server.user)).await?;
+        let trouble = Trouble::default();
+        let client = server.connect(&trouble, at_once).await?;
         let context = jetstream::new(client.clone());
         let mut heard =
             client.subscribe(names.answer(&instance, "*")).await.map_err(|error| server.failed(error))?;
         let answers = Answers::default();
         let waiting = Arc::clone(&answers);
+        let (noted, process) = watch::channel(None);
         let listening = tokio::spawn(async move {
             while let Some(message) = heard.next().await {
+                let from = header(&message, PROCESS).map(str::to_owned);
+                noted.send_if_modified(|known| {
+                    let other = from.is_some() && *known != from;
+                    if other {
+                        known.clone_from(&from);
+                    }
+                    other
+                });
                 let token = message.subject.rsplit('.').next().unwrap_or_default().to_owned();
                 let waits = waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&token);
                 // Nobody waits for it any more: the call is made again.
@@ -86,35 +124,55 @@ impl NatsCarrier {
                 }
             }
         });
-        Ok(Self { client, context, names, instance, answers, reading: Mutex::default(), listening })
+        let (server, reading) = (server.clone(), Mutex::default());
+        Ok(Self { client, context, server, trouble, names, instance, answers, process, reading, listening })
     }
 
     /// Publishes a call for good.
-    async fn publish(&self, token: &str, payload: Vec<u8>, orders: bool) -> Result<(), CarryError> {
+    async fn publish(&self, token: &str, payload: Vec<u8>, asks: Option<&str>) -> Result<(), CarryError> {
+        let largest = self.client.server_info().max_payload;
+        if largest > 0 && payload.len() > largest {
+            let size = payload.len();
+            return Err(CarryError::Away(format!(
+                "a call of {size} bytes is more than the NATS server at {} takes: set max_payload in its configuration to 8MB",
+                self.server.url
+            )));
+        }
         let mut headers = HeaderMap::new();
         headers.insert("Nats-Msg-Id", token);
         headers.insert(TOKEN, token);
-        if orders {
-            headers.insert(ORDERS, "1");
+        if let Some(asks) = asks {
+            headers.insert(ASKS, asks);
         }
         let sent = self.context.publish_with_headers(self.names.up(&self.instance), headers, payload.into());
-        sent.await.map_err(away)?.await.map_err(away)?;
+        let failed = |error| self.away(self.server.not_stored(&error));
+        sent.await.map_err(failed)?.await.map_err(failed)?;
         Ok(())
     }
 
+    /// Why it does not work now.
+    fn away(&self, found: NatsError) -> CarryError {
+        away(self.trouble.explain(found))
+    }
+
+    fn broken(&self, error: impl std::fmt::Display) -> CarryError {
+        self.away(self.server.failed(error))
+    }
+
     /// Publishes a call and waits for its answer.
-    async fn ask(&self, payload: Vec<u8>, orders: bool) -> Result<Vec<u8>, CarryError> {
-        let token = fresh()?;
+    async fn ask(&self, payload: Vec<u8>, asks: Option<&str>) -> Result<Vec<u8>, CarryError> {
+        let token = fresh().map_err(away)?;
         let (answer, answered) = oneshot::channel();
         self.answers.lock().unwrap_or_else(PoisonError::into_inner).insert(token.clone(), answer);
         let asked = async {
-            self.publish(&token, payload, orders).await?;
+            self.publish(&token, payload, asks).await?;
             answered.await.map_err(away)
         };
         let answer = tokio::time::timeout(CALL, asked).await;
         self.answers.lock().unwrap_or_else(PoisonError::into_inner).remove(&token);
-        let message = answer.map_err(|_| CarryError::Away("the bot does not answer".to_owned()))??;
-        if message.headers.as_ref().is_some_and(|headers| headers.get(REFUSED).is_some()) {
+        let silent = "it took the call, and the bot does not answer: see whether it runs";
+        let message = answer.map_err(|_| self.broken(silent))??;
+        if header(&message, REFUSED).is_some() {
             return Err(match serde_json::from_slice(&message.payload) {
                 Ok(unheard) => CarryError::Unheard(unheard),
                 Err(error) => away(error),
@@ -124,12 +182,18 @@ impl NatsCarrier {
     }
 
     /// The orders that came after what the instance has; none after a while.
-    async fn read(&self, reading: &mut Reading, after: Ack) -> Result<Vec<Vec<u8>>, CarryError> {
+    async fn read(
+        &self,
+        reading: &mut Reading,
+        after: Ack,
+        process: &mut watch::Receiver<Option<String>>,
+    ) -> Result<Vec<Vec<u8>>, CarryError> {
         let consumer = match &reading.consumer {
             Some(consumer) => consumer.clone(),
             None => {
                 let (stream, name) = (self.names.down_stream(), self.instance.clone());
-                let found = self.context.get_consumer_from_stream(name, stream).await.map_err(away)?;
+                let found = self.context.get_consumer_from_stream(name, stream).await;
+                let found = found.map_err(|error| self.broken(error))?;
                 reading.consumer.insert(found).clone()
             }
         };
@@ -140,21 +204,24 @@ impl NatsCarrier {
             let batch = consumer.batch().max_messages(AT_ONCE - orders.len()).expires(waits);
             let mut batch = match batch.messages().await {
                 Ok(batch) => batch,
-                Err(error) => {
-                    reading.consumer = None;
-                    return Err(away(error));
-                }
+                Err(error) => return Err(self.broken(error)),
             };
             let first = orders.is_empty();
             let until = Instant::now() + waits;
-            while let Ok(Some(message)) = tokio::time::timeout_at(until, batch.next()).await {
-                let message = message.map_err(away)?;
+            loop {
+                let message = tokio::select! {
+                    message = tokio::time::timeout_at(until, batch.next()) => message,
+                    // Another process of the bot has to be asked for orders first.
+                    _ = process.changed() => return Ok(orders),
+                };
+                let Ok(Some(message)) = message else { break };
+                let message = message.map_err(|error| self.broken(error))?;
                 let Some(place) = place(&message) else {
                     return Err(CarryError::Away("an order came without its place".to_owned()));
                 };
                 // The server gave it again before it heard that it is kept, or that it is here.
                 if is_kept(&place, after) {
-                    message.ack().await.map_err(away)?;
+                    message.ack().await.map_err(|error| self.broken(error))?;
                     continue;
                 }
                 if reading.last.is_some_and(|last| is_kept(&place, last)) {
@@ -184,37 +251,46 @@ impl Drop for NatsCarrier {
 
 #[async_trait]
 impl Carrier for NatsCarrier {
+    async fn card(&self) -> Result<Card, CarryError> {
+        serde_json::from_slice(&self.ask(Vec::new(), Some(CARD)).await?).map_err(away)
+    }
+
+    async fn join(&self, sealed: String) -> Result<Vec<u8>, CarryError> {
+        self.ask(sealed.into_bytes(), Some(JOIN)).await
+    }
+
     async fn call(&self, call: Vec<u8>, reports: Vec<Vec<u8>>) -> Result<Vec<u8>, CarryError> {
         let mut payload = call;
         for report in reports {
             payload.push(b'\n');
             payload.extend(report);
         }
-        let largest = self.client.server_info().max_payload;
-        if largest > 0 && payload.len() > largest {
-            let size = payload.len();
-            return Err(CarryError::Away(format!(
-                "a call of {size} bytes is more than the server takes: set max_payload in its configuration to 8 MiB"
-            )));
-        }
-        self.ask(payload, false).await
+        self.ask(payload, None).await
     }
 
     async fn orders(&self, call: Vec<u8>, after: Ack) -> Result<Vec<Vec<u8>>, CarryError> {
         let mut reading = self.reading.lock().await;
+        let mut process = self.process.clone();
+        let now = process.borrow_and_update().clone();
         // What the instance has kept is done with; what it was handed and has not kept comes again.
         for (place, message) in std::mem::take(&mut reading.unkept) {
             let kind =
                 if is_kept(&place, after) { jetstream::AckKind::Ack } else { jetstream::AckKind::Nak(None) };
-            message.ack_with(kind).await.map_err(away)?;
+            message.ack_with(kind).await.map_err(|error| self.broken(error))?;
         }
         let fits = reading.last.is_none_or(|last| last == after);
-        if !fits || reading.opened.is_none_or(|opened| opened.elapsed() > OPEN) {
+        let knows = |(at, by): &(Instant, Option<String>)| at.elapsed() <= OPEN && *by == now;
+        if !fits || !reading.opened.as_ref().is_some_and(knows) {
             (reading.opened, reading.last) = (None, None);
-            self.ask(call, true).await?;
-            reading.opened = Some(Instant::now());
+            self.ask(call, Some(ORDERS)).await?;
+            reading.opened = Some((Instant::now(), process.borrow_and_update().clone()));
         }
-        self.read(&mut reading, after).await
+        let read = self.read(&mut reading, after, &mut process).await;
+        if read.is_err() {
+            // Whatever was lost with the server is made anew.
+            (reading.consumer, reading.opened) = (None, None);
+        }
+        read
     }
 }
 
@@ -225,16 +301,13 @@ fn is_kept(place: &Ack, after: Ack) -> bool {
 
 /// The place of an order.
 fn place(message: &jetstream::Message) -> Option<Ack> {
-    let place = message.headers.as_ref()?.get(PLACE)?.as_str();
+    let place = header(message, PLACE)?;
     let (epoch, seq) = place.split_once('.')?;
     Some(Ack { epoch: epoch.parse().ok()?, seq: seq.parse().ok()? })
 }
 
-/// 16 random bytes as hex.
-fn fresh() -> Result<String, CarryError> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(away)?;
-    Ok(hex(&bytes))
+fn header<'a>(message: &'a Message, name: &str) -> Option<&'a str> {
+    message.headers.as_ref()?.get(name).map(|value| value.as_str())
 }
 
 fn away(error: impl std::fmt::Display) -> CarryError {

@@ -52,6 +52,11 @@ impl Names {
     pub(crate) fn inbox(user: &str) -> String {
         format!("_INBOX_{user}")
     }
+
+    /// All of them.
+    pub(crate) fn every_inbox(user: &str) -> String {
+        format!("{}.>", Self::inbox(user))
+    }
 }
 
 /// A word that stands for itself in a subject.

@@ -15,10 +15,16 @@ use async_nats::{
     },
 };
 use futures_util::StreamExt as _;
-use qd_wire::port::{Gate, Reader};
+use qd_wire::{
+    call::Unheard,
+    port::{Gate, Reader},
+};
 use tokio::{sync::Semaphore, task::JoinHandle};
 
-use crate::{Names, NatsError, ORDERS, PLACE, REFUSED, Server, TOKEN};
+use crate::{
+    ASKS, CARD, JOIN, Names, NatsError, ORDERS, PLACE, PROCESS, REFUSED, Server, TOKEN, fresh,
+    server::Trouble,
+};
 
 /// The bot's consumer of calls.
 const BOT: &str = "bot";
@@ -41,9 +47,12 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub struct NatsServer {
     client: Client,
     context: Context,
+    server: Server,
+    trouble: Trouble,
     names: Names,
     gate: Arc<dyn Gate>,
-    calls: PullConsumer,
+    /// What tells this process from the one before.
+    process: String,
     readers: Readers,
     room: Arc<Semaphore>,
 }
@@ -70,15 +79,22 @@ impl Drop for Reads {
 }
 
 impl NatsServer {
-    /// Makes or finds the streams of `fleet`.
+    /// The bot's end for `fleet`. A server that is away is waited for.
     ///
     /// # Errors
-    /// If the server can't be reached or refuses.
+    /// If the fleet's name can't be a part of a subject, or the key or the certificates can't be used.
     pub async fn open(server: &Server, fleet: &str, gate: Arc<dyn Gate>) -> Result<Self, NatsError> {
-        let names = Names::new(fleet)?;
-        let client = server.connect(Names::inbox(&server.user)).await?;
+        let (names, trouble) = (Names::new(fleet)?, Trouble::default());
+        let process = fresh().map_err(|error| NatsError::Key(error.to_string()))?;
+        let client = server.connect(&trouble, false).await?;
         let context = jetstream::new(client.clone());
-        let failed = |problem: String| server.failed(problem);
+        let (server, readers, room) = (server.clone(), Arc::default(), Arc::new(Semaphore::new(CALLS)));
+        Ok(Self { client, context, server, trouble, names, gate, process, readers, room })
+    }
+
+    /// Makes or finds the streams, and the consumer of calls.
+    async fn streams(&self) -> Result<PullConsumer, NatsError> {
+        let (context, names) = (&self.context, &self.names);
         let up = Config {
             name: names.up_stream(),
             subjects: vec![names.up("*")],
@@ -91,7 +107,8 @@ impl NatsServer {
             num_replicas: 1,
             ..Config::default()
         };
-        let up = context.get_or_create_stream(up).await.map_err(|error| failed(error.to_string()))?;
+        let failed = |error| self.server.not_made(&error);
+        let up = context.get_or_create_stream(up).await.map_err(failed)?;
         let down = Config {
             name: names.down_stream(),
             subjects: vec![names.down("*")],
@@ -102,7 +119,7 @@ impl NatsServer {
             num_replicas: 1,
             ..Config::default()
         };
-        context.get_or_create_stream(down).await.map_err(|error| failed(error.to_string()))?;
+        context.get_or_create_stream(down).await.map_err(failed)?;
         let consumer = pull::Config {
             durable_name: Some(BOT.to_owned()),
             ack_policy: AckPolicy::Explicit,
@@ -110,28 +127,35 @@ impl NatsServer {
             max_ack_pending: CALLS as i64,
             ..pull::Config::default()
         };
-        let calls =
-            up.get_or_create_consumer(BOT, consumer).await.map_err(|error| failed(error.to_string()))?;
-        let (readers, room) = (Arc::default(), Arc::new(Semaphore::new(CALLS)));
-        Ok(Self { client, context, names, gate, calls, readers, room })
+        up.get_or_create_consumer(BOT, consumer).await.map_err(|error| self.server.failed(error))
     }
 
     /// Takes calls until the task is dropped.
     pub async fn run(self) {
         let _ends = Ends(Arc::clone(&self.readers));
+        let mut said = None;
         loop {
-            if let Err(error) = self.take().await {
-                tracing::warn!(error, "calls can't be taken from the NATS server");
+            if let Err(error) = self.take(&mut said).await {
+                let error = self.trouble.explain(error);
+                // Once, and not with every try.
+                if said.as_ref() != Some(&error) {
+                    tracing::warn!(%error, "teams are not heard over NATS");
+                }
+                said = Some(error);
             }
             tokio::time::sleep(PAUSE).await;
         }
     }
 
-    async fn take(&self) -> Result<(), String> {
-        let stream = self.calls.stream().max_messages_per_batch(CALLS).messages().await;
-        let mut messages = stream.map_err(|error| error.to_string())?;
+    /// Takes calls until that fails. `said` is forgotten once it works.
+    async fn take(&self, said: &mut Option<NatsError>) -> Result<(), NatsError> {
+        let calls = self.streams().await?;
+        let stream = calls.stream().max_messages_per_batch(CALLS).messages().await;
+        let mut messages = stream.map_err(|error| self.server.failed(error))?;
+        tracing::info!(server = self.server.url, "teams are heard over NATS");
+        *said = None;
         while let Some(message) = messages.next().await {
-            let message = message.map_err(|error| error.to_string())?;
+            let message = message.map_err(|error| self.server.failed(error))?;
             let Ok(room) = Arc::clone(&self.room).acquire_owned().await else { return Ok(()) };
             let server = self.clone();
             tokio::spawn(async move {
@@ -151,13 +175,20 @@ impl NatsServer {
         if let (Some(sender), Some(token)) = (sender, token) {
             let mut lines = message.payload.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
             let call = lines.next().unwrap_or_default();
-            let answered = if header(ORDERS).is_some() {
-                self.open_orders(&sender, call).await.map(|()| Vec::new())
-            } else {
-                let reports: Vec<Vec<u8>> = lines.map(<[u8]>::to_vec).collect();
-                self.gate.call(call, &reports).await
+            let answered = match header(ASKS).map(|asks| asks.as_str()) {
+                Some(CARD) => {
+                    serde_json::to_vec(&self.gate.card()).map_err(|error| Unheard::failed(error.to_string()))
+                }
+                Some(JOIN) => self.gate.join(&String::from_utf8_lossy(call)).await,
+                Some(ORDERS) => self.open_orders(&sender, call).await.map(|()| Vec::new()),
+                Some(other) => Err(Unheard::failed(format!("nothing is asked by {other:?}"))),
+                None => {
+                    let reports: Vec<Vec<u8>> = lines.map(<[u8]>::to_vec).collect();
+                    self.gate.call(call, &reports).await
+                }
             };
             let mut headers = HeaderMap::new();
+            headers.insert(PROCESS, self.process.as_str());
             let payload = match answered {
                 Ok(bytes) => bytes,
                 Err(refused) => {
@@ -179,11 +210,11 @@ impl NatsServer {
 
     /// From now on an instance is sent its orders. Who asks is known by the call's signature, not by the subject; it may
     /// only ask on its own.
-    async fn open_orders(&self, sender: &str, call: &[u8]) -> Result<(), qd_wire::call::Unheard> {
+    async fn open_orders(&self, sender: &str, call: &[u8]) -> Result<(), Unheard> {
         let reader = self.gate.open(call).await?;
         if reader.instance != sender {
             let problem = format!("{} asks for orders on the subject of {sender}", reader.instance);
-            return Err(qd_wire::call::Unheard::failed(problem));
+            return Err(Unheard::failed(problem));
         }
         let consumer = pull::Config {
             durable_name: Some(sender.to_owned()),
@@ -194,7 +225,7 @@ impl NatsServer {
             ..pull::Config::default()
         };
         let made = self.context.create_consumer_on_stream(consumer, self.names.down_stream()).await;
-        made.map_err(|error| qd_wire::call::Unheard::failed(error.to_string()))?;
+        made.map_err(|error| Unheard::failed(error.to_string()))?;
         let server = self.clone();
         let reads = tokio::spawn(async move { server.send_orders(reader).await });
         self.readers.lock().unwrap_or_else(PoisonError::into_inner).insert(sender.to_owned(), Reads(reads));

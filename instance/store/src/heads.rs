@@ -23,20 +23,24 @@ const ALERT: &str = "audit";
 impl Store {
     /// Begins the trail, if that was not done yet, and lists whose signatures count in it: the bot's. The team's own key
     /// is listed beside, so that it is known from here when the bot's trail is verified. Votes that the bot signs count from
-    /// now on by this key alone; one that was withdrawn does not come back.
-    pub async fn enrol(&self, own: [u8; 32], bot: Option<[u8; 32]>) -> Result<(), StoreError> {
+    /// now on by these keys alone, the newest first; one that was withdrawn does not come back. Without any, those of before
+    /// go on to count.
+    pub async fn enrol(&self, own: [u8; 32], bot: Vec<[u8; 32]>) -> Result<(), StoreError> {
         let lens = self.lens();
         self.write(move |c| {
             let name = lens.settings.instance.as_str();
             qd_audit::begin(c, name)?;
             qd_audit::enrol(c, name, &own)?;
-            if let Some(bot) = bot {
-                qd_audit::enrol(c, rows::BOT, &bot)?;
+            for key in &bot {
+                qd_audit::enrol(c, rows::BOT, key)?;
                 let sql = "INSERT INTO surface_keys VALUES (?1, 0) ON CONFLICT DO NOTHING";
-                c.prepare_cached(sql)?.execute([bot])?;
-                let sql = "UPDATE surface_keys SET revoked = 1 WHERE public <> ?1
+                c.prepare_cached(sql)?.execute([key])?;
+            }
+            if let Some(newest) = bot.first() {
+                let before = bot.get(1).unwrap_or(newest);
+                let sql = "UPDATE surface_keys SET revoked = 1 WHERE public NOT IN (?1, ?2)
                     AND EXISTS (SELECT 1 FROM surface_keys WHERE public = ?1 AND revoked = 0)";
-                c.prepare_cached(sql)?.execute([bot])?;
+                c.prepare_cached(sql)?.execute([newest, before])?;
             }
             Ok(())
         })

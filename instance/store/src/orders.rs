@@ -160,7 +160,10 @@ fn apply(
         Order::Vote(_) | Order::Reopen { .. } => {
             Err(refuse("A person said it about an approval: apply_word takes it."))
         }
-        Order::RotateKey { .. } => Err(refuse("It is about keys: the uplink takes it.")),
+        Order::RotateKey { .. } => {
+            events::write(c, &Draft::new("bot", "team", "The bot wanted the team to take another key."), now)
+        }
+        Order::BotKeys(_) => events::write(c, &Draft::new("bot", "team", "The bot has another key."), now),
         Order::Unread(unread) => Err(refuse(format!("{} It is kept as it came.", unread.why))),
         Order::Command { by, command } => {
             let id = format!("order/{}/{}", order.epoch, order.seq);

@@ -426,7 +426,7 @@ async fn the_bot_is_shown_every_change_and_only_what_its_key_signed_for_exactly_
     let mut bench = Bench::new().await;
     let (old, bot) = (SurfaceKey::new(&[8; 32]), SurfaceKey::new(&[9; 32]));
     for key in [&old, &bot] {
-        bench.store.enrol(bench.key.public(), Some(key.public())).await.unwrap();
+        bench.store.enrol(bench.key.public(), vec![key.public()]).await.unwrap();
     }
     let mut people = bench.keeper.people().clone();
     for (public, revoked) in bench.store.bot_keys().await.unwrap() {

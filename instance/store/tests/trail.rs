@@ -54,7 +54,7 @@ impl Site {
         };
         let store = Store::open(&dir.path().join("board.db"), settings).unwrap();
         let (own, bot) = (SurfaceKey::new(&OWN).public(), SurfaceKey::new(&BOT).public());
-        store.enrol(own, Some(bot)).await.unwrap();
+        store.enrol(own, vec![bot]).await.unwrap();
         Self { dir, store, seq: 0 }
     }
 

@@ -210,7 +210,7 @@ impl Team {
     /// Starts to work. Without an uplink it works too: what it has to say waits.
     pub async fn start(&self, uplink: Option<Arc<dyn Uplink>>) {
         // First: nothing is tallied before it is known whose keys count.
-        if let Err(error) = self.enrol(None).await {
+        if let Err(error) = self.enrol(Vec::new()).await {
             tracing::error!(%error, "the audit trail can't be begun");
         }
         let mut tasks = self.inner.tasks.lock().await;
@@ -253,12 +253,12 @@ impl Team {
         }
     }
 
-    /// Has the bot's signatures count on the team's audit trail, and on the votes that it takes in chat. Without a key, those
-    /// that counted before do.
+    /// Has the bot's signatures count on the team's audit trail, and on the votes that it takes in chat: those by these keys,
+    /// the newest first. Without any, those that counted before do.
     ///
     /// # Errors
     /// If the board can't be written.
-    pub async fn enrol(&self, bot: Option<[u8; 32]>) -> Result<(), TeamError> {
+    pub async fn enrol(&self, bot: Vec<[u8; 32]>) -> Result<(), TeamError> {
         let (own, team) = (self.surface_key(), self.id());
         let failed = |source| TeamError::Store { team: team.clone(), source };
         self.store().enrol(own, bot).await.map_err(failed)?;

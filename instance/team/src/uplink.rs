@@ -14,8 +14,11 @@ use qd_board::{
 };
 use qd_store::Applied;
 use qd_types::{RepositoryName, Verb};
-use qd_wire::v1::{
-    Ack, BoardCommand, Envelope, Hello, IssueEvent, IssueHappened, Kind as _, Order, Report, WIRE,
+use qd_wire::{
+    call::NewKeys,
+    v1::{
+        Ack, BoardCommand, Envelope, Hello, IssueEvent, IssueHappened, Kind as _, Order, Report, WIRE,
+    },
 };
 use tokio::sync::watch;
 
@@ -92,6 +95,11 @@ pub trait Uplink: Send + Sync {
     async fn ship(&self, batch: Vec<Envelope<Report>>) -> Result<Ack, UplinkError>;
     /// Orders after `after`, which are thereby acknowledged. Waits a while if there are none.
     async fn orders(&self, after: Ack) -> Result<Vec<Envelope<Order>>, UplinkError>;
+    /// The bot has other keys from now on. Gives those of its keys that count, the newest first, once they are kept for good;
+    /// `None` if the new one does not prove that it takes the place of one that counts.
+    async fn bot_keys(&self, keys: &NewKeys) -> Result<Option<Vec<[u8; 32]>>, UplinkError>;
+    /// Takes another key in the place of `old`, and tells the bot; nothing if that was done already.
+    async fn rotate(&self, old: &str) -> Result<(), UplinkError>;
 }
 
 /// Waits between tries, the longer the more of them failed.
@@ -252,7 +260,11 @@ async fn take(team: &Team, uplink: &dyn Uplink) -> Result<(), Box<dyn std::error
                 team.store().apply_word(&team.keeper(), order, ask, now).await?
             }
             other => {
-                let (repository, refused) = match judge(team, other) {
+                let judged = match keys(team, uplink, other).await? {
+                    Some(refused) => Err(refused),
+                    None => judge(team, other),
+                };
+                let (repository, refused) = match judged {
                     Ok(repository) => (repository, None),
                     Err(reason) => (None, Some(reason)),
                 };
@@ -267,6 +279,27 @@ async fn take(team: &Team, uplink: &dyn Uplink) -> Result<(), Box<dyn std::error
         }
     }
     Ok(())
+}
+
+/// What an order about keys has the team do, before it is noted as received; why it is refused, if it is.
+async fn keys(
+    team: &Team,
+    uplink: &dyn Uplink,
+    order: &Order,
+) -> Result<Option<String>, Box<dyn std::error::Error + Send + Sync>> {
+    match order {
+        Order::BotKeys(keys) => match uplink.bot_keys(keys).await? {
+            Some(keys) => {
+                qd_failpoint::reached("bot_keys_kept");
+                team.enrol(keys).await?;
+                Ok(None)
+            }
+            None => Ok(Some("The bot's new key does not prove that it takes the place of the last.".to_owned())),
+        },
+        // Whoever wanted it sees the refusal, and says it again.
+        Order::RotateKey { old } => Ok(uplink.rotate(old).await.err().map(|error| error.to_string())),
+        _ => Ok(None),
+    }
 }
 
 /// Where a feature that an order files belongs, if it files one. The error is why the person for whom the order acts may not

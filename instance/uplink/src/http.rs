@@ -70,30 +70,6 @@ impl HttpCarrier {
         Ok(Self { client, base, stream: Mutex::default() })
     }
 
-    /// What the bot shows everybody.
-    ///
-    /// # Errors
-    /// If nobody answers there, or something else does.
-    pub async fn card(&self) -> Result<Card, CarryError> {
-        let sent = self.client.get(format!("{}/wire/v1/card", self.base)).timeout(CALL).send().await;
-        let bytes = whole(sent.map_err(lost)?).await?;
-        serde_json::from_slice(&bytes).map_err(|_| {
-            CarryError::Away(format!(
-                "{} answers, but is no bot: is it the address of hub.listen?",
-                self.base
-            ))
-        })
-    }
-
-    /// Carries a sealed request to join.
-    ///
-    /// # Errors
-    /// If nobody answers, or the bot refuses.
-    pub async fn join(&self, sealed: String) -> Result<Vec<u8>, CarryError> {
-        let sent = self.client.post(format!("{}/wire/v1/join", self.base)).timeout(CALL).body(sealed);
-        whole(sent.send().await.map_err(lost)?).await
-    }
-
     async fn open(&self, call: Vec<u8>, after: Ack) -> Result<Events, CarryError> {
         let asked = self
             .client
@@ -116,6 +92,22 @@ impl HttpCarrier {
 
 #[async_trait]
 impl Carrier for HttpCarrier {
+    async fn card(&self) -> Result<Card, CarryError> {
+        let sent = self.client.get(format!("{}/wire/v1/card", self.base)).timeout(CALL).send().await;
+        let bytes = whole(sent.map_err(lost)?).await?;
+        serde_json::from_slice(&bytes).map_err(|_| {
+            CarryError::Away(format!(
+                "{} answers, but is no bot: is it the address of hub.listen?",
+                self.base
+            ))
+        })
+    }
+
+    async fn join(&self, sealed: String) -> Result<Vec<u8>, CarryError> {
+        let sent = self.client.post(format!("{}/wire/v1/join", self.base)).timeout(CALL).body(sealed);
+        whole(sent.send().await.map_err(lost)?).await
+    }
+
     async fn call(&self, call: Vec<u8>, reports: Vec<Vec<u8>>) -> Result<Vec<u8>, CarryError> {
         let mut plain = call;
         for report in reports {

@@ -5,12 +5,12 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use ed25519_dalek::Signer as _;
 use jiff::Timestamp;
 use qd_approvals::{KeyFileError, SurfaceKey, secret_file};
+use qd_nats::NatsError;
 use qd_team::UplinkError;
 use qd_types::InstanceName;
 use qd_wire::{
@@ -22,7 +22,11 @@ use qd_wire::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{HttpCarrier, Identity, SignedUplink, Status, link::nonce};
+use crate::{
+    Identity, SignedUplink, Status,
+    link::nonce,
+    way::{When, way},
+};
 
 /// The file in an instance's state folder that says which bot it belongs to.
 const FILE: &str = "uplink.json";
@@ -30,7 +34,7 @@ const FILE: &str = "uplink.json";
 /// Which bot an instance belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
-    /// Where the bot is: `https://bot.example.org:7718`.
+    /// Where the bot is: `https://bot.example.org:7718`, or `tls://nats.example.org:4222/home` behind a NATS server.
     pub url: String,
     /// The fleet.
     pub fleet: String,
@@ -40,6 +44,9 @@ pub struct Link {
     pub signing: String,
     /// The bot's X25519 key, 32 bytes as lower-case hex.
     pub sealing: String,
+    /// The Ed25519 key that the bot had before, which counts until the next change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
 }
 
 /// What people compare after an instance joined.
@@ -59,6 +66,9 @@ pub enum JoinError {
     /// The address.
     #[error("{0}")]
     Address(String),
+    /// The NATS server that the bot is behind.
+    #[error(transparent)]
+    Nats(#[from] NatsError),
     /// Nobody answers, or the bot refuses.
     #[error("{url}: {source}")]
     Carry {
@@ -138,19 +148,32 @@ impl Link {
         key(&self.signing)
     }
 
+    /// The bot's Ed25519 keys that count, the newest first.
+    ///
+    /// # Errors
+    /// If the file holds something else.
+    pub fn bots(&self) -> Result<Vec<[u8; 32]>, JoinError> {
+        std::iter::once(&self.signing).chain(&self.before).map(|text| key(text)).collect()
+    }
+
     /// The uplink to that bot, of the instance whose state is in `folder`.
     ///
     /// # Errors
     /// If the address or a key can't be used.
-    pub fn uplink(&self, folder: &Path, status: Status) -> Result<SignedUplink, JoinError> {
-        let carrier = Arc::new(HttpCarrier::new(&self.url).map_err(JoinError::Address)?);
+    pub async fn uplink(&self, folder: &Path, status: Status) -> Result<SignedUplink, JoinError> {
+        self.open(folder, status, When::AnyTime).await
+    }
+
+    async fn open(&self, folder: &Path, status: Status, when: When) -> Result<SignedUplink, JoinError> {
+        let carrier = way(&self.url, &self.instance, folder, when).await?;
         let identity = Identity {
             fleet: self.fleet.clone(),
             instance: self.instance.clone(),
             key: SurfaceKey::open(&folder.join("surface.key"))?,
             bot: self.bot()?,
         };
-        Ok(SignedUplink::new(carrier, identity, status))
+        let before = self.before.as_deref().map(key).transpose()?;
+        Ok(SignedUplink::new(carrier, identity, status).beside(before).at(folder.to_owned()))
     }
 
     fn write(&self, folder: &Path) -> Result<(), JoinError> {
@@ -211,7 +234,7 @@ impl Keys {
 /// # Errors
 /// If the bot is another one than the token's, refuses, or can't be reached.
 pub async fn join(url: &str, token: &Token, folder: &Path) -> Result<Joined, JoinError> {
-    let carrier = HttpCarrier::new(url).map_err(JoinError::Address)?;
+    let carrier = way(url, &token.instance, folder, When::Now).await?;
     let carry = |source| JoinError::Carry { url: url.to_owned(), source };
     let card = carrier.card().await.map_err(carry)?;
     let (signing, sealing) = (key(&card.signing)?, key(&card.sealing)?);
@@ -253,6 +276,7 @@ pub async fn join(url: &str, token: &Token, folder: &Path) -> Result<Joined, Joi
         instance: token.instance.clone(),
         signing: card.signing,
         sealing: card.sealing,
+        before: None,
     };
     own.take_over()?;
     link.write(folder)?;
@@ -268,13 +292,34 @@ pub async fn join(url: &str, token: &Token, folder: &Path) -> Result<Joined, Joi
 pub async fn rotate(folder: &Path) -> Result<Joined, JoinError> {
     let link = Link::read(folder)?.ok_or_else(|| JoinError::NotJoined { path: folder.join(FILE) })?;
     let old = SurfaceKey::open(&folder.join("surface.key"))?;
-    let new = Keys::open(folder, true)?;
-    let proof = new.signing.signing().sign(NewKeys::proves(&key_id(&old.public())).as_bytes());
-    let uplink = link.uplink(folder, Status::default())?;
-    uplink.rotate(new.public(Some(hex(&proof.to_bytes())))).await?;
-    new.take_over()?;
+    let uplink = link.open(folder, Status::default(), When::Now).await?;
+    let new = other_keys(&uplink, folder, &old).await?;
     let (instance, bot) = (fingerprint(&new.signing.public()), fingerprint(&link.bot()?));
     Ok(Joined { fleet: link.fleet, instance, bot })
+}
+
+/// The same over an uplink that is open, unless the key in `folder` is another one than `old` already.
+pub(crate) async fn rotated(uplink: &SignedUplink, folder: &Path, old: &str) -> Result<(), JoinError> {
+    let now = SurfaceKey::open(&folder.join("surface.key"))?;
+    if hex(&now.public()) == old {
+        other_keys(uplink, folder, &now).await?;
+    }
+    Ok(())
+}
+
+async fn other_keys(uplink: &SignedUplink, folder: &Path, old: &SurfaceKey) -> Result<Keys, JoinError> {
+    let new = Keys::open(folder, true)?;
+    let proof = new.signing.signing().sign(NewKeys::proves(&key_id(&old.public())).as_bytes());
+    uplink.tell(new.public(Some(hex(&proof.to_bytes())))).await?;
+    new.take_over()?;
+    Ok(new)
+}
+
+/// The bot has other keys, and the one of `before` counts beside them.
+pub(crate) fn bot_has(folder: &Path, keys: &NewKeys, before: &[u8; 32]) -> Result<(), JoinError> {
+    let link = Link::read(folder)?.ok_or_else(|| JoinError::NotJoined { path: folder.join(FILE) })?;
+    let (signing, sealing) = (keys.signing.clone(), keys.sealing.clone());
+    Link { signing, sealing, before: Some(hex(before)), ..link }.write(folder)
 }
 
 fn key(text: &str) -> Result<[u8; 32], JoinError> {

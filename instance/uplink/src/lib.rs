@@ -3,7 +3,9 @@
 mod http;
 mod join;
 mod link;
+mod way;
 
 pub use http::HttpCarrier;
 pub use join::{JoinError, Joined, Link, join, rotate};
 pub use link::{Identity, SignedUplink, State, Status};
+pub use way::nats_key;

@@ -1,6 +1,9 @@
 //! The uplink over any transport: reports are signed, answers and orders are verified, and the bot's clock is known.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+};
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -11,10 +14,12 @@ use qd_wire::{
     call::{Answer, Asking, CREDENTIAL, Call, NewKeys, Said},
     port::{Carrier, CarryError},
     sealed::SealingKey,
-    signed::{BOT, Expected, Header, Held, Kind, Opened, Signed, hex, key_id},
+    signed::{BOT, Expected, Header, Held, Kind, Opened, Signed, fingerprint, hex, key_id},
     v1::{Ack, Envelope, Order, Report, WIRE},
 };
 use serde::{Deserialize, Serialize};
+
+use crate::join;
 
 /// Bytes of reports that travel at once; what is more follows.
 const AT_ONCE: usize = 2 * 1024 * 1024;
@@ -98,6 +103,10 @@ fn millis(span: SignedDuration) -> i64 {
 pub struct SignedUplink {
     carrier: Arc<dyn Carrier>,
     identity: Identity,
+    /// The bot's keys that count, the newest first.
+    bot: RwLock<Vec<[u8; 32]>>,
+    /// The instance's state folder, if its bot is elsewhere.
+    home: Option<PathBuf>,
     status: Status,
     /// What the bot was told that is kept here.
     acknowledged: Mutex<Option<Ack>>,
@@ -106,7 +115,26 @@ pub struct SignedUplink {
 impl SignedUplink {
     /// An uplink of `identity` over `carrier`. `status` is changed as it goes.
     pub fn new(carrier: Arc<dyn Carrier>, identity: Identity, status: Status) -> Self {
-        Self { carrier, identity, status, acknowledged: Mutex::default() }
+        let bot = RwLock::new(vec![identity.bot]);
+        Self { carrier, identity, bot, home: None, status, acknowledged: Mutex::default() }
+    }
+
+    /// The same, and the bot's key of before counts as well.
+    #[must_use]
+    pub fn beside(mut self, before: Option<[u8; 32]>) -> Self {
+        self.bot.get_mut().unwrap_or_else(PoisonError::into_inner).extend(before);
+        self
+    }
+
+    /// The same, and other keys are kept in `folder`, from where [`Link`](crate::Link) reads them.
+    #[must_use]
+    pub(crate) fn at(mut self, folder: PathBuf) -> Self {
+        self.home = Some(folder);
+        self
+    }
+
+    fn bot(&self) -> Vec<[u8; 32]> {
+        self.bot.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A credential to push to a repository, made by the bot at this moment.
@@ -127,7 +155,7 @@ impl SignedUplink {
     ///
     /// # Errors
     /// If the bot does not take them, or can't be reached.
-    pub async fn rotate(&self, keys: NewKeys) -> Result<(), UplinkError> {
+    pub async fn tell(&self, keys: NewKeys) -> Result<(), UplinkError> {
         match self.ask(Call::Rotate(keys), &[]).await? {
             Said::Done => Ok(()),
             other => Err(unexpected(other)),
@@ -189,9 +217,11 @@ impl SignedUplink {
     }
 
     fn open(&self, bytes: &[u8], kind: Kind) -> Result<Opened, CarryError> {
-        let Identity { fleet, instance, bot, .. } = &self.identity;
+        let (Identity { fleet, instance, .. }, bot) = (&self.identity, self.bot());
         let expected = Expected { kind, fleet, from: Some(BOT), to: instance.as_str() };
-        let held = |_: &str, key: &str| if key == key_id(bot) { Held::Alive(*bot) } else { Held::Unknown };
+        let held = |_: &str, key: &str| {
+            bot.iter().find(|public| key == key_id(public)).map_or(Held::Unknown, |public| Held::Alive(*public))
+        };
         Signed::from_bytes(bytes).and_then(|signed| signed.open(&expected, held)).map_err(away)
     }
 
@@ -249,6 +279,29 @@ impl Uplink for SignedUplink {
         };
         *self.acknowledged() = taken.is_ok().then_some(after);
         self.told(taken)
+    }
+
+    async fn bot_keys(&self, keys: &NewKeys) -> Result<Option<Vec<[u8; 32]>>, UplinkError> {
+        let known = self.bot();
+        let Ok((new, _)) = keys.public() else { return Ok(None) };
+        if known.contains(&new) {
+            return Ok(Some(known));
+        }
+        let Some(before) = known.into_iter().find(|known| keys.proven(known)) else { return Ok(None) };
+        if let Some(folder) = &self.home {
+            join::bot_has(folder, keys, &before).map_err(|error| UplinkError(error.to_string()))?;
+        }
+        let now = vec![new, before];
+        self.bot.write().unwrap_or_else(PoisonError::into_inner).clone_from(&now);
+        tracing::info!(key = fingerprint(&new), "the bot has another key");
+        Ok(Some(now))
+    }
+
+    async fn rotate(&self, old: &str) -> Result<(), UplinkError> {
+        let Some(folder) = &self.home else {
+            return Err(UplinkError("the team runs in the bot's own process".to_owned()));
+        };
+        join::rotated(self, folder, old).await.map_err(|error| UplinkError(error.to_string()))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use ed25519_dalek::{Signature, VerifyingKey};
 use jiff::Timestamp;
 use qd_types::InstanceName;
 use schemars::JsonSchema;
@@ -9,7 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::{signed::hex, v1::Ack};
+use crate::{
+    signed::{hex, key_id, unhex},
+    v1::Ack,
+};
 
 /// What sealed credentials are for, as both sides name it.
 pub const CREDENTIAL: &str = "quarterdeck credential";
@@ -70,27 +74,37 @@ impl NewKeys {
         format!("quarterdeck takes the place of key {old}")
     }
 
+    /// Whether the new key signed that it takes the place of `old`.
+    pub fn proven(&self, old: &[u8; 32]) -> bool {
+        let holds = || {
+            let signature = Signature::from_slice(&unhex(self.proof.as_deref()?)?).ok()?;
+            let key = VerifyingKey::from_bytes(&self.public().ok()?.0).ok()?;
+            key.verify_strict(Self::proves(&key_id(old)).as_bytes(), &signature).ok()
+        };
+        holds().is_some()
+    }
+
     /// Both public keys.
     ///
     /// # Errors
     /// If one of them is none.
     pub fn public(&self) -> Result<([u8; 32], [u8; 32]), String> {
         let key = |name: &str, text: &str| {
-            let bytes = crate::signed::unhex(text).and_then(|bytes| bytes.try_into().ok());
+            let bytes = unhex(text).and_then(|bytes| bytes.try_into().ok());
             bytes.ok_or_else(|| format!("the {name} key is not 32 bytes of hex"))
         };
         Ok((key("signing", &self.signing)?, key("sealing", &self.sealing)?))
     }
 }
 
-/// The keys of an instance.
+/// The keys of an instance, or of the bot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NewKeys {
     /// The Ed25519 key that signs, 32 bytes as lower-case hex.
     pub signing: String,
     /// The X25519 key that is sealed to, 32 bytes as lower-case hex.
     pub sealing: String,
-    /// What the new key itself signed over the old one's id, as proof that the instance has it: 64 bytes as lower-case hex.
+    /// What the new key itself signed over the old one's id, as proof that whoever says this has it: 64 bytes as lower-case hex.
     /// Without an old one, the call is signed with the new.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<String>,

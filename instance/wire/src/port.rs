@@ -8,7 +8,11 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::{call::Unheard, signed::Refused, v1::Ack};
+use crate::{
+    call::{Card, Unheard},
+    signed::Refused,
+    v1::Ack,
+};
 
 /// Why nothing came back.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +28,12 @@ pub enum CarryError {
 /// The instance's end of a transport.
 #[async_trait]
 pub trait Carrier: Send + Sync {
+    /// What the bot shows everybody.
+    async fn card(&self) -> Result<Card, CarryError>;
+
+    /// Carries a request to join that is sealed to the bot; gives the signed answer.
+    async fn join(&self, sealed: String) -> Result<Vec<u8>, CarryError>;
+
     /// Carries a signed call and the signed reports beside it; gives the signed answer.
     async fn call(&self, call: Vec<u8>, reports: Vec<Vec<u8>>) -> Result<Vec<u8>, CarryError>;
 
@@ -35,6 +45,12 @@ pub trait Carrier: Send + Sync {
 /// The bot's end of a transport.
 #[async_trait]
 pub trait Gate: Send + Sync {
+    /// What everybody may know of the bot.
+    fn card(&self) -> Card;
+
+    /// Takes a sealed request to join; gives the signed answer. A refusal is shown unsigned.
+    async fn join(&self, sealed: &str) -> Result<Vec<u8>, Unheard>;
+
     /// Takes a signed call, and the signed reports beside it; gives the signed answer. A refusal is shown unsigned.
     async fn call(&self, call: &[u8], reports: &[Vec<u8>]) -> Result<Vec<u8>, Unheard>;
 

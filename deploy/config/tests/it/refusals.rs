@@ -239,3 +239,9 @@ fn spans_of_the_audit_trail() {
         assert!(qd_config::days(no).is_err(), "{no}");
     }
 }
+
+#[test]
+fn a_nats_server_that_can_t_be_one() {
+    insta::assert_snapshot!(refused("[fleet]\nname = \"our home\"\n[hub]\nnats = \"nats.example.org:4222\"\n"), @"");
+    insta::assert_snapshot!(refused("[hub]\nnats = \"tls://bot:secret@nats.example.org\"\n"), @"");
+}

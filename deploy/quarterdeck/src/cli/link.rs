@@ -33,8 +33,24 @@ pub enum BotVerb {
         #[command(flatten)]
         who: Who,
     },
+    /// Take other keys, and tell all teams; or have one team take another key
+    Rotate {
+        /// The team; left out, the bot
+        name: Option<InstanceName>,
+        /// Who says so
+        #[command(flatten)]
+        who: Who,
+    },
     /// List the teams that joined, and the fingerprints of their keys
     Instances,
+    /// Print a user for the configuration of the NATS server: the bot's own, or that of a team
+    NatsUser {
+        /// The team; left out, the bot
+        #[arg(requires = "nkey")]
+        name: Option<InstanceName>,
+        /// What quarterdeck instance nats-key printed on the team's computer
+        nkey: Option<String>,
+    },
     /// Discord, where people command the fleet
     #[command(subcommand)]
     Discord(DiscordVerb),
@@ -57,13 +73,18 @@ pub struct Instance {
 pub enum InstanceVerb {
     /// Join the fleet of a bot with the token that quarterdeck bot invite printed there
     Join {
-        /// Where the bot is, like https://bot.example.org
+        /// Where the bot is, like https://bot.example.org or tls://nats.example.org:4222/FLEET
         url: String,
         /// The token
         token: Token,
     },
     /// Take another key; the one there is counts beside it until the next change
     Rotate {
+        /// Which team
+        name: InstanceName,
+    },
+    /// Print the public key by which a NATS server knows the team
+    NatsKey {
         /// Which team
         name: InstanceName,
     },

@@ -1,21 +1,27 @@
 //! The ways of teams to the bot. Inside one process it is the bot's gate itself: the envelopes are signed and verified as on any
 //! wire.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use async_trait::async_trait;
 use qd_approvals::SurfaceKey;
 use qd_hub::HubGate;
+use qd_nats::Server;
 use qd_team::Uplink;
 use qd_types::InstanceName;
-use qd_uplink::{Identity, Link, SignedUplink, Status};
+use qd_uplink::{Identity, JoinError, Link, SignedUplink, Status};
 use qd_wire::{
+    call::Card,
     port::{Carrier, CarryError, Gate as _},
     v1::Ack,
 };
 
 use super::{
     FleetPlan,
+    plan::bot_folder,
     start::{Bot, FleetError},
 };
 use crate::enrolment::LinkState;
@@ -27,6 +33,14 @@ struct InProcess {
 
 #[async_trait]
 impl Carrier for InProcess {
+    async fn card(&self) -> Result<Card, CarryError> {
+        Ok(self.gate.card())
+    }
+
+    async fn join(&self, sealed: String) -> Result<Vec<u8>, CarryError> {
+        self.gate.join(&sealed).await.map_err(CarryError::Unheard)
+    }
+
     async fn call(&self, call: Vec<u8>, reports: Vec<Vec<u8>>) -> Result<Vec<u8>, CarryError> {
         self.gate.call(&call, &reports).await.map_err(CarryError::Unheard)
     }
@@ -45,8 +59,8 @@ pub(super) struct Links(Arc<Mutex<Vec<Known>>>);
 /// A team, where its bot is if that is elsewhere, and how the link stands.
 type Known = (InstanceName, Option<String>, Status);
 
-/// A way to a bot, and the bot's key.
-type Way = (Arc<dyn Uplink>, [u8; 32]);
+/// A way to a bot, and the bot's keys that count, the newest first.
+type Way = (Arc<dyn Uplink>, Vec<[u8; 32]>);
 
 impl Links {
     /// All of them, as they stand now.
@@ -69,9 +83,16 @@ impl Links {
     }
 }
 
-/// A team's way to its bot, and the bot's key: to the one in this process, or to the one that it joined. None if there is
+/// The NATS server over which the bot hears teams, if there is one, and as whom it speaks to it.
+pub fn nats(config: &qd_config::Config, state: &Path) -> Result<Option<Server>, JoinError> {
+    let Some(url) = config.hub.nats.clone() else { return Ok(None) };
+    let key = qd_uplink::nats_key(&bot_folder(state))?;
+    Ok(Some(Server { url, user: "bot".to_owned(), key, roots: None }))
+}
+
+/// A team's way to its bot, and the bot's keys: to the one in this process, or to the one that it joined. None if there is
 /// neither: what it has to say waits.
-pub(super) fn uplink(
+pub(super) async fn uplink(
     plan: &FleetPlan,
     team: &InstanceName,
     bot: Option<&Bot>,
@@ -80,13 +101,14 @@ pub(super) fn uplink(
     let folder = plan.team_folder(team);
     if let Some(bot) = bot {
         let key = SurfaceKey::open(&folder.join("surface.key")).map_err(qd_uplink::JoinError::from)?;
-        let (fleet, public) = (plan.config.fleet.name.clone(), bot.hub.surface_key());
-        let identity = Identity { fleet, instance: team.clone(), key, bot: public };
+        let (fleet, keys) = (plan.config.fleet.name.clone(), bot.hub.surface_keys());
+        let identity = Identity { fleet, instance: team.clone(), key, bot: bot.hub.surface_key() };
         let carrier = Arc::new(InProcess { gate: bot.gate.clone() });
         let status = links.add(team, None);
-        return Ok(Some((Arc::new(SignedUplink::new(carrier, identity, status)), public)));
+        let uplink = SignedUplink::new(carrier, identity, status).beside(keys.get(1).copied());
+        return Ok(Some((Arc::new(uplink), keys)));
     }
     let Some(link) = Link::read(&folder)? else { return Ok(None) };
     let status = links.add(team, Some(link.url.clone()));
-    Ok(Some((Arc::new(link.uplink(&folder, status)?), link.bot()?)))
+    Ok(Some((Arc::new(link.uplink(&folder, status).await?), link.bots()?)))
 }

@@ -15,8 +15,9 @@ mod tools;
 mod trail;
 
 pub use agents::{AgentPlan, KnownAgent, words};
+pub use link::nats;
 pub use live::Live;
-pub use plan::{AuditPlan, FleetPlan, RepositoryPlan, TeamPlan, team_folder};
+pub use plan::{AuditPlan, FleetPlan, RepositoryPlan, TeamPlan, bot_folder, team_folder};
 pub use reload::Reloader;
 pub use start::{Bot, Fleet, Roles};
 pub use told::TRUSTED;

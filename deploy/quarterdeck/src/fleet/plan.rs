@@ -151,18 +151,23 @@ impl FleetPlan {
 
     /// Where the bot keeps its things.
     pub fn bot_folder(&self) -> PathBuf {
-        self.state.join("bot")
+        bot_folder(&self.state)
     }
 
     /// Where the embedded forge keeps its repositories.
     pub fn forge_folder(&self) -> PathBuf {
-        self.state.join("bot").join("forge")
+        self.bot_folder().join("forge")
     }
 
     /// Where a team keeps its things.
     pub fn team_folder(&self, team: &InstanceName) -> PathBuf {
         team_folder(&self.state, team)
     }
+}
+
+/// Where the bot keeps its things below `state`.
+pub fn bot_folder(state: &std::path::Path) -> PathBuf {
+    state.join("bot")
 }
 
 /// Where a team keeps its things below `state`.

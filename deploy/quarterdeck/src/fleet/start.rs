@@ -19,11 +19,13 @@ use qd_engine::{Engine, EngineError, FactsError};
 use qd_forge_local::{Imported, LocalForge, LocalForgeError};
 use qd_git::Git;
 use qd_hub::{Hub, HubError, HubGate, NoCredentials};
+use qd_nats::{Address, NatsServer};
 use qd_people::{PeopleError, TokenKind};
 use qd_team::{
     AgentWalls, RepositoryOptions, Team, TeamError, TeamOptions, Tools, TrailPolicy, Trains, UplinkPolicy,
 };
 use qd_types::{InstanceName, PersonId};
+use qd_uplink::JoinError;
 use qd_worktrees::{GitWorktrees, RepositorySpec, WorktreeError};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{sync::Mutex, task::JoinSet};
@@ -77,7 +79,7 @@ pub enum FleetError {
     Hub(#[from] HubError),
     /// A team's way to its bot.
     #[error(transparent)]
-    Link(#[from] qd_uplink::JoinError),
+    Link(#[from] JoinError),
     /// A team.
     #[error(transparent)]
     Team(#[from] TeamError),
@@ -142,13 +144,13 @@ pub struct Bot {
     /// Where calls of instances come in, by whichever way.
     pub gate: HubGate,
     /// Where instances elsewhere reach it, if it hears them.
-    url: Option<String>,
+    urls: Vec<String>,
 }
 
 impl Bot {
     /// Where instances elsewhere reach it, if it hears them.
-    pub fn url(&self) -> Option<String> {
-        self.url.clone()
+    pub fn urls(&self) -> &[String] {
+        &self.urls
     }
 }
 
@@ -314,28 +316,33 @@ async fn start_bot(
     tasks.spawn(trail::archive(Arc::clone(shared), roster.clone(), hub.clone()));
     let fleet = &plan.config.fleet.name;
     let gate = HubGate::open(hub.clone(), &plan.bot_folder(), fleet, Arc::new(NoCredentials))?;
-    let url = hear(plan, &gate, tasks).await?;
-    Ok(Bot { hub, console, forge, telling, gate, url })
+    let urls = hear(plan, &gate, tasks).await?;
+    Ok(Bot { hub, console, forge, telling, gate, urls })
 }
 
-/// Hears instances that run elsewhere, if it should; gives the address by which they reach it.
-async fn hear(
-    plan: &FleetPlan,
-    gate: &HubGate,
-    tasks: &mut JoinSet<()>,
-) -> Result<Option<String>, FleetError> {
+/// Hears instances that run elsewhere, if it should; gives the addresses by which they reach it.
+async fn hear(plan: &FleetPlan, gate: &HubGate, tasks: &mut JoinSet<()>) -> Result<Vec<String>, FleetError> {
     let hub = &plan.config.hub;
-    let Some(listen) = hub.listen else { return Ok(None) };
-    let failed = |source| FleetError::Serve { place: format!("hub.listen {listen}"), source };
-    let listener = http::bind(listen).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
-    // For programs beside it, which can't know the port that was free.
-    std::fs::write(plan.bot_folder().join("hub.address"), address.to_string()).map_err(failed)?;
-    let most = hub.connections.and_then(|most| usize::try_from(most.get()).ok());
-    let most = most.unwrap_or(qd_hub::http::CONNECTIONS);
-    raise_open_files(most);
-    tasks.spawn(qd_hub::http::serve(listener, gate.clone(), most));
-    Ok(Some(hub.url.clone().unwrap_or_else(|| format!("http://{address}"))))
+    let mut urls = Vec::new();
+    if let Some(listen) = hub.listen {
+        let failed = |source| FleetError::Serve { place: format!("hub.listen {listen}"), source };
+        let listener = http::bind(listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        // For programs beside it, which can't know the port that was free.
+        std::fs::write(plan.bot_folder().join("hub.address"), address.to_string()).map_err(failed)?;
+        let most = hub.connections.and_then(|most| usize::try_from(most.get()).ok());
+        let most = most.unwrap_or(qd_hub::http::CONNECTIONS);
+        raise_open_files(most);
+        tasks.spawn(qd_hub::http::serve(listener, gate.clone(), most));
+        urls.push(hub.url.clone().unwrap_or_else(|| format!("http://{address}")));
+    }
+    if let Some(server) = link::nats(&plan.config, &plan.state)? {
+        let fleet = plan.config.fleet.name.clone();
+        let hears = NatsServer::open(&server, &fleet, Arc::new(gate.clone())).await;
+        tasks.spawn(hears.map_err(JoinError::from)?.run());
+        urls.push(Address { url: server.url, fleet }.to_string());
+    }
+    Ok(urls)
 }
 
 /// A connection is an open file, and many systems let a process have 1,024 of them unless it asks for more.
@@ -411,8 +418,8 @@ pub(super) async fn start_team(
     if let Some(bot) = bot {
         bot.hub.enrol(&team.id, running.surface_key()).await?;
     }
-    let (uplink, key) = link::uplink(plan, &team.id, bot, links)?.unzip();
-    running.enrol(key).await?;
+    let (uplink, keys) = link::uplink(plan, &team.id, bot, links).await?.unzip();
+    running.enrol(keys.unwrap_or_default()).await?;
     tools.attach(&running).await?;
     running.meter().await?;
     running.start(uplink).await;

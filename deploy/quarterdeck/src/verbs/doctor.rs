@@ -12,7 +12,7 @@ use qd_people::State;
 use qd_types::{InstanceName, Role};
 use serde::Serialize;
 
-use super::{discord, link};
+use super::{discord, link, nats};
 use crate::{
     cli::Common,
     context::{self, UserError},
@@ -101,6 +101,11 @@ pub(super) async fn doctor(common: &Common) -> Result<ExitCode, UserError> {
                     discord::Found::Note(text) => found.note("discord", text),
                     discord::Found::Wrong(text) => found.wrong("discord", text),
                 }
+            }
+            match nats::standing(&loaded).await {
+                Some(Ok(text)) => found.fine("nats", text),
+                Some(Err(error)) => found.wrong("nats", error.to_string()),
+                None => {}
             }
             fleet(&loaded, &mut found).await;
         }

@@ -5,7 +5,7 @@ use qd_types::InstanceName;
 use qd_uplink::{Joined, Link};
 use qd_wire::call::Token;
 
-use super::{Done, discord, explain, fleet_answer, fleet_client, fleet_post, proof, up};
+use super::{Done, discord, explain, fleet_answer, fleet_client, fleet_post, nats, proof, up};
 use crate::{
     cli::{Bot, BotVerb, Common, DiscordVerb, Instance, InstanceVerb, Who},
     context::{self, UserError},
@@ -23,16 +23,14 @@ pub(super) async fn bot(common: &Common, asked: Bot) -> Done {
         None => up::bot(common).await,
         Some(BotVerb::Invite { name, who }) => invite(common, &name, &who).await,
         Some(BotVerb::Revoke { name, who }) => {
-            let path = format!("/fleet/instances/{name}/revoke");
-            let said: Said = proven(common, &who, &path).await?;
-            if common.json {
-                say::json(&said);
-            } else {
-                say::line(&said.text);
-            }
-            Ok(())
+            told(common, &who, &format!("/fleet/instances/{name}/revoke")).await
+        }
+        Some(BotVerb::Rotate { name: None, who }) => told(common, &who, "/fleet/keys/rotate").await,
+        Some(BotVerb::Rotate { name: Some(name), who }) => {
+            told(common, &who, &format!("/fleet/instances/{name}/rotate")).await
         }
         Some(BotVerb::Instances) => instances(common).await,
+        Some(BotVerb::NatsUser { name, nkey }) => nats::user(common, name.as_ref().zip(nkey.as_deref())),
         Some(BotVerb::Discord(DiscordVerb::Setup(flags))) => Box::pin(discord::setup(common, flags)).await,
     }
 }
@@ -41,6 +39,7 @@ pub(super) async fn instance(common: &Common, asked: Instance) -> Done {
     match (asked.verb, asked.name) {
         (Some(InstanceVerb::Join { url, token }), _) => join(common, &url, &token).await,
         (Some(InstanceVerb::Rotate { name }), _) => rotate(common, &name).await,
+        (Some(InstanceVerb::NatsKey { name }), _) => nats::key(common, &name),
         (Some(InstanceVerb::Status { name }), _) => status(common, &name).await,
         (None, Some(name)) => up::instance(common, name).await,
         (None, None) => Err(UserError::usage("say which team: quarterdeck instance NAME")),
@@ -60,6 +59,17 @@ async fn proven<T: serde::de::DeserializeOwned>(
     answer
 }
 
+/// The same, and shows what the fleet says.
+async fn told(common: &Common, who: &Who, path: &str) -> Done {
+    let said: Said = proven(common, who, path).await?;
+    if common.json {
+        say::json(&said);
+    } else {
+        say::line(&said.text);
+    }
+    Ok(())
+}
+
 async fn invite(common: &Common, name: &InstanceName, who: &Who) -> Done {
     let invitation: Invitation = proven(common, who, &format!("/fleet/instances/{name}/invite")).await?;
     if common.json {
@@ -68,10 +78,11 @@ async fn invite(common: &Common, name: &InstanceName, who: &Who) -> Done {
     }
     match invitation {
         Invitation::Waits { text } => say::line(&text),
-        Invitation::Token { token, url, until, alone } => {
+        Invitation::Token { token, urls, until, alone } => {
             let until = until.strftime("%H:%M UTC");
             say::line(&format!("{name} may join once, until {until}. On its computer:"));
-            say::line(&format!("quarterdeck instance join {url} {token}"));
+            let join = |url: &String| format!("quarterdeck instance join {url} {token}");
+            say::line(&urls.iter().map(join).collect::<Vec<_>>().join("\nor\n"));
             if let Some(alone) = alone {
                 say::line(&alone);
             }
@@ -114,10 +125,12 @@ async fn join(common: &Common, url: &str, token: &Token) -> Done {
     say::line(&format!("Its key:    {instance}"));
     say::line(&format!("The bot's:  {bot}"));
     say::line("Where the bot runs, quarterdeck bot instances shows the same.");
-    if url.starts_with("http://") {
-        say::note(
-            "What travels over http:// is signed, and can be read on the way: let https:// stand before the bot.",
-        );
+    for (open, closed) in
+        [("http://", "let https:// stand before the bot"), ("nats://", "give the server tls")]
+    {
+        if url.starts_with(open) {
+            say::note(&format!("What travels over {open} is signed, and can be read on the way: {closed}."));
+        }
     }
     say::line(&format!("Start it with: quarterdeck instance {name}"));
     Ok(())
@@ -157,7 +170,7 @@ async fn status(common: &Common, name: &InstanceName) -> Done {
 }
 
 /// What a team is known by, whatever it is called now.
-fn id<'a>(loaded: &'a qd_config::Loaded, name: &'a InstanceName) -> &'a InstanceName {
+pub(super) fn id<'a>(loaded: &'a qd_config::Loaded, name: &'a InstanceName) -> &'a InstanceName {
     loaded.config.teams.iter().find(|team| team.name == *name).map_or(name, qd_config::Team::id)
 }
 

@@ -17,6 +17,7 @@ mod init;
 mod lesson;
 mod link;
 mod mcp;
+mod nats;
 mod operation;
 mod person;
 mod plan;

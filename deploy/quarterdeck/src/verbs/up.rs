@@ -73,7 +73,7 @@ async fn serve(
             ),
         }
     }
-    if let Some(url) = fleet.bot().and_then(crate::fleet::Bot::url) {
+    for url in fleet.bot().map(crate::fleet::Bot::urls).unwrap_or_default() {
         say::line(&format!("Teams on other computers reach the bot at {url}."));
     }
     for (team, repository) in plan.teams.iter().filter_map(|team| Some((team, team.repositories.first()?))) {

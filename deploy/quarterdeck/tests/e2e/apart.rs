@@ -82,7 +82,7 @@ fn pass(mut from: TcpStream, mut onto: TcpStream, budget: u64, cuts: &AtomicU32)
 
 /// A role of the fleet, with a state folder and a configuration of its own. Killed when it is dropped.
 pub(crate) struct Role {
-    child: Child,
+    pub(crate) child: Child,
     pub(crate) address: String,
     offer: Option<String>,
 }
@@ -117,7 +117,13 @@ impl Place<'_> {
     }
 
     pub(crate) fn start(&self, args: &[&str]) -> Role {
+        self.start_with(args, "")
+    }
+
+    /// The same, and it dies at this failpoint.
+    pub(crate) fn start_with(&self, args: &[&str], failpoint: &str) -> Role {
         let mut command = self.command(args);
+        command.env("QUARTERDECK_FAILPOINT", failpoint);
         let mut log = std::fs::OpenOptions::new();
         let log = log.create(true).append(true).open(self.state.with_extension("log")).unwrap();
         command.stdout(Stdio::piped()).stderr(log);
@@ -140,9 +146,9 @@ impl Place<'_> {
         Role { child, address: address.unwrap_or_else(|| panic!("{args:?} did not start: {}", log())), offer }
     }
 
-    pub(crate) fn client(&self, token: &str) -> Client {
-        let socket = self.state.join("instances/alpha/api.sock");
-        Client::new(Target::Socket(socket), "alpha", Some(token.to_owned()))
+    pub(crate) fn client(&self, team: &str, token: &str) -> Client {
+        let socket = self.state.join("instances").join(team).join("api.sock");
+        Client::new(Target::Socket(socket), team, Some(token.to_owned()))
     }
 }
 
@@ -244,7 +250,7 @@ async fn a_feature_filed_in_chat_is_merged_though_everything_between_breaks() {
             bot = at_the_bot.start(&["bot"]);
         }
     }
-    let mut client = elsewhere.client(&votes);
+    let mut client = elsewhere.client("alpha", &votes);
     approve(&mut client, "A-1").await;
     until(&mut client, "A-1", finished).await;
     let history = git(&forge, &["log", "--first-parent", "--format=%s", "main"]);

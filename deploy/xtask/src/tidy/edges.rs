@@ -59,8 +59,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     // The way to a bot elsewhere: keys are those that sign votes.
     // Both ends of a transport: it carries bytes, and knows neither side.
-    ("instance/nats", &["instance/wire"]),
-    ("instance/uplink", &["instance/team", "instance/wire", "policies/approvals"]),
+    ("instance/nats", &["instance/wire", "instance/natsd"]),
+    ("instance/natsd", &[]),
+    ("instance/uplink", &["instance/team", "instance/wire", "instance/nats", "policies/approvals"]),
     ("instance/web", &["instance/team", "instance/api", "instance/board", "instance/look"]),
     // The bot.
     ("bot/command", &[]),
@@ -142,6 +143,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "policies/engine",
             // Its tests hold both transports to one contract, from a team's relay to the bot's hub.
             "instance/nats",
+            "instance/natsd",
             "instance/team",
             "instance/uplink",
         ],

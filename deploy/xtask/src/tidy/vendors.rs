@@ -34,6 +34,7 @@ const VENDORS: &[Vendor] = &[
         ],
     ),
     only("async-nats", &["instance/nats"]),
+    only("nkeys", &["instance/nats"]),
     only("git2", &["instance/git"]),
     only("gix-hash", &["instance/git"]),
     only("gix-object", &["instance/git"]),

@@ -9,6 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::call::NewKeys;
+
 use super::{
     ApprovalCard, AuditHead, AuditSigned, FleetAnswer, ForgeOutcome, Passage, Sentence, SignedVote, Unread,
 };
@@ -60,6 +62,9 @@ pub enum Order {
         /// The key that is to go, 32 bytes as lower-case hex. An instance that signs with another one has done so already.
         old: String,
     },
+    /// The bot has other keys from now on. The one that signs this counts beside them until the next change, and the new one
+    /// proves that it takes its place.
+    BotKeys(NewKeys),
     /// The answer to a query about the fleet.
     FleetAnswer {
         /// The query's id.

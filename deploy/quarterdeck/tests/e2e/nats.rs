@@ -1,0 +1,150 @@
+//! Bot and teams as processes of their own over a real NATS server, from the keys by which it knows them to merged work. The
+//! server is killed and restarted meanwhile, and the bot with it: nothing is lost, and nothing is done twice.
+
+use std::time::Duration;
+
+use qd_natsd::Natsd;
+
+use crate::{
+    apart::{Place, Role, says},
+    support::{Project, approve, config, finished, git, until},
+};
+
+/// A fleet of two teams at places of their own, and the server between them.
+fn text(url: &str) -> String {
+    let text = config("sleep 2; echo done > $(basename $PWD).txt", None);
+    let alpha = "[[teams]]\nname = \"alpha\"\nagent = \"shell\"\n";
+    assert!(text.contains(alpha));
+    let both = format!("{alpha}\n[[teams]]\nname = \"beta\"\nagent = \"shell\"\n");
+    text.replace(alpha, &both) + &format!("\n[uplink]\nbeat_seconds = 1\n\n[hub]\nnats = \"{url}\"\n")
+}
+
+/// The block that is printed for the server's configuration, with what leads it in.
+fn user(bot: &Place<'_>, args: &[&str]) -> String {
+    bot.ok(&[&["bot", "nats-user"], args].concat())
+}
+
+/// Without what differs from one time to the next.
+fn plain(text: &str, url: &str, nkeys: &[&str]) -> String {
+    let mut text = text.replace(url, "URL");
+    for nkey in nkeys {
+        text = text.replace(nkey, "NKEY");
+    }
+    text
+}
+
+/// What doctor finds about the way between bot and teams.
+fn doctor(place: &Place<'_>) -> String {
+    let output = place.command(&["doctor"]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let about = |line: &&str| line.contains(" nats ") || line.contains(" uplink ");
+    text.lines().filter(about).collect::<Vec<_>>().join("\n")
+}
+
+fn said(place: &Place<'_>, args: &[&str]) -> String {
+    let output = place.command(args).output().unwrap();
+    assert!(!output.status.success(), "{args:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_teams_and_their_bot_work_over_a_server_that_is_killed() {
+    let Some(mut natsd) = Natsd::for_test(&qd_natsd::with_users("")) else { return };
+    let (url, project) = (natsd.url(), Project::new(&[("README.md", "# NATS\n")]));
+    let text = text(&url);
+    let at_the_bot = Place::new(&project, "bot", &text);
+
+    // What whoever keeps the server has to be given.
+    insta::assert_snapshot!(doctor(&at_the_bot), @"");
+    let own = user(&at_the_bot, &[]);
+    let bots = own.split_whitespace().find(|word| word.starts_with('U')).unwrap().to_owned();
+    insta::assert_snapshot!(plain(&own, &url, &[&bots]), @"");
+    insta::assert_snapshot!(plain(&doctor(&at_the_bot), &url, &[&bots]), @"");
+    let forge = at_the_bot.state.join("bot/forge/repos/project.git");
+    let remote = format!("name = \"project\"\nremote = \"{}\"", forge.display());
+    let elsewhere = text.replace("name = \"project\"", &remote).replace(&format!("nats = \"{url}\"\n"), "");
+    let places = ["alpha", "beta"].map(|name| Place::new(&project, name, &elsewhere));
+    let [alpha, beta] = &places;
+    let nkeys = [(alpha, "alpha"), (beta, "beta")].map(|(place, name)| place.ok(&["instance", "nats-key", name]));
+    let teams = [("alpha", &nkeys[0]), ("beta", &nkeys[1])];
+    let teams = teams.map(|(name, nkey)| user(&at_the_bot, &[name, nkey.trim()]));
+    insta::assert_snapshot!(said(&at_the_bot, &["bot", "nats-user", "alpha", "SUAIB"]), @"");
+
+    // A team that comes before the server knows it, and before there is a bot.
+    let address = format!("{url}/fleet");
+    let token = format!("alpha.{}.{}", "0".repeat(32), "1".repeat(32));
+    let early = said(alpha, &["instance", "join", &address, &token]);
+    insta::assert_snapshot!(plain(&early, &url, &[nkeys[0].trim()]), @"");
+    natsd.configure(&qd_natsd::with_users(&(own + &teams.concat())));
+    natsd.stop();
+    natsd.start();
+    let early = said(alpha, &["instance", "join", &address, &token]);
+    insta::assert_snapshot!(plain(&early, &url, &[]), @"");
+
+    let mut bot = at_the_bot.start(&["bot"]);
+    insta::assert_snapshot!(plain(&doctor(&at_the_bot), &url, &[]), @"");
+    let speaks = bot.session();
+    for (place, name) in [(alpha, "alpha"), (beta, "beta")] {
+        let invited = at_the_bot.ok(&["bot", "invite", name]);
+        let join = invited.lines().find(|line| line.starts_with("quarterdeck ")).unwrap();
+        let args: Vec<&str> = join.split(' ').skip(1).collect();
+        assert_eq!(args[2], address);
+        place.ok(&args);
+    }
+    let wrong = said(beta, &["instance", "join", &format!("{url}/our home"), &token]);
+    insta::assert_snapshot!(plain(&wrong, &url, &[]), @"");
+    let start = |place: &Place<'_>, name: &str| -> Role { place.start(&["instance", name]) };
+    let mut roles = [start(alpha, "alpha"), start(beta, "beta")];
+    let votes = [roles[0].session(), roles[1].session()];
+    insta::assert_snapshot!(says(&bot, &speaks, "feature add --team alpha --ready Write one"), @"");
+    insta::assert_snapshot!(says(&bot, &speaks, "feature add --team beta --ready Write another"), @"");
+
+    // Everything is killed while the runs go on, each at another step.
+    for round in 0..4_u64 {
+        tokio::time::sleep(Duration::from_millis(700 + 400 * round)).await;
+        match round {
+            0 => natsd.kill(),
+            1 => {
+                drop(bot);
+                bot = at_the_bot.start(&["bot"]);
+                continue;
+            }
+            2 => natsd.stop(),
+            _ => {
+                let [one, other] = roles;
+                drop(one);
+                roles = [start(alpha, "alpha"), other];
+                natsd.kill();
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        natsd.start();
+    }
+    for ((place, name, feature), votes) in [(alpha, "alpha", "A-1"), (beta, "beta", "B-1")].into_iter().zip(&votes) {
+        let mut client = place.client(name, votes);
+        approve(&mut client, feature).await;
+        until(&mut client, feature, finished).await;
+    }
+    let mut history: Vec<String> =
+        git(&forge, &["log", "--first-parent", "--format=%s", "main"]).lines().map(str::to_owned).collect();
+    history.sort();
+    assert_eq!(history, ["A-1: Write one", "B-1: Write another", "First"], "each merged exactly once");
+    let up = doctor(alpha);
+    assert!(up.contains("✔ uplink"), "{up}");
+
+    // What is wrong is said, by whichever side sees it.
+    natsd.kill();
+    insta::assert_snapshot!(plain(&doctor(&at_the_bot), &url, &[]), @"");
+    let silent = async {
+        loop {
+            let up = doctor(alpha);
+            if up.contains("nobody answers") {
+                break plain(&up, &url, &[]);
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    };
+    let silent = tokio::time::timeout(Duration::from_secs(60), silent).await.unwrap();
+    insta::assert_snapshot!(silent, @"");
+    drop((bot, roles));
+}
