@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use qd_config::{Config, Loaded};
+use qd_config::{Config, Loaded, Mcp};
 use qd_engine::{Engine, EngineError, Facts, KnownPerson, KnownTool, Policies, Source};
 use qd_types::{InstanceName, Person, PolicyRule, RepositoryName, RuleEffect, Verb};
 
@@ -40,6 +40,7 @@ impl PolicyPlan {
                 config.teams.iter().map(|team| team.name.clone()).collect(),
                 config.repositories.iter().map(|repository| repository.name.clone()).collect(),
                 config.agents.keys().chain(&config.mcp.services).map(String::as_str),
+                &config.mcp,
             ),
             rules: rules(config),
             others,
@@ -103,6 +104,7 @@ pub fn facts<'a>(
     teams: Vec<InstanceName>,
     repositories: Vec<RepositoryName>,
     agents: impl Iterator<Item = &'a str> + Clone,
+    mcp: &Mcp,
 ) -> Facts {
     let each =
         |team: &InstanceName| agents.clone().map(|name| (team.clone(), name.to_owned())).collect::<Vec<_>>();
@@ -119,7 +121,7 @@ pub fn facts<'a>(
                 tier: wish.tier(),
             })
             .into_iter()
-            .chain(known_tools())
+            .chain(known_tools(mcp))
             .collect(),
         ..Facts::default()
     }

@@ -126,7 +126,7 @@ impl<E: Effect> Doing<E> {
                 done.warnings += ended.warnings;
                 done.log.extend(ended.log.iter().map(|line| Quoted::new(line, 300)));
             }
-            if let Some(guest) = &ready.runs_in {
+            if let Some(guest) = ready.runs_in.as_ref().filter(|_| answer.get("pid").is_some()) {
                 done.output = Some(self.output(guest, &answer).await?);
             }
         }

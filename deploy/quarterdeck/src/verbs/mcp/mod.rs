@@ -36,6 +36,10 @@ pub(super) async fn mcp(common: &Common, verb: McpVerb) -> Done {
         McpVerb::Discord(asked) => Box::pin(servers::serve(common, "discord", asked)).await,
         McpVerb::Docker(asked) => Box::pin(servers::serve(common, "docker", asked)).await,
         McpVerb::Github(asked) => Box::pin(servers::serve(common, "github", asked)).await,
+        McpVerb::Proxmox { cluster, asked } => {
+            let name = cluster.map_or_else(|| "proxmox".to_owned(), |cluster| format!("proxmox-{cluster}"));
+            Box::pin(servers::serve(common, &name, asked)).await
+        }
         McpVerb::Trust(asked) => Box::pin(trust::trust(common, asked)).await,
         McpVerb::List => servers::list(common),
         McpVerb::Token { days, service, who } => token(common, days, service, &who).await,

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
 use qd_api::{Client, Target};
-use qd_config::{BUILT_IN, Config, Loaded};
+use qd_config::{BUILT_IN, Config, Loaded, Mcp};
 use qd_engine::KnownTool;
 use qd_guard::{Caller, Fault, Server, ToolError, Who};
 use qd_mcp_board::{Desk, Voice};
@@ -27,7 +27,8 @@ use crate::{
 fn make(name: &str, config: &Config, reach: &Reach) -> Option<Result<Server, ToolError>> {
     let team = reach.teams.first().map(|(name, _)| name);
     let repositories = team.map(|team| built_in::repositories(config, team)).unwrap_or_default();
-    let behind = Behind { desk: Arc::new(reach.clone()), forge: None, chat: None };
+    let state = reach.loaded.as_ref().map(|loaded| loaded.state_dir.clone());
+    let behind = Behind { desk: Arc::new(reach.clone()), forge: None, chat: None, state };
     built_in::server(name, config, &repositories, &behind)
 }
 
@@ -96,13 +97,14 @@ impl Desk for Reach {
 
 /// Whether a server of that name comes with the program.
 pub(super) fn is_one(name: &str) -> bool {
-    BUILT_IN.contains(&name)
+    qd_config::is_built_in(name)
 }
 
-/// The tools of all of them, as policies have to know them.
-pub(crate) fn known_tools() -> Vec<KnownTool> {
+/// The tools of all of them that runs may get, as policies have to know them.
+pub(crate) fn known_tools(mcp: &Mcp) -> Vec<KnownTool> {
     let (nowhere, config) = (Reach::default(), Config::default());
-    let made = BUILT_IN.into_iter().filter_map(|name| match make(name, &config, &nowhere)? {
+    let names = mcp.built_in();
+    let made = names.iter().filter_map(|name| match make(name, &config, &nowhere)? {
         Ok(server) => Some(server.known_tools()),
         Err(error) => {
             tracing::error!(%error, name, "a tool server is not known to the policies");
@@ -115,6 +117,10 @@ pub(crate) fn known_tools() -> Vec<KnownTool> {
 /// Serves one of them. Over HTTP each call is its caller's: neither the token of whoever starts it nor their place at this
 /// computer stands for anybody else.
 pub(super) async fn serve(common: &Common, name: &str, asked: Alone) -> Done {
+    if qd_config::is_cluster(name) {
+        // Which cluster, and by which token, is never taken for granted.
+        built_in::cluster(name).map_err(|error| UserError::usage(error.to_string()))?;
+    }
     qd_engine::Bundle::prepare();
     let home = Home::open(common).await?;
     let over_http = asked.listening.listen.is_some();
