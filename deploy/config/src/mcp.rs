@@ -25,8 +25,7 @@ pub fn is_cluster(name: &str) -> bool {
         (1..=20).contains(&cluster.len())
             && cluster.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
     };
-    name.strip_prefix(PROXMOX)
-        .is_some_and(|rest| rest.is_empty() || rest.strip_prefix('-').is_some_and(fits))
+    name.strip_prefix(PROXMOX).is_some_and(|rest| rest.is_empty() || rest.strip_prefix('-').is_some_and(fits))
 }
 
 /// What policies call the agent's own acts: no server may have that name.

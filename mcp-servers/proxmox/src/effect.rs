@@ -163,7 +163,7 @@ impl<E: Effect> Mutation for Doing<E> {
     type Output = Done;
 
     fn spec(&self) -> Spec {
-        E::spec()
+        E::spec().traced_by("tasks")
     }
 
     async fn plan(&self, call: &Call, input: &E::Input) -> Result<Plan, Fault> {

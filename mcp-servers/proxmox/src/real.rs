@@ -210,7 +210,7 @@ async fn what_is_outside_stays_outside() {
     "#);
     let listed = world.see::<read::ListGuests>(&[], json!({})).await.unwrap();
     let numbers: Vec<&Value> = listed["rows"].as_array().unwrap().iter().map(|row| &row["vmid"]).collect();
-    assert_eq!(numbers, [&json!(100), &json!(102)]);
+    assert_eq!(numbers, [&json!(100), &json!(102), &json!(103)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -249,7 +249,7 @@ pub fn grow(of: &Guest, digest: &ConfigDigest, disk: &DiskKey, gib: u32) -> Requ
         .with("size", format!("+{gib}G"))
 }
 
-/// Makes the first disk of a virtual machine as large as so many GiB. As large or larger already, it is an error.
+/// Makes the first disk of a virtual machine as large as so many GiB. One that is as large already is left alone.
 pub fn grow_to(of: &Guest, gib: u32) -> Request {
     guest(Method::Put, of).at("resize").with("disk", "scsi0").with("size", format!("{gib}G"))
 }

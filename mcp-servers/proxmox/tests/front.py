@@ -140,10 +140,19 @@ class World:
 
 class Front(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # One write for each answer, and at once.
+    disable_nagle_algorithm, wbufsize = True, -1
     fake, world = None, None
 
     def log_message(self, *_):
         pass
+
+    def handle(self):
+        try:
+            super().handle()
+        except OSError:
+            # Whoever does not like the certificate hangs up.
+            pass
 
     def answer(self, status, reason, body):
         self.send_response(status, reason)

@@ -65,7 +65,8 @@ pub enum McpVerb {
     },
 }
 
-fn cluster(name: &str) -> Result<String, String> {
+/// The name of one of several clusters.
+pub(super) fn cluster(name: &str) -> Result<String, String> {
     let fits = qd_config::is_cluster(&format!("proxmox-{name}"));
     fits.then(|| name.to_owned()).ok_or_else(|| "use at most 20 small letters and digits".to_owned())
 }

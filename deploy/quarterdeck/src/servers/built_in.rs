@@ -7,10 +7,10 @@ use qd_guard::{Server, ToolError};
 use qd_mcp_board::Desk;
 use qd_mcp_discord::Discord;
 use qd_mcp_github::{GitHub, Train};
-use qd_mcp_proxmox::Cluster;
+use qd_mcp_proxmox::{Cluster, NoHub};
 use qd_types::{InstanceName, RepositoryName};
 
-use super::{chat::ConsoleChat, forge::EmbeddedForge};
+use super::{chat::ConsoleChat, forge::EmbeddedForge, hub::FleetHub};
 
 /// What stands behind the servers.
 #[derive(Clone)]
@@ -53,11 +53,13 @@ pub fn server(
         name if qd_config::is_cluster(name) => {
             let cluster = cluster(name).and_then(Cluster::connect);
             let cluster = cluster.unwrap_or_else(Cluster::not_configured);
-            let cluster = match &behind.state {
-                Some(state) => cluster.keeping(state.join("proxmox").join(name)),
-                None => cluster,
-            };
-            qd_mcp_proxmox::server(name, cluster)
+            match &behind.state {
+                Some(state) => {
+                    let cluster = cluster.keeping(state.join("proxmox").join(name));
+                    qd_mcp_proxmox::server(name, cluster, Arc::new(FleetHub::new(state)))
+                }
+                None => qd_mcp_proxmox::server(name, cluster, Arc::new(NoHub)),
+            }
         }
         _ => return None,
     })

@@ -6,6 +6,7 @@ pub mod chat;
 pub mod choice;
 pub mod declared;
 pub mod forge;
+pub mod hub;
 pub mod outside;
 pub mod trusted;
 pub mod walled;
@@ -84,8 +85,7 @@ impl Others {
         let server = |entry: std::fs::DirEntry| {
             let name = entry.file_name().into_string().ok()?;
             let at = entry.path().join("pins.json").metadata().and_then(|file| file.modified()).ok()?;
-            let is_other =
-                qd_config::no_name(&name).is_none() && !qd_config::is_built_in(&name);
+            let is_other = qd_config::no_name(&name).is_none() && !qd_config::is_built_in(&name);
             is_other.then_some((name, at))
         };
         let mut servers: Vec<_> = entries.into_iter().flatten().flatten().filter_map(server).collect();

@@ -22,8 +22,8 @@ pub trait Hub: Send + Sync {
     /// Whether the team has joined.
     async fn has_joined(&self, team: &InstanceName) -> Result<bool, String>;
 
-    /// What was kept of its invitation goes. What of it only people may take back is said, as a sentence.
-    async fn forget(&self, team: &InstanceName) -> Result<Option<String>, String>;
+    /// What was kept of its invitation goes. Membership of the fleet is for people to take back.
+    async fn forget(&self, team: &InstanceName) -> Result<(), String>;
 }
 
 /// Where there is no hub.
@@ -42,7 +42,7 @@ impl Hub for NoHub {
         Err(NO_HUB.to_owned())
     }
 
-    async fn forget(&self, _: &InstanceName) -> Result<Option<String>, String> {
-        Ok(None)
+    async fn forget(&self, _: &InstanceName) -> Result<(), String> {
+        Ok(())
     }
 }

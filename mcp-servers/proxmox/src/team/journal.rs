@@ -17,7 +17,7 @@ use crate::names::{NodeName, VmId};
 /// A team's machine, as far as it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Record {
+pub(crate) struct Record {
     /// What the guest's description holds: whose it is can be told by it, also after a lost answer.
     pub(crate) mark: String,
     /// What was asked for.

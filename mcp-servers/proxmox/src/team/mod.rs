@@ -2,7 +2,7 @@
 //! is next is written down before it is done, so that a crash leaves nothing that is not known.
 
 mod files;
-pub mod hub;
+pub(crate) mod hub;
 mod journal;
 mod shape;
 mod steps;

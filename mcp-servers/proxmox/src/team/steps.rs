@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// What is done, one after the other. Each looks first, so that doing it again does no harm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Step {
+pub(crate) enum Step {
     /// Room in the pool, and a number.
     Reserve,
     /// The guest is made from the template. That the number was free is decided here.
@@ -27,7 +27,7 @@ pub enum Step {
 
 impl Step {
     /// All, in their order.
-    pub const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Reserve,
         Self::Create,
         Self::Own,
@@ -39,7 +39,7 @@ impl Step {
     ];
 
     /// What happens in it, for people.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Reserve => "reserves room and a number",
             Self::Create => "makes the guest from its template",
@@ -60,7 +60,7 @@ impl Step {
 /// Where a team's machine is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Phase {
+pub(crate) enum Phase {
     /// This is done next.
     Forward(Step),
     /// It is there, and its team at work.
@@ -73,7 +73,7 @@ pub enum Phase {
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
+pub(crate) enum Event {
     /// The step that was next is done.
     Stepped,
     /// It can't be done, and why.
@@ -87,14 +87,14 @@ pub enum Event {
 /// An event that has no place where the machine is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{event:?} has no place in {phase:?}")]
-pub struct Misplaced {
+pub(crate) struct Misplaced {
     phase: Phase,
     event: Event,
 }
 
 impl Phase {
     /// Where it is after that.
-    pub fn after(&self, event: Event) -> Result<Self, Misplaced> {
+    pub(crate) fn after(&self, event: Event) -> Result<Self, Misplaced> {
         Ok(match (self, event) {
             (Self::Forward(step), Event::Stepped) => step.next().map_or(Self::Done, Self::Forward),
             (Self::Forward(_), Event::Failed(why)) => Self::Back(why),

@@ -443,7 +443,7 @@ impl Way<'_> {
                 Ok(()) => {}
             }
         }
-        self.machines.hub.forget(&record.order.team).await.map(drop).map_err(Trouble::holds)
+        self.machines.hub.forget(&record.order.team).await.map_err(Trouble::holds)
     }
 
     /// Asks it to end by itself, and makes a last backup, if one is wanted. Nothing is taken away yet.

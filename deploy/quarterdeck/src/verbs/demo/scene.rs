@@ -114,7 +114,14 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
     let people = vec![you.clone(), requester.clone()];
     let names = teams.iter().map(|team| team.name.clone()).collect();
     let agents = [agent.name.as_str(), acting::NAME].into_iter();
-    let known = policies::facts(false, people.iter().cloned(), names, vec![repository.clone()], agents, &Mcp::default());
+    let known = policies::facts(
+        false,
+        people.iter().cloned(),
+        names,
+        vec![repository.clone()],
+        agents,
+        &Mcp::default(),
+    );
     let plan = FleetPlan {
         metering: Some(acting::metering().await?),
         state: root.join("state"),

@@ -27,6 +27,7 @@ use crate::{
 
 pub(crate) use alone::folder as folder_of_tools;
 pub(super) use ledgers::Ledgers;
+pub(super) use servers::alone_with;
 pub(crate) use servers::known_tools;
 pub(crate) use shim::RUN_TOKEN;
 

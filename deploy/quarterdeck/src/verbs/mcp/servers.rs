@@ -10,7 +10,7 @@ use qd_guard::{Caller, Fault, Server, ToolError, Who};
 use qd_mcp_board::{Desk, Voice};
 use qd_types::{InstanceName, Tier};
 
-use super::alone::Home;
+use super::alone::{Called, Home};
 use crate::{
     cli::{Alone, Common},
     context::{self, UserError},
@@ -136,6 +136,18 @@ pub(super) async fn serve(common: &Common, name: &str, asked: Alone) -> Done {
         return home.listen(common, name, server, &asked.listening, asked.allow_private).await;
     }
     home.serve(name, server).await
+}
+
+/// The guard over one of them, for a command that calls its tools as the person at this computer.
+pub(crate) async fn alone_with(common: &Common, name: &str) -> Result<Called, UserError> {
+    if qd_config::is_cluster(name) {
+        built_in::cluster(name).map_err(|error| UserError::usage(error.to_string()))?;
+    }
+    let home = Home::open(common).await?;
+    let reach = Reach::of(&home.loaded, home.token.clone());
+    let made = make(name, &home.loaded.config, &reach);
+    let made = made.ok_or_else(|| UserError::usage(format!("there is no server {name}")))?;
+    home.called(name, made.map_err(|error| UserError::from_error(&error))?).await
 }
 
 /// Lists them all, with their tools by tier.
