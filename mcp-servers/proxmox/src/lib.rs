@@ -19,6 +19,7 @@ mod rights;
 mod seen;
 mod shape;
 mod team;
+mod undo;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -92,6 +93,7 @@ pub fn server(name: &str, cluster: Cluster, hub: Arc<dyn Hub>) -> Result<Server,
         .look(Seeing::<read::FirewallRules>::new(c))?
         .look(Seeing::<rights::Whoami>::new(c))?
         .look(Seeing::<rights::Doctor>::new(c))?
+        .look(Seeing::<undo::ListChanges>::new(c))?
         .look(Seeing::<team::ListTeams>::new(c))?;
     if !elevated {
         return Ok(reads);
@@ -127,6 +129,7 @@ pub fn server(name: &str, cluster: Cluster, hub: Arc<dyn Hub>) -> Result<Server,
         .approved(Doing::<destroy::Restore>::new(c))?
         .approved(Doing::<destroy::RemoveDisk>::new(c))?
         .approved(Doing::<destroy::RemoveNetwork>::new(c))?
+        .approved(Doing::<undo::UndoChange>::new(c))?
         .approved(team::TeamCreate(team::Machines::new(c, &hub)))?
         .approved(team::TeamDestroy(team::Machines::new(c, &hub)))?
         .approved(Doing::<team::TeamResize>::new(c))?

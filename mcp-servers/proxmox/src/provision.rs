@@ -111,6 +111,7 @@ fn made(vmid: VmId, pool: Option<&PoolId>, parts: &[String], steps: Vec<String>)
         keys: keys.into(),
         requests: Vec::new(),
         undo: Some(format!("guest_delete {vmid}")),
+        inverse: None,
         runs_in: None,
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     effect::{Doing, Effect, Operates},
     operate, provision, read, rights,
     seen::{Reading, Seeing},
-    shape,
+    shape, undo,
 };
 
 const TOKEN: &str = "11111111-1111-4111-8111-111111111111";
@@ -260,9 +260,45 @@ fn every_tool_can_be_served() {
         let cluster = Cluster::connect(config.clone()).unwrap();
         crate::server("proxmox", cluster, Arc::new(crate::NoHub)).unwrap().known_tools().len()
     };
-    assert_eq!(tools(&config), 19);
+    assert_eq!(tools(&config), 20);
     config.elevated = true;
-    assert_eq!(tools(&config), 53);
+    assert_eq!(tools(&config), 55);
     config.programs = vec!["/bin/ls".to_owned()];
-    assert_eq!(tools(&config), 54);
+    assert_eq!(tools(&config), 56);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_taken_back_unless_something_came_after() {
+    let Some(world) = World::start().await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = || {
+        let cluster = Cluster::connect(world.config(&[])).unwrap();
+        Arc::new(cluster.keeping(folder.path().to_owned()))
+    };
+    async fn done<E: Effect>(cluster: &Arc<Cluster>, input: Value) -> Result<Value, Fault> {
+        let done = Doing::<E>::new(cluster).carry_out(&call(), &input_of(input)).await?;
+        Ok(serde_json::to_value(done).unwrap())
+    }
+    let first = done::<shape::SetResources>(&cluster(), json!({ "vmid": 100, "cores": 3 })).await.unwrap();
+    let undo = first["undo"].as_str().unwrap().strip_prefix("undo_change ").unwrap().to_owned();
+    let second =
+        done::<operate::SetTags>(&cluster(), json!({ "vmid": 100, "tags": ["blue"] })).await.unwrap();
+    let refused = done::<undo::UndoChange>(&cluster(), json!({ "change": undo })).await.unwrap_err();
+    insta::assert_snapshot!(refused.problem, @"100 (web) was changed since.");
+    // The newest first: then the one before is the newest.
+    let newest = second["undo"].as_str().unwrap().strip_prefix("undo_change ").unwrap();
+    let back = done::<undo::UndoChange>(&cluster(), json!({ "change": newest })).await.unwrap();
+    insta::assert_snapshot!(back["steps"][0].as_str().unwrap(), @"Set 100 (web) back: tags=team-alpha;qd (it was: Set the tags of 100 (web): blue;qd;team-alpha (now: qd;team-alpha).)");
+    let back = done::<undo::UndoChange>(&cluster(), json!({ "change": undo })).await;
+    assert!(back.is_ok(), "{back:?}");
+    let guest = Seeing::<read::GetGuest>::new(&cluster())
+        .look(&call(), input_of(json!({ "vmid": 100 })))
+        .await
+        .unwrap();
+    let guest = serde_json::to_value(guest).unwrap();
+    assert_eq!(guest["facts"]["config"]["cores"].to_string().trim_matches('"'), "1", "{guest}");
+    let again = done::<undo::UndoChange>(&cluster(), json!({ "change": "../x" })).await.unwrap_err();
+    insta::assert_snapshot!(again.problem, @"There is no such change here.");
+    let kept = Seeing::<undo::ListChanges>::new(&cluster()).look(&call(), input_of(json!({}))).await.unwrap();
+    assert_eq!(serde_json::to_value(kept).unwrap()["changes"].as_array().unwrap().len(), 4);
 }

@@ -35,7 +35,8 @@ impl Looked {
             .collect();
         let more: Vec<String> = set.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let request = requests::configure(&self.guest, Some(&self.digest), set, &[]);
-        self.ready(&more.join("\n"), step, vec![request])
+        let kept = Some((self.guest.clone(), self.inverse(set.iter().map(|(name, _)| name))));
+        Ready { inverse: kept, ..self.ready(&more.join("\n"), step, vec![request]) }
             .undone_by(format!("set it back: {}", old.join("; ")))
     }
 
