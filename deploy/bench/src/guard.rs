@@ -13,8 +13,8 @@ use qd_approvals::{Directory, Executor};
 use qd_audit::Kind;
 use qd_engine::{Engine, Facts, KnownPerson, Source};
 use qd_guard::{
-    Answer, Call, Caller, Change, Clock, EngineLaw, Event, Fault, Guard, Incoming, Ledger, Limits, Look, Mutation, Permit,
-    Plan, Server, Settings, Spec, StoreError, Trail as _, Who,
+    Answer, Call, Caller, Change, Clock, EngineLaw, Event, Fault, Guard, Incoming, Ledger, Limits, Look,
+    Mutation, Permit, Plan, Server, Settings, Spec, StoreError, Trail as _, Who,
     http::{self, Tokens},
     proxy::{Mapping, Pins, Proxy},
     stdio,

@@ -103,7 +103,8 @@ pub async fn overview(figures: &mut Figures) -> Result<(), Failure> {
     }
     taken.sort_by(f64::total_cmp);
     let median = taken.get(taken.len() / 2).copied().ok_or("no call was timed")?;
-    let note = format!("{GUESTS} guests on {NODES} nodes, median, through the guard; one request for each call");
+    let note =
+        format!("{GUESTS} guests on {NODES} nodes, median, through the guard; one request for each call");
     figures.add("proxmox_overview_ms", median, "ms", CALLS, note);
     Ok(())
 }

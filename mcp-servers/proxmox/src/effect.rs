@@ -112,7 +112,8 @@ impl<E: Effect> Doing<E> {
                 "Look at it again, then call again.",
             ));
         }
-        let mut done = Done { target: ready.target, changed: !ready.requests.is_empty(), ..Done::default() };
+        let mut done =
+            Done { target: ready.target.clone(), changed: !ready.requests.is_empty(), ..Done::default() };
         (done.steps, done.undo) = (ready.steps.clone(), ready.undo.clone().filter(|_| done.changed));
         for (before, request) in ready.requests.iter().enumerate() {
             let (answer, ended) = cluster.api.carry_out(call, request).await.map_err(|error| {

@@ -1,10 +1,14 @@
 //! `provision`: machines of teams, by the tools of a cluster's server. The command is a client of the guard as any other: what
 //! people have to agree to waits for them, in another terminal.
 
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use qd_guard::{Answer, Incoming, Outcome};
 use qd_types::InstanceName;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{Done, link, mcp};
@@ -87,24 +91,76 @@ async fn invite(common: &Common, name: &InstanceName, who: &Who) -> Done {
     Ok(())
 }
 
+/// What was asked for and is not over: the same command goes on with it, and nobody is asked again.
+#[derive(Serialize, Deserialize)]
+struct Asked {
+    arguments: Value,
+    approval: String,
+}
+
+/// Where that is kept for a tool and a team.
+fn file_of(state: &Path, server: &str, tool: &str, arguments: &Value) -> Option<PathBuf> {
+    let team = arguments.get("team")?.as_str()?;
+    let changes = arguments.get("dry_run").is_none();
+    changes.then(|| state.join("proxmox").join(server).join("asked").join(format!("{tool}-{team}.json")))
+}
+
+fn kept(file: Option<&PathBuf>, arguments: &Value) -> Option<String> {
+    let asked: Asked = serde_json::from_slice(&std::fs::read(file?).ok()?).ok()?;
+    (asked.arguments == *arguments).then_some(asked.approval)
+}
+
+fn keep(file: &Path, asked: &Asked) -> Result<(), UserError> {
+    let write = || {
+        let folder = file.parent().unwrap_or(file);
+        std::fs::create_dir_all(folder)?;
+        let half = tempfile::NamedTempFile::new_in(folder)?;
+        serde_json::to_writer(&half, asked)?;
+        half.as_file().sync_all()?;
+        half.persist(file).map(drop).map_err(|error| error.error)
+    };
+    write().map_err(|error: std::io::Error| {
+        UserError::failed(format!("{} can't be written: {error}", file.display()))
+    })
+}
+
 /// Calls a tool, waits for people where they have to agree, and returns what came of it.
 async fn called(common: &Common, server: &str, tool: &str, arguments: &Value) -> Result<Value, UserError> {
+    let loaded = context::load(&context::sources(common)?)?;
+    let file = file_of(&loaded.state_dir, server, tool, arguments);
     let desk = mcp::alone_with(common, server).await?;
-    let mut answer = desk.call(incoming(tool, arguments)).await;
-    let mut said = false;
+    let anew = || desk.call(incoming(tool, arguments));
+    let mut answer = match kept(file.as_ref(), arguments) {
+        Some(approval) => {
+            match desk.call(incoming("call_outcome", &json!({ "approval": approval }))).await {
+                // It is over, one way or another: this is another request.
+                Answer::Refused(_) => anew().await,
+                answer => answer,
+            }
+        }
+        None => anew().await,
+    };
+    let mut told = None;
     let ended = loop {
         match answer {
             Answer::Pending(pending) => {
-                if !said {
-                    say::note(&format!("{} have to agree: {}", pending.people, pending.decide));
-                    said = true;
+                if told.as_ref() != Some(&pending.standing) {
+                    if let Some(file) = &file {
+                        let (arguments, approval) = (arguments.clone(), pending.approval.clone());
+                        keep(file, &Asked { arguments, approval })?;
+                    }
+                    say::note(&format!(
+                        "{} have to agree: {}. {}",
+                        pending.people, pending.decide, pending.standing
+                    ));
+                    told = Some(pending.standing);
                 }
                 let asked = json!({ "approval": pending.approval });
                 tokio::select! {
                     () = tokio::time::sleep(LOOK) => {}
                     _ = tokio::signal::ctrl_c() => {
-                        let text = format!("nobody decided yet; the same command goes on with {}", pending.approval);
-                        break Err(UserError::failed(text));
+                        let text = format!("nobody decided on {} yet; the same command waits on", pending.approval);
+                        return Err(UserError::failed(text));
                     }
                 }
                 answer = desk.call(incoming("call_outcome", &asked)).await;
@@ -116,12 +172,15 @@ async fn called(common: &Common, server: &str, tool: &str, arguments: &Value) ->
                 break Ok(json!({ "target": preview.target, "steps": preview.steps, "people": people }));
             }
             Answer::Refused(refusal) => {
-                break Err(UserError::failed(
-                    format!("{} {}", refusal.problem, refusal.way_out).trim().to_owned(),
-                ));
+                let text = format!("{} {}", refusal.problem, refusal.way_out);
+                break Err(UserError::failed(text.trim().to_owned()));
             }
         }
     };
+    if let Some(file) = &file {
+        // It is over: whoever asks for the same again asks people anew.
+        let _ = std::fs::remove_file(file);
+    }
     desk.end().await?;
     ended
 }

@@ -203,7 +203,7 @@ fn a_team_gets_a_machine_says_hello_and_is_taken_away() {
     });
     making.kill().unwrap();
     making.wait().unwrap();
-    let mut making = cluster.command(&project, &create).stdout(Stdio::piped()).spawn().unwrap();
+    let making = cluster.command(&project, &create).stdout(Stdio::piped()).spawn().unwrap();
     // What the guest would do: join with the invitation that was brought into it.
     let line = until("the invitation in the guest", || {
         (100..200).find_map(|number| {
