@@ -13,8 +13,8 @@ use qd_approvals::{Directory, Executor};
 use qd_audit::Kind;
 use qd_engine::{Engine, Facts, KnownPerson, Source};
 use qd_guard::{
-    Call, Caller, Change, Clock, EngineLaw, Event, Fault, Guard, Ledger, Limits, Look, Mutation, Permit,
-    Plan, Server, Settings, Spec, StoreError, Trail as _, Who,
+    Answer, Call, Caller, Change, Clock, EngineLaw, Event, Fault, Guard, Incoming, Ledger, Limits, Look,
+    Mutation, Permit, Plan, Server, Settings, Spec, StoreError, Trail as _, Who,
     http::{self, Tokens},
     proxy::{Mapping, Pins, Proxy},
     stdio,
@@ -147,7 +147,7 @@ impl ServerHandler for Plain {
 }
 
 /// A guard in a folder of its own.
-struct Behind {
+pub struct Behind {
     _folder: tempfile::TempDir,
     ledger: Arc<Ledger>,
     guard: Guard,
@@ -155,7 +155,8 @@ struct Behind {
 }
 
 impl Behind {
-    async fn new(server: Server) -> Result<Self, Failure> {
+    /// With a person who may call what reads.
+    pub async fn new(server: Server) -> Result<Self, Failure> {
         let folder = tempfile::tempdir()?;
         let team: qd_types::InstanceName = "alpha".parse()?;
         let person = Person { id: "ines".parse()?, roles: vec![Role::Operator] };
@@ -173,6 +174,11 @@ impl Behind {
         let settings = Settings { limits, ..Settings::default() };
         let guard = Guard::new(server, Arc::new(law), ledger.clone(), ledger.clone(), settings);
         Ok(Self { _folder: folder, ledger, guard, caller: Caller::new(Who::Person { person, team }) })
+    }
+
+    /// Answers a call of that person.
+    pub async fn call(&self, incoming: Incoming) -> Answer {
+        self.guard.call(&self.caller, incoming).await
     }
 }
 

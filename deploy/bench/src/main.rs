@@ -17,6 +17,7 @@ mod gateway;
 mod guard;
 mod hub;
 mod policy;
+mod proxmox;
 mod servers;
 mod site;
 mod soak;
@@ -33,7 +34,7 @@ use figures::Figures;
 /// Why a figure could not be taken.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-const KNOWN: [&str; 41] = [
+const KNOWN: [&str; 42] = [
     "instance_cold_start_ms",
     "instance_idle_rss_mib",
     "up_idle_rss_mib",
@@ -71,6 +72,7 @@ const KNOWN: [&str; 41] = [
     "guard_proxy_calls_per_s",
     "mcp_start_ms",
     "mcp_rss_mib",
+    "proxmox_overview_ms",
     "gateway_added_ms_p50",
     "gateway_cpu_us_per_request",
     "gateway_rps",
@@ -146,6 +148,9 @@ fn measure(asked: &Asked) -> Result<(), Failure> {
         walls::measure(&asked.binary, &mut figures, &wanted).await?;
         guard::measure(&mut figures, &wanted).await?;
         servers::measure(&asked.binary, &mut figures, &wanted).await?;
+        if wanted("proxmox_overview_ms") {
+            proxmox::overview(&mut figures).await?;
+        }
         gateway::measure(&mut figures, &wanted).await?;
         if wanted("transcript_append_us_p99") {
             transcript::append(&mut figures)?;

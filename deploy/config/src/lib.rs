@@ -28,7 +28,7 @@ pub use hub::Hub;
 pub use layers::{Loaded, Sources, load};
 pub use mcp::{
     BUILT_IN, Mcp, McpChannel, McpDiscord, McpDocker, McpDockerLimits, McpDockerScope, McpGithub, McpLimits,
-    McpServer, folded, no_name,
+    McpServer, folded, is_built_in, is_cluster, no_name,
 };
 pub use origin::Origin;
 pub use reload::{Reload, reload};

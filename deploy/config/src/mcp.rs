@@ -9,7 +9,24 @@ use serde::{Deserialize, Serialize};
 use crate::Config;
 
 /// The servers that come with the program.
-pub const BUILT_IN: [&str; 4] = ["board", "discord", "docker", "github"];
+pub const BUILT_IN: [&str; 5] = ["board", "discord", "docker", "github", PROXMOX];
+
+/// The server of a cluster of Proxmox; one of several clusters is `proxmox-` and its name.
+const PROXMOX: &str = "proxmox";
+
+/// Whether a server of that name comes with the program: one of [`BUILT_IN`], or a cluster of Proxmox by its name.
+pub fn is_built_in(name: &str) -> bool {
+    BUILT_IN.contains(&name) || is_cluster(name)
+}
+
+/// `proxmox`, or `proxmox-lab`: what follows is the cluster's name, small letters and digits, as it fits into variables.
+pub fn is_cluster(name: &str) -> bool {
+    let fits = |cluster: &str| {
+        (1..=20).contains(&cluster.len())
+            && cluster.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
+    name.strip_prefix(PROXMOX).is_some_and(|rest| rest.is_empty() || rest.strip_prefix('-').is_some_and(fits))
+}
 
 /// What policies call the agent's own acts: no server may have that name.
 const AGENT: &str = "agent";
@@ -22,7 +39,7 @@ const LONGEST: usize = 40;
 #[serde(deny_unknown_fields, default)]
 pub struct Mcp {
     /// Which servers runs get, by name. `board` is given to every run unless it is named here; `docker`, `github`,
-    /// `discord` and servers of others only if they are named.
+    /// `discord`, `proxmox`, `proxmox-CLUSTER` and servers of others only if they are named.
     pub servers: BTreeMap<String, McpServer>,
     /// Service accounts: programs that act by a name of their own, on behalf of the person who made their token. Policies take
     /// each for an agent.
@@ -67,6 +84,19 @@ pub struct McpServer {
     pub targets: BTreeMap<String, String>,
     /// How much a run may ask of it.
     pub limits: McpLimits,
+}
+
+impl Mcp {
+    /// The servers that come with the program, as runs may get them: those of clusters only where they are named.
+    pub fn built_in(&self) -> Vec<String> {
+        let others = BUILT_IN.into_iter().filter(|name| !is_cluster(name)).map(str::to_owned);
+        others.chain(self.clusters().map(str::to_owned)).collect()
+    }
+
+    /// The clusters of Proxmox that are named, as servers.
+    pub fn clusters(&self) -> impl Iterator<Item = &str> {
+        self.servers.keys().map(String::as_str).filter(|name| is_cluster(name))
+    }
 }
 
 impl McpServer {
@@ -260,7 +290,7 @@ pub(crate) fn check(config: &Config, add: &mut impl FnMut(String, String)) {
     let mut seen: BTreeMap<String, &str> = BUILT_IN.iter().map(|name| ((*name).to_owned(), *name)).collect();
     for (name, server) in &config.mcp.servers {
         let at = format!("mcp.servers.{name}");
-        if BUILT_IN.contains(&name.as_str()) {
+        if is_built_in(name) {
             if let Some(key) = server.is_foreign() {
                 let text = format!(
                     "{name} comes with the program and takes no {key}: call another server otherwise"

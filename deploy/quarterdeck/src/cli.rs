@@ -11,6 +11,7 @@ mod mcp;
 mod person;
 mod planning;
 mod policy;
+mod provision;
 mod roster;
 
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ pub use mcp::{Alone, Foreign, Listening, McpVerb, Trust};
 pub use person::{Person, PersonVerb, UrlFlags};
 pub use planning::{BudgetFlags, ImportFlags, Plan, PlanVerb, ProjectFields, ProjectVerb};
 pub use policy::{Explain, PolicyVerb};
+pub use provision::{NewMachine, Provision, ProvisionVerb};
 pub use roster::{PreservedVerb, RepoVerb, TeamVerb};
 
 /// Coordinates autonomous software teams: boards, coding agents in git worktrees, approvals by people.
@@ -170,6 +172,8 @@ pub enum Verb {
     /// Tool servers for coding agents (MCP), behind the guard
     #[command(subcommand)]
     Mcp(McpVerb),
+    /// Machines of teams on Proxmox VE
+    Provision(Provision),
     /// The link by which you sign in to the pages
     Url(UrlFlags),
     /// What is missing, odd or wrong here, and the way out

@@ -27,7 +27,7 @@ impl PolicyPlan {
     /// As it is configured. Nothing of the bundle is read.
     pub fn of(loaded: &Loaded) -> Self {
         let mut plan = Self::without_servers(loaded);
-        plan.facts.tools.extend(known_tools().iter().cloned());
+        plan.facts.tools.extend(known_tools(&loaded.config.mcp));
         plan
     }
 

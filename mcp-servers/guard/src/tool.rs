@@ -38,6 +38,9 @@ pub struct Spec {
     pub time_limit: Duration,
     /// Calls a minute for each caller, where it has a limit of its own; 0 for none at all.
     pub per_minute: Option<u32>,
+    /// The field of the result with the ids by which an effect is found elsewhere, as tasks of a service. They stand in the
+    /// trail.
+    pub traces: Option<&'static str>,
 }
 
 impl Spec {
@@ -54,6 +57,7 @@ impl Spec {
             hints: Hints::of(tier),
             time_limit: TIME_LIMIT,
             per_minute: None,
+            traces: None,
         }
     }
 
@@ -80,6 +84,19 @@ impl Spec {
     pub fn hinted(mut self, hints: Hints) -> Self {
         self.hints = hints;
         self
+    }
+
+    /// With the field of its result that says by which ids an effect is found elsewhere.
+    #[must_use]
+    pub fn traced_by(mut self, field: &'static str) -> Self {
+        self.traces = Some(field);
+        self
+    }
+
+    /// The ids by which an effect is found elsewhere.
+    pub(crate) fn traces_in(&self, result: &serde_json::Value) -> Vec<String> {
+        let found = self.traces.and_then(|field| result.get(field)?.as_array());
+        found.into_iter().flatten().filter_map(|id| id.as_str().map(str::to_owned)).collect()
     }
 
     /// With another limit for its effect.

@@ -1,7 +1,7 @@
 //! A cluster within its scope. Everything that a caller names goes through here first: guests, new numbers, nodes,
 //! storages, volumes, pools. What can't be told is outside.
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 use qd_guard::{Caller, Fault};
 use schemars::JsonSchema;
@@ -127,6 +127,24 @@ impl Guest {
         })
     }
 
+    /// A virtual machine of which only this is known.
+    pub(crate) fn machine(vmid: VmId, node: NodeName, name: String) -> Self {
+        Self {
+            vmid,
+            kind: Kind::Qemu,
+            node,
+            name,
+            status: String::new(),
+            tags: Vec::new(),
+            pool: None,
+            lock: None,
+            template: false,
+            cores: 0,
+            memory: 0,
+            disk: 0,
+        }
+    }
+
     /// Whether its processes are there.
     pub fn is_running(&self) -> bool {
         self.status == "running" || self.status == "paused"
@@ -193,6 +211,8 @@ pub struct Cluster {
     pub api: Api,
     /// What a person says of it.
     pub config: Config,
+    /// Where things of its own are kept: how changes are taken back, how far teams are.
+    pub(crate) folder: Option<PathBuf>,
 }
 
 impl Cluster {

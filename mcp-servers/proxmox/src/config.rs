@@ -33,6 +33,17 @@ pub struct Config {
     pub quota: Quota,
     /// Programs that may be run in guests, by their whole paths. Without one there is no such tool.
     pub programs: Vec<String>,
+    /// What the machines of teams get.
+    pub machine: Machine,
+}
+
+/// What the machines of teams get, besides what the template has.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Machine {
+    /// The file with the configuration of a team.
+    pub config: Option<PathBuf>,
+    /// Where the program comes from, and its SHA-256 in hexadecimal digits.
+    pub binary: Option<(String, String)>,
 }
 
 /// What of a cluster is there: what is in all of these. What is not said does not narrow.
@@ -68,13 +79,13 @@ pub struct Quota {
 #[error("{variable} {problem}")]
 pub struct ConfigError {
     /// Which.
-    pub variable: &'static str,
+    pub variable: String,
     /// What is wrong, and the way out.
     pub problem: String,
 }
 
 fn wrong(variable: &'static str, problem: impl fmt::Display) -> ConfigError {
-    ConfigError { variable, problem: problem.to_string() }
+    ConfigError { variable: variable.to_owned(), problem: problem.to_string() }
 }
 
 impl Config {
@@ -126,7 +137,39 @@ impl Config {
                 disk_gib: number("PROXMOX_QUOTA_DISK_GIB", get("PROXMOX_QUOTA_DISK_GIB"))?,
             },
             programs: programs(get("PROXMOX_EXEC_PROGRAMS"))?,
+            machine: Machine {
+                config: get("PROXMOX_TEAM_CONFIG").map(PathBuf::from),
+                binary: binary(get("PROXMOX_TEAM_BINARY_URL"), get("PROXMOX_TEAM_BINARY_SHA256"))?,
+            },
         })
+    }
+
+    /// One of several clusters, by its name: in place of `PROXMOX_` its variables begin with `PROXMOX_LAB_`.
+    pub fn of_cluster(
+        name: Option<&str>,
+        read: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        let Some(name) = name else { return Self::from_env(read) };
+        let own = |text: &str| text.replace("PROXMOX_", &format!("PROXMOX_{}_", name.to_ascii_uppercase()));
+        Self::from_env(|variable| read(&own(variable)))
+            .map_err(|error| ConfigError { variable: own(&error.variable), problem: own(&error.problem) })
+    }
+
+    /// What stands for a cluster that nobody named: it is never asked anything, and its tools can be listed.
+    pub(crate) fn nowhere() -> Self {
+        Self {
+            host: String::new(),
+            port: 8006,
+            user: UserId::nobody(),
+            token_name: TokenName::none(),
+            token: SecretString::default(),
+            trust: Trust::System,
+            elevated: true,
+            scope: Scope::default(),
+            quota: Quota::default(),
+            programs: vec!["/bin/true".to_owned()],
+            machine: Machine::default(),
+        }
     }
 
     /// The token's header value.
@@ -185,6 +228,25 @@ fn programs(text: Option<String>) -> Result<Vec<String>, ConfigError> {
     }
 }
 
+/// An address over TLS, and what is there.
+fn binary(url: Option<String>, sha256: Option<String>) -> Result<Option<(String, String)>, ConfigError> {
+    let plain = |url: &str| url.starts_with("https://") && url.bytes().all(|byte| byte.is_ascii_graphic());
+    let hash = |hash: &str| {
+        hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
+    match (url, sha256) {
+        (None, None) => Ok(None),
+        (Some(url), Some(sha256)) if plain(&url) && hash(&sha256) => Ok(Some((url, sha256))),
+        (Some(url), Some(_)) if !plain(&url) => {
+            Err(wrong("PROXMOX_TEAM_BINARY_URL", "is wrong: say an address that begins with https://"))
+        }
+        _ => Err(wrong(
+            "PROXMOX_TEAM_BINARY_SHA256",
+            "and PROXMOX_TEAM_BINARY_URL go together: the hash is 64 small hexadecimal digits",
+        )),
+    }
+}
+
 fn trust(file: Option<String>, fingerprint: Option<String>) -> Result<Trust, ConfigError> {
     match (file, fingerprint) {
         (Some(_), Some(_)) => {
@@ -237,6 +299,24 @@ mod tests {
             "PVEAPIToken=mcp@pve!mcp=11111111-1111-4111-8111-111111111111"
         );
         assert!(!format!("{config:?}").contains("1111"), "the token is not shown");
+    }
+
+    #[test]
+    fn each_cluster_has_its_own_variables() {
+        let error = Config::of_cluster(Some("lab"), |_| None).unwrap_err();
+        insta::assert_snapshot!(error, @"PROXMOX_LAB_HOST is not set: say PROXMOX_LAB_HOST=pve.example.org");
+        let read = |name: &str| {
+            let value = match name {
+                "PROXMOX_LAB_HOST" => "lab",
+                "PROXMOX_LAB_USER" => "mcp@pve",
+                "PROXMOX_LAB_TOKEN_NAME" => "mcp",
+                "PROXMOX_LAB_TOKEN_VALUE" => "11111111-1111-4111-8111-111111111111",
+                "PROXMOX_HOST" => panic!("another cluster's host is looked at"),
+                _ => return None,
+            };
+            Some(value.to_owned())
+        };
+        assert_eq!(Config::of_cluster(Some("lab"), read).unwrap().host, "lab");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
-    cluster::{Cluster, Kind, fingerprint, text},
+    cluster::{Cluster, Kind, Looked, fingerprint, text},
     effect::{Decided, Effect, Ready},
     names::{DiskKey, NetKey, NodeName, PoolId, SnapshotName, StorageId, VmId, VolumeId},
     operate::COPY,
@@ -75,14 +75,15 @@ pub(crate) struct OneSnapshot {
     snapshot: SnapshotName,
 }
 
+/// A guest, one of its snapshots that is there, and what of that is bound.
 async fn of_snapshot(
     cluster: &Cluster,
     caller: &Caller,
-    input: &OneSnapshot,
-    rollback: bool,
-) -> Result<Ready, Fault> {
-    let looked = cluster.own(caller, input.vmid).await?;
-    let (guest, name) = (&looked.guest, &input.snapshot);
+    vmid: VmId,
+    name: &SnapshotName,
+) -> Result<(Looked, String), Fault> {
+    let looked = cluster.own(caller, vmid).await?;
+    let guest = &looked.guest;
     let rows = cluster.api.ask(&requests::snapshots(guest)).await.map_err(|error| error.looking())?;
     let row = rows.as_array().into_iter().flatten().find(|row| text(row, "name") == name.as_str());
     let Some(row) = row else {
@@ -91,15 +92,8 @@ async fn of_snapshot(
             "List its snapshots, and take one of those.",
         ));
     };
-    let (step, request) = if rollback {
-        (
-            format!("Set {guest} back to {name}; all that came after is lost."),
-            requests::snapshot_rollback(guest, name),
-        )
-    } else {
-        (format!("Delete the snapshot {name} of {guest}, for good."), requests::snapshot_delete(guest, name))
-    };
-    Ok(looked.ready(&format!("{name} {row}"), step, vec![request]))
+    let bound = format!("{name} {row}");
+    Ok((looked, bound))
 }
 
 pub(crate) struct SnapshotDelete;
@@ -115,29 +109,53 @@ impl Effect for SnapshotDelete {
     }
 
     async fn ready(cluster: &Cluster, caller: &Caller, input: &OneSnapshot) -> Result<Ready, Fault> {
-        of_snapshot(cluster, caller, input, false).await
+        let name = &input.snapshot;
+        let (looked, bound) = of_snapshot(cluster, caller, input.vmid, name).await?;
+        let step = format!("Delete the snapshot {name} of {}, for good.", looked.guest);
+        Ok(looked.ready(&bound, step, vec![requests::snapshot_delete(&looked.guest, name)]))
     }
 }
 
 impl Decided for SnapshotDelete {}
 
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct Rollback {
+    vmid: VmId,
+    snapshot: SnapshotName,
+    /// Under what name the state of now is kept first, as a snapshot. Storages on ZFS go back to their newest one only.
+    keep_as: Option<SnapshotName>,
+}
+
 pub(crate) struct SnapshotRollback;
 
 #[async_trait]
 impl Effect for SnapshotRollback {
-    type Input = OneSnapshot;
+    type Input = Rollback;
 
     fn spec() -> Spec {
         Spec::new("snapshot_rollback", Tier::Destroy, "snapshot.rollback")
             .described(
                 "Go back to a snapshot",
-                "Sets a guest back to a snapshot. All that came after is lost.",
+                "Sets a guest back to a snapshot. All that came after is lost; first, if asked, it is kept.",
             )
             .within(COPY)
     }
 
-    async fn ready(cluster: &Cluster, caller: &Caller, input: &OneSnapshot) -> Result<Ready, Fault> {
-        of_snapshot(cluster, caller, input, true).await
+    async fn ready(cluster: &Cluster, caller: &Caller, input: &Rollback) -> Result<Ready, Fault> {
+        let name = &input.snapshot;
+        let (looked, bound) = of_snapshot(cluster, caller, input.vmid, name).await?;
+        let guest = &looked.guest;
+        let step = format!("Set {guest} back to {name}; all that came after is lost.");
+        let mut ready = looked.ready(&bound, step, vec![requests::snapshot_rollback(guest, name)]);
+        if let Some(kept) = &input.keep_as {
+            let why = Some("before a rollback");
+            ready
+                .steps
+                .insert(0, format!("Keep {guest} as it is as {kept}; if that fails, nothing is set back."));
+            ready.requests.insert(0, requests::snapshot_create(guest, kept, why, false));
+            ready = ready.undone_by(format!("snapshot_rollback {} {kept}", input.vmid));
+        }
+        Ok(ready)
     }
 }
 
@@ -207,6 +225,7 @@ impl Effect for BackupDelete {
             keys: vec![format!("storage/{storage}")],
             requests: vec![requests::content_delete(&input.node, &storage, &input.volume)],
             undo: None,
+            inverse: None,
             runs_in: None,
         })
     }
@@ -275,6 +294,7 @@ impl Effect for Restore {
                 pool,
             )],
             undo: Some(format!("guest_delete {}", input.newid)),
+            inverse: None,
             runs_in: None,
         };
         Ok(ready.on(&from).on(&input.storage))

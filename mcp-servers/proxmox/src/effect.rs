@@ -14,6 +14,7 @@ use crate::{
     cluster::{Cluster, Guest, count, text},
     request::Request,
     requests,
+    undo::Inverse,
 };
 
 /// Longest output of a program in a guest, in characters.
@@ -36,6 +37,8 @@ pub(crate) struct Ready {
     pub(crate) requests: Vec<Request>,
     /// How it is taken back.
     pub(crate) undo: Option<String>,
+    /// What of a guest's configuration is kept, to be set back.
+    pub(crate) inverse: Option<(Guest, Inverse)>,
     /// The guest in which a program was started, whose end is waited for.
     pub(crate) runs_in: Option<Guest>,
 }
@@ -109,8 +112,9 @@ impl<E: Effect> Doing<E> {
                 "Look at it again, then call again.",
             ));
         }
-        let mut done = Done { target: ready.target, changed: !ready.requests.is_empty(), ..Done::default() };
-        (done.steps, done.undo) = (ready.steps, ready.undo.filter(|_| done.changed));
+        let mut done =
+            Done { target: ready.target.clone(), changed: !ready.requests.is_empty(), ..Done::default() };
+        (done.steps, done.undo) = (ready.steps.clone(), ready.undo.clone().filter(|_| done.changed));
         for (before, request) in ready.requests.iter().enumerate() {
             let (answer, ended) = cluster.api.carry_out(call, request).await.map_err(|error| {
                 let fault = error.changing(&done.target);
@@ -126,8 +130,18 @@ impl<E: Effect> Doing<E> {
                 done.warnings += ended.warnings;
                 done.log.extend(ended.log.iter().map(|line| Quoted::new(line, 300)));
             }
-            if let Some(guest) = &ready.runs_in {
+            if let Some(guest) = ready.runs_in.as_ref().filter(|_| answer.get("pid").is_some()) {
                 done.output = Some(self.output(guest, &answer).await?);
+            }
+        }
+        if done.changed {
+            // It has happened, whether or not it can be kept how it is taken back.
+            match cluster.keep(&call.id, &done.steps.join(" "), &ready).await {
+                Ok(Some(undo)) => done.undo = Some(undo),
+                Ok(None) => {}
+                Err(fault) => {
+                    tracing::warn!(problem = fault.problem, "a change can't be taken back by undo_change")
+                }
             }
         }
         Ok(done)
@@ -163,7 +177,7 @@ impl<E: Effect> Mutation for Doing<E> {
     type Output = Done;
 
     fn spec(&self) -> Spec {
-        E::spec()
+        E::spec().traced_by("tasks")
     }
 
     async fn plan(&self, call: &Call, input: &E::Input) -> Result<Plan, Fault> {

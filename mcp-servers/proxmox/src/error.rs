@@ -56,6 +56,9 @@ pub enum PveError {
         /// Whether the request may have got there.
         sent: bool,
     },
+    /// Nobody said which cluster, or by which token.
+    #[error("Proxmox is not configured here: {0}")]
+    NotConfigured(String),
     /// An answer that is none.
     #[error("Proxmox's answer can't be read: {0}")]
     Unreadable(String),
@@ -140,6 +143,9 @@ impl PveError {
             Self::NotImplemented(_) => "Leave it: this version of Proxmox VE can't do it.".to_owned(),
             Self::NodeDown(_) => "Look at cluster_overview; call again when the node is online.".to_owned(),
             Self::Refused { .. } | Self::Stopped(_) => "Look at what it says, and call again.".to_owned(),
+            Self::NotConfigured(_) => {
+                "A person sets the PROXMOX_ variables where quarterdeck starts.".to_owned()
+            }
             Self::Unreachable { .. } | Self::Unreadable(_) => {
                 "Wait, look with doctor what is wrong, and at the guest what has become of it.".to_owned()
             }

@@ -306,6 +306,20 @@ impl VolumeId {
     }
 }
 
+impl UserId {
+    /// Who stands for no user at all.
+    pub(crate) fn nobody() -> Self {
+        Self("nobody@pve".to_owned())
+    }
+}
+
+impl TokenName {
+    /// What stands for no token at all.
+    pub(crate) fn none() -> Self {
+        Self("none".to_owned())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

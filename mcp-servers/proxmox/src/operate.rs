@@ -32,6 +32,7 @@ impl Looked {
             keys: vec![self.guest.key()],
             requests,
             undo: None,
+            inverse: None,
             runs_in: None,
         }
     }
@@ -281,7 +282,8 @@ impl Effect for SetTags {
         } else {
             format!("set_tags {} {}", guest.vmid, before.join(";"))
         };
-        Ok(looked.ready(&tags.join(";"), step, vec![request]).undone_by(undo))
+        let kept = Some((guest.clone(), looked.inverse(["tags"])));
+        Ok(Ready { inverse: kept, ..looked.ready(&tags.join(";"), step, vec![request]) }.undone_by(undo))
     }
 }
 
@@ -338,6 +340,7 @@ impl Effect for TaskCancel {
             keys: vec![format!("task/{}", input.upid)],
             requests,
             undo: None,
+            inverse: None,
             runs_in: None,
         })
     }

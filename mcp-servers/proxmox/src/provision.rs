@@ -30,7 +30,16 @@ pub(crate) struct Needs {
 impl Cluster {
     /// Whether a pool has room for it. Whoever asks holds the pool, so that two do not take the same room.
     pub(crate) async fn room(&self, pool: Option<&PoolId>, needs: Needs) -> Result<(), Fault> {
-        let rows = self.resources().await?;
+        self.room_in(&self.resources().await?, pool, needs)
+    }
+
+    /// The same, going by these rows.
+    pub(crate) fn room_in(
+        &self,
+        rows: &[serde_json::Value],
+        pool: Option<&PoolId>,
+        needs: Needs,
+    ) -> Result<(), Fault> {
         let there: Vec<Guest> = rows
             .iter()
             .filter_map(Guest::of_row)
@@ -102,6 +111,7 @@ fn made(vmid: VmId, pool: Option<&PoolId>, parts: &[String], steps: Vec<String>)
         keys: keys.into(),
         requests: Vec::new(),
         undo: Some(format!("guest_delete {vmid}")),
+        inverse: None,
         runs_in: None,
     }
 }
@@ -162,6 +172,7 @@ impl Effect for CloneGuest {
             pool: input.pool.as_ref(),
             storage: input.storage.as_ref(),
             full: input.full,
+            description: None,
         };
         let tags = cluster.tags(caller, &from.tags);
         let clone = Guest { vmid: input.newid, ..from.clone() };

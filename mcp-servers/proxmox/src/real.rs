@@ -1,12 +1,15 @@
-//! The tools against a cluster of the test's own: `fakepve`, a program of its own on loopback, installed once in a folder of
-//! the user's cache and ended by its process id.
+//! The tools against a cluster of the test's own: `fakepve` behind `tests/front.py`, programs of their own on loopback, which
+//! end when the test does.
 
 use std::{
-    env, fs,
+    env,
     io::{BufRead as _, BufReader},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use qd_guard::{Call, Caller, Change as _, Fault, Look as _, Mutation as _, Permit, Who};
@@ -19,77 +22,65 @@ use crate::{
     effect::{Doing, Effect, Operates},
     operate, provision, read, rights,
     seen::{Reading, Seeing},
-    shape,
+    shape, undo,
 };
-
-/// What pip installs.
-const PIP: [&str; 2] = ["fakepve==0.5.0", "cryptography==50.0.2"];
 
 const TOKEN: &str = "11111111-1111-4111-8111-111111111111";
 
-/// Python with the fake; `None`, said clearly, where it can't be had.
-fn python() -> Option<PathBuf> {
-    let told = env::var("QUARTERDECK_SKIP").unwrap_or_default();
-    let there = Command::new("python3").arg("--version").output().is_ok_and(|output| output.status.success());
-    if !there || told.split(',').any(|skipped| skipped == "python") {
-        assert!(env::var_os("CI").is_none(), "CI has python3: the test command installs it");
-        eprintln!("skipped: python3 is not installed");
-        return None;
-    }
-    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache"))).unwrap();
-    let folder = cache.join("quarterdeck-peers").join("proxmox-1");
-    fs::create_dir_all(&folder).unwrap();
-    let lock = fs::File::create(folder.join("lock")).unwrap();
-    lock.lock().unwrap();
-    let (ready, wanted) = (folder.join("ready"), PIP.join(" "));
-    let python = folder.join("venv/bin/python");
-    if fs::read_to_string(&ready).ok().as_deref() != Some(wanted.as_str()) {
-        let venv = Command::new("python3").args(["-m", "venv"]).arg(folder.join("venv")).status();
-        let pip = Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(PIP).status();
-        if !venv.is_ok_and(|status| status.success()) || !pip.is_ok_and(|status| status.success()) {
-            assert!(env::var_os("CI").is_none(), "fakepve can't be installed");
-            eprintln!("skipped: {wanted} can't be installed");
-            return None;
-        }
-        fs::write(ready, wanted).unwrap();
-    }
-    Some(python)
-}
-
-struct World {
-    fake: Child,
+/// A cluster, as long as this is there.
+pub(crate) struct World {
+    front: Child,
     port: String,
     fingerprint: String,
 }
 
 impl Drop for World {
     fn drop(&mut self) {
-        let _ = self.fake.kill();
-        let _ = self.fake.wait();
+        // It ends, and ends the fake, when its input does.
+        drop(self.front.stdin.take());
+        let _ = self.front.wait();
     }
 }
 
 impl World {
-    async fn start() -> Option<Self> {
-        let python = python()?;
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake.py");
-        let mut fake = Command::new(python).arg(script).stdout(Stdio::piped()).spawn().unwrap();
-        let mut port = String::new();
-        BufReader::new(fake.stdout.take().unwrap()).read_line(&mut port).unwrap();
-        let mut world = Self { fake, port: port.trim().to_owned(), fingerprint: "00".repeat(32) };
+    /// Starts one; `None`, said clearly, where it can't be had.
+    pub(crate) async fn start() -> Option<Self> {
+        let told = env::var("QUARTERDECK_SKIP").unwrap_or_default();
+        let there =
+            Command::new("python3").arg("--version").output().is_ok_and(|output| output.status.success());
+        if !there || told.split(',').any(|skipped| skipped == "python") {
+            assert!(env::var_os("CI").is_none(), "CI has python3: the test command installs it");
+            eprintln!("skipped: python3 is not installed");
+            return None;
+        }
+        let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+        let mut starting = Command::new("python3");
+        starting.arg(tests.join("front.py")).arg(tests.join("guests.json"));
+        let mut front = starting.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(front.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let Ok(said) = serde_json::from_str::<Value>(&line) else {
+            assert_eq!(front.wait().unwrap().code(), Some(77), "the front says what it can't have");
+            assert!(env::var_os("CI").is_none(), "fakepve can't be installed");
+            eprintln!("skipped: fakepve can't be installed");
+            return None;
+        };
+        let mut world = Self { front, port: said["port"].to_string(), fingerprint: "00".repeat(32) };
         // The wrong one is refused, and the right one is said, as a person would read it.
-        let said = world.see::<read::ListGuests>(&[], json!({})).await.unwrap_err().problem;
-        let found = said.split("it has ").nth(1).unwrap_or_else(|| panic!("{said}"));
-        world.fingerprint = found.chars().filter(|c| c.is_ascii_hexdigit() || *c == ':').take(95).collect();
+        let problem = world.see::<read::ListGuests>(&[], json!({})).await.unwrap_err().problem;
+        let found = problem.split("it has ").nth(1).unwrap_or_else(|| panic!("{problem}"));
+        let found: String = found.chars().filter(char::is_ascii_hexdigit).take(64).collect();
+        assert_eq!(found.to_lowercase(), said["fingerprint"].as_str().unwrap());
+        world.fingerprint = found;
         Some(world)
     }
 
-    fn cluster(&self, more: &[(&str, &str)]) -> Arc<Cluster> {
+    /// How it is configured.
+    pub(crate) fn config(&self, more: &[(&str, &str)]) -> Config {
         let base = [
             ("PROXMOX_HOST", "127.0.0.1"),
             ("PROXMOX_PORT", &self.port),
-            ("PROXMOX_USER", "root@pam"),
+            ("PROXMOX_USER", "mcp@pve"),
             ("PROXMOX_TOKEN_NAME", "mcp"),
             ("PROXMOX_TOKEN_VALUE", TOKEN),
             ("PROXMOX_FINGERPRINT", &self.fingerprint),
@@ -101,7 +92,11 @@ impl World {
         let all: Vec<(&str, &str)> = base.iter().chain(more).copied().collect();
         let read =
             |name: &str| all.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-        Arc::new(Cluster::connect(Config::from_env(read).unwrap()).unwrap())
+        Config::from_env(read).unwrap()
+    }
+
+    fn cluster(&self, more: &[(&str, &str)]) -> Arc<Cluster> {
+        Arc::new(Cluster::connect(self.config(more)).unwrap())
     }
 
     async fn see<R: Reading>(&self, more: &[(&str, &str)], input: Value) -> Result<Value, Fault> {
@@ -129,10 +124,12 @@ fn input_of<T: DeserializeOwned>(input: Value) -> T {
     serde_json::from_value(input).unwrap()
 }
 
-fn call() -> Call {
+pub(crate) fn call() -> Call {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    let id = format!("C{}", LAST.fetch_add(1, Ordering::Relaxed));
     let who = Who::Service { team: "alpha".parse().unwrap(), name: "ci".to_owned(), on_behalf: vec![] };
     let (cancel, progress) = Default::default();
-    Call { id: "C".to_owned(), caller: Caller::new(who), cancel, progress }
+    Call { id, caller: Caller::new(who), cancel, progress }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -213,7 +210,7 @@ async fn what_is_outside_stays_outside() {
     "#);
     let listed = world.see::<read::ListGuests>(&[], json!({})).await.unwrap();
     let numbers: Vec<&Value> = listed["rows"].as_array().unwrap().iter().map(|row| &row["vmid"]).collect();
-    assert_eq!(numbers, [&json!(100), &json!(102)]);
+    assert_eq!(numbers, [&json!(100), &json!(102), &json!(103)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -261,11 +258,47 @@ fn every_tool_can_be_served() {
     let mut config = Config::from_env(read).unwrap();
     let tools = |config: &Config| {
         let cluster = Cluster::connect(config.clone()).unwrap();
-        crate::server("proxmox", cluster).unwrap().known_tools().len()
+        crate::server("proxmox", cluster, Arc::new(crate::NoHub)).unwrap().known_tools().len()
     };
-    assert_eq!(tools(&config), 18);
+    assert_eq!(tools(&config), 20);
     config.elevated = true;
-    assert_eq!(tools(&config), 48);
+    assert_eq!(tools(&config), 55);
     config.programs = vec!["/bin/ls".to_owned()];
-    assert_eq!(tools(&config), 49);
+    assert_eq!(tools(&config), 56);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_taken_back_unless_something_came_after() {
+    let Some(world) = World::start().await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = || {
+        let cluster = Cluster::connect(world.config(&[])).unwrap();
+        Arc::new(cluster.keeping(folder.path().to_owned()))
+    };
+    async fn done<E: Effect>(cluster: &Arc<Cluster>, input: Value) -> Result<Value, Fault> {
+        let done = Doing::<E>::new(cluster).carry_out(&call(), &input_of(input)).await?;
+        Ok(serde_json::to_value(done).unwrap())
+    }
+    let first = done::<shape::SetResources>(&cluster(), json!({ "vmid": 100, "cores": 3 })).await.unwrap();
+    let undo = first["undo"].as_str().unwrap().strip_prefix("undo_change ").unwrap().to_owned();
+    let second =
+        done::<operate::SetTags>(&cluster(), json!({ "vmid": 100, "tags": ["blue"] })).await.unwrap();
+    let refused = done::<undo::UndoChange>(&cluster(), json!({ "change": undo })).await.unwrap_err();
+    insta::assert_snapshot!(refused.problem, @"100 (web) was changed since.");
+    // The newest first: then the one before is the newest.
+    let newest = second["undo"].as_str().unwrap().strip_prefix("undo_change ").unwrap();
+    let back = done::<undo::UndoChange>(&cluster(), json!({ "change": newest })).await.unwrap();
+    insta::assert_snapshot!(back["steps"][0].as_str().unwrap(), @"Set 100 (web) back: tags=team-alpha;qd (it was: Set the tags of 100 (web): blue;qd;team-alpha (now: qd;team-alpha).)");
+    let back = done::<undo::UndoChange>(&cluster(), json!({ "change": undo })).await;
+    assert!(back.is_ok(), "{back:?}");
+    let guest = Seeing::<read::GetGuest>::new(&cluster())
+        .look(&call(), input_of(json!({ "vmid": 100 })))
+        .await
+        .unwrap();
+    let guest = serde_json::to_value(guest).unwrap();
+    assert_eq!(guest["facts"]["config"]["cores"].to_string().trim_matches('"'), "1", "{guest}");
+    let again = done::<undo::UndoChange>(&cluster(), json!({ "change": "../x" })).await.unwrap_err();
+    insta::assert_snapshot!(again.problem, @"There is no such change here.");
+    let kept = Seeing::<undo::ListChanges>::new(&cluster()).look(&call(), input_of(json!({}))).await.unwrap();
+    assert_eq!(serde_json::to_value(kept).unwrap()["changes"].as_array().unwrap().len(), 4);
 }

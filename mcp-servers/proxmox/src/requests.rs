@@ -201,6 +201,8 @@ pub struct Clone<'a> {
     pub storage: Option<&'a StorageId>,
     /// Whether it has disks of its own, and not the template's with what differs.
     pub full: bool,
+    /// What its description holds.
+    pub description: Option<&'a str>,
 }
 
 /// Clones a guest. That the new number is free is decided here, and nowhere before.
@@ -208,6 +210,7 @@ pub fn clone(of: &Guest, new: VmId, wanted: &Clone<'_>) -> Request {
     let name = if of.kind == Kind::Qemu { "name" } else { "hostname" };
     let request = guest(Method::Post, of).at("clone").with("newid", new).maybe(name, wanted.name);
     let request = request.maybe("pool", wanted.pool).with("full", u8::from(wanted.full));
+    let request = request.maybe("description", wanted.description);
     request.maybe("storage", wanted.storage.filter(|_| wanted.full))
 }
 
@@ -246,6 +249,11 @@ pub fn grow(of: &Guest, digest: &ConfigDigest, disk: &DiskKey, gib: u32) -> Requ
         .with("size", format!("+{gib}G"))
 }
 
+/// Makes the first disk of a virtual machine as large as so many GiB. One that is as large already is left alone.
+pub fn grow_to(of: &Guest, gib: u32) -> Request {
+    guest(Method::Put, of).at("resize").with("disk", "scsi0").with("size", format!("{gib}G"))
+}
+
 /// Moves a disk to another storage; the old one stays as unused.
 pub fn move_disk(of: &Guest, digest: &ConfigDigest, disk: &DiskKey, storage: &StorageId) -> Request {
     let request = guest(Method::Post, of);
@@ -264,6 +272,16 @@ pub fn template(of: &Guest) -> Request {
 /// Removes a guest with its disks, and from jobs that name it.
 pub fn guest_delete(of: &Guest) -> Request {
     guest(Method::Delete, of).with("purge", 1)
+}
+
+/// Removes a virtual machine with all disks that are its own, also those that its configuration does not name.
+pub fn machine_delete(of: &Guest) -> Request {
+    guest_delete(of).with("destroy-unreferenced-disks", 1)
+}
+
+/// Asks a guest's agent whether it is there.
+pub fn ping(of: &Guest) -> Request {
+    guest(Method::Post, of).at("agent/ping")
 }
 
 /// Runs a program in a guest: no shell, its arguments one by one.

@@ -26,7 +26,7 @@ fn refused(problem: impl Into<String>, way_out: &str) -> Fault {
 
 impl Looked {
     /// A change of its configuration, with what puts the old values back.
-    fn configured(&self, set: &[(String, String)], step: String) -> Ready {
+    pub(crate) fn configured(&self, set: &[(String, String)], step: String) -> Ready {
         let old: Vec<String> = set
             .iter()
             .map(|(name, _)| {
@@ -35,11 +35,12 @@ impl Looked {
             .collect();
         let more: Vec<String> = set.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let request = requests::configure(&self.guest, Some(&self.digest), set, &[]);
-        self.ready(&more.join("\n"), step, vec![request])
+        let kept = Some((self.guest.clone(), self.inverse(set.iter().map(|(name, _)| name))));
+        Ready { inverse: kept, ..self.ready(&more.join("\n"), step, vec![request]) }
             .undone_by(format!("set it back: {}", old.join("; ")))
     }
 
-    fn is_vm(&self) -> Result<(), Fault> {
+    pub(crate) fn is_vm(&self) -> Result<(), Fault> {
         if self.guest.kind == Kind::Qemu {
             return Ok(());
         }
@@ -367,6 +368,34 @@ pub(crate) struct CloudInit {
 }
 
 impl CloudInit {
+    /// Of a team's machine.
+    pub(crate) fn of_machine(
+        vmid: VmId,
+        user: &str,
+        ssh_keys: Vec<String>,
+        address: Option<String>,
+        gateway: Option<std::net::IpAddr>,
+    ) -> Self {
+        Self { vmid, user: Some(user.to_owned()), ssh_keys, address, gateway, drive_on: None }
+    }
+
+    /// What of the configuration it sets, without the drive.
+    pub(crate) fn set(&self) -> Result<Vec<(String, String)>, Fault> {
+        let mut set = Vec::new();
+        if let Some(user) = &self.user {
+            if !plain(user) || user.contains('/') {
+                return Err(refused("The user's name is wrong.", "Use small letters, digits, '-' and '_'."));
+            }
+            set.push(("ciuser".to_owned(), user.clone()));
+        }
+        if !self.ssh_keys.is_empty() {
+            // Proxmox wants them encoded, and the form encodes that again.
+            set.push(("sshkeys".to_owned(), encoded(&keys(&self.ssh_keys)?)));
+        }
+        set.extend(self.ipconfig()?.map(|value| ("ipconfig0".to_owned(), value)));
+        Ok(set)
+    }
+
     fn ipconfig(&self) -> Result<Option<String>, Fault> {
         let wrong =
             || refused("The address is wrong.", "Give dhcp, or an address with its network, as 10.0.0.5/24.");
@@ -412,18 +441,7 @@ impl Effect for ConfigureCloudInit {
     async fn ready(cluster: &Cluster, caller: &Caller, input: &CloudInit) -> Result<Ready, Fault> {
         let looked = cluster.own(caller, input.vmid).await?;
         looked.is_vm()?;
-        let mut set = Vec::new();
-        if let Some(user) = &input.user {
-            if !plain(user) || user.contains('/') {
-                return Err(refused("The user's name is wrong.", "Use small letters, digits, '-' and '_'."));
-            }
-            set.push(("ciuser".to_owned(), user.clone()));
-        }
-        if !input.ssh_keys.is_empty() {
-            // Proxmox wants them encoded, and the form encodes that again.
-            set.push(("sshkeys".to_owned(), encoded(&keys(&input.ssh_keys)?)));
-        }
-        set.extend(input.ipconfig()?.map(|value| ("ipconfig0".to_owned(), value)));
+        let mut set = input.set()?;
         if let Some(storage) = &input.drive_on {
             cluster.storage(storage)?;
             looked.is_free("ide2")?;

@@ -19,6 +19,15 @@ pub enum McpVerb {
     Docker(Alone),
     /// Serve the tools of a repository on GitHub to the program that started this
     Github(Alone),
+    /// Serve the tools of a Proxmox VE cluster, as PROXMOX_HOST and its like say, to the program that started this
+    Proxmox {
+        /// One of several clusters, by its name: the variables are PROXMOX_NAME_HOST and so on
+        #[arg(long, value_name = "NAME", value_parser = cluster)]
+        cluster: Option<String>,
+        /// How it is served.
+        #[command(flatten)]
+        asked: Alone,
+    },
     /// List the servers, and what each has
     List,
     /// Make a token for your own coding agent: it acts as you, and decides nothing
@@ -54,6 +63,12 @@ pub enum McpVerb {
         #[arg(long, requires = "file")]
         write: bool,
     },
+}
+
+/// The name of one of several clusters.
+pub(super) fn cluster(name: &str) -> Result<String, String> {
+    let fits = qd_config::is_cluster(&format!("proxmox-{name}"));
+    fits.then(|| name.to_owned()).ok_or_else(|| "use at most 20 small letters and digits".to_owned())
 }
 
 /// A server that comes with the program.

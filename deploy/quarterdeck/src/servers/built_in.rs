@@ -1,15 +1,16 @@
 //! The servers that come with the program, from the configuration and what stands behind them here.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use qd_config::{Config, McpDockerScope};
 use qd_guard::{Server, ToolError};
 use qd_mcp_board::Desk;
 use qd_mcp_discord::Discord;
 use qd_mcp_github::{GitHub, Train};
+use qd_mcp_proxmox::{Cluster, NoHub};
 use qd_types::{InstanceName, RepositoryName};
 
-use super::{chat::ConsoleChat, forge::EmbeddedForge};
+use super::{chat::ConsoleChat, forge::EmbeddedForge, hub::FleetHub};
 
 /// What stands behind the servers.
 #[derive(Clone)]
@@ -20,6 +21,8 @@ pub struct Behind {
     pub forge: Option<EmbeddedForge>,
     /// The embedded chat, if it runs in this process.
     pub chat: Option<ConsoleChat>,
+    /// The state folder, for servers that keep something of their own.
+    pub state: Option<PathBuf>,
 }
 
 /// One of them; `None` if no server has that name. `repositories` are those in which the team works.
@@ -47,8 +50,26 @@ pub fn server(
             };
             qd_mcp_github::server(section, github, train)
         }
+        name if qd_config::is_cluster(name) => {
+            let cluster = cluster(name).and_then(Cluster::connect);
+            let cluster = cluster.unwrap_or_else(Cluster::not_configured);
+            match &behind.state {
+                Some(state) => {
+                    let cluster = cluster.keeping(state.join("proxmox").join(name));
+                    qd_mcp_proxmox::server(name, cluster, Arc::new(FleetHub::new(state)))
+                }
+                None => qd_mcp_proxmox::server(name, cluster, Arc::new(NoHub)),
+            }
+        }
         _ => return None,
     })
+}
+
+/// What the environment says of a cluster, by its server's name: `PROXMOX_HOST` for `proxmox`, `PROXMOX_LAB_HOST` for
+/// `proxmox-lab`.
+pub fn cluster(name: &str) -> Result<qd_mcp_proxmox::Config, qd_mcp_proxmox::ConfigError> {
+    let lab = name.split_once('-').map(|(_, cluster)| cluster);
+    qd_mcp_proxmox::Config::of_cluster(lab, |variable| std::env::var(variable).ok())
 }
 
 fn docker(config: &Config) -> qd_mcp_docker::Config {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use qd_config::{BUILT_IN, Mcp, McpServer, folded};
+use qd_config::{BUILT_IN, Mcp, McpServer, folded, is_built_in};
 use qd_engine::{Engine, Principal, Request, Resource};
 use qd_guard::proxy::Pins;
 use qd_mcp_board::NAME as BOARD;
@@ -47,7 +47,7 @@ impl Choice {
             if !server.fits(of.team, of.repository, of.agent) {
                 continue;
             }
-            if BUILT_IN.contains(&name) {
+            if is_built_in(name) {
                 choice.built_in.push(name.to_owned());
             } else if let Some(outside) = Outside::configured(name, server) {
                 choice.outside.insert(name.to_owned(), outside);

@@ -6,6 +6,7 @@ pub mod chat;
 pub mod choice;
 pub mod declared;
 pub mod forge;
+pub mod hub;
 pub mod outside;
 pub mod trusted;
 pub mod walled;
@@ -45,7 +46,7 @@ pub struct Others {
 impl Others {
     /// Of a configuration.
     pub fn of(mcp: &Mcp, state: &Path) -> Self {
-        let foreign = mcp.servers.iter().filter(|(name, _)| !qd_config::BUILT_IN.contains(&name.as_str()));
+        let foreign = mcp.servers.iter().filter(|(name, _)| !qd_config::is_built_in(name));
         let mappings = foreign.map(|(name, server)| (name.clone(), outside::mapping(server))).collect();
         Self { folder: Some(folder(state)), mappings }
     }
@@ -84,8 +85,7 @@ impl Others {
         let server = |entry: std::fs::DirEntry| {
             let name = entry.file_name().into_string().ok()?;
             let at = entry.path().join("pins.json").metadata().and_then(|file| file.modified()).ok()?;
-            let is_other =
-                qd_config::no_name(&name).is_none() && !qd_config::BUILT_IN.contains(&name.as_str());
+            let is_other = qd_config::no_name(&name).is_none() && !qd_config::is_built_in(&name);
             is_other.then_some((name, at))
         };
         let mut servers: Vec<_> = entries.into_iter().flatten().flatten().filter_map(server).collect();

@@ -29,7 +29,11 @@ pub(super) fn audit(common: &Common, verb: AuditVerb) -> Done {
             let chains = chains(common)?;
             told(common, &verify(&chains, &keys)?)
         }
-        AuditVerb::Show { what } => show(common, &chains(common)?, &what),
+        AuditVerb::Show { what } => {
+            let mut all = chains(common)?;
+            all.extend(chains_of_tools(common)?);
+            show(common, &all, &what)
+        }
         AuditVerb::Export { of, out } => export(&chains(common)?, of.as_deref(), out.as_deref()),
     }
 }
@@ -58,6 +62,25 @@ pub(super) fn chains_below(state: &Path) -> Result<Vec<(PathBuf, ChainFile)>, Us
     }
     if chains.is_empty() {
         return Err(UserError::failed(format!("no audit chain was begun below {}", state.display())));
+    }
+    Ok(chains)
+}
+
+/// The chains of tool servers that people use alone. Each is its server's own, and nobody signs its head.
+fn chains_of_tools(common: &Common) -> Result<Vec<ChainFile>, UserError> {
+    let loaded = context::load(&context::sources(common)?)?;
+    let below = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+        entries.map(|entry| entry.path()).collect::<Vec<_>>()
+    };
+    let teams = below(&super::folder_of_tools(&loaded.state_dir));
+    let mut files: Vec<PathBuf> =
+        teams.iter().flat_map(|team| below(team)).map(|server| server.join("guard.db")).collect();
+    files.sort();
+    let mut chains = Vec::new();
+    for file in files.into_iter().filter(|file| file.exists()) {
+        let failed = |error: AuditError| UserError::failed(format!("{}: {error}", file.display()));
+        chains.extend(ChainFile::open(&file).map_err(failed)?);
     }
     Ok(chains)
 }

@@ -180,7 +180,7 @@ async fn servers(loaded: &Loaded, path: &str, found: &mut Findings) {
                 "{name}: {program} is not on the PATH. Install it, or correct mcp.servers.{name}.command"
             );
             found.wrong(ABOUT, text);
-        } else if qd_config::BUILT_IN.contains(&name.as_str()) {
+        } else if qd_config::is_built_in(name) {
             found.fine(ABOUT, name.clone());
         } else {
             match Pins::read(&servers::pins(&loaded.state_dir, name)) {

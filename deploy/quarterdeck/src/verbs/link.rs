@@ -47,7 +47,7 @@ pub(super) async fn instance(common: &Common, asked: Instance) -> Done {
 }
 
 /// Asks the fleet as somebody who gave their passphrase.
-async fn proven<T: serde::de::DeserializeOwned>(
+pub(super) async fn proven<T: serde::de::DeserializeOwned>(
     common: &Common,
     who: &Who,
     path: &str,

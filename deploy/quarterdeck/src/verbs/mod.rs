@@ -25,6 +25,7 @@ mod policy;
 mod preserved;
 mod project;
 mod proof;
+mod provision;
 mod recurring;
 mod roster;
 mod run;
@@ -95,6 +96,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, UserError> {
         Verb::Policy(verb) => return policy::policy(&common, verb).await,
         Verb::Person(person) => person::person(&common, person).await?,
         Verb::Mcp(verb) => Box::pin(mcp::mcp(&common, verb)).await?,
+        Verb::Provision(asked) => Box::pin(provision::provision(&common, asked)).await?,
         Verb::Url(flags) => up::url(&common, flags).await?,
         Verb::Doctor => return doctor::doctor(&common).await,
         Verb::Version => version(common.json),

@@ -133,7 +133,7 @@ async fn a_team_that_falls_silent_is_late_then_silent_with_one_alert_and_never_i
     // It is back, and has what was ordered meanwhile.
     let team = apart.elsewhere.start(&["instance", "alpha"]);
     apart.hears("fleet status", |said| said.contains("is heard"));
-    let mut client = apart.elsewhere.client(&team.session());
+    let mut client = apart.elsewhere.client("alpha", &team.session());
     let begun = Instant::now();
     loop {
         let filed: Vec<FeatureView> = client.get("features").await.unwrap();
@@ -162,7 +162,7 @@ async fn an_outbox_at_its_quota_starts_nothing_new_keeps_decisions_and_ships_it_
     let walls = "\n[approvals]\nlocal_votes_beside_unsandboxed_agents = \"allow\"\n";
     let mut apart = Apart::new(&project, &(config(&agent, None) + QUICK + walls + &seen(&project)));
     let team = apart.elsewhere.start(&["instance", "alpha"]);
-    let mut client = apart.elsewhere.client(&team.session());
+    let mut client = apart.elsewhere.client("alpha", &team.session());
     add(&mut client, "Begun before".to_owned(), true).await;
     until(&mut client, "A-1", |view| view.feature.stage == Stage::Running).await;
     apart.shows(|page| page.contains("Begun before"));

@@ -49,6 +49,7 @@ mod people;
 mod places;
 mod planning;
 mod policies;
+mod proxmox;
 mod real_agents;
 mod reopen;
 mod rotation;

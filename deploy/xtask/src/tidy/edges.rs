@@ -127,6 +127,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "bot/hub",
             // What the guard adds is measured beside the same server without it, which nobody but the measure has.
             "mcp-servers/guard",
+            // A large cluster is simulated behind its transport.
+            "mcp-servers/proxmox",
         ],
     ),
     // The simulation is on both sides of the wire: it has the transactions of the teams and of the bot in one process.

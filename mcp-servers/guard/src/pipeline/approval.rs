@@ -14,7 +14,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Answer, Incoming, OUTCOME, Pending, Refusal, Stage, answer, audit::Account, parse::Parsed,
+    Answer, Incoming, OUTCOME, Pending, Refusal, Stage, answer,
+    audit::{Account, traced},
+    parse::Parsed,
     policy::Verdict,
 };
 use crate::{
@@ -302,8 +304,10 @@ impl Guard {
             Ok(()) => self.carry_out(call, entry.clone(), input, Permit::Grant(grant)).await,
             Err(error) => Err(Fault::failed(format!("{error}."), "Tell whoever runs this server.")),
         };
+        let mut traces = Vec::new();
         let (outcome, word, answer) = match ended {
             Ok(result) => {
+                traces = entry.spec.traces_in(&result);
                 let kept = self.kept(&result);
                 let answer = Answer::Done { result: answer::Outcome::Whole(result), notes, changed: true };
                 (Outcome::Done(kept), "done", answer)
@@ -318,7 +322,10 @@ impl Guard {
                 (outcome, word, Refusal::fault(&fault).into())
             }
         };
-        let event = event(Kind::Outcome, format!("{}: {word}", entry.full_name()));
+        let mut event = event(Kind::Outcome, traced(format!("{}: {word}", entry.full_name()), &traces));
+        if !traces.is_empty() {
+            event.payload.insert("traces".to_owned(), Value::from(traces));
+        }
         if let Err(error) = self.0.approvals.finish(id, outcome, event).await {
             tracing::error!(%error, %id, "what came of an approved call could not be written down");
         }

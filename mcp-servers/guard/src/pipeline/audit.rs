@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-use super::{Answer, Incoming, Refusal, named, parse::Parsed, policy::Verdict};
-use crate::{Call, Caller, Event, Guard, ledger::payload};
+use super::{Answer, Incoming, Outcome, Refusal, named, parse::Parsed, policy::Verdict};
+use crate::{Call, Caller, Event, Guard, Spec, ledger::payload};
 
 /// What is known of a call, as far as it came.
 pub(super) struct Account {
@@ -16,6 +16,12 @@ pub(super) struct Account {
     tool: String,
     begun: Instant,
     fields: Map<String, Value>,
+    spec: Option<Spec>,
+}
+
+/// What happened, with the ids by which it is found elsewhere.
+pub(super) fn traced(text: String, traces: &[String]) -> String {
+    if traces.is_empty() { text } else { format!("{text} ({})", traces.join(", ")) }
 }
 
 impl Account {
@@ -27,11 +33,13 @@ impl Account {
             tool,
             begun: Instant::now(),
             fields: Map::new(),
+            spec: None,
         }
     }
 
     pub(super) fn about(&mut self, parsed: &Parsed) {
         self.tool = named(Some(&parsed.entry), "");
+        self.spec = parsed.entry.spec.traces.map(|_| parsed.entry.spec.clone());
         let arguments = serde_json_canonicalizer::to_vec(&parsed.input).unwrap_or_default();
         let digest: String = Sha256::digest(&arguments).iter().map(|byte| format!("{byte:02x}")).collect();
         self.fields = payload(json!({
@@ -73,7 +81,18 @@ impl Account {
             Answer::Done { changed: true, .. }
                 if self.fields.get("ruling") == Some(&Value::from("allow")) =>
             {
-                self.event(Kind::Outcome, format!("called {}", self.tool))
+                let traces = match (&self.spec, answer) {
+                    (Some(spec), Answer::Done { result: Outcome::Whole(result), .. }) => {
+                        spec.traces_in(result)
+                    }
+                    _ => Vec::new(),
+                };
+                let text = traced(format!("called {}", self.tool), &traces);
+                let mut event = self.event(Kind::Outcome, text);
+                if !traces.is_empty() {
+                    event.payload.insert("traces".to_owned(), Value::from(traces));
+                }
+                event
             }
             Answer::Done { .. } => self.event(Kind::Call, format!("called {}", self.tool)),
             Answer::Pending(_) => self.event(Kind::Call, format!("waits to call {}", self.tool)),

@@ -11,4 +11,5 @@
 mod recorded;
 mod schemas;
 mod shared;
+mod table;
 mod verdicts;

@@ -45,7 +45,13 @@ fn all() -> Vec<Request> {
     for kind in [Kind::Qemu, Kind::Lxc] {
         let (still, runs) = (guest(kind.as_str(), "stopped"), guest(kind.as_str(), "running"));
         let disk = DiskKey::parse(if kind == Kind::Qemu { "scsi1" } else { "mp0" }).unwrap();
-        let wanted = Clone { name: Some("new"), pool: Some(&pool_id), storage: Some(&storage), full: true };
+        let wanted = Clone {
+            name: Some("new"),
+            pool: Some(&pool_id),
+            storage: Some(&storage),
+            full: true,
+            description: None,
+        };
         all.extend([
             guest_firewall(&still),
             config(&still),
@@ -120,6 +126,10 @@ fn all() -> Vec<Request> {
         create(&node, Kind::Qemu, new, &pairs(&vm)),
         create(&node, Kind::Lxc, new, &pairs(&ct)),
         configure(&machine, Some(&digest), &pairs(&cloudinit), &[]),
+        machine_delete(&machine),
+        ping(&machine),
+        grow_to(&machine, 12),
+        clone(&machine, new, &Clone { description: Some("why"), ..Clone::default() }),
         exec(&machine, &["/bin/ls".to_owned(), "-l".to_owned()]),
         exec_status(&machine, 7),
         file_write(&machine, "/etc/motd", "hello"),

@@ -134,14 +134,15 @@ impl RunTools {
             desk: Arc::new(desk::TeamDesk(Arc::clone(&turns))),
             forge: bot.map(|bot| EmbeddedForge(Arc::new(bot.forge.clone()))),
             chat: bot.map(|bot| ConsoleChat(bot.console.clone())),
+            state: Some(plan.state.clone()),
         };
         let mut guards = BTreeMap::new();
-        for name in qd_config::BUILT_IN {
-            let Some(server) = built_in::server(name, &config, repositories, &behind) else { continue };
-            let limits = config.mcp.servers.get(name).map(|server| servers::outside::limits(server.limits));
+        for name in config.mcp.built_in() {
+            let Some(server) = built_in::server(&name, &config, repositories, &behind) else { continue };
+            let limits = config.mcp.servers.get(&name).map(|server| servers::outside::limits(server.limits));
             let settings = Settings { limits: limits.unwrap_or_default(), ..Settings::default() };
             let guard = Guard::new(server?, law.clone(), approvals.clone(), ledger.clone(), settings);
-            guards.insert(name.to_owned(), guard);
+            guards.insert(name, guard);
         }
         let ground = Ground {
             state: plan.state.clone(),

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use qd_agents::{CheckSpec, CommandAgent};
 use qd_board::{Dependency, NewFeature, Wanted};
+use qd_config::Mcp;
 use qd_core::forge::MergeMethod;
 use qd_git::{Git, Identity, NewCommit};
 use qd_team::RunPolicy;
@@ -115,7 +116,7 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
     let names = teams.iter().map(|team| team.name.clone()).collect();
     let agents = [agent.name.as_str(), acting::NAME].into_iter();
     let mut known = policies::facts(false, people.iter().cloned(), names, vec![repository.clone()], agents);
-    known.tools.extend(known_tools().iter().cloned());
+    known.tools.extend(known_tools(&Mcp::default()));
     let plan = FleetPlan {
         metering: Some(acting::metering().await?),
         state: root.join("state"),

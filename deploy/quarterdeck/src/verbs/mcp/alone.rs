@@ -11,7 +11,9 @@ use jiff::Timestamp;
 use qd_approvals::{Directory, Executor, KeyOwner, Known, SurfaceKey};
 use qd_config::Loaded;
 use qd_engine::{Facts, KnownPerson, KnownTool, Request, Resource};
-use qd_guard::{Caller, EngineLaw, Guard, Ledger, LedgerError, Server, Settings, Who, stdio};
+use qd_guard::{
+    Answer, Caller, EngineLaw, Guard, Incoming, Ledger, LedgerError, Server, Settings, Who, stdio,
+};
 use qd_people::SignedIn;
 use qd_sqlite::DbError;
 use qd_types::{Identity, InstanceName, Person, PersonId, Verb};
@@ -126,6 +128,14 @@ impl Home {
         served.map(drop).map_err(|error| UserError::from_error(&error))
     }
 
+    /// The guard over a server, for a command in this process.
+    pub(super) async fn called(self, name: &str, server: Server) -> Result<Called, UserError> {
+        let (caller, policies) = (self.caller(), self.policies_with(name, &server)?);
+        let (guard, ledger) = self.guard(name, server, EngineLaw::new(Arc::new(policies))).await?;
+        let tending = tokio::spawn(tend(ledger.clone()));
+        Ok(Called { guard, caller, ledger, tending })
+    }
+
     /// Serves it over HTTP until it is interrupted, to whoever has a token.
     pub(super) async fn listen(
         self,
@@ -184,6 +194,27 @@ impl Home {
         crate::memory::settle();
         crate::memory::settle_soon();
         Ok((guard, ledger))
+    }
+}
+
+/// A guard that one command calls, as the person at this computer.
+pub(crate) struct Called {
+    guard: Guard,
+    caller: Caller,
+    ledger: Arc<Ledger>,
+    tending: tokio::task::JoinHandle<()>,
+}
+
+impl Called {
+    /// Answers a call.
+    pub(crate) async fn call(&self, incoming: Incoming) -> Answer {
+        self.guard.call(&self.caller, incoming).await
+    }
+
+    /// Writes down what is not written yet.
+    pub(crate) async fn end(self) -> Result<(), UserError> {
+        self.tending.abort();
+        self.ledger.flush().await.map_err(|error| UserError::from_error(&error))
     }
 }
 

@@ -27,6 +27,7 @@ use crate::{
 
 pub(crate) use alone::folder as folder_of_tools;
 pub(super) use ledgers::Ledgers;
+pub(super) use servers::alone_with;
 pub(crate) use servers::known_tools;
 pub(crate) use shim::RUN_TOKEN;
 
@@ -36,6 +37,10 @@ pub(super) async fn mcp(common: &Common, verb: McpVerb) -> Done {
         McpVerb::Discord(asked) => Box::pin(servers::serve(common, "discord", asked)).await,
         McpVerb::Docker(asked) => Box::pin(servers::serve(common, "docker", asked)).await,
         McpVerb::Github(asked) => Box::pin(servers::serve(common, "github", asked)).await,
+        McpVerb::Proxmox { cluster, asked } => {
+            let name = cluster.map_or_else(|| "proxmox".to_owned(), |cluster| format!("proxmox-{cluster}"));
+            Box::pin(servers::serve(common, &name, asked)).await
+        }
         McpVerb::Trust(asked) => Box::pin(trust::trust(common, asked)).await,
         McpVerb::List => servers::list(common),
         McpVerb::Token { days, service, who } => token(common, days, service, &who).await,

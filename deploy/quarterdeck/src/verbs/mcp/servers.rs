@@ -1,19 +1,16 @@
 //! The servers that come with the program, each alone: `quarterdeck mcp <name>`.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, LazyLock},
-};
+use std::{path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
 use qd_api::{Client, Target};
-use qd_config::{BUILT_IN, Config, Loaded};
+use qd_config::{BUILT_IN, Config, Loaded, Mcp};
 use qd_engine::KnownTool;
 use qd_guard::{Caller, Fault, Server, ToolError, Who};
 use qd_mcp_board::{Desk, Voice};
 use qd_types::{InstanceName, Tier};
 
-use super::alone::Home;
+use super::alone::{Called, Home};
 use crate::{
     cli::{Alone, Common},
     context::{self, UserError},
@@ -30,7 +27,8 @@ use crate::{
 fn make(name: &str, config: &Config, reach: &Reach) -> Option<Result<Server, ToolError>> {
     let team = reach.teams.first().map(|(name, _)| name);
     let repositories = team.map(|team| built_in::repositories(config, team)).unwrap_or_default();
-    let behind = Behind { desk: Arc::new(reach.clone()), forge: None, chat: None };
+    let state = reach.loaded.as_ref().map(|loaded| loaded.state_dir.clone());
+    let behind = Behind { desk: Arc::new(reach.clone()), forge: None, chat: None, state };
     built_in::server(name, config, &repositories, &behind)
 }
 
@@ -99,28 +97,30 @@ impl Desk for Reach {
 
 /// Whether a server of that name comes with the program.
 pub(super) fn is_one(name: &str) -> bool {
-    BUILT_IN.contains(&name)
+    qd_config::is_built_in(name)
 }
 
-/// The tools of all of them, as policies have to know them.
-pub(crate) fn known_tools() -> &'static [KnownTool] {
-    static KNOWN: LazyLock<Vec<KnownTool>> = LazyLock::new(|| {
-        let (nowhere, config) = (Reach::default(), Config::default());
-        let made = BUILT_IN.into_iter().filter_map(|name| match make(name, &config, &nowhere)? {
-            Ok(server) => Some(server.known_tools()),
-            Err(error) => {
-                tracing::error!(%error, name, "a tool server is not known to the policies");
-                None
-            }
-        });
-        made.flatten().collect()
+/// The tools of all of them that runs may get, as policies have to know them.
+pub(crate) fn known_tools(mcp: &Mcp) -> Vec<KnownTool> {
+    let (nowhere, config) = (Reach::default(), Config::default());
+    let names = mcp.built_in();
+    let made = names.iter().filter_map(|name| match make(name, &config, &nowhere)? {
+        Ok(server) => Some(server.known_tools()),
+        Err(error) => {
+            tracing::error!(%error, name, "a tool server is not known to the policies");
+            None
+        }
     });
-    &KNOWN
+    made.flatten().collect()
 }
 
 /// Serves one of them. Over HTTP each call is its caller's: neither the token of whoever starts it nor their place at this
 /// computer stands for anybody else.
 pub(super) async fn serve(common: &Common, name: &str, asked: Alone) -> Done {
+    if qd_config::is_cluster(name) {
+        // Which cluster, and by which token, is never taken for granted.
+        built_in::cluster(name).map_err(|error| UserError::usage(error.to_string()))?;
+    }
     qd_engine::Bundle::prepare();
     let home = Home::open(common).await?;
     let over_http = asked.listening.listen.is_some();
@@ -136,6 +136,18 @@ pub(super) async fn serve(common: &Common, name: &str, asked: Alone) -> Done {
         return home.listen(common, name, server, &asked.listening, asked.allow_private).await;
     }
     home.serve(name, server).await
+}
+
+/// The guard over one of them, for a command that calls its tools as the person at this computer.
+pub(crate) async fn alone_with(common: &Common, name: &str) -> Result<Called, UserError> {
+    if qd_config::is_cluster(name) {
+        built_in::cluster(name).map_err(|error| UserError::usage(error.to_string()))?;
+    }
+    let home = Home::open(common).await?;
+    let reach = Reach::of(&home.loaded, home.token.clone());
+    let made = make(name, &home.loaded.config, &reach);
+    let made = made.ok_or_else(|| UserError::usage(format!("there is no server {name}")))?;
+    home.called(name, made.map_err(|error| UserError::from_error(&error))?).await
 }
 
 /// Lists them all, with their tools by tier.
