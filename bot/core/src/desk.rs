@@ -221,7 +221,7 @@ fn shown(desk: &Desk) -> Vec<Effect> {
     };
     let key = MessageKey::of_approval(&approval.id);
     let text = text::approval(desk);
-    let card = Message { channel: Channel::Approvals, key, text, buttons, reactions, mentions: Vec::new() };
+    let card = Message { channel: Channel::Approvals, key, text, picture: None, buttons, reactions, mentions: Vec::new() };
     vec![told(desk), Effect::Put(card)]
 }
 
@@ -238,6 +238,7 @@ pub(crate) fn put(channel: Channel, key: MessageKey, text: String) -> Effect {
         channel,
         key,
         text,
+        picture: None,
         buttons: Vec::new(),
         reactions: Vec::new(),
         mentions: Vec::new(),
@@ -250,6 +251,7 @@ pub(crate) fn escalation(key: MessageKey, approval: &Approval, roles: &[Role]) -
         channel: Channel::Approvals,
         key,
         text: text::escalation(approval, roles),
+        picture: None,
         buttons: Vec::new(),
         reactions: Vec::new(),
         mentions: roles.to_vec(),

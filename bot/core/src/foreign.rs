@@ -293,6 +293,7 @@ fn kept(state: &FleetState, key: &str) -> Vec<Effect> {
         channel: Channel::Approvals,
         key: MessageKey::of_approval(&approval.id),
         text: text::foreign(found),
+        picture: None,
         buttons,
         reactions,
         mentions: Vec::new(),

@@ -166,6 +166,7 @@ mod tests {
             channel: Channel::Approvals,
             key,
             text: text.into(),
+            picture: None,
             buttons,
             reactions,
             mentions: Vec::new(),

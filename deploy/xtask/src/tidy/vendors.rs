@@ -40,6 +40,8 @@ const VENDORS: &[Vendor] = &[
     only("gix-odb", &["instance/git"]),
     only("gix-pack", &["instance/git"]),
     only("serenity", &["bot/discord"]),
+    only("resvg", &["bot/pictures"]),
+    only("skrifa", &["bot/pictures"]),
     only("poise", &["bot/discord"]),
     only("octocrab", &["bot/github"]),
     only("bollard", &["instance/sandbox", "mcp-servers/docker"]),
