@@ -221,7 +221,15 @@ fn shown(desk: &Desk) -> Vec<Effect> {
     };
     let key = MessageKey::of_approval(&approval.id);
     let text = text::approval(desk);
-    let card = Message { channel: Channel::Approvals, key, text, picture: None, buttons, reactions, mentions: Vec::new() };
+    let card = Message {
+        channel: Channel::Approvals,
+        key,
+        text,
+        picture: None,
+        buttons,
+        reactions,
+        mentions: Vec::new(),
+    };
     vec![told(desk), Effect::Put(card)]
 }
 

@@ -11,11 +11,12 @@ use qd_wire::v1::{ApprovalCard, FeatureReport, Refusal};
 use crate::state::{AlertState, Desk, Foreign};
 
 pub(crate) use digest::cut;
-pub use picture::{
-    alt, and_more, backlog, burn_up, charted, column, cost_per_day, cycle_time, day, days_of, nothing_in, plain,
-};
 pub use digest::{
     Week, ageing, announcement, dear, milestone, pipeline, red, risks, standup, still, team, weekly,
+};
+pub use picture::{
+    alt, and_more, backlog, burn_up, charted, column, cost_per_day, cycle_time, day, days_of, nothing_in,
+    plain,
 };
 
 /// Longest title, in characters.

@@ -35,11 +35,8 @@ pub fn svg(picture: &Picture) -> String {
 /// The picture as PNG, 1,200 pixels wide. Takes tens of milliseconds: not for an async thread.
 pub fn render(picture: &Picture) -> Result<Vec<u8>, PictureError> {
     let error = |problem: String| PictureError { name: picture.name(), problem };
-    let options = Options {
-        fontdb: fonts::database(),
-        font_family: fonts::FAMILY.to_owned(),
-        ..Options::default()
-    };
+    let options =
+        Options { fontdb: fonts::database(), font_family: fonts::FAMILY.to_owned(), ..Options::default() };
     let tree = Tree::from_str(&svg(picture), &options).map_err(|problem| error(problem.to_string()))?;
     let size = tree.size().to_int_size().scale_by(SCALE).filter(|size| size.height() <= HIGHEST);
     let size = size.ok_or_else(|| error("it is too high".to_owned()))?;

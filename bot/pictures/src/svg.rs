@@ -173,7 +173,22 @@ mod tests {
     #[test]
     fn every_colour_is_a_token() {
         let here = [include_str!("svg.rs"), include_str!("board.rs"), include_str!("charts.rs")].concat();
-        let named = ["bg", "panel", "line", "ink", "soft", "faint", "accent", "brass", "brass-line", "brass-bg", "ok", "bad", "bad-bg", "sunk"];
+        let named = [
+            "bg",
+            "panel",
+            "line",
+            "ink",
+            "soft",
+            "faint",
+            "accent",
+            "brass",
+            "brass-line",
+            "brass-bg",
+            "ok",
+            "bad",
+            "bad-bg",
+            "sunk",
+        ];
         for name in named {
             assert!(here.contains(&format!("\"{name}\"")), "{name} is not used");
             assert!(colour(Theme::Dark, name).is_some(), "there is no token {name}");

@@ -104,7 +104,8 @@ pub(crate) fn charts(state: &FleetState, team: &InstanceName, now: Timestamp) ->
         wanted.push(stood.wanted);
         done.push(stood.merged);
     }
-    let costs: Vec<_> = days.iter().map(|day| state.facts.costs.get(&(team.clone(), *day)).cloned()).collect();
+    let costs: Vec<_> =
+        days.iter().map(|day| state.facts.costs.get(&(team.clone(), *day)).cloned()).collect();
     let mut panels = Vec::new();
     if wanted.last().is_some_and(|wanted| *wanted > 0) {
         panels.push(text::burn_up(wanted, done));

@@ -11,10 +11,13 @@ const ALT: usize = 1_000;
 
 /// What a picture shows.
 pub fn alt(picture: &Picture) -> String {
-    plain(&match picture {
-        Picture::Board(board) => self::board(board),
-        Picture::Charts(charts) => self::charts(charts),
-    }, ALT)
+    plain(
+        &match picture {
+            Picture::Board(board) => self::board(board),
+            Picture::Charts(charts) => self::charts(charts),
+        },
+        ALT,
+    )
 }
 
 fn board(board: &Board) -> String {
@@ -22,7 +25,11 @@ fn board(board: &Board) -> String {
     parts.extend(board.caution.clone());
     for column in &board.columns {
         let cards: Vec<String> = column.cards.iter().map(card).collect();
-        let more = column.more.as_ref().filter(|_| column.count > 0).map_or_else(String::new, |more| format!(", {more}"));
+        let more = column
+            .more
+            .as_ref()
+            .filter(|_| column.count > 0)
+            .map_or_else(String::new, |more| format!(", {more}"));
         let cards = if cards.is_empty() { String::new() } else { format!(": {}", cards.join("; ")) };
         parts.push(format!("{} {}{cards}{more}.", column.title, column.count));
     }
@@ -38,7 +45,10 @@ fn card(card: &Card) -> String {
 fn charts(charts: &Charts) -> String {
     let each = charts.panels.iter().map(|panel| format!("{}: {}", panel.title, panel.said));
     let [first, last] = &charts.ends;
-    std::iter::once(format!("{}, from {first} to {last}.", charts.title)).chain(each).collect::<Vec<_>>().join(" ")
+    std::iter::once(format!("{}, from {first} to {last}.", charts.title))
+        .chain(each)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// The message that has the charts.
@@ -141,7 +151,12 @@ pub fn cost_per_day(days: &[Date], costs: &[Option<Spent>]) -> Option<Panel> {
     };
     Some(Panel {
         title: "Cost per day".to_owned(),
-        said: format!("{} in all, most on {} with {}.{beside}", dollars(all), self::day(*day), dollars(*most)),
+        said: format!(
+            "{} in all, most on {} with {}.{beside}",
+            dollars(all),
+            self::day(*day),
+            dollars(*most)
+        ),
         top: dollars(*most),
         marks: Marks::Bars { each },
     })
