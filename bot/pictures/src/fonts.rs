@@ -110,7 +110,10 @@ mod tests {
     fn lines_fit_and_the_last_one_is_cut() {
         let text = "Split the importer from the API so that its image is smaller";
         let lines = lines(text, 12.0, Weight::SemiBold, 120.0, 2);
-        insta::assert_snapshot!(lines.join("\n"), @"");
+        insta::assert_snapshot!(lines.join("\n"), @"
+        Split the importer
+        from the API so th…
+        ");
         assert!(lines.iter().all(|line| width(line, 12.0, Weight::SemiBold) <= 120.0));
     }
 

@@ -167,7 +167,7 @@ mod tests {
         let mut canvas = Canvas::default();
         let kind = Type::new(12.0, Weight::Regular, "ink");
         canvas.text(1.0, 2.0, kind, "</text><script>&");
-        insta::assert_snapshot!(canvas.shapes, @"");
+        insta::assert_snapshot!(canvas.shapes, @r##"<text x="1.0" y="2.0" font-size="12" font-weight="400" text-anchor="start" fill="#e6e9ee">&lt;/text&gt;&lt;script&gt;&amp;</text>"##);
     }
 
     #[test]
