@@ -83,7 +83,7 @@ fn card(canvas: &mut Canvas, card: &Card, x: f32, y: f32) -> f32 {
     let (says, ground, edge) = match card.tone {
         Tone::Quiet => (QUIET, "panel", "line"),
         Tone::Asks => (ASKS, "brass-bg", "brass-line"),
-        Tone::Red => (RED, "bad-bg", "bad"),
+        Tone::Red => (RED, "panel", "bad"),
     };
     let title = TITLE.lines(&card.title, width, TITLE_LINES);
     let sentence = says.lines(&card.sentence, width, SENTENCE_LINES);

@@ -16,7 +16,7 @@ const WANTED: Type = Type::new(11.0, Weight::SemiBold, "soft");
 
 /// Where the values begin and end; what they are called stands right of them.
 const LEFT: f32 = EDGE + 4.0;
-const RIGHT: f32 = WIDTH - EDGE - 62.0;
+const RIGHT: f32 = WIDTH - EDGE - 76.0;
 /// How high the greatest value is.
 const HIGH: f32 = 84.0;
 
@@ -68,13 +68,13 @@ fn panel(canvas: &mut Canvas, panel: &Panel, days: usize, y: f32) -> f32 {
             }
         }
         Marks::Dots { each, median } => {
+            let y = plot.y(*median);
+            canvas.stroke(&[(LEFT, y), (RIGHT, y)], "soft", 1.5, true);
             for (index, values) in each.iter().enumerate() {
                 for value in values {
                     canvas.dot(plot.x(index), plot.y(*value), 3.5, "accent");
                 }
             }
-            let y = plot.y(*median);
-            canvas.stroke(&[(LEFT, y), (RIGHT, y)], "brass-line", 1.5, true);
         }
     }
     canvas.text(RIGHT + 8.0, top + 4.0, LABEL, &LABEL.cut(&panel.top, WIDTH - EDGE - RIGHT - 8.0));

@@ -186,7 +186,6 @@ mod tests {
             "brass-bg",
             "ok",
             "bad",
-            "bad-bg",
             "sunk",
         ];
         for name in named {

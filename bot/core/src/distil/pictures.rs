@@ -16,7 +16,7 @@ const DAYS: i64 = 14;
 /// Cards of a column that a phone has room for.
 const CARDS: usize = 4;
 /// Cards that rest, or are done.
-const RESTING: usize = 3;
+const RESTING: usize = 2;
 /// Longest title and sentence of a card, in characters: what fits on its lines.
 const TITLE: usize = 80;
 const SENTENCE: usize = 120;
