@@ -112,7 +112,7 @@ fn a_board_shows_what_moves_first_and_what_asks_for_attention_above_the_rest() {
     fleet.feature("A-11", Stage::Done, Mark::Done);
     let pictures = fleet.pictures();
     assert_eq!(pictures.keys().collect::<Vec<_>>(), ["team:alpha"], "a single day makes no charts");
-    assert_snapshot!(pictures["team:alpha"].alt(), @"");
+    assert_snapshot!(pictures["team:alpha"].alt(), @"The board of alpha. Running 9: A-9 Feature *A-9* (0 of 9 steps done, agent waits for a person); A-8 Feature *A-8* (0 of 9 steps done, agent failed); A-1 Feature *A-1* (0 of 9 steps done, agent under way); A-2 Feature *A-2* (0 of 9 steps done, agent under way), and 5 more. Review 0. Ready 0. Done 1: A-11 Feature *A-11* (1 of 9 steps done). Backlog 1.");
     let Picture::Board(board) = &pictures["team:alpha"] else { panic!("no board") };
     let tones: Vec<Tone> = board.columns[0].cards.iter().map(|card| card.tone).collect();
     assert_eq!(tones, [Tone::Asks, Tone::Red, Tone::Quiet, Tone::Quiet]);
@@ -134,7 +134,7 @@ fn charts_count_days_and_survive_a_start() {
     fleet.feature("A-2", Stage::Done, Mark::Done);
     fleet.costs("2026-11-19", 400_000);
     let charts = fleet.pictures().remove("charts:alpha").unwrap();
-    assert_snapshot!(charts.alt(), @"");
+    assert_snapshot!(charts.alt(), @"alpha, the last 4 days, from 16 Nov to 19 Nov. Burn-up: 2 of 3 features merged. Cost per day: $1.65 in all, most on 16 Nov with $1.25. Cycle time: 30 min from the first run to the merge (median of 2 features).");
     let Picture::Charts(shown) = &charts else { panic!("no charts") };
     let Marks::BurnUp { wanted, done } = &shown.panels[0].marks else { panic!("no burn-up") };
     assert_eq!((&wanted.1[..], &done.1[..]), (&[4, 3, 3, 3][..], &[0, 1, 1, 2][..]));

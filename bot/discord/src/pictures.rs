@@ -19,7 +19,7 @@ impl Drawn {
     /// The body, with the picture in place of all that hung there.
     pub(crate) fn named(&self, body: &Value) -> Value {
         let Self { name, alt, .. } = self;
-        attached(body, &json!([{"id": 0, "filename": name, "description": alt}]))
+        attached(body, &json!([{"id": "0", "filename": name, "description": alt}]))
     }
 
     pub(crate) fn file(&self) -> CreateAttachment {

@@ -129,7 +129,7 @@ fn rows(buttons: &[Button]) -> Value {
 /// An answer for one person alone.
 pub(crate) fn private(text: &str) -> Value {
     let text = if text.trim().is_empty() { "Done." } else { text };
-    json!({"content": cut(text, CONTENT), "allowed_mentions": {"parse": []}, "flags": 64})
+    json!({"content": cut(&timed(text), CONTENT), "allowed_mentions": {"parse": []}, "flags": 64})
 }
 
 /// The modal in which a name is typed out.

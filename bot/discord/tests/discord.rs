@@ -470,7 +470,7 @@ async fn a_guild_is_looked_at_and_brought_into_shape() {
     insta::assert_snapshot!(format!("{:?}", shown.channels[&guild.config.channels.dev]), @r#"SeenChannel { name: "dev", lacks: [("Add Reactions", "to seed ✅ and ❌")] }"#);
     assert!(shown.channels[&guild.config.channels.alerts].lacks.is_empty());
     assert!(!shown.may_make);
-    insta::assert_snapshot!(setup.make_channel("team-alpha", "It").await.unwrap_err(), @"the bot lacks a permission there; give it Send Messages, Embed Links and Add Reactions");
+    insta::assert_snapshot!(setup.make_channel("team-alpha", "It").await.unwrap_err(), @"the bot lacks a permission there; give it Send Messages, Embed Links, Attach Files and Add Reactions");
     guild.fake.permit(1 << 4 | 1 << 28);
     let made = setup.make_channel("team-alpha", "It").await.unwrap();
     let role = setup.make_role("operator").await.unwrap();

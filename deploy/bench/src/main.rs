@@ -9,6 +9,7 @@
 mod approvals;
 mod audit;
 mod board;
+mod discord;
 mod distil;
 mod engine;
 mod figures;
@@ -31,7 +32,7 @@ use figures::Figures;
 /// Why a figure could not be taken.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-const KNOWN: [&str; 35] = [
+const KNOWN: [&str; 38] = [
     "instance_cold_start_ms",
     "instance_idle_rss_mib",
     "up_idle_rss_mib",
@@ -54,6 +55,9 @@ const KNOWN: [&str; 35] = [
     "discord_calls_per_1000_reports",
     "approval_card_delay_s_p99",
     "approval_roundtrip_ms_p99",
+    "interaction_ack_ms_p99",
+    "reaction_to_decision_ms_p99",
+    "discord_guild_rss_mib",
     "agent_spawn_overhead_ms_bubblewrap",
     "agent_spawn_overhead_ms_docker",
     "guard_added_us_p50",
@@ -134,6 +138,7 @@ fn measure(asked: &Asked) -> Result<(), Failure> {
             policy::decisions(&mut figures)?;
         }
         distil::measure(&mut figures, &wanted).await?;
+        discord::measure(&asked.binary, &mut figures, &wanted).await?;
         walls::measure(&asked.binary, &mut figures, &wanted).await?;
         guard::measure(&mut figures, &wanted).await?;
         servers::measure(&asked.binary, &mut figures, &wanted)?;

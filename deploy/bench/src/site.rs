@@ -154,6 +154,11 @@ impl Running {
         Ok(Client::new(Target::Tcp(self.address), "alpha", Some(token.ok_or("a link without a token")?)))
     }
 
+    /// Runs a verb beside the process, and gives what it printed.
+    pub fn says(&self, args: &[&str]) -> Result<String, Failure> {
+        self.verb.said(args)
+    }
+
     /// The embedded forge's repository.
     pub fn forge(&self) -> PathBuf {
         self.state.join("bot/forge/repos/project.git")

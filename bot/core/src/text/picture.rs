@@ -4,6 +4,7 @@
 use jiff::civil::Date;
 use qd_types::{InstanceName, Spent, Stage, dollars};
 
+use super::messages::say;
 use crate::picture::{Board, Card, Charts, Marks, Panel, Picture};
 
 /// Longest text for those who can't see a picture, in characters: less than Discord's 1,024 for an attachment.
@@ -21,7 +22,7 @@ pub fn alt(picture: &Picture) -> String {
 }
 
 fn board(board: &Board) -> String {
-    let mut parts = vec![format!("The board of {}.", board.team)];
+    let mut parts = vec![say!("board-alt", team = board.team)];
     parts.extend(board.caution.clone());
     for column in &board.columns {
         let cards: Vec<String> = column.cards.iter().map(card).collect();
@@ -45,7 +46,7 @@ fn card(card: &Card) -> String {
 fn charts(charts: &Charts) -> String {
     let each = charts.panels.iter().map(|panel| format!("{}: {}", panel.title, panel.said));
     let [first, last] = &charts.ends;
-    std::iter::once(format!("{}, from {first} to {last}.", charts.title))
+    std::iter::once(say!("charts-alt", title = charts.title, first = first, last = last))
         .chain(each)
         .collect::<Vec<_>>()
         .join(" ")
@@ -79,36 +80,34 @@ fn turns(letter: char) -> bool {
 /// What a column is called, as on the local board.
 pub fn column(stage: Stage) -> String {
     match stage {
-        Stage::Backlog => "Backlog",
-        Stage::Ready => "Ready",
-        Stage::Running => "Running",
-        Stage::Review => "Review",
-        Stage::Done => "Done",
-        Stage::Cancelled => "Cancelled",
+        Stage::Backlog => say!("column-backlog"),
+        Stage::Ready => say!("column-ready"),
+        Stage::Running => say!("column-running"),
+        Stage::Review => say!("column-review"),
+        Stage::Done => say!("column-done"),
+        Stage::Cancelled => say!("column-cancelled"),
     }
-    .to_owned()
 }
 
 /// What an empty column says.
 pub fn nothing_in(stage: Stage) -> String {
     match stage {
-        Stage::Backlog => "Nothing is waiting to be released.",
-        Stage::Ready => "Nothing is waiting for a slot.",
-        Stage::Running => "Nobody works.",
-        Stage::Review => "No pull request is open.",
-        Stage::Done | Stage::Cancelled => "Nothing yet.",
+        Stage::Backlog => say!("nothing-in-backlog"),
+        Stage::Ready => say!("nothing-in-ready"),
+        Stage::Running => say!("nothing-in-running"),
+        Stage::Review => say!("nothing-in-review"),
+        Stage::Done | Stage::Cancelled => say!("nothing-yet"),
     }
-    .to_owned()
 }
 
 /// Cards that are not shown.
 pub fn and_more(count: usize) -> String {
-    format!("and {count} more")
+    say!("and-more-cards", count = count)
 }
 
 /// What rests in the backlog.
 pub fn backlog(count: usize) -> String {
-    format!("Backlog {count}")
+    say!("backlog", count = count)
 }
 
 /// A day.
@@ -118,17 +117,18 @@ pub fn day(day: Date) -> String {
 
 /// What the charts are called.
 pub fn days_of(team: &InstanceName, days: usize) -> String {
-    format!("{team}, the last {days} days")
+    say!("charts-title", team = team, days = days)
 }
 
 /// What is wanted and what is merged.
 pub fn burn_up(wanted: Vec<u64>, done: Vec<u64>) -> Panel {
     let last = |values: &[u64]| values.last().copied().unwrap_or_default();
     let (all, merged) = (last(&wanted), last(&done));
-    let marks = Marks::BurnUp { wanted: ("wanted".to_owned(), wanted), done: ("merged".to_owned(), done) };
+    let marks =
+        Marks::BurnUp { wanted: (say!("burn-up-wanted"), wanted), done: (say!("burn-up-merged"), done) };
     Panel {
-        title: "Burn-up".to_owned(),
-        said: format!("{merged} of {all} features merged."),
+        title: say!("burn-up-title"),
+        said: say!("burn-up-said", merged = merged, all = all),
         top: marks.greatest().to_string(),
         marks,
     }
@@ -145,17 +145,18 @@ pub fn cost_per_day(days: &[Date], costs: &[Option<Spent>]) -> Option<Panel> {
     }
     let unpriced: u64 = costs.iter().flatten().map(|spent| spent.unpriced_tokens).sum();
     let beside = if unpriced > 0 {
-        format!(" {} tokens of unknown price beside it.", qd_types::grouped(unpriced))
+        say!("cost-unpriced", tokens = qd_types::grouped(unpriced))
     } else {
         String::new()
     };
     Some(Panel {
-        title: "Cost per day".to_owned(),
-        said: format!(
-            "{} in all, most on {} with {}.{beside}",
-            dollars(all),
-            self::day(*day),
-            dollars(*most)
+        title: say!("cost-title"),
+        said: say!(
+            "cost-said",
+            all = dollars(all),
+            day = self::day(*day),
+            most = dollars(*most),
+            beside = beside
         ),
         top: dollars(*most),
         marks: Marks::Bars { each },
@@ -164,10 +165,10 @@ pub fn cost_per_day(days: &[Date], costs: &[Option<Spent>]) -> Option<Panel> {
 
 /// How long features took, from their first run to their merge.
 pub fn cycle_time(median: u64, count: usize, marks: Marks) -> Panel {
-    let features = if count == 1 { "1 feature".to_owned() } else { format!("{count} features") };
+    let features = say!("count-features", count = count);
     Panel {
-        title: "Cycle time".to_owned(),
-        said: format!("{} from the first run to the merge (median of {features}).", took(median)),
+        title: say!("cycle-time-title"),
+        said: say!("cycle-time-said", took = took(median), features = features),
         top: took(marks.greatest()),
         marks,
     }
@@ -176,9 +177,9 @@ pub fn cycle_time(median: u64, count: usize, marks: Marks) -> Panel {
 /// Seconds, as people say them.
 fn took(seconds: u64) -> String {
     match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min", seconds / 60),
-        3600..172_800 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
-        _ => format!("{} days", seconds / 86_400),
+        0..60 => say!("seconds", seconds = seconds),
+        60..3600 => say!("minutes", minutes = seconds / 60),
+        3600..172_800 => say!("hours", hours = seconds / 3600, minutes = seconds % 3600 / 60),
+        _ => say!("days", count = seconds / 86_400),
     }
 }
