@@ -233,6 +233,8 @@ mod tests {
     fn moments_are_read_in_everybodys_own_zone() {
         insta::assert_snapshot!(timed("Decide until 2026-11-21 14:00 UTC: 2 owners. UTC"), @"Decide until <t:1795269600:f>: 2 owners. UTC");
         insta::assert_snapshot!(timed("äöü 2026-13-21 14:00 UTC"), @"äöü 2026-13-21 14:00 UTC");
+        let answer = private("alpha is silent since 2026-11-21 14:00 UTC (last heard with 1 run).");
+        insta::assert_snapshot!(answer["content"].as_str().unwrap(), @"alpha is silent since <t:1795269600:f> (last heard with 1 run).");
     }
 
     #[test]

@@ -529,7 +529,7 @@ async fn a_picture_goes_up_with_its_message_and_again_only_when_it_is_another_on
     };
     guild.discord.put(&board("The agent works.")).await.unwrap();
     let (first, alt, _) = shown();
-    insta::assert_snapshot!(alt, @"");
+    insta::assert_snapshot!(alt, @"The board of alpha. Running 1: A-1 Split the importer.");
     assert!(guild.fake.file(first).unwrap().starts_with(b"\x89PNG"));
     let url = guild.fake.messages(dev)[0]["attachments"][0]["url"].as_str().unwrap().to_owned();
     assert!(url.ends_with(&format!("/attachments/{first}/board.png")), "{url}");

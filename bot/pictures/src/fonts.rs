@@ -88,8 +88,7 @@ pub(crate) fn cut(text: &str, size: f32, weight: Weight, most: f32) -> String {
 /// The text on at most so many lines that fit, broken between words.
 pub(crate) fn lines(text: &str, size: f32, weight: Weight, most: f32, count: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    let mut words = text.split_whitespace().peekable();
-    while let Some(word) = words.next() {
+    for word in text.split_whitespace() {
         let last = lines.len() == count;
         match lines.last_mut() {
             Some(line) if last || width(&format!("{line} {word}"), size, weight) <= most => {
