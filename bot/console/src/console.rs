@@ -57,6 +57,9 @@ ALTER TABLE placed RENAME TO messages;
 CREATE INDEX messages_channel ON messages (channel, id);
 CREATE INDEX messages_change ON messages (change);
 ",
+    "
+ALTER TABLE messages ADD COLUMN picture TEXT NOT NULL DEFAULT '';
+",
 ];
 
 /// Which channels the console has.
@@ -113,6 +116,8 @@ pub struct Posted {
     pub channel: Channel,
     /// Its words.
     pub text: String,
+    /// What its picture shows, in words; empty without one.
+    pub picture: String,
     /// The buttons under it.
     pub buttons: Vec<Button>,
     /// The reactions beside them.
@@ -213,7 +218,7 @@ fn select(
     args: impl rusqlite::Params,
 ) -> Result<Vec<Posted>, ConsoleError> {
     let sql = format!(
-        "SELECT id, channel, text, buttons, edited_at, edits, change, reactions FROM messages {filter}"
+        "SELECT id, channel, text, buttons, edited_at, edits, change, reactions, picture FROM messages {filter}"
     );
     let mut statement = c.prepare_cached(&sql)?;
     let mut rows = statement.query(args)?;
@@ -227,6 +232,7 @@ fn select(
             id: row.get(0)?,
             channel: channel.ok_or_else(|| ConsoleError::Corrupt("its channel is unknown".into()))?,
             text: row.get(2)?,
+            picture: row.get(8)?,
             buttons: serde_json::from_str(&buttons).map_err(corrupt)?,
             reactions: serde_json::from_str(&reactions).map_err(corrupt)?,
             edited_at: Timestamp::from_millisecond(row.get(4)?)
@@ -260,6 +266,7 @@ impl Chat for Console {
         let refused = |error: serde_json::Error| ChatError::Refused(error.to_string());
         let buttons = serde_json::to_string(&message.buttons).map_err(refused)?;
         let reactions = serde_json::to_string(&message.reactions).map_err(refused)?;
+        let picture = message.picture.as_ref().map_or_else(String::new, |picture| picture.alt());
         let (message, at) = (message.clone(), Timestamp::now());
         let id: Result<i64, DbError> = self
             .db
@@ -268,10 +275,18 @@ impl Chat for Console {
                 let same = c
                     .prepare_cached(
                         "SELECT id FROM messages
-                         WHERE key = ?1 AND channel = ?5 AND text = ?2 AND buttons = ?3 AND reactions = ?4",
+                         WHERE key = ?1 AND channel = ?5 AND text = ?2 AND buttons = ?3 AND reactions = ?4
+                         AND picture = ?6",
                     )?
                     .query_row(
-                        params![message.key.0, message.text, buttons, reactions, message.channel.as_str()],
+                        params![
+                            message.key.0,
+                            message.text,
+                            buttons,
+                            reactions,
+                            message.channel.as_str(),
+                            picture
+                        ],
                         |row| row.get(0),
                     )
                     .optional()?;
@@ -279,10 +294,10 @@ impl Chat for Console {
                     return Ok(id);
                 }
                 Ok(c.prepare_cached(
-                    "INSERT INTO messages (key, channel, text, buttons, reactions, posted_at, edited_at, change)
-                     VALUES (?1, ?2, ?3, ?4, ?6, ?5, ?5, (SELECT coalesce(max(change), 0) + 1 FROM messages))
+                    "INSERT INTO messages (key, channel, text, buttons, reactions, picture, posted_at, edited_at, change)
+                     VALUES (?1, ?2, ?3, ?4, ?6, ?7, ?5, ?5, (SELECT coalesce(max(change), 0) + 1 FROM messages))
                      ON CONFLICT (channel, key) DO UPDATE SET text = excluded.text, buttons = excluded.buttons,
-                     reactions = excluded.reactions, edited_at = excluded.edited_at, edits = edits + 1, change = excluded.change
+                     reactions = excluded.reactions, picture = excluded.picture, edited_at = excluded.edited_at, edits = edits + 1, change = excluded.change
                      RETURNING id",
                 )?
                 .query_row(
@@ -292,7 +307,8 @@ impl Chat for Console {
                         message.text,
                         buttons,
                         at.as_millisecond(),
-                        reactions
+                        reactions,
+                        picture
                     ],
                     |row| row.get(0),
                 )?)

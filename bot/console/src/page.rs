@@ -123,6 +123,7 @@ fn message(message: &Posted) -> Markup {
     html! {
         div.message data-message=(message.id) {
             (text::markup(&message.text))
+            @if !message.picture.is_empty() { p.soft { (message.picture) } }
             @if !message.buttons.is_empty() {
                 div.acts {
                     @for button in &message.buttons {

@@ -47,7 +47,15 @@ impl CardSurface for Console {
         let channel = channel(recipient)?;
         let (buttons, reactions) = face.confirm.map(|confirm| ballots(id, confirm)).unwrap_or_default();
         let key = MessageKey::of_approval(id);
-        let card = Message { channel, key, text: face.markdown(), buttons, reactions, mentions: Vec::new() };
+        let card = Message {
+            channel,
+            key,
+            text: face.markdown(),
+            picture: None,
+            buttons,
+            reactions,
+            mentions: Vec::new(),
+        };
         Ok(self.put(&card).await.map_err(|error| chat(recipient, error))?.id)
     }
 
@@ -59,6 +67,7 @@ impl CardSurface for Console {
             channel,
             key,
             text: face.markdown(),
+            picture: None,
             buttons: Vec::new(),
             reactions: Vec::new(),
             mentions: Vec::new(),
@@ -77,8 +86,15 @@ impl CardSurface for Console {
         let (who, key) = (who.join(", "), approval.key());
         let text = format!("⏳ {who}: half of the time to decide is over. approve {key} or deny {key}");
         let key = MessageKey(format!("escalation:{key}"));
-        let mention =
-            Message { channel, key, text, buttons: Vec::new(), reactions: Vec::new(), mentions: Vec::new() };
+        let mention = Message {
+            channel,
+            key,
+            text,
+            picture: None,
+            buttons: Vec::new(),
+            reactions: Vec::new(),
+            mentions: Vec::new(),
+        };
         self.put(&mention).await.map_err(|error| chat(recipient, error))?;
         Ok(())
     }

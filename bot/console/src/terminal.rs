@@ -45,6 +45,9 @@ fn block(message: &Posted, name: &str) -> String {
     let mark = if message.edits > 0 { "~" } else { "" };
     let name = format!("{mark}#{name}");
     let mut lines = text::plain(&message.text);
+    if !message.picture.is_empty() {
+        lines.push_str(&format!("\n{}", message.picture));
+    }
     if let Some(ways) = ways(message) {
         lines.push_str(&format!("\n{ways}"));
     }

@@ -40,6 +40,7 @@ fn message(key: &str, text: &str) -> Message {
         channel: Channel::Approvals,
         key,
         text: text.into(),
+        picture: None,
         buttons,
         reactions: Vec::new(),
         mentions: Vec::new(),

@@ -7,6 +7,8 @@ use qd_types::{Identity, Role};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::picture::Picture;
+
 /// The channels of a fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -64,6 +66,9 @@ pub struct Message {
     pub key: MessageKey,
     /// Its words, in the small Markdown that chats share: `**bold**`, `` `code` ``, `> quote`.
     pub text: String,
+    /// What is shown with it, by who can show it. Its alt text says the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub picture: Option<Box<Picture>>,
     /// The buttons under it, empty once decided.
     pub buttons: Vec<Button>,
     /// The reactions that are seeded beside them, where one is enough to decide.

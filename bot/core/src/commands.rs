@@ -13,7 +13,7 @@ use crate::{
     event::Moment,
     foreign, inquiry,
     state::{Desk, FleetState, Foreign},
-    text,
+    text::{self, messages::say, presence::Clock},
 };
 
 /// Features in one answer.
@@ -31,12 +31,13 @@ pub(crate) fn handle(
         Ok(command) => command,
         Err(error) => return say(error.to_string()),
     };
-    let place = (given.surface.as_str(), moment);
+    let place = (given, moment);
+    let clock = Clock::for_one(state, given);
     match command {
         Command::Help => say(qd_command::help()),
         Command::Approvals => say(approvals(state)),
-        Command::Board { team } => say(board(state, team.as_ref(), moment)),
-        Command::Status { team } => say(status(state, team.as_ref(), moment)),
+        Command::Board { team } => say(board(state, team.as_ref(), clock, moment)),
+        Command::Status { team } => say(status(state, team.as_ref(), clock, moment)),
         Command::BoardWhy { id } => say(match find(state, &id) {
             Ok((_, report)) => format!("{id}: {}", report.sentence),
             Err(problem) => problem,
@@ -67,7 +68,7 @@ pub(crate) fn handle(
         Command::Reopen { which } => reopen(state, person, &which),
         Command::FeatureShow { id } => say(match find(state, &id) {
             Ok((team, report)) => {
-                let caution = text::presence::caution(state, &team, moment.at);
+                let caution = text::presence::caution(state, &team, clock, moment.at);
                 [Some(text::feature(&team, report)), caution]
                     .into_iter()
                     .flatten()
@@ -122,15 +123,15 @@ pub(crate) fn say(reply: impl Into<String>) -> Handled {
 fn order(
     state: &FleetState,
     person: &Person,
-    (surface, moment): (&str, Moment),
+    (given, moment): (&Given, Moment),
     to: InstanceName,
     command: BoardCommand,
 ) -> Handled {
     if let Err(refusal) = state.rules.permit(person, command.verb(), &to) {
         return say(format!("{} {}", refusal.reason, refusal.help));
     }
-    let reply = Some(text::presence::order(state, &to, moment.at));
-    let by = on_behalf(person, surface, moment);
+    let reply = Some(text::presence::order(state, &to, Clock::for_one(state, given), moment.at));
+    let by = on_behalf(person, &given.surface, moment);
     let order = Order::Command { by, command };
     let effects = vec![Effect::Tell { to, living: None, order: Box::new(order) }];
     Handled { effects, reply, ..Handled::default() }
@@ -140,7 +141,7 @@ fn order(
 fn about(
     state: &FleetState,
     person: &Person,
-    place: (&str, Moment),
+    place: (&Given, Moment),
     id: &FeatureId,
     command: BoardCommand,
 ) -> Handled {
@@ -154,7 +155,7 @@ fn about(
 fn orders(
     state: &FleetState,
     person: &Person,
-    place: (&str, Moment),
+    place: (&Given, Moment),
     team: Option<InstanceName>,
     command: impl Fn() -> BoardCommand,
 ) -> Handled {
@@ -215,10 +216,7 @@ fn announce(state: &FleetState, person: &Person, given: &Given, text: String, mo
         living: None,
         order: Box::new(order.clone()),
     }));
-    let reply = Some(match state.rules.teams.len() {
-        1 => "Told to one team.".to_owned(),
-        count => format!("Told to {count} teams."),
-    });
+    let reply = Some(say!("told-to", count = state.rules.teams.len()));
     Handled { effects, reply, ..Handled::default() }
 }
 
@@ -235,10 +233,8 @@ fn find<'a>(state: &'a FleetState, id: &FeatureId) -> Result<(InstanceName, &'a 
     let mut found = state.features.iter().filter(|((_, feature), _)| feature == id);
     match (found.next(), found.next()) {
         (Some(((team, _), report)), None) => Ok((team.clone(), report)),
-        (None, _) => Err(format!("No team has reported a feature {id}.")),
-        (Some(_), Some(_)) => {
-            Err(format!("Several teams have a feature {id}: give them prefixes of their own."))
-        }
+        (None, _) => Err(say!("no-such-feature", id = id)),
+        (Some(_), Some(_)) => Err(say!("several-features", id = id)),
     }
 }
 
@@ -247,7 +243,7 @@ fn only_team(state: &FleetState) -> Result<InstanceName, String> {
         [one] => Ok(one.clone()),
         teams => {
             let names: Vec<&str> = teams.iter().map(InstanceName::as_str).collect();
-            Err(format!("Say for which team, with one of {}.", names.join(", ")))
+            Err(say!("which-team", teams = names.join(", ")))
         }
     }
 }
@@ -282,21 +278,21 @@ fn fitting<'a>(state: &'a FleetState, which: &Which) -> Vec<Found<'a>> {
     found
 }
 
-fn pick<'a>(state: &'a FleetState, which: &Which) -> Result<Found<'a>, String> {
+fn pick<'a>(state: &'a FleetState, which: &Which, given: &Given) -> Result<Found<'a>, String> {
     let mut found = fitting(state, which);
     let mut open = found.iter().enumerate().filter(|(_, found)| found.approval().state.is_open());
     match (open.next(), open.next()) {
         (Some((index, _)), None) => Ok(found.swap_remove(index)),
-        (Some(_), Some(_)) => Err(format!("Several approvals fit {which}. Use the id on the card.")),
+        (Some(_), Some(_)) => Err(say!("several-approvals", which = which)),
         (None, _) => Err(match found.first() {
-            Some(closed) => text::late(closed.approval()),
+            Some(closed) => text::late(closed.approval(), given),
             None => nothing(which),
         }),
     }
 }
 
 fn nothing(which: &Which) -> String {
-    format!("Nothing is asked under {which}. Type approvals for what waits.")
+    say!("no-such-approval", which = which)
 }
 
 fn vote(
@@ -306,7 +302,7 @@ fn vote(
     said: foreign::Said,
     moment: Moment,
 ) -> Handled {
-    let key = match pick(state, which) {
+    let key = match pick(state, which, given) {
         Err(problem) => return say(problem),
         Ok(Found::Foreign(found)) => found.approval().id.key(),
         Ok(Found::Own(found)) => {
@@ -315,7 +311,7 @@ fn vote(
                 foreign::Said::No { reason } => desk::Said::No { reason },
                 foreign::Said::Answer(_) => {
                     let key = found.approval().id.key();
-                    return say(format!("It is no question. Type: approve {key} or deny {key}"));
+                    return say(say!("no-question", key = key));
                 }
             };
             return vec![desk::ballot(found, person, given, said, moment)].into();
@@ -328,7 +324,7 @@ fn vote(
 fn reopen(state: &mut FleetState, person: &Person, which: &Which) -> Handled {
     let expired = |found: &Found<'_>| found.approval().state == ApprovalState::Expired;
     let key = match fitting(state, which).into_iter().find(expired) {
-        None => return say(format!("Nothing has expired under {which}.")),
+        None => return say(say!("nothing-expired", which = which)),
         Some(Found::Own(desk)) => {
             return match desk::reopen(state, person, desk) {
                 Ok(effect) => vec![effect].into(),
@@ -357,7 +353,7 @@ fn subject(state: &FleetState, which: &Which) -> String {
     let open = found.iter().find(|found| found.approval().state.is_open());
     let Some(found) = open.or(found.first()) else { return nothing(which) };
     serde_json_canonicalizer::to_string(&found.approval().subject)
-        .unwrap_or_else(|error| format!("What it binds can't be written down: {error}."))
+        .unwrap_or_else(|error| say!("subject-unwritable", error = error))
 }
 
 fn approvals(state: &FleetState) -> String {
@@ -371,23 +367,24 @@ fn approvals(state: &FleetState) -> String {
             format!("{} {title} ({}, {})", approval.id.key(), subject.feature, subject.instance)
         })
         .collect();
-    if open.is_empty() { "Nothing waits for people.".to_owned() } else { open.join("\n") }
+    if open.is_empty() { say!("nothing-asked") } else { open.join("\n") }
 }
 
 /// Who is heard, and what they do.
-fn status(state: &FleetState, team: Option<&InstanceName>, moment: Moment) -> String {
+fn status(state: &FleetState, team: Option<&InstanceName>, clock: Clock<'_>, moment: Moment) -> String {
     let teams = state.rules.teams.iter().filter(|name| team.is_none_or(|team| team == *name));
-    let lines: Vec<String> = teams.map(|team| text::presence::sentence(state, team, moment.at)).collect();
+    let lines: Vec<String> =
+        teams.map(|team| text::presence::sentence(state, team, clock, moment.at)).collect();
     match (lines.is_empty(), team) {
         (false, _) => text::cut(&lines),
-        (true, Some(team)) => format!("There is no team {team}."),
-        (true, None) => "There is no team.".to_owned(),
+        (true, Some(team)) => say!("no-such-team", team = team),
+        (true, None) => say!("no-team"),
     }
 }
 
-fn board(state: &FleetState, team: Option<&InstanceName>, moment: Moment) -> String {
+fn board(state: &FleetState, team: Option<&InstanceName>, clock: Clock<'_>, moment: Moment) -> String {
     let unheard = state.rules.teams.iter().filter(|name| team.is_none_or(|team| team == *name));
-    let unheard = unheard.filter_map(|team| text::presence::caution(state, team, moment.at));
+    let unheard = unheard.filter_map(|team| text::presence::caution(state, team, clock, moment.at));
     let lines: Vec<String> = state
         .features
         .iter()
@@ -399,6 +396,6 @@ fn board(state: &FleetState, team: Option<&InstanceName>, moment: Moment) -> Str
             format!("`{}` {id} {title} · {name}: {}", report.line.bars(), report.sentence)
         })
         .collect();
-    let runs = if lines.is_empty() { vec!["No runs yet.".to_owned()] } else { lines };
+    let runs = if lines.is_empty() { vec![say!("no-runs")] } else { lines };
     unheard.chain(runs).collect::<Vec<_>>().join("\n")
 }

@@ -16,7 +16,7 @@ use crate::{
     forge::{Brought, Check, Conclusion, ForgeError, MergeMethod, MergeOrder},
     handle,
     state::{Desk, Filed, FleetState, Foreign, Merging, Rules, Standing},
-    text,
+    text::{self, messages::say},
 };
 
 /// The check that the bot itself reports: all of a team's checks passed on this commit, or people approved it
@@ -87,7 +87,7 @@ pub(crate) fn ask(state: &FleetState, ask: Ask) -> Vec<Effect> {
     let mut effects = pushed(state, &subject.instance, &subject.run);
     let older = of_run(state, &subject.instance, &subject.run)
         .filter(|desk| !is_used(desk) && !is_same(&desk.approval().subject, &subject));
-    effects.extend(older.map(|desk| call_off(desk, "The change is another one now.")));
+    effects.extend(older.map(|desk| call_off(desk, &say!("change-is-another"))));
     let filed = Filed { facts: ask.facts, feature_title, merging: None, on_board: false };
     let asking = Asking { subject, terms: asked.terms, words: ask.words, request: ask.request, filed };
     effects.push(Effect::Step(Step::Ask(Box::new(asking))));
@@ -114,10 +114,7 @@ pub(crate) fn asked(
             effects
         }
         Err(AskRefusal::Expired { id }) => {
-            let reason = format!(
-                "Nobody decided in time on what this run asked for, and the attempt is over. A person can ask again: reopen {}",
-                id.key()
-            );
+            let reason = say!("push-expired", key = id.key());
             vec![answer(&to, &request, ForgeOutcome::NotApproved { reason })]
         }
         Err(refusal @ (AskRefusal::Denied { .. } | AskRefusal::Paused { .. })) => {
@@ -146,7 +143,7 @@ pub(crate) fn reopened(
 ) -> Handled {
     match result {
         Ok(standing) => {
-            let reply = Some(format!("It is asked again, as {}.", standing.approval.id.key()));
+            let reply = Some(say!("asked-again", key = standing.approval.id.key()));
             Handled { effects: file(state, standing, asking.filed), reply, ..Handled::default() }
         }
         Err(refusal) => Handled { reply: Some(refusal.to_string()), ..Handled::default() },
@@ -207,7 +204,7 @@ pub(crate) fn withdraw(state: &FleetState, instance: &InstanceName, run: &RunId)
     let executing = |desk: &Desk| desk.approval().state == ApprovalState::Executing;
     of_run(state, instance, run)
         .filter(|desk| !(is_used(desk) && executing(desk)))
-        .map(|desk| call_off(desk, "Its run has ended."))
+        .map(|desk| call_off(desk, &say!("run-ended")))
         .collect()
 }
 
@@ -221,7 +218,15 @@ fn shown(desk: &Desk) -> Vec<Effect> {
     };
     let key = MessageKey::of_approval(&approval.id);
     let text = text::approval(desk);
-    let card = Message { channel: Channel::Approvals, key, text, buttons, reactions, mentions: Vec::new() };
+    let card = Message {
+        channel: Channel::Approvals,
+        key,
+        text,
+        picture: None,
+        buttons,
+        reactions,
+        mentions: Vec::new(),
+    };
     vec![told(desk), Effect::Put(card)]
 }
 
@@ -238,6 +243,7 @@ pub(crate) fn put(channel: Channel, key: MessageKey, text: String) -> Effect {
         channel,
         key,
         text,
+        picture: None,
         buttons: Vec::new(),
         reactions: Vec::new(),
         mentions: Vec::new(),
@@ -250,6 +256,7 @@ pub(crate) fn escalation(key: MessageKey, approval: &Approval, roles: &[Role]) -
         channel: Channel::Approvals,
         key,
         text: text::escalation(approval, roles),
+        picture: None,
         buttons: Vec::new(),
         reactions: Vec::new(),
         mentions: roles.to_vec(),
@@ -314,16 +321,16 @@ pub(crate) fn seen(state: &mut FleetState, approval: &Approval, moment: Moment) 
 pub(crate) fn voted(state: &FleetState, approval: &ApprovalId, cast: &Cast) -> Handled {
     let mut effects = Vec::new();
     let reply = match cast {
-        Cast::Counted(tally) => format!("Noted: {} of {}.", tally.approved.len(), tally.needed),
-        Cast::Granted(_) => "Approved.".to_owned(),
+        Cast::Counted(tally) => say!("vote-noted", given = tally.approved.len(), needed = tally.needed),
+        Cast::Granted(_) => say!("vote-approved"),
         Cast::Denied { pause, .. } => {
             if let Some(desk) = state.desk(approval).filter(|_| *pause) {
                 let key = MessageKey(format!("paused:{}", desk.approval().subject.run));
                 effects.push(put(Channel::Alerts, key, text::paused(desk)));
             }
-            "Denied.".to_owned()
+            say!("vote-denied")
         }
-        Cast::Duplicate => "That vote was noted before.".to_owned(),
+        Cast::Duplicate => say!("vote-known"),
         Cast::Refused(refusal) => refusal.to_string(),
     };
     Handled { effects, reply: Some(reply), ..Handled::default() }
@@ -387,21 +394,21 @@ pub(crate) fn merge(
     let refuse =
         |reason: &str| vec![answer(instance, &request, ForgeOutcome::Refused { reason: reason.to_owned() })];
     let Some(desk) = state.approvals.get_mut(&approval.key()) else {
-        return refuse("There is no such approval any more. Start the run again, and people are asked anew.");
+        return refuse(&say!("approval-gone"));
     };
     let asked = &desk.standing.approval;
     if asked.subject.instance != *instance {
-        return refuse("That approval is another team's.");
+        return refuse(&say!("approval-of-another"));
     }
     if asked.state == ApprovalState::Executed {
-        return refuse("That approval is used up: what it was for has been done.");
+        return refuse(&say!("approval-used-up"));
     }
     if !matches!(asked.state, ApprovalState::Granted | ApprovalState::Executing) {
-        let reason = text::ended(desk).unwrap_or_else(|| "Nobody decided yet.".to_owned());
+        let reason = text::ended(desk).unwrap_or_else(|| say!("nobody-decided"));
         return vec![answer(instance, &request, ForgeOutcome::NotApproved { reason })];
     }
     if let Some(red) = checks.iter().find(|check| check.conclusion != Conclusion::Success) {
-        return refuse(&format!("Check {} is red on the tested merge.", red.name));
+        return refuse(&say!("check-red", check = red.name));
     }
     let method =
         state.rules.merge_methods.get(merge.repository.as_str()).copied().unwrap_or(MergeMethod::Merge);
@@ -465,7 +472,7 @@ pub(crate) fn rebuilt(
         Err(error) => {
             let reason = text::sentence(&error);
             let off = call_off(desk, &reason);
-            let mut effects = not_merged(state, approval, format!("The approval lapsed: {reason}"));
+            let mut effects = not_merged(state, approval, say!("ended-lapsed", reason = reason));
             effects.push(off);
             effects
         }
@@ -476,9 +483,7 @@ pub(crate) fn rebuilt(
 pub(crate) fn spent(state: &mut FleetState, approval: &ApprovalId, spending: &Spending) -> Vec<Effect> {
     match spending {
         Spending::Planned => Vec::new(),
-        Spending::Lapsed { reason, .. } => {
-            not_merged(state, approval, format!("The approval lapsed: {reason}"))
-        }
+        Spending::Lapsed { reason, .. } => not_merged(state, approval, say!("ended-lapsed", reason = reason)),
         Spending::Refused(refusal) => not_merged(state, approval, refusal.to_string()),
     }
 }

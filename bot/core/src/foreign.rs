@@ -19,7 +19,7 @@ use crate::{
     effect::{Effect, Save, Step, Word},
     event::Moment,
     state::{FleetState, Foreign, Spoken},
-    text,
+    text::{self, messages::say},
 };
 
 /// The name that no instance's approvals may have: those are the bot's own.
@@ -75,11 +75,11 @@ pub(crate) fn stands(
     let theirs = id.executor() == instance.as_str() && approval.subject.instance == *instance;
     let taken = state.approvals.contains_key(&key) || before.is_some_and(|before| before.approval().id != id);
     if !theirs || taken || id.executor() == BOT {
-        return Err(format!("{instance} shows the approval {id}, which is not its own."));
+        return Err(say!("not-its-own", instance = instance, id = id));
     }
     // What the card shows is what is bound, or people would vote on something else.
     if approval.subject.digest().ok().as_ref() != Some(&approval.digest) {
-        return Err(format!("The card of {id} does not say what its digest binds. Nobody is asked here."));
+        return Err(say!("unbound-card", id = id));
     }
     if before.is_some_and(|before| before.card == card) {
         return Ok(Vec::new());
@@ -143,7 +143,7 @@ pub(crate) fn vote(
     let (ballot, again) = (said.ballot(), said.text());
     let known = state.rules.person(&person.id).is_some();
     let word = match word(found, person, given, said, moment.at) {
-        _ if !known => return say(format!("Nobody here is called {}.", person.id)),
+        _ if !known => return say(say!("nobody-called", person = person.id)),
         Err(refused) => return say(refused),
         Ok(word) => word,
     };
@@ -215,10 +215,10 @@ fn word(found: &Foreign, person: &Person, given: &Given, said: Said, at: Timesta
         (Said::No { reason: why }, _) => reason = why,
         (Said::Answer(text), Action::Question(question)) => answer = Some(question::read(question, &text)?),
         (Said::Yes { .. }, Action::Question(_)) => {
-            return Err(format!("It is a question. Type: answer {} TEXT", approval.id.key()));
+            return Err(say!("a-question", key = approval.id.key()));
         }
         (Said::Answer(_), _) => {
-            return Err(format!("It is no question. Type: approve {0} or deny {0}", approval.id.key()));
+            return Err(say!("no-question", key = approval.id.key()));
         }
         (Said::Yes { typed: name }, _) => typed = name,
     }
@@ -240,7 +240,7 @@ fn may(found: &Foreign, word: &Word, ballot: Ballot) -> Option<String> {
     let subject = &found.approval().subject;
     let person = &word.vote.person;
     if word.proof == Proof::Socket {
-        return Some("It is not proved that this is you. Sign in, or give your passphrase.".to_owned());
+        return Some(say!("not-proved"));
     }
     let account = Identity { service: "local".into(), account: person.id.to_string() };
     let mut requesters = subject.requesters.clone();
@@ -293,6 +293,7 @@ fn kept(state: &FleetState, key: &str) -> Vec<Effect> {
         channel: Channel::Approvals,
         key: MessageKey::of_approval(&approval.id),
         text: text::foreign(found),
+        picture: None,
         buttons,
         reactions,
         mentions: Vec::new(),

@@ -8,7 +8,7 @@ use qd_wire::v1::FeatureReport;
 use crate::{
     chat::Given,
     state::{Desk, FleetState, Foreign},
-    text::{self, inert},
+    text::{self, inert, messages::say},
 };
 
 /// Features in one list.
@@ -47,7 +47,7 @@ fn counts(state: &FleetState, team: &InstanceName) -> String {
             parts.push(format!("{count} {word}"));
         }
     }
-    let said = if parts.is_empty() { "nothing reported yet".to_owned() } else { parts.join(", ") };
+    let said = if parts.is_empty() { say!("nothing-reported") } else { parts.join(", ") };
     format!("{team}: {said}")
 }
 
@@ -67,7 +67,7 @@ fn lines(all: impl Iterator<Item = String>, none: &str) -> String {
     let more = all.len().saturating_sub(LISTED);
     let mut shown: Vec<String> = all.into_iter().take(LISTED).collect();
     if more > 0 {
-        shown.push(format!("And {more} more."));
+        shown.push(say!("and-more-features", more = more));
     }
     shown.join("\n")
 }
@@ -78,16 +78,16 @@ fn spent<'a>(reports: impl Iterator<Item = &'a FeatureReport>) -> Option<Spent> 
 
 /// The teams, a line each.
 pub(crate) fn teams(state: &FleetState) -> String {
-    lines(state.rules.teams.iter().map(|team| counts(state, team)), "There is no team.")
+    lines(state.rules.teams.iter().map(|team| counts(state, team)), &say!("no-team"))
 }
 
 /// What models have cost, by team.
 pub(crate) fn cost(state: &FleetState) -> String {
     let rows = state.rules.teams.iter().map(|team| {
         let said = spent(features(state, Some(team)).map(|(_, report)| report));
-        format!("{team}: {}", said.map_or_else(|| "nothing metered".to_owned(), |spent| spent.said()))
+        format!("{team}: {}", said.map_or_else(|| say!("nothing-metered"), |spent| spent.said()))
     });
-    lines(rows, "There is no team.")
+    lines(rows, &say!("no-team"))
 }
 
 /// Features whose titles have all of these words, newest first.
@@ -100,7 +100,7 @@ pub(crate) fn search(state: &FleetState, words: &str) -> String {
         })
         .collect();
     found.reverse();
-    lines(found.into_iter().map(|(team, report)| row(team, report)), "No feature's title has these words.")
+    lines(found.into_iter().map(|(team, report)| row(team, report)), &say!("no-such-words"))
 }
 
 /// A question to a team. No agent answers it: what is found is said to be found, and no more.
@@ -123,29 +123,23 @@ pub(crate) fn ask(state: &FleetState, team: &InstanceName, question: &str) -> St
         .collect();
     found.sort_by_key(|(hits, _)| std::cmp::Reverse(*hits));
     if found.is_empty() {
-        return format!(
-            "No agent answers questions here, and a search of what {team} has reported finds nothing."
-        );
+        return say!("search-nothing", team = team);
     }
     let found = lines(found.into_iter().map(|(_, row)| row), "");
-    format!("No agent answers questions here. A search of what {team} has reported finds:\n{found}")
+    say!("search-found", team = team, found = found)
 }
 
 /// Who somebody is here.
 pub(crate) fn person(state: &FleetState, person: &Person, given: &Given) -> String {
     let roles: Vec<&str> = person.roles.iter().map(|role| role.as_str()).collect();
-    let roles = if roles.is_empty() { "no role".to_owned() } else { roles.join(", ") };
+    let roles = if roles.is_empty() { say!("no-role") } else { roles.join(", ") };
     let account =
         given.account.as_ref().map_or_else(String::new, |account| format!(", {}:{account}", given.surface));
     let waits = open(state).filter(|approval| {
         let subject = &approval.subject;
         subject.requirement.refuses(person, &subject.requesters).is_none()
     });
-    format!(
-        "You are {}{account}: {roles}. {} of what is asked may be decided by you.",
-        person.id,
-        waits.count()
-    )
+    say!("you-are", person = person.id, account = account, roles = roles, count = waits.count())
 }
 
 /// Whether somebody may do something to a team, and why.
@@ -154,9 +148,7 @@ pub(crate) fn explain(state: &FleetState, person: &Person, action: Verb, team: &
         Target::Team => None,
         Target::Fleet => Some(Resource::Fleet),
         _ => {
-            return format!(
-                "{action} is done to something of its own. Have it explained with: quarterdeck policy explain {action}"
-            );
+            return say!("policy-explain", action = action);
         }
     };
     let allowed = match resource {
@@ -167,7 +159,7 @@ pub(crate) fn explain(state: &FleetState, person: &Person, action: Verb, team: &
         }
     };
     match allowed {
-        Ok(()) => format!("You may: {}.", text::lower(action.title())),
+        Ok(()) => say!("you-may", what = text::lower(action.title())),
         Err(refusal) => format!("{} {}", refusal.reason, refusal.help),
     }
 }

@@ -168,7 +168,8 @@ pub(crate) fn look(state: &mut FleetState, moment: Moment) -> Vec<Effect> {
         effects.extend(kept(state, &team));
         stale(state, &team);
         if word == Presence::Silent {
-            let text = text::presence::silent(state, &team, moment.at).unwrap_or_default();
+            let text = text::presence::silent(state, &team, text::presence::Clock::of(state), moment.at)
+                .unwrap_or_default();
             effects.extend(alert(state, &team, Alert { key: CAUSE.to_owned(), text, over: false }, moment));
         }
     }
@@ -191,7 +192,7 @@ pub fn status(state: &FleetState, now: Timestamp) -> Vec<TeamStatus> {
             runs: seen.map_or(0, |seen| seen.runs),
             held: seen.map_or(0, |seen| seen.board.held),
             asks: u32::try_from(asks(state, team)).unwrap_or(u32::MAX),
-            sentence: text::presence::sentence(state, team, now).into(),
+            sentence: text::presence::sentence(state, team, text::presence::Clock::of(state), now).into(),
         }
     };
     state.rules.teams.iter().map(status).collect()

@@ -9,6 +9,7 @@ use crate::{
     foreign,
     handle::alert,
     state::FleetState,
+    text::messages::say,
 };
 
 /// Causes that the bot itself finds: no instance ends them.
@@ -55,7 +56,7 @@ pub(crate) fn holds(
         .collect();
     for mut card in lost {
         card.approval.state = ApprovalState::Withdrawn;
-        card.ended = Some("It is not known there any more.".to_owned());
+        card.ended = Some(say!("not-known-there"));
         // What was taken as its own before is taken so again.
         effects.extend(foreign::stands(state, team, card, moment).unwrap_or_default());
     }

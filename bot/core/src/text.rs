@@ -1,17 +1,27 @@
 //! Every word that people read in chat. What an agent or an outsider wrote is quoted, cut, and inert.
 
 mod digest;
+pub(crate) mod messages;
+mod picture;
 pub mod presence;
 
 use jiff::Timestamp;
 use qd_types::{Action, Approval, ApprovalState, Ballot, InstanceName, PersonId, Role, Stage};
 use qd_wire::v1::{ApprovalCard, FeatureReport, Refusal};
 
-use crate::state::{AlertState, Desk, Foreign};
+use self::messages::say;
+use crate::{
+    chat::Given,
+    state::{AlertState, Desk, Foreign},
+};
 
 pub(crate) use digest::cut;
 pub use digest::{
     Week, ageing, announcement, dear, milestone, pipeline, red, risks, standup, still, team, weekly,
+};
+pub use picture::{
+    alt, and_more, backlog, burn_up, charted, column, cost_per_day, cycle_time, day, days_of, nothing_in,
+    plain,
 };
 
 /// Longest title, in characters.
@@ -63,7 +73,7 @@ fn quiet(sentence: &str) -> String {
 /// A team is named that there is not.
 pub fn no_team(teams: &[InstanceName], team: &InstanceName) -> String {
     let known: Vec<&str> = teams.iter().map(InstanceName::as_str).collect();
-    format!("There is no team {team}. There is {}.", known.join(", "))
+    say!("no-such-team-but", team = team, teams = known.join(", "))
 }
 
 /// The living message of a feature in #dev.
@@ -75,7 +85,7 @@ pub fn feature(instance: &InstanceName, report: &FeatureReport) -> String {
         format!("**{} {title}** · {instance}{agent}{spent}\n`{}` ", report.feature, report.line.bars());
     match (report.stage, report.pull_request) {
         (Stage::Review, Some(number)) => {
-            text.push_str(&format!("In review: pull request #{number}. {}", quiet(&report.sentence)));
+            text.push_str(&say!("in-review", number = number, sentence = quiet(&report.sentence)));
         }
         _ => text.push_str(&quiet(&report.sentence)),
     }
@@ -90,44 +100,52 @@ pub fn approval(desk: &Desk) -> String {
     let approval = desk.approval();
     let subject = &approval.subject;
     let title = subject.title();
-    let place = format!("({}, {})", subject.feature, subject.instance);
+    let place = say!("place", feature = subject.feature, team = subject.instance);
     let tally = approval.tally();
     match approval.state {
         ApprovalState::Requested => {
-            let mut text = format!(
-                "**{title}** {place}\n{}\nDecide{}: {}. {} of {} so far. {}\nDigest {}",
-                desk.filed.facts,
-                until(desk.standing.decide_until),
-                subject.requirement.describe(),
-                tally.approved.len(),
-                tally.needed,
-                desk.standing.confirm.how(),
-                approval.digest.short(),
+            let mut text = say!(
+                "card",
+                title = title,
+                place = place,
+                facts = desk.filed.facts,
+                until = until(desk.standing.decide_until),
+                who = subject.requirement.describe(),
+                given = tally.approved.len(),
+                needed = tally.needed,
+                how = desk.standing.confirm.how(),
+                digest = approval.digest.short()
             );
             if desk.standing.confirm.typed {
                 let target = subject.binding.as_ref().map_or("", |binding| &binding.target);
                 text.push_str(&format!(
-                    "\nOn: {0}. Type: approve {1} {0}",
-                    inert(target, QUOTE),
-                    approval.id.key()
+                    "\n{}",
+                    say!("card-type-name", target = inert(target, QUOTE), key = approval.id.key())
                 ));
             }
             if let Some(words) = &desk.standing.words {
-                text.push_str(&format!("\n> \"{}\" (the agent's words)", inert(words, QUOTE)));
+                text.push_str(&format!("\n{}", say!("card-words", words = inert(words, QUOTE))));
             }
             text
         }
         ApprovalState::Granted | ApprovalState::Executing => {
-            format!("✔ {title} {place}: approved by {}, under way.", names(&tally.approved))
+            say!("card-under-way", title = title, place = place, by = names(&tally.approved))
         }
-        ApprovalState::Executed => format!("✔ {title} {place}: {}", ended(desk).unwrap_or_default()),
+        ApprovalState::Executed => {
+            say!("card-done", title = title, place = place, ended = ended(desk).unwrap_or_default())
+        }
         ApprovalState::Denied
         | ApprovalState::Expired
         | ApprovalState::Withdrawn
         | ApprovalState::Failed
         | ApprovalState::Unknown
         | ApprovalState::Lapsed => {
-            format!("✘ {title} {place}: {}", inert(&ended(desk).unwrap_or_default(), QUOTE))
+            say!(
+                "card-ended",
+                title = title,
+                place = place,
+                ended = inert(&ended(desk).unwrap_or_default(), QUOTE)
+            )
         }
     }
 }
@@ -138,56 +156,53 @@ pub fn foreign(foreign: &Foreign) -> String {
     let (card, approval) = (&foreign.card, foreign.approval());
     let subject = &approval.subject;
     let title = inert(&subject.title(), TITLE);
-    let place = format!("({}, {})", subject.feature, subject.instance);
+    let place = say!("place", feature = subject.feature, team = subject.instance);
     if !approval.state.is_open() {
         let ended = inert(&ended_there(card), QUOTE);
         return match approval.state {
             ApprovalState::Granted | ApprovalState::Executing | ApprovalState::Executed => {
-                format!("✔ {title} {place}: {ended}")
+                say!("card-done", title = title, place = place, ended = ended)
             }
-            _ => format!("✘ {title} {place}: {ended}"),
+            _ => say!("card-ended", title = title, place = place, ended = ended),
         };
     }
     let (tally, key) = (approval.tally(), approval.id.key());
     let mut lines = vec![format!("**{title}** {place}")];
     lines.extend((!card.facts.is_empty()).then(|| inert(&card.facts, QUOTE)));
     let how = match &subject.action {
-        Action::Question(_) => "Its answer is the yes.",
-        _ => card.confirm.map_or("", |confirm| confirm.how()),
+        Action::Question(_) => say!("card-answer-is-yes"),
+        _ => card.confirm.map_or_else(String::new, |confirm| confirm.how().to_owned()),
     };
-    lines.push(format!(
-        "Decide{}: {}. {} of {} so far. {how}",
-        until(card.decide_until),
-        subject.requirement.describe(),
-        tally.approved.len(),
-        tally.needed,
+    lines.push(say!(
+        "card-decide",
+        until = until(card.decide_until),
+        who = subject.requirement.describe(),
+        given = tally.approved.len(),
+        needed = tally.needed,
+        how = how
     ));
-    lines.push(format!("Digest {}", approval.digest.short()));
+    lines.push(say!("card-digest", digest = approval.digest.short()));
     let target = subject.binding.as_ref().map_or("", |binding| &binding.target);
     let people: Vec<&str> = subject.requesters.iter().map(PersonId::as_str).collect();
     lines.extend(
-        qd_approvals::inert::warnings(target, &people).iter().map(|warning| format!("Careful: {warning}")),
+        qd_approvals::inert::warnings(target, &people)
+            .iter()
+            .map(|warning| say!("card-careful", warning = warning)),
     );
     if let Action::Question(question) = &subject.action {
         lines.push(match qd_approvals::question::choices(question).as_slice() {
-            [] => format!("Type: answer {key} TEXT"),
-            choices => format!("Type: answer {key} and one of: {}", inert(&choices.join(", "), QUOTE)),
+            [] => say!("card-type-answer", key = key),
+            choices => say!("card-type-choice", key = key, choices = inert(&choices.join(", "), QUOTE)),
         });
     } else if card.confirm.is_some_and(|confirm| confirm.typed) {
-        lines.push(format!("On: {0}. Type: approve {key} {0}", inert(target, QUOTE)));
+        lines.push(say!("card-type-name", target = inert(target, QUOTE), key = key));
     }
     let deciding: Vec<PersonId> = foreign.deciding().cloned().collect();
     if !deciding.is_empty() {
-        lines.push(format!(
-            "Deciding: what {} said is on its way to {}.",
-            names(&deciding),
-            subject.instance
-        ));
+        lines.push(say!("card-deciding", people = names(&deciding), team = subject.instance));
     }
     // Last: what follows a quoted line would be taken for a part of it.
-    lines.extend(
-        card.words.as_ref().map(|words| format!("> \"{}\" (the agent's words)", inert(words, QUOTE))),
-    );
+    lines.extend(card.words.as_ref().map(|words| say!("card-words", words = inert(words, QUOTE))));
     lines.join("\n")
 }
 
@@ -197,12 +212,12 @@ fn ended_there(card: &ApprovalCard) -> String {
     let by = names(&approval.tally().approved);
     let ended = card.ended.clone().unwrap_or_default();
     match approval.state {
-        ApprovalState::Granted | ApprovalState::Executing => format!("approved by {by}, under way."),
+        ApprovalState::Granted | ApprovalState::Executing => say!("ended-under-way", by = by),
         ApprovalState::Executed if !matches!(approval.subject.action, Action::Question(_)) => {
-            format!("approved by {by}. {ended}")
+            say!("ended-approved", by = by, ended = ended)
         }
         ApprovalState::Denied => denied(approval).unwrap_or(ended),
-        ApprovalState::Expired => format!("{ended} A person can ask again: reopen {}", approval.id.key()),
+        ApprovalState::Expired => say!("ended-expired", reason = ended, key = approval.id.key()),
         _ => ended,
     }
 }
@@ -210,24 +225,24 @@ fn ended_there(card: &ApprovalCard) -> String {
 /// Who said no, and why.
 fn denied(approval: &Approval) -> Option<String> {
     let no = approval.votes.iter().rfind(|vote| vote.ballot == Ballot::Deny)?;
-    let why = no.reason.as_ref().map_or_else(String::new, |why| format!(" Reason: {why}"));
-    Some(format!("{} denied by {}.{why}", word(&approval.subject.action), no.person.id))
+    let why = no.reason.as_ref().map_or_else(String::new, |why| say!("reason", why = why));
+    Some(say!("ended-denied", what = word(&approval.subject.action), person = no.person.id, why = why))
 }
 
 /// A person's word goes to the instance that counts it.
 pub fn travels(instance: &InstanceName) -> String {
-    format!("What you said is on its way to {instance}, which counts it. The card will say so.")
+    say!("word-travels", instance = instance)
 }
 
 /// Something that a person said did not count, and they were not told in time.
 pub fn missed(approval: &Approval, text: &str) -> String {
     let subject = &approval.subject;
-    format!("What you said before on {} ({}): {text}", inert(&subject.title(), TITLE), subject.feature)
+    say!("word-missed", title = inert(&subject.title(), TITLE), feature = subject.feature, text = text)
 }
 
 /// Until when people have to decide, once that is known.
 fn until(until: Option<Timestamp>) -> String {
-    until.map_or_else(String::new, |until| format!(" until {}", until.strftime("%Y-%m-%d %H:%M UTC")))
+    until.map_or_else(String::new, |until| say!("until", moment = until.strftime(presence::FULL)))
 }
 
 /// How an approval ended, as a sentence; `None` while it has not.
@@ -238,33 +253,33 @@ pub fn ended(desk: &Desk) -> Option<String> {
     Some(match approval.state {
         ApprovalState::Requested | ApprovalState::Granted | ApprovalState::Executing => return None,
         ApprovalState::Executed => match &approval.subject.action {
-            Action::Push(_) => format!("Approved by {}. Pushed.", by()),
-            _ => format!("approved by {}, merged as {}.", by(), reason.get(..7).unwrap_or(&reason)),
+            Action::Push(_) => say!("ended-pushed", by = by()),
+            _ => say!("ended-merged", by = by(), commit = reason.get(..7).unwrap_or(&reason)),
         },
         ApprovalState::Denied => denied(approval).unwrap_or(reason),
         ApprovalState::Expired => {
-            format!("{reason} A person can ask again: reopen {}", approval.id.key())
+            say!("ended-expired", reason = reason, key = approval.id.key())
         }
-        ApprovalState::Withdrawn => format!("It was withdrawn: {reason}"),
-        ApprovalState::Lapsed => format!("The approval lapsed: {reason}"),
+        ApprovalState::Withdrawn => say!("ended-withdrawn", reason = reason),
+        ApprovalState::Lapsed => say!("ended-lapsed", reason = reason),
         ApprovalState::Failed => reason,
         ApprovalState::Unknown => {
-            format!("It can't be told whether it was merged: {reason} Look at the pull request.")
+            say!("ended-unknown", reason = reason)
         }
     })
 }
 
-fn word(action: &Action) -> &'static str {
+fn word(action: &Action) -> String {
     match action {
-        Action::Merge(_) => "Merge",
-        Action::Push(_) => "Push",
-        Action::Plan(_) => "Plan",
-        Action::Tool(_) => "Tool call",
-        Action::Budget(_) => "Budget",
-        Action::Operation(_) => "Operation",
-        Action::Question(_) => "Question",
-        Action::Policy(_) => "Policy change",
-        Action::Enrolment(_) => "Enrolment",
+        Action::Merge(_) => say!("act-merge"),
+        Action::Push(_) => say!("act-push"),
+        Action::Plan(_) => say!("act-plan"),
+        Action::Tool(_) => say!("act-tool"),
+        Action::Budget(_) => say!("act-budget"),
+        Action::Operation(_) => say!("act-operation"),
+        Action::Question(_) => say!("act-question"),
+        Action::Policy(_) => say!("act-policy"),
+        Action::Enrolment(_) => say!("act-enrolment"),
     }
 }
 
@@ -273,10 +288,14 @@ pub fn escalation(approval: &Approval, roles: &[Role]) -> String {
     let (subject, key) = (&approval.subject, approval.id.key());
     let who: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
     let (title, feature, team) = (inert(&subject.title(), TITLE), &subject.feature, &subject.instance);
-    format!(
-        "⏳ {}: half of the time to decide is over. **{title}** ({feature}, {team}): {} or deny {key}",
-        who.join(", "),
-        yes(approval)
+    say!(
+        "escalation",
+        who = who.join(", "),
+        title = title,
+        feature = feature,
+        team = team,
+        yes = yes(approval),
+        key = key
     )
 }
 
@@ -285,12 +304,9 @@ pub fn unseen(approval: &Approval) -> String {
     let (subject, key) = (&approval.subject, approval.id.key());
     let (title, feature) = (inert(&subject.title(), TITLE), &subject.feature);
     // What an instance keeps is in the inbox of its board as well, so its time goes on.
-    let meanwhile = if approval.id.executor() == crate::foreign::BOT {
-        "It does not expire meanwhile"
-    } else {
-        "It waits on the team's board, or here"
-    };
-    format!("the card of {feature} can't be shown: {title}. {meanwhile}: {} or deny {key}", yes(approval))
+    let meanwhile =
+        if approval.id.executor() == crate::foreign::BOT { say!("unseen-bot") } else { say!("unseen-board") };
+    say!("unseen", feature = feature, title = title, meanwhile = meanwhile, yes = yes(approval), key = key)
 }
 
 /// What is typed for a yes: to a question, its answer.
@@ -305,30 +321,32 @@ fn yes(approval: &Approval) -> String {
 /// A run of which too much was denied.
 pub fn paused(desk: &Desk) -> String {
     let subject = &desk.approval().subject;
-    format!("⚠ {}: too much was denied to {}. Nothing more is asked for it.", subject.instance, subject.run)
+    say!("paused", team = subject.instance, run = subject.run)
 }
 
 /// What a person hears who votes when it is over.
-pub fn late(approval: &Approval) -> String {
-    let at = approval.decided_at.map_or_else(String::new, |at| format!(" at {}", at.strftime("%H:%M UTC")));
+pub fn late(approval: &Approval, given: &Given) -> String {
+    // Who asks from another service reads it in their own zone.
+    let form = if given.account.is_some() { presence::FULL } else { "%H:%M UTC" };
+    let at = approval.decided_at.map_or_else(String::new, |at| say!("decided-at", clock = at.strftime(form)));
     let word = match approval.state {
-        ApprovalState::Denied => "denied",
-        ApprovalState::Lapsed => "lapsed",
-        ApprovalState::Expired => "expired",
-        ApprovalState::Withdrawn => "withdrawn",
-        _ => "approved",
+        ApprovalState::Denied => say!("was-denied"),
+        ApprovalState::Lapsed => say!("was-lapsed"),
+        ApprovalState::Expired => say!("was-expired"),
+        ApprovalState::Withdrawn => say!("was-withdrawn"),
+        _ => say!("was-approved"),
     };
-    format!("{} was already {word}{at}.", approval.subject.feature)
+    say!("already", feature = approval.subject.feature, word = word, at = at)
 }
 
 /// An order was not carried out.
 pub fn refused(instance: &InstanceName, refusal: &Refusal) -> String {
     let kind = match refusal.kind.as_str() {
-        "reload" => "to read the configuration again",
-        "announcement" => "with what you told all teams",
-        _ => "that you gave",
+        "reload" => say!("order-reload"),
+        "announcement" => say!("order-announcement"),
+        _ => say!("order-given"),
     };
-    format!("{instance} did not carry out the order {kind}: {}", inert(refusal.reason.as_str(), QUOTE))
+    say!("order-refused", instance = instance, kind = kind, reason = inert(refusal.reason.as_str(), QUOTE))
 }
 
 /// An alert, open or over.
@@ -339,19 +357,19 @@ pub fn alert(instance: &InstanceName, alert: &AlertState, now: Timestamp) -> Str
         if text.starts_with(&format!("{instance} ")) { String::new() } else { format!("{instance}: ") };
     if alert.over {
         let minutes = (now.as_second() - alert.since.as_second()) / 60;
-        return format!("✔ {whose}over after {minutes} min: {text}");
+        return say!("alert-over", whose = whose, minutes = minutes, text = text);
     }
-    let times = if alert.count > 1 { format!(" ({} times)", alert.count) } else { String::new() };
-    format!("⚠ {whose}{text}{times}")
+    let times = if alert.count > 1 { say!("alert-times", count = alert.count) } else { String::new() };
+    say!("alert", whose = whose, text = text, times = times)
 }
 
 fn names(people: &[PersonId]) -> String {
     match people {
-        [] => "nobody".to_owned(),
+        [] => say!("nobody"),
         [one] => one.to_string(),
         [first @ .., last] => {
             let first: Vec<&str> = first.iter().map(PersonId::as_str).collect();
-            format!("{} and {last}", first.join(", "))
+            say!("names", first = first.join(", "), last = last)
         }
     }
 }

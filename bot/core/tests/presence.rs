@@ -278,3 +278,16 @@ fn a_pause_goes_to_one_team_or_to_all_of_them() {
     team pause needs a team. For all of them: fleet pause
     ");
 }
+
+#[test]
+fn who_asks_from_another_service_reads_moments_in_full() {
+    let mut fleet = Fleet::new();
+    fleet.beat("alpha", 1);
+    fleet.pass(60);
+    let elsewhere = Given { account: Some("7".into()), ..Given::on_console(Proof::SignedIn) };
+    let said = Event::Command { person: ines(), given: elsewhere, text: "fleet status".into() };
+    let told = fleet.happens(said).reply.unwrap();
+    insta::assert_snapshot!(told.lines().next().unwrap(), @"alpha is late: last heard at 2026-11-21 08:14 UTC with 1 run.");
+    let here = fleet.says("fleet status");
+    insta::assert_snapshot!(here.lines().next().unwrap(), @"alpha is late: last heard at 08:14 with 1 run.");
+}

@@ -131,7 +131,7 @@ fn problem(error: &serenity::Error) -> Problem {
             Problem::Refused("the bot may not see the channel; give it View Channel there".to_owned())
         }
         (_, 50_013) => Problem::Refused(
-            "the bot lacks a permission there; give it Send Messages, Embed Links and Add Reactions"
+            "the bot lacks a permission there; give it Send Messages, Embed Links, Attach Files and Add Reactions"
                 .to_owned(),
         ),
         (401, _) => Problem::Refused("Discord does not know the bot's token; make a new one".to_owned()),

@@ -7,7 +7,10 @@ use std::{
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use qd_core::chat::{Chat, ChatError, Commands, Delivered, Message, MessageKey, Reaction, ballots};
+use qd_core::{
+    chat::{Chat, ChatError, Commands, Delivered, Message, MessageKey, Reaction, ballots},
+    picture::Picture,
+};
 use qd_types::{Confirm, Person, Way};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
@@ -21,6 +24,7 @@ use crate::{
     config::{Config, People},
     events,
     pace::Pace,
+    pictures::{self, Drawn},
     registry::{Registry, Shown},
     render,
 };
@@ -112,14 +116,39 @@ impl Discord {
         body: Value,
         reactions: &[Reaction],
     ) -> Result<u64, Problem> {
+        self.place_pictured(channel, key, body, reactions, None).await
+    }
+
+    /// The same, with a picture. It goes up when its data is another one than that of the picture that hangs there.
+    async fn place_pictured(
+        &self,
+        channel: u64,
+        key: &str,
+        body: Value,
+        reactions: &[Reaction],
+        picture: Option<&Picture>,
+    ) -> Result<u64, Problem> {
+        let hangs = picture.and_then(pictures::digest);
         let mut writing = self.inner.writing.lock().await;
         self.read_once(&mut writing, channel).await?;
         let mut known = self.registry().get(channel, key);
         if let Some(id) = known.id {
-            let same = known.body.as_ref() == Some(&body);
-            match if same { Ok(()) } else { self.edit(channel, id, &body).await } {
+            let (same, kept) = (known.body.as_ref() == Some(&body), known.picture == hangs);
+            let file = match (kept, picture) {
+                (false, Some(picture)) => pictures::drawn(picture).await,
+                _ => None,
+            };
+            let edited = match (same && kept, &file) {
+                (true, _) => Ok(()),
+                (false, Some(file)) => self.edit(channel, id, &file.named(&body), Some(file)).await,
+                // What is not named stays; a picture that is gone is taken down.
+                (false, None) if kept => self.edit(channel, id, &body, None).await,
+                (false, None) => self.edit(channel, id, &pictures::none(&body), None).await,
+            };
+            match edited {
                 Ok(()) => {
-                    let shown = Shown { body: Some(body), reactions: reactions.to_vec(), ..known };
+                    let picture = if kept { hangs } else { file.and(hangs) };
+                    let shown = Shown { body: Some(body), reactions: reactions.to_vec(), picture, ..known };
                     self.seed(channel, id, &shown).await;
                     self.registry().put(channel, key, shown);
                     return Ok(id);
@@ -131,28 +160,47 @@ impl Discord {
                 Err(problem) => return Err(problem),
             }
         }
-        let id = self.create(channel, key, known.round, &body).await?;
-        let shown =
-            Shown { id: Some(id), body: Some(body), reactions: reactions.to_vec(), round: known.round };
+        let file = match picture {
+            Some(picture) => pictures::drawn(picture).await,
+            None => None,
+        };
+        let id = self.create(channel, key, known.round, &body, file.as_ref()).await?;
+        let picture = file.and(hangs);
+        let shown = Shown {
+            id: Some(id),
+            body: Some(body),
+            picture,
+            reactions: reactions.to_vec(),
+            round: known.round,
+        };
         // Known before its reactions are seeded: a person may be quicker.
         self.registry().put(channel, key, shown.clone());
         self.seed(channel, id, &shown).await;
         Ok(id)
     }
 
-    async fn create(&self, channel: u64, key: &str, round: u32, body: &Value) -> Result<u64, Problem> {
-        let mut body = body.clone();
+    async fn create(
+        &self,
+        channel: u64,
+        key: &str,
+        round: u32,
+        body: &Value,
+        file: Option<&Drawn>,
+    ) -> Result<u64, Problem> {
+        let mut body = file.map_or_else(|| body.clone(), |file| file.named(body));
         if let Some(fields) = body.as_object_mut() {
             fields.insert("nonce".to_owned(), render::nonce(&format!("{channel}:{key}"), round).into());
             fields.insert("enforce_nonce".to_owned(), true.into());
         }
         let to = ChannelId::new(channel);
-        Ok(call(|| self.inner.http.send_message(to, Vec::new(), &body)).await?.id.get())
+        let files = || file.map(Drawn::file).into_iter().collect();
+        Ok(call(|| self.inner.http.send_message(to, files(), &body)).await?.id.get())
     }
 
-    async fn edit(&self, channel: u64, id: u64, body: &Value) -> Result<(), Problem> {
+    async fn edit(&self, channel: u64, id: u64, body: &Value, file: Option<&Drawn>) -> Result<(), Problem> {
         let (to, id) = (ChannelId::new(channel), MessageId::new(id));
-        call(|| self.inner.http.edit_message(to, id, body, Vec::new())).await.map(drop)
+        let files = || file.map(Drawn::file).into_iter().collect();
+        call(|| self.inner.http.edit_message(to, id, body, files())).await.map(drop)
     }
 
     /// Seeds the reactions. Without them there are still the buttons: a problem is only noted.
@@ -251,7 +299,17 @@ impl Chat for Discord {
                 "no fallback channel is configured: channels.fallback".to_owned(),
             ));
         };
-        let placed = self.place(channel, &message.key.0, self.calling(message), &message.reactions).await;
+        let (key, picture) = (&message.key.0, message.picture.as_deref());
+        let put =
+            |picture| self.place_pictured(channel, key, self.calling(message), &message.reactions, picture);
+        let placed = match put(picture).await {
+            // Perhaps it may not attach files there: the words are worth more than the picture.
+            Err(Problem::Refused(problem)) if picture.is_some() => {
+                tracing::warn!(message = key, problem, "a message goes without its picture");
+                put(None).await
+            }
+            placed => placed,
+        };
         match placed {
             Ok(id) => Ok(Delivered { id: id.to_string(), at: Timestamp::now() }),
             Err(Problem::Later(problem)) => Err(ChatError::Unavailable(problem)),

@@ -6,6 +6,7 @@ mod discord;
 mod events;
 mod hears;
 mod pace;
+mod pictures;
 mod registry;
 mod render;
 mod replies;

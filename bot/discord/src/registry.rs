@@ -13,6 +13,8 @@ pub(crate) struct Shown {
     pub(crate) id: Option<u64>,
     /// What was sent last; none after a start.
     pub(crate) body: Option<Value>,
+    /// Which picture hangs there: the digest of its data; none after a start.
+    pub(crate) picture: Option<[u8; 32]>,
     /// What its reactions mean.
     pub(crate) reactions: Vec<Reaction>,
     /// How often it was deleted.
@@ -82,7 +84,7 @@ impl Registry {
         if let Some(place) = self.ids.remove(&id)
             && let Some(shown) = self.shown.get_mut(&place)
         {
-            *shown = Shown { id: None, body: None, round: shown.round + 1, reactions: Vec::new() };
+            *shown = Shown { round: shown.round + 1, ..Shown::default() };
         }
     }
 }

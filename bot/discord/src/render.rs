@@ -129,7 +129,7 @@ fn rows(buttons: &[Button]) -> Value {
 /// An answer for one person alone.
 pub(crate) fn private(text: &str) -> Value {
     let text = if text.trim().is_empty() { "Done." } else { text };
-    json!({"content": cut(text, CONTENT), "allowed_mentions": {"parse": []}, "flags": 64})
+    json!({"content": cut(&timed(text), CONTENT), "allowed_mentions": {"parse": []}, "flags": 64})
 }
 
 /// The modal in which a name is typed out.
@@ -166,6 +166,7 @@ mod tests {
             channel: Channel::Approvals,
             key,
             text: text.into(),
+            picture: None,
             buttons,
             reactions,
             mentions: Vec::new(),
@@ -232,6 +233,8 @@ mod tests {
     fn moments_are_read_in_everybodys_own_zone() {
         insta::assert_snapshot!(timed("Decide until 2026-11-21 14:00 UTC: 2 owners. UTC"), @"Decide until <t:1795269600:f>: 2 owners. UTC");
         insta::assert_snapshot!(timed("äöü 2026-13-21 14:00 UTC"), @"äöü 2026-13-21 14:00 UTC");
+        let answer = private("alpha is silent since 2026-11-21 14:00 UTC (last heard with 1 run).");
+        insta::assert_snapshot!(answer["content"].as_str().unwrap(), @"alpha is silent since <t:1795269600:f> (last heard with 1 run).");
     }
 
     #[test]

@@ -30,6 +30,7 @@ fn card(id: &ApprovalId, face: &Face) -> Message {
         channel: Channel::Approvals,
         key: MessageKey::of_approval(id),
         text: face.markdown(),
+        picture: None,
         buttons,
         reactions,
         mentions: Vec::new(),

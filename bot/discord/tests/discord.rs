@@ -163,6 +163,7 @@ fn card(way: Way) -> Message {
         channel: Channel::Approvals,
         key: MessageKey::of_approval(&id),
         text,
+        picture: None,
         buttons,
         reactions,
         mentions: Vec::new(),
@@ -175,6 +176,7 @@ fn feature(text: &str) -> Message {
         channel: Channel::Dev,
         key,
         text: text.into(),
+        picture: None,
         buttons: Vec::new(),
         reactions: Vec::new(),
         mentions: Vec::new(),
@@ -269,6 +271,7 @@ async fn a_message_that_calls_a_role_calls_it_once() {
         channel: Channel::Approvals,
         key: key.clone(),
         text: text.into(),
+        picture: None,
         buttons: Vec::new(),
         reactions: Vec::new(),
         mentions: vec![Role::Owner, Role::Viewer],
@@ -363,6 +366,7 @@ async fn a_storm_of_429_loses_nothing_and_posts_nothing_twice() {
             channel: Channel::Alerts,
             key,
             text: format!("⚠ {number}"),
+            picture: None,
             buttons: Vec::new(),
             reactions: Vec::new(),
             mentions: Vec::new(),
@@ -466,7 +470,7 @@ async fn a_guild_is_looked_at_and_brought_into_shape() {
     insta::assert_snapshot!(format!("{:?}", shown.channels[&guild.config.channels.dev]), @r#"SeenChannel { name: "dev", lacks: [("Add Reactions", "to seed ✅ and ❌")] }"#);
     assert!(shown.channels[&guild.config.channels.alerts].lacks.is_empty());
     assert!(!shown.may_make);
-    insta::assert_snapshot!(setup.make_channel("team-alpha", "It").await.unwrap_err(), @"the bot lacks a permission there; give it Send Messages, Embed Links and Add Reactions");
+    insta::assert_snapshot!(setup.make_channel("team-alpha", "It").await.unwrap_err(), @"the bot lacks a permission there; give it Send Messages, Embed Links, Attach Files and Add Reactions");
     guild.fake.permit(1 << 4 | 1 << 28);
     let made = setup.make_channel("team-alpha", "It").await.unwrap();
     let role = setup.make_role("operator").await.unwrap();
@@ -496,5 +500,72 @@ async fn a_reply_to_a_card_is_an_answer() {
     let written = guild.fake.write(guild.omar, guild.approvals(), "Hello");
     guild.fake.reply(guild.ines, guild.approvals(), written, "Hello yourself", true);
     insta::assert_snapshot!(guild.heard().join("\n"), @"ines (owner) by Button: answer 01ARZ3NDEKTSV4RRFFQ69G5FAV SameSite=Lax, please");
+    guild.is_content();
+}
+
+/// A board of alpha whose only card says this.
+fn board(sentence: &str) -> Message {
+    let data = json!({"shows": "board", "team": "alpha", "backlog": "", "caution": null, "columns": [{
+        "title": "Running", "count": 1, "more": null, "cards": [{"feature": "A-1", "title": "Split the importer",
+        "line": null, "agent": "claude", "sentence": sentence, "tone": "quiet"}]}]});
+    let key = MessageKey("team:alpha".to_owned());
+    Message { key, picture: Some(serde_json::from_value(data).unwrap()), ..feature("**alpha** Running 1") }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_goes_up_with_its_message_and_again_only_when_it_is_another_one() {
+    let guild = Guild::new().await;
+    let dev = guild.config.channels.dev;
+    let shown = || {
+        let message = guild.fake.messages(dev).pop().unwrap();
+        assert_eq!(message["attachments"].as_array().unwrap().len(), 1, "{message}");
+        let file = &message["attachments"][0];
+        let id = file["id"].as_str().unwrap().parse().unwrap();
+        (
+            id,
+            file["description"].as_str().unwrap().to_owned(),
+            message["embeds"][0]["description"].to_string(),
+        )
+    };
+    guild.discord.put(&board("The agent works.")).await.unwrap();
+    let (first, alt, _) = shown();
+    insta::assert_snapshot!(alt, @"The board of alpha. Running 1: A-1 Split the importer.");
+    assert!(guild.fake.file(first).unwrap().starts_with(b"\x89PNG"));
+    let url = guild.fake.messages(dev)[0]["attachments"][0]["url"].as_str().unwrap().to_owned();
+    assert!(url.ends_with(&format!("/attachments/{first}/board.png")), "{url}");
+
+    let before = guild.fake.requests().len();
+    guild.discord.put(&board("The agent works.")).await.unwrap();
+    assert_eq!(guild.fake.requests().len(), before, "the same again is no call");
+    let words = Message { text: "**alpha** Running 1 · Asks 1".into(), ..board("The agent works.") };
+    guild.discord.put(&words).await.unwrap();
+    let (id, _, text) = shown();
+    assert_eq!(id, first, "other words leave the picture where it is");
+    assert!(text.contains("Asks 1"), "{text}");
+    guild.discord.put(&board("The checks run.")).await.unwrap();
+    let (second, ..) = shown();
+    assert_ne!(second, first);
+
+    // After a start it is not known what hangs there: it goes up again, in place of the other one.
+    let again = Discord::new(guild.config.clone(), guild.known.clone());
+    again.put(&board("The checks run.")).await.unwrap();
+    assert_ne!(shown().0, second);
+    assert_eq!(guild.fake.messages(dev).len(), 1);
+    again.put(&Message { picture: None, ..board("") }).await.unwrap();
+    assert_eq!(guild.fake.messages(dev)[0]["attachments"], json!([]));
+    guild.is_content();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_no_files_may_be_attached_the_words_go_alone() {
+    const ATTACH_FILES: u64 = 1 << 15;
+    let guild = Guild::new().await;
+    let dev = guild.config.channels.dev;
+    guild.fake.refuse(dev, ATTACH_FILES);
+    guild.discord.put(&board("The agent works.")).await.unwrap();
+    assert_eq!(guild.fake.messages(dev)[0]["attachments"], json!([]));
+    guild.fake.refuse(dev, 0);
+    guild.discord.put(&board("The agent works.")).await.unwrap();
+    assert_eq!(guild.fake.messages(dev)[0]["attachments"].as_array().unwrap().len(), 1);
     guild.is_content();
 }

@@ -72,6 +72,7 @@ fn end(turn: &mut Turn<'_>, before: Before) -> Result<(), HubError> {
         channel: Channel::Approvals,
         key: MessageKey(key.clone()),
         text,
+        picture: None,
         buttons: Vec::new(),
         reactions: Vec::new(),
         mentions: Vec::new(),

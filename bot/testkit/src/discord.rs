@@ -5,6 +5,7 @@
 mod buckets;
 mod description;
 mod drive;
+mod files;
 mod gateway;
 mod guild;
 mod limits;

@@ -10,6 +10,7 @@ mod approvals;
 mod audit;
 mod board;
 mod crowd;
+mod discord;
 mod distil;
 mod engine;
 mod figures;
@@ -34,7 +35,7 @@ use figures::Figures;
 /// Why a figure could not be taken.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-const KNOWN: [&str; 42] = [
+const KNOWN: [&str; 45] = [
     "instance_cold_start_ms",
     "instance_idle_rss_mib",
     "up_idle_rss_mib",
@@ -63,6 +64,9 @@ const KNOWN: [&str; 42] = [
     "bot_rss_mib_1000_idle",
     "bot_rss_mib_1000_load",
     "approval_roundtrip_ms_p99",
+    "interaction_ack_ms_p99",
+    "reaction_to_decision_ms_p99",
+    "discord_guild_rss_mib",
     "agent_spawn_overhead_ms_bubblewrap",
     "agent_spawn_overhead_ms_docker",
     "guard_added_us_p50",
@@ -145,6 +149,7 @@ fn measure(asked: &Asked) -> Result<(), Failure> {
         }
         distil::measure(&mut figures, &wanted).await?;
         hub::measure(&asked.binary, &mut figures, &wanted).await?;
+        discord::measure(&asked.binary, &mut figures, &wanted).await?;
         walls::measure(&asked.binary, &mut figures, &wanted).await?;
         guard::measure(&mut figures, &wanted).await?;
         servers::measure(&asked.binary, &mut figures, &wanted).await?;

@@ -170,6 +170,11 @@ impl Running {
         Ok(ticks as f64 / 100.0)
     }
 
+    /// Runs a verb beside the process, and gives what it printed.
+    pub fn says(&self, args: &[&str]) -> Result<String, Failure> {
+        self.verb.said(args)
+    }
+
     /// The embedded forge's repository.
     pub fn forge(&self) -> PathBuf {
         self.state.join("bot/forge/repos/project.git")

@@ -12,7 +12,7 @@ use crate::{
     effect::{Effect, Save},
     event::Moment,
     state::{Desk, FleetState, Foreign},
-    text,
+    text::{self, messages::say},
 };
 
 /// Lines that wait for a digest.
@@ -92,7 +92,7 @@ pub(crate) fn stands(state: &FleetState, team: &InstanceName, risks: &[Risk], no
         milestones: milestones(state, Some(team), since),
         risks: risks.iter().filter(|risk| risk.team.as_ref() == Some(team)).cloned().collect(),
         lines: told.map_or_else(Vec::new, |told| told.lines.clone()),
-        caution: text::presence::caution(state, team, now),
+        caution: text::presence::caution(state, team, text::presence::Clock::of(state), now),
     };
     let mine = |approval: &&Approval| approval.subject.instance == *team;
     let asking: Vec<&Approval> =
@@ -317,7 +317,7 @@ pub(crate) fn now(state: &FleetState, team: Option<&InstanceName>, now: Timestam
         all.iter().filter(busy).map(|stands| text::standup(stands, &state.rules.distil.zone, now)).collect();
     match (said.is_empty(), team) {
         (false, _) => text::cut(&said),
-        (true, None) => "Nothing happened since the last stand-up.".to_owned(),
-        (true, Some(team)) => format!("There is no team {team}."),
+        (true, None) => say!("nothing-happened"),
+        (true, Some(team)) => say!("no-such-team", team = team),
     }
 }

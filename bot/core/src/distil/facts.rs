@@ -8,8 +8,8 @@ use qd_types::{CommitId, FeatureId, InstanceName, RepositoryName, Spent};
 use qd_wire::v1::MilestoneProgress;
 use serde::{Deserialize, Serialize};
 
-/// Days of which costs are kept.
-const COST_DAYS: i64 = 31;
+/// Days of which costs and counts are kept.
+const KEPT_DAYS: i64 = 31;
 /// Hours for which a feature that has ended is remembered: a week, and a day for a digest that comes late.
 pub(crate) const ENDED_HOURS: i64 = 8 * 24;
 
@@ -49,6 +49,15 @@ pub enum Fact {
         /// How much.
         spent: Spent,
     },
+    /// How many features a team had at the end of a day.
+    Day {
+        /// Whose.
+        team: InstanceName,
+        /// The day, in the fleet's time zone.
+        day: Date,
+        /// How many.
+        counts: Day,
+    },
     /// How far a milestone is.
     Milestone {
         /// Whose.
@@ -69,6 +78,18 @@ pub struct Noted {
     pub blocked: Option<Timestamp>,
     /// When it was merged or given up.
     pub ended: Option<Timestamp>,
+}
+
+/// How many features a team had at the end of a day, and what came to its end on it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Day {
+    /// Filed and not given up.
+    pub wanted: u64,
+    /// Of these, merged.
+    pub merged: u64,
+    /// Seconds that each feature took that was merged on that day.
+    #[serde(default)]
+    pub took: Vec<u64>,
 }
 
 /// A digest.
@@ -143,6 +164,8 @@ pub struct Facts {
     pub pipelines: BTreeMap<Pipeline, Stands>,
     /// What each day has cost.
     pub costs: BTreeMap<(InstanceName, Date), Spent>,
+    /// How many features there were at the end of each day on which that changed.
+    pub days: BTreeMap<(InstanceName, Date), Day>,
     /// Milestones: how far, and when they came so far.
     pub milestones: BTreeMap<(InstanceName, String), (MilestoneProgress, Timestamp)>,
     /// Teams of which something changed that their own message does not say yet.
@@ -158,6 +181,7 @@ impl Fact {
             Self::Told { digest: Digest::Weekly, .. } => "weekly".to_owned(),
             Self::Pipeline { pipeline, .. } => pipeline.key(),
             Self::Cost { team, day, .. } => format!("cost:{team}:{day}"),
+            Self::Day { team, day, .. } => format!("day:{team}:{day}"),
             Self::Milestone { team, progress, .. } => {
                 format!("milestone:{team}:{}", milestone_key(progress))
             }
@@ -200,6 +224,9 @@ impl Facts {
             Fact::Cost { team, day, spent } => {
                 self.costs.insert((team, day), spent);
             }
+            Fact::Day { team, day, counts } => {
+                self.days.insert((team, day), counts);
+            }
             Fact::Milestone { team, progress, at } => {
                 self.milestones.insert((team, milestone_key(&progress)), (progress, at));
             }
@@ -231,10 +258,21 @@ impl Facts {
             });
         }
         let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
+        let kept = |day: Date| today.duration_since(day).as_hours() <= KEPT_DAYS * 24;
         self.costs.retain(|(team, day), _| {
-            let keep = today.duration_since(*day).as_hours() <= COST_DAYS * 24;
+            let keep = kept(*day);
             if !keep {
                 gone.push(format!("cost:{team}:{day}"));
+            }
+            keep
+        });
+        // The newest day of a team says how it stands since then, however old it is.
+        let newest: BTreeMap<InstanceName, Date> =
+            self.days.keys().map(|(team, day)| (team.clone(), *day)).collect();
+        self.days.retain(|(team, day), _| {
+            let keep = kept(*day) || newest.get(team) == Some(day);
+            if !keep {
+                gone.push(format!("day:{team}:{day}"));
             }
             keep
         });

@@ -1,18 +1,22 @@
 //! What reports of features, costs and milestones leave behind: facts, and what is shown of them.
 
-use jiff::Timestamp;
-use qd_types::{InstanceName, Stage};
+use jiff::{Timestamp, civil::Date};
+use qd_types::{FeatureId, InstanceName, Stage};
 use qd_wire::v1::{Blocked, Cost, FeatureReport, MilestoneProgress};
 
-use super::{Fact, Form, Noted, digest};
+use super::{Fact, Form, Noted, Route, digest, facts::Day, pictures};
 use crate::{
     chat::{Message, MessageKey},
     desk,
     effect::{Effect, Save},
     event::Moment,
+    picture::Picture,
     state::FleetState,
     text,
 };
+
+/// Merges of a day of which it is kept how long they took.
+const DAY_MOST: usize = 200;
 
 /// A feature is so now: its facts, and its living message.
 pub(crate) fn feature(
@@ -29,6 +33,7 @@ pub(crate) fn feature(
         return effects;
     }
     effects.push(note(state, team, before.as_ref(), &report, moment.at));
+    effects.extend(count(state, team, before.as_ref(), &report, moment.at));
     stale(state, team);
     // What rests in the backlog is not news; a message is begun with the first run and then only edited.
     let route = state.rules.distil.routes.feature;
@@ -54,6 +59,47 @@ pub(crate) fn calm(put: Effect) -> Effect {
         Effect::Put(message) => Effect::Refresh(message),
         other => other,
     }
+}
+
+/// The day counts the feature.
+fn count(
+    state: &mut FleetState,
+    team: &InstanceName,
+    before: Option<&FeatureReport>,
+    report: &FeatureReport,
+    now: Timestamp,
+) -> Option<Effect> {
+    let is = |stage: Stage| (u64::from(stage != Stage::Cancelled), u64::from(stage == Stage::Done));
+    let (was, is) = (before.map_or((0, 0), |before| is(before.stage)), is(report.stage));
+    if was == is {
+        return None;
+    }
+    let day = now.to_zoned(state.rules.distil.zone.as_ref().clone()).date();
+    let until = (team.clone(), Date::MIN)..=(team.clone(), day);
+    let newest = state.facts.days.range(until).next_back();
+    let mut counts = match newest {
+        Some(((_, of), counts)) if *of == day => counts.clone(),
+        Some((_, counts)) => Day { took: Vec::new(), ..counts.clone() },
+        // Nothing was counted yet: all that is known counts, this one as it was.
+        None => known(state, team, &report.feature, was),
+    };
+    counts.wanted = (counts.wanted + is.0).saturating_sub(was.0);
+    counts.merged = (counts.merged + is.1).saturating_sub(was.1);
+    if is.1 > was.1 && counts.took.len() < DAY_MOST {
+        counts.took.extend(report.seconds);
+    }
+    Some(fact(state, Fact::Day { team: team.clone(), day, counts }))
+}
+
+/// How many features a team has, one of them as it was.
+fn known(state: &FleetState, team: &InstanceName, one: &FeatureId, was: (u64, u64)) -> Day {
+    let others = state.features.iter().filter(|((of, id), _)| of == team && id != one);
+    let mut counts = Day { wanted: was.0, merged: was.1, took: Vec::new() };
+    for (_, report) in others {
+        counts.wanted += u64::from(report.stage != Stage::Cancelled);
+        counts.merged += u64::from(report.stage == Stage::Done);
+    }
+    counts
 }
 
 fn note(
@@ -135,26 +181,35 @@ pub(crate) fn milestone(
 
 /// The messages of teams of which something changed.
 pub(crate) fn teams(state: &mut FleetState, now: Timestamp) -> Vec<Effect> {
-    let route = state.rules.distil.routes.instance;
+    let (route, charts) = (state.rules.distil.routes.instance, state.rules.distil.routes.charts);
     let stale = std::mem::take(&mut state.facts.stale);
-    if route.form != Form::Living {
-        return Vec::new();
-    }
     let mut effects = Vec::new();
     for team in stale.into_iter().filter(|team| state.rules.teams.contains(team)) {
         // What endangers its work is said in digests, and to whoever asks.
         let stands = digest::stands(state, &team, &[], now);
-        if stands.is_begun() {
+        if route.form == Form::Living && stands.is_begun() {
             let text = text::team(&stands, &state.rules.distil.zone, now);
-            effects.push(Effect::Refresh(Message {
-                channel: route.channel,
-                key: MessageKey(format!("team:{team}")),
-                text,
-                buttons: Vec::new(),
-                reactions: Vec::new(),
-                mentions: Vec::new(),
-            }));
+            let board = pictures::board(state, &stands);
+            effects.push(Effect::Refresh(pictured(route, format!("team:{team}"), text, board)));
+        }
+        if charts.form == Form::Living
+            && let Some(picture) = pictures::charts(state, &team, now)
+        {
+            let text = text::charted(&picture);
+            effects.push(Effect::Refresh(pictured(charts, format!("charts:{team}"), text, picture)));
         }
     }
     effects
+}
+
+fn pictured(route: Route, key: String, text: String, picture: Picture) -> Message {
+    Message {
+        channel: route.channel,
+        key: MessageKey(key),
+        text,
+        picture: Some(Box::new(picture)),
+        buttons: Vec::new(),
+        reactions: Vec::new(),
+        mentions: Vec::new(),
+    }
 }

@@ -4,6 +4,7 @@
 pub(crate) mod digest;
 mod facts;
 pub(crate) mod features;
+pub(crate) mod pictures;
 pub(crate) mod pipeline;
 pub(crate) mod query;
 pub(crate) mod risk;
@@ -18,7 +19,7 @@ use serde_json::Value;
 use crate::{budget::Budget, chat::Channel};
 
 pub use digest::{Decisions, TeamStands};
-pub use facts::{Digest, Fact, Facts, Noted, Pipeline, PipelineKind, Stands, Told};
+pub use facts::{Day, Digest, Fact, Facts, Noted, Pipeline, PipelineKind, Stands, Told};
 pub use risk::{Risk, risks};
 pub use schedule::{Daily, Weekly};
 
@@ -65,8 +66,10 @@ pub struct Route {
 pub struct Routes {
     /// A feature that was begun.
     pub feature: Route,
-    /// A team, as it stands.
+    /// A team, as it stands, with its board.
     pub instance: Route,
+    /// How a team did in the last days.
+    pub charts: Route,
     /// What needs a person.
     pub alert: Route,
     /// A workflow on the default branch.
@@ -85,11 +88,12 @@ pub struct Routes {
 
 impl Routes {
     /// Each kind, its route, and the forms that it can take.
-    fn all(&self) -> [(&'static str, Route, &'static [Form]); 9] {
+    fn all(&self) -> [(&'static str, Route, &'static [Form]); 10] {
         use Form::{Alert, Digest, Living, Nothing};
         [
             ("feature", self.feature, &[Living, Nothing]),
             ("instance", self.instance, &[Living, Nothing]),
+            ("charts", self.charts, &[Living, Nothing]),
             // What needs a person is told in any case.
             ("alert", self.alert, &[Alert, Digest]),
             ("workflow", self.workflow, &[Alert, Digest, Nothing]),
@@ -235,6 +239,7 @@ mod tests {
         insta::assert_snapshot!(check(&json!({})), @"
         feature dev living
         instance standup living
+        charts standup living
         alert alerts alert
         workflow alerts alert
         environment alerts alert
@@ -253,7 +258,7 @@ mod tests {
         let rule = |kind: &str, channel: &str, form: &str| {
             check(&json!({ "rules": { kind: { "channel": channel, "form": form } } }))
         };
-        insta::assert_snapshot!(rule("featuer", "dev", "living"), @"chat.rules.featuer: unknown field `featuer`, expected one of `feature`, `instance`, `alert`, `workflow`, `environment`, `announcement`, `milestone`, `standup`, `weekly`");
+        insta::assert_snapshot!(rule("featuer", "dev", "living"), @"chat.rules.featuer: unknown field `featuer`, expected one of `feature`, `instance`, `charts`, `alert`, `workflow`, `environment`, `announcement`, `milestone`, `standup`, `weekly`");
         insta::assert_snapshot!(rule("feature", "def", "living"), @"chat.rules.feature.channel: unknown variant `def`, expected one of `dev`, `alerts`, `approvals`, `standup`, `fallback`");
         insta::assert_snapshot!(rule("feature", "dev", "alive"), @"chat.rules.feature.form: unknown variant `alive`, expected one of `living`, `alert`, `digest`, `nothing`");
         insta::assert_snapshot!(rule("alert", "alerts", "nothing"), @"chat.rules.alert.form: alert can't be nothing, it is alert or digest");

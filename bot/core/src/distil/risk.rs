@@ -44,7 +44,7 @@ fn unheard(state: &FleetState, now: Timestamp) -> Vec<Risk> {
     let risk = |team: &InstanceName| {
         Some(Risk {
             team: Some(team.clone()),
-            text: text::presence::silent(state, team, now)?,
+            text: text::presence::silent(state, team, text::presence::Clock::of(state), now)?,
             since: state.presence.get(team).map(|seen| seen.last),
         })
     };

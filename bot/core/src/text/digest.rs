@@ -5,7 +5,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use qd_types::{Approval, FeatureId, InstanceName, PersonId, Spent, Step};
 use qd_wire::v1::{FeatureReport, MilestoneProgress};
 
-use super::inert;
+use super::{inert, messages::say};
 use crate::distil::{Decisions, Pipeline, PipelineKind, Risk, Stands, TeamStands};
 
 /// Names in one list, and sentences in another.
@@ -44,13 +44,13 @@ pub fn team(stands: &TeamStands, zone: &TimeZone, now: Timestamp) -> String {
     let facts = match (&stands.caution, facts.is_empty()) {
         (Some(caution), true) => caution.clone(),
         (Some(caution), false) => format!("{caution}\n{facts}"),
-        (None, true) => "Nothing runs.".to_owned(),
+        (None, true) => format!("{}.", say!("nothing-runs")),
         (None, false) => facts,
     };
     let since = since(stands.since, now, zone);
     let merged = match stands.merged.len() {
         0 => String::new(),
-        count => format!("\nMerged {count} {since}"),
+        count => format!("\n{}", say!("merged-since", count = count, since = since)),
     };
     format!("**{}**\n{facts}{merged}", stands.team)
 }
@@ -59,20 +59,24 @@ pub fn team(stands: &TeamStands, zone: &TimeZone, now: Timestamp) -> String {
 pub fn standup(stands: &TeamStands, zone: &TimeZone, now: Timestamp) -> String {
     let mut parts = Vec::new();
     if !stands.merged.is_empty() {
-        parts.push(format!("Merged {} ({})", stands.merged.len(), ids(&stands.merged)));
+        parts.push(say!("merged-which", count = stands.merged.len(), features = ids(&stands.merged)));
     }
     let facts = standing(stands);
     parts.extend((!facts.is_empty()).then_some(facts));
     if parts.is_empty() && stands.caution.is_none() {
-        parts.push("Nothing runs".to_owned());
+        parts.push(say!("nothing-runs"));
     }
-    let mut lines =
-        vec![format!("**{}, {}** {}", stands.team, since(stands.since, now, zone), parts.join(" · "))];
+    let mut lines = vec![say!(
+        "digest-head",
+        team = stands.team,
+        since = since(stands.since, now, zone),
+        facts = parts.join(" · ")
+    )];
     lines.extend(stands.caution.clone());
     let mut more = Vec::new();
     more.extend(decided(&stands.decisions));
     if !stands.next.is_empty() {
-        more.push(format!("Next: {}", ids(&stands.next)));
+        more.push(say!("next", features = ids(&stands.next)));
     }
     lines.extend((!more.is_empty()).then(|| more.join(" · ")));
     rest(&mut lines, &stands.milestones, &stands.risks, &stands.lines);
@@ -84,12 +88,12 @@ pub fn weekly(week: &Week, zone: &TimeZone, now: Timestamp) -> String {
     let total: usize = week.merged.iter().map(|(_, count)| count).sum();
     let each: Vec<String> = week.merged.iter().map(|(team, count)| format!("{team} {count}")).collect();
     let mut parts = match each.as_slice() {
-        [] => vec!["Merged nothing".to_owned()],
-        each => vec![format!("Merged {total} ({})", some(each, NAMES))],
+        [] => vec![say!("merged-nothing")],
+        each => vec![say!("merged-by-team", total = total, each = some(each, NAMES))],
     };
     parts.extend(blocked(&week.blocked));
     parts.extend(week.cost.as_ref().map(Spent::said));
-    let mut lines = vec![format!("**The fleet, {}** {}", since(week.since, now, zone), parts.join(" · "))];
+    let mut lines = vec![say!("week-head", since = since(week.since, now, zone), facts = parts.join(" · "))];
     lines.extend(decided(&week.decisions));
     rest(&mut lines, &week.milestones, &week.risks, &week.lines);
     cut(&lines)
@@ -97,13 +101,8 @@ pub fn weekly(week: &Week, zone: &TimeZone, now: Timestamp) -> String {
 
 fn standing(stands: &TeamStands) -> String {
     let mut parts = Vec::new();
-    let mut count = |word: &str, count: usize| {
-        if count > 0 {
-            parts.push(format!("{word} {count}"));
-        }
-    };
-    count("Running", stands.running);
-    count("Asks", stands.asks);
+    parts.extend((stands.running > 0).then(|| say!("standing-running", count = stands.running)));
+    parts.extend((stands.asks > 0).then(|| say!("standing-asks", count = stands.asks)));
     parts.extend(blocked(&stands.blocked));
     parts.extend(stands.cost.as_ref().map(Spent::said));
     parts.join(" · ")
@@ -116,14 +115,14 @@ fn blocked(blocked: &[(FeatureId, String, Timestamp)]) -> Option<String> {
         .map(|(feature, why, _)| format!("{feature}, {}", inert(why.trim_end_matches('.'), SENTENCE)))
         .collect();
     let more = blocked.len().saturating_sub(SENTENCES);
-    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-    (!each.is_empty()).then(|| format!("Blocked {}: {}{more}", blocked.len(), each.join("; ")))
+    let more = if more > 0 { say!("and-more-blocked", more = more) } else { String::new() };
+    (!each.is_empty()).then(|| say!("blocked", count = blocked.len(), each = each.join("; "), more = more))
 }
 
 fn decided(decisions: &Decisions) -> Option<String> {
     let mut parts = Vec::new();
     if decisions.approved > 0 {
-        parts.push(format!("{} approved", decisions.approved));
+        parts.push(say!("decided-yes", count = decisions.approved));
     }
     if !decisions.denied.is_empty() {
         let each: Vec<String> = decisions
@@ -131,48 +130,56 @@ fn decided(decisions: &Decisions) -> Option<String> {
             .iter()
             .map(|(feature, title, why)| {
                 let why = why.as_ref().map_or_else(String::new, |why| format!(": {}", inert(why, SENTENCE)));
-                format!("{} in {feature}{why}", inert(title, SENTENCE))
+                say!("denied-what", title = inert(title, SENTENCE), feature = feature, why = why)
             })
             .collect();
-        parts.push(format!("{} denied ({})", each.len(), some(&each, SENTENCES)));
+        parts.push(say!("decided-no", count = each.len(), each = some(&each, SENTENCES)));
     }
-    (!parts.is_empty()).then(|| format!("Decisions: {}", parts.join(", ")))
+    (!parts.is_empty()).then(|| say!("decisions", each = parts.join(", ")))
 }
 
 fn rest(lines: &mut Vec<String>, milestones: &[MilestoneProgress], risks: &[Risk], more: &[String]) {
     if !milestones.is_empty() {
         let each: Vec<String> = milestones.iter().map(progress).collect();
-        lines.push(format!("Milestones: {}", some(&each, SENTENCES)));
+        lines.push(say!("milestones", each = some(&each, SENTENCES)));
     }
     if !risks.is_empty() {
         let each: Vec<String> = risks.iter().map(|risk| risk.text.trim_end_matches('.').to_owned()).collect();
-        lines.push(format!("Risks: {}", some(&each, SENTENCES)));
+        lines.push(say!("risks", each = some(&each, SENTENCES)));
     }
     lines.extend(more.iter().cloned());
 }
 
 /// A milestone came closer.
 pub fn milestone(team: &InstanceName, milestone: &MilestoneProgress) -> String {
-    format!("**Milestone** · {team}: {}", progress(milestone))
+    say!("milestone", team = team, progress = progress(milestone))
 }
 
 fn progress(milestone: &MilestoneProgress) -> String {
     let MilestoneProgress { project, milestone: name, done, features, percent, due, forecast } = milestone;
-    let due = due.map_or_else(String::new, |due| format!(", due {due}"));
-    let forecast = forecast.map_or_else(String::new, |day| format!(", at this pace {day}"));
+    let due = due.map_or_else(String::new, |due| say!("milestone-due", due = due));
+    let forecast = forecast.map_or_else(String::new, |day| say!("milestone-forecast", day = day));
     let name = inert(&format!("{project} {name}"), SENTENCE);
-    format!("{name}: {percent} %, {done} of {features} merged{due}{forecast}")
+    say!(
+        "milestone-progress",
+        name = name,
+        percent = percent,
+        done = done,
+        features = features,
+        due = due,
+        forecast = forecast
+    )
 }
 
 /// A default branch is red.
 pub fn red(pipeline: &Pipeline, stands: &Stands) -> String {
     let (name, repository) = (inert(&pipeline.name, SENTENCE), &pipeline.repository);
     let what = match pipeline.kind {
-        PipelineKind::Workflow => format!("the default branch of {repository} is red: {name} fails"),
-        PipelineKind::Environment => format!("{repository} can't be deployed to {name}: it fails"),
+        PipelineKind::Workflow => say!("branch-red", repository = repository, name = name),
+        PipelineKind::Environment => say!("deployment-red", repository = repository, name = name),
     };
-    let row = if stands.reds > 1 { format!(" ({} commits in a row)", stands.reds) } else { String::new() };
-    format!("{what} on {}{row}", stands.commit.short())
+    let row = if stands.reds > 1 { say!("red-in-a-row", count = stands.reds) } else { String::new() };
+    say!("red-on", what = what, commit = stands.commit.short(), row = row)
 }
 
 /// The message of a workflow or a deployment.
@@ -184,15 +191,15 @@ pub fn pipeline(pipeline: &Pipeline, stands: &Stands, now: Timestamp) -> String 
             PipelineKind::Workflow => capital(&red),
             PipelineKind::Environment => red,
         };
-        return format!("⚠ {red}.{url}");
+        return say!("pipeline-red", red = red, url = url);
     }
     let (name, repository) = (inert(&pipeline.name, SENTENCE), &pipeline.repository);
     let what = match pipeline.kind {
-        PipelineKind::Workflow => format!("The default branch of {repository} is green: {name} passes"),
-        PipelineKind::Environment => format!("{repository} is deployed to {name}"),
+        PipelineKind::Workflow => say!("branch-green", repository = repository, name = name),
+        PipelineKind::Environment => say!("deployment-green", repository = repository, name = name),
     };
     let took = span(now.duration_since(stands.red_since).as_mins());
-    format!("✔ {what} with {}. It was red for {took}.{url}", stands.commit.short())
+    say!("pipeline-green", what = what, commit = stands.commit.short(), took = took, url = url)
 }
 
 fn capital(text: &str) -> String {
@@ -203,9 +210,9 @@ fn capital(text: &str) -> String {
 /// Minutes, as people say them.
 fn span(minutes: i64) -> String {
     match minutes {
-        ..60 => format!("{minutes} min"),
-        60..2880 => format!("{} h {} min", minutes / 60, minutes % 60),
-        _ => format!("{} days", minutes / 1440),
+        ..60 => say!("minutes", minutes = minutes),
+        60..2880 => say!("hours", hours = minutes / 60, minutes = minutes % 60),
+        _ => say!("days", count = minutes / 1440),
     }
 }
 
@@ -213,19 +220,32 @@ fn span(minutes: i64) -> String {
 pub fn ageing(approval: &Approval, hours: i64) -> String {
     let subject = &approval.subject;
     let title = inert(&subject.action.title(), SENTENCE);
-    format!("{title} ({}, {}) waits for people since {hours} h", subject.feature, subject.instance)
+    say!(
+        "risk-open-request",
+        title = title,
+        feature = subject.feature,
+        team = subject.instance,
+        hours = hours
+    )
 }
 
 /// A feature that does not go on.
 pub fn still(report: &FeatureReport, hours: i64) -> String {
     let reached = report.line.0.iter().zip(Step::ALL).rfind(|(mark, _)| **mark != qd_types::Mark::Open);
-    let at = reached.map_or_else(String::new, |(_, step)| format!(" in {}", step.title().to_lowercase()));
-    format!("{} {} has not moved for {hours} h{at}", report.feature, inert(&report.title, SENTENCE))
+    let at =
+        reached.map_or_else(String::new, |(_, step)| say!("in-step", step = step.title().to_lowercase()));
+    say!(
+        "risk-still",
+        feature = report.feature,
+        title = inert(&report.title, SENTENCE),
+        hours = hours,
+        at = at
+    )
 }
 
 /// A day that costs more than usual. In millionths of a dollar.
 pub fn dear(team: &InstanceName, spent: u64, usual: u64) -> String {
-    format!("{team} has spent {} today, a usual day costs {}", dollars(spent), dollars(usual))
+    say!("risk-dear", team = team, spent = dollars(spent), usual = dollars(usual))
 }
 
 fn dollars(micro: u64) -> String {
@@ -234,14 +254,13 @@ fn dollars(micro: u64) -> String {
 
 /// What somebody tells all teams.
 pub fn announcement(by: &PersonId, text: &str) -> String {
-    format!("**{by} to all teams**\n{}", inert(text, MESSAGE - 200))
+    say!("announcement", by = by, text = inert(text, MESSAGE - 200))
 }
 
 /// Risks, for whoever asks.
 pub fn risks(risks: &[Risk]) -> String {
     if risks.is_empty() {
-        return "No risk is known: nothing is red, nothing is stuck, nobody keeps anybody waiting."
-            .to_owned();
+        return say!("no-risk");
     }
     let lines: Vec<String> = risks
         .iter()
@@ -249,7 +268,7 @@ pub fn risks(risks: &[Risk]) -> String {
             // What names its team says so itself.
             let named = |team: &&InstanceName| !risk.text.starts_with(&format!("{team} "));
             let team = risk.team.as_ref().filter(named).map_or_else(String::new, |team| format!("{team}: "));
-            format!("⚠ {team}{}.", risk.text.trim_end_matches('.'))
+            say!("risk", team = team, text = risk.text.trim_end_matches('.'))
         })
         .collect();
     cut(&lines)
@@ -261,7 +280,7 @@ pub(crate) fn cut(lines: &[String]) -> String {
     for (index, line) in lines.iter().enumerate() {
         let length = text.chars().count() + line.chars().count();
         if length > MESSAGE && index > 0 {
-            text.push_str(&format!("\nand {} more", lines.len() - index));
+            text.push_str(&format!("\n{}", say!("and-more", count = lines.len() - index)));
             return text;
         }
         if index > 0 {
@@ -283,16 +302,16 @@ fn some(all: &[String], limit: usize) -> String {
     let more = all.len().saturating_sub(limit);
     let separator = if limit == NAMES { ", " } else { "; " };
     let first = first.join(separator);
-    if more > 0 { format!("{first} and {more} more") } else { first }
+    if more > 0 { say!("some-and-more", first = first, more = more) } else { first }
 }
 
 fn since(since: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
     let (then, today) = (since.to_zoned(zone.clone()), now.to_zoned(zone.clone()).date());
     if then.date() == today {
-        format!("since {}", then.strftime("%H:%M"))
+        say!("since-clock", clock = then.strftime("%H:%M"))
     } else if today.yesterday().is_ok_and(|day| day == then.date()) {
-        "since yesterday".to_owned()
+        say!("since-yesterday")
     } else {
-        format!("since {}", then.strftime("%a %-d %b"))
+        say!("since-clock", clock = then.strftime("%a %-d %b"))
     }
 }

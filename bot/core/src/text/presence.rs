@@ -5,72 +5,60 @@ use qd_types::{InstanceName, Stage};
 use qd_wire::v1::Presence;
 
 use crate::{
+    chat::Given,
     presence::{self, Seen},
     state::FleetState,
-    text::inert,
+    text::{inert, messages::say},
 };
 
 /// Longest reason that is quoted, in characters.
 const WHY: usize = 200;
 
+/// A moment in full. Its zone is always this one: whoever shows it in another one finds it by that.
+pub(crate) const FULL: &str = "%Y-%m-%d %H:%M UTC";
+
 /// How a team is heard and what it does, in a sentence.
-pub fn sentence(state: &FleetState, team: &InstanceName, now: Timestamp) -> String {
+pub fn sentence(state: &FleetState, team: &InstanceName, clock: Clock<'_>, now: Timestamp) -> String {
     let Some(seen) = state.presence.get(team) else {
-        return format!("{team} was not heard yet.");
+        return say!("team-not-heard", team = team);
     };
     match presence::of(state, team, now) {
-        Presence::Never => format!("{team} was not heard yet."),
-        Presence::Heard => format!("{team} is heard: {}.", does(state, team, seen)),
+        Presence::Never => say!("team-not-heard", team = team),
+        Presence::Heard => say!("team-heard", team = team, does = does(state, team, seen)),
         Presence::Late => {
-            format!(
-                "{team} is late: last heard {} {}.",
-                at(seen.last, now, &state.rules.distil.zone),
-                with(seen)
-            )
+            say!("team-late", team = team, at = at(seen.last, now, clock), with = with(seen))
         }
-        Presence::Silent => silent(state, team, now).unwrap_or_default(),
+        Presence::Silent => silent(state, team, clock, now).unwrap_or_default(),
     }
 }
 
 /// What is said of a silent team; also its alert.
-pub fn silent(state: &FleetState, team: &InstanceName, now: Timestamp) -> Option<String> {
+pub fn silent(state: &FleetState, team: &InstanceName, clock: Clock<'_>, now: Timestamp) -> Option<String> {
     let seen = state.presence.get(team)?;
-    Some(format!(
-        "{team} is silent {} (last heard {}). Its work is safe on its machine; orders wait.",
-        since(seen.last, now, &state.rules.distil.zone),
-        with(seen)
-    ))
+    Some(say!("team-silent", team = team, since = since(seen.last, now, clock), with = with(seen)))
 }
 
 /// What a person hears who gives an order.
-pub fn order(state: &FleetState, team: &InstanceName, now: Timestamp) -> String {
-    let zone = &state.rules.distil.zone;
+pub fn order(state: &FleetState, team: &InstanceName, clock: Clock<'_>, now: Timestamp) -> String {
     let seen = state.presence.get(team);
     match (presence::of(state, team, now), seen) {
-        (Presence::Heard, _) => format!("Sent to {team}."),
-        (Presence::Late, Some(seen)) => format!(
-            "{team} is late: last heard {}. The order is kept and goes out when it is heard again.",
-            at(seen.last, now, zone)
-        ),
-        (Presence::Silent, Some(seen)) => format!(
-            "{team} is silent {}. The order is kept and goes out when it is heard again.",
-            since(seen.last, now, zone)
-        ),
+        (Presence::Heard, _) => say!("order-sent", team = team),
+        (Presence::Late, Some(seen)) => say!("order-late", team = team, at = at(seen.last, now, clock)),
+        (Presence::Silent, Some(seen)) => {
+            say!("order-silent", team = team, since = since(seen.last, now, clock))
+        }
         (_, None) | (Presence::Never, _) => {
-            format!("{team} was not heard yet. The order is kept and goes out when it is.")
+            say!("order-not-heard", team = team)
         }
     }
 }
 
 /// What stands beside what a team told, if it can't be heard now.
-pub fn caution(state: &FleetState, team: &InstanceName, now: Timestamp) -> Option<String> {
+pub fn caution(state: &FleetState, team: &InstanceName, clock: Clock<'_>, now: Timestamp) -> Option<String> {
     let seen = state.presence.get(team)?;
-    let zone = &state.rules.distil.zone;
     match presence::of(state, team, now) {
-        Presence::Late => Some(format!("{team} is late: this is how it stood {}.", at(seen.last, now, zone))),
-        Presence::Silent => {
-            Some(format!("{team} is silent {}: this is how it stood then.", since(seen.last, now, zone)))
-        }
+        Presence::Late => Some(say!("stood-late", team = team, at = at(seen.last, now, clock))),
+        Presence::Silent => Some(say!("stood-silent", team = team, since = since(seen.last, now, clock))),
         Presence::Never | Presence::Heard => None,
     }
 }
@@ -79,11 +67,11 @@ pub fn caution(state: &FleetState, team: &InstanceName, now: Timestamp) -> Optio
 fn does(state: &FleetState, team: &InstanceName, seen: &Seen) -> String {
     let mut parts = vec![runs(seen.runs)];
     let asks = presence::asks(state, team);
-    parts.extend((asks > 0).then(|| format!("asks {asks}")));
-    parts.extend((seen.board.held > 0).then(|| format!("blocked {}", seen.board.held)));
+    parts.extend((asks > 0).then(|| say!("does-ask", count = asks)));
+    parts.extend((seen.board.held > 0).then(|| say!("does-blocked", count = seen.board.held)));
     let ready = seen.board.count(Stage::Ready);
-    parts.extend((ready > 0).then(|| format!("ready {ready}")));
-    parts.extend(seen.board.paused.as_ref().map(|why| format!("paused {}", plain(why.as_str()))));
+    parts.extend((ready > 0).then(|| say!("does-ready", count = ready)));
+    parts.extend(seen.board.paused.as_ref().map(|why| say!("does-paused", why = plain(why.as_str()))));
     parts.extend(seen.board.refuses.as_ref().map(|why| plain(why.as_str())));
     parts.join(" · ")
 }
@@ -93,28 +81,45 @@ fn plain(text: &str) -> String {
 }
 
 fn with(seen: &Seen) -> String {
-    format!("with {}", runs(seen.runs))
+    say!("with-runs", runs = runs(seen.runs))
 }
 
 fn runs(count: u32) -> String {
-    match count {
-        0 => "no run".to_owned(),
-        1 => "1 run".to_owned(),
-        more => format!("{more} runs"),
+    say!("runs", count = count)
+}
+
+fn at(then: Timestamp, now: Timestamp, clock: Clock<'_>) -> String {
+    say!("at-clock", clock = clock.says(then, now))
+}
+
+fn since(then: Timestamp, now: Timestamp, clock: Clock<'_>) -> String {
+    say!("since-clock", clock = clock.says(then, now))
+}
+
+/// How a moment is written.
+#[derive(Debug, Clone, Copy)]
+pub enum Clock<'a> {
+    /// As the fleet's clocks show it: `08:14`, with the day where it is another one.
+    Fleet(&'a TimeZone),
+    /// In full, with its zone: `2026-11-21 08:14 UTC`. Services show that to each reader in their own zone.
+    Full,
+}
+
+impl<'a> Clock<'a> {
+    /// For what everybody reads.
+    pub fn of(state: &'a FleetState) -> Self {
+        Self::Fleet(&state.rules.distil.zone)
     }
-}
 
-fn at(then: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
-    format!("at {}", clock(then, now, zone))
-}
+    /// For a private answer: who asks from another service may be anywhere.
+    pub fn for_one(state: &'a FleetState, given: &Given) -> Self {
+        if given.account.is_some() { Self::Full } else { Self::of(state) }
+    }
 
-fn since(then: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
-    format!("since {}", clock(then, now, zone))
-}
-
-/// `08:14`, with the day where it is another one.
-fn clock(then: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
-    let (then, today) = (then.to_zoned(zone.clone()), now.to_zoned(zone.clone()).date());
-    let form = if then.date() == today { "%H:%M" } else { "%a %-d %b, %H:%M" };
-    then.strftime(form).to_string()
+    pub(crate) fn says(self, then: Timestamp, now: Timestamp) -> String {
+        let Self::Fleet(zone) = self else { return then.strftime(FULL).to_string() };
+        let (then, today) = (then.to_zoned(zone.clone()), now.to_zoned(zone.clone()).date());
+        let form = if then.date() == today { "%H:%M" } else { "%a %-d %b, %H:%M" };
+        then.strftime(form).to_string()
+    }
 }

@@ -83,6 +83,11 @@ impl FakeDiscord {
         self.shared.change(|world| world.members.get_mut(&user).unwrap().1 = roles.to_vec());
     }
 
+    /// A file that went up with a message, by the attachment's id.
+    pub fn file(&self, attachment: u64) -> Option<Vec<u8>> {
+        self.shared.world().files.get(&attachment).cloned()
+    }
+
     /// Takes the bot's right to a channel, or gives it back.
     pub fn deny(&self, channel: u64, denied: bool) {
         self.refuse(channel, if denied { VIEW_CHANNEL } else { 0 });

@@ -8,11 +8,16 @@ use axum::{
     extract::{FromRequest as _, Multipart, Request, State, ws::WebSocketUpgrade},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::any,
+    routing::{any, get},
 };
 use serde_json::{Value, json};
 
-use super::{Shared, TOKEN, buckets::Found, gateway, routes};
+use super::{
+    Shared, TOKEN,
+    buckets::Found,
+    files::{self, Upload},
+    gateway, routes,
+};
 
 /// Largest body: the attachment limit, and some.
 const LARGEST: usize = 12 << 20;
@@ -26,6 +31,8 @@ pub(super) struct Asked {
     pub(super) body: Option<Value>,
     /// Name and text.
     pub(super) files: Vec<(String, String)>,
+    /// The same, as bytes.
+    pub(super) uploads: Vec<Upload>,
 }
 
 /// Why it was not done: the status, Discord's code and its words.
@@ -36,6 +43,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/gateway-ws", any(socket))
         .route("/gateway-ws/", any(socket))
+        .route("/attachments/{id}/{name}", get(files::serve))
         .fallback(rest)
         .with_state(shared)
 }
@@ -101,18 +109,24 @@ async fn take(request: Request) -> Result<Asked, String> {
         .collect();
     let kind =
         request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let (mut body, mut files) = (None, Vec::new());
+    let (mut body, mut files, mut uploads) = (None, Vec::new(), Vec::new());
     if kind.starts_with("multipart/form-data") {
         let mut parts = Multipart::from_request(request, &()).await.map_err(|error| error.to_string())?;
         while let Some(part) = parts.next_field().await.map_err(|error| error.to_string())? {
             let (name, file) =
                 (part.name().unwrap_or_default().to_owned(), part.file_name().map(str::to_owned));
-            let text = part.text().await.map_err(|error| error.to_string())?;
+            let bytes = part.bytes().await.map_err(|error| error.to_string())?;
+            let text = String::from_utf8_lossy(&bytes).into_owned();
             match (name.as_str(), file) {
                 ("payload_json", _) => {
                     body = Some(serde_json::from_str(&text).map_err(|error| error.to_string())?);
                 }
-                (name, Some(file)) if name.starts_with("files[") => files.push((file, text)),
+                (name, Some(file)) if name.starts_with("files[") => {
+                    let part = name.trim_start_matches("files[").trim_end_matches(']').parse();
+                    let part = part.map_err(|_| format!("{method} {path}: unknown part {name}"))?;
+                    uploads.push(Upload { part, name: file.clone(), bytes: bytes.to_vec() });
+                    files.push((file, text));
+                }
                 (name, _) => return Err(format!("{method} {path}: unknown part {name}")),
             }
         }
@@ -122,7 +136,7 @@ async fn take(request: Request) -> Result<Asked, String> {
             body = Some(serde_json::from_slice(&bytes).map_err(|error| format!("{method} {path}: {error}"))?);
         }
     }
-    Ok(Asked { method, path, query, body, files })
+    Ok(Asked { method, path, query, body, files, uploads })
 }
 
 fn percent(text: &str) -> String {

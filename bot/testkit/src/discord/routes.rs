@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
-    guild, limits,
+    files, guild, limits,
     rest::{Asked, Refusal},
     shapes,
     world::{APPLICATION, BOT, GUILD, World},
@@ -26,6 +26,7 @@ const ADD_REACTIONS: u64 = 1 << 6;
 const VIEW_CHANNEL: u64 = 1 << 10;
 const SEND_MESSAGES: u64 = 1 << 11;
 const EMBED_LINKS: u64 = 1 << 14;
+const ATTACH_FILES: u64 = 1 << 15;
 
 pub(super) type Done = Result<Option<Value>, Refusal>;
 
@@ -92,6 +93,7 @@ pub(super) fn handle(world: &mut World, asked: &Asked) -> Done {
                 ("PUT", _) => ADD_REACTIONS,
                 _ => 0,
             };
+            let needed = if asked.uploads.is_empty() { needed } else { needed | ATTACH_FILES };
             if known.denied & needed != 0 {
                 return Err(Refusal(403, 50_013, "Missing Permissions".to_owned()));
             }
@@ -145,12 +147,14 @@ fn messages(world: &mut World, asked: &Asked, channel: u64, rest: &[&str], body:
         }
         ("POST", []) => {
             complain(world, asked, limits::message(body, false))?;
-            create(world, channel, body)
+            complain(world, asked, files::wrong(asked, body))?;
+            create(world, channel, asked, body)
         }
         ("GET", [message]) => Ok(world.message(channel, number(message))),
         ("PATCH", [message]) => {
             complain(world, asked, limits::message(body, true))?;
-            edit(world, channel, number(message), body)
+            complain(world, asked, files::wrong(asked, body))?;
+            edit(world, channel, number(message), asked, body)
         }
         ("DELETE", [message]) => {
             remove(world, channel, number(message));
@@ -181,7 +185,7 @@ fn messages(world: &mut World, asked: &Asked, channel: u64, rest: &[&str], body:
     }
 }
 
-fn create(world: &mut World, channel: u64, body: &Value) -> Done {
+fn create(world: &mut World, channel: u64, asked: &Asked, body: &Value) -> Done {
     let nonce = match &body["nonce"] {
         Value::Null => None,
         Value::String(text) => Some(text.clone()),
@@ -195,8 +199,13 @@ fn create(world: &mut World, channel: u64, body: &Value) -> Done {
         let id = *id;
         return Ok(world.message(channel, id));
     }
-    let message = world.post(channel, body, false);
+    let attachments = files::attach(world, &json!([]), asked, body);
+    let mut message = world.post(channel, body, false);
     let id: u64 = message["id"].as_str().unwrap().parse().unwrap();
+    if attachments.is_array() {
+        message["attachments"] = attachments;
+        world.channels.get_mut(&channel).unwrap().messages.insert(id, message.clone());
+    }
     if let Some(nonce) = nonce {
         world.channels.get_mut(&channel).unwrap().nonces.insert(nonce, (id, std::time::Instant::now()));
     }
@@ -208,7 +217,9 @@ fn create(world: &mut World, channel: u64, body: &Value) -> Done {
     Ok(Some(message))
 }
 
-fn edit(world: &mut World, channel: u64, id: u64, body: &Value) -> Done {
+fn edit(world: &mut World, channel: u64, id: u64, asked: &Asked, body: &Value) -> Done {
+    let before = world.channels[&channel].messages[&id]["attachments"].clone();
+    let attachments = files::attach(world, &before, asked, body);
     let message = world.channels.get_mut(&channel).unwrap().messages.get_mut(&id).unwrap();
     if !body["content"].is_null() {
         message["content"] = body["content"].clone();
@@ -219,6 +230,7 @@ fn edit(world: &mut World, channel: u64, id: u64, body: &Value) -> Done {
     if body["components"].is_array() {
         message["components"] = shapes::numbered(&body["components"]);
     }
+    message["attachments"] = attachments;
     message["edited_timestamp"] = Value::from("2026-01-02T03:05:05.000000+00:00");
     Ok(world.message(channel, id))
 }

@@ -28,6 +28,8 @@ pub(super) struct World {
     pub(super) channels: BTreeMap<u64, Channel>,
     pub(super) interactions: BTreeMap<u64, Interaction>,
     pub(super) commands: Vec<Value>,
+    /// What went up, by the attachment's id.
+    pub(super) files: BTreeMap<u64, Vec<u8>>,
     pub(super) sessions: Vec<Session>,
     pub(super) buckets: Buckets,
     /// Status codes that the next requests get instead of an answer.
@@ -96,6 +98,7 @@ impl World {
             channels: BTreeMap::new(),
             interactions: BTreeMap::new(),
             commands: Vec::new(),
+            files: BTreeMap::new(),
             sessions: Vec::new(),
             buckets: Buckets::default(),
             faults: VecDeque::new(),

@@ -82,7 +82,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     // It is a surface for the cards of approvals.
     // It shows the catalogue of commands as slash commands.
-    ("bot/discord", &["bot/core", "bot/command", "policies/approvals"]),
+    ("bot/discord", &["bot/core", "bot/command", "bot/pictures", "policies/approvals"]),
+    // What it draws is data of the core; its colours are the tokens of every page.
+    ("bot/pictures", &["bot/core", "instance/look"]),
     ("bot/github", &["bot/core"]),
     // It is a surface for the cards of approvals.
     ("bot/console", &["bot/core", "instance/look", "instance/sqlite", "policies/approvals"]),
@@ -125,6 +127,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "instance/wire",
             "bot/core",
             "bot/hub",
+            // The bot is measured beside the fake Discord.
+            "bot/testkit",
             // What the guard adds is measured beside the same server without it, which nobody but the measure has.
             "mcp-servers/guard",
             // A large cluster is simulated behind its transport.

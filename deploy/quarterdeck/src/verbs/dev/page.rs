@@ -225,6 +225,9 @@ fn shown(message: &Value) -> Markup {
     let content = text(message, "content");
     html! {
         @if !content.is_empty() { (qd_console::markup(content)) }
+        @for file in list(message, "attachments") {
+            img.hung src=(local(text(file, "url"))) alt=(text(file, "description")) title=(text(file, "description"));
+        }
         @for embed in list(message, "embeds") {
             div.embed.asks[colour(embed) == 0x00d9_7706].alert[colour(embed) == 0x00dc_2626] {
                 @if !text(embed, "title").is_empty() { p { b { (text(embed, "title")) } } }
@@ -232,6 +235,11 @@ fn shown(message: &Value) -> Markup {
             }
         }
     }
+}
+
+/// A file of the fake, from the same door as the page.
+fn local(url: &str) -> &str {
+    url.find("/attachments/").and_then(|at| url.get(at..)).unwrap_or_default()
 }
 
 fn colour(embed: &Value) -> u64 {

@@ -1,0 +1,236 @@
+# Every text of the core by its key, in English. Another language is a file like this one.
+#
+# Markdown is the small one of chats. What stands in braces is put in; what others wrote is inert by then. `count` is a number and
+# chooses plural forms. A space at the beginning or the end of a text is written as {" "}.
+
+## Features, cards, alerts
+
+in-review = In review: pull request #{ $number }. { $sentence }
+place = ({ $feature }, { $team })
+card = **{ $title }** { $place }
+    { $facts }
+    Decide{ $until }: { $who }. { $given } of { $needed } so far. { $how }
+    Digest { $digest }
+card-type-name = On: { $target }. Type: approve { $key } { $target }
+card-words = > "{ $words }" (the agent's words)
+card-under-way = ✔ { $title } { $place }: approved by { $by }, under way.
+card-done = ✔ { $title } { $place }: { $ended }
+card-ended = ✘ { $title } { $place }: { $ended }
+card-decide = Decide{ $until }: { $who }. { $given } of { $needed } so far. { $how }
+card-digest = Digest { $digest }
+card-careful = Careful: { $warning }
+card-type-answer = Type: answer { $key } TEXT
+card-type-choice = Type: answer { $key } and one of: { $choices }
+card-deciding = Deciding: what { $people } said is on its way to { $team }.
+ended-under-way = approved by { $by }, under way.
+ended-approved = approved by { $by }. { $ended }
+ended-expired = { $reason } A person can ask again: reopen { $key }
+reason = {" "}Reason: { $why }
+ended-denied = { $what } denied by { $person }.{ $why }
+word-travels = What you said is on its way to { $instance }, which counts it. The card will say so.
+word-missed = What you said before on { $title } ({ $feature }): { $text }
+until = {" "}until { $moment }
+ended-pushed = Approved by { $by }. Pushed.
+ended-merged = approved by { $by }, merged as { $commit }.
+ended-withdrawn = It was withdrawn: { $reason }
+ended-lapsed = The approval lapsed: { $reason }
+ended-unknown = It can't be told whether it was merged: { $reason } Look at the pull request.
+escalation = ⏳ { $who }: half of the time to decide is over. **{ $title }** ({ $feature }, { $team }): { $yes } or deny { $key }
+unseen = the card of { $feature } can't be shown: { $title }. { $meanwhile }: { $yes } or deny { $key }
+paused = ⚠ { $team }: too much was denied to { $run }. Nothing more is asked for it.
+decided-at = {" "}at { $clock }
+already = { $feature } was already { $word }{ $at }.
+order-refused = { $instance } did not carry out the order { $kind }: { $reason }
+alert-over = ✔ { $whose }over after { $minutes } min: { $text }
+alert-times = {" "}({ $count } times)
+alert = ⚠ { $whose }{ $text }{ $times }
+names = { $first } and { $last }
+unseen-bot = It does not expire meanwhile
+unseen-board = It waits on the team's board, or here
+act-merge = Merge
+act-push = Push
+act-plan = Plan
+act-tool = Tool call
+act-budget = Budget
+act-operation = Operation
+act-question = Question
+act-policy = Policy change
+act-enrolment = Enrolment
+was-denied = denied
+was-lapsed = lapsed
+was-expired = expired
+was-withdrawn = withdrawn
+was-approved = approved
+order-reload = to read the configuration again
+order-announcement = with what you told all teams
+order-given = that you gave
+nobody = nobody
+card-answer-is-yes = Its answer is the yes.
+
+## Digests, risks, pipelines
+
+merged-since = Merged { $count } { $since }
+merged-which = Merged { $count } ({ $features })
+digest-head = **{ $team }, { $since }** { $facts }
+next = Next: { $features }
+merged-by-team = Merged { $total } ({ $each })
+week-head = **The fleet, { $since }** { $facts }
+and-more-blocked = ; and { $more } more
+blocked = Blocked { $count }: { $each }{ $more }
+decided-yes = { $count } approved
+denied-what = { $title } in { $feature }{ $why }
+decided-no = { $count } denied ({ $each })
+decisions = Decisions: { $each }
+milestones = Milestones: { $each }
+risks = Risks: { $each }
+milestone = **Milestone** · { $team }: { $progress }
+milestone-due = , due { $due }
+milestone-forecast = , at this pace { $day }
+milestone-progress = { $name }: { $percent } %, { $done } of { $features } merged{ $due }{ $forecast }
+branch-red = the default branch of { $repository } is red: { $name } fails
+deployment-red = { $repository } can't be deployed to { $name }: it fails
+red-in-a-row = {" "}({ $count } commits in a row)
+red-on = { $what } on { $commit }{ $row }
+pipeline-red = ⚠ { $red }.{ $url }
+branch-green = The default branch of { $repository } is green: { $name } passes
+deployment-green = { $repository } is deployed to { $name }
+pipeline-green = ✔ { $what } with { $commit }. It was red for { $took }.{ $url }
+minutes = { $minutes } min
+hours = { $hours } h { $minutes } min
+days = { $count } days
+risk-open-request = { $title } ({ $feature }, { $team }) waits for people since { $hours } h
+in-step = {" "}in { $step }
+risk-still = { $feature } { $title } has not moved for { $hours } h{ $at }
+risk-dear = { $team } has spent { $spent } today, a usual day costs { $usual }
+announcement = **{ $by } to all teams**
+    { $text }
+risk = ⚠ { $team }{ $text }.
+and-more = and { $count } more
+some-and-more = { $first } and { $more } more
+since-clock = since { $clock }
+nothing-runs = Nothing runs
+merged-nothing = Merged nothing
+no-risk = No risk is known: nothing is red, nothing is stuck, nobody keeps anybody waiting.
+since-yesterday = since yesterday
+standing-running = Running { $count }
+standing-asks = Asks { $count }
+
+## Who is heard
+
+team-not-heard = { $team } was not heard yet.
+team-heard = { $team } is heard: { $does }.
+team-late = { $team } is late: last heard { $at } { $with }.
+team-silent = { $team } is silent { $since } (last heard { $with }). Its work is safe on its machine; orders wait.
+order-sent = Sent to { $team }.
+order-late = { $team } is late: last heard { $at }. The order is kept and goes out when it is heard again.
+order-silent = { $team } is silent { $since }. The order is kept and goes out when it is heard again.
+order-not-heard = { $team } was not heard yet. The order is kept and goes out when it is.
+stood-late = { $team } is late: this is how it stood { $at }.
+stood-silent = { $team } is silent { $since }: this is how it stood then.
+does-ask = asks { $count }
+does-blocked = blocked { $count }
+does-ready = ready { $count }
+does-paused = paused { $why }
+with-runs = with { $runs }
+at-clock = at { $clock }
+runs =
+    { $count ->
+        [0] no run
+        [one] 1 run
+       *[other] { $count } runs
+    }
+
+## Pictures
+
+board-alt = The board of { $team }.
+charts-alt = { $title }, from { $first } to { $last }.
+and-more-cards = and { $count } more
+backlog = Backlog { $count }
+charts-title = { $team }, the last { $days } days
+burn-up-said = { $merged } of { $all } features merged.
+cost-unpriced = {" "}{ $tokens } tokens of unknown price beside it.
+cost-said = { $all } in all, most on { $day } with { $most }.{ $beside }
+cycle-time-said = { $took } from the first run to the merge (median of { $features }).
+seconds = { $seconds } s
+burn-up-wanted = wanted
+burn-up-merged = merged
+burn-up-title = Burn-up
+cost-title = Cost per day
+cycle-time-title = Cycle time
+column-backlog = Backlog
+column-ready = Ready
+column-running = Running
+column-review = Review
+column-done = Done
+column-cancelled = Cancelled
+nothing-in-backlog = Nothing is waiting to be released.
+nothing-in-ready = Nothing is waiting for a slot.
+nothing-in-running = Nobody works.
+nothing-in-review = No pull request is open.
+nothing-yet = Nothing yet.
+count-features =
+    { $count ->
+        [one] 1 feature
+       *[other] { $count } features
+    }
+
+## Answers to commands
+
+no-such-feature = No team has reported a feature { $id }.
+several-features = Several teams have a feature { $id }: give them prefixes of their own.
+which-team = Say for which team, with one of { $teams }.
+several-approvals = Several approvals fit { $which }. Use the id on the card.
+no-such-approval = Nothing is asked under { $which }. Type approvals for what waits.
+no-question = It is no question. Type: approve { $key } or deny { $key }
+nothing-expired = Nothing has expired under { $which }.
+subject-unwritable = What it binds can't be written down: { $error }.
+no-such-team = There is no team { $team }.
+nothing-asked = Nothing waits for people.
+no-team = There is no team.
+no-runs = No runs yet.
+told-to =
+    { $count ->
+        [one] Told to one team.
+       *[other] Told to { $count } teams.
+    }
+
+## Answers to questions
+
+and-more-features = And { $more } more.
+no-such-team-but = There is no team { $team }. There is { $teams }.
+search-nothing = No agent answers questions here, and a search of what { $team } has reported finds nothing.
+search-found = No agent answers questions here. A search of what { $team } has reported finds:
+    { $found }
+you-are = You are { $person }{ $account }: { $roles }. { $count } of what is asked may be decided by you.
+policy-explain = { $action } is done to something of its own. Have it explained with: quarterdeck policy explain { $action }
+you-may = You may: { $what }.
+nothing-reported = nothing reported yet
+nothing-metered = nothing metered
+no-role = no role
+no-such-words = No feature's title has these words.
+nothing-happened = Nothing happened since the last stand-up.
+
+## Approvals that instances keep
+
+not-its-own = { $instance } shows the approval { $id }, which is not its own.
+unbound-card = The card of { $id } does not say what its digest binds. Nobody is asked here.
+nobody-called = Nobody here is called { $person }.
+a-question = It is a question. Type: answer { $key } TEXT
+not-proved = It is not proved that this is you. Sign in, or give your passphrase.
+
+## Approvals that the bot keeps
+
+push-expired = Nobody decided in time on what this run asked for, and the attempt is over. A person can ask again: reopen { $key }
+asked-again = It is asked again, as { $key }.
+vote-noted = Noted: { $given } of { $needed }.
+check-red = Check { $check } is red on the tested merge.
+vote-known = That vote was noted before.
+nobody-decided = Nobody decided yet.
+change-is-another = The change is another one now.
+run-ended = Its run has ended.
+vote-approved = Approved.
+vote-denied = Denied.
+approval-gone = There is no such approval any more. Start the run again, and people are asked anew.
+approval-of-another = That approval is another team's.
+approval-used-up = That approval is used up: what it was for has been done.
+not-known-there = It is not known there any more.

@@ -1,0 +1,236 @@
+//! The bot on Discord, beside the fake: how soon people are answered while teams work, how soon a reaction is a decision, and what
+//! a large guild costs in memory. The binary is started as a person would start it; the fake is in this process, on the same
+//! cores.
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use qd_api::{ApprovalView, Client, FeatureView};
+use qd_board::NewFeature;
+use qd_testkit::discord::{FakeDiscord, GUILD, TOKEN};
+use serde_json::{Value, json};
+
+use crate::{
+    Failure,
+    engine::config,
+    figures::Figures,
+    site::{Running, Site},
+};
+
+/// Interactions, and how long after each other: ten a second are many times what a busy day of 100 teams has.
+const INTERACTIONS: usize = 300;
+const APART: Duration = Duration::from_millis(100);
+/// Features that are filed, worked on and asked about meanwhile, and how long after each other: each makes some 20 reports, so
+/// that the bot hears ten times what 100 teams report in their busiest hour.
+const FEATURES: usize = 60;
+const FILED: Duration = Duration::from_millis(500);
+/// Decisions by reaction.
+const REACTIONS: usize = 40;
+/// The large guild.
+const CHANNELS: usize = 500;
+const MEMBERS: usize = 5_000;
+/// How long the bot is there before its memory is read.
+const SETTLED: Duration = Duration::from_secs(20);
+/// Longest wait for anything.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Those of the figures that are wanted.
+pub async fn measure(
+    binary: &Path,
+    figures: &mut Figures,
+    wanted: &impl Fn(&str) -> bool,
+) -> Result<(), Failure> {
+    if wanted("interaction_ack_ms_p99") {
+        interactions(binary, figures).await?;
+    }
+    if wanted("reaction_to_decision_ms_p99") {
+        reactions(binary, figures).await?;
+    }
+    if wanted("discord_guild_rss_mib") {
+        memory(binary, figures).await?;
+    }
+    Ok(())
+}
+
+/// A guild with the bot and one person in it, and the project whose fleet works there.
+struct Guild {
+    fake: Arc<FakeDiscord>,
+    site: Site,
+    running: Running,
+    dev: u64,
+    approvals: u64,
+    person: u64,
+}
+
+impl Guild {
+    async fn new(binary: &Path, fake: FakeDiscord, slots: u32) -> Result<Self, Failure> {
+        let owner = fake.add_role("owner");
+        let [dev, alerts, approvals] = ["dev", "alerts", "approvals"].map(|name| fake.add_channel(name));
+        let person = fake.add_member("bench", &[owner]);
+        let text = format!(
+            "{}\n[discord]\napi = \"{}\"\nguild = \"{GUILD}\"\ntoken = {{ file = \"token\" }}\ncommands_per_minute = 100000\n\n\
+             [discord.channels]\ndev = \"{dev}\"\nalerts = \"{alerts}\"\napprovals = \"{approvals}\"\n\n\
+             [discord.roles]\nowner = \"{owner}\"\n\n[[policies.rules]]\nname = \"quick\"\nactions = [\"merge\"]\n\
+             effect = \"ask\"\nway = \"reaction\"\nloosen = true\n",
+            config("echo hello > $QUARTERDECK_FEATURE.txt", slots, ""),
+            fake.url()
+        );
+        let site = Site::with(&text, &[("README.md", "x\n"), ("token", TOKEN)])?;
+        let running = site.start(binary, &["up"]).await?;
+        running.says(&["person", "link", "bench", &format!("discord:{person}")])?;
+        let guild = Self { fake: Arc::new(fake), site, running, dev, approvals, person };
+        guild
+            .until("the bot is connected, with its commands", |fake| {
+                (fake.is_connected() && !fake.commands().is_empty()).then_some(())
+            })
+            .await?;
+        Ok(guild)
+    }
+
+    /// Waits until something is so at the fake.
+    async fn until<T>(&self, what: &str, so: impl Fn(&FakeDiscord) -> Option<T>) -> Result<T, Failure> {
+        let begun = Instant::now();
+        loop {
+            if let Some(found) = so(&self.fake) {
+                return Ok(found);
+            }
+            if begun.elapsed() > PATIENCE {
+                return Err(format!("{what}: not within {PATIENCE:?}; {:?}", self.fake.complaints()).into());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// What Discord would not have understood makes every figure worthless.
+    fn end(self) -> Result<(), Failure> {
+        let complaints = self.fake.complaints();
+        drop(self.running);
+        drop(self.site);
+        if complaints.is_empty() { Ok(()) } else { Err(format!("the fake complains: {complaints:?}").into()) }
+    }
+}
+
+async fn file(client: &mut Client, number: usize) -> Result<(), Failure> {
+    let new = NewFeature { ready: true, ..NewFeature::titled(format!("Bench {number}")) };
+    let _: FeatureView = client.post("features", &new).await?;
+    Ok(())
+}
+
+fn sorted(mut taken: Vec<f64>) -> Result<(f64, f64), Failure> {
+    taken.sort_by(f64::total_cmp);
+    let at = |hundredth: usize| taken.get(taken.len() * hundredth / 100).copied();
+    Ok((at(99).ok_or("no samples")?, at(50).unwrap_or_default()))
+}
+
+/// `interaction_ack_ms_p99`: from the gateway's event to the answer that the person sees.
+async fn interactions(binary: &Path, figures: &mut Figures) -> Result<(), Failure> {
+    let guild = Guild::new(binary, FakeDiscord::start().await, 4).await?;
+    let mut client = guild.running.client()?;
+    let work = tokio::spawn(async move {
+        for number in 0..FEATURES {
+            file(&mut client, number).await?;
+            tokio::time::sleep(FILED).await;
+        }
+        Ok::<_, Failure>(())
+    });
+    let mut asked = Vec::with_capacity(INTERACTIONS);
+    for number in 0..INTERACTIONS {
+        let (name, options) = match number % 3 {
+            0 => ("board", json!([{"name": "show", "type": 1, "options": []}])),
+            1 => ("fleet", json!([{"name": "status", "type": 1, "options": []}])),
+            _ => ("approvals", json!([{"name": "list", "type": 1, "options": []}])),
+        };
+        let (fake, person, dev) = (Arc::clone(&guild.fake), guild.person, guild.dev);
+        asked.push(tokio::spawn(async move {
+            let begun = Instant::now();
+            let answer = fake.answer(fake.slash(person, dev, name, options)).await;
+            answer.map(|_| begun.elapsed().as_secs_f64() * 1e3)
+        }));
+        tokio::time::sleep(APART).await;
+    }
+    let mut taken = Vec::with_capacity(INTERACTIONS);
+    for each in asked {
+        taken.push(each.await?.ok_or("a person was not answered")?);
+    }
+    work.await??;
+    let (p99, median) = sorted(taken)?;
+    let note = format!("answered in full while {FEATURES} features run; median {median:.1}; at most 100");
+    figures.add("interaction_ack_ms_p99", p99, "ms", INTERACTIONS, note);
+    guild.end()
+}
+
+fn has_mark(message: &Value) -> bool {
+    message["reactions"]
+        .as_array()
+        .is_some_and(|marks| marks.iter().any(|mark| mark["emoji"]["name"] == "✅"))
+        && message["components"].as_array().is_some_and(|rows| !rows.is_empty())
+}
+
+/// `reaction_to_decision_ms_p99`: from a ✅ under a card to the decision, as the team's board has it.
+async fn reactions(binary: &Path, figures: &mut Figures) -> Result<(), Failure> {
+    let guild = Guild::new(binary, FakeDiscord::start().await, 2).await?;
+    let (mut client, mut taken) = (guild.running.client()?, Vec::with_capacity(REACTIONS));
+    for number in 0..REACTIONS {
+        file(&mut client, number).await?;
+        let approvals = guild.approvals;
+        let card = guild
+            .until("a card with its reactions", |fake| {
+                let open = fake.messages(approvals).into_iter().find(has_mark)?;
+                open["id"].as_str()?.parse::<u64>().ok()
+            })
+            .await?;
+        let begun = Instant::now();
+        guild.fake.react(guild.person, approvals, card, "✅");
+        while open(&mut client).await? > 0 {
+            if begun.elapsed() > PATIENCE {
+                return Err("a reaction decided nothing".into());
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        taken.push(begun.elapsed().as_secs_f64() * 1e3);
+        guild
+            .until("the card is closed", |fake| {
+                (!fake.messages(approvals).iter().any(has_mark)).then_some(())
+            })
+            .await?;
+    }
+    let (p99, median) = sorted(taken)?;
+    let note = format!("until the team's board has it; median {median:.1}; at most 200");
+    figures.add("reaction_to_decision_ms_p99", p99, "ms", REACTIONS, note);
+    guild.end()
+}
+
+async fn open(client: &mut Client) -> Result<usize, Failure> {
+    let all: Vec<ApprovalView> = client.get("approvals").await?;
+    Ok(all.iter().filter(|view| view.approval.state.is_open()).count())
+}
+
+/// `discord_guild_rss_mib`: `up` in a guild of 500 channels and 5,000 people.
+async fn memory(binary: &Path, figures: &mut Figures) -> Result<(), Failure> {
+    let fake = FakeDiscord::start().await;
+    let roles: Vec<u64> = (0..50).map(|number| fake.add_role(&format!("role-{number}"))).collect();
+    for number in 0..CHANNELS {
+        fake.add_channel(&format!("channel-{number}"));
+    }
+    for number in 0..MEMBERS {
+        fake.add_member(&format!("member-{number}"), &roles);
+    }
+    let guild = Guild::new(binary, fake, 1).await?;
+    let mut client = guild.running.client()?;
+    file(&mut client, 0).await?;
+    let dev = guild.dev;
+    guild
+        .until("the team's picture", |fake| {
+            let pictured =
+                |message: &Value| message["attachments"].as_array().is_some_and(|all| !all.is_empty());
+            fake.messages(dev).iter().any(pictured).then_some(())
+        })
+        .await?;
+    tokio::time::sleep(SETTLED).await;
+    let note = format!("up, {CHANNELS} channels, {MEMBERS} people, a picture was drawn; at most 80");
+    figures.add("discord_guild_rss_mib", guild.running.rss_mib()?, "MiB", 1, note);
+    guild.end()
+}
