@@ -177,7 +177,7 @@ fn orders(
 fn reload(
     state: &FleetState,
     person: &Person,
-    (surface, moment): (&str, Moment),
+    (given, moment): (&Given, Moment),
     team: Option<InstanceName>,
 ) -> Handled {
     if let Err(refusal) = state.rules.permit_fleet(person, Verb::ConfigReload) {
@@ -188,8 +188,8 @@ fn reload(
     }
     let (mut effects, mut replies) = (Vec::new(), Vec::new());
     for to in team.map_or_else(|| state.rules.teams.clone(), |team| vec![team]) {
-        replies.push(text::presence::order(state, &to, moment.at));
-        let order = Box::new(Order::Reload { by: on_behalf(person, surface, moment) });
+        replies.push(text::presence::order(state, &to, Clock::for_one(state, given), moment.at));
+        let order = Box::new(Order::Reload { by: on_behalf(person, &given.surface, moment) });
         // Said twice before it is heard, it is done once.
         effects.push(Effect::Tell { to, living: Some("reload".to_owned()), order });
     }

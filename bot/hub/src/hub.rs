@@ -320,12 +320,7 @@ impl Hub {
     ///
     /// # Errors
     /// [`HubError::Late`] for such a call that is not the newest of this process, or if the database fails.
-    pub async fn acknowledged(
-        &self,
-        by: &InstanceName,
-        ack: Ack,
-        said: Timestamp,
-    ) -> Result<(), HubError> {
+    pub async fn acknowledged(&self, by: &InstanceName, ack: Ack, said: Timestamp) -> Result<(), HubError> {
         self.agree(by, ack, said).await?;
         if self.own().is_behind(by) {
             let peer = by.clone();

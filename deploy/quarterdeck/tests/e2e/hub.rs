@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use qd_api::{Client, CastVote, ApprovalView, FeatureView, QuestionView};
+use qd_api::{ApprovalView, CastVote, Client, FeatureView, QuestionView};
 use qd_board::NewFeature;
 use qd_types::{ApprovalState, Ballot, Stage};
 
@@ -276,10 +276,13 @@ async fn what_the_hub_does_not_take_is_refused_with_its_reason() {
         std::thread::spawn(move || raw(&hub, request.as_bytes()))
     };
     let head = slow("POST /wire/v1/ca");
-    let body = slow("POST /wire/v1/call HTTP/1.1\r\nhost: bot\r\nconnection: close\r\ncontent-length: 100\r\n\r\n{");
+    let body =
+        slow("POST /wire/v1/call HTTP/1.1\r\nhost: bot\r\nconnection: close\r\ncontent-length: 100\r\n\r\n{");
     let post = |more: &str, body: &[u8]| {
         let length = body.len();
-        let head = format!("POST /wire/v1/call HTTP/1.1\r\nhost: bot\r\nconnection: close\r\n{more}content-length: {length}\r\n\r\n");
+        let head = format!(
+            "POST /wire/v1/call HTTP/1.1\r\nhost: bot\r\nconnection: close\r\n{more}content-length: {length}\r\n\r\n"
+        );
         refusal(&raw(&hub, &[head.as_bytes(), body].concat()))
     };
     let mut said = vec![

@@ -65,7 +65,8 @@ async fn two_teams_and_their_bot_work_over_a_server_that_is_killed() {
     let elsewhere = text.replace("name = \"project\"", &remote).replace(&format!("nats = \"{url}\"\n"), "");
     let places = ["alpha", "beta"].map(|name| Place::new(&project, name, &elsewhere));
     let [alpha, beta] = &places;
-    let nkeys = [(alpha, "alpha"), (beta, "beta")].map(|(place, name)| place.ok(&["instance", "nats-key", name]));
+    let nkeys =
+        [(alpha, "alpha"), (beta, "beta")].map(|(place, name)| place.ok(&["instance", "nats-key", name]));
     let teams = [("alpha", &nkeys[0]), ("beta", &nkeys[1])];
     let teams = teams.map(|(name, nkey)| user(&at_the_bot, &[name, nkey.trim()]));
     insta::assert_snapshot!(said(&at_the_bot, &["bot", "nats-user", "alpha", "SUAIB"]), @"");
@@ -120,7 +121,9 @@ async fn two_teams_and_their_bot_work_over_a_server_that_is_killed() {
         tokio::time::sleep(Duration::from_millis(500)).await;
         natsd.start();
     }
-    for ((place, name, feature), votes) in [(alpha, "alpha", "A-1"), (beta, "beta", "B-1")].into_iter().zip(&votes) {
+    for ((place, name, feature), votes) in
+        [(alpha, "alpha", "A-1"), (beta, "beta", "B-1")].into_iter().zip(&votes)
+    {
         let mut client = place.client(name, votes);
         approve(&mut client, feature).await;
         until(&mut client, feature, finished).await;

@@ -68,8 +68,14 @@ async fn the_bot_takes_another_key_though_it_and_a_team_die_in_the_middle() {
     assert_eq!(read(&link)["before"], first, "both count");
     drop(team);
     let team = elsewhere.start(&["instance", "alpha"]);
-    let votes = { let _first = votes; team.session() };
-    client = { let _before = client; elsewhere.client("alpha", &votes) };
+    let votes = {
+        let _first = votes;
+        team.session()
+    };
+    client = {
+        let _before = client;
+        elsewhere.client("alpha", &votes)
+    };
 
     // Work goes on.
     approve(&mut client, "A-1").await;
@@ -81,12 +87,17 @@ async fn the_bot_takes_another_key_though_it_and_a_team_die_in_the_middle() {
     let again = at_the_bot.ok(&["bot", "rotate"]);
     insta::assert_snapshot!(plain(&again), @"");
     holds("the team has the third key", || read(&link)["before"] != first).await;
-    let speaks = { let _before = speaks; bot.session() };
+    let speaks = {
+        let _before = speaks;
+        bot.session()
+    };
     says(&bot, &speaks, "feature add --ready Write more");
     until(&mut client, "A-2", |_| true).await;
 
     // The bot wants the team to have another key; it has it at once, and signs with it from its next start on.
-    let keys = || plain(&at_the_bot.ok(&["bot", "instances"])).lines().filter(|line| line.starts_with("alpha")).count();
+    let keys = || {
+        plain(&at_the_bot.ok(&["bot", "instances"])).lines().filter(|line| line.starts_with("alpha")).count()
+    };
     assert_eq!(keys(), 1);
     insta::assert_snapshot!(at_the_bot.ok(&["bot", "rotate", "alpha"]), @"");
     holds("the team has another key", || keys() == 2).await;
