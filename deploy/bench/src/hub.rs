@@ -67,9 +67,10 @@ pub async fn measure(
 
 /// Each team has a prefix of its own, in letters.
 fn configuration() -> Result<String, Failure> {
-    let mut text = "[fleet]\nsolo = true\n\n[[people]]\nname = \"bench\"\nroles = [\"owner\", \"manager\"]\n\n\
+    let mut text =
+        "[fleet]\nsolo = true\n\n[[people]]\nname = \"bench\"\nroles = [\"owner\", \"manager\"]\n\n\
                     [hub]\nlisten = \"127.0.0.1:0\"\n\n[[repositories]]\nname = \"project\"\npath = \".\"\n"
-        .to_owned();
+            .to_owned();
     for number in 0..INSTANCES {
         let letter = |digit: u32| char::from_u32(u32::from(b'A') + digit % 26).unwrap_or('A');
         let prefix: String = [number / 676, number / 26, number].into_iter().map(letter).collect();
@@ -108,7 +109,8 @@ async fn orders(running: &Running, crowd: &mut [Remote], figures: &mut Figures) 
         taken.push(remote.ordered().await?.duration_since(begun).as_secs_f64() * 1e3);
     }
     let (median, p99) = middle_and_p99(&mut taken)?;
-    let note = format!("from a command in chat to its arrival, 1,000 connected; median {median:.1}; at most 50");
+    let note =
+        format!("from a command in chat to its arrival, 1,000 connected; median {median:.1}; at most 50");
     figures.add("order_latency_ms_p99", p99, "ms", ORDERS, note);
     Ok(())
 }
@@ -138,7 +140,8 @@ async fn load(running: Running, mut crowd: Vec<Remote>, figures: &mut Figures) -
             let mut taken = Vec::new();
             for (second, batch) in (0_u32..).zip(batches) {
                 // By the plan, not by the answer before: what waits behind a late one is late, too.
-                let due = begun + Duration::from_secs(1) * second + Duration::from_secs(1) * number / INSTANCES;
+                let due =
+                    begun + Duration::from_secs(1) * second + Duration::from_secs(1) * number / INSTANCES;
                 tokio::time::sleep_until(due).await;
                 remote.ship(batch).await?;
                 taken.push(due.elapsed().as_secs_f64() * 1e3);
