@@ -51,7 +51,10 @@ fn three_features_go_from_card_to_main() {
     assert!(err.contains("Run git diff --stat (A-2, alpha). On: git diff --stat"), "{err}");
     assert!(err.contains("A-2  Its agent acting spent 1,050 tokens, $0.0011"), "{err}");
     assert!(err.contains("gamma joins with it over HTTP. Its key: "), "{err}");
-    assert!(err.contains("The line is cut. gamma files G-1 all the same") && err.contains("each once"), "{err}");
+    assert!(
+        err.contains("The line is cut. gamma files G-1 all the same") && err.contains("each once"),
+        "{err}"
+    );
     assert!(err.contains("Operations: 3 runs, ") && err.contains("3 merges. Nothing gave up."), "{err}");
 }
 

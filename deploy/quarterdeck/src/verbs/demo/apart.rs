@@ -46,7 +46,10 @@ pub(super) async fn tell(scene: &Scene, fleet: &Fleet, root: &Path) -> Result<()
     let plan = plan(scene, &name, root);
     let token = token(scene, bot, &name).await?;
     say::note("");
-    say::note(&format!("A team on another computer, {NAME}: {} gives it a token that works once.", scene.you.id));
+    say::note(&format!(
+        "A team on another computer, {NAME}: {} gives it a token that works once.",
+        scene.you.id
+    ));
     let (url, folder) = (format!("http://{address}"), team_folder(&plan.state, &name));
     let joined = qd_uplink::join(&url, &token, &folder).await.map_err(|error| failed(&error))?;
     say::note(&format!("{NAME} joins with it over HTTP. Its key: {}", joined.instance));
@@ -84,7 +87,10 @@ pub(super) async fn tell(scene: &Scene, fleet: &Fleet, root: &Path) -> Result<()
     if sent != taken {
         return Err(UserError::failed(format!("the demo's team sent {sent:?}, and the bot has {taken:?}")));
     }
-    say::note(&format!("The line is back: the bot knows {id}, and has all {} reports of {NAME}, each once.", sent.1));
+    say::note(&format!(
+        "The line is back: the bot knows {id}, and has all {} reports of {NAME}, each once.",
+        sent.1
+    ));
     there.shut_down().await;
     Ok(())
 }
