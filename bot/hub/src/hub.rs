@@ -289,12 +289,7 @@ impl Hub {
     ///
     /// # Errors
     /// [`HubError::Late`] for such a call that is not the newest of this process, or if the database fails.
-    pub async fn acknowledged(
-        &self,
-        by: &InstanceName,
-        ack: Ack,
-        said: Timestamp,
-    ) -> Result<(), HubError> {
+    pub async fn acknowledged(&self, by: &InstanceName, ack: Ack, said: Timestamp) -> Result<(), HubError> {
         let (peer, calls) = (by.clone(), Arc::clone(&self.inner.calls));
         let newer = move || calls.lock().unwrap_or_else(PoisonError::into_inner).newer(&peer, said);
         let peer = by.clone();

@@ -100,7 +100,8 @@ impl Hub {
             Err(_) => {
                 for (place, answer) in answers.into_iter().enumerate() {
                     let done = self.apply(&mut state, Arc::clone(&taken), place..place + 1).await;
-                    let known = taken.get(place).map(|taken| taken.known).ok_or(HubError::Db(DbError::Closed));
+                    let known =
+                        taken.get(place).map(|taken| taken.known).ok_or(HubError::Db(DbError::Closed));
                     tell(answer, done.and(known));
                 }
             }

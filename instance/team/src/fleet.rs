@@ -60,9 +60,10 @@ fn lines(answer: FleetAnswer) -> Result<Vec<String>, Problem> {
         FleetAnswer::Risks { risks } => {
             risks.into_iter().map(|risk| format!("{}: {}", risk.team, risk.text.as_str())).collect()
         }
-        FleetAnswer::Cost { days } => {
-            days.into_iter().map(|cost| format!("{} {}: {}", cost.day, cost.team, cost.spent.said())).collect()
-        }
+        FleetAnswer::Cost { days } => days
+            .into_iter()
+            .map(|cost| format!("{} {}: {}", cost.day, cost.team, cost.spent.said()))
+            .collect(),
         FleetAnswer::Digest { lines } => lines.into_iter().map(|line| line.as_str().to_owned()).collect(),
         FleetAnswer::Refused { reason } => return Err(problem::refused(reason.as_str())),
     })

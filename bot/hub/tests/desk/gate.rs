@@ -255,7 +255,8 @@ async fn a_late_duplicate_of_a_call_begins_no_epoch() {
     let mut fleet = Fleet::new().await;
     let alpha = Remote::joined(&fleet, "alpha", 21).await;
     let (none, epoch) = (Ack { epoch: 0, seq: 0 }, "SELECT epoch FROM outbox_peer WHERE peer = 'alpha'");
-    let (early, said) = (alpha.asks(Call::Orders { after: none }), alpha.asks(Call::Acknowledge { ack: none }));
+    let (early, said) =
+        (alpha.asks(Call::Orders { after: none }), alpha.asks(Call::Acknowledge { ack: none }));
     fleet.says("ines", "feature add --team alpha Write it").await;
     let mut reader = alpha.gate.open(&early).await.unwrap();
     let (last, _) = *alpha.gate.orders(&mut reader).await.unwrap().last().unwrap();
