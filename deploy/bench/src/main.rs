@@ -35,7 +35,7 @@ use figures::Figures;
 /// Why a figure could not be taken.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-const KNOWN: [&str; 45] = [
+const KNOWN: [&str; 44] = [
     "instance_cold_start_ms",
     "instance_idle_rss_mib",
     "up_idle_rss_mib",
@@ -59,7 +59,6 @@ const KNOWN: [&str; 45] = [
     "approval_card_delay_s_p99",
     "hub_reports_per_s",
     "hub_ack_ms_p99",
-    "hub_reports_per_s_nats",
     "order_latency_ms_p99",
     "bot_rss_mib_1000_idle",
     "bot_rss_mib_1000_load",

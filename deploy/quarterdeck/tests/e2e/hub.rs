@@ -120,7 +120,14 @@ async fn a_team_that_falls_silent_is_late_then_silent_with_one_alert_and_never_i
     words.push(apart.hears("fleet status", |said| said.contains("is silent")));
     words.push(apart.says("feature add --team alpha Later"));
     let words: Vec<String> = words.iter().map(|word| timeless(word)).collect();
-    insta::assert_snapshot!(words.join("\n"), @"");
+    insta::assert_snapshot!(words.join("\n"), @"
+    alpha was not heard yet.
+    alpha is heard: no run.
+    alpha is late: last heard at HH:MM with no run.
+    alpha is late: last heard at HH:MM. The order is kept and goes out when it is heard again.
+    alpha is silent since HH:MM (last heard with no run). Its work is safe on its machine; orders wait.
+    alpha is silent since HH:MM. The order is kept and goes out when it is heard again.
+    ");
     let alert = "Its work is safe on its machine; orders wait.";
     let page = apart.shows(|page| page.contains(alert));
     // It is looked at again and again, and said once.
@@ -173,7 +180,7 @@ async fn an_outbox_at_its_quota_starts_nothing_new_keeps_decisions_and_ships_it_
     let full = loop {
         for _ in 0..100 {
             filed += 1;
-            add(&mut client, format!("{filed} {}", "of a long title ".repeat(11)), false).await;
+            add(&mut client, format!("{filed} {}", "of a long title ".repeat(7)), false).await;
         }
         let view: FeatureView = client.get("features/A-2").await.unwrap();
         let waits = "SELECT sum(octet_length(body)) FROM outbox";
@@ -194,7 +201,9 @@ async fn an_outbox_at_its_quota_starts_nothing_new_keeps_decisions_and_ships_it_
     add(&mut client, "Waits for room".to_owned(), true).await;
     filed += 1;
     let waits = until(&mut client, &format!("A-{filed}"), |view| view.sentence.contains("outbox")).await;
-    insta::assert_snapshot!(waits.sentence, @"");
+    let full =
+        "The outbox of 1 MiB is full of what waits for the bot. No new run starts before the bot takes it";
+    assert!(waits.sentence.contains(full), "{}", waits.sentence);
     assert!(waits.run.is_none());
     // What people decide goes on, and what was begun comes to its decision.
     let asked = question(&mut client).await;
@@ -306,7 +315,16 @@ async fn what_the_hub_does_not_take_is_refused_with_its_reason() {
     said.push(rotated.trim().split(' ').map(word).collect::<Vec<_>>().join(" "));
     assert_eq!(head.join().unwrap(), "", "closed without a word");
     said.push(refusal(&body.join().unwrap()));
-    insta::assert_snapshot!(said.join("\n"), @"");
+    insta::assert_snapshot!(said.join("\n"), @"
+    400 there is no call in it
+    403 the bytes are no envelope: missing field `header` at line 1 column 2
+    413 the body can't be read, it may be too large: length limit exceeded
+    415 a body is plain or packed with zstd
+    400 the body can't be unpacked: Unknown frame descriptor
+    400 the header Quarterdeck-Call is missing
+    quarterdeck: the bot can't be reached: the bot refuses: alpha has no key KEY here: let it join anew (quarterdeck bot invite, quarterdeck instance join)
+    408 the body took longer than 30 seconds
+    ");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -327,7 +345,7 @@ async fn a_hub_that_is_full_says_so_and_takes_the_next_when_there_is_a_place() {
         }
         assert!(begun.elapsed() < PATIENCE, "there is always a place");
     };
-    insta::assert_snapshot!(refusal(&full), @"");
+    insta::assert_snapshot!(refusal(&full), @"503 the bot has 2 connections open, which is hub.connections: try again later, or have its owner raise that");
     drop(open);
     let begun = Instant::now();
     while !card().starts_with("HTTP/1.1 200") {
