@@ -214,8 +214,17 @@ impl HubGate {
     ) -> Result<Vec<u8>, Unheard> {
         let (own, fleet, from) = (self.hub.own(), self.fleet.to_string(), BOT.to_owned());
         let Ack { epoch, seq } = place;
-        let header =
-            Header { version: WIRE, kind, fleet, from, to: to.to_string(), key: String::new(), epoch, seq, at };
+        let header = Header {
+            version: WIRE,
+            kind,
+            fleet,
+            from,
+            to: to.to_string(),
+            key: String::new(),
+            epoch,
+            seq,
+            at,
+        };
         let signed = serde_json::to_string(body)
             .and_then(|payload| Signed::new(&header, payload, own.toward(to).signing()))
             .and_then(|signed| signed.to_bytes());

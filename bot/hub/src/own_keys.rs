@@ -4,12 +4,7 @@
 //! The new keys lie beside the old ones until one transaction tells every instance and lists them. Whatever comes after that is
 //! done again at the next start.
 
-use std::{
-    collections::BTreeSet,
-    fs, io,
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, fs, io, path::Path, sync::Arc};
 
 use ed25519_dalek::Signer as _;
 use jiff::Timestamp;
@@ -56,7 +51,10 @@ impl OwnKeys {
         if next.exists() {
             let public = SurfaceKey::open(&next)?.public();
             // Without that, nobody was told, and the next change takes it up.
-            if qd_audit::signers(c)?.iter().any(|signer| signer.name == BOT && *signer.key.as_bytes() == public) {
+            if qd_audit::signers(c)?
+                .iter()
+                .any(|signer| signer.name == BOT && *signer.key.as_bytes() == public)
+            {
                 take_over(folder)?;
             }
         }

@@ -16,9 +16,7 @@ use qd_store::Applied;
 use qd_types::{RepositoryName, Verb};
 use qd_wire::{
     call::NewKeys,
-    v1::{
-        Ack, BoardCommand, Envelope, Hello, IssueEvent, IssueHappened, Kind as _, Order, Report, WIRE,
-    },
+    v1::{Ack, BoardCommand, Envelope, Hello, IssueEvent, IssueHappened, Kind as _, Order, Report, WIRE},
 };
 use tokio::sync::watch;
 
@@ -294,7 +292,9 @@ async fn keys(
                 team.enrol(keys).await?;
                 Ok(None)
             }
-            None => Ok(Some("The bot's new key does not prove that it takes the place of the last.".to_owned())),
+            None => {
+                Ok(Some("The bot's new key does not prove that it takes the place of the last.".to_owned()))
+            }
         },
         // Whoever wanted it sees the refusal, and says it again.
         Order::RotateKey { old } => Ok(uplink.rotate(old).await.err().map(|error| error.to_string())),

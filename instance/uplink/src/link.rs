@@ -220,7 +220,9 @@ impl SignedUplink {
         let (Identity { fleet, instance, .. }, bot) = (&self.identity, self.bot());
         let expected = Expected { kind, fleet, from: Some(BOT), to: instance.as_str() };
         let held = |_: &str, key: &str| {
-            bot.iter().find(|public| key == key_id(public)).map_or(Held::Unknown, |public| Held::Alive(*public))
+            bot.iter()
+                .find(|public| key == key_id(public))
+                .map_or(Held::Unknown, |public| Held::Alive(*public))
         };
         Signed::from_bytes(bytes).and_then(|signed| signed.open(&expected, held)).map_err(away)
     }
