@@ -29,10 +29,8 @@ pub(crate) fn check(config: &Config, add: &mut impl FnMut(String, String)) {
     let Some(url) = &config.hub.nats else { return };
     let host = url.strip_prefix("nats://").or_else(|| url.strip_prefix("tls://"));
     if host.is_none_or(|host| host.is_empty() || host.contains(['/', '@'])) {
-        add(
-            "hub.nats".into(),
-            format!("{url:?} is no address of a NATS server, like tls://nats.example.org:4222"),
-        );
+        // Not repeated: it may hold a password.
+        add("hub.nats".into(), "is no address of a NATS server, like tls://nats.example.org:4222".into());
     }
     let fleet = &config.fleet.name;
     let fits = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';

@@ -242,6 +242,9 @@ fn spans_of_the_audit_trail() {
 
 #[test]
 fn a_nats_server_that_can_t_be_one() {
-    insta::assert_snapshot!(refused("[fleet]\nname = \"our home\"\n[hub]\nnats = \"nats.example.org:4222\"\n"), @"");
-    insta::assert_snapshot!(refused("[hub]\nnats = \"tls://bot:secret@nats.example.org\"\n"), @"");
+    insta::assert_snapshot!(refused("[fleet]\nname = \"our home\"\n[hub]\nnats = \"nats.example.org:4222\"\n"), @r#"
+    DIR/quarterdeck.toml:2: fleet.name: "our home" can't be a part of NATS subjects: letters, digits, - and _, at most 64.
+    DIR/quarterdeck.toml:4: hub.nats: is no address of a NATS server, like tls://nats.example.org:4222.
+    "#);
+    insta::assert_snapshot!(refused("[hub]\nnats = \"tls://bot:secret@nats.example.org\"\n"), @"DIR/quarterdeck.toml:2: hub.nats: is no address of a NATS server, like tls://nats.example.org:4222.");
 }

@@ -49,17 +49,39 @@ fn said(place: &Place<'_>, args: &[&str]) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_teams_and_their_bot_work_over_a_server_that_is_killed() {
-    let Some(mut natsd) = Natsd::for_test(&qd_natsd::with_users("")) else { return };
+    let Some(mut natsd) = Natsd::for_test(&qd_natsd::with_users("{user: nobody, password: nothing}")) else { return };
     let (url, project) = (natsd.url(), Project::new(&[("README.md", "# NATS\n")]));
     let text = text(&url);
     let at_the_bot = Place::new(&project, "bot", &text);
 
     // What whoever keeps the server has to be given.
-    insta::assert_snapshot!(doctor(&at_the_bot), @"");
+    insta::assert_snapshot!(doctor(&at_the_bot), @"✖ nats           hub.nats names a NATS server, and the bot has no key for it yet. Print its user for the server's configuration with: quarterdeck bot nats-user");
     let own = user(&at_the_bot, &[]);
     let bots = own.split_whitespace().find(|word| word.starts_with('U')).unwrap().to_owned();
-    insta::assert_snapshot!(plain(&own, &url, &[&bots]), @"");
-    insta::assert_snapshot!(plain(&doctor(&at_the_bot), &url, &[&bots]), @"");
+    insta::assert_snapshot!(plain(&own, &url, &[&bots]), @r#"
+    # bot
+    {
+        nkey: NKEY
+        permissions: {
+            publish: [
+                "$JS.API.INFO"
+                "$JS.API.STREAM.*.QD_fleet_UP"
+                "$JS.API.STREAM.*.QD_fleet_DOWN"
+                "$JS.API.CONSUMER.*.QD_fleet_UP.>"
+                "$JS.API.CONSUMER.*.QD_fleet_DOWN.>"
+                "$JS.API.CONSUMER.*.*.QD_fleet_UP.>"
+                "$JS.API.CONSUMER.*.*.QD_fleet_DOWN.>"
+                "$JS.ACK.QD_fleet_UP.>"
+                "qd.fleet.down.*"
+                "qd.fleet.answer.*.*"
+            ]
+            subscribe: [
+                "_INBOX_bot.>"
+            ]
+        }
+    }
+    "#);
+    insta::assert_snapshot!(plain(&doctor(&at_the_bot), &url, &[&bots]), @"✖ nats           the NATS server at URL does not know bot by the key NKEY: put what quarterdeck bot nats-user prints for it into the server's configuration, and reload that");
     let forge = at_the_bot.state.join("bot/forge/repos/project.git");
     let remote = format!("name = \"project\"\nremote = \"{}\"", forge.display());
     let elsewhere = text.replace("name = \"project\"", &remote).replace(&format!("nats = \"{url}\"\n"), "");
@@ -69,21 +91,22 @@ async fn two_teams_and_their_bot_work_over_a_server_that_is_killed() {
         [(alpha, "alpha"), (beta, "beta")].map(|(place, name)| place.ok(&["instance", "nats-key", name]));
     let teams = [("alpha", &nkeys[0]), ("beta", &nkeys[1])];
     let teams = teams.map(|(name, nkey)| user(&at_the_bot, &[name, nkey.trim()]));
-    insta::assert_snapshot!(said(&at_the_bot, &["bot", "nats-user", "alpha", "SUAIB"]), @"");
+    insta::assert_snapshot!(said(&at_the_bot, &["bot", "nats-user", "alpha", "SUAIB"]), @r#"quarterdeck: "SUAIB" is no public key of a NATS user, which begins with U: print it with quarterdeck instance nats-key"#);
 
     // A team that comes before the server knows it, and before there is a bot.
     let address = format!("{url}/fleet");
     let token = format!("alpha.{}.{}", "0".repeat(32), "1".repeat(32));
     let early = said(alpha, &["instance", "join", &address, &token]);
-    insta::assert_snapshot!(plain(&early, &url, &[nkeys[0].trim()]), @"");
+    insta::assert_snapshot!(plain(&early, &url, &[nkeys[0].trim()]), @"quarterdeck: the NATS server at URL does not know alpha by the key NKEY: put what quarterdeck bot nats-user prints for it into the server's configuration, and reload that");
     natsd.configure(&qd_natsd::with_users(&(own + &teams.concat())));
     natsd.stop();
     natsd.start();
     let early = said(alpha, &["instance", "join", &address, &token]);
-    insta::assert_snapshot!(plain(&early, &url, &[]), @"");
+    insta::assert_snapshot!(plain(&early, &url, &[]), @"quarterdeck: URL/fleet: the NATS server at URL keeps nothing for this fleet: its bot sees to that when it starts, if hub.nats names this server, and the server needs JetStream");
 
     let mut bot = at_the_bot.start(&["bot"]);
-    insta::assert_snapshot!(plain(&doctor(&at_the_bot), &url, &[]), @"");
+    let fine = plain(&doctor(&at_the_bot), &url, &[]);
+    assert!(fine.starts_with("✔ nats           the NATS server at URL, version "), "{fine}");
     let speaks = bot.session();
     for (place, name) in [(alpha, "alpha"), (beta, "beta")] {
         let invited = at_the_bot.ok(&["bot", "invite", name]);
@@ -93,12 +116,12 @@ async fn two_teams_and_their_bot_work_over_a_server_that_is_killed() {
         place.ok(&args);
     }
     let wrong = said(beta, &["instance", "join", &format!("{url}/our home"), &token]);
-    insta::assert_snapshot!(plain(&wrong, &url, &[]), @"");
+    insta::assert_snapshot!(plain(&wrong, &url, &[]), @r#"quarterdeck: "URL/our home" is no address of a NATS server and a fleet, like tls://nats.example.org:4222/home"#);
     let start = |place: &Place<'_>, name: &str| -> Role { place.start(&["instance", name]) };
     let mut roles = [start(alpha, "alpha"), start(beta, "beta")];
     let votes = [roles[0].session(), roles[1].session()];
-    insta::assert_snapshot!(says(&bot, &speaks, "feature add --team alpha --ready Write one"), @"");
-    insta::assert_snapshot!(says(&bot, &speaks, "feature add --team beta --ready Write another"), @"");
+    insta::assert_snapshot!(says(&bot, &speaks, "feature add --team alpha --ready Write one"), @"Sent to alpha.");
+    insta::assert_snapshot!(says(&bot, &speaks, "feature add --team beta --ready Write another"), @"Sent to beta.");
 
     // Everything is killed while the runs go on, each at another step.
     for round in 0..4_u64 {
@@ -137,7 +160,7 @@ async fn two_teams_and_their_bot_work_over_a_server_that_is_killed() {
 
     // What is wrong is said, by whichever side sees it.
     natsd.kill();
-    insta::assert_snapshot!(plain(&doctor(&at_the_bot), &url, &[]), @"");
+    insta::assert_snapshot!(plain(&doctor(&at_the_bot), &url, &[]), @"✖ nats           the NATS server at URL can't be reached (IO error: Connection refused (os error 111)): see whether it runs there");
     let silent = async {
         loop {
             let up = doctor(alpha);
@@ -148,6 +171,6 @@ async fn two_teams_and_their_bot_work_over_a_server_that_is_killed() {
         }
     };
     let silent = tokio::time::timeout(Duration::from_secs(60), silent).await.unwrap();
-    insta::assert_snapshot!(silent, @"");
+    insta::assert_snapshot!(silent, @"✖ uplink         alpha: the bot at URL/fleet can't be reached: the NATS server at URL can't be reached (nobody answers): see whether it runs there");
     drop((bot, roles));
 }
