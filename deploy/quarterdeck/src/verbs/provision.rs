@@ -150,7 +150,7 @@ async fn called(common: &Common, server: &str, tool: &str, arguments: &Value) ->
                         keep(file, &Asked { arguments, approval })?;
                     }
                     say::note(&format!(
-                        "{} have to agree: {}. {}",
+                        "People have to agree ({}): {}. {}",
                         pending.people, pending.decide, pending.standing
                     ));
                     told = Some(pending.standing);
