@@ -15,9 +15,9 @@ pub struct Chat {
     pub channels: Vec<ChatChannel>,
     /// What the channel is called that takes cards and alerts which can't be shown where they belong. Default: there is none.
     pub fallback: Option<String>,
-    /// What goes where, by kind: `feature`, `instance`, `alert`, `workflow`, `environment`, `announcement`, `milestone`,
-    /// `standup`, `weekly`. Approvals have no rule: they are cards in #approvals. What is left out is as it comes with the
-    /// program.
+    /// What goes where, by kind: `feature`, `instance`, `charts`, `alert`, `workflow`, `environment`, `announcement`,
+    /// `milestone`, `standup`, `weekly`. Approvals have no rule: they are cards in #approvals. What is left out is as it comes
+    /// with the program.
     pub rules: BTreeMap<String, ChatRule>,
     /// When digests come, in the fleet's time zone.
     pub digests: ChatDigests,
