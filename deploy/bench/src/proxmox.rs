@@ -56,9 +56,9 @@ fn resources() -> Value {
     };
     let guest = |number: usize| {
         let vmid = 100 + number;
-        json!({ "type": if number % 4 == 0 { "lxc" } else { "qemu" }, "id": format!("qemu/{vmid}"), "vmid": vmid,
+        json!({ "type": if number.is_multiple_of(4) { "lxc" } else { "qemu" }, "id": format!("qemu/{vmid}"), "vmid": vmid,
                 "node": format!("pve{}", number % NODES), "name": format!("guest-{vmid}"), "template": 0,
-                "status": if number % 3 == 0 { "stopped" } else { "running" }, "tags": "team-alpha;web",
+                "status": if number.is_multiple_of(3) { "stopped" } else { "running" }, "tags": "team-alpha;web",
                 "pool": "teams", "cpu": 0.04, "maxcpu": 4, "mem": 1_u64 << 30, "maxmem": 4_u64 << 30,
                 "disk": 0, "maxdisk": 32_u64 << 30, "diskread": 1_234_567, "diskwrite": 7_654_321,
                 "netin": 123_456_789, "netout": 987_654_321, "uptime": 86_400 })

@@ -100,7 +100,8 @@ struct Output {
 }
 
 impl<E: Effect> Doing<E> {
-    async fn carry_out(&self, call: &Call, input: &E::Input) -> Result<Done, Fault> {
+    /// Makes the change, and waits for its true end.
+    pub(crate) async fn carry_out(&self, call: &Call, input: &E::Input) -> Result<Done, Fault> {
         let cluster = &self.0;
         let seen = E::ready(cluster, &call.caller, input).await?;
         let _held = cluster.api.hold(seen.keys.clone()).await;
@@ -140,7 +141,7 @@ impl<E: Effect> Doing<E> {
                 Ok(Some(undo)) => done.undo = Some(undo),
                 Ok(None) => {}
                 Err(fault) => {
-                    tracing::warn!(problem = fault.problem, "a change can't be taken back by undo_change")
+                    tracing::warn!(problem = fault.problem, "a change can't be taken back by undo_change");
                 }
             }
         }

@@ -55,15 +55,12 @@ fn order(machine: NewMachine) -> Result<Value, UserError> {
             .collect(),
         None => Vec::new(),
     };
-    let mut order = json!({
+    let dry_run = machine.dry_run.then_some(true);
+    Ok(json!({
         "team": machine.name, "template": machine.template, "pool": machine.pool, "cores": machine.cores,
         "memory_mib": machine.memory, "disk_gib": machine.disk, "storage": machine.storage, "ssh_keys": keys,
-        "address": machine.address, "gateway": machine.gateway,
-    });
-    if machine.dry_run {
-        order["dry_run"] = true.into();
-    }
-    Ok(order)
+        "address": machine.address, "gateway": machine.gateway, "dry_run": dry_run,
+    }))
 }
 
 async fn invite(common: &Common, name: &InstanceName, who: &Who) -> Done {
@@ -101,7 +98,7 @@ struct Asked {
 /// Where that is kept for a tool and a team.
 fn file_of(state: &Path, server: &str, tool: &str, arguments: &Value) -> Option<PathBuf> {
     let team = arguments.get("team")?.as_str()?;
-    let changes = arguments.get("dry_run").is_none();
+    let changes = arguments.get("dry_run").is_none_or(Value::is_null);
     changes.then(|| state.join("proxmox").join(server).join("asked").join(format!("{tool}-{team}.json")))
 }
 

@@ -173,7 +173,7 @@ fn waiting(project: &Project) -> String {
 }
 
 #[test]
-fn a_team_gets_a_machine_says_hello_and_is_taken_away() {
+fn a_team_gets_one_machine_and_says_hello() {
     let Some(cluster) = Cluster::start() else { return };
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let project = project(Some(free));

@@ -165,6 +165,22 @@ impl Machines {
         self.hub.invitation(&new.team).await.map_err(|why| {
             Fault::failed(format!("{} can't join: {why}", new.team), "Have that done, then call again.")
         })?;
+        // One that belongs to the fleet already would be taken for one that said hello.
+        match self.hub.has_joined(&new.team).await {
+            Ok(false) => {}
+            Ok(true) => {
+                return refused(
+                    format!("{} belongs to the fleet already.", new.team),
+                    "An owner puts it out first, with quarterdeck bot revoke, and invites it anew.",
+                );
+            }
+            Err(why) => {
+                return refused(
+                    format!("Whether {} has joined can't be told: {why}.", new.team),
+                    "Try again.",
+                );
+            }
+        }
         let files = files::of(cluster)?;
         let kind = if new.storage.is_some() { "full" } else { "linked" };
         let pool = new.pool.as_ref().map_or("no pool", PoolId::as_str);
