@@ -267,8 +267,15 @@ fn a_pause_goes_to_one_team_or_to_all_of_them() {
     Sent to alpha.
     Sent to delta.
     ");
-    insta::assert_snapshot!(orders("fleet reload"), @"");
-    insta::assert_snapshot!(orders("team reload gamma"), @"");
+    insta::assert_snapshot!(orders("fleet reload"), @"
+    alpha: reload, by ines, delta: reload, by ines
+    Sent to alpha.
+    Sent to delta.
+    ");
+    insta::assert_snapshot!(orders("team reload gamma"), @"
+
+    There is no team gamma. There is alpha, delta.
+    ");
     insta::assert_snapshot!(orders("team pause gamma"), @"
 
     There is no team gamma here. Nobody here may; quarterdeck policy explain says why.

@@ -57,7 +57,7 @@ const VENDORS: &[Vendor] = &[
     only("rustls", &["instance/gateway", "instance/uplink", "mcp-servers/proxmox", "mcp-servers/guard"]),
     only("reqwest", &["instance/uplink", "mcp-servers/proxmox", "mcp-servers/guard"]),
     only("hpke", &["instance/wire"]),
-    only("zstd", &["instance/uplink", "bot/hub"]),
+    only("zstd", &["instance/uplink", "bot/hub", "deploy/bench"]),
     only("jsonwebtoken", &["mcp-servers/guard"]),
     only("argon2", &["policies/people"]),
     only("indicatif", &["deploy/quarterdeck"]),
