@@ -52,6 +52,7 @@ impl Discord for ConsoleChat {
             channel: channel(&post.channel)?,
             key: key(&post.key),
             text: post.text.clone(),
+            picture: None,
             buttons: Vec::new(),
             reactions: Vec::new(),
             mentions: Vec::new(),
