@@ -47,7 +47,8 @@ impl CardSurface for Console {
         let channel = channel(recipient)?;
         let (buttons, reactions) = face.confirm.map(|confirm| ballots(id, confirm)).unwrap_or_default();
         let key = MessageKey::of_approval(id);
-        let card = Message { channel, key, text: face.markdown(), buttons, reactions, mentions: Vec::new() };
+        let (about, text) = (None, face.markdown());
+        let card = Message { channel, about, key, text, buttons, reactions, mentions: Vec::new() };
         Ok(self.put(&card).await.map_err(|error| chat(recipient, error))?.id)
     }
 
@@ -57,6 +58,7 @@ impl CardSurface for Console {
         let key = key.ok_or_else(|| refused(recipient, "the card is gone"))?;
         let card = Message {
             channel,
+            about: None,
             key,
             text: face.markdown(),
             buttons: Vec::new(),
@@ -77,8 +79,15 @@ impl CardSurface for Console {
         let (who, key) = (who.join(", "), approval.key());
         let text = format!("⏳ {who}: half of the time to decide is over. approve {key} or deny {key}");
         let key = MessageKey(format!("escalation:{key}"));
-        let mention =
-            Message { channel, key, text, buttons: Vec::new(), reactions: Vec::new(), mentions: Vec::new() };
+        let mention = Message {
+            channel,
+            about: None,
+            key,
+            text,
+            buttons: Vec::new(),
+            reactions: Vec::new(),
+            mentions: Vec::new(),
+        };
         self.put(&mention).await.map_err(|error| chat(recipient, error))?;
         Ok(())
     }

@@ -4,8 +4,8 @@ mod digest;
 pub mod presence;
 
 use jiff::Timestamp;
-use qd_types::{Action, Approval, ApprovalState, Ballot, InstanceName, PersonId, Role, Stage};
-use qd_wire::v1::{ApprovalCard, FeatureReport, Refusal};
+use qd_types::{Action, Approval, ApprovalState, Ballot, FeatureId, InstanceName, PersonId, Role, Stage};
+use qd_wire::v1::{ApprovalCard, FeatureReport, Refusal, Remark};
 
 use crate::state::{AlertState, Desk, Foreign};
 
@@ -211,6 +211,24 @@ fn denied(approval: &Approval) -> Option<String> {
 /// A person's word goes to the instance that counts it.
 pub fn travels(instance: &InstanceName) -> String {
     format!("What you said is on its way to {instance}, which counts it. The card will say so.")
+}
+
+/// As what a person's words to a run are taken.
+pub fn taken(feature: &FeatureId, remark: Remark) -> String {
+    match remark {
+        Remark::Guidance => format!("Taken as guidance for {feature}."),
+        Remark::Review => format!("Taken as a review comment on {feature}."),
+    }
+}
+
+/// There is no run that could be told something.
+pub fn nobody_works(feature: &FeatureId) -> String {
+    format!("No run works on {feature}, so nobody was told. Say it in its description, by an edit.")
+}
+
+/// There is no pull request that could be reviewed.
+pub fn nothing_to_review(feature: &FeatureId) -> String {
+    format!("{feature} has no pull request yet, so there is nothing to review. Say it as guidance.")
 }
 
 /// Something that a person said did not count, and they were not told in time.

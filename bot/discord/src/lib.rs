@@ -4,14 +4,16 @@ mod calls;
 mod config;
 mod discord;
 mod events;
+mod files;
 mod hears;
 mod pace;
 mod registry;
 mod render;
-mod replies;
 pub mod setup;
 mod slash;
 mod surface;
+mod talk;
+mod threads;
 
-pub use config::{ChannelIds, Config, People};
+pub use config::{ChannelIds, Config, Guild, People, Threads};
 pub use discord::{Discord, DiscordError};

@@ -401,4 +401,10 @@ impl Commands for Hub {
             }
         }
     }
+
+    async fn show_again(&self) {
+        if let Err(error) = self.chat_changed().await {
+            tracing::error!(%error, "what is open could not be shown again");
+        }
+    }
 }
