@@ -241,8 +241,8 @@ mod tests {
     fn the_link_asks_for_what_is_needed_and_no_more() {
         insta::assert_snapshot!(invite(1, 2, Threads::Off, false), @"https://discord.com/oauth2/authorize?client_id=1&scope=bot%20applications.commands&permissions=117824&guild_id=2&disable_guild_select=true");
         insta::assert_snapshot!(invite(1, 2, Threads::Off, true), @"https://discord.com/oauth2/authorize?client_id=1&scope=bot%20applications.commands&permissions=268553296&guild_id=2&disable_guild_select=true");
-        insta::assert_snapshot!(invite(1, 2, Threads::All, false), @"");
+        insta::assert_snapshot!(invite(1, 2, Threads::All, false), @"https://discord.com/oauth2/authorize?client_id=1&scope=bot%20applications.commands&permissions=309237763136&guild_id=2&disable_guild_select=true");
         insta::assert_snapshot!(intents(Threads::Mentions).join(", "), @"GUILDS, GUILD_MESSAGES, GUILD_MESSAGE_REACTIONS");
-        insta::assert_snapshot!(intents(Threads::All).join(", "), @"");
+        insta::assert_snapshot!(intents(Threads::All).join(", "), @"GUILDS, GUILD_MESSAGES, GUILD_MESSAGE_REACTIONS, MESSAGE_CONTENT");
     }
 }

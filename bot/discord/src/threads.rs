@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_thread_is_called_as_its_feature() {
-        insta::assert_snapshot!(name("**A-142 Split the \\_importer\\_** · alpha · claude\n`▰▱` runs"), @"A-142 Split the _importer_ · alpha");
+        insta::assert_snapshot!(name("**A-142 Split the \\_importer\\_** · alpha · claude\n`▰▱` runs"), @"A-142 Split the _importer_");
         insta::assert_snapshot!(name(""), @"A feature");
         assert_eq!(name(&format!("**{}** · alpha", "ä".repeat(300))).chars().count(), NAME);
     }

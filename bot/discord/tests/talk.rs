@@ -207,26 +207,40 @@ async fn what_is_written_in_a_thread_goes_to_its_team() {
     let thread = guild.thread().await;
     let written = guild.fake.write(guild.ines, thread, "Use the new error type here too.\n\n    let x = 1;");
     let (answer, said, button) = guild.below(thread, written).await;
-    insta::assert_snapshot!(format!("{said} [{}]", button.unwrap()), @"");
+    insta::assert_snapshot!(format!("{said} [{}]", button.unwrap()), @"Taken as guidance for A-142. Sent to alpha. [Make it a review comment]");
     assert_eq!(guild.fake.reacted(thread, written, "👀").len(), 1, "it was seen");
 
     // One button changes what it is; the same line says so. There is nothing to review yet.
     let asked = guild.fake.click(guild.omar, thread, answer, "Make it a review comment");
-    insta::assert_snapshot!(guild.fake.answer(asked).await.unwrap().text(), @"");
+    insta::assert_snapshot!(guild.fake.answer(asked).await.unwrap().text(), @"Only whoever wrote it says as what it is taken.");
     let asked = guild.fake.click(guild.ines, thread, answer, "Make it a review comment");
     guild.fake.answer(asked).await.unwrap();
     let (same, said, button) = guild.below(thread, written).await;
-    insta::assert_snapshot!(format!("{said} [{}]", button.unwrap()), @"");
+    insta::assert_snapshot!(format!("{said} [{}]", button.unwrap()), @"
+    Taken as guidance for A-142. Sent to alpha.
+    A-142 has no pull request yet, so there is nothing to review. Say it as guidance. [Make it a review comment]
+    ");
     *guild.heard.reviewable.lock().unwrap() = true;
     let asked = guild.fake.click(guild.ines, thread, answer, "Make it a review comment");
     guild.fake.answer(asked).await.unwrap();
     let (_, said, button) = guild.below(thread, written).await;
-    insta::assert_snapshot!(format!("{said} [{}]", button.unwrap()), @"");
+    insta::assert_snapshot!(format!("{said} [{}]", button.unwrap()), @"Taken as a review comment on A-142. Sent to alpha. [Make it guidance]");
     assert_eq!(same, answer);
 
     let review = guild.fake.write(guild.omar, thread, "Review: name it so");
-    insta::assert_snapshot!(guild.below(thread, review).await.1, @"");
-    insta::assert_snapshot!(guild.hears(4).await, @"");
+    insta::assert_snapshot!(guild.below(thread, review).await.1, @"Taken as a review comment on A-142. Sent to alpha.");
+    insta::assert_snapshot!(guild.hears(4).await, @"
+    ines (owner) for alpha, beta: feature guide A-142 Use the new error type here too.
+
+        let x = 1;
+    ines (owner) for alpha, beta: feature review A-142 Use the new error type here too.
+
+        let x = 1;
+    ines (owner) for alpha, beta: feature review A-142 Use the new error type here too.
+
+        let x = 1;
+    omar (owner) for alpha, beta: feature review A-142 name it so
+    ");
     guild.is_content();
 }
 
@@ -262,7 +276,7 @@ async fn a_question_stands_in_its_thread_and_a_reply_there_answers_it() {
     let asked = guild.fake.messages(thread);
     assert_eq!(asked[0]["embeds"][0]["description"], "**Which SameSite?** (A-142)");
     let reply = guild.fake.reply(guild.ines, thread, id_of(&asked), "Lax, please", true);
-    insta::assert_snapshot!(guild.below(thread, reply).await.1, @"");
+    insta::assert_snapshot!(guild.below(thread, reply).await.1, @"Taken as an answer. Noted.");
     // Decided, every copy of it is closed.
     question.buttons.clear();
     question.text = "✔ Which SameSite? answered by ines".into();
@@ -272,10 +286,13 @@ async fn a_question_stands_in_its_thread_and_a_reply_there_answers_it() {
     // Without the intent, people talk to each other, and to the bot by its name.
     guild.fake.write(guild.ines, thread, "What do you think, Omar?");
     let named = guild.fake.write_with(guild.omar, thread, "review: Lax everywhere", true, &[]);
-    insta::assert_snapshot!(guild.below(thread, named).await.1, @"");
+    insta::assert_snapshot!(guild.below(thread, named).await.1, @"A-142 has no pull request yet, so there is nothing to review. Say it as guidance.");
     let empty = guild.fake.write_with(guild.omar, thread, "", true, &[]);
-    insta::assert_snapshot!(guild.below(thread, empty).await.1, @"");
-    insta::assert_snapshot!(guild.hears(2).await, @"");
+    insta::assert_snapshot!(guild.below(thread, empty).await.1, @"There are no words in it, so nothing was taken.");
+    insta::assert_snapshot!(guild.hears(2).await, @"
+    ines (owner) for alpha, beta: answer 01ARZ3NDEKTSV4RRFFQ69G5FAV Lax, please
+    omar (owner) for alpha, beta: feature review A-142 Lax everywhere
+    ");
     guild.is_content();
 }
 
@@ -297,10 +314,22 @@ async fn attachments_go_along_within_limits() {
         ("six.txt", "text/plain", b"6"),
     ];
     let written = guild.fake.write_with(guild.ines, thread, "As in these:", false, &files);
-    insta::assert_snapshot!(guild.below(thread, written).await.1, @"");
+    insta::assert_snapshot!(guild.below(thread, written).await.1, @"Taken as guidance for A-142. Sent to alpha. notes.txt went along in full. shot.png went along as a link. long.log went along as a link. wrong.txt went along as a link. 2 more did not go along: 4 may.");
     let tame = guild.hears(1).await.replace(&guild.fake.url(), "URL");
     let tame = tame.replace(&thread.to_string(), "THREAD").replace(&written.to_string(), "MESSAGE");
-    insta::assert_snapshot!(tame, @"");
+    insta::assert_snapshot!(tame, @"
+    ines (owner) for alpha, beta: feature guide A-142 As in these:
+
+    Attached, notes.txt:
+    first
+    second
+
+    Attached: shot.png (image/png, 1 KiB): URL/attachments/THREAD/MESSAGE/1/shot.png
+
+    Attached: long.log (text/plain, 5 KiB): URL/attachments/THREAD/MESSAGE/2/long.log
+
+    Attached: wrong.txt (text/plain, 1 KiB): URL/attachments/THREAD/MESSAGE/3/wrong.txt
+    ");
     guild.is_content();
 }
 
@@ -310,7 +339,7 @@ async fn without_the_intent_it_says_what_to_switch_on() {
     let (discord, heard) = (guild.discord.clone(), guild.heard.clone());
     guild.run = Some(tokio::spawn(async move { discord.run(heard).await }));
     let ended = tokio::time::timeout(Duration::from_secs(10), guild.run.as_mut().unwrap()).await;
-    insta::assert_snapshot!(ended.unwrap().unwrap().unwrap_err(), @"");
+    insta::assert_snapshot!(ended.unwrap().unwrap().unwrap_err(), @r#"Discord's gateway ended: the application may not read messages: switch on its Message Content Intent at https://discord.com/developers/applications, or write discord.threads = "mentions"; run doctor"#);
 }
 
 #[tokio::test]
@@ -344,7 +373,11 @@ async fn teams_have_channels_and_guilds_of_their_own() {
     guild.fake.react(guild.ines, approvals, there, "✅");
     let mut heard: Vec<String> = guild.hears(3).await.lines().map(str::to_owned).collect();
     heard.sort();
-    insta::assert_snapshot!(heard.join("\n"), @"");
+    insta::assert_snapshot!(heard.join("\n"), @"
+    ines () for beta: approve 01ARZ3NDEKTSV4RRFFQ69G5FAV
+    lena () for alpha: approve 01ARZ3NDEKTSV4RRFFQ69G5FAV
+    lena (owner) for beta: approve 01ARZ3NDEKTSV4RRFFQ69G5FAV
+    ");
     guild.is_content();
 }
 
@@ -379,7 +412,7 @@ async fn a_bot_that_was_taken_out_says_so_and_goes_on_when_it_is_back() {
         tokio::time::sleep(Duration::from_millis(50)).await;
         problem = guild.discord.put(&card("alpha")).await.unwrap_err().to_string();
     }
-    insta::assert_snapshot!(problem, @"");
+    insta::assert_snapshot!(problem, @"chat refused the message: #approvals: the bot is not in the guild; quarterdeck bot discord setup prints the link that invites it");
     guild.fake.invite(true);
     guild.until(|guild| *guild.heard.shown_again.lock().unwrap() == 1).await;
     guild.discord.put(&card("alpha")).await.unwrap();
@@ -399,7 +432,10 @@ async fn an_answer_that_comes_too_late_is_given_with_the_next() {
     *guild.heard.slow.lock().unwrap() = Duration::ZERO;
     let next = guild.fake.slash(guild.ines, guild.config.channels.dev, "help", json!([]));
     assert_ne!(asked, next);
-    insta::assert_snapshot!(guild.fake.answer(next).await.unwrap().text(), @"");
+    insta::assert_snapshot!(guild.fake.answer(next).await.unwrap().text(), @"
+    Too late for Discord, so you were not told before: Noted.
+    Noted.
+    ");
     guild.is_content();
 }
 
@@ -412,8 +448,8 @@ async fn a_connection_that_is_dead_is_given_up() {
     guild.fake.react(guild.ines, guild.config.channels.approvals, message, "✅");
     guild.hears(1).await;
     // Nobody answers its heartbeats: it connects anew, and hears on.
-    let connects = |guild: &Guild| guild.fake.resumes() >= 2;
-    guild.until(connects).await;
+    let begun = |guild: &Guild| guild.fake.requests().iter().filter(|it| it.ends_with("commands 200")).count();
+    guild.until(|guild| begun(guild) >= 3).await;
     guild.fake.mute(false, Duration::from_secs(40));
     guild.fake.react(guild.omar, guild.config.channels.approvals, message, "❌");
     guild.hears(2).await;

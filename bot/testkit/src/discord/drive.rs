@@ -208,11 +208,6 @@ impl FakeDiscord {
         theirs.filter_map(|(id, known)| Some((*id, known.seen()?))).take(most).collect()
     }
 
-    /// How often the bot resumed its session.
-    pub fn resumes(&self) -> usize {
-        self.shared.world().resumes
-    }
-
     /// Whether the bot is connected right now.
     pub fn is_connected(&self) -> bool {
         self.shared.world().sessions.iter().any(super::gateway::Session::is_connected)

@@ -179,7 +179,6 @@ fn resume(world: &mut World, data: &Value, wire: &mpsc::UnboundedSender<Out>) ->
     for event in session.log.iter().filter(|event| event["s"].as_u64() > Some(seq)) {
         let _ = wire.send(Out::Event(event.clone()));
     }
-    world.resumes += 1;
     session.out = Some(wire.clone());
     session.dispatch(0, "RESUMED", &json!({"_trace": []}));
     Vec::new()

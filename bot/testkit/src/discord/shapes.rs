@@ -91,6 +91,11 @@ pub(super) fn message(world: &World, id: u64, channel: u64, body: &Value, webhoo
         message["webhook_id"] = Value::from(APPLICATION.to_string());
         message["application_id"] = Value::from(APPLICATION.to_string());
     }
+    if !body["message_reference"].is_null() {
+        message["type"] = Value::from(19);
+        message["message_reference"] = json!({"type": 0, "message_id": body["message_reference"]["message_id"],
+            "channel_id": channel.to_string(), "guild_id": world.guild_of(channel).to_string()});
+    }
     if !body["nonce"].is_null() {
         message["nonce"] = body["nonce"].clone();
     }

@@ -46,8 +46,6 @@ pub(super) struct World {
     pub(super) files: BTreeMap<String, (String, Vec<u8>)>,
     /// Whether the gateway lets nobody in.
     pub(super) shut: bool,
-    /// How often a session was resumed.
-    pub(super) resumes: usize,
     /// Whether heartbeats stay without an answer.
     pub(super) mute: bool,
     /// Milliseconds between heartbeats.
@@ -121,7 +119,6 @@ impl World {
             guilds: BTreeMap::from([(GUILD, true)]),
             files: BTreeMap::new(),
             shut: false,
-            resumes: 0,
             mute: false,
             heartbeat: 41_250,
             privileged: 0,
