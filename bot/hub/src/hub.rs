@@ -338,6 +338,7 @@ impl Hub {
                 Ok((missed, reply, turn.awaits.take()))
             })
             .await?;
+        qd_failpoint::reached("command_noted");
         if awaits.is_some() {
             qd_failpoint::reached("word_noted");
         }
@@ -393,6 +394,7 @@ impl Hub {
 #[async_trait]
 impl Commands for Hub {
     async fn command(&self, from: &Person, given: &Given, text: &str) -> String {
+        qd_failpoint::reached("command_heard");
         match self.said(from, given, text).await {
             Ok(reply) => reply,
             Err(error) => {

@@ -50,6 +50,11 @@ fn three_features_go_from_card_to_main() {
     assert!(tools.contains("It is not served any more:\n  -") && tools.contains("<IMPORTANT>"), "{err}");
     assert!(err.contains("Run git diff --stat (A-2, alpha). On: git diff --stat"), "{err}");
     assert!(err.contains("A-2  Its agent acting spent 1,050 tokens, $0.0011"), "{err}");
+    let discord = err.split("Discord, as its people see it").nth(1).unwrap_or_default();
+    assert!(discord.contains("#dev        **A-1 ") && discord.contains("Merged as"), "{err}");
+    assert!(discord.contains("#approvals  ✔ Merge ") && discord.contains("approved by ines"), "{err}");
+    assert!(discord.contains("theo types /board why A-1, and reads alone: A-1: Merged"), "{err}");
+    assert!(discord.contains("the bot answers: No run works on A-1"), "{err}");
     assert!(err.contains("Operations: 3 runs, ") && err.contains("3 merges. Nothing gave up."), "{err}");
 }
 

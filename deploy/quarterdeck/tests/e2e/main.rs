@@ -55,3 +55,4 @@ mod servers;
 mod sse;
 mod stranger;
 mod support;
+mod talk;

@@ -5,6 +5,7 @@
 pub(super) mod acting;
 mod ask;
 mod engine;
+mod guild;
 mod progress;
 mod scene;
 mod summary;
@@ -54,7 +55,8 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<ExitCode, UserEr
     let place = place(&demo)?;
     let root = place.path();
     log::start_in(&root.join("log")).map_err(|error| failed(&error))?;
-    let scene = scene::lay(&root, &demo).await?;
+    let mut scene = scene::lay(&root, &demo).await?;
+    let guild = guild::open(&mut scene).await?;
     let roles = Roles { bot: true, teams: scene.plan.teams.iter().map(|team| team.name.clone()).collect() };
     let fleet = Fleet::start(&scene.plan, &roles, Router::new()).await.map_err(|error| failed(&error))?;
     let board = fleet.sign_in(&scene.you.id, TokenKind::Session).await.map_err(|error| failed(&error))?;
@@ -86,6 +88,7 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<ExitCode, UserEr
         say::note(&line);
     }
     engine::operations(&fleet.teams()).await?;
+    guild::tell(&guild).await?;
     fleet.shut_down().await;
     if let Some((_, first)) = features.first() {
         trail::tell(&scene.plan.state, first)?;
