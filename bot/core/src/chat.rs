@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 pub use qd_approvals::{Proof, confirm::Way};
-pub use qd_wire::v1::Remark;
 use qd_types::{FeatureId, Identity, InstanceName, Role};
+pub use qd_wire::v1::Remark;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -120,13 +120,7 @@ pub(crate) fn handle(
 
 /// From a place that has some of the teams, the others are neither seen nor commanded: whoever has a role there has none here.
 /// What was seen of the fleet is laid aside for the length of the command.
-fn within(
-    state: &mut FleetState,
-    person: &Person,
-    given: &Given,
-    text: &str,
-    moment: Moment,
-) -> Handled {
+fn within(state: &mut FleetState, person: &Person, given: &Given, text: &str, moment: Moment) -> Handled {
     let has = |team: &InstanceName| given.scope.has(team);
     let teams = state.rules.teams.clone();
     let features: Vec<_> = state.features.extract_if(.., |(team, _), _| !has(team)).collect();

@@ -44,9 +44,7 @@ impl Problem {
     pub(crate) fn text(self) -> String {
         match self {
             Self::NoMessage => "the message is gone".to_owned(),
-            Self::NoChannel => {
-                "the channel is deleted; name another one in [discord.channels]".to_owned()
-            }
+            Self::NoChannel => "the channel is deleted; name another one in [discord.channels]".to_owned(),
             Self::HasThread => "it has a thread already".to_owned(),
             Self::NoInteraction => "it was answered too late".to_owned(),
             Self::Absent => {

@@ -149,7 +149,8 @@ impl Config {
     pub(crate) fn guild_of(&self, channel: u64) -> u64 {
         let team = self.teams.iter().find(|(_, id)| **id == channel).map(|(team, _)| team);
         let of_team = team.and_then(|team| self.of_team(team));
-        let found = of_team.or_else(|| self.guilds.iter().find(|guild| guild.channels.all().contains(&channel)));
+        let found =
+            of_team.or_else(|| self.guilds.iter().find(|guild| guild.channels.all().contains(&channel)));
         found.map_or(self.guild, |guild| guild.id)
     }
 
@@ -209,7 +210,11 @@ mod tests {
             all
         });
         assert_eq!(config.roles(1, &both, &[8]), [Role::Operator]);
-        assert_eq!(config.roles(20, &both, &[7]), [Role::Operator], "an owner of the other guild is none here");
+        assert_eq!(
+            config.roles(20, &both, &[7]),
+            [Role::Operator],
+            "an owner of the other guild is none here"
+        );
         // Discord alone makes nobody an owner.
         assert_eq!(config.roles(1, &[Role::Operator], &[7]), [Role::Operator]);
     }

@@ -166,8 +166,7 @@ impl Discord {
             Some((Source::Line(line), typed)) => match self.person(it.user.id.get(), guild).await? {
                 None => json!([]),
                 Some(person) => {
-                    let given =
-                        self.given((it.user.id.get(), guild), &reply.id.to_string(), Way::Button);
+                    let given = self.given((it.user.id.get(), guild), &reply.id.to_string(), Way::Button);
                     let list = commands.command(&person, &given, line).await;
                     slash::choices(&list, &typed)
                 }

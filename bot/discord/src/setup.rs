@@ -156,8 +156,8 @@ impl Setup {
     pub async fn look(&self) -> Result<Seen, SetupError> {
         let me = call(|| self.http.get_current_user()).await?;
         let info = call(|| self.http.get_current_application_info()).await?;
-        let read = ApplicationFlags::GATEWAY_MESSAGE_CONTENT
-            | ApplicationFlags::GATEWAY_MESSAGE_CONTENT_LIMITED;
+        let read =
+            ApplicationFlags::GATEWAY_MESSAGE_CONTENT | ApplicationFlags::GATEWAY_MESSAGE_CONTENT_LIMITED;
         let reads = info.flags.is_some_and(|flags| flags.intersects(read));
         let seen = Seen { name: me.name.clone(), application: info.id.get(), reads, guild: None };
         let guild = match call(|| self.http.get_guild(self.guild)).await {

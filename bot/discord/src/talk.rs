@@ -165,8 +165,7 @@ impl Discord {
 
     /// What was written is seen. Without the mark, there is still the answer.
     async fn look_at(&self, message: &Message) {
-        let (channel, id, mark) =
-            (message.channel_id, message.id, ReactionType::Unicode("👀".to_owned()));
+        let (channel, id, mark) = (message.channel_id, message.id, ReactionType::Unicode("👀".to_owned()));
         if let Err(problem) = call(|| self.inner.http.create_reaction(channel, id, &mark)).await {
             tracing::debug!(problem = problem.text(), "what was written has no mark");
         }

@@ -147,7 +147,8 @@ impl Guild {
     /// What the bot said below a message: its id, its words, and what its button says.
     async fn below(&self, channel: u64, message: u64) -> (u64, String, Option<String>) {
         let answer = self.fake.seen(channel, |messages| {
-            let found = messages.iter().find(|it| it["message_reference"]["message_id"] == message.to_string());
+            let found =
+                messages.iter().find(|it| it["message_reference"]["message_id"] == message.to_string());
             found.map(|it| {
                 let label = it["components"][0]["components"][0]["label"].as_str().map(str::to_owned);
                 (id(it), it["content"].as_str().unwrap().to_owned(), label)
@@ -448,7 +449,8 @@ async fn a_connection_that_is_dead_is_given_up() {
     guild.fake.react(guild.ines, guild.config.channels.approvals, message, "✅");
     guild.hears(1).await;
     // Nobody answers its heartbeats: it connects anew, and hears on.
-    let begun = |guild: &Guild| guild.fake.requests().iter().filter(|it| it.ends_with("commands 200")).count();
+    let begun =
+        |guild: &Guild| guild.fake.requests().iter().filter(|it| it.ends_with("commands 200")).count();
     guild.until(|guild| begun(guild) >= 3).await;
     guild.fake.mute(false, Duration::from_secs(40));
     guild.fake.react(guild.omar, guild.config.channels.approvals, message, "❌");

@@ -6,7 +6,8 @@
 pub fn reached(name: &str) {
     #[cfg(feature = "armed")]
     if std::env::var("QUARTERDECK_FAILPOINT").is_ok_and(|wanted| wanted == name)
-        && std::env::var_os("QUARTERDECK_FAILPOINT_FROM").is_none_or(|file| std::path::Path::new(&file).exists())
+        && std::env::var_os("QUARTERDECK_FAILPOINT_FROM")
+            .is_none_or(|file| std::path::Path::new(&file).exists())
     {
         // A process can always send itself a signal; should it not, going on is what a test will notice.
         let _sent = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);

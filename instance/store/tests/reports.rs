@@ -283,10 +283,7 @@ async fn what_people_and_the_forge_say_about_a_run_waits_for_its_agent() {
         text: "Use the new error type here too.".into(),
         comments: Vec::new(),
     };
-    assert_eq!(
-        board.command(guide(&id, "Keep it small.", Remark::Guidance, None)).await,
-        Applied::Yes
-    );
+    assert_eq!(board.command(guide(&id, "Keep it small.", Remark::Guidance, None)).await, Applied::Yes);
     for order in [
         Order::Review(Box::new(review("1", Some(ines())))),
         Order::Review(Box::new(review("1", Some(ines())))),
@@ -333,7 +330,9 @@ async fn what_was_said_is_meant_otherwise_until_its_agent_has_it() {
     insta::assert_snapshot!(told(&board).await, @"");
     board.take_back(&run).await;
     assert_eq!(board.command(said(Remark::Review)).await, Applied::Yes, "it is what it is");
-    let Applied::Refused(why) = board.command(said(Remark::Guidance)).await else { panic!("its agent has it") };
+    let Applied::Refused(why) = board.command(said(Remark::Guidance)).await else {
+        panic!("its agent has it")
+    };
     insta::assert_snapshot!(why, @"");
 }
 

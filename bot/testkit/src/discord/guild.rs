@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{
+    gateway::CONTENT,
     rest::{Asked, Refusal},
     routes::{Done, absent, complain, known_guild},
     shapes,
-    gateway::CONTENT,
     world::{APPLICATION, BOT, Channel, World},
 };
 

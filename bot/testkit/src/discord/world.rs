@@ -103,7 +103,12 @@ impl World {
             address,
             roles: BTreeMap::from([(
                 GUILD,
-                Role { guild: GUILD, name: "@everyone".to_owned(), permissions: shapes::EVERYONE, mentionable: false },
+                Role {
+                    guild: GUILD,
+                    name: "@everyone".to_owned(),
+                    permissions: shapes::EVERYONE,
+                    mentionable: false,
+                },
             )]),
             members: BTreeMap::from([(BOT, ("Quarterdeck".to_owned(), Vec::new()))]),
             channels: BTreeMap::new(),

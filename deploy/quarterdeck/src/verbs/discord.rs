@@ -117,7 +117,12 @@ fn places(loaded: &Loaded, guild: &SeenGuild, team_channels: bool) -> Vec<Place>
         let known = configured.and_then(|discord| discord.teams.get(team)).map(|id| id.get());
         let known = known.filter(|id| guild.channels.contains_key(id));
         let called = format!("team-{team}");
-        Place { section: "teams", name: team.to_string(), id: known.or_else(|| guild.channel(&called)), called }
+        Place {
+            section: "teams",
+            name: team.to_string(),
+            id: known.or_else(|| guild.channel(&called)),
+            called,
+        }
     });
     let channels = channels.chain(teams);
     let mut held: Vec<Role> =
@@ -206,13 +211,7 @@ pub(super) async fn setup(common: &Common, flags: DiscordSetup) -> Done {
 }
 
 /// Makes what is missing, if somebody agrees.
-async fn make(
-    setup: &Setup,
-    guild: &SeenGuild,
-    link: &str,
-    places: &mut [Place],
-    yes: bool,
-) -> Done {
+async fn make(setup: &Setup, guild: &SeenGuild, link: &str, places: &mut [Place], yes: bool) -> Done {
     let missing: Vec<String> = places.iter().filter(|place| place.id.is_none()).map(mark).collect();
     if missing.is_empty() {
         say::line("All channels and roles are there.");

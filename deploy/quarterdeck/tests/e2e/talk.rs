@@ -51,9 +51,11 @@ async fn a_reaction_given_while_the_gateway_was_lost_for_ten_minutes_counts() {
     let rule = "\n[[policies.rules]]\nname = \"careful\"\nactions = [\"feature.cancel\"]\neffect = \"ask\"\nquorum = 1\n";
     let guild = Guild::with("", AGENT, rule).await;
     let _up = guild.up(&[]).await;
-    let options = json!([{"name": "add", "type": 1, "options": [{"name": "title", "type": 3, "value": "Say hello"}]}]);
+    let options =
+        json!([{"name": "add", "type": 1, "options": [{"name": "title", "type": 3, "value": "Say hello"}]}]);
     assert_eq!(guild.types(guild.olaf, "feature", options).await, "Sent to alpha.");
-    let cancel = json!([{"name": "cancel", "type": 1, "options": [{"name": "id", "type": 3, "value": "A-1"}]}]);
+    let cancel =
+        json!([{"name": "cancel", "type": 1, "options": [{"name": "id", "type": 3, "value": "A-1"}]}]);
     loop {
         let told = guild.types(guild.olaf, "feature", cancel.clone()).await;
         if told == "Sent to alpha." {
@@ -132,7 +134,11 @@ mod killed {
             match kill {
                 At(point) => {
                     let death = tokio::task::block_in_place(|| up.wait_death());
-                    assert_eq!(death.and_then(|status| status.signal()), Some(9), "{point}: it should have died");
+                    assert_eq!(
+                        death.and_then(|status| status.signal()),
+                        Some(9),
+                        "{point}: it should have died"
+                    );
                 }
                 After(wait) => tokio::time::sleep(Duration::from_millis(wait)).await,
             }
@@ -148,7 +154,9 @@ mod killed {
                 let counted = ["Approved.", "already approved", "noted before", "under way"];
                 assert!(counted.iter().any(|word| again.contains(word)), "{point}: {again}");
             }
-            let done = |text: &str| text.starts_with("✔ Merge") && text.contains(of.as_str()) && text.contains("merged as");
+            let done = |text: &str| {
+                text.starts_with("✔ Merge") && text.contains(of.as_str()) && text.contains("merged as")
+            };
             let (closed, _) = guild.seen(guild.approvals, done).await;
             assert_eq!(closed, *card, "{point}: one card");
         }

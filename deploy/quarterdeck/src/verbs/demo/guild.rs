@@ -92,7 +92,8 @@ pub(super) async fn tell(guild: &Guild) -> Result<(), UserError> {
     if let Some(answer) = fake.answer(fake.slash(*account, *dev, "board", why)).await {
         say::note(&format!("  {} types /board why {id}, and reads alone: {}", requester.id, answer.text()));
     }
-    let written = fake.write_with(*account, *thread, "Can it print the currency, too?", true, &[]).to_string();
+    let written =
+        fake.write_with(*account, *thread, "Can it print the currency, too?", true, &[]).to_string();
     let below = |messages: &[Value]| {
         let to = |message: &&Value| {
             message.pointer("/message_reference/message_id").and_then(Value::as_str) == Some(written.as_str())
@@ -105,6 +106,8 @@ pub(super) async fn tell(guild: &Guild) -> Result<(), UserError> {
     }
     match fake.complaints().as_slice() {
         [] => Ok(()),
-        [first, ..] => Err(UserError::failed(format!("the demo's Discord would not have taken this: {first}"))),
+        [first, ..] => {
+            Err(UserError::failed(format!("the demo's Discord would not have taken this: {first}")))
+        }
     }
 }
