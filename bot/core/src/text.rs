@@ -34,9 +34,11 @@ pub(crate) fn lower(text: &str) -> String {
     letters.next().map_or_else(String::new, |first| format!("{}{}", first.to_lowercase(), letters.as_str()))
 }
 
-/// Text from elsewhere, on one line, cut, with nothing in it that a chat would act on.
+/// Text from elsewhere, on one line, cut, with nothing in it that a chat would act on. What can't be seen, or turns the direction
+/// of writing, is written out.
 pub fn inert(text: &str, limit: usize) -> String {
     let mut out = String::new();
+    let text = qd_approvals::inert::plain(text, usize::MAX);
     for (index, letter) in text.split_whitespace().collect::<Vec<_>>().join(" ").chars().enumerate() {
         if index == limit {
             out.push('…');
@@ -48,7 +50,6 @@ pub fn inert(text: &str, limit: usize) -> String {
                 out.push(letter);
             }
             '@' => out.push_str("@\u{200b}"),
-            letter if letter.is_control() => {}
             letter => out.push(letter),
         }
     }
@@ -58,6 +59,12 @@ pub fn inert(text: &str, limit: usize) -> String {
 /// A sentence of ours that may name what an agent named: nobody is mentioned by it.
 fn quiet(sentence: &str) -> String {
     sentence.replace('@', "@\u{200b}")
+}
+
+/// What a reader should know about a text from elsewhere: marks in it, and words that look like others. A line each.
+fn careful(text: &str) -> String {
+    let warnings = qd_approvals::inert::warnings(text, &[]);
+    warnings.iter().map(|warning| format!("\nCareful: {warning}")).collect()
 }
 
 /// The living message of a feature in #dev.
@@ -76,7 +83,7 @@ pub fn feature(instance: &InstanceName, report: &FeatureReport) -> String {
     if let Some(warning) = report.spent.as_ref().and_then(|spent| spent.warning.as_ref()) {
         text.push_str(&format!("\n⚠ {warning}"));
     }
-    text
+    text + &careful(&report.title)
 }
 
 /// The card of an approval in #approvals: open with its facts, decided in one line.
@@ -106,7 +113,10 @@ pub fn approval(desk: &Desk) -> String {
                     approval.id.key()
                 ));
             }
+            let target = subject.binding.as_ref().map_or("", |binding| &binding.target);
+            text.push_str(&careful(target));
             if let Some(words) = &desk.standing.words {
+                text.push_str(&careful(words));
                 text.push_str(&format!("\n> \"{}\" (the agent's words)", inert(words, QUOTE)));
             }
             text
@@ -178,6 +188,12 @@ pub fn foreign(foreign: &Foreign) -> String {
             subject.instance
         ));
     }
+    lines.extend(
+        card.words
+            .iter()
+            .map(|words| careful(words))
+            .filter_map(|lines| Some(lines.strip_prefix('\n')?.to_owned())),
+    );
     // Last: what follows a quoted line would be taken for a part of it.
     lines.extend(
         card.words.as_ref().map(|words| format!("> \"{}\" (the agent's words)", inert(words, QUOTE))),

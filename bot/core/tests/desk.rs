@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use qd_approvals::{Cast, Resumption, Swept};
 use qd_core::{
     Asking, Effect, Event, FleetState, ForgeCall, Handled, Moment, Rules, Standing, Step, Word,
-    chat::{Channel, Given, Message, Proof, Way},
+    chat::{Channel, Given, Message, Proof, Scope, Way},
     forge::Brought,
     handle,
 };
@@ -464,4 +464,91 @@ fn who_decides_on_a_merge_goes_by_its_paths_and_by_the_protection_of_its_target(
     Some(["docs/a", "docs/b"]) protected=false: 1 by docs
     Some(["docs/a", "docs/b"]) protected=true: 2 by docs
     "#);
+}
+
+fn report(stage: Stage, title: &str) -> FeatureReport {
+    FeatureReport {
+        feature: "A-1".parse().unwrap(),
+        title: title.into(),
+        stage,
+        line: Line::default(),
+        sentence: "Claude works.".into(),
+        agent: Some("claude".into()),
+        pull_request: None,
+        merged: None,
+        seconds: None,
+        needs_person: false,
+        spent: None,
+    }
+}
+
+#[test]
+fn what_people_say_goes_to_the_run_as_what_they_say_it_is() {
+    let mut fleet = Fleet::new();
+    let manager = || person("ines", Role::Manager);
+    let said = |fleet: &mut Fleet, text: &str| fleet.says(manager(), text).reply.unwrap();
+    fleet.report(Report::Feature(report(Stage::Ready, "Split it")));
+    insta::assert_snapshot!(said(&mut fleet, "feature guide A-1 Keep it small."), @"");
+    fleet.report(Report::Feature(report(Stage::Running, "Split it")));
+    insta::assert_snapshot!(said(&mut fleet, "feature review A-1 Name it so."), @"");
+    insta::assert_snapshot!(said(&mut fleet, "feature guide A-1 Keep it small."), @"");
+    fleet.report(Report::Feature(FeatureReport {
+        pull_request: Some(7),
+        ..report(Stage::Review, "Split it")
+    }));
+    insta::assert_snapshot!(said(&mut fleet, "feature review A-1 Name it so."), @"");
+    insta::assert_snapshot!(said(&mut fleet, "feature guide A-9 Name it so."), @"");
+    // On another service what was said is known by where it was said, so that it can be meant otherwise.
+    let account = Some("7".to_owned());
+    let proof = Proof::Service("1234".into());
+    let given = Given { surface: "discord".into(), account, proof, way: Way::Button, scope: Scope::Fleet };
+    let text = "feature review A-1 Name it so.\nAnd so.".to_owned();
+    let handled = fleet.happens(Event::Command { person: manager(), given, text });
+    let told = handled.effects.iter().find_map(|effect| match effect {
+        Effect::Tell { order, .. } => Some(serde_json::to_value(order).unwrap()["body"]["command"].clone()),
+        _ => None,
+    });
+    insta::assert_snapshot!(serde_json::to_string(&told).unwrap(), @"");
+}
+
+#[test]
+fn from_a_place_with_some_teams_the_others_are_neither_seen_nor_commanded() {
+    let mut fleet = Fleet::new();
+    fleet.ask();
+    fleet.report(Report::Feature(report(Stage::Running, "Split it")));
+    let mut says = |scope: Scope, text: &str| {
+        let (account, proof) = (Some("7".to_owned()), Proof::Service("1".into()));
+        let given = Given { surface: "discord".into(), account, proof, way: Way::Button, scope };
+        let owner = person("ines", Role::Owner);
+        let handled = fleet.happens(Event::Command { person: owner, given, text: text.into() });
+        format!("{} [{}]", handled.reply.unwrap_or_default(), handled.effects.len())
+    };
+    let elsewhere = || Scope::Only(vec!["beta".parse().unwrap()]);
+    let all = [
+        "approvals",
+        "board",
+        "fleet teams",
+        "feature show A-1",
+        "approve A-1",
+        "team pause alpha",
+        "announce Hello",
+    ];
+    let told: Vec<String> = all.iter().map(|text| format!("{text}: {}", says(elsewhere(), text))).collect();
+    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(says(Scope::Except(vec!["beta".parse().unwrap()]), "feature show A-1"), @"");
+    insta::assert_snapshot!(says(Scope::Fleet, "approvals"), @"");
+}
+
+#[test]
+fn letters_that_deceive_are_shown_as_such() {
+    let mut fleet = Fleet::new();
+    let effects = fleet.report(Report::Feature(report(
+        Stage::Running,
+        "Pay \u{202e}lap\u{200b}yap\u{202c} and r\u{0430}ypal",
+    )));
+    insta::assert_snapshot!(message(&effects, Channel::Dev).text, @"");
+    let long = "\u{1f980}".repeat(200);
+    let effects = fleet.report(Report::Feature(report(Stage::Running, &long)));
+    let shown = message(&effects, Channel::Dev).text;
+    assert_eq!(shown.matches('\u{1f980}').count(), 120, "cut where a character ends");
 }
