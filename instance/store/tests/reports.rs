@@ -1,11 +1,11 @@
 //! What the bot is told, and what it orders: facts once, living states as they stand, refusals said back.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on panics")]
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use qd_board::{EditFeature, FailureClass, NewFeature, Project, RunEnd, Wanted};
+use qd_board::{EditFeature, FailureClass, Feedback, NewFeature, Project, RunEnd, Wanted};
 use qd_store::{Applied, NewRun, RunFact, Settings, Store};
 use qd_types::{FeatureId, Person, RepositoryName, Role, RunId, Spent, Stage, Step};
 use qd_wire::v1::{
@@ -328,7 +328,9 @@ async fn what_was_said_is_meant_otherwise_until_its_agent_has_it() {
     insta::assert_snapshot!(told(&board).await, @"");
     assert_eq!(board.command(said(Remark::Review)).await, Applied::Yes);
     insta::assert_snapshot!(told(&board).await, @"");
-    board.take_back(&run).await;
+    let back = Feedback { about: "what was said".into(), text: "All of it.".into() };
+    let base = "4f2a91c0".repeat(5).parse().unwrap();
+    board.store.back_to_agent(&run, back, base, now()).await.unwrap();
     assert_eq!(board.command(said(Remark::Review)).await, Applied::Yes, "it is what it is");
     let Applied::Refused(why) = board.command(said(Remark::Guidance)).await else {
         panic!("its agent has it")
