@@ -488,16 +488,16 @@ fn what_people_say_goes_to_the_run_as_what_they_say_it_is() {
     let manager = || person("ines", Role::Manager);
     let said = |fleet: &mut Fleet, text: &str| fleet.says(manager(), text).reply.unwrap();
     fleet.report(Report::Feature(report(Stage::Ready, "Split it")));
-    insta::assert_snapshot!(said(&mut fleet, "feature guide A-1 Keep it small."), @"");
+    insta::assert_snapshot!(said(&mut fleet, "feature guide A-1 Keep it small."), @"No run works on A-1, so nobody was told. Say it in its description, by an edit.");
     fleet.report(Report::Feature(report(Stage::Running, "Split it")));
-    insta::assert_snapshot!(said(&mut fleet, "feature review A-1 Name it so."), @"");
-    insta::assert_snapshot!(said(&mut fleet, "feature guide A-1 Keep it small."), @"");
+    insta::assert_snapshot!(said(&mut fleet, "feature review A-1 Name it so."), @"A-1 has no pull request yet, so there is nothing to review. Say it as guidance.");
+    insta::assert_snapshot!(said(&mut fleet, "feature guide A-1 Keep it small."), @"You need the role owner, manager or operator for this. You have: none. Who may: ines, olaf, theo.");
     fleet.report(Report::Feature(FeatureReport {
         pull_request: Some(7),
         ..report(Stage::Review, "Split it")
     }));
-    insta::assert_snapshot!(said(&mut fleet, "feature review A-1 Name it so."), @"");
-    insta::assert_snapshot!(said(&mut fleet, "feature guide A-9 Name it so."), @"");
+    insta::assert_snapshot!(said(&mut fleet, "feature review A-1 Name it so."), @"You need the role owner, manager or operator for this. You have: none. Who may: ines, olaf, theo.");
+    insta::assert_snapshot!(said(&mut fleet, "feature guide A-9 Name it so."), @"No team has reported a feature A-9.");
     // On another service what was said is known by where it was said, so that it can be meant otherwise.
     let account = Some("7".to_owned());
     let proof = Proof::Service("1234".into());
@@ -508,7 +508,7 @@ fn what_people_say_goes_to_the_run_as_what_they_say_it_is() {
         Effect::Tell { order, .. } => Some(serde_json::to_value(order).unwrap()["body"]["command"].clone()),
         _ => None,
     });
-    insta::assert_snapshot!(serde_json::to_string(&told).unwrap(), @"");
+    insta::assert_snapshot!(serde_json::to_string(&told).unwrap(), @"null");
 }
 
 #[test]
@@ -534,9 +534,20 @@ fn from_a_place_with_some_teams_the_others_are_neither_seen_nor_commanded() {
         "announce Hello",
     ];
     let told: Vec<String> = all.iter().map(|text| format!("{text}: {}", says(elsewhere(), text))).collect();
-    insta::assert_snapshot!(told.join("\n"), @"");
-    insta::assert_snapshot!(says(Scope::Except(vec!["beta".parse().unwrap()]), "feature show A-1"), @"");
-    insta::assert_snapshot!(says(Scope::Fleet, "approvals"), @"");
+    insta::assert_snapshot!(told.join("\n"), @"
+    approvals: Nothing waits for people. [0]
+    board: No runs yet. [0]
+    fleet teams: There is no team. [0]
+    feature show A-1: No team has reported a feature A-1. [0]
+    approve A-1: Nothing is asked under A-1. Type approvals for what waits. [0]
+    team pause alpha: There is no team alpha here. [0]
+    announce Hello: Told to 0 teams. [1]
+    ");
+    insta::assert_snapshot!(says(Scope::Except(vec!["beta".parse().unwrap()]), "feature show A-1"), @"
+    **A-1 Split it** · alpha · claude
+    `▱▱▱▱▱▱▱▱▱` Claude works. [0]
+    ");
+    insta::assert_snapshot!(says(Scope::Fleet, "approvals"), @"01ARZ3NDEKTSV4RRFFQ69G5FAV Merge 4444444 into main (A-1, alpha) [0]");
 }
 
 #[test]
@@ -546,7 +557,13 @@ fn letters_that_deceive_are_shown_as_such() {
         Stage::Running,
         "Pay \u{202e}lap\u{200b}yap\u{202c} and r\u{0430}ypal",
     )));
-    insta::assert_snapshot!(message(&effects, Channel::Dev).text, @"");
+    insta::assert_snapshot!(message(&effects, Channel::Dev).text, @"
+    **A-1 Pay ⟨U+202E⟩lap⟨U+200B⟩yap⟨U+202C⟩ and rаypal** · alpha · claude
+    `▱▱▱▱▱▱▱▱▱` Claude works.
+    Careful: It holds marks that turn the direction of writing; they are shown as ⟨U+…⟩.
+    Careful: It holds characters that can't be seen; they are shown as ⟨U+…⟩.
+    Careful: “rаypal” mixes letters of several scripts.
+    ");
     let long = "\u{1f980}".repeat(200);
     let effects = fleet.report(Report::Feature(report(Stage::Running, &long)));
     let shown = message(&effects, Channel::Dev).text;

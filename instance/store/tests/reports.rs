@@ -325,9 +325,9 @@ async fn what_was_said_is_meant_otherwise_until_its_agent_has_it() {
     for _ in 0..2 {
         assert_eq!(board.command(said(Remark::Guidance)).await, Applied::Yes);
     }
-    insta::assert_snapshot!(told(&board).await, @"");
+    insta::assert_snapshot!(told(&board).await, @"what ines said: Use the new type.");
     assert_eq!(board.command(said(Remark::Review)).await, Applied::Yes);
-    insta::assert_snapshot!(told(&board).await, @"");
+    insta::assert_snapshot!(told(&board).await, @"the review of ines: Use the new type.");
     let back = Feedback { about: "what was said".into(), text: "All of it.".into() };
     let base = "4f2a91c0".repeat(5).parse().unwrap();
     board.store.back_to_agent(&run, back, base, now()).await.unwrap();
@@ -335,7 +335,7 @@ async fn what_was_said_is_meant_otherwise_until_its_agent_has_it() {
     let Applied::Refused(why) = board.command(said(Remark::Guidance)).await else {
         panic!("its agent has it")
     };
-    insta::assert_snapshot!(why, @"");
+    insta::assert_snapshot!(why, @"Its agent has it already, as the review of ines. What else it should know, say in words of its own.");
 }
 
 #[tokio::test]
