@@ -130,13 +130,19 @@ fn within(state: &mut FleetState, person: &Person, given: &Given, text: &str, mo
     let foreign: Vec<_> = state.foreign.extract_if(.., |_, found| theirs(found)).collect();
     state.rules.teams.retain(|team| has(team));
     let elsewhere = parse(text).ok().and_then(|command| command.team().cloned());
-    let handled = match elsewhere.filter(|team| !has(team)) {
+    let mut handled = match elsewhere.filter(|team| !has(team)) {
         Some(team) => say(format!("There is no team {team} here.")),
         None => {
             let here = Given { scope: Scope::Fleet, ..given.clone() };
             handle(state, person, &here, text, moment)
         }
     };
+    // What is said to everybody is said where those teams are.
+    if let Scope::Only(here) = &given.scope
+        && let Some(team) = here.first()
+    {
+        handled.effects = handled.effects.into_iter().map(|effect| effect.within(team)).collect();
+    }
     state.rules.teams = teams;
     state.features.extend(features);
     state.approvals.extend(approvals);

@@ -56,6 +56,18 @@ impl Effect {
     }
 }
 
+impl Effect {
+    /// A message about the whole fleet becomes one about a team: it is said where that is.
+    pub(crate) fn within(self, team: &InstanceName) -> Self {
+        match &self {
+            Self::Put(message) | Self::Refresh(message) if message.about.is_none() => {
+                self.about(About::team(team))
+            }
+            _ => self,
+        }
+    }
+}
+
 /// A piece of the state that has to survive.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Save {

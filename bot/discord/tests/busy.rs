@@ -27,7 +27,6 @@ use qd_hub::{
 use qd_testkit::discord::{FakeDiscord, GUILD, TOKEN};
 use qd_types::{InstanceName, Line, Person, Role, Stage};
 use qd_wire::v1::{Alert, Envelope, FeatureReport, Report};
-use rusqlite::Connection;
 use secrecy::SecretString;
 use tokio::runtime::Handle;
 
@@ -77,7 +76,11 @@ fn reports(team: u32, step: u32) -> Option<Report> {
     if at % every != 0 || at / every >= turns {
         let red = (at % every == every / 2 && (team + at / every).is_multiple_of(5)).then_some(());
         return red.map(|()| {
-            Report::Alert(Alert { key: format!("red-{}", at / every), text: "checks are red.".into(), over: false })
+            Report::Alert(Alert {
+                key: format!("red-{}", at / every),
+                text: "checks are red.".into(),
+                over: false,
+            })
         });
     }
     let (number, turn) = (at / every / 3 + 1, at / every % 3);
@@ -95,35 +98,6 @@ fn reports(team: u32, step: u32) -> Option<Report> {
         needs_person: false,
         spent: None,
     }))
-}
-
-/// Lives through the day. How many messages were given to Discord.
-fn live(c: &Connection, discord: &Discord, fake: &FakeDiscord, handle: &Handle) -> usize {
-    let mut now: Timestamp = "2026-11-23T08:30:00Z".parse().unwrap();
-    let fresh = Box::new(|at: Timestamp| {
-        ulid::Ulid::from_parts(at.as_millisecond().unsigned_abs(), ulid::Ulid::generate().random())
-    });
-    let mut steps = Steps::start(c, rules(), SurfaceKey::new(&[7; 32]), &[], fresh, now).unwrap();
-    let (mut seq, mut said) = (vec![0; TEAMS as usize], 0);
-    for step in 0..DAY / STEP {
-        for number in 0..TEAMS {
-            let Some(body) = reports(number, step) else { continue };
-            let seq = &mut seq[number as usize];
-            *seq += 1;
-            steps.receive(c, &team(number), vec![Envelope { epoch: 1, seq: *seq, at: now, body }], now).unwrap();
-        }
-        if (step * STEP).is_multiple_of(60) {
-            steps.tick(c, now).unwrap();
-        }
-        while let Some(due) = steps.message_now(c, now).unwrap() {
-            let there = handle.block_on(discord.put(due.message())).unwrap();
-            steps.delivered(c, &due, &there, now).unwrap();
-            said += 1;
-        }
-        now += SignedDuration::from_secs(STEP.into());
-        fake.advance(Duration::from_secs(STEP.into()));
-    }
-    said
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,7 +124,36 @@ async fn a_hundred_teams_busy_day_meets_no_429() {
     let folder = tempfile::tempdir().unwrap();
     let db = qd_sqlite::Db::open(&folder.path().join("bot.db"), MIGRATIONS).unwrap();
     let (handle, world) = (Handle::current(), fake.clone());
-    let lived = db.write(move |c| Ok::<_, HubError>(live(c, &discord, &world, &handle)));
+    // The day, in one transaction. How many messages were given to Discord.
+    let lived = db.write(move |c| {
+        let mut now: Timestamp = "2026-11-23T08:30:00Z".parse().unwrap();
+        let fresh = Box::new(|at: Timestamp| {
+            ulid::Ulid::from_parts(at.as_millisecond().unsigned_abs(), ulid::Ulid::generate().random())
+        });
+        let mut steps = Steps::start(c, rules(), SurfaceKey::new(&[7; 32]), &[], fresh, now).unwrap();
+        let (mut seq, mut said) = (vec![0; TEAMS as usize], 0);
+        for step in 0..DAY / STEP {
+            for number in 0..TEAMS {
+                let Some(body) = reports(number, step) else { continue };
+                let seq = &mut seq[number as usize];
+                *seq += 1;
+                steps
+                    .receive(c, &team(number), vec![Envelope { epoch: 1, seq: *seq, at: now, body }], now)
+                    .unwrap();
+            }
+            if (step * STEP).is_multiple_of(60) {
+                steps.tick(c, now).unwrap();
+            }
+            while let Some(due) = steps.message_now(c, now).unwrap() {
+                let there = handle.block_on(discord.put(due.message())).unwrap();
+                steps.delivered(c, &due, &there, now).unwrap();
+                said += 1;
+            }
+            now += SignedDuration::from_secs(STEP.into());
+            world.advance(Duration::from_secs(STEP.into()));
+        }
+        Ok::<_, HubError>(said)
+    });
     let said = lived.await.unwrap();
     let requests = fake.requests();
     let refused: Vec<&String> = requests.iter().filter(|request| request.ends_with("429")).collect();

@@ -146,15 +146,15 @@ impl Guild {
 
     /// What the bot said below a message: its id, its words, and what its button says.
     async fn below(&self, channel: u64, message: u64) -> (u64, String, Option<String>) {
+        let wanted = message.to_string();
         let answer = self.fake.seen(channel, |messages| {
-            let found =
-                messages.iter().find(|it| it["message_reference"]["message_id"] == message.to_string());
+            let found = messages.iter().find(|it| it["message_reference"]["message_id"] == wanted);
             found.map(|it| {
                 let label = it["components"][0]["components"][0]["label"].as_str().map(str::to_owned);
                 (id(it), it["content"].as_str().unwrap().to_owned(), label)
             })
         });
-        answer.await.expect("an answer")
+        answer.await.unwrap()
     }
 
     async fn thread(&self) -> u64 {

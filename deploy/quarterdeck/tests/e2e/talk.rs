@@ -21,9 +21,9 @@ async fn a_review_in_a_features_thread_goes_back_to_its_agent() {
     let (card, _) = guild.asked().await;
     let [(thread, name)] = <[_; 1]>::try_from(guild.fake.threads(guild.dev)).unwrap();
     insta::assert_snapshot!(name, @"A-1 Say hello");
-    let written = guild.fake.write(guild.olaf, thread, "review: LOUDER, please");
+    let written = guild.fake.write(guild.olaf, thread, "review: LOUDER, please").to_string();
     let below = guild.fake.seen(thread, |messages| {
-        let found = messages.iter().find(|it| it["message_reference"]["message_id"] == written.to_string());
+        let found = messages.iter().find(|it| it["message_reference"]["message_id"] == written);
         found.map(text)
     });
     insta::assert_snapshot!(below.await.unwrap(), @"Taken as a review comment on A-1. Sent to alpha.");
@@ -37,9 +37,9 @@ async fn a_review_in_a_features_thread_goes_back_to_its_agent() {
     assert_eq!(guild.clicks(guild.omar, again, "Approve").await, "Approved.");
     guild.seen(guild.dev, |text| text.contains("Merged")).await;
     assert_eq!(git(&guild.project.forge("project"), &["show", "main:hello.txt"]), "HELLO");
-    let late = guild.fake.write(guild.olaf, thread, "Once more");
+    let late = guild.fake.write(guild.olaf, thread, "Once more").to_string();
     let below = guild.fake.seen(thread, |messages| {
-        let found = messages.iter().find(|it| it["message_reference"]["message_id"] == late.to_string());
+        let found = messages.iter().find(|it| it["message_reference"]["message_id"] == late);
         found.map(text)
     });
     insta::assert_snapshot!(below.await.unwrap(), @"No run works on A-1, so nobody was told. Say it in its description, by an edit.");
