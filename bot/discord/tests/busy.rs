@@ -73,7 +73,7 @@ fn reports(team: u32, step: u32) -> Option<Report> {
     let steps = DAY / STEP;
     let (every, turns) = (steps / (FEATURES * 3 + 1), FEATURES * 3);
     let at = (step + team * 7) % steps;
-    if at % every != 0 || at / every >= turns {
+    if !at.is_multiple_of(every) || at / every >= turns {
         let red = (at % every == every / 2 && (team + at / every).is_multiple_of(5)).then_some(());
         return red.map(|()| {
             Report::Alert(Alert {
