@@ -125,6 +125,11 @@ pub const ENTRIES: &[Entry] = &[
         "Tell a feature's agent something",
         &[FEATURE, opt("text", "What", true, Completes::Nothing)],
     ),
+    entry(
+        "feature review",
+        "Say what has to change in a feature's pull request",
+        &[FEATURE, opt("text", "What", true, Completes::Nothing)],
+    ),
     entry("fleet status", "Which teams are heard, and what they do", &[TEAM]),
     entry("fleet teams", "The teams, a line each", &[]),
     entry("fleet cost", "What models have cost", &[]),
@@ -284,6 +289,7 @@ mod tests {
         feature cancel ID                    Give a feature up
         feature retry ID                     Have a feature tried again
         feature guide ID TEXT                Tell a feature's agent something
+        feature review ID TEXT               Say what has to change in a feature's pull request
         fleet status [TEAM]                  Which teams are heard, and what they do
         fleet teams                          The teams, a line each
         fleet cost                           What models have cost

@@ -184,7 +184,14 @@ pub enum Command {
     FeatureGuide {
         /// Which.
         id: FeatureId,
-        /// What. One space between words.
+        /// What, with its lines as they were written.
+        text: String,
+    },
+    /// Say what has to change in a feature's pull request.
+    FeatureReview {
+        /// Which.
+        id: FeatureId,
+        /// What, with its lines as they were written.
         text: String,
     },
     /// Let nothing start.
@@ -206,6 +213,23 @@ pub enum Command {
     },
     /// All commands.
     Help,
+}
+
+impl Command {
+    /// The team that it names, if it names one.
+    pub fn team(&self) -> Option<&InstanceName> {
+        match self {
+            Self::Board { team }
+            | Self::Status { team }
+            | Self::Standup { team }
+            | Self::PolicyExplain { team, .. }
+            | Self::FeatureAdd { team, .. }
+            | Self::Pause { team, .. }
+            | Self::Resume { team } => team.as_ref(),
+            Self::Ask { team, .. } => Some(team),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Command {
@@ -250,6 +274,7 @@ impl fmt::Display for Command {
             Self::FeatureCancel { id } => write!(f, "feature cancel {id}"),
             Self::FeatureRetry { id } => write!(f, "feature retry {id}"),
             Self::FeatureGuide { id, text } => write!(f, "feature guide {id} {text}"),
+            Self::FeatureReview { id, text } => write!(f, "feature review {id} {text}"),
             Self::Pause { team, why } => {
                 match team {
                     Some(team) => write!(f, "team pause {team}")?,

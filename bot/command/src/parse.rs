@@ -4,8 +4,8 @@ use qd_types::{FeatureId, InstanceName, Stage, Verb};
 
 use crate::{Command, FleetPart, Which, catalogue};
 
-const FEATURE_VERBS: [&str; 9] =
-    ["add", "show", "move", "cancel", "retry", "guide", "edit", "stop", "revert"];
+const FEATURE_VERBS: [&str; 10] =
+    ["add", "show", "move", "cancel", "retry", "guide", "review", "edit", "stop", "revert"];
 
 /// Shortest beginning of an approval's id that is taken: six characters of a ULID, of which the first ten are time.
 const SHORTEST_KEY: usize = 6;
@@ -21,6 +21,25 @@ fn no<T>(text: impl Into<String>) -> Result<T, CommandError> {
 
 /// Reads a command. A leading `/qd`, `/` or `@quarterdeck` is dropped.
 pub fn parse(text: &str) -> Result<Command, CommandError> {
+    Ok(match plain(text)? {
+        Command::FeatureGuide { id, text: words } => Command::FeatureGuide { id, text: tail(text, &words) },
+        Command::FeatureReview { id, text: words } => Command::FeatureReview { id, text: tail(text, &words) },
+        other => other,
+    })
+}
+
+/// The last words of a text as they were written, lines and all: as many as `words` has.
+fn tail(text: &str, words: &str) -> String {
+    let before = text.split_whitespace().count().saturating_sub(words.split_whitespace().count());
+    let mut rest = text.trim();
+    for _ in 0..before {
+        rest = rest.split_once(char::is_whitespace).map_or("", |(_, rest)| rest.trim_start());
+    }
+    rest.to_owned()
+}
+
+/// A command on one line, with one space between words.
+fn plain(text: &str) -> Result<Command, CommandError> {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let text = strip(&text);
     let (verb, rest) = first(text);
@@ -163,6 +182,15 @@ fn feature(text: &str) -> Result<Command, CommandError> {
                 no(format!("feature guide {id} needs what its agent is to be told."))
             }
             (feature, text) => Ok(Command::FeatureGuide { id: id("guide", feature)?, text: text.to_owned() }),
+        },
+        "review" => match first(rest) {
+            (feature, "") => {
+                let id = id("review", feature)?;
+                no(format!("feature review {id} needs what has to change."))
+            }
+            (feature, text) => {
+                Ok(Command::FeatureReview { id: id("review", feature)?, text: text.to_owned() })
+            }
         },
         "move" => {
             let (feature, stage) = first(rest);
@@ -320,6 +348,11 @@ mod tests {
         insta::assert_snapshot!(check("fleet week"), @"fleet week");
         insta::assert_snapshot!(check("announce  No merges   before noon."), @"announce No merges before noon.");
         insta::assert_snapshot!(check("feature move a-1 READY"), @"feature move A-1 ready");
+        assert_eq!(
+            check("/qd  feature guide a-1  Use this:\n\n    let x =  1;\n"),
+            "feature guide A-1 Use this:\n\n    let x =  1;",
+            "what its agent is told keeps its lines"
+        );
     }
 
     #[test]
@@ -344,7 +377,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_panics_and_every_command_parses_back(text in "(/qd |@quarterdeck )?(approve|deny|answer|approvals( show)?|reopen|board( show| why| search)?|feature (add|show|move|cancel|edit|retry|guide)|fleet( status| risks| week| pause| resume| reload)?|team( pause| resume| reload)?|ask|standup( now)?|announce|policy explain|person|vm|plan|help)? ?.{0,40}") {
+        fn no_text_panics_and_every_command_parses_back(text in "(/qd |@quarterdeck )?(approve|deny|answer|approvals( show)?|reopen|board( show| why| search)?|feature (add|show|move|cancel|edit|retry|guide|review)|fleet( status| risks| week| pause| resume| reload)?|team( pause| resume| reload)?|ask|standup( now)?|announce|policy explain|person|vm|plan|help)? ?.{0,40}") {
             if let Ok(command) = parse(&text) {
                 prop_assert_eq!(parse(&command.to_string()), Ok(command));
             }

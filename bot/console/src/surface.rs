@@ -49,6 +49,7 @@ impl CardSurface for Console {
         let key = MessageKey::of_approval(id);
         let card = Message {
             channel,
+            about: None,
             key,
             text: face.markdown(),
             picture: None,
@@ -65,6 +66,7 @@ impl CardSurface for Console {
         let key = key.ok_or_else(|| refused(recipient, "the card is gone"))?;
         let card = Message {
             channel,
+            about: None,
             key,
             text: face.markdown(),
             picture: None,
@@ -88,6 +90,7 @@ impl CardSurface for Console {
         let key = MessageKey(format!("escalation:{key}"));
         let mention = Message {
             channel,
+            about: None,
             key,
             text,
             picture: None,

@@ -38,6 +38,7 @@ fn message(key: &str, text: &str) -> Message {
     let key = MessageKey(key.into());
     Message {
         channel: Channel::Approvals,
+        about: None,
         key,
         text: text.into(),
         picture: None,

@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 pub use qd_approvals::{Proof, confirm::Way};
-use qd_types::{Identity, Role};
+use qd_types::{FeatureId, Identity, InstanceName, Role};
+pub use qd_wire::v1::Remark;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -51,9 +52,45 @@ impl MessageKey {
         Self(format!("approval:{id}"))
     }
 
+    /// The living message of a feature.
+    pub fn of_feature(team: &InstanceName, feature: &FeatureId) -> Self {
+        Self(format!("feature:{team}:{feature}"))
+    }
+
+    /// Whose living message it is, if it is a feature's.
+    pub fn feature(&self) -> Option<(InstanceName, FeatureId)> {
+        let (team, feature) = self.0.strip_prefix("feature:")?.rsplit_once(':')?;
+        Some((team.parse().ok()?, feature.parse().ok()?))
+    }
+
     /// Whose card it is, if it is one.
     pub fn approval(&self) -> Option<qd_types::ApprovalId> {
         self.0.strip_prefix("approval:")?.parse().ok()
+    }
+}
+
+/// What a message is about: a chat that has a channel for each team, or a thread for each feature, goes by it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// The team.
+    pub team: InstanceName,
+    /// The feature, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feature: Option<FeatureId>,
+    /// Whether it belongs into the feature's thread as well: a question, which is answered there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asks: bool,
+}
+
+impl About {
+    /// About a team as a whole.
+    pub fn team(team: &InstanceName) -> Self {
+        Self { team: team.clone(), feature: None, asks: false }
+    }
+
+    /// About a feature.
+    pub fn feature(team: &InstanceName, feature: &FeatureId) -> Self {
+        Self { feature: Some(feature.clone()), ..Self::team(team) }
     }
 }
 
@@ -62,6 +99,9 @@ impl MessageKey {
 pub struct Message {
     /// Where it stands.
     pub channel: Channel,
+    /// What it is about; `None`: the whole fleet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<About>,
     /// Its identity.
     pub key: MessageKey,
     /// Its words, in the small Markdown that chats share: `**bold**`, `` `code` ``, `> quote`.
@@ -141,6 +181,29 @@ pub trait Chat: Send + Sync {
     async fn put(&self, message: &Message) -> Result<Delivered, ChatError>;
 }
 
+/// Which teams may be commanded from a place.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// All of them.
+    #[default]
+    Fleet,
+    /// These alone.
+    Only(Vec<InstanceName>),
+    /// All but these, which belong to another place.
+    Except(Vec<InstanceName>),
+}
+
+impl Scope {
+    /// Whether a team may be commanded from there, and is seen there.
+    pub fn has(&self, team: &InstanceName) -> bool {
+        match self {
+            Self::Fleet => true,
+            Self::Only(teams) => teams.contains(team),
+            Self::Except(teams) => !teams.contains(team),
+        }
+    }
+}
+
 /// Where and how somebody gave a command, and how it is known that it is them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Given {
@@ -152,16 +215,16 @@ pub struct Given {
     pub proof: Proof,
     /// How: by a reaction, or by a button; a typed line is one.
     pub way: Way,
+    /// Which teams are seen and commanded from there.
+    pub scope: Scope,
 }
 
 impl Given {
     /// On the embedded console, by a button or a line.
     pub fn on_console(proof: Proof) -> Self {
-        Self { surface: "console".into(), account: None, proof, way: Way::Button }
+        Self { surface: "console".into(), account: None, proof, way: Way::Button, scope: Scope::Fleet }
     }
-}
 
-impl Given {
     /// Whose account a word of this person is said with.
     pub fn identity(&self, person: &qd_types::PersonId) -> Identity {
         match &self.account {
@@ -176,4 +239,7 @@ impl Given {
 pub trait Commands: Send + Sync {
     /// Takes one command in the grammar of `bot/command` and answers in a few words, for that person alone.
     async fn command(&self, from: &qd_types::Person, given: &Given, text: &str) -> String;
+
+    /// Messages may be gone that people have to see: what is open is put again, where it stands.
+    async fn show_again(&self) {}
 }

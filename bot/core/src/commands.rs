@@ -2,11 +2,11 @@
 
 use qd_command::{Command, FleetPart, Which, parse};
 use qd_types::{Approval, ApprovalState, FeatureId, Identity, InstanceName, Person, Stage, Verb};
-use qd_wire::v1::{Announcement, BoardCommand, FeatureReport, NewWork, OnBehalf, Order};
+use qd_wire::v1::{Announcement, BoardCommand, FeatureReport, NewWork, OnBehalf, Order, Remark};
 
 use crate::{
     answer::Handled,
-    chat::{Given, MessageKey},
+    chat::{Given, MessageKey, Proof, Scope},
     desk,
     distil::{digest, risk},
     effect::Effect,
@@ -31,6 +31,9 @@ pub(crate) fn handle(
         Ok(command) => command,
         Err(error) => return say(error.to_string()),
     };
+    if given.scope != Scope::Fleet {
+        return within(state, person, given, text, moment);
+    }
     let place = (given, moment);
     let clock = Clock::for_one(state, given);
     match command {
@@ -100,8 +103,10 @@ pub(crate) fn handle(
             about(state, person, place, &id, BoardCommand::Retry { feature: id.clone() })
         }
         Command::FeatureGuide { id, text } => {
-            let command = BoardCommand::Guide { feature: id.clone(), text: text.into() };
-            about(state, person, place, &id, command)
+            remark(state, (person, given), &id, text, Remark::Guidance, moment)
+        }
+        Command::FeatureReview { id, text } => {
+            remark(state, (person, given), &id, text, Remark::Review, moment)
         }
         Command::Pause { team, why } => {
             let command = || BoardCommand::PauseTeam { why: why.clone().map(Into::into) };
@@ -113,6 +118,38 @@ pub(crate) fn handle(
             about(state, person, place, &id, BoardCommand::CancelFeature { feature: id.clone() })
         }
     }
+}
+
+/// From a place that has some of the teams, the others are neither seen nor commanded: whoever has a role there has none here.
+/// What was seen of the fleet is laid aside for the length of the command.
+fn within(state: &mut FleetState, person: &Person, given: &Given, text: &str, moment: Moment) -> Handled {
+    let has = |team: &InstanceName| given.scope.has(team);
+    let teams = state.rules.teams.clone();
+    let features: Vec<_> = state.features.extract_if(.., |(team, _), _| !has(team)).collect();
+    let own = |desk: &Desk| !has(&desk.approval().subject.instance);
+    let approvals: Vec<_> = state.approvals.extract_if(.., |_, desk| own(desk)).collect();
+    let theirs = |found: &Foreign| !has(&found.approval().subject.instance);
+    let foreign: Vec<_> = state.foreign.extract_if(.., |_, found| theirs(found)).collect();
+    state.rules.teams.retain(|team| has(team));
+    let elsewhere = parse(text).ok().and_then(|command| command.team().cloned());
+    let mut handled = match elsewhere.filter(|team| !has(team)) {
+        Some(team) => say(say!("no-such-team-here", team = team)),
+        None => {
+            let here = Given { scope: Scope::Fleet, ..given.clone() };
+            handle(state, person, &here, text, moment)
+        }
+    };
+    // What is said to everybody is said where those teams are.
+    if let Scope::Only(here) = &given.scope
+        && let Some(team) = here.first()
+    {
+        handled.effects = handled.effects.into_iter().map(|effect| effect.within(team)).collect();
+    }
+    state.rules.teams = teams;
+    state.features.extend(features);
+    state.approvals.extend(approvals);
+    state.foreign.extend(foreign);
+    handled
 }
 
 pub(crate) fn say(reply: impl Into<String>) -> Handled {
@@ -149,6 +186,40 @@ fn about(
         Ok((team, _)) => order(state, person, place, team, command),
         Err(problem) => say(problem),
     }
+}
+
+/// What a person says goes to the run of a feature, if one works on it. What was said is known by where it was said, so that it
+/// can be meant otherwise afterwards.
+fn remark(
+    state: &FleetState,
+    (person, given): (&Person, &Given),
+    id: &FeatureId,
+    text: String,
+    remark: Remark,
+    moment: Moment,
+) -> Handled {
+    let (team, report) = match find(state, id) {
+        Ok(found) => found,
+        Err(problem) => return say(problem),
+    };
+    if !matches!(report.stage, Stage::Running | Stage::Review) {
+        return say(text::nobody_works(id));
+    }
+    if remark == Remark::Review && report.pull_request.is_none() {
+        return say(text::nothing_to_review(id));
+    }
+    let said = match &given.proof {
+        Proof::Service(word) => Some(format!("{}/{word}", given.surface)),
+        _ => None,
+    };
+    let command = BoardCommand::Guide { feature: id.clone(), text: text.into(), remark, said };
+    let place = (given, moment);
+    let mut handled = order(state, person, place, team, command);
+    if !handled.effects.is_empty() {
+        let sent = handled.reply.take().unwrap_or_default();
+        handled.reply = Some(format!("{} {sent}", text::taken(id, remark)));
+    }
+    handled
 }
 
 /// The same to one team, or to each. Where one of them may not be ordered, none is.

@@ -10,7 +10,7 @@ use qd_wire::v1::{Alert, ForgeOutcome, Order};
 
 use crate::{
     answer::{Handled, answer, failed},
-    chat::{self, Channel, Given, Message, MessageKey, Way},
+    chat::{self, About, Channel, Given, Message, MessageKey, Way},
     effect::{Asking, Effect, ForgeCall, Save, Step, Word},
     event::Moment,
     forge::{Brought, Check, Conclusion, ForgeError, MergeMethod, MergeOrder},
@@ -220,6 +220,7 @@ fn shown(desk: &Desk) -> Vec<Effect> {
     let text = text::approval(desk);
     let card = Message {
         channel: Channel::Approvals,
+        about: Some(About::feature(&approval.subject.instance, &approval.subject.feature)),
         key,
         text,
         picture: None,
@@ -241,6 +242,7 @@ fn told(desk: &Desk) -> Effect {
 pub(crate) fn put(channel: Channel, key: MessageKey, text: String) -> Effect {
     Effect::Put(Message {
         channel,
+        about: None,
         key,
         text,
         picture: None,
@@ -254,6 +256,7 @@ pub(crate) fn put(channel: Channel, key: MessageKey, text: String) -> Effect {
 pub(crate) fn escalation(key: MessageKey, approval: &Approval, roles: &[Role]) -> Effect {
     Effect::Put(Message {
         channel: Channel::Approvals,
+        about: Some(About::feature(&approval.subject.instance, &approval.subject.feature)),
         key,
         text: text::escalation(approval, roles),
         picture: None,
@@ -326,7 +329,8 @@ pub(crate) fn voted(state: &FleetState, approval: &ApprovalId, cast: &Cast) -> H
         Cast::Denied { pause, .. } => {
             if let Some(desk) = state.desk(approval).filter(|_| *pause) {
                 let key = MessageKey(format!("paused:{}", desk.approval().subject.run));
-                effects.push(put(Channel::Alerts, key, text::paused(desk)));
+                let about = About::team(&desk.approval().subject.instance);
+                effects.push(put(Channel::Alerts, key, text::paused(desk)).about(about));
             }
             say!("vote-denied")
         }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    chat::Message,
+    chat::{About, Message},
     distil::Fact,
     forge::{Check, MergeOrder, NewPullRequest},
     presence::Seen,
@@ -44,6 +44,28 @@ pub enum Effect {
         /// The act.
         call: ForgeCall,
     },
+}
+
+impl Effect {
+    /// Says what a message is about; all else stays as it is.
+    pub(crate) fn about(mut self, about: About) -> Self {
+        if let Self::Put(message) | Self::Refresh(message) = &mut self {
+            message.about = Some(about);
+        }
+        self
+    }
+}
+
+impl Effect {
+    /// A message about the whole fleet becomes one about a team: it is said where that is.
+    pub(crate) fn within(self, team: &InstanceName) -> Self {
+        match &self {
+            Self::Put(message) | Self::Refresh(message) if message.about.is_none() => {
+                self.about(About::team(team))
+            }
+            _ => self,
+        }
+    }
 }
 
 /// A piece of the state that has to survive.

@@ -14,7 +14,7 @@ use qd_wire::v1::{Alert, ApprovalCard, Heard, Order};
 
 use crate::{
     answer::Handled,
-    chat::{self, Button, Channel, Given, Message, MessageKey, Way},
+    chat::{self, About, Button, Channel, Given, Message, MessageKey, Way},
     desk,
     effect::{Effect, Save, Step, Word},
     event::Moment,
@@ -289,8 +289,13 @@ fn kept(state: &FleetState, key: &str) -> Vec<Effect> {
             chat::ballots(&approval.id, confirm.unwrap_or(Confirm { way: Way::Typed, typed: true }))
         }
     };
+    let subject = &approval.subject;
     let card = Message {
         channel: Channel::Approvals,
+        about: Some(About {
+            asks: matches!(subject.action, Action::Question(_)),
+            ..About::feature(&subject.instance, &subject.feature)
+        }),
         key: MessageKey::of_approval(&approval.id),
         text: text::foreign(found),
         picture: None,

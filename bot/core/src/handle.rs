@@ -6,7 +6,7 @@ use qd_wire::v1::{Alert, ForgeAct, ForgeOutcome, ForgeRequest, Refusal, Report, 
 
 use crate::{
     answer::{Handled, answer, failed},
-    chat::MessageKey,
+    chat::{About, MessageKey},
     commands, desk,
     distil::{Form, digest, features, pipeline, query},
     effect::{Effect, ForgeCall, Save, Step},
@@ -172,7 +172,7 @@ pub(crate) fn alert(
         digest::line(state, Some(instance), text, moment.at)
     } else {
         let key = MessageKey(format!("alert:{instance}:{}:{}", report.key, next.since.as_millisecond()));
-        let put = desk::put(route.channel, key, text);
+        let put = desk::put(route.channel, key, text).about(About::team(instance));
         if calm { features::calm(put) } else { put }
     };
     vec![Effect::Save(Save::Alert(instance.clone(), report.key, next)), shown]

@@ -6,8 +6,8 @@ mod picture;
 pub mod presence;
 
 use jiff::Timestamp;
-use qd_types::{Action, Approval, ApprovalState, Ballot, InstanceName, PersonId, Role, Stage};
-use qd_wire::v1::{ApprovalCard, FeatureReport, Refusal};
+use qd_types::{Action, Approval, ApprovalState, Ballot, FeatureId, InstanceName, PersonId, Role, Stage};
+use qd_wire::v1::{ApprovalCard, FeatureReport, Refusal, Remark};
 
 use self::messages::say;
 use crate::{
@@ -44,9 +44,11 @@ pub(crate) fn lower(text: &str) -> String {
     letters.next().map_or_else(String::new, |first| format!("{}{}", first.to_lowercase(), letters.as_str()))
 }
 
-/// Text from elsewhere, on one line, cut, with nothing in it that a chat would act on.
+/// Text from elsewhere, on one line, cut, with nothing in it that a chat would act on. What can't be seen, or turns the direction
+/// of writing, is written out.
 pub fn inert(text: &str, limit: usize) -> String {
     let mut out = String::new();
+    let text = qd_approvals::inert::plain(text, usize::MAX);
     for (index, letter) in text.split_whitespace().collect::<Vec<_>>().join(" ").chars().enumerate() {
         if index == limit {
             out.push('…');
@@ -58,7 +60,6 @@ pub fn inert(text: &str, limit: usize) -> String {
                 out.push(letter);
             }
             '@' => out.push_str("@\u{200b}"),
-            letter if letter.is_control() => {}
             letter => out.push(letter),
         }
     }
@@ -74,6 +75,12 @@ fn quiet(sentence: &str) -> String {
 pub fn no_team(teams: &[InstanceName], team: &InstanceName) -> String {
     let known: Vec<&str> = teams.iter().map(InstanceName::as_str).collect();
     say!("no-such-team-but", team = team, teams = known.join(", "))
+}
+
+/// What a reader should know about a text from elsewhere: marks in it, and words that look like others. A line each.
+fn careful(text: &str) -> String {
+    let warnings = qd_approvals::inert::warnings(text, &[]);
+    warnings.iter().map(|warning| format!("\n{}", say!("careful", warning = warning))).collect()
 }
 
 /// The living message of a feature in #dev.
@@ -92,7 +99,7 @@ pub fn feature(instance: &InstanceName, report: &FeatureReport) -> String {
     if let Some(warning) = report.spent.as_ref().and_then(|spent| spent.warning.as_ref()) {
         text.push_str(&format!("\n⚠ {warning}"));
     }
-    text
+    text + &careful(&report.title)
 }
 
 /// The card of an approval in #approvals: open with its facts, decided in one line.
@@ -123,7 +130,10 @@ pub fn approval(desk: &Desk) -> String {
                     say!("card-type-name", target = inert(target, QUOTE), key = approval.id.key())
                 ));
             }
+            let target = subject.binding.as_ref().map_or("", |binding| &binding.target);
+            text.push_str(&careful(target));
             if let Some(words) = &desk.standing.words {
+                text.push_str(&careful(words));
                 text.push_str(&format!("\n{}", say!("card-words", words = inert(words, QUOTE))));
             }
             text
@@ -201,6 +211,12 @@ pub fn foreign(foreign: &Foreign) -> String {
     if !deciding.is_empty() {
         lines.push(say!("card-deciding", people = names(&deciding), team = subject.instance));
     }
+    lines.extend(
+        card.words
+            .iter()
+            .map(|words| careful(words))
+            .filter_map(|lines| Some(lines.strip_prefix('\n')?.to_owned())),
+    );
     // Last: what follows a quoted line would be taken for a part of it.
     lines.extend(card.words.as_ref().map(|words| say!("card-words", words = inert(words, QUOTE))));
     lines.join("\n")
@@ -232,6 +248,24 @@ fn denied(approval: &Approval) -> Option<String> {
 /// A person's word goes to the instance that counts it.
 pub fn travels(instance: &InstanceName) -> String {
     say!("word-travels", instance = instance)
+}
+
+/// As what a person's words to a run are taken.
+pub fn taken(feature: &FeatureId, remark: Remark) -> String {
+    match remark {
+        Remark::Guidance => say!("taken-as-guidance", feature = feature),
+        Remark::Review => say!("taken-as-review", feature = feature),
+    }
+}
+
+/// There is no run that could be told something.
+pub fn nobody_works(feature: &FeatureId) -> String {
+    say!("nobody-works", feature = feature)
+}
+
+/// There is no pull request that could be reviewed.
+pub fn nothing_to_review(feature: &FeatureId) -> String {
+    say!("nothing-to-review", feature = feature)
 }
 
 /// Something that a person said did not count, and they were not told in time.

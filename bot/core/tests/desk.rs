@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use qd_approvals::{Cast, Resumption, Swept};
 use qd_core::{
     Asking, Effect, Event, FleetState, ForgeCall, Handled, Moment, Rules, Standing, Step, Word,
-    chat::{Channel, Given, Message, Proof, Way},
+    chat::{Channel, Given, Message, Proof, Scope, Way},
     forge::Brought,
     handle,
 };
@@ -464,4 +464,111 @@ fn who_decides_on_a_merge_goes_by_its_paths_and_by_the_protection_of_its_target(
     Some(["docs/a", "docs/b"]) protected=false: 1 by docs
     Some(["docs/a", "docs/b"]) protected=true: 2 by docs
     "#);
+}
+
+fn report(stage: Stage, title: &str) -> FeatureReport {
+    FeatureReport {
+        feature: "A-1".parse().unwrap(),
+        title: title.into(),
+        stage,
+        line: Line::default(),
+        sentence: "Claude works.".into(),
+        agent: Some("claude".into()),
+        pull_request: None,
+        merged: None,
+        seconds: None,
+        needs_person: false,
+        spent: None,
+    }
+}
+
+#[test]
+fn what_people_say_goes_to_the_run_as_what_they_say_it_is() {
+    let mut fleet = Fleet::new();
+    let manager = || person("ines", Role::Owner);
+    let said = |fleet: &mut Fleet, text: &str| fleet.says(manager(), text).reply.unwrap();
+    fleet.report(Report::Feature(report(Stage::Ready, "Split it")));
+    insta::assert_snapshot!(said(&mut fleet, "feature guide A-1 Keep it small."), @"No run works on A-1, so nobody was told. Say it in its description, by an edit.");
+    fleet.report(Report::Feature(report(Stage::Running, "Split it")));
+    insta::assert_snapshot!(said(&mut fleet, "feature review A-1 Name it so."), @"A-1 has no pull request yet, so there is nothing to review. Say it as guidance.");
+    insta::assert_snapshot!(said(&mut fleet, "feature guide A-1 Keep it small."), @"");
+    fleet.report(Report::Feature(FeatureReport {
+        pull_request: Some(7),
+        ..report(Stage::Review, "Split it")
+    }));
+    insta::assert_snapshot!(said(&mut fleet, "feature review A-1 Name it so."), @"");
+    insta::assert_snapshot!(said(&mut fleet, "feature guide A-9 Name it so."), @"No team has reported a feature A-9.");
+    // On another service what was said is known by where it was said, so that it can be meant otherwise.
+    let account = Some("7".to_owned());
+    let proof = Proof::Service("1234".into());
+    let given = Given { surface: "discord".into(), account, proof, way: Way::Button, scope: Scope::Fleet };
+    let text = "feature review A-1 Name it so.\nAnd so.".to_owned();
+    let handled = fleet.happens(Event::Command { person: manager(), given, text });
+    let told = handled.effects.iter().find_map(|effect| match effect {
+        Effect::Tell { order, .. } => match order.as_ref() {
+            Order::Command { command, .. } => Some(serde_json::to_value(command).unwrap()),
+            _ => None,
+        },
+        _ => None,
+    });
+    insta::assert_snapshot!(serde_json::to_string(&told).unwrap(), @"");
+}
+
+#[test]
+fn from_a_place_with_some_teams_the_others_are_neither_seen_nor_commanded() {
+    let mut fleet = Fleet::new();
+    fleet.ask();
+    fleet.report(Report::Feature(report(Stage::Running, "Split it")));
+    let mut says = |scope: Scope, text: &str| {
+        let (account, proof) = (Some("7".to_owned()), Proof::Service("1".into()));
+        let given = Given { surface: "discord".into(), account, proof, way: Way::Button, scope };
+        let owner = person("ines", Role::Owner);
+        let handled = fleet.happens(Event::Command { person: owner, given, text: text.into() });
+        format!("{} [{}]", handled.reply.unwrap_or_default(), handled.effects.len())
+    };
+    let elsewhere = || Scope::Only(vec!["beta".parse().unwrap()]);
+    let all = [
+        "approvals",
+        "board",
+        "fleet teams",
+        "feature show A-1",
+        "approve A-1",
+        "team pause alpha",
+        "announce Hello",
+    ];
+    let told: Vec<String> = all.iter().map(|text| format!("{text}: {}", says(elsewhere(), text))).collect();
+    insta::assert_snapshot!(told.join("\n"), @"
+    approvals: Nothing waits for people. [0]
+    board: No runs yet. [0]
+    fleet teams: There is no team. [0]
+    feature show A-1: No team has reported a feature A-1. [0]
+    approve A-1: Nothing is asked under A-1. Type approvals for what waits. [0]
+    team pause alpha: There is no team alpha here. [0]
+    announce Hello: Told to 0 teams. [1]
+    ");
+    insta::assert_snapshot!(says(Scope::Except(vec!["beta".parse().unwrap()]), "feature show A-1"), @"
+    **A-1 Split it** · alpha · claude
+    `▱▱▱▱▱▱▱▱▱` Claude works. [0]
+    ");
+    insta::assert_snapshot!(says(Scope::Fleet, "approvals"), @"01ARZ3NDEKTSV4RRFFQ69G5FAV Merge 4444444 into main (A-1, alpha) [0]");
+}
+
+#[test]
+fn letters_that_deceive_are_shown_as_such() {
+    let mut fleet = Fleet::new();
+    let effects = fleet.report(Report::Feature(report(
+        Stage::Running,
+        "Pay \u{202e}lap\u{200b}yap\u{202c} and r\u{0430}ypal",
+    )));
+    insta::assert_snapshot!(message(&effects, Channel::Dev).text, @"
+    **A-1 Pay ⟨U+202E⟩lap⟨U+200B⟩yap⟨U+202C⟩ and rаypal** · alpha · claude
+    `▱▱▱▱▱▱▱▱▱` Claude works.
+    Careful: It holds marks that turn the direction of writing; they are shown as ⟨U+…⟩.
+    Careful: It holds characters that can't be seen; they are shown as ⟨U+…⟩.
+    Careful: “rаypal” mixes letters of several scripts.
+    ");
+    let long = "\u{1f980}".repeat(200);
+    let effects = fleet.report(Report::Feature(report(Stage::Running, &long)));
+    let shown = message(&effects, Channel::Dev).text;
+    assert_eq!(shown.matches('\u{1f980}').count(), 120, "cut where a character ends");
 }

@@ -22,6 +22,10 @@ const MOST_REFUSED: usize = 2_000;
 pub(crate) enum Problem {
     /// The message is not there any more.
     NoMessage,
+    /// The channel is not there any more.
+    NoChannel,
+    /// A thread hangs on the message already.
+    HasThread,
     /// The interaction is over: answered, or too late.
     NoInteraction,
     /// The bot is not in the guild.
@@ -40,6 +44,8 @@ impl Problem {
     pub(crate) fn text(self) -> String {
         match self {
             Self::NoMessage => "the message is gone".to_owned(),
+            Self::NoChannel => "the channel is deleted; name another one in [discord.channels]".to_owned(),
+            Self::HasThread => "it has a thread already".to_owned(),
             Self::NoInteraction => "it was answered too late".to_owned(),
             Self::Absent => {
                 "the bot is not in the guild; quarterdeck bot discord setup prints the link that invites it"
@@ -124,9 +130,8 @@ fn problem(error: &serenity::Error) -> Problem {
         (_, 10_008) => Problem::NoMessage,
         (_, 10_062 | 10_015 | 50_027 | 40_060) => Problem::NoInteraction,
         (_, 10_004) => Problem::Absent,
-        (_, 10_003) => {
-            Problem::Refused("the channel is deleted; name another one in [discord.channels]".to_owned())
-        }
+        (_, 10_003) => Problem::NoChannel,
+        (_, 160_004) => Problem::HasThread,
         (_, 50_001) => {
             Problem::Refused("the bot may not see the channel; give it View Channel there".to_owned())
         }

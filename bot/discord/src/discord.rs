@@ -1,7 +1,7 @@
 //! Discord as a Chat: living messages, created once and then edited.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
@@ -15,7 +15,7 @@ use qd_types::{Confirm, Person, Way};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use serenity::{
-    all::{ChannelId, GuildId, MessageId, MessagePagination, ReactionType, UserId},
+    all::{ChannelId, GuildId, MessageFlags, MessageId, MessagePagination, ReactionType, UserId},
     http::{Http, HttpBuilder},
 };
 
@@ -41,7 +41,7 @@ pub enum DiscordError {
     Gateway(String),
 }
 
-/// The bot in one guild. Cheap to clone; every clone is the same bot.
+/// The bot in its guilds. Cheap to clone; every clone is the same bot.
 #[derive(Clone)]
 pub struct Discord {
     pub(crate) inner: Arc<Inner>,
@@ -56,8 +56,14 @@ pub(crate) struct Inner {
     pub(crate) taken: Mutex<HashSet<(u64, u64, String)>>,
     /// What people gave in the last minute.
     pub(crate) pace: Mutex<Pace>,
+    /// Answers that came too late for their interaction, by account: they are given with the next one.
+    pub(crate) unsaid: Mutex<HashMap<u64, Vec<String>>>,
+    /// Messages of which it was tried to hang a thread on them.
+    pub(crate) hung: Mutex<HashSet<u64>>,
+    /// Guilds that the bot was taken out of.
+    pub(crate) absent: Mutex<HashSet<u64>>,
     /// One message is put after the other; holds the channels that were read.
-    writing: tokio::sync::Mutex<HashSet<u64>>,
+    pub(crate) writing: tokio::sync::Mutex<HashSet<u64>>,
     me: OnceLock<u64>,
 }
 
@@ -71,6 +77,9 @@ impl Discord {
             registry: Mutex::default(),
             taken: Mutex::default(),
             pace: Mutex::default(),
+            unsaid: Mutex::default(),
+            hung: Mutex::default(),
+            absent: Mutex::default(),
             writing: tokio::sync::Mutex::default(),
             me: OnceLock::new(),
         };
@@ -82,17 +91,33 @@ impl Discord {
         events::run(self.clone(), commands).await
     }
 
+    /// The bot is in a guild. Whether it is one of its own, out of which it was taken before.
+    pub(crate) fn entered(&self, guild: u64) -> bool {
+        self.inner.absent.lock().unwrap_or_else(PoisonError::into_inner).remove(&guild)
+    }
+
+    /// The bot was taken out of a guild. Whether it is one of its own.
+    pub(crate) fn left(&self, guild: u64) -> bool {
+        let ours = self.inner.config.guild_ids().any(|own| own == guild);
+        ours && self.inner.absent.lock().unwrap_or_else(PoisonError::into_inner).insert(guild)
+    }
+
+    /// Whether the bot was taken out of a guild.
+    fn is_absent(&self, guild: u64) -> bool {
+        self.inner.absent.lock().unwrap_or_else(PoisonError::into_inner).contains(&guild)
+    }
+
     pub(crate) fn registry(&self) -> MutexGuard<'_, Registry> {
         self.inner.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Who the account is, with the roles that they hold now: Discord is asked. `None` if nobody here.
-    pub(crate) async fn person(&self, user: u64) -> Result<Option<Person>, Problem> {
+    /// Who the account is in a guild, with the roles that they hold there now: Discord is asked. `None` if nobody here.
+    pub(crate) async fn person(&self, user: u64, guild: u64) -> Result<Option<Person>, Problem> {
         let Some(known) = self.known(user).await? else { return Ok(None) };
-        let guild = GuildId::new(self.inner.config.guild);
-        let member = call(|| self.inner.http.get_member(guild, UserId::new(user))).await?;
+        let at = GuildId::new(guild);
+        let member = call(|| self.inner.http.get_member(at, UserId::new(user))).await?;
         let held: Vec<u64> = member.roles.iter().map(|role| role.get()).collect();
-        let roles = self.inner.config.roles(&known.roles, &held);
+        let roles = self.inner.config.roles(guild, &known.roles, &held);
         Ok(Some(Person { roles, ..known }))
     }
 
@@ -227,6 +252,15 @@ impl Discord {
         self.read_once(&mut writing, channel).await
     }
 
+    /// The bot's own account.
+    pub(crate) async fn me(&self) -> Result<u64, Problem> {
+        if let Some(me) = self.inner.me.get() {
+            return Ok(*me);
+        }
+        let me = call(|| self.inner.http.get_current_user()).await?.id.get();
+        Ok(*self.inner.me.get_or_init(|| me))
+    }
+
     async fn read_once(&self, known: &mut HashSet<u64>, channel: u64) -> Result<(), Problem> {
         if !known.contains(&channel) {
             self.read(channel).await?;
@@ -235,37 +269,54 @@ impl Discord {
         Ok(())
     }
 
-    /// Finds the bot's own messages in a channel by their markers.
-    async fn read(&self, channel: u64) -> Result<(), Problem> {
-        let me = match self.inner.me.get() {
-            Some(me) => *me,
-            None => {
-                let me = call(|| self.inner.http.get_current_user()).await?.id.get();
-                *self.inner.me.get_or_init(|| me)
+    /// Reads all channels anew: what happened there was not told. Whether messages are gone.
+    pub(crate) async fn read_again(&self) -> bool {
+        let mut known = self.inner.writing.lock().await;
+        known.clear();
+        let mut lost = false;
+        for channel in self.inner.config.all() {
+            match self.read(channel).await {
+                Ok(gone) => {
+                    lost |= gone;
+                    known.insert(channel);
+                }
+                Err(problem) => {
+                    tracing::warn!(channel, problem = problem.text(), "a channel can't be read");
+                }
             }
-        };
-        let mut before = None;
+        }
+        lost
+    }
+
+    /// Finds the bot's own messages in a channel by their markers. Whether some are gone that were there before.
+    async fn read(&self, channel: u64) -> Result<bool, Problem> {
+        let me = self.me().await?;
+        let (mut before, mut there, mut from) = (None, HashSet::new(), u64::MAX);
         for _ in 0..PAGES {
             let to = ChannelId::new(channel);
-            let from = before.map(MessagePagination::Before);
-            let page = call(|| self.inner.http.get_messages(to, from, Some(PAGE))).await?;
+            let older = before.map(MessagePagination::Before);
+            let page = call(|| self.inner.http.get_messages(to, older, Some(PAGE))).await?;
             for message in page.iter().filter(|message| message.author.id.get() == me) {
                 let footer = message.embeds.first().and_then(|embed| embed.footer.as_ref());
                 if let Some(footer) = footer {
-                    self.registry().found(
-                        channel,
-                        &footer.text,
-                        message.id.get(),
-                        meanings(&footer.text, message),
-                    );
+                    let (key, id) = (footer.text.as_str(), message.id.get());
+                    there.insert(id);
+                    let mut registry = self.registry();
+                    registry.found(channel, key, id, meanings(key, message));
+                    if message.flags.is_some_and(|flags| flags.contains(MessageFlags::HAS_THREAD)) {
+                        registry.hangs(key, id);
+                    }
                 }
             }
             before = page.last().map(|message| message.id);
+            from = before.map_or(from, |id| id.get());
             if page.len() < usize::from(PAGE) {
+                // All of it was read.
+                from = 0;
                 break;
             }
         }
-        Ok(())
+        Ok(self.registry().read(channel, from, &there))
     }
 }
 
@@ -294,14 +345,16 @@ fn meanings(key: &str, message: &serenity::all::Message) -> Vec<Reaction> {
 #[async_trait]
 impl Chat for Discord {
     async fn put(&self, message: &Message) -> Result<Delivered, ChatError> {
-        let Some(channel) = self.inner.config.channels.id(message.channel) else {
+        let (guild, channel) = self.inner.config.place(message.channel, message.about.as_ref());
+        let Some(channel) = channel else {
             return Err(ChatError::Refused(
                 "no fallback channel is configured: channels.fallback".to_owned(),
             ));
         };
         let (key, picture) = (&message.key.0, message.picture.as_deref());
+        let body = self.calling(message, guild);
         let put =
-            |picture| self.place_pictured(channel, key, self.calling(message), &message.reactions, picture);
+            |picture| self.place_pictured(channel, key, body.clone(), &message.reactions, picture);
         let placed = match put(picture).await {
             // Perhaps it may not attach files there: the words are worth more than the picture.
             Err(Problem::Refused(problem)) if picture.is_some() => {
@@ -311,9 +364,14 @@ impl Chat for Discord {
             placed => placed,
         };
         match placed {
-            Ok(id) => Ok(Delivered { id: id.to_string(), at: Timestamp::now() }),
+            Ok(id) => {
+                self.hang(channel, message, id).await;
+                self.ask_in_thread(message, body).await;
+                Ok(Delivered { id: id.to_string(), at: Timestamp::now() })
+            }
             Err(Problem::Later(problem)) => Err(ChatError::Unavailable(problem)),
             Err(problem) => {
+                let problem = if self.is_absent(guild) { Problem::Absent } else { problem };
                 Err(ChatError::Refused(format!("#{}: {}", message.channel.as_str(), problem.text())))
             }
         }

@@ -6,18 +6,42 @@ use async_trait::async_trait;
 use qd_core::chat::Commands;
 use serenity::{
     all::{
-        ChannelId, ClientBuilder, Context, EventHandler, GatewayIntents, GuildId, Interaction, Message,
-        MessageId, Reaction, Ready, ResumedEvent,
+        ChannelId, ClientBuilder, Context, EventHandler, GatewayIntents, Guild, GuildChannel, GuildId,
+        Interaction, Message, MessageId, PartialGuildChannel, Reaction, Ready, ResumedEvent,
+        UnavailableGuild,
     },
-    gateway::ShardManager,
+    gateway::{GatewayError, ShardManager},
 };
 
-use crate::{Discord, DiscordError, calls::call, discord::http, slash};
+use crate::{Discord, DiscordError, Threads, calls::call, discord::http, slash};
 
 /// No privileged intent: what people write in channels is not read.
-pub(crate) const INTENTS: GatewayIntents = GatewayIntents::GUILDS
+const INTENTS: GatewayIntents = GatewayIntents::GUILDS
     .union(GatewayIntents::GUILD_MESSAGES)
     .union(GatewayIntents::GUILD_MESSAGE_REACTIONS);
+
+/// What the bot has to be told. What people write is told only where everything in threads is to be heard.
+pub(crate) fn intents(threads: Threads) -> GatewayIntents {
+    match threads {
+        Threads::All => INTENTS.union(GatewayIntents::MESSAGE_CONTENT),
+        Threads::Off | Threads::Mentions => INTENTS,
+    }
+}
+
+/// What helps where the gateway does not let the bot in.
+fn ended(error: serenity::Error) -> DiscordError {
+    DiscordError::Gateway(match error {
+        serenity::Error::Gateway(GatewayError::DisallowedGatewayIntents) => {
+            "the application may not read messages: switch on its Message Content Intent at \
+             https://discord.com/developers/applications, or write discord.threads = \"mentions\""
+                .to_owned()
+        }
+        serenity::Error::Gateway(GatewayError::InvalidAuthentication) => {
+            "Discord does not know the bot's token; make a new one".to_owned()
+        }
+        other => other.to_string(),
+    })
+}
 
 struct Handler {
     discord: Discord,
@@ -25,12 +49,12 @@ struct Handler {
 }
 
 pub(crate) async fn run(discord: Discord, commands: Arc<dyn Commands>) -> Result<(), DiscordError> {
-    let ended = |error: serenity::Error| DiscordError::Gateway(error.to_string());
     let config = &discord.inner.config;
     let http = http(&config.token, config.address.as_deref());
+    let intents = intents(config.threads);
     let handler = Handler { discord, commands };
     let mut client =
-        ClientBuilder::new_with_http(http, INTENTS).event_handler(handler).await.map_err(ended)?;
+        ClientBuilder::new_with_http(http, intents).event_handler(handler).await.map_err(ended)?;
     let _stop = Stop(client.shard_manager.clone());
     client.start().await.map_err(ended)
 }
@@ -53,9 +77,12 @@ impl EventHandler for Handler {
     async fn ready(&self, _: Context, ready: Ready) {
         let inner = &self.discord.inner;
         inner.http.set_application_id(ready.application.id);
-        let (guild, commands) = (GuildId::new(inner.config.guild), slash::commands());
-        if let Err(problem) = call(|| inner.http.create_guild_commands(guild, &commands)).await {
-            tracing::error!(problem = problem.text(), "commands could not be registered");
+        let commands = slash::commands();
+        for guild in inner.config.guild_ids() {
+            let guild = GuildId::new(guild);
+            if let Err(problem) = call(|| inner.http.create_guild_commands(guild, &commands)).await {
+                tracing::error!(%guild, problem = problem.text(), "commands could not be registered");
+            }
         }
         self.discord.catch_up(&self.commands).await;
     }
@@ -69,9 +96,9 @@ impl EventHandler for Handler {
     }
 
     async fn reaction_add(&self, _: Context, reaction: Reaction) {
-        if let Some(user) = reaction.user_id {
-            let mark = reaction.emoji.to_string();
-            self.discord.reacted(&self.commands, reaction.message_id.get(), user.get(), &mark).await;
+        if let (Some(user), Some(guild)) = (reaction.user_id, self.discord.ours(reaction.guild_id)) {
+            let (from, mark) = ((user.get(), guild), reaction.emoji.to_string());
+            self.discord.reacted(&self.commands, reaction.message_id.get(), from, &mark).await;
         }
     }
 
@@ -82,16 +109,37 @@ impl EventHandler for Handler {
     }
 
     async fn message(&self, _: Context, message: Message) {
-        self.discord.replied(&self.commands, &message).await;
+        self.discord.wrote(&self.commands, &message).await;
     }
 
     async fn message_delete(&self, _: Context, _: ChannelId, id: MessageId, _: Option<GuildId>) {
-        self.discord.registry().gone(id.get());
+        self.discord.gone(&self.commands, id.get()).await;
     }
 
     async fn message_delete_bulk(&self, _: Context, _: ChannelId, ids: Vec<MessageId>, _: Option<GuildId>) {
         for id in ids {
-            self.discord.registry().gone(id.get());
+            self.discord.gone(&self.commands, id.get()).await;
+        }
+    }
+
+    async fn thread_delete(&self, _: Context, thread: PartialGuildChannel, _: Option<GuildChannel>) {
+        self.discord.registry().no_thread(thread.id.get());
+    }
+
+    async fn guild_create(&self, _: Context, guild: Guild, _: Option<bool>) {
+        // What could not be shown while the bot was not there is shown now.
+        if self.discord.entered(guild.id.get()) {
+            self.commands.show_again().await;
+        }
+    }
+
+    async fn guild_delete(&self, _: Context, guild: UnavailableGuild, _: Option<Guild>) {
+        // A guild that is unavailable has an outage; the bot is still in it.
+        if !guild.unavailable && self.discord.left(guild.id.get()) {
+            tracing::error!(
+                guild = %guild.id,
+                "the bot was taken out of the guild; quarterdeck bot discord setup prints the link that invites it"
+            );
         }
     }
 }

@@ -1,9 +1,12 @@
 //! What people did becomes a command in the grammar of `bot/command`, given by a person with the roles that they hold at
 //! that moment. Interactions are answered within Discord's three seconds, privately.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
-use qd_core::chat::{Commands, Given, Proof, Way};
+use qd_core::chat::{Commands, Given, MessageKey, Proof, Way};
 use serde_json::{Value, json};
 use serenity::all::{
     ActionRowComponent, ChannelId, CommandInteraction, CommandType, ComponentInteraction, CreateAttachment,
@@ -15,6 +18,7 @@ use crate::{
     calls::{Problem, call},
     pace, render,
     slash::{self, Meant, NewFeature, Source},
+    talk,
 };
 
 /// After this, an answer is announced and comes later.
@@ -25,22 +29,36 @@ const USERS: u8 = 100;
 /// What a person hears when Discord did not say who they are.
 const UNSURE: &str = "Discord did not say which roles you hold, so nothing was done. Try again.";
 
+/// Answers that are kept for a person to whom they could not be given in time.
+const UNSAID: usize = 5;
+
 /// Where an answer goes.
-struct Reply<'a> {
-    id: u64,
-    token: &'a str,
+pub(crate) struct Reply<'a> {
+    pub(crate) id: u64,
+    pub(crate) token: &'a str,
     /// As a file of this name.
-    file: Option<String>,
+    pub(crate) file: Option<String>,
 }
+
+/// Who does something, and in which guild.
+pub(crate) type From = (u64, u64);
 
 impl Discord {
     /// Takes what a person did.
     pub(crate) async fn hear(&self, commands: &Arc<dyn Commands>, interaction: Interaction) {
+        let Some(guild) = self.ours(match &interaction {
+            Interaction::Command(it) | Interaction::Autocomplete(it) => it.guild_id,
+            Interaction::Component(it) => it.guild_id,
+            Interaction::Modal(it) => it.guild_id,
+            _ => None,
+        }) else {
+            return;
+        };
         let done = match interaction {
-            Interaction::Command(it) if self.is_ours(it.guild_id) => self.typed(commands, &it).await,
-            Interaction::Component(it) if self.is_ours(it.guild_id) => self.pressed(commands, &it).await,
-            Interaction::Modal(it) if self.is_ours(it.guild_id) => self.submitted(commands, &it).await,
-            Interaction::Autocomplete(it) if self.is_ours(it.guild_id) => self.complete(commands, &it).await,
+            Interaction::Command(it) => self.typed(commands, &it, guild).await,
+            Interaction::Component(it) => self.pressed(commands, &it, guild).await,
+            Interaction::Modal(it) => self.submitted(commands, &it, guild).await,
+            Interaction::Autocomplete(it) => self.complete(commands, &it, guild).await,
             _ => Ok(()),
         };
         if let Err(problem) = done {
@@ -48,11 +66,18 @@ impl Discord {
         }
     }
 
-    pub(crate) fn is_ours(&self, guild: Option<serenity::all::GuildId>) -> bool {
-        guild.is_some_and(|guild| guild.get() == self.inner.config.guild)
+    /// The guild, if it is one that the bot works in.
+    pub(crate) fn ours(&self, guild: Option<serenity::all::GuildId>) -> Option<u64> {
+        let guild = guild?.get();
+        self.inner.config.guild_ids().any(|ours| ours == guild).then_some(guild)
     }
 
-    async fn typed(&self, commands: &Arc<dyn Commands>, it: &CommandInteraction) -> Result<(), Problem> {
+    async fn typed(
+        &self,
+        commands: &Arc<dyn Commands>,
+        it: &CommandInteraction,
+        guild: u64,
+    ) -> Result<(), Problem> {
         let mut reply = Reply { id: it.id.get(), token: &it.token, file: None };
         if it.data.kind == CommandType::Message {
             let target = it.data.resolved.messages.values().next();
@@ -66,12 +91,20 @@ impl Discord {
             Meant::Line(line) => {
                 let subject = line.starts_with("approvals subject");
                 reply.file = subject.then(|| "approval.json".to_owned());
-                self.answer(commands, it.user.id.get(), &line, reply).await
+                self.answer(commands, (it.user.id.get(), guild), &line, reply).await
             }
         }
     }
 
-    async fn pressed(&self, commands: &Arc<dyn Commands>, it: &ComponentInteraction) -> Result<(), Problem> {
+    async fn pressed(
+        &self,
+        commands: &Arc<dyn Commands>,
+        it: &ComponentInteraction,
+        guild: u64,
+    ) -> Result<(), Problem> {
+        if it.data.custom_id.starts_with(talk::MEANT) {
+            return self.mean(commands, it, guild).await;
+        }
         let pressed = it.data.custom_id.as_str();
         let mut reply = Reply { id: it.id.get(), token: &it.token, file: None };
         if let Some(key) = pressed.strip_prefix(render::TYPED) {
@@ -86,10 +119,16 @@ impl Discord {
             }
             None => pressed.to_owned(),
         };
-        self.answer(commands, it.user.id.get(), &line, reply).await
+        self.answer(commands, (it.user.id.get(), guild), &line, reply).await
     }
 
-    async fn submitted(&self, commands: &Arc<dyn Commands>, it: &ModalInteraction) -> Result<(), Problem> {
+    async fn submitted(
+        &self,
+        commands: &Arc<dyn Commands>,
+        it: &ModalInteraction,
+        guild: u64,
+    ) -> Result<(), Problem> {
+        let from = (it.user.id.get(), guild);
         let reply = Reply { id: it.id.get(), token: &it.token, file: None };
         let typed = |wanted: &str| {
             it.data.components.iter().flat_map(|row| &row.components).find_map(|component| match component {
@@ -103,7 +142,7 @@ impl Discord {
                 team: typed("team").unwrap_or_default(),
                 ready: typed("ready").is_some_and(|said| said.trim().eq_ignore_ascii_case("yes")),
             };
-            return self.answer(commands, it.user.id.get(), &slash::filing(&new), reply).await;
+            return self.answer(commands, from, &slash::filing(&new), reply).await;
         }
         let name = typed("name");
         let (Some(key), Some(name)) = (it.data.custom_id.strip_prefix(render::TYPED), name) else {
@@ -111,20 +150,24 @@ impl Discord {
                 .callback(&reply, 4, &render::private("Nothing was typed, so nothing was done."))
                 .await;
         };
-        self.answer(commands, it.user.id.get(), &format!("approve {key} {name}"), reply).await
+        self.answer(commands, from, &format!("approve {key} {name}"), reply).await
     }
 
-    async fn complete(&self, commands: &Arc<dyn Commands>, it: &CommandInteraction) -> Result<(), Problem> {
+    async fn complete(
+        &self,
+        commands: &Arc<dyn Commands>,
+        it: &CommandInteraction,
+        guild: u64,
+    ) -> Result<(), Problem> {
         let reply = Reply { id: it.id.get(), token: &it.token, file: None };
         let list = match slash::completing(&it.data.name, &it.data.options) {
             None => json!([]),
             Some((Source::Actions, typed)) => slash::actions(&typed),
-            Some((Source::Line(line), typed)) => match self.person(it.user.id.get()).await? {
+            Some((Source::Line(line), typed)) => match self.person(it.user.id.get(), guild).await? {
                 None => json!([]),
                 Some(person) => {
-                    let list = commands
-                        .command(&person, &given(it.user.id.get(), &reply.id.to_string(), Way::Button), line)
-                        .await;
+                    let given = self.given((it.user.id.get(), guild), &reply.id.to_string(), Way::Button);
+                    let list = commands.command(&person, &given, line).await;
                     slash::choices(&list, &typed)
                 }
             },
@@ -136,33 +179,62 @@ impl Discord {
     async fn answer(
         &self,
         commands: &Arc<dyn Commands>,
-        user: u64,
+        from: From,
         line: &str,
         reply: Reply<'_>,
     ) -> Result<(), Problem> {
-        let proof = reply.id.to_string();
-        let mut work = Box::pin(self.give(commands, user, line, &proof, Way::Button));
-        if let Ok(text) = tokio::time::timeout(PATIENCE, &mut work).await {
-            return self.say(&reply, &text, false).await;
+        let (proof, user) = (reply.id.to_string(), from.0);
+        let mut work = Box::pin(self.give(commands, from, line, &proof, Way::Button));
+        let (announced, text) = match tokio::time::timeout(PATIENCE, &mut work).await {
+            Ok(text) => (Ok(false), text),
+            Err(_) => (self.callback(&reply, 5, &json!({"flags": 64})).await.map(|()| true), work.await),
+        };
+        let earlier = self.earlier(user);
+        let said = match announced {
+            Ok(announced) => {
+                let text = if earlier.is_empty() { text.clone() } else { format!("{earlier}\n{text}") };
+                self.say(&reply, &text, announced).await
+            }
+            Err(problem) => Err(problem),
+        };
+        if said.is_err() {
+            self.keep_unsaid(user, earlier, text);
         }
-        self.callback(&reply, 5, &json!({"flags": 64})).await?;
-        let text = work.await;
-        self.say(&reply, &text, true).await
+        said
+    }
+
+    /// What a person was not told in time, and is told now.
+    fn earlier(&self, user: u64) -> String {
+        let mut unsaid = self.inner.unsaid.lock().unwrap_or_else(PoisonError::into_inner);
+        unsaid.remove(&user).unwrap_or_default().join("\n")
+    }
+
+    /// What could not be answered is said with the next answer: it was done all the same.
+    fn keep_unsaid(&self, user: u64, earlier: String, text: String) {
+        let mut unsaid = self.inner.unsaid.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = unsaid.entry(user).or_default();
+        lines.extend(Some(earlier).filter(|earlier| !earlier.is_empty()));
+        if !text.starts_with('{') {
+            lines.push(format!("Too late for Discord, so you were not told before: {text}"));
+        }
+        let too_many = lines.len().saturating_sub(UNSAID);
+        lines.drain(..too_many);
     }
 
     pub(crate) async fn give(
         &self,
         commands: &Arc<dyn Commands>,
-        user: u64,
+        from: From,
         line: &str,
         proof: &str,
         way: Way,
     ) -> String {
+        let (user, guild) = from;
         if !self.is_in_pace(user) {
             return pace::hasty(self.inner.config.per_minute);
         }
-        match self.person(user).await {
-            Ok(Some(person)) => commands.command(&person, &given(user, proof, way), line).await,
+        match self.person(user, guild).await {
+            Ok(Some(person)) => commands.command(&person, &self.given(from, proof, way), line).await,
             Ok(None) => stranger(user),
             Err(problem) => {
                 tracing::warn!(user, problem = problem.text(), "roles could not be checked");
@@ -204,14 +276,24 @@ impl Discord {
         call(|| http.edit_original_interaction_response(reply.token, &body, files.clone())).await.map(drop)
     }
 
-    async fn callback(&self, reply: &Reply<'_>, kind: u8, data: &Value) -> Result<(), Problem> {
-        let body = json!({"type": kind, "data": data});
+    /// Edits the message whose button was pressed, after that was announced.
+    pub(crate) async fn revise(&self, reply: &Reply<'_>, mut body: Value) -> Result<(), Problem> {
+        if let Some(fields) = body.as_object_mut() {
+            fields.insert("allowed_mentions".to_owned(), json!({"parse": []}));
+        }
+        let http = &self.inner.http;
+        call(|| http.edit_original_interaction_response(reply.token, &body, Vec::new())).await.map(drop)
+    }
+
+    pub(crate) async fn callback(&self, reply: &Reply<'_>, kind: u8, data: &Value) -> Result<(), Problem> {
+        let body = if data.is_null() { json!({"type": kind}) } else { json!({"type": kind, "data": data}) };
         call(|| self.inner.http.create_interaction_response(reply.id.into(), reply.token, &body, Vec::new()))
             .await
     }
 
     /// A reaction was given. It is taken once, however often it is seen.
-    pub(crate) async fn reacted(&self, commands: &Arc<dyn Commands>, message: u64, user: u64, mark: &str) {
+    pub(crate) async fn reacted(&self, commands: &Arc<dyn Commands>, message: u64, from: From, mark: &str) {
+        let (user, _) = from;
         let Some(line) = self.registry().means(message, mark) else { return };
         match self.known(user).await {
             Ok(Some(_)) => {}
@@ -224,7 +306,7 @@ impl Discord {
             return;
         }
         let proof = format!("{message}:{user}:{mark}");
-        let text = self.give(commands, user, &line, &proof, Way::Reaction).await;
+        let text = self.give(commands, from, &line, &proof, Way::Reaction).await;
         // What was not looked at may be given again, or is read after the next start.
         if text == UNSURE || text == pace::hasty(self.inner.config.per_minute) {
             self.taken().remove(&(message, user, mark.to_owned()));
@@ -241,31 +323,46 @@ impl Discord {
         self.inner.taken.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Takes the reactions that were given while nobody listened.
+    /// Takes the reactions that were given while nobody listened, and has shown again what was deleted meanwhile.
     pub(crate) async fn catch_up(&self, commands: &Arc<dyn Commands>) {
-        for channel in self.inner.config.channels.all() {
-            if let Err(problem) = self.ensure_read(channel).await {
-                tracing::warn!(channel, problem = problem.text(), "a channel can't be read");
-            }
+        if self.read_again().await {
+            commands.show_again().await;
         }
         let open = self.registry().with_reactions();
         for (channel, message, reactions) in open {
+            let guild = self.inner.config.guild_of(channel);
             for reaction in reactions {
                 let mark = ReactionType::Unicode(reaction.mark.clone());
                 let (to, id) = (ChannelId::new(channel), MessageId::new(message));
                 match call(|| self.inner.http.get_reaction_users(to, id, &mark, USERS, None)).await {
                     Ok(users) => {
                         for user in users.iter().filter(|user| !user.bot) {
-                            self.reacted(commands, message, user.id.get(), &reaction.mark).await;
+                            let from = (user.id.get(), guild);
+                            self.reacted(commands, message, from, &reaction.mark).await;
                         }
                     }
-                    Err(Problem::NoMessage) => self.registry().gone(message),
+                    Err(Problem::NoMessage) => self.gone(commands, message).await,
                     Err(problem) => {
                         tracing::warn!(message, problem = problem.text(), "missed reactions can't be read");
                     }
                 }
             }
         }
+    }
+
+    /// A message was deleted. A card that people have to see is shown again; all else, when there is something new to it.
+    pub(crate) async fn gone(&self, commands: &Arc<dyn Commands>, message: u64) {
+        let key = self.registry().key(message);
+        self.registry().gone(message);
+        if key.and_then(|key| MessageKey(key).approval()).is_some() {
+            commands.show_again().await;
+        }
+    }
+
+    fn given(&self, (user, guild): From, proof: &str, way: Way) -> Given {
+        let (account, proof) = (Some(user.to_string()), Proof::Service(proof.to_owned()));
+        let scope = self.inner.config.scope(guild);
+        Given { surface: "discord".to_owned(), account, proof, way, scope }
     }
 }
 
@@ -274,11 +371,6 @@ fn words_of(message: &Message) -> String {
     let shown = message.embeds.first().and_then(|embed| embed.description.clone());
     let text = if message.content.is_empty() { shown.unwrap_or_default() } else { message.content.clone() };
     text.lines().next().unwrap_or_default().trim().to_owned()
-}
-
-fn given(user: u64, proof: &str, way: Way) -> Given {
-    let (account, proof) = (Some(user.to_string()), Proof::Service(proof.to_owned()));
-    Given { surface: "discord".to_owned(), account, proof, way }
 }
 
 /// What a person hears whom nobody here knows.

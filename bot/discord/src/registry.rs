@@ -29,6 +29,10 @@ pub(crate) struct Registry {
     ids: HashMap<u64, (u64, String)>,
     /// Those whose reactions stand under them.
     seeded: HashSet<u64>,
+    /// Threads, by the key of the message that they hang on.
+    threads: HashMap<String, u64>,
+    /// Keys, by thread. A thread outlives its message.
+    threaded: HashMap<u64, String>,
 }
 
 impl Registry {
@@ -77,6 +81,37 @@ impl Registry {
         let open = self.shown.iter().filter(|(_, shown)| !shown.reactions.is_empty());
         open.filter_map(|((channel, _), shown)| Some((*channel, shown.id?, shown.reactions.clone())))
             .collect()
+    }
+
+    /// A thread hangs on the message with this key.
+    pub(crate) fn hangs(&mut self, key: &str, thread: u64) {
+        self.threads.insert(key.to_owned(), thread);
+        self.threaded.insert(thread, key.to_owned());
+    }
+
+    /// The thread that hangs on the message with this key.
+    pub(crate) fn thread(&self, key: &str) -> Option<u64> {
+        self.threads.get(key).copied()
+    }
+
+    /// The key of the message on which a thread hangs.
+    pub(crate) fn of_thread(&self, thread: u64) -> Option<String> {
+        self.threaded.get(&thread).cloned()
+    }
+
+    /// A thread was deleted.
+    pub(crate) fn no_thread(&mut self, thread: u64) {
+        if let Some(key) = self.threaded.remove(&thread) {
+            self.threads.remove(&key);
+        }
+    }
+
+    /// A channel was read from this message on, and these stand there: what else was known of it is gone. Whether that is any.
+    pub(crate) fn read(&mut self, channel: u64, from: u64, there: &HashSet<u64>) -> bool {
+        let known = self.ids.iter().filter(|(_, (at, _))| *at == channel).map(|(id, _)| *id);
+        let gone: Vec<u64> = known.filter(|id| *id >= from && !there.contains(id)).collect();
+        gone.iter().for_each(|id| self.gone(*id));
+        !gone.is_empty()
     }
 
     /// A message was deleted: the next time, it is created again.

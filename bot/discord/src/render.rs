@@ -164,6 +164,7 @@ mod tests {
         let key = MessageKey::of_approval(&id);
         let card = Message {
             channel: Channel::Approvals,
+            about: None,
             key,
             text: text.into(),
             picture: None,

@@ -6,16 +6,15 @@ use std::collections::BTreeMap;
 use secrecy::SecretString;
 use serde_json::json;
 use serenity::{
-    all::{ChannelId, ChannelType, GuildId, Permissions},
+    all::{ApplicationFlags, ChannelId, ChannelType, GuildId, Permissions},
     http::Http,
 };
 
 use crate::{
     calls::{Problem, call},
-    config::Config,
+    config::{Config, Threads},
     discord::http,
-    events::INTENTS,
-    slash,
+    events, slash,
 };
 
 /// What the bot needs in every channel that it writes to, and what for.
@@ -28,13 +27,24 @@ const NEEDED: [(Permissions, &str, &str); 6] = [
     (Permissions::ADD_REACTIONS, "Add Reactions", "to seed ✅ and ❌"),
 ];
 
+/// What it needs besides where each feature has a thread.
+const THREADS: [(Permissions, &str, &str); 2] = [
+    (Permissions::CREATE_PUBLIC_THREADS, "Create Public Threads", "to hang a thread on each feature"),
+    (Permissions::SEND_MESSAGES_IN_THREADS, "Send Messages in Threads", "to answer in them"),
+];
+
+fn needed(threads: Threads) -> impl Iterator<Item = (Permissions, &'static str, &'static str)> {
+    let more = THREADS.into_iter().filter(move |_| threads != Threads::Off);
+    NEEDED.into_iter().chain(more)
+}
+
 /// What it needs while it makes what is missing, and not afterwards.
 const MAKING: Permissions = Permissions::MANAGE_CHANNELS.union(Permissions::MANAGE_ROLES);
 
 /// The link by which somebody invites the bot: with the permissions that it needs and no other. `making` adds those by which it
 /// makes channels and roles.
-pub fn invite(application: u64, guild: u64, making: bool) -> String {
-    let needed = NEEDED.iter().fold(Permissions::empty(), |all, (each, ..)| all | *each);
+pub fn invite(application: u64, guild: u64, threads: Threads, making: bool) -> String {
+    let needed = needed(threads).fold(Permissions::empty(), |all, (each, ..)| all | each);
     let wanted = if making { needed | MAKING } else { needed };
     format!(
         "https://discord.com/oauth2/authorize?client_id={application}&scope=bot%20applications.commands&permissions={}\
@@ -44,13 +54,13 @@ pub fn invite(application: u64, guild: u64, making: bool) -> String {
 }
 
 /// The permissions by name, as Discord's own pages call them, with what each is for.
-pub fn permissions() -> impl Iterator<Item = (&'static str, &'static str)> {
-    NEEDED.into_iter().map(|(_, name, why)| (name, why))
+pub fn permissions(threads: Threads) -> impl Iterator<Item = (&'static str, &'static str)> {
+    needed(threads).map(|(_, name, why)| (name, why))
 }
 
-/// The intents by name. None of them is privileged.
-pub fn intents() -> Vec<&'static str> {
-    INTENTS.iter_names().map(|(name, _)| name).collect()
+/// The intents by name. None of them is privileged but `MESSAGE_CONTENT`, which is asked for where all of a thread is heard.
+pub fn intents(threads: Threads) -> Vec<&'static str> {
+    events::intents(threads).iter_names().map(|(name, _)| name).collect()
 }
 
 /// What is true of the bot and its guild.
@@ -60,6 +70,8 @@ pub struct Seen {
     pub name: String,
     /// Its application, for the link.
     pub application: u64,
+    /// Whether the application may be told what people write.
+    pub reads: bool,
     /// The guild; `None` where nobody invited the bot yet.
     pub guild: Option<SeenGuild>,
 }
@@ -122,17 +134,19 @@ impl SeenGuild {
 pub struct Setup {
     http: Http,
     guild: GuildId,
+    threads: Threads,
 }
 
 impl Setup {
     /// Nothing is asked of Discord yet.
-    pub fn new(token: &SecretString, guild: u64, address: Option<&str>) -> Self {
-        Self { http: http(token, address), guild: GuildId::new(guild) }
+    pub fn new(token: &SecretString, guild: u64, threads: Threads, address: Option<&str>) -> Self {
+        Self { http: http(token, address), guild: GuildId::new(guild), threads }
     }
 
-    /// The same, of a bot that is configured.
-    pub fn of(config: &Config) -> Self {
-        Self::new(&config.token, config.guild, config.address.as_deref())
+    /// The same, of a bot that is configured: one for each guild, the first first.
+    pub fn of(config: &Config) -> Vec<(u64, Self)> {
+        let of = |guild| (guild, Self::new(&config.token, guild, config.threads, config.address.as_deref()));
+        config.guild_ids().map(of).collect()
     }
 
     /// Looks at the bot and its guild.
@@ -141,8 +155,11 @@ impl Setup {
     /// If the token is wrong, or Discord does not answer.
     pub async fn look(&self) -> Result<Seen, SetupError> {
         let me = call(|| self.http.get_current_user()).await?;
-        let application = call(|| self.http.get_current_application_info()).await?.id.get();
-        let seen = Seen { name: me.name.clone(), application, guild: None };
+        let info = call(|| self.http.get_current_application_info()).await?;
+        let read =
+            ApplicationFlags::GATEWAY_MESSAGE_CONTENT | ApplicationFlags::GATEWAY_MESSAGE_CONTENT_LIMITED;
+        let reads = info.flags.is_some_and(|flags| flags.intersects(read));
+        let seen = Seen { name: me.name.clone(), application: info.id.get(), reads, guild: None };
         let guild = match call(|| self.http.get_guild(self.guild)).await {
             Ok(guild) => guild,
             Err(Problem::Absent) => return Ok(seen),
@@ -153,7 +170,7 @@ impl Setup {
         for channel in call(|| self.http.get_channels(self.guild)).await? {
             if channel.kind == ChannelType::Text {
                 let has = guild.user_permissions_in(&channel, &member);
-                let lacks = NEEDED.into_iter().filter(|(each, ..)| !has.contains(*each));
+                let lacks = needed(self.threads).filter(|(each, ..)| !has.contains(*each));
                 let lacks = lacks.map(|(_, name, why)| (name, why)).collect();
                 channels.insert(channel.id.get(), SeenChannel { name: channel.name.clone(), lacks });
             }
@@ -222,8 +239,10 @@ mod tests {
 
     #[test]
     fn the_link_asks_for_what_is_needed_and_no_more() {
-        insta::assert_snapshot!(invite(1, 2, false), @"https://discord.com/oauth2/authorize?client_id=1&scope=bot%20applications.commands&permissions=117824&guild_id=2&disable_guild_select=true");
-        insta::assert_snapshot!(invite(1, 2, true), @"https://discord.com/oauth2/authorize?client_id=1&scope=bot%20applications.commands&permissions=268553296&guild_id=2&disable_guild_select=true");
-        insta::assert_snapshot!(intents().join(", "), @"GUILDS, GUILD_MESSAGES, GUILD_MESSAGE_REACTIONS");
+        insta::assert_snapshot!(invite(1, 2, Threads::Off, false), @"https://discord.com/oauth2/authorize?client_id=1&scope=bot%20applications.commands&permissions=117824&guild_id=2&disable_guild_select=true");
+        insta::assert_snapshot!(invite(1, 2, Threads::Off, true), @"https://discord.com/oauth2/authorize?client_id=1&scope=bot%20applications.commands&permissions=268553296&guild_id=2&disable_guild_select=true");
+        insta::assert_snapshot!(invite(1, 2, Threads::All, false), @"https://discord.com/oauth2/authorize?client_id=1&scope=bot%20applications.commands&permissions=309237763136&guild_id=2&disable_guild_select=true");
+        insta::assert_snapshot!(intents(Threads::Mentions).join(", "), @"GUILDS, GUILD_MESSAGES, GUILD_MESSAGE_REACTIONS");
+        insta::assert_snapshot!(intents(Threads::All).join(", "), @"GUILDS, GUILD_MESSAGES, GUILD_MESSAGE_REACTIONS, MESSAGE_CONTENT");
     }
 }

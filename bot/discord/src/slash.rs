@@ -231,7 +231,7 @@ mod tests {
         reopen
         approvals list|show|subject
         board show|why|search
-        feature add|show|move|cancel|retry|guide|edit|stop|revert
+        feature add|show|move|cancel|retry|guide|review|edit|stop|revert
         fleet status|teams|cost|risks|week|pause|resume|reload
         team pause|resume|reload|limits|release
         ask

@@ -28,6 +28,7 @@ fn card(id: &ApprovalId, face: &Face) -> Message {
     let (buttons, reactions) = face.confirm.map(|confirm| ballots(id, confirm)).unwrap_or_default();
     Message {
         channel: Channel::Approvals,
+        about: None,
         key: MessageKey::of_approval(id),
         text: face.markdown(),
         picture: None,
@@ -63,9 +64,10 @@ impl Discord {
     }
 
     /// A message with the roles that it calls: in its content, as what stands in an embed pings nobody.
-    pub(crate) fn calling(&self, message: &Message) -> Value {
+    pub(crate) fn calling(&self, message: &Message, guild: u64) -> Value {
         let mut body = render::message(message);
-        let ids: Vec<String> = message.mentions.iter().filter_map(|role| self.mention(*role)).collect();
+        let ids: Vec<String> =
+            message.mentions.iter().filter_map(|role| self.mention(guild, *role)).collect();
         if let Some(fields) = body.as_object_mut().filter(|_| !ids.is_empty()) {
             let called: Vec<String> = ids.iter().map(|id| format!("<@&{id}>")).collect();
             fields.insert("content".to_owned(), called.join(" ").into());
@@ -74,16 +76,18 @@ impl Discord {
         body
     }
 
-    /// A role as Discord mentions it: the first that is mapped to it.
-    fn mention(&self, role: Role) -> Option<String> {
-        self.inner.config.roles.iter().find(|(_, known)| **known == role).map(|(id, _)| id.to_string())
+    /// A role as Discord mentions it in a guild: the first that is mapped to it.
+    fn mention(&self, guild: u64, role: Role) -> Option<String> {
+        let roles = self.inner.config.roles_of(guild);
+        roles.iter().find(|(_, known)| **known == role).map(|(id, _)| id.to_string())
     }
 
     fn escalation(&self, key: &str, roles: &[Role]) -> Value {
-        let ids: Vec<String> = roles.iter().filter_map(|role| self.mention(*role)).collect();
+        let guild = self.inner.config.guild;
+        let ids: Vec<String> = roles.iter().filter_map(|role| self.mention(guild, *role)).collect();
         let who: Vec<String> = roles
             .iter()
-            .map(|role| self.mention(*role).map_or_else(|| role.to_string(), |id| format!("<@&{id}>")))
+            .map(|role| self.mention(guild, *role).map_or_else(|| role.to_string(), |id| format!("<@&{id}>")))
             .collect();
         json!({
             "content": format!("⏳ {}: half of the time to decide is over. approve {key} or deny {key}", who.join(", ")),

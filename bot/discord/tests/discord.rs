@@ -20,7 +20,7 @@ use qd_approvals::{
 };
 use qd_core::chat::{Channel, Chat, ChatError, Commands, Given, Message, MessageKey, ballots};
 use qd_discord::{
-    ChannelIds, Config, Discord, People,
+    ChannelIds, Config, Discord, People, Threads,
     setup::{Setup, invite},
 };
 use qd_testkit::discord::{Drop, FakeDiscord, GUILD, TOKEN};
@@ -96,6 +96,9 @@ impl Guild {
             roles: BTreeMap::from([(owner, Role::Owner)]),
             address: Some(fake.url()),
             per_minute: 1000,
+            threads: Threads::Off,
+            teams: BTreeMap::new(),
+            guilds: Vec::new(),
         };
         let known: Arc<Known> = Arc::new(Known([(ines, "ines"), (omar, "omar")].into()));
         let discord = Discord::new(config.clone(), known.clone());
@@ -161,6 +164,7 @@ fn card(way: Way) -> Message {
     let text = "**Delete the snapshot** (A-142, alpha)\nOn: vm-117/pre-upgrade. Type: approve it".to_owned();
     Message {
         channel: Channel::Approvals,
+        about: None,
         key: MessageKey::of_approval(&id),
         text,
         picture: None,
@@ -174,6 +178,7 @@ fn feature(text: &str) -> Message {
     let key = MessageKey("feature:alpha:A-142".into());
     Message {
         channel: Channel::Dev,
+        about: None,
         key,
         text: text.into(),
         picture: None,
@@ -269,6 +274,7 @@ async fn a_message_that_calls_a_role_calls_it_once() {
     let key = MessageKey("escalation:01ARZ3NDEKTSV4RRFFQ69G5FAV".into());
     let late = |text: &str| Message {
         channel: Channel::Approvals,
+        about: None,
         key: key.clone(),
         text: text.into(),
         picture: None,
@@ -364,6 +370,7 @@ async fn a_storm_of_429_loses_nothing_and_posts_nothing_twice() {
         let key = MessageKey(format!("alert:alpha:{number}:0"));
         let alert = Message {
             channel: Channel::Alerts,
+            about: None,
             key,
             text: format!("⚠ {number}"),
             picture: None,
@@ -463,7 +470,7 @@ async fn teams_and_actions_are_completed() {
 #[tokio::test]
 async fn a_guild_is_looked_at_and_brought_into_shape() {
     let guild = Guild::new().await;
-    let setup = Setup::of(&guild.config);
+    let [(_, setup)] = <[_; 1]>::try_from(Setup::of(&guild.config)).ok().unwrap();
     guild.fake.refuse(guild.config.channels.dev, 1 << 6);
     let seen = setup.look().await.unwrap();
     let shown = seen.guild.unwrap();
@@ -479,7 +486,7 @@ async fn a_guild_is_looked_at_and_brought_into_shape() {
     assert!(shown.roles[&role].mentionable && shown.may_make);
     guild.fake.invite(false);
     assert!(setup.look().await.unwrap().guild.is_none());
-    assert!(invite(seen.application, GUILD, false).contains("permissions=117824"));
+    assert!(invite(seen.application, GUILD, Threads::Off, false).contains("permissions=117824"));
     guild.is_content();
 }
 

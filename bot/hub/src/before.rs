@@ -70,6 +70,7 @@ fn end(turn: &mut Turn<'_>, before: Before) -> Result<(), HubError> {
     let key = format!("approval:{key}");
     let mut effects = vec![Effect::Put(Message {
         channel: Channel::Approvals,
+        about: None,
         key: MessageKey(key.clone()),
         text,
         picture: None,

@@ -186,7 +186,9 @@ pub(crate) fn delivered(turn: &mut Turn<'_>, due: &Due, delivered: &Delivered) -
 }
 
 async fn deliver(hub: &Hub, due: Due) -> Result<(), HubError> {
+    qd_failpoint::reached("delivering");
     let put = hub.inner.chat.put(&due.message).await;
+    qd_failpoint::reached("delivered");
     let (key, attempts) = (due.key.clone(), due.attempts);
     match put {
         Ok(there) => hub.within(move |turn| delivered(turn, &due, &there)).await,

@@ -87,6 +87,7 @@ pub(crate) fn done(c: &Connection, id: i64) -> Result<(), HubError> {
 
 async fn carry_out(hub: &Hub, act: Act) -> Result<(), HubError> {
     let Act { id, key, attempts, call } = act;
+    qd_failpoint::reached("act_begun");
     let event = match call {
         ForgeCall::Open { instance, request, new, head, checks } => {
             let result = open(hub, &new, &head, &checks).await;
@@ -97,6 +98,7 @@ async fn carry_out(hub: &Hub, act: Act) -> Result<(), HubError> {
             let result = forge
                 .rebuild_merge(&order.repository, order.number, &reviewed, &order.head, &order.base)
                 .await;
+            qd_failpoint::reached("rebuilt");
             Event::Rebuilt { approval, result }
         }
         ForgeCall::Merge { approval, rebuilt, order, checks } => {
@@ -126,7 +128,9 @@ async fn carry_out(hub: &Hub, act: Act) -> Result<(), HubError> {
         tokio::time::sleep(Duration::from_millis(200 << attempts.min(6))).await;
         return Ok(());
     }
-    hub.process(event, move |c| done(c, id)).await.map(drop)
+    hub.process(event, move |c| done(c, id)).await.map(drop)?;
+    qd_failpoint::reached("act_noted");
+    Ok(())
 }
 
 fn unavailable(event: &Event) -> Option<String> {

@@ -390,6 +390,7 @@ impl Hub {
                 Ok((missed, reply, turn.awaits.take()))
             })
             .await?;
+        qd_failpoint::reached("command_noted");
         if awaits.is_some() {
             qd_failpoint::reached("word_noted");
         }
@@ -445,12 +446,19 @@ impl Hub {
 #[async_trait]
 impl Commands for Hub {
     async fn command(&self, from: &Person, given: &Given, text: &str) -> String {
+        qd_failpoint::reached("command_heard");
         match self.said(from, given, text).await {
             Ok(reply) => reply,
             Err(error) => {
                 tracing::error!(%error, "a command could not be handled");
                 "That could not be stored, so nothing happened. Try again.".to_owned()
             }
+        }
+    }
+
+    async fn show_again(&self) {
+        if let Err(error) = self.chat_changed().await {
+            tracing::error!(%error, "what is open could not be shown again");
         }
     }
 }

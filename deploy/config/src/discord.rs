@@ -1,8 +1,13 @@
 //! `[discord]`: the guild that the bot works in. Not the people: their accounts are linked with `quarterdeck person link`.
 
-use std::{borrow::Cow, fmt, str::FromStr};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    str::FromStr,
+};
 
-use qd_types::Role;
+use qd_types::{InstanceName, Role};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
@@ -30,6 +35,43 @@ pub struct Discord {
     #[serde(default = "default_commands")]
     #[schemars(range(min = 1))]
     pub commands_per_minute: u32,
+    /// Whether each feature has a thread, in which people talk to its team. Default: `off`.
+    #[serde(default)]
+    pub threads: DiscordThreads,
+    /// Channels of single teams, by their names: what would stand in #dev and #standup stands there. Default: there are none.
+    #[serde(default)]
+    pub teams: BTreeMap<InstanceName, Snowflake>,
+    /// More guilds that the same bot works in, each with teams of its own. Default: there are none.
+    #[serde(default)]
+    pub guilds: Vec<DiscordGuild>,
+}
+
+/// Whether each feature has a thread, and what is heard in it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DiscordThreads {
+    /// There are none.
+    #[default]
+    Off,
+    /// There are, and what mentions the bot is heard.
+    Mentions,
+    /// There are, and everything in them is heard. The application needs its Message Content Intent for that.
+    All,
+}
+
+/// Another guild. Its teams are seen and commanded there, and nowhere else.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DiscordGuild {
+    /// The guild's id.
+    pub guild: Snowflake,
+    /// The teams that belong to it, by their names.
+    pub teams: Vec<InstanceName>,
+    /// Its channels: dev, alerts and approvals at least.
+    pub channels: DiscordChannels,
+    /// Its roles that stand for the fleet's.
+    #[serde(default)]
+    pub roles: DiscordRoles,
 }
 
 fn default_commands() -> u32 {
@@ -50,6 +92,13 @@ pub struct DiscordChannels {
     pub fallback: Option<Snowflake>,
     /// How each team stands, and its digests. Default: #dev has them.
     pub standup: Option<Snowflake>,
+}
+
+impl DiscordChannels {
+    /// Each that is listed.
+    fn listed(&self) -> impl Iterator<Item = Snowflake> {
+        [self.dev, self.alerts, self.approvals, self.fallback, self.standup].into_iter().flatten()
+    }
 }
 
 /// Ids of Discord's roles.
@@ -150,14 +199,40 @@ pub(crate) fn check(config: &Config, add: &mut impl FnMut(String, String)) {
             format!("{api:?} is no address, like http://127.0.0.1:4000, without a / at its end"),
         );
     }
-    let DiscordChannels { dev, alerts, approvals, fallback, standup } = &discord.channels;
-    let mut channels: Vec<&Snowflake> =
-        [dev, alerts, approvals, fallback, standup].into_iter().flatten().collect();
-    let count = channels.len();
-    channels.sort_unstable();
-    channels.dedup();
-    if channels.len() < count {
+    let mut channels = BTreeSet::new();
+    let all = discord.channels.listed().chain(discord.teams.values().copied());
+    if !all.fold(true, |own, id| channels.insert(id) && own) {
         add("discord.channels".into(), "two of them are one channel; give each its own".into());
+    }
+    let (mut guilds, mut taken) = (BTreeSet::from([discord.guild]), BTreeSet::new());
+    let known = |team: &InstanceName| config.teams.iter().any(|each| each.name == *team);
+    for team in discord.teams.keys().filter(|team| !known(team)) {
+        add(format!("discord.teams.{team}"), format!("there is no team {team}"));
+    }
+    for (index, guild) in discord.guilds.iter().enumerate() {
+        let key = |field: &str| format!("discord.guilds.{index}.{field}");
+        if !guilds.insert(guild.guild) {
+            add(key("guild"), format!("{} is there already: a guild stands in one place", guild.guild));
+        }
+        if !guild.channels.listed().fold(true, |own, id| channels.insert(id) && own) {
+            add(key("channels"), "two of them are one channel; give each its own".into());
+        }
+        let DiscordChannels { dev, alerts, approvals, .. } = guild.channels;
+        for (name, _) in
+            [("dev", dev), ("alerts", alerts), ("approvals", approvals)].iter().filter(|(_, id)| id.is_none())
+        {
+            add(key("channels"), format!("{name} is missing: make it in Discord and write its id here"));
+        }
+        if guild.teams.is_empty() {
+            add(key("teams"), "name the teams that belong to it".into());
+        }
+        for team in &guild.teams {
+            if !known(team) {
+                add(key("teams"), format!("there is no team {team}"));
+            } else if !taken.insert(team) {
+                add(key("teams"), format!("{team} belongs to another guild already: a team is in one"));
+            }
+        }
     }
 }
 

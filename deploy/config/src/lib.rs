@@ -21,7 +21,9 @@ mod uplink;
 mod values;
 
 pub use chat::{Chat, ChatBudget, ChatChannel, ChatDigests, ChatForm, ChatRisks, ChatRule};
-pub use discord::{Discord, DiscordChannels, DiscordRoles, NoSnowflake, Snowflake};
+pub use discord::{
+    Discord, DiscordChannels, DiscordGuild, DiscordRoles, DiscordThreads, NoSnowflake, Snowflake,
+};
 pub use error::{ConfigError, Problem};
 pub use gateway::{Budgets, Fallback, Gateway, Limit, Provider, ProviderKind};
 pub use hub::Hub;

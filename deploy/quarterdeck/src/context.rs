@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use qd_agents::{CheckSpec, CommandAgent, registry::Registry};
 use qd_api::{Client, Target};
-use qd_config::{Chat, ChatChannel, Loaded, Sources};
+use qd_config::{Chat, ChatChannel, DiscordThreads, Loaded, Sources};
 use qd_core::{chat::Channel, forge::MergeMethod};
 use qd_types::{InstanceName, Person, PersonId, Role};
 
@@ -199,7 +199,7 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
         },
         chat: channels(&config.chat),
         distil: distil(config)?,
-        discord: config.discord.as_ref().map(|discord| self::discord(discord, env)).transpose()?,
+        discord: self::discord(config, env)?,
         beside_agents: config.approvals.local_votes_beside_unsandboxed_agents,
         teams: teams.collect::<Result<_, _>>()?,
         repositories: repositories.collect::<Result<_, _>>()?,
@@ -343,13 +343,44 @@ pub fn client(common: &Common, loaded: &Loaded, token: Option<String>) -> Result
     Ok(Client::new(Target::Socket(socket), team.as_str(), token))
 }
 
-/// Discord, if all of it is there.
+/// Discord, if it is configured and all of it is there.
 pub fn discord(
-    discord: &qd_config::Discord,
+    config: &qd_config::Config,
     env: &BTreeMap<String, String>,
-) -> Result<qd_discord::Config, UserError> {
+) -> Result<Option<qd_discord::Config>, UserError> {
+    let Some(discord) = &config.discord else { return Ok(None) };
     let token = discord_token(discord, env)?;
-    let channels = &discord.channels;
+    // By what a team is known, whatever it is called now.
+    let id = |name: &InstanceName| {
+        let team = config.teams.iter().find(|team| team.name == *name);
+        team.map_or(name, qd_config::Team::id).clone()
+    };
+    let roles = |roles: &qd_config::DiscordRoles| {
+        roles.listed().into_iter().map(|(role, id)| (id.get(), role)).collect()
+    };
+    let mut guilds = Vec::new();
+    for guild in &discord.guilds {
+        guilds.push(qd_discord::Guild {
+            id: guild.guild.get(),
+            teams: guild.teams.iter().map(id).collect(),
+            channels: discord_channels(&guild.channels)?,
+            roles: roles(&guild.roles),
+        });
+    }
+    Ok(Some(qd_discord::Config {
+        token,
+        guild: discord.guild.get(),
+        channels: discord_channels(&discord.channels)?,
+        roles: roles(&discord.roles),
+        address: discord.api.clone(),
+        per_minute: discord.commands_per_minute,
+        threads: discord_threads(discord.threads),
+        teams: discord.teams.iter().map(|(team, channel)| (id(team), channel.get())).collect(),
+        guilds,
+    }))
+}
+
+fn discord_channels(channels: &qd_config::DiscordChannels) -> Result<qd_discord::ChannelIds, UserError> {
     let (Some(dev), Some(alerts), Some(approvals)) = (channels.dev, channels.alerts, channels.approvals)
     else {
         let named = [("dev", channels.dev), ("alerts", channels.alerts), ("approvals", channels.approvals)];
@@ -363,14 +394,16 @@ pub fn discord(
     let [fallback, standup] =
         [channels.fallback, channels.standup].map(|id| id.map(qd_config::Snowflake::get));
     let (dev, alerts, approvals) = (dev.get(), alerts.get(), approvals.get());
-    Ok(qd_discord::Config {
-        token,
-        guild: discord.guild.get(),
-        channels: qd_discord::ChannelIds { dev, alerts, approvals, fallback, standup },
-        roles: discord.roles.listed().into_iter().map(|(role, id)| (id.get(), role)).collect(),
-        address: discord.api.clone(),
-        per_minute: discord.commands_per_minute,
-    })
+    Ok(qd_discord::ChannelIds { dev, alerts, approvals, fallback, standup })
+}
+
+/// What is heard in threads.
+pub fn discord_threads(threads: DiscordThreads) -> qd_discord::Threads {
+    match threads {
+        DiscordThreads::Off => qd_discord::Threads::Off,
+        DiscordThreads::Mentions => qd_discord::Threads::Mentions,
+        DiscordThreads::All => qd_discord::Threads::All,
+    }
 }
 
 /// The bot's token.

@@ -1,10 +1,14 @@
 #![doc = include_str!("../README.md")]
 
-/// Dies here if `QUARTERDECK_FAILPOINT` names this place and the feature `armed` is on.
+/// Dies here if `QUARTERDECK_FAILPOINT` names this place and the feature `armed` is on. Where `QUARTERDECK_FAILPOINT_FROM` names a
+/// file, only from when on that is there.
 #[inline]
 pub fn reached(name: &str) {
     #[cfg(feature = "armed")]
-    if std::env::var("QUARTERDECK_FAILPOINT").is_ok_and(|wanted| wanted == name) {
+    if std::env::var("QUARTERDECK_FAILPOINT").is_ok_and(|wanted| wanted == name)
+        && std::env::var_os("QUARTERDECK_FAILPOINT_FROM")
+            .is_none_or(|file| std::path::Path::new(&file).exists())
+    {
         // A process can always send itself a signal; should it not, going on is what a test will notice.
         let _sent = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     }

@@ -37,6 +37,42 @@ pub(crate) fn put(
     Ok(fresh > 0)
 }
 
+/// What becomes of something that is said again.
+pub(crate) enum Restated {
+    /// It was not said before.
+    New,
+    /// It was said just so.
+    Same,
+    /// It is meant otherwise from now on.
+    Changed,
+    /// Its agent has it, as this: it can't be meant otherwise any more.
+    Taken(String),
+}
+
+/// Looks whether something was said before, and has it mean what it means now.
+pub(crate) fn restate(
+    c: &Connection,
+    lens: &Lens,
+    said: &Feedback<'_>,
+    now: Timestamp,
+) -> Result<Restated, StoreError> {
+    let sql = "SELECT about, taken FROM feedback WHERE id = ?1";
+    let before: Option<(String, bool)> =
+        c.prepare_cached(sql)?.query_row([said.id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    match before {
+        None => Ok(Restated::New),
+        Some((about, _)) if about == said.about => Ok(Restated::Same),
+        Some((about, true)) => Ok(Restated::Taken(about)),
+        Some((about, false)) => {
+            c.prepare_cached("UPDATE feedback SET about = ?2 WHERE id = ?1")?
+                .execute(params![said.id, said.about])?;
+            let text = format!("What was taken as {about} is {} now.", said.about);
+            runs::told(c, lens, said.run, "guidance", text, now)?;
+            Ok(Restated::Changed)
+        }
+    }
+}
+
 /// The run that works on a feature, if one does.
 pub(crate) fn active(c: &Connection, feature: &FeatureId) -> Result<Option<RunId>, StoreError> {
     rows::feature_by_id(c, feature)?;

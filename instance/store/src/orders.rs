@@ -7,7 +7,7 @@ use qd_sqlite::outbox::{self, Receipt};
 use qd_types::{FeatureId, Person, PersonId, RepositoryName, Stage};
 use qd_wire::v1::{
     Announcement, BoardCommand, Envelope, ForgeCheck, IssueEvent, IssueHappened, Kind as _, NewWork,
-    OnBehalf, Order, Refusal, Report, Review, Sentence, Verdict,
+    OnBehalf, Order, Refusal, Remark, Report, Review, Sentence, Verdict,
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -15,7 +15,7 @@ use crate::{
     Store, StoreError, approvals, comments, events,
     events::Draft,
     features::{self, Then},
-    feedback::{self, Feedback},
+    feedback::{self, Feedback, Restated},
     fleet, forge, report, rows, runs,
     store::Lens,
     switches,
@@ -232,15 +232,27 @@ fn command_given(
             happen(feature, Happened::Moved(Stage::Ready), Some("Tried again."))
         }
         BoardCommand::Stop { run } => runs::ask_stop(c, lens, run, actor, now),
-        BoardCommand::Guide { feature, text } => {
+        BoardCommand::Guide { feature, text, remark, said } => {
             let run = feedback::active(c, feature)?.ok_or_else(|| {
                 refuse(format!("No run works on {feature}: say it in its description, by an edit."))
             })?;
-            let about = format!("what {person} said");
-            let text = text.as_str();
+            let about = match remark {
+                Remark::Guidance => format!("what {person} said"),
+                Remark::Review => format!("the review of {person}"),
+            };
+            let id = said.as_ref().map_or_else(|| id.to_owned(), |said| format!("said/{said}"));
+            let said = Feedback { id: &id, run: &run, about: &about, text: text.as_str() };
             features::edited_by(c, feature, person)?;
-            comments::write(c, person, feature, text.to_owned(), now)?;
-            feedback::put(c, lens, &Feedback { id, run: &run, about: &about, text }, now).map(drop)
+            match feedback::restate(c, lens, &said, now)? {
+                Restated::New => {
+                    feedback::put(c, lens, &said, now)?;
+                    comments::write(c, person, feature, text.as_str().to_owned(), now)
+                }
+                Restated::Same | Restated::Changed => Ok(()),
+                Restated::Taken(before) => Err(refuse(format!(
+                    "Its agent has it already, as {before}. What else it should know, say in words of its own."
+                ))),
+            }
         }
     }
 }

@@ -1,16 +1,16 @@
 //! What the bot is told, and what it orders: facts once, living states as they stand, refusals said back.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on panics")]
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use qd_board::{EditFeature, FailureClass, NewFeature, Project, RunEnd, Wanted};
+use qd_board::{EditFeature, FailureClass, Feedback, NewFeature, Project, RunEnd, Wanted};
 use qd_store::{Applied, NewRun, RunFact, Settings, Store};
 use qd_types::{FeatureId, Person, RepositoryName, Role, RunId, Spent, Stage, Step};
 use qd_wire::v1::{
     Ack, BoardCommand, ChangeSize, Envelope, FeatureEdit, ForgeCheck, IssueEvent, IssueHappened, Kind as _,
-    NewWork, OnBehalf, Order, Report, Review, RunEnding, Verdict,
+    NewWork, OnBehalf, Order, Remark, Report, Review, RunEnding, Verdict,
 };
 
 struct Board {
@@ -25,6 +25,11 @@ fn now() -> Timestamp {
 
 fn ines() -> Person {
     Person { id: "ines".parse().unwrap(), roles: vec![Role::Manager] }
+}
+
+fn guide(feature: &FeatureId, text: &str, remark: Remark, said: Option<&str>) -> BoardCommand {
+    let said = said.map(str::to_owned);
+    BoardCommand::Guide { feature: feature.clone(), text: text.into(), remark, said }
 }
 
 fn sample() -> RepositoryName {
@@ -232,7 +237,7 @@ async fn orders_of_every_kind_are_applied_once_and_what_is_refused_is_said_back(
     for refused in [
         BoardCommand::ResumeTeam,
         BoardCommand::Retry { feature: id.clone() },
-        BoardCommand::Guide { feature: id.clone(), text: "Use the new type.".into() },
+        guide(&id, "Use the new type.", Remark::Guidance, None),
         BoardCommand::Stop { run: "A-1.1".parse().unwrap() },
         BoardCommand::CancelFeature { feature: "A-9".parse().unwrap() },
     ] {
@@ -278,8 +283,7 @@ async fn what_people_and_the_forge_say_about_a_run_waits_for_its_agent() {
         text: "Use the new error type here too.".into(),
         comments: Vec::new(),
     };
-    let guide = BoardCommand::Guide { feature: id.clone(), text: "Keep it small.".into() };
-    assert_eq!(board.command(guide).await, Applied::Yes);
+    assert_eq!(board.command(guide(&id, "Keep it small.", Remark::Guidance, None)).await, Applied::Yes);
     for order in [
         Order::Review(Box::new(review("1", Some(ines())))),
         Order::Review(Box::new(review("1", Some(ines())))),
@@ -306,6 +310,32 @@ async fn what_people_and_the_forge_say_about_a_run_waits_for_its_agent() {
     ");
     let feature = board.store.snapshot(&id, now()).await.unwrap().feature;
     assert!(feature.requesters().contains(&ines().id), "who guides does not decide");
+}
+
+#[tokio::test]
+async fn what_was_said_is_meant_otherwise_until_its_agent_has_it() {
+    let mut board = Board::new();
+    let id = board.add(Wanted { title: "Split it".into(), ..Wanted::default() }).await;
+    let run = board.run(&id).await;
+    let said = |remark| guide(&id, "Use the new type.", remark, Some("discord/1"));
+    let told = async |board: &Board| {
+        let said = board.store.feedback(&run).await.unwrap();
+        said.iter().map(|(about, text)| format!("{about}: {text}")).collect::<Vec<_>>().join("\n")
+    };
+    for _ in 0..2 {
+        assert_eq!(board.command(said(Remark::Guidance)).await, Applied::Yes);
+    }
+    insta::assert_snapshot!(told(&board).await, @"what ines said: Use the new type.");
+    assert_eq!(board.command(said(Remark::Review)).await, Applied::Yes);
+    insta::assert_snapshot!(told(&board).await, @"the review of ines: Use the new type.");
+    let back = Feedback { about: "what was said".into(), text: "All of it.".into() };
+    let base = "4f2a91c0".repeat(5).parse().unwrap();
+    board.store.back_to_agent(&run, back, base, now()).await.unwrap();
+    assert_eq!(board.command(said(Remark::Review)).await, Applied::Yes, "it is what it is");
+    let Applied::Refused(why) = board.command(said(Remark::Guidance)).await else {
+        panic!("its agent has it")
+    };
+    insta::assert_snapshot!(why, @"Its agent has it already, as the review of ines. What else it should know, say in words of its own.");
 }
 
 #[tokio::test]

@@ -266,7 +266,9 @@ async fn take(team: &Team, uplink: &dyn Uplink) -> Result<(), Box<dyn std::error
                     Ok(repository) => (repository, None),
                     Err(reason) => (None, Some(reason)),
                 };
-                team.store().apply(order, repository, refused, now).await?
+                let applied = team.store().apply(order, repository, refused, now).await?;
+                qd_failpoint::reached("order_applied");
+                applied
             }
         };
         match applied {

@@ -25,7 +25,7 @@ pub use fleet::{FleetAnswer, FleetAsk, FleetQuery, Risk, TeamCost, TeamStatus};
 pub use forge::{CheckReport, ForgeAct, ForgeOutcome, ForgeRequest};
 pub use order::{
     Announcement, BoardCommand, FeatureEdit, ForgeCheck, IssueEvent, IssueHappened, NewWork, OnBehalf, Order,
-    Review, ReviewComment, Verdict,
+    Remark, Review, ReviewComment, Verdict,
 };
 pub use presence::{BoardDigest, Heartbeat, Hello, Presence, StageCount, WIRE, WireVersion};
 pub use read::{Kind, Read, ReadError, Unread, read};

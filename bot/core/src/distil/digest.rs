@@ -7,7 +7,7 @@ use qd_wire::v1::MilestoneProgress;
 
 use super::{Digest, Fact, Form, Route, Told, features::fact, risk, risk::Risk};
 use crate::{
-    chat::MessageKey,
+    chat::{About, MessageKey},
     desk,
     effect::{Effect, Save},
     event::Moment,
@@ -235,7 +235,11 @@ fn post(route: Route, digest: &Digest, slot: Timestamp, text: String, quiet: boo
         Digest::Standup(team) => format!("digest:standup:{team}:{}", slot.as_second()),
         Digest::Weekly => format!("digest:weekly:{}", slot.as_second()),
     };
-    Some(desk::put(route.channel, MessageKey(key), text))
+    let put = desk::put(route.channel, MessageKey(key), text);
+    Some(match digest {
+        Digest::Standup(team) => put.about(About::team(team)),
+        Digest::Weekly => put,
+    })
 }
 
 fn told(state: &mut FleetState, digest: Digest, slot: Timestamp, now: Timestamp) -> Effect {

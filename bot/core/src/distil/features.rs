@@ -6,7 +6,7 @@ use qd_wire::v1::{Blocked, Cost, FeatureReport, MilestoneProgress};
 
 use super::{Fact, Form, Noted, Route, digest, facts::Day, pictures};
 use crate::{
-    chat::{Message, MessageKey},
+    chat::{About, Message, MessageKey},
     desk,
     effect::{Effect, Save},
     event::Moment,
@@ -38,8 +38,9 @@ pub(crate) fn feature(
     // What rests in the backlog is not news; a message is begun with the first run and then only edited.
     let route = state.rules.distil.routes.feature;
     if report.agent.is_some() && route.form == Form::Living {
-        let key = MessageKey(format!("feature:{team}:{}", report.feature));
-        let put = desk::put(route.channel, key, text::feature(team, &report));
+        let key = MessageKey::of_feature(team, &report.feature);
+        let about = About::feature(team, &report.feature);
+        let put = desk::put(route.channel, key, text::feature(team, &report)).about(about);
         effects.push(if turned(before.as_ref(), &report) { put } else { calm(put) });
     }
     effects
@@ -172,7 +173,7 @@ pub(crate) fn milestone(
     let message = MessageKey(format!("milestone:{team}:{}", key.1));
     let mut effects = vec![fact(state, Fact::Milestone { team: team.clone(), progress, at: moment.at })];
     match route.form {
-        Form::Living => effects.push(calm(desk::put(route.channel, message, line))),
+        Form::Living => effects.push(calm(desk::put(route.channel, message, line).about(About::team(team)))),
         // Its digests have the milestones as they stand.
         Form::Alert | Form::Digest | Form::Nothing => {}
     }

@@ -197,6 +197,7 @@ told-to =
 ## Answers to questions
 
 and-more-features = And { $more } more.
+no-such-team-here = There is no team { $team } here.
 no-such-team-but = There is no team { $team }. There is { $teams }.
 search-nothing = No agent answers questions here, and a search of what { $team } has reported finds nothing.
 search-found = No agent answers questions here. A search of what { $team } has reported finds:
@@ -234,3 +235,12 @@ approval-gone = There is no such approval any more. Start the run again, and peo
 approval-of-another = That approval is another team's.
 approval-used-up = That approval is used up: what it was for has been done.
 not-known-there = It is not known there any more.
+
+# What people say to a run.
+taken-as-guidance = Taken as guidance for { $feature }.
+taken-as-review = Taken as a review comment on { $feature }.
+nobody-works = No run works on { $feature }, so nobody was told. Say it in its description, by an edit.
+nothing-to-review = { $feature } has no pull request yet, so there is nothing to review. Say it as guidance.
+
+# What a reader should know about a text from elsewhere.
+careful = Careful: { $warning }

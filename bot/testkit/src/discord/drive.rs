@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
-    FakeDiscord,
-    gateway::Out,
+    FakeDiscord, GUILD,
+    gateway::{CONTENT, Out},
     routes, shapes,
     world::{BOT, Channel, Interaction, Role, World},
 };
@@ -53,11 +53,34 @@ impl Interaction {
 impl FakeDiscord {
     /// A new role.
     pub fn add_role(&self, name: &str) -> u64 {
+        self.add_role_in(GUILD, name)
+    }
+
+    /// A new role of a guild.
+    pub fn add_role_in(&self, guild: u64, name: &str) -> u64 {
         self.shared.change(|world| {
             let id = world.snowflake();
-            world.roles.insert(id, Role { name: name.to_owned(), permissions: 0, mentionable: true });
+            let role = Role { guild, name: name.to_owned(), permissions: 0, mentionable: true };
+            world.roles.insert(id, role);
             id
         })
+    }
+
+    /// Another guild, which the bot is in. Everybody is a member of it.
+    pub fn add_guild(&self) -> u64 {
+        self.shared.change(|world| {
+            let id = world.snowflake();
+            world.guilds.insert(id, true);
+            let permissions = shapes::EVERYONE;
+            let everyone = Role { guild: id, name: "@everyone".to_owned(), permissions, mentionable: false };
+            world.roles.insert(id, everyone);
+            id
+        })
+    }
+
+    /// The application is given the intent for what people write.
+    pub fn let_read(&self) {
+        self.shared.change(|world| world.privileged |= CONTENT);
     }
 
     /// A new person with these roles.
@@ -71,11 +94,41 @@ impl FakeDiscord {
 
     /// A new text channel.
     pub fn add_channel(&self, name: &str) -> u64 {
+        self.add_channel_in(GUILD, name)
+    }
+
+    /// A new text channel of a guild.
+    pub fn add_channel_in(&self, guild: u64, name: &str) -> u64 {
         self.shared.change(|world| {
             let id = world.snowflake();
-            world.channels.insert(id, Channel { name: name.to_owned(), ..Channel::default() });
+            world.channels.insert(id, Channel { guild, name: name.to_owned(), ..Channel::default() });
             id
         })
+    }
+
+    /// The threads of a channel: id and name.
+    pub fn threads(&self, channel: u64) -> Vec<(u64, String)> {
+        let world = self.shared.world();
+        let threads = world.channels.iter().filter(|(_, known)| known.parent == Some(channel));
+        threads.map(|(id, known)| (*id, known.name.clone())).collect()
+    }
+
+    /// The gateway ends every connection and lets nobody in, or lets everybody in again. Sessions go on.
+    pub fn shut_gateway(&self, shut: bool) {
+        self.shared.change(|world| {
+            world.shut = shut;
+            if shut {
+                world.sessions.iter_mut().for_each(|session| session.disconnect(None));
+            }
+        });
+    }
+
+    /// Heartbeats come so often, and from now on stay without an answer, or get one again. What connects later hears of it.
+    pub fn mute(&self, mute: bool, heartbeat: Duration) {
+        self.shared.change(|world| {
+            world.mute = mute;
+            world.heartbeat = u64::try_from(heartbeat.as_millis()).unwrap();
+        });
     }
 
     /// Gives a person exactly these roles.
@@ -102,7 +155,8 @@ impl FakeDiscord {
     pub fn permit(&self, permissions: u64) {
         self.shared.change(|world| {
             let id = world.snowflake();
-            let role = Role { name: "Quarterdeck".to_owned(), permissions, mentionable: false };
+            let name = "Quarterdeck".to_owned();
+            let role = Role { guild: GUILD, name, permissions, mentionable: false };
             world.roles.insert(id, role);
             world.members.get_mut(&BOT).unwrap().1 = vec![id];
         });
@@ -110,12 +164,23 @@ impl FakeDiscord {
 
     /// Puts the bot into the guild, or out of it.
     pub fn invite(&self, invited: bool) {
-        self.shared.change(|world| world.invited = invited);
+        self.shared.change(|world| {
+            world.guilds.insert(GUILD, invited);
+            if invited {
+                let event = shapes::guild(world, GUILD);
+                world.dispatch(1, "GUILD_CREATE", &event);
+            } else {
+                // Without `unavailable` it is no outage. https://docs.discord.com/developers/events/gateway-events#guild-delete
+                world.dispatch(1, "GUILD_DELETE", &json!({"id": GUILD.to_string(), "unavailable": false}));
+            }
+        });
     }
 
     /// The text channels: id and name.
     pub fn channels(&self) -> Vec<(u64, String)> {
-        self.shared.world().channels.iter().map(|(id, known)| (*id, known.name.clone())).collect()
+        let world = self.shared.world();
+        let channels = world.channels.iter().filter(|(_, known)| known.parent.is_none());
+        channels.map(|(id, known)| (*id, known.name.clone())).collect()
     }
 
     /// The people, without the bot: id, name and the roles that they hold.
@@ -128,7 +193,7 @@ impl FakeDiscord {
     /// The roles, without the one that everyone has: id and name.
     pub fn roles(&self) -> Vec<(u64, String)> {
         let world = self.shared.world();
-        let roles = world.roles.iter().filter(|(id, _)| **id != super::GUILD);
+        let roles = world.roles.iter().filter(|(id, role)| **id != role.guild);
         roles.map(|(id, role)| (*id, role.name.clone())).collect()
     }
 
@@ -178,7 +243,14 @@ impl FakeDiscord {
         self.shared.change(|world| {
             let known = world.channels.remove(&channel).unwrap();
             let event = shapes::channel(channel, &known);
-            world.dispatch(1, "CHANNEL_DELETE", &event);
+            match known.parent {
+                None => world.dispatch(1, "CHANNEL_DELETE", &event),
+                Some(parent) => {
+                    let event = json!({"id": channel.to_string(), "guild_id": known.guild.to_string(),
+                        "parent_id": parent.to_string(), "type": 11});
+                    world.dispatch(1, "THREAD_DELETE", &event);
+                }
+            }
         });
     }
 
@@ -201,7 +273,7 @@ impl FakeDiscord {
 
     /// The commands that the bot registered in the guild.
     pub fn commands(&self) -> Vec<Value> {
-        self.shared.world().commands.clone()
+        self.shared.world().commands.get(&GUILD).cloned().unwrap_or_default()
     }
 
     /// A reaction is given.
@@ -265,10 +337,12 @@ impl FakeDiscord {
 
     fn command(&self, kind: u64, user: u64, channel: u64, name: &str, options: Value) -> u64 {
         self.shared.change(|world| {
-            let known = world.commands.iter().find(|command| command["name"] == name);
+            let guild = world.guild_of(channel);
+            let mut known = world.commands.get(&guild).into_iter().flatten();
+            let known = known.find(|command| command["name"] == name);
             let known = known.unwrap_or_else(|| panic!("no command {name} is registered"));
             let data = json!({"id": known["id"], "name": name, "type": 1, "options": options,
-                "guild_id": super::GUILD.to_string()});
+                "guild_id": guild.to_string()});
             happen(world, kind, (user, channel, None), &data)
         })
     }
@@ -314,12 +388,14 @@ impl FakeDiscord {
     /// A person takes a command from a message's context menu. Panics where the bot registered no such command.
     pub fn apply(&self, user: u64, channel: u64, message: u64, name: &str) -> u64 {
         self.shared.change(|world| {
-            let known = world.commands.iter().find(|command| command["name"] == name && command["type"] == 3);
+            let guild = world.guild_of(channel);
+            let mut known = world.commands.get(&guild).into_iter().flatten();
+            let known = known.find(|command| command["name"] == name && command["type"] == 3);
             let known = known.unwrap_or_else(|| panic!("no command {name} for messages is registered"));
             let shown = world.message(channel, message).unwrap_or_else(|| panic!("no message {message}"));
             let mut messages = serde_json::Map::new();
             messages.insert(message.to_string(), shown);
-            let data = json!({"id": known["id"], "name": name, "type": 3, "guild_id": super::GUILD.to_string(),
+            let data = json!({"id": known["id"], "name": name, "type": 3, "guild_id": guild.to_string(),
                 "target_id": message.to_string(), "resolved": {"messages": messages}});
             happen(world, 2, (user, channel, None), &data)
         })
@@ -327,20 +403,31 @@ impl FakeDiscord {
 
     /// A person writes a message.
     pub fn write(&self, user: u64, channel: u64, text: &str) -> u64 {
+        self.write_with(user, channel, text, false, &[])
+    }
+
+    /// A person writes a message, with or without a mention of the bot, and attaches files: name, media type and bytes.
+    pub fn write_with(
+        &self,
+        user: u64,
+        channel: u64,
+        text: &str,
+        mention: bool,
+        files: &[(&str, &str, &[u8])],
+    ) -> u64 {
         self.shared.change(|world| {
             let id = world.snowflake();
+            let text = if mention { format!("<@{BOT}> {text}") } else { text.to_owned() };
             let mut message = shapes::message(world, id, channel, &json!({"content": text}), false);
-            message["author"] = shapes::user(world, user);
-            world.channels.get_mut(&channel).unwrap().messages.insert(id, message.clone());
-            let mut event = message;
-            event["guild_id"] = Value::from(super::GUILD.to_string());
-            event["member"] = shapes::member(world, user);
-            event["member"].as_object_mut().unwrap().remove("user");
-            // Without the intent for it, nobody is told what was written.
-            // https://docs.discord.com/developers/events/gateway#message-content-intent
-            event["content"] = Value::from("");
-            world.dispatch(1 << 9, "MESSAGE_CREATE", &event);
-            id
+            for (index, (name, kind, bytes)) in files.iter().enumerate() {
+                let path = format!("{channel}/{id}/{index}/{name}");
+                let url = format!("http://{}/given/{path}", world.address);
+                let file = json!({"id": (id + index as u64 + 1).to_string(), "filename": name, "size": bytes.len(),
+                    "url": url, "proxy_url": url, "content_type": kind});
+                message["attachments"].as_array_mut().unwrap().push(file);
+                world.given.insert(path, ((*kind).to_owned(), bytes.to_vec()));
+            }
+            said(world, user, channel, id, message, mention)
         })
     }
 
@@ -349,25 +436,11 @@ impl FakeDiscord {
         self.shared.change(|world| {
             let id = world.snowflake();
             let mut message = shapes::message(world, id, channel, &json!({"content": text}), false);
-            message["author"] = shapes::user(world, user);
             message["type"] = Value::from(19);
             message["message_reference"] = json!({"type": 0, "message_id": to.to_string(),
-                "channel_id": channel.to_string(), "guild_id": super::GUILD.to_string()});
-            if mention {
-                message["mentions"] = json!([shapes::user(world, BOT)]);
-            }
-            world.channels.get_mut(&channel).unwrap().messages.insert(id, message.clone());
-            let mut event = message;
-            event["referenced_message"] = world.message(channel, to).unwrap_or(Value::Null);
-            event["guild_id"] = Value::from(super::GUILD.to_string());
-            event["member"] = shapes::member(world, user);
-            event["member"].as_object_mut().unwrap().remove("user");
-            if !mention {
-                // https://docs.discord.com/developers/events/gateway#message-content-intent
-                event["content"] = Value::from("");
-            }
-            world.dispatch(1 << 9, "MESSAGE_CREATE", &event);
-            id
+                "channel_id": channel.to_string(), "guild_id": world.guild_of(channel).to_string()});
+            message["referenced_message"] = world.message(channel, to).unwrap_or(Value::Null);
+            said(world, user, channel, id, message, mention)
         })
     }
 
@@ -398,6 +471,18 @@ impl FakeDiscord {
         };
         tokio::time::timeout(Duration::from_secs(10), wait).await.ok()
     }
+}
+
+/// Keeps what a person wrote and tells of it.
+fn said(world: &mut World, user: u64, channel: u64, id: u64, mut message: Value, mention: bool) -> u64 {
+    message["author"] = shapes::user(world, user);
+    if mention {
+        message["mentions"] = json!([shapes::user(world, BOT)]);
+    }
+    world.channels.get_mut(&channel).unwrap().messages.insert(id, message.clone());
+    let event = routes::told(world, channel, user, message);
+    world.tell(&event);
+    id
 }
 
 fn happen(world: &mut World, kind: u64, place: (u64, u64, Option<u64>), data: &Value) -> u64 {

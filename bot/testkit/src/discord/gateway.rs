@@ -11,8 +11,8 @@ use super::{Shared, TOKEN, shapes, world::World};
 
 /// Message content, members and presences are given by consent only.
 const PRIVILEGED: u64 = 1 << 1 | 1 << 8 | 1 << 15;
-/// Milliseconds between heartbeats.
-const HEARTBEAT: u64 = 41_250;
+/// The intent for what people write.
+pub(super) const CONTENT: u64 = 1 << 15;
 
 /// What a test does to a connection.
 #[derive(Debug, Clone)]
@@ -50,6 +50,11 @@ impl Session {
         }
     }
 
+    /// Whether it may know what people write.
+    pub(super) fn reads(&self) -> bool {
+        self.intents & CONTENT != 0
+    }
+
     pub(super) fn is_connected(&self) -> bool {
         self.out.as_ref().is_some_and(|wire| !wire.is_closed())
     }
@@ -62,9 +67,10 @@ impl Session {
 
 pub(super) async fn serve(shared: Arc<Shared>, mut socket: WebSocket) {
     let (wire, mut out) = mpsc::unbounded_channel();
+    let heartbeat = shared.world().heartbeat;
     if say(
         &mut socket,
-        &json!({"op": 10, "s": null, "t": null, "d": {"heartbeat_interval": HEARTBEAT, "_trace": []}}),
+        &json!({"op": 10, "s": null, "t": null, "d": {"heartbeat_interval": heartbeat, "_trace": []}}),
     )
     .await
     .is_err()
@@ -122,6 +128,7 @@ fn take(shared: &Shared, heard: &Value, wire: &mpsc::UnboundedSender<Out>) -> Re
         if said.trim_start_matches("Bot ") == TOKEN { Ok(()) } else { Err(4004_u16) }
     };
     match heard["op"].as_u64() {
+        Some(1) if shared.world().mute => Ok(Vec::new()),
         Some(1) => Ok(vec![json!({"op": 11, "s": null, "t": null, "d": null})]),
         Some(2) => {
             token(data)?;
@@ -148,10 +155,14 @@ fn identify(world: &mut World, intents: u64, wire: &mpsc::UnboundedSender<Out>) 
         return Err(4014);
     }
     let id = format!("session-{}", world.snowflake());
-    let (ready, guild) = (shapes::ready(world, &id), shapes::guild(world));
+    let ready = shapes::ready(world, &id);
+    let invited = world.guilds.iter().filter(|(_, invited)| **invited);
+    let guilds: Vec<Value> = invited.map(|(guild, _)| shapes::guild(world, *guild)).collect();
     let mut session = Session { id, intents, seq: 0, log: Vec::new(), out: Some(wire.clone()) };
     session.dispatch(0, "READY", &ready);
-    session.dispatch(1, "GUILD_CREATE", &guild);
+    for guild in guilds {
+        session.dispatch(1, "GUILD_CREATE", &guild);
+    }
     world.sessions.retain(Session::is_connected);
     world.sessions.push(session);
     Ok(())

@@ -75,6 +75,19 @@ pub(super) fn message(body: &Value, edit: bool) -> Vec<String> {
     wrong
 }
 
+/// What is wrong with a thread to be. <https://docs.discord.com/developers/resources/channel#start-thread-from-message>
+pub(super) fn thread(body: &Value) -> Vec<String> {
+    let (mut wrong, name) = (Vec::new(), length(&body["name"]));
+    if !(1..=100).contains(&name) {
+        wrong.push(format!("a thread's name of {name} characters"));
+    }
+    let quiet = body["auto_archive_duration"].as_u64();
+    if quiet.is_some_and(|minutes| ![60, 1440, 4320, 10_080].contains(&minutes)) {
+        wrong.push(format!("auto_archive_duration {quiet:?}"));
+    }
+    wrong
+}
+
 /// Rows and what is in them. <https://docs.discord.com/developers/components/reference>
 fn components(rows: &Value, modal: bool) -> Vec<String> {
     let (mut wrong, mut ids) = (Vec::new(), Vec::new());

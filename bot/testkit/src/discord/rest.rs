@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     body::{Body, Bytes, to_bytes},
-    extract::{FromRequest as _, Multipart, Request, State, ws::WebSocketUpgrade},
+    extract::{FromRequest as _, Multipart, Path, Request, State, ws::WebSocketUpgrade},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{any, get},
@@ -44,12 +44,24 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/gateway-ws", any(socket))
         .route("/gateway-ws/", any(socket))
         .route("/attachments/{id}/{name}", get(files::serve))
+        .route("/given/{*path}", get(attachment))
         .fallback(rest)
         .with_state(shared)
 }
 
 async fn socket(State(shared): State<Arc<Shared>>, upgrade: WebSocketUpgrade) -> Response {
+    if shared.world().shut {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
     upgrade.on_upgrade(move |socket| gateway::serve(shared, socket))
+}
+
+/// What people attached: it needs no token. <https://docs.discord.com/developers/reference#cdn-formatting>
+async fn attachment(State(shared): State<Arc<Shared>>, Path(path): Path<String>) -> Response {
+    match shared.world().given.get(&path) {
+        None => StatusCode::NOT_FOUND.into_response(),
+        Some((kind, bytes)) => ([(header::CONTENT_TYPE, kind.clone())], bytes.clone()).into_response(),
+    }
 }
 
 async fn rest(State(shared): State<Arc<Shared>>, request: Request) -> Response {

@@ -5,10 +5,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
-    files, guild, limits,
+    files,
+    gateway::CONTENT,
+    guild, limits,
     rest::{Asked, Refusal},
     shapes,
-    world::{APPLICATION, BOT, GUILD, World},
+    world::{APPLICATION, BOT, Channel, World, without_content},
 };
 
 /// An answer has to begin within this.
@@ -27,6 +29,8 @@ const VIEW_CHANNEL: u64 = 1 << 10;
 const SEND_MESSAGES: u64 = 1 << 11;
 const EMBED_LINKS: u64 = 1 << 14;
 const ATTACH_FILES: u64 = 1 << 15;
+const CREATE_THREADS: u64 = 1 << 35;
+const SEND_IN_THREADS: u64 = 1 << 38;
 
 pub(super) type Done = Result<Option<Value>, Refusal>;
 
@@ -53,20 +57,20 @@ pub(super) fn handle(world: &mut World, asked: &Asked) -> Done {
             Ok(Some(me))
         }
         ("GET", ["guilds", guild, "members", user]) => {
-            known_guild(id(guild))?;
-            let user = id(user);
+            let (guild, user) = (id(guild), id(user));
+            known_guild(world, guild)?;
             if !world.members.contains_key(&user) {
                 return Err(absent(10_007, "Member"));
             }
-            Ok(Some(shapes::member(world, user)))
+            Ok(Some(shapes::member(world, guild, user)))
         }
         ("PUT", ["applications", application, "guilds", guild, "commands"]) => {
-            known_guild(id(guild))?;
+            known_guild(world, id(guild))?;
             if id(application) != APPLICATION {
                 return Err(absent(10_002, "Application"));
             }
             complain(world, asked, limits::commands(&body))?;
-            commands(world, &body)
+            commands(world, id(guild), &body)
         }
         ("POST", ["interactions", interaction, token, "callback"]) => {
             callback(world, asked, id(interaction), token, &body)
@@ -85,16 +89,19 @@ pub(super) fn handle(world: &mut World, asked: &Asked) -> Done {
         (_, ["channels", channel, "messages", rest @ ..]) => {
             let channel = id(channel);
             let known = world.channels.get(&channel).ok_or_else(|| absent(10_003, "Channel"))?;
-            if known.denied & VIEW_CHANNEL != 0 {
+            let (denied, is_thread) = (world.denied(channel), known.parent.is_some());
+            if denied & VIEW_CHANNEL != 0 || !world.is_in(channel) {
                 return Err(Refusal(403, 50_001, "Missing Access".to_owned()));
             }
             let needed = match (asked.method.as_str(), rest) {
+                ("POST", []) if is_thread => SEND_IN_THREADS | EMBED_LINKS,
                 ("POST", []) => SEND_MESSAGES | EMBED_LINKS,
+                ("POST", [_, "threads"]) => CREATE_THREADS,
                 ("PUT", _) => ADD_REACTIONS,
                 _ => 0,
             };
             let needed = if asked.uploads.is_empty() { needed } else { needed | ATTACH_FILES };
-            if known.denied & needed != 0 {
+            if denied & needed != 0 {
                 return Err(Refusal(403, 50_013, "Missing Permissions".to_owned()));
             }
             messages(world, asked, channel, rest, &body)
@@ -111,8 +118,8 @@ fn url(world: &World) -> String {
     format!("ws://{}/gateway-ws", world.address)
 }
 
-pub(super) fn known_guild(guild: u64) -> Result<(), Refusal> {
-    if guild == GUILD { Ok(()) } else { Err(absent(10_004, "Guild")) }
+pub(super) fn known_guild(world: &World, guild: u64) -> Result<(), Refusal> {
+    if world.guilds.contains_key(&guild) { Ok(()) } else { Err(absent(10_004, "Guild")) }
 }
 
 pub(super) fn complain(world: &mut World, asked: &Asked, wrong: Vec<String>) -> Result<(), Refusal> {
@@ -143,14 +150,18 @@ fn messages(world: &mut World, asked: &Asked, channel: u64, rest: &[&str], body:
                 .take(usize::try_from(limit).unwrap())
                 .map(|(id, _)| *id)
                 .collect();
-            Ok(Some(ids.into_iter().filter_map(|id| world.message(channel, id)).collect()))
+            Ok(Some(ids.into_iter().filter_map(|id| read(world, channel, id)).collect()))
         }
         ("POST", []) => {
             complain(world, asked, limits::message(body, false))?;
             complain(world, asked, files::wrong(asked, body))?;
             create(world, channel, asked, body)
         }
-        ("GET", [message]) => Ok(world.message(channel, number(message))),
+        ("GET", [message]) => Ok(read(world, channel, number(message))),
+        ("POST", [message, "threads"]) => {
+            complain(world, asked, limits::thread(body))?;
+            begin_thread(world, channel, number(message), body)
+        }
         ("PATCH", [message]) => {
             complain(world, asked, limits::message(body, true))?;
             complain(world, asked, files::wrong(asked, body))?;
@@ -185,6 +196,34 @@ fn messages(world: &mut World, asked: &Asked, channel: u64, rest: &[&str], body:
     }
 }
 
+/// A message as the application may read it.
+fn read(world: &World, channel: u64, id: u64) -> Option<Value> {
+    let message = world.message(channel, id)?;
+    Some(if world.privileged & CONTENT == 0 { without_content(&message) } else { message })
+}
+
+/// A thread has the id of its message. <https://docs.discord.com/developers/resources/channel#start-thread-from-message>
+fn begin_thread(world: &mut World, channel: u64, message: u64, body: &Value) -> Done {
+    if world.channels.contains_key(&message) {
+        return Err(Refusal(400, 160_004, "A thread has already been created for this message".to_owned()));
+    }
+    let known = world.channels.get_mut(&channel).unwrap();
+    if known.parent.is_some() {
+        return Err(Refusal(400, 50_024, "Cannot execute action on this channel type".to_owned()));
+    }
+    let guild = known.guild;
+    let on = known.messages.get_mut(&message).unwrap();
+    on["flags"] = Value::from(on["flags"].as_u64().unwrap_or(0) | 1 << 5);
+    let name = body["name"].as_str().unwrap_or_default().to_owned();
+    let thread = Channel { guild, name, parent: Some(channel), ..Channel::default() };
+    let mut event = shapes::channel(message, &thread);
+    world.channels.insert(message, thread);
+    let answer = event.clone();
+    event["newly_created"] = Value::from(true);
+    world.dispatch(1, "THREAD_CREATE", &event);
+    Ok(Some(answer))
+}
+
 fn create(world: &mut World, channel: u64, asked: &Asked, body: &Value) -> Done {
     let nonce = match &body["nonce"] {
         Value::Null => None,
@@ -209,12 +248,18 @@ fn create(world: &mut World, channel: u64, asked: &Asked, body: &Value) -> Done 
     if let Some(nonce) = nonce {
         world.channels.get_mut(&channel).unwrap().nonces.insert(nonce, (id, std::time::Instant::now()));
     }
-    let mut event = message.clone();
-    event["guild_id"] = Value::from(GUILD.to_string());
-    event["member"] = shapes::member(world, BOT);
-    event["member"].as_object_mut().unwrap().remove("user");
-    world.dispatch(MESSAGES, "MESSAGE_CREATE", &event);
+    let event = told(world, channel, BOT, message.clone());
+    world.tell(&event);
     Ok(Some(message))
+}
+
+/// A new message as the gateway tells it.
+pub(super) fn told(world: &World, channel: u64, author: u64, mut event: Value) -> Value {
+    let guild = world.guild_of(channel);
+    event["guild_id"] = Value::from(guild.to_string());
+    event["member"] = shapes::member(world, guild, author);
+    event["member"].as_object_mut().unwrap().remove("user");
+    event
 }
 
 fn edit(world: &mut World, channel: u64, id: u64, asked: &Asked, body: &Value) -> Done {
@@ -236,14 +281,15 @@ fn edit(world: &mut World, channel: u64, id: u64, asked: &Asked, body: &Value) -
 }
 
 pub(super) fn remove(world: &mut World, channel: u64, id: u64) {
+    let guild = world.guild_of(channel).to_string();
     world.channels.get_mut(&channel).unwrap().messages.remove(&id);
-    let event =
-        json!({"id": id.to_string(), "channel_id": channel.to_string(), "guild_id": GUILD.to_string()});
+    let event = json!({"id": id.to_string(), "channel_id": channel.to_string(), "guild_id": guild});
     world.dispatch(MESSAGES, "MESSAGE_DELETE", &event);
 }
 
 /// Adds or takes away a reaction, and tells it if that changed something.
 pub(super) fn react(world: &mut World, channel: u64, id: u64, mark: &str, user: u64, add: bool) {
+    let guild = world.guild_of(channel);
     let marks = world.channels.get_mut(&channel).unwrap().reactions.entry(id).or_default();
     if !marks.iter().any(|(known, _)| known == mark) {
         marks.push((mark.to_owned(), Vec::new()));
@@ -257,22 +303,22 @@ pub(super) fn react(world: &mut World, channel: u64, id: u64, mark: &str, user: 
         users.push(user);
     }
     let mut event = json!({"user_id": user.to_string(), "channel_id": channel.to_string(), "message_id": id.to_string(),
-        "guild_id": GUILD.to_string(), "emoji": {"id": null, "name": mark}, "burst": false, "type": 0});
+        "guild_id": guild.to_string(), "emoji": {"id": null, "name": mark}, "burst": false, "type": 0});
     if add {
-        event["member"] = shapes::member(world, user);
+        event["member"] = shapes::member(world, guild, user);
         event["message_author_id"] = Value::from(BOT.to_string());
         event["burst_colors"] = json!([]);
     }
     world.dispatch(REACTIONS, if add { "MESSAGE_REACTION_ADD" } else { "MESSAGE_REACTION_REMOVE" }, &event);
 }
 
-fn commands(world: &mut World, list: &Value) -> Done {
+fn commands(world: &mut World, guild: u64, list: &Value) -> Done {
     let mut known = Vec::new();
     for command in list.as_array().cloned().unwrap_or_default() {
         let mut command = command;
         command["id"] = Value::from(world.snowflake().to_string());
         command["application_id"] = Value::from(APPLICATION.to_string());
-        command["guild_id"] = Value::from(GUILD.to_string());
+        command["guild_id"] = Value::from(guild.to_string());
         command["version"] = Value::from(world.snowflake().to_string());
         if command["type"].is_null() {
             command["type"] = Value::from(1);
@@ -285,7 +331,7 @@ fn commands(world: &mut World, list: &Value) -> Done {
         }
         known.push(command);
     }
-    world.commands.clone_from(&known);
+    world.commands.insert(guild, known.clone());
     Ok(Some(Value::Array(known)))
 }
 
@@ -326,6 +372,10 @@ fn callback(world: &mut World, asked: &Asked, id: u64, token: &str, body: &Value
     if matches!(kind, 4 | 7 | 8 | 9) {
         known.answer = Some(data.clone());
     }
+    let pressed = known.message.map(|message| (known.channel, message));
+    if let (7, Some((channel, message))) = (kind, pressed) {
+        edit(world, channel, message, data)?;
+    }
     Ok(None)
 }
 
@@ -350,7 +400,11 @@ fn edit_answer(world: &mut World, asked: &Asked, application: u64, token: &str, 
     let known = world.interactions.get_mut(&id).unwrap();
     known.answer = Some(body.clone());
     known.files.extend(asked.files.clone());
-    let channel = known.channel;
+    let (channel, pressed) = (known.channel, known.message);
+    // The original of an answer that was announced as an edit is the message whose button was pressed.
+    if let (Some(6 | 7), Some(message)) = (known.callback, pressed) {
+        return edit(world, channel, message, body);
+    }
     let message = world.snowflake();
     Ok(Some(shapes::message(world, message, channel, body, true)))
 }

@@ -27,7 +27,8 @@ pub(super) struct World {
     pub(super) members: BTreeMap<u64, (String, Vec<u64>)>,
     pub(super) channels: BTreeMap<u64, Channel>,
     pub(super) interactions: BTreeMap<u64, Interaction>,
-    pub(super) commands: Vec<Value>,
+    /// Those of each guild.
+    pub(super) commands: BTreeMap<u64, Vec<Value>>,
     /// What went up, by the attachment's id.
     pub(super) files: BTreeMap<u64, Vec<u8>>,
     pub(super) sessions: Vec<Session>,
@@ -41,8 +42,16 @@ pub(super) struct World {
     pub(super) mentions: usize,
     /// How far the clock was put forward.
     pub(super) ahead: Duration,
-    /// Whether the bot is in the guild.
-    pub(super) invited: bool,
+    /// The guilds, and whether the bot is in each.
+    pub(super) guilds: BTreeMap<u64, bool>,
+    /// What people attached, by its path.
+    pub(super) given: BTreeMap<String, (String, Vec<u8>)>,
+    /// Whether the gateway lets nobody in.
+    pub(super) shut: bool,
+    /// Whether heartbeats stay without an answer.
+    pub(super) mute: bool,
+    /// Milliseconds between heartbeats.
+    pub(super) heartbeat: u64,
     /// Privileged intents that the application has: message content, members.
     pub(super) privileged: u64,
     next: u64,
@@ -51,15 +60,19 @@ pub(super) struct World {
 /// A role.
 #[derive(Debug)]
 pub(super) struct Role {
+    pub(super) guild: u64,
     pub(super) name: String,
     pub(super) permissions: u64,
     pub(super) mentionable: bool,
 }
 
-/// A text channel.
+/// A text channel, or a thread.
 #[derive(Debug, Default)]
 pub(super) struct Channel {
+    pub(super) guild: u64,
     pub(super) name: String,
+    /// The channel that it is a thread of.
+    pub(super) parent: Option<u64>,
     /// Permissions that the bot is refused there.
     pub(super) denied: u64,
     /// As Discord answers them, but for reactions.
@@ -92,12 +105,17 @@ impl World {
             address,
             roles: BTreeMap::from([(
                 GUILD,
-                Role { name: "@everyone".to_owned(), permissions: shapes::EVERYONE, mentionable: false },
+                Role {
+                    guild: GUILD,
+                    name: "@everyone".to_owned(),
+                    permissions: shapes::EVERYONE,
+                    mentionable: false,
+                },
             )]),
             members: BTreeMap::from([(BOT, ("Quarterdeck".to_owned(), Vec::new()))]),
             channels: BTreeMap::new(),
             interactions: BTreeMap::new(),
-            commands: Vec::new(),
+            commands: BTreeMap::new(),
             files: BTreeMap::new(),
             sessions: Vec::new(),
             buckets: Buckets::default(),
@@ -106,7 +124,11 @@ impl World {
             requests: Vec::new(),
             mentions: 0,
             ahead: Duration::ZERO,
-            invited: true,
+            guilds: BTreeMap::from([(GUILD, true)]),
+            given: BTreeMap::new(),
+            shut: false,
+            mute: false,
+            heartbeat: 41_250,
             privileged: 0,
             next: 1_100_000_000_000_000_000,
         }
@@ -163,9 +185,51 @@ impl World {
         }
     }
 
+    /// The guild of a channel.
+    pub(super) fn guild_of(&self, channel: u64) -> u64 {
+        self.channels.get(&channel).map_or(GUILD, |known| known.guild)
+    }
+
+    /// Whether the bot is in the guild of a channel.
+    pub(super) fn is_in(&self, channel: u64) -> bool {
+        self.guilds.get(&self.guild_of(channel)).copied().unwrap_or(false)
+    }
+
+    /// What the bot is refused there: in a thread, what it is refused in the channel of it.
+    pub(super) fn denied(&self, channel: u64) -> u64 {
+        let known = self.channels.get(&channel);
+        let above = known.and_then(|known| known.parent).and_then(|parent| self.channels.get(&parent));
+        above.or(known).map_or(0, |known| known.denied)
+    }
+
+    /// Tells of a new message; what it says, to those alone who may know.
+    pub(super) fn tell(&mut self, event: &Value) {
+        let bare = without_content(event);
+        for session in &mut self.sessions {
+            let told = if session.reads() { event } else { &bare };
+            session.dispatch(1 << 9, "MESSAGE_CREATE", told);
+        }
+    }
+
     pub(super) fn complain(&mut self, what: String) {
         self.complaints.push(what);
     }
+}
+
+/// A message as it is told to who has not the intent for content: unless it is the bot's own, or mentions the bot.
+/// <https://docs.discord.com/developers/events/gateway#message-content-intent>
+pub(super) fn without_content(message: &Value) -> Value {
+    let bot = BOT.to_string();
+    let mentions = message["mentions"].as_array();
+    let told = mentions.is_some_and(|users| users.iter().any(|user| user["id"] == bot));
+    let mut message = message.clone();
+    if message["author"]["id"] != bot && !told {
+        message["content"] = Value::from("");
+        for field in ["embeds", "attachments", "components"] {
+            message[field] = json!([]);
+        }
+    }
+    message
 }
 
 /// How many pings a message makes: what its content names, as far as `allowed_mentions` lets it. Embeds never ping.

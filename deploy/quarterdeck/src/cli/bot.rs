@@ -24,9 +24,26 @@ pub struct DiscordSetup {
     /// The file that holds it
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+    /// A thread on each feature: off, mentions (what mentions the bot is heard) or all. Left out: as configured
+    #[arg(long, value_name = "WHAT", value_enum)]
+    pub threads: Option<Threads>,
+    /// A channel for each team besides
+    #[arg(long)]
+    pub team_channels: bool,
     /// Agree to everything that would be asked
     #[arg(long)]
     pub yes: bool,
+}
+
+/// What is heard in the threads of features.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum Threads {
+    /// There are none
+    Off,
+    /// What mentions the bot
+    Mentions,
+    /// Everything; the application needs its Message Content Intent
+    All,
 }
 
 /// Trying things out.

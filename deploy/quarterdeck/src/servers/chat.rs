@@ -50,6 +50,7 @@ impl Discord for ConsoleChat {
         }
         let said = Said {
             channel: channel(&post.channel)?,
+            about: None,
             key: key(&post.key),
             text: post.text.clone(),
             picture: None,

@@ -3,15 +3,15 @@
 
 use std::{collections::BTreeMap, io::IsTerminal as _};
 
-use qd_config::{Loaded, Snowflake};
+use qd_config::{DiscordChannels, DiscordRoles, DiscordThreads, Loaded, Snowflake};
 use qd_discord::setup::{Seen, SeenGuild, Setup, SetupError, intents, invite, permissions};
-use qd_types::Role;
+use qd_types::{InstanceName, Role};
 use secrecy::SecretString;
 use toml_edit::{DocumentMut, InlineTable, Item, Table, Value, value};
 
 use super::{Done, roster};
 use crate::{
-    cli::{Common, DiscordSetup},
+    cli::{Common, DiscordSetup, Threads},
     context::{self, UserError},
     say,
 };
@@ -24,6 +24,9 @@ const CHANNELS: [(&str, &str); 3] = [
 ];
 
 const HELLO: &str = "Quarterdeck is here. `/help` lists what it does; cards to decide come to #approvals.";
+
+const UNREAD: &str = "the application may not read messages, and discord.threads = \"all\" is to hear all of a thread: switch on \
+                      its Message Content Intent at https://discord.com/developers/applications, or take mentions";
 
 impl From<SetupError> for UserError {
     fn from(error: SetupError) -> Self {
@@ -38,6 +41,7 @@ struct Wanted {
     source: Option<InlineTable>,
     guild: Snowflake,
     api: Option<String>,
+    threads: DiscordThreads,
 }
 
 fn wanted(
@@ -72,18 +76,27 @@ fn wanted(
     })?;
     let token = secret.resolve(env).map_err(|error| UserError::failed(format!("discord.token: {error}")))?;
     let source = (!source.is_empty()).then_some(source);
-    Ok(Wanted { token, source, guild, api: configured.and_then(|discord| discord.api.clone()) })
+    let threads = match flags.threads {
+        Some(Threads::Off) => DiscordThreads::Off,
+        Some(Threads::Mentions) => DiscordThreads::Mentions,
+        Some(Threads::All) => DiscordThreads::All,
+        None => configured.map(|discord| discord.threads).unwrap_or_default(),
+    };
+    Ok(Wanted { token, source, guild, api: configured.and_then(|discord| discord.api.clone()), threads })
 }
 
-/// Something that has to have an id in the configuration: a channel or a role of this name.
+/// Something that has to have an id in the configuration: a channel or a role.
 struct Place {
     section: &'static str,
+    /// As the configuration calls it.
     name: String,
+    /// As it is called in Discord.
+    called: String,
     id: Option<u64>,
 }
 
 /// What there is and what is missing: by the configured id if that is still there, else by its name.
-fn places(loaded: &Loaded, guild: &SeenGuild) -> Vec<Place> {
+fn places(loaded: &Loaded, guild: &SeenGuild, team_channels: bool) -> Vec<Place> {
     let configured = loaded.config.discord.as_ref();
     let ids = configured.map(|discord| discord.channels.clone()).unwrap_or_default();
     let channels = CHANNELS.iter().map(|(name, _)| {
@@ -93,8 +106,25 @@ fn places(loaded: &Loaded, guild: &SeenGuild) -> Vec<Place> {
             _ => ids.approvals,
         };
         let known = id.map(Snowflake::get).filter(|id| guild.channels.contains_key(id));
-        Place { section: "channels", name: (*name).to_owned(), id: known.or_else(|| guild.channel(name)) }
+        let id = known.or_else(|| guild.channel(name));
+        Place { section: "channels", name: (*name).to_owned(), called: (*name).to_owned(), id }
     });
+    let elsewhere = |team: &InstanceName| {
+        configured.is_some_and(|discord| discord.guilds.iter().any(|guild| guild.teams.contains(team)))
+    };
+    let teams = loaded.config.teams.iter().map(|team| &team.name);
+    let teams = teams.filter(|team| team_channels && !elsewhere(team)).map(|team| {
+        let known = configured.and_then(|discord| discord.teams.get(team)).map(|id| id.get());
+        let known = known.filter(|id| guild.channels.contains_key(id));
+        let called = format!("team-{team}");
+        Place {
+            section: "teams",
+            name: team.to_string(),
+            id: known.or_else(|| guild.channel(&called)),
+            called,
+        }
+    });
+    let channels = channels.chain(teams);
     let mut held: Vec<Role> =
         loaded.config.people.iter().flat_map(|person| person.roles.iter().copied()).collect();
     held.sort_unstable();
@@ -104,15 +134,15 @@ fn places(loaded: &Loaded, guild: &SeenGuild) -> Vec<Place> {
         let known = listed.iter().find(|(known, _)| *known == role).map(|(_, id)| id.get());
         let known = known.filter(|id| guild.roles.contains_key(id));
         let name = role.as_str().to_owned();
-        Place { section: "roles", id: known.or_else(|| guild.role(&name)), name }
+        Place { section: "roles", id: known.or_else(|| guild.role(&name)), called: name.clone(), name }
     });
     channels.chain(roles).collect()
 }
 
 fn mark(place: &Place) -> String {
     match place.section {
-        "channels" => format!("#{}", place.name),
-        _ => format!("the role {}", place.name),
+        "roles" => format!("the role {}", place.called),
+        _ => format!("#{}", place.called),
     }
 }
 
@@ -121,29 +151,38 @@ pub(super) async fn setup(common: &Common, flags: DiscordSetup) -> Done {
     let loaded = context::load(&sources)?;
     let wanted = wanted(&loaded, &flags, &sources.env)?;
     let guild_id = wanted.guild.get();
-    let setup = Setup::new(&wanted.token, guild_id, wanted.api.as_deref());
-    let Seen { name, application, guild } = setup.look().await?;
+    let threads = context::discord_threads(wanted.threads);
+    let setup = Setup::new(&wanted.token, guild_id, threads, wanted.api.as_deref());
+    let Seen { name, application, reads, guild } = setup.look().await?;
     say::line(&format!("The token is good: it is {name}, application {application}."));
-    say::line(&format!("It asks for no privileged intent; it uses {}.", intents().join(", ")));
-    let needs: Vec<&str> = permissions().map(|(name, _)| name).collect();
+    let uses = intents(threads).join(", ");
+    if wanted.threads != DiscordThreads::All {
+        say::line(&format!("It asks for no privileged intent; it uses {uses}."));
+    } else if reads {
+        say::line(&format!("It may read messages, as it is to hear all of a thread; it uses {uses}."));
+    } else {
+        return Err(UserError::failed(UNREAD));
+    }
+    let needs: Vec<&str> = permissions(threads).map(|(name, _)| name).collect();
     let Some(guild) = guild else {
         say::line(&format!("It is not in the guild {guild_id} yet. It needs there: {}.", needs.join(", ")));
         say::line(
             "And while it makes channels and roles: Manage Channels, Manage Roles. Open this link, then run this again:",
         );
-        say::line(&invite(application, guild_id, true));
+        say::line(&invite(application, guild_id, threads, true));
         return Ok(());
     };
     say::line(&format!("It is in the guild {}.", guild.name));
-    let mut places = places(&loaded, &guild);
-    make(&setup, application, (&guild, guild_id), &mut places, flags.yes).await?;
+    let mut places = places(&loaded, &guild, flags.team_channels);
+    let link = invite(application, guild_id, threads, true);
+    make(&setup, &guild, &link, &mut places, flags.yes).await?;
     write(common, &wanted, &places).await?;
     let count = setup.register(application).await?;
     say::line(&format!("{count} commands are registered."));
     // What was just made is looked at as well.
     let Some(guild) = setup.look().await?.guild else { return Ok(()) };
     let mut lacking = false;
-    for place in places.iter().filter(|place| place.section == "channels") {
+    for place in places.iter().filter(|place| place.section != "roles") {
         let Some(channel) = place.id.and_then(|id| guild.channels.get(&id)) else { continue };
         for (permission, why) in &channel.lacks {
             lacking = true;
@@ -155,7 +194,8 @@ pub(super) async fn setup(common: &Common, flags: DiscordSetup) -> Done {
             "give the bot's role these permissions in the channels' settings, and run this again",
         ));
     }
-    if let Some(id) = places.iter().find(|place| place.name == "dev").and_then(|place| place.id) {
+    let is_dev = |place: &&Place| place.section == "channels" && place.name == "dev";
+    if let Some(id) = places.iter().find(is_dev).and_then(|place| place.id) {
         setup.hello(id, HELLO).await?;
         say::line("It said hello in #dev.");
     }
@@ -171,13 +211,7 @@ pub(super) async fn setup(common: &Common, flags: DiscordSetup) -> Done {
 }
 
 /// Makes what is missing, if somebody agrees.
-async fn make(
-    setup: &Setup,
-    application: u64,
-    (guild, guild_id): (&SeenGuild, u64),
-    places: &mut [Place],
-    yes: bool,
-) -> Done {
+async fn make(setup: &Setup, guild: &SeenGuild, link: &str, places: &mut [Place], yes: bool) -> Done {
     let missing: Vec<String> = places.iter().filter(|place| place.id.is_none()).map(mark).collect();
     if missing.is_empty() {
         say::line("All channels and roles are there.");
@@ -188,7 +222,7 @@ async fn make(
         say::line(&format!(
             "Missing: {missing}. It may not make them. Open this link, or make them by hand, and run this again:"
         ));
-        say::line(&invite(application, guild_id, true));
+        say::line(link);
         return Err(UserError::failed("channels or roles are missing, and nothing was made"));
     }
     if !yes && !agreed(&format!("Missing: {missing}. Make them?"))? {
@@ -196,9 +230,10 @@ async fn make(
     }
     for place in places.iter_mut().filter(|place| place.id.is_none()) {
         let topic = CHANNELS.iter().find(|(name, _)| *name == place.name).map(|(_, topic)| *topic);
-        let id = match topic.filter(|_| place.section == "channels") {
-            Some(topic) => setup.make_channel(&place.name, topic).await?,
-            None => setup.make_role(&place.name).await?,
+        let id = match place.section {
+            "roles" => setup.make_role(&place.called).await?,
+            "teams" => setup.make_channel(&place.called, &format!("What {} does.", place.name)).await?,
+            _ => setup.make_channel(&place.called, topic.unwrap_or_default()).await?,
         };
         place.id = Some(id);
         say::line(&format!("Made {}.", mark(place)));
@@ -221,7 +256,7 @@ fn agreed(question: &str) -> Result<bool, UserError> {
 
 /// The ids go into the file.
 async fn write(common: &Common, wanted: &Wanted, places: &[Place]) -> Done {
-    let (guild, source) = (wanted.guild.to_string(), wanted.source.clone());
+    let (guild, source, threads) = (wanted.guild.to_string(), wanted.source.clone(), wanted.threads);
     let ids: Vec<(&'static str, String, String)> = places
         .iter()
         .filter_map(|place| Some((place.section, place.name.clone(), place.id?.to_string())))
@@ -231,6 +266,14 @@ async fn write(common: &Common, wanted: &Wanted, places: &[Place]) -> Done {
         section.insert("guild", value(guild));
         if let Some(source) = source {
             section.insert("token", Item::Value(Value::InlineTable(source)));
+        }
+        let heard = match threads {
+            DiscordThreads::Off => "off",
+            DiscordThreads::Mentions => "mentions",
+            DiscordThreads::All => "all",
+        };
+        if threads != DiscordThreads::Off || section.contains_key("threads") {
+            section.insert("threads", value(heard));
         }
         for (part, name, id) in ids {
             table(section, part)?.insert(&name, value(id));
@@ -262,38 +305,69 @@ pub(super) enum Found {
 /// What there is to say; nothing where Discord is not configured.
 pub(super) async fn findings(loaded: &Loaded, env: &BTreeMap<String, String>) -> Vec<Found> {
     let Some(discord) = &loaded.config.discord else { return Vec::new() };
-    let config = match context::discord(discord, env) {
-        Ok(config) => config,
+    let config = match context::discord(&loaded.config, env) {
+        Ok(Some(config)) => config,
+        Ok(None) => return Vec::new(),
         Err(error) => return vec![Found::Wrong(error.to_string())],
-    };
-    let seen = match Setup::of(&config).look().await {
-        Ok(seen) => seen,
-        Err(error) => return vec![Found::Wrong(error.to_string())],
-    };
-    let Some(guild) = &seen.guild else {
-        let link = invite(seen.application, config.guild, false);
-        return vec![Found::Wrong(format!("{} is not in the guild. Invite it: {link}", seen.name))];
     };
     let mut found = Vec::new();
-    let ids = &discord.channels;
-    let named = [
+    let mut setups = Setup::of(&config).into_iter();
+    if let Some((id, setup)) = setups.next() {
+        let teams = discord.teams.iter().map(|(team, id)| (format!("discord.teams.{team}"), *id));
+        let named = named("discord", &discord.channels).chain(teams).collect();
+        found.extend(in_guild(&setup, &config, id, named, &discord.roles).await);
+    }
+    for ((id, setup), (index, guild)) in setups.zip(discord.guilds.iter().enumerate()) {
+        let named = named(&format!("discord.guilds.{index}"), &guild.channels).collect();
+        found.extend(in_guild(&setup, &config, id, named, &guild.roles).await);
+    }
+    found
+}
+
+fn named(section: &str, ids: &DiscordChannels) -> impl Iterator<Item = (String, Snowflake)> {
+    let all = [
         ("dev", ids.dev),
         ("alerts", ids.alerts),
         ("approvals", ids.approvals),
         ("fallback", ids.fallback),
         ("standup", ids.standup),
     ];
-    for (name, id) in named.into_iter().filter_map(|(name, id)| Some((name, id?.get()))) {
-        match guild.channels.get(&id) {
+    let section = section.to_owned();
+    all.into_iter().filter_map(move |(name, id)| Some((format!("{section}.channels.{name}"), id?)))
+}
+
+/// How it stands with one guild: its channels, by where the configuration names them, and its roles.
+async fn in_guild(
+    setup: &Setup,
+    config: &qd_discord::Config,
+    id: u64,
+    channels: Vec<(String, Snowflake)>,
+    roles: &DiscordRoles,
+) -> Vec<Found> {
+    let seen = match setup.look().await {
+        Ok(seen) => seen,
+        Err(error) => return vec![Found::Wrong(error.to_string())],
+    };
+    let mut found = Vec::new();
+    if config.threads == qd_discord::Threads::All && !seen.reads {
+        found.push(Found::Wrong(UNREAD.to_owned()));
+    }
+    let Some(guild) = &seen.guild else {
+        let link = invite(seen.application, id, config.threads, false);
+        found.push(Found::Wrong(format!("{} is not in the guild. Invite it: {link}", seen.name)));
+        return found;
+    };
+    for (name, id) in channels {
+        match guild.channels.get(&id.get()) {
             None => found.push(Found::Wrong(format!(
-                "discord.channels.{name}: the guild has no text channel {id}. Run: quarterdeck bot discord setup"
+                "{name}: the guild has no text channel {id}. Run: quarterdeck bot discord setup"
             ))),
             Some(channel) => found.extend(channel.lacks.iter().map(|(permission, why)| {
                 Found::Wrong(format!("the bot lacks {permission} in #{}, {why}", channel.name))
             })),
         }
     }
-    for (role, id) in discord.roles.listed() {
+    for (role, id) in roles.listed() {
         match guild.roles.get(&id.get()) {
             None => found.push(Found::Wrong(format!(
                 "discord.roles.{role}: the guild has no role {id}. Run: quarterdeck bot discord setup"

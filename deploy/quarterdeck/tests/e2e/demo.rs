@@ -55,6 +55,11 @@ fn three_features_go_from_card_to_main() {
         err.contains("The line is cut. gamma files G-1 all the same") && err.contains("each once"),
         "{err}"
     );
+    let discord = err.split("Discord, as its people see it").nth(1).unwrap_or_default();
+    assert!(discord.contains("#dev        **A-1 ") && discord.contains("Merged as"), "{err}");
+    assert!(discord.contains("#approvals  ✔ Merge ") && discord.contains("approved by ines"), "{err}");
+    assert!(discord.contains("theo types /board why A-1, and reads alone: A-1: Merged"), "{err}");
+    assert!(discord.contains("the bot answers: No run works on A-1"), "{err}");
     assert!(err.contains("Operations: 3 runs, ") && err.contains("3 merges. Nothing gave up."), "{err}");
 }
 

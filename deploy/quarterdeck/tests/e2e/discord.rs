@@ -16,20 +16,25 @@ const ADD_REACTIONS: u64 = 1 << 6;
 const EMBED_LINKS: u64 = 1 << 14;
 
 /// A guild with three people, and a project whose fleet works in it.
-struct Guild {
-    fake: FakeDiscord,
-    project: Project,
-    dev: u64,
-    approvals: u64,
+pub struct Guild {
+    pub fake: FakeDiscord,
+    pub project: Project,
+    pub dev: u64,
+    pub approvals: u64,
     reviewer: u64,
-    ines: u64,
-    omar: u64,
-    olaf: u64,
+    pub ines: u64,
+    pub omar: u64,
+    pub olaf: u64,
 }
 
 impl Guild {
     /// Two people merge; whoever files a feature is neither.
     async fn new(more: &str) -> Self {
+        Self::with("", "echo hello > hello.txt; echo Said hello.", more).await
+    }
+
+    /// The same, with more lines about Discord, and another agent.
+    pub async fn with(discord: &str, agent: &str, more: &str) -> Self {
         let fake = FakeDiscord::start().await;
         let [owner, reviewer, operator] = ["owner", "reviewer", "operator"].map(|name| fake.add_role(name));
         let [dev, alerts, approvals] = ["dev", "alerts", "approvals"].map(|name| fake.add_channel(name));
@@ -37,11 +42,11 @@ impl Guild {
         let omar = fake.add_member("omar", &[reviewer]);
         let olaf = fake.add_member("olaf", &[operator]);
         let project = Project::new(&[("README.md", "# Discord\n")]);
-        let fleet = config("echo hello > hello.txt; echo Said hello.", Some("test -f hello.txt"));
+        let fleet = config(agent, Some("ls hello*.txt"));
         let people = "[[people]]\nname = \"omar\"\nroles = [\"reviewer\"]\n\n[[people]]\nname = \"olaf\"\nroles = [\"operator\"]\n";
         let text = format!(
-            "{}\n{people}\n[discord]\napi = \"{}\"\nguild = \"{GUILD}\"\ntoken = {{ file = \"token\" }}\n\n[discord.channels]\n\
-             dev = \"{dev}\"\nalerts = \"{alerts}\"\napprovals = \"{approvals}\"\n\n[discord.roles]\nowner = \"{owner}\"\n\
+            "{}\n{people}\n[discord]\napi = \"{}\"\nguild = \"{GUILD}\"\ntoken = {{ file = \"token\" }}\n{discord}\n\
+             [discord.channels]\ndev = \"{dev}\"\nalerts = \"{alerts}\"\napprovals = \"{approvals}\"\n\n[discord.roles]\nowner = \"{owner}\"\n\
              reviewer = \"{reviewer}\"\noperator = \"{operator}\"\n{more}",
             fleet.replace("solo = true", "merge_quorum = 2"),
             fake.url()
@@ -52,7 +57,7 @@ impl Guild {
     }
 
     /// Starts the fleet; the first time, accounts are linked.
-    async fn up(&self, env: &[(&str, &str)]) -> Up {
+    pub async fn up(&self, env: &[(&str, &str)]) -> Up {
         let up = self.project.up(env);
         for (name, account) in [("ines", self.ines), ("omar", self.omar), ("olaf", self.olaf)] {
             self.project.ok(&["person", "link", name, &format!("discord:{account}")]);
@@ -62,7 +67,7 @@ impl Guild {
     }
 
     /// Waits until the bot is there, with its commands.
-    async fn heard(&self) {
+    pub async fn heard(&self) {
         assert!(self.fake.connected().await, "{:?}", self.fake.complaints());
         let deadline = Instant::now() + PATIENCE;
         while self.fake.commands().is_empty() {
@@ -72,21 +77,21 @@ impl Guild {
     }
 
     /// What a person is told.
-    async fn told(&self, interaction: u64) -> String {
+    pub async fn told(&self, interaction: u64) -> String {
         let answer = self.fake.answer(interaction).await.expect("an answer within Discord's time");
         answer.text().to_owned()
     }
 
-    async fn types(&self, user: u64, name: &str, options: Value) -> String {
+    pub async fn types(&self, user: u64, name: &str, options: Value) -> String {
         self.told(self.fake.slash(user, self.dev, name, options)).await
     }
 
-    async fn clicks(&self, user: u64, card: u64, label: &str) -> String {
+    pub async fn clicks(&self, user: u64, card: u64, label: &str) -> String {
         self.told(self.fake.click(user, self.approvals, card, label)).await
     }
 
     /// The newest message of a channel that is as wanted: its id and its text.
-    async fn seen(&self, channel: u64, wanted: impl Fn(&str) -> bool) -> (u64, String) {
+    pub async fn seen(&self, channel: u64, wanted: impl Fn(&str) -> bool) -> (u64, String) {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let messages = self.fake.messages(channel);
@@ -100,7 +105,7 @@ impl Guild {
     }
 
     /// A feature that waits for its merge: the card.
-    async fn asked(&self) -> (u64, String) {
+    pub async fn asked(&self) -> (u64, String) {
         let options = json!([{"name": "add", "type": 1, "options": [
             {"name": "title", "type": 3, "value": "Say hello"}, {"name": "stage", "type": 3, "value": "ready"}]}]);
         assert_eq!(self.types(self.olaf, "feature", options).await, "Sent to alpha.");
@@ -122,27 +127,27 @@ impl Guild {
         assert_eq!(log.lines().filter(|line| line.contains("Say hello")).count(), 1, "{log}");
     }
 
-    fn is_content(&self) {
+    pub fn is_content(&self) {
         assert_eq!(self.fake.complaints(), Vec::<String>::new());
     }
 }
 
 /// The card of a merge; that of the rights that were given before may stand there as well.
-fn asks_to_merge(text: &str) -> bool {
+pub fn asks_to_merge(text: &str) -> bool {
     text.starts_with("**Merge") && text.contains("Decide until")
 }
 
-fn id(message: &Value) -> u64 {
+pub fn id(message: &Value) -> u64 {
     message["id"].as_str().unwrap().parse().unwrap()
 }
 
-fn text(message: &Value) -> String {
+pub fn text(message: &Value) -> String {
     let embed = message["embeds"][0]["description"].as_str();
     embed.or(message["content"].as_str()).unwrap_or_default().to_owned()
 }
 
 /// What every run has anew.
-fn tame(text: &str) -> String {
+pub fn tame(text: &str) -> String {
     let word = |word: &str| {
         let hex = word.trim_matches(|letter: char| !letter.is_ascii_hexdigit());
         let is_commit = hex.len() == 7 && hex.bytes().any(|byte| byte.is_ascii_digit());

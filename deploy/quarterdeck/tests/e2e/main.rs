@@ -59,3 +59,4 @@ mod servers;
 mod sse;
 mod stranger;
 mod support;
+mod talk;

@@ -162,7 +162,24 @@ pub enum BoardCommand {
         feature: FeatureId,
         /// What its agent is told.
         text: Passage,
+        /// As what it is said.
+        #[serde(default)]
+        remark: Remark,
+        /// What was said is known by this: the same again is the same word, as which it was said last, until its agent has it.
+        #[serde(default)]
+        said: Option<String>,
     },
+}
+
+/// As what a person says something to a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Remark {
+    /// As guidance.
+    #[default]
+    Guidance,
+    /// As a comment in a review of its pull request.
+    Review,
 }
 
 /// What is known of a new feature beside its title.

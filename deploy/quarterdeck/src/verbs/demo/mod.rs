@@ -6,6 +6,7 @@ pub(super) mod acting;
 mod apart;
 mod ask;
 mod engine;
+mod guild;
 mod progress;
 mod scene;
 mod summary;
@@ -55,7 +56,8 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<ExitCode, UserEr
     let place = place(&demo)?;
     let root = place.path();
     log::start_in(&root.join("log")).map_err(|error| failed(&error))?;
-    let scene = scene::lay(&root, &demo).await?;
+    let mut scene = scene::lay(&root, &demo).await?;
+    let guild = guild::open(&mut scene).await?;
     let here = scene.plan.teams.iter().filter(|team| team.name.as_str() != apart::NAME);
     let roles = Roles { bot: true, teams: here.map(|team| team.name.clone()).collect() };
     let fleet = Fleet::start(&scene.plan, &roles, Router::new()).await.map_err(|error| failed(&error))?;
@@ -88,6 +90,7 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<ExitCode, UserEr
         say::note(&line);
     }
     engine::operations(&fleet.teams()).await?;
+    guild::tell(&guild).await?;
     apart::tell(&scene, &fleet, &root).await?;
     fleet.shut_down().await;
     if let Some((_, first)) = features.first() {

@@ -1,0 +1,80 @@
+//! What people attach to what they write: text goes along in full where it fits, all else by its name and its address. How much of
+//! it, is limited; what is left out is said.
+
+use std::time::Duration;
+
+use serenity::all::Attachment;
+
+use crate::Discord;
+
+/// Files of one message that go along.
+const FILES: usize = 4;
+/// Largest text that is read, in bytes.
+const LARGEST: u32 = 64 << 10;
+/// All that an agent is told at once, in characters: a passage of the uplink.
+const PASSAGE: usize = 4000;
+/// Longest wait for one file.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Where Discord keeps attachments. <https://docs.discord.com/developers/reference#cdn-formatting>
+const HOSTS: [&str; 2] = ["https://cdn.discordapp.com/", "https://media.discordapp.net/"];
+/// Names of texts of which Discord does not say that they are.
+const TEXTS: [&str; 12] =
+    ["txt", "log", "md", "json", "toml", "yaml", "yml", "diff", "patch", "rs", "csv", "xml"];
+
+/// What goes along.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Along {
+    /// For the agent, below what was written.
+    pub(crate) text: String,
+    /// For whoever wrote it: what became of which file.
+    pub(crate) said: Vec<String>,
+}
+
+impl Discord {
+    /// What people attached. `room` is how much of the passage what they wrote takes, in characters.
+    pub(crate) async fn along(&self, files: &[Attachment], written: usize) -> Along {
+        let mut along = Along::default();
+        for (index, file) in files.iter().enumerate() {
+            if index == FILES {
+                along.said.push(format!("{} more did not go along: {FILES} may.", files.len() - FILES));
+                break;
+            }
+            let name = &file.filename;
+            let room = PASSAGE.saturating_sub(written + along.text.chars().count() + name.len() + 40);
+            match self.text_of(file).await.filter(|text| text.chars().count() <= room) {
+                Some(text) => {
+                    along.text.push_str(&format!("\n\nAttached, {name}:\n{text}"));
+                    along.said.push(format!("{name} went along in full."));
+                }
+                None if file.url.chars().count() + 60 <= room => {
+                    let kind = file.content_type.as_deref().unwrap_or("a file");
+                    let size = file.size.div_ceil(1024);
+                    along.text.push_str(&format!("\n\nAttached: {name} ({kind}, {size} KiB): {}", file.url));
+                    along.said.push(format!("{name} went along as a link."));
+                }
+                None => along.said.push(format!("{name} did not go along: there is no room for it.")),
+            }
+        }
+        along
+    }
+
+    /// The text of a file, if it is one and small.
+    async fn text_of(&self, file: &Attachment) -> Option<String> {
+        let ours = self.inner.config.address.as_ref().is_some_and(|address| file.url.starts_with(address));
+        let known = ours || HOSTS.iter().any(|host| file.url.starts_with(host));
+        if !known || !is_text(file) || file.size > LARGEST {
+            return None;
+        }
+        let bytes = tokio::time::timeout(PATIENCE, file.download()).await.ok()?.ok()?;
+        let text = String::from_utf8(bytes).ok()?;
+        Some(text.trim_end().to_owned())
+    }
+}
+
+fn is_text(file: &Attachment) -> bool {
+    let kind = file.content_type.as_deref().unwrap_or_default();
+    let ending = file.filename.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
+    kind.starts_with("text/")
+        || kind.starts_with("application/json")
+        || (kind.is_empty() && ending.is_some_and(|ending| TEXTS.contains(&ending.as_str())))
+}
