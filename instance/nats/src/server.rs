@@ -192,7 +192,7 @@ impl Server {
             }
             Event::ClientError(problem) => trouble.set(self.away(problem.to_string())),
             Event::ServerError(ServerError::Other(what)) => {
-                trouble.set(NatsError::NotPermitted { url: self.url.clone(), user: self.user.clone(), what })
+                trouble.set(NatsError::NotPermitted { url: self.url.clone(), user: self.user.clone(), what });
             }
             Event::ServerError(ServerError::SlowConsumer(_))
             | Event::SlowConsumer(_)
