@@ -49,7 +49,9 @@ fn said(place: &Place<'_>, args: &[&str]) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_teams_and_their_bot_work_over_a_server_that_is_killed() {
-    let Some(mut natsd) = Natsd::for_test(&qd_natsd::with_users("{user: nobody, password: nothing}")) else { return };
+    let Some(mut natsd) = Natsd::for_test(&qd_natsd::with_users("{user: nobody, password: nothing}")) else {
+        return;
+    };
     let (url, project) = (natsd.url(), Project::new(&[("README.md", "# NATS\n")]));
     let text = text(&url);
     let at_the_bot = Place::new(&project, "bot", &text);
