@@ -353,8 +353,7 @@ impl Chat for Discord {
         };
         let (key, picture) = (&message.key.0, message.picture.as_deref());
         let body = self.calling(message, guild);
-        let put =
-            |picture| self.place_pictured(channel, key, body.clone(), &message.reactions, picture);
+        let put = |picture| self.place_pictured(channel, key, body.clone(), &message.reactions, picture);
         let placed = match put(picture).await {
             // Perhaps it may not attach files there: the words are worth more than the picture.
             Err(Problem::Refused(problem)) if picture.is_some() => {
