@@ -491,12 +491,12 @@ fn what_people_say_goes_to_the_run_as_what_they_say_it_is() {
     insta::assert_snapshot!(said(&mut fleet, "feature guide A-1 Keep it small."), @"No run works on A-1, so nobody was told. Say it in its description, by an edit.");
     fleet.report(Report::Feature(report(Stage::Running, "Split it")));
     insta::assert_snapshot!(said(&mut fleet, "feature review A-1 Name it so."), @"A-1 has no pull request yet, so there is nothing to review. Say it as guidance.");
-    insta::assert_snapshot!(said(&mut fleet, "feature guide A-1 Keep it small."), @"");
+    insta::assert_snapshot!(said(&mut fleet, "feature guide A-1 Keep it small."), @"Taken as guidance for A-1. Sent to alpha.");
     fleet.report(Report::Feature(FeatureReport {
         pull_request: Some(7),
         ..report(Stage::Review, "Split it")
     }));
-    insta::assert_snapshot!(said(&mut fleet, "feature review A-1 Name it so."), @"");
+    insta::assert_snapshot!(said(&mut fleet, "feature review A-1 Name it so."), @"Taken as a review comment on A-1. Sent to alpha.");
     insta::assert_snapshot!(said(&mut fleet, "feature guide A-9 Name it so."), @"No team has reported a feature A-9.");
     // On another service what was said is known by where it was said, so that it can be meant otherwise.
     let account = Some("7".to_owned());
@@ -511,7 +511,7 @@ fn what_people_say_goes_to_the_run_as_what_they_say_it_is() {
         },
         _ => None,
     });
-    insta::assert_snapshot!(serde_json::to_string(&told).unwrap(), @"");
+    insta::assert_snapshot!(serde_json::to_string(&told).unwrap(), @r#"{"command":"guide","feature":"A-1","text":"Name it so.\nAnd so.","remark":"review","said":"discord/1234"}"#);
 }
 
 #[test]

@@ -201,7 +201,7 @@ pub(crate) fn check(config: &Config, add: &mut impl FnMut(String, String)) {
     }
     let mut channels = BTreeSet::new();
     let all = discord.channels.listed().chain(discord.teams.values().copied());
-    if !all.fold(true, |own, id| channels.insert(id) && own) {
+    if all.filter(|id| !channels.insert(*id)).count() > 0 {
         add("discord.channels".into(), "two of them are one channel; give each its own".into());
     }
     let (mut guilds, mut taken) = (BTreeSet::from([discord.guild]), BTreeSet::new());
@@ -214,7 +214,7 @@ pub(crate) fn check(config: &Config, add: &mut impl FnMut(String, String)) {
         if !guilds.insert(guild.guild) {
             add(key("guild"), format!("{} is there already: a guild stands in one place", guild.guild));
         }
-        if !guild.channels.listed().fold(true, |own, id| channels.insert(id) && own) {
+        if guild.channels.listed().filter(|id| !channels.insert(*id)).count() > 0 {
             add(key("channels"), "two of them are one channel; give each its own".into());
         }
         let DiscordChannels { dev, alerts, approvals, .. } = guild.channels;
