@@ -186,7 +186,16 @@ fn team(name: &str) -> InstanceName {
 fn message(channel: Channel, about: About, key: MessageKey, text: &str) -> Message {
     let (buttons, reactions) = (Vec::new(), Vec::new());
     let about = Some(about);
-    Message { channel, about, key, text: text.into(), buttons, reactions, mentions: Vec::new() }
+    Message {
+        channel,
+        about,
+        key,
+        text: text.into(),
+        picture: None,
+        buttons,
+        reactions,
+        mentions: Vec::new(),
+    }
 }
 
 fn feature(text: &str) -> Message {

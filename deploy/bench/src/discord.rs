@@ -165,10 +165,10 @@ async fn interactions(binary: &Path, figures: &mut Figures) -> Result<(), Failur
 }
 
 fn has_mark(message: &Value) -> bool {
-    message["reactions"]
-        .as_array()
-        .is_some_and(|marks| marks.iter().any(|mark| mark["emoji"]["name"] == "✅"))
-        && message["components"].as_array().is_some_and(|rows| !rows.is_empty())
+    let list = |name: &str| message.get(name).and_then(Value::as_array);
+    list("reactions").is_some_and(|marks| {
+        marks.iter().any(|mark| mark.pointer("/emoji/name").is_some_and(|name| name == "✅"))
+    }) && list("components").is_some_and(|rows| !rows.is_empty())
 }
 
 /// `reaction_to_decision_ms_p99`: from a ✅ under a card to what it decides, done on the team's board.
@@ -182,7 +182,7 @@ async fn reactions(binary: &Path, figures: &mut Figures) -> Result<(), Failure> 
         let card = guild
             .until("a card with its reactions", |fake| {
                 let open = fake.messages(approvals).into_iter().find(has_mark)?;
-                open["id"].as_str()?.parse::<u64>().ok()
+                open.get("id")?.as_str()?.parse::<u64>().ok()
             })
             .await?;
         let begun = Instant::now();

@@ -191,22 +191,23 @@ pub(crate) fn teams(state: &mut FleetState, now: Timestamp) -> Vec<Effect> {
         if route.form == Form::Living && stands.is_begun() {
             let text = text::team(&stands, &state.rules.distil.zone, now);
             let board = pictures::board(state, &stands);
-            effects.push(Effect::Refresh(pictured(route, format!("team:{team}"), text, board)));
+            effects.push(Effect::Refresh(pictured(route, &team, "team", text, board)));
         }
         if charts.form == Form::Living
             && let Some(picture) = pictures::charts(state, &team, now)
         {
             let text = text::charted(&picture);
-            effects.push(Effect::Refresh(pictured(charts, format!("charts:{team}"), text, picture)));
+            effects.push(Effect::Refresh(pictured(charts, &team, "charts", text, picture)));
         }
     }
     effects
 }
 
-fn pictured(route: Route, key: String, text: String, picture: Picture) -> Message {
+fn pictured(route: Route, team: &InstanceName, what: &str, text: String, picture: Picture) -> Message {
     Message {
         channel: route.channel,
-        key: MessageKey(key),
+        about: Some(About::team(team)),
+        key: MessageKey(format!("{what}:{team}")),
         text,
         picture: Some(Box::new(picture)),
         buttons: Vec::new(),

@@ -374,7 +374,7 @@ fn callback(world: &mut World, asked: &Asked, id: u64, token: &str, body: &Value
     }
     let pressed = known.message.map(|message| (known.channel, message));
     if let (7, Some((channel, message))) = (kind, pressed) {
-        edit(world, channel, message, data)?;
+        edit(world, channel, message, asked, data)?;
     }
     Ok(None)
 }
@@ -403,7 +403,7 @@ fn edit_answer(world: &mut World, asked: &Asked, application: u64, token: &str, 
     let (channel, pressed) = (known.channel, known.message);
     // The original of an answer that was announced as an edit is the message whose button was pressed.
     if let (Some(6 | 7), Some(message)) = (known.callback, pressed) {
-        return edit(world, channel, message, body);
+        return edit(world, channel, message, asked, body);
     }
     let message = world.snowflake();
     Ok(Some(shapes::message(world, message, channel, body, true)))

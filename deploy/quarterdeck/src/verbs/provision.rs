@@ -68,7 +68,12 @@ async fn invite(common: &Common, name: &InstanceName, who: &Who) -> Done {
     let invited = link::proven(common, who, &format!("/fleet/instances/{name}/invite")).await?;
     match invited {
         Invitation::Waits { text } => say::line(&text),
-        Invitation::Token { token, url, until, alone } => {
+        Invitation::Token { token, urls, until, alone } => {
+            // Over HTTP, where the bot hears both ways: that needs nothing but the token.
+            let url = urls
+                .into_iter()
+                .next()
+                .ok_or_else(|| UserError::failed("the bot hears no machine: see hub.listen"))?;
             let left = Left { url, token, until };
             FleetHub::new(&loaded.state_dir).leave(name, &left).map_err(|error| {
                 UserError::failed(format!(
