@@ -18,7 +18,7 @@ use qd_core::{
     },
 };
 use qd_engine::{Bundle, Facts, KnownPerson, Policies};
-use qd_hub::Hub;
+use qd_hub::{Hub, HubError};
 use qd_types::{
     ApprovalId, Ballot, CommitId, Digest, Identity, InstanceName, Merge, Person, PolicyRule, RepositoryName,
     Role, SpentGrant, Vote,
@@ -266,7 +266,11 @@ impl Fleet {
         let path = self.dir.path().join("bot.db");
         let (forge, chat) = (Arc::new(self.forge.clone()), Arc::new(self.chat.clone()));
         let hub = Hub::open(&path, self.rules.clone(), forge, chat).await.unwrap();
-        hub.enrol(&alpha(), self.key.public()).await.unwrap();
+        match hub.enrol(&alpha(), self.key.public()).await {
+            // One that has joined with a key of its own has withdrawn this one.
+            Ok(()) | Err(HubError::KeyWithdrawn { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
         let running = tokio::spawn(hub.clone().run());
         self.hub = Some((hub, running));
     }

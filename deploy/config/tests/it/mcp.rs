@@ -80,7 +80,7 @@ fn a_server_needs_a_way_to_it_and_known_runs() {
     );
     assert!(!said.contains("secret"), "{said}");
     for wanted in [
-        "is not a server that comes with the program (board, discord, docker, github): give it a command or a url",
+        "is not a server that comes with the program (board, discord, docker, github, proxmox): give it a command or a url",
         "there is no team nobody",
         "is not an address like https://",
         "KEY has a value",

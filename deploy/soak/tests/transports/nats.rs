@@ -1,6 +1,9 @@
 //! A real NATS server, restarted and killed under load, with the configuration that is shipped.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use qd_hub::HubGate;
@@ -49,6 +52,13 @@ impl Transport for Nats {
     async fn serve(&mut self, gate: HubGate) {
         let server = NatsServer::open(&self.server("bot"), FLEET, Arc::new(gate)).await.unwrap();
         self.bot = Some(tokio::spawn(server.run()));
+        // A bot that starts makes the streams first; who comes before that is told to come again.
+        let begun = Instant::now();
+        let carrier = self.carrier(&team(TEAMS[0])).await;
+        while let Err(error) = carrier.card().await {
+            assert!(begun.elapsed() < Duration::from_secs(20), "{error}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     async fn carrier(&self, team: &InstanceName) -> Arc<dyn Carrier> {
