@@ -308,8 +308,8 @@ async fn one_that_never_asks_works_only_within_walls() {
         stage.add("write done.txt good");
         until(&mut client, "A-1", |view| view.feature.held.is_some()).await.sentence
     };
-    insta::assert_snapshot!(refused("kind = \"none\"").await, @"");
-    insta::assert_snapshot!(refused("kind = \"landlock\"").await, @"");
+    insta::assert_snapshot!(refused("kind = \"none\"").await, @"Fake never asks before it does something, so it only works within walls that sandbox.unasked lists (docker, bubblewrap), and there are none here: see sandbox.kind. Needs a person.");
+    insta::assert_snapshot!(refused("kind = \"landlock\"").await, @"Fake never asks before it does something, so it only works within walls that sandbox.unasked lists (docker, bubblewrap), and here they are landlock: see sandbox.kind. Needs a person.");
     let stage = silent("kind = \"landlock\"\nunasked = [\"landlock\"]");
     let up = stage.project.up(&[]);
     let mut client = up.client("alpha", None);

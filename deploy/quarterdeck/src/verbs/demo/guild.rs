@@ -86,7 +86,9 @@ pub(super) async fn tell(guild: &Guild) -> Result<(), UserError> {
     for message in fake.messages(*approvals) {
         say::note(&format!("  #approvals  {}", words(&message).replace('\n', "\n              ")));
     }
-    let Some((thread, name)) = threads.first() else { return Ok(()) };
+    let Some((thread, name)) = threads.iter().min_by(|(_, one), (_, other)| one.cmp(other)) else {
+        return Ok(());
+    };
     let id = name.split(' ').next().unwrap_or_default();
     let why = json!([{"name": "why", "type": 1, "options": [{"name": "id", "type": 3, "value": id}]}]);
     if let Some(answer) = fake.answer(fake.slash(*account, *dev, "board", why)).await {
