@@ -195,7 +195,9 @@ async fn an_outbox_at_its_quota_starts_nothing_new_keeps_decisions_and_ships_it_
         let _: FeatureView = client.patch(&format!("features/{}", full.feature.id), &edit).await.unwrap();
     }
     let rows = format!("SELECT count(*) FROM outbox WHERE living = 'feature:{}'", full.feature.id);
-    assert_eq!(sql(&apart.elsewhere, BOARD, &rows), "1", "a living state is merged");
+    // The newest, and at most one that was under way when the bot went.
+    let rows: usize = sql(&apart.elsewhere, BOARD, &rows).parse().unwrap();
+    assert!((1..=2).contains(&rows), "a living state is merged: {rows}");
 
     add(&mut client, "Waits for room".to_owned(), true).await;
     filed += 1;
