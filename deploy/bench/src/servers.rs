@@ -30,6 +30,13 @@ pub async fn measure(
         let mut command = Command::new(binary);
         command.current_dir(site.folder()).args(args).env("USER", "bench");
         command.env("QUARTERDECK__STATE__DIR", site.folder().join("state"));
+        // What the Proxmox server does not start without. Nobody is asked there.
+        command.envs([
+            ("PROXMOX_HOST", "127.0.0.1"),
+            ("PROXMOX_USER", "mcp@pve"),
+            ("PROXMOX_TOKEN_NAME", "mcp"),
+        ]);
+        command.env("PROXMOX_TOKEN_VALUE", "00000000-0000-0000-0000-000000000000");
         command
     };
     let listed = command(&["--json", "mcp", "list"]).output()?;
