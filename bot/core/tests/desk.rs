@@ -364,6 +364,8 @@ fn one_living_message_per_feature_and_one_alert_per_cause() {
         seconds: None,
         needs_person: false,
         spent: None,
+        repository: None,
+        issue: None,
     };
     let silent = |effects: &[Effect]| {
         effects.iter().all(|effect| !matches!(effect, Effect::Put(_) | Effect::Refresh(_)))
@@ -479,6 +481,8 @@ fn report(stage: Stage, title: &str) -> FeatureReport {
         seconds: None,
         needs_person: false,
         spent: None,
+        repository: None,
+        issue: None,
     }
 }
 

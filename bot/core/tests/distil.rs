@@ -214,6 +214,8 @@ fn feature(id: &str, stage: Stage, sentence: &str) -> FeatureReport {
         seconds: None,
         needs_person: sentence.contains("Needs"),
         spent: None,
+        repository: None,
+        issue: None,
     }
 }
 

@@ -81,6 +81,8 @@ impl Fleet {
             seconds: (stage == Stage::Done).then_some(1_800),
             needs_person: false,
             spent: None,
+            repository: None,
+            issue: None,
         }));
     }
 

@@ -97,6 +97,8 @@ fn reports(team: u32, step: u32) -> Option<Report> {
         seconds: None,
         needs_person: false,
         spent: None,
+        repository: None,
+        issue: None,
     }))
 }
 

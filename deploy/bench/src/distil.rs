@@ -108,6 +108,8 @@ pub fn feature(id: &FeatureId, stage: Stage, change: i64) -> FeatureReport {
         seconds: Some(change.unsigned_abs() * 60),
         needs_person: false,
         spent: Some(spent(change.unsigned_abs())),
+        repository: None,
+        issue: None,
     }
 }
 

@@ -350,6 +350,8 @@ async fn an_issue_becomes_a_feature_once_and_only_by_a_person_of_the_fleet() {
             title: "It crashes".into(),
             body: "On start.".into(),
             labels: vec!["bug".into()],
+            milestone: Some("May".into()),
+            priority: Some(1),
             author: qd_types::Identity { service: "github".into(), account: "mallory".into() },
             person,
         }))

@@ -98,7 +98,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     // What it draws is data of the core; its colours are the tokens of every page.
     ("bot/pictures", &["bot/core", "instance/look"]),
-    ("bot/github", &["bot/core"]),
+    // What a merge would bring is rebuilt from git's objects, in a clone of its own.
+    ("bot/github", &["bot/core", "instance/git"]),
     // It is a surface for the cards of approvals.
     ("bot/console", &["bot/core", "instance/look", "instance/sqlite", "policies/approvals"]),
     ("bot/forge-local", &["bot/core", "instance/git", "instance/sqlite"]),

@@ -33,6 +33,12 @@ pub struct FeatureReport {
     /// What its runs have spent on models, if they were metered.
     #[serde(default)]
     pub spent: Option<Spent>,
+    /// Where its work is done. Not said by teams of before.
+    #[serde(default)]
+    pub repository: Option<RepositoryName>,
+    /// The issue that it comes from: `sample#12`.
+    #[serde(default)]
+    pub issue: Option<String>,
 }
 
 /// One cause, one alert. The same key again updates it; `over` closes it.

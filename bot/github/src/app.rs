@@ -1,0 +1,1 @@
+//! The App's own token, and the short ones of its installations.

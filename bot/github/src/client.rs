@@ -1,0 +1,1 @@
+//! One request to GitHub, with its manners.

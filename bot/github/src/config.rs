@@ -1,0 +1,1 @@
+//! Where GitHub is, with which App or token, and which repository is which.

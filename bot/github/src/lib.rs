@@ -1,0 +1,5 @@
+#![doc = include_str!("../README.md")]
+
+pub mod app;
+pub mod client;
+pub mod config;
