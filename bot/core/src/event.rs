@@ -79,6 +79,13 @@ pub enum Event {
         /// The head that was pushed.
         result: Result<CommitId, ForgeError>,
     },
+    /// The card of an approval stands on its pull request, or can't.
+    Carded {
+        /// Which.
+        approval: ApprovalId,
+        /// The forge's id of the comment.
+        result: Result<u64, ForgeError>,
+    },
     /// A workflow or a deployment ran on a commit of a default branch.
     Ran {
         /// Which.

@@ -13,7 +13,7 @@ use crate::{
     event::{Event, Moment},
     foreign,
     forge::{Check, Conclusion, Marker, NewPullRequest},
-    presence, snapshot,
+    page, presence, snapshot,
     state::{AlertState, FleetState},
     text,
 };
@@ -49,6 +49,7 @@ pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
             effects.extend(desk::merged(state, &approval, result));
             effects.into()
         }
+        Event::Carded { approval, result } => page::carded(state, &approval, result).into(),
         Event::Pushed { approval, result } => desk::finish(&approval, result.as_ref()).into(),
         Event::Collect { person, of } => collect(state, &person, of.as_ref()),
         Event::Ran { pipeline, commit, passed, url } => {
@@ -186,13 +187,28 @@ fn recent(alert: &AlertState, moment: Moment) -> bool {
 fn request_from(state: &mut FleetState, instance: &InstanceName, request: ForgeRequest) -> Vec<Effect> {
     let key = format!("{instance}/{}", request.id);
     match request.act {
-        ForgeAct::OpenPullRequest { repository, branch, target, head, title, body, checks } => {
+        ForgeAct::OpenPullRequest {
+            repository,
+            branch,
+            target,
+            head,
+            title,
+            body,
+            checks,
+            labels,
+            milestone,
+        } => {
+            // What nothing has shown to work is not to be reviewed yet.
+            let draft = checks.is_empty() || checks.iter().any(|check| !check.passed);
             let new = NewPullRequest {
                 repository,
                 branch,
                 target,
                 title: format!("{}: {title}", request.feature),
                 body,
+                draft,
+                labels,
+                milestone,
                 marker: Marker(key.clone()),
             };
             let checks = as_checks(&checks);

@@ -12,6 +12,7 @@ mod foreign;
 pub mod forge;
 mod handle;
 mod inquiry;
+mod page;
 pub mod picture;
 pub mod presence;
 mod snapshot;

@@ -17,6 +17,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     ENROLMENT,
     MESSAGES,
     PRESENCE,
+    LIVING_ACTS,
 ];
 
 const V1: &str = "
@@ -126,6 +127,14 @@ CREATE TABLE untold (
     person TEXT PRIMARY KEY,
     lines TEXT NOT NULL
 ) WITHOUT ROWID;
+";
+
+/// Acts that are living states wait for calm: none of them is carried out before it is due.
+const LIVING_ACTS: &str = "
+ALTER TABLE acts ADD COLUMN living INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE acts ADD COLUMN due INTEGER NOT NULL DEFAULT 0;
+DROP INDEX acts_pending;
+CREATE INDEX acts_pending ON acts (living, id) WHERE state = 'pending';
 ";
 
 /// Messages wait by class, and some can wait for calm; what digests are built from.

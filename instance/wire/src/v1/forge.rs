@@ -37,6 +37,12 @@ pub enum ForgeAct {
         body: String,
         /// What the checks said about the head.
         checks: Vec<CheckReport>,
+        /// The feature's labels.
+        #[serde(default)]
+        labels: Vec<String>,
+        /// Title of the feature's milestone.
+        #[serde(default)]
+        milestone: Option<String>,
     },
     /// Ask people whether this head may be merged.
     AskMerge {
