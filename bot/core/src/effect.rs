@@ -268,6 +268,17 @@ pub enum ForgeCall {
         /// Why.
         reason: String,
     },
+    /// Open an issue that asks another team for something.
+    OpenIssue {
+        /// Who asks.
+        instance: InstanceName,
+        /// In which request.
+        request: String,
+        /// Who is asked.
+        team: InstanceName,
+        /// What.
+        issue: NewIssue,
+    },
     /// Have the sticky comment of a pull request say how its feature stands. A living state: the newest is shown, and edits
     /// take their time.
     Show {
@@ -332,6 +343,7 @@ impl ForgeCall {
             | Self::Rebuild { .. }
             | Self::Merge { .. }
             | Self::Pushed { .. }
+            | Self::OpenIssue { .. }
             | Self::Close { .. } => false,
         }
     }

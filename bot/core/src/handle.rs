@@ -13,7 +13,7 @@ use crate::{
     event::{Event, Moment},
     foreign,
     forge::{Check, Conclusion, Marker, NewPullRequest},
-    page, presence, snapshot,
+    needs, page, presence, snapshot,
     state::{AlertState, FleetState},
     text,
 };
@@ -48,6 +48,9 @@ pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
             };
             effects.extend(desk::merged(state, &approval, result));
             effects.into()
+        }
+        Event::IssueOpened { instance, request, team, issue, result } => {
+            needs::opened(&instance, &request, &team, &issue, result).into()
         }
         Event::Carded { approval, result } => page::carded(state, &approval, result).into(),
         Event::Pushed { approval, result } => desk::finish(&approval, result.as_ref()).into(),
@@ -187,6 +190,9 @@ fn recent(alert: &AlertState, moment: Moment) -> bool {
 fn request_from(state: &mut FleetState, instance: &InstanceName, request: ForgeRequest) -> Vec<Effect> {
     let key = format!("{instance}/{}", request.id);
     match request.act {
+        ForgeAct::OpenIssue { ref repository, ref team, ref text } => {
+            needs::asks(state, instance, &request, repository, team, text)
+        }
         ForgeAct::OpenPullRequest {
             repository,
             branch,

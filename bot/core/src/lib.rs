@@ -12,6 +12,7 @@ mod foreign;
 pub mod forge;
 mod handle;
 mod inquiry;
+mod needs;
 mod page;
 pub mod picture;
 pub mod presence;

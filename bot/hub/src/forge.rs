@@ -165,6 +165,7 @@ async fn show(hub: &Hub, act: Act) -> Result<(), HubError> {
             roll_up(hub, issue, &marker, text, *over).await.map(|()| None)
         }
         ForgeCall::Open { .. }
+        | ForgeCall::OpenIssue { .. }
         | ForgeCall::Rebuild { .. }
         | ForgeCall::Merge { .. }
         | ForgeCall::Pushed { .. }
@@ -217,6 +218,10 @@ async fn carry_out(hub: &Hub, act: Act) -> Result<(), HubError> {
             let result = open(hub, &new, &head, &checks).await;
             Event::Opened { instance, request, result }
         }
+        ForgeCall::OpenIssue { instance, request, team, issue } => {
+            let result = hub.inner.forge.open_issue(&issue).await.map(|opened| opened.number);
+            Event::IssueOpened { instance, request, team, issue: Box::new(issue), result }
+        }
         ForgeCall::Rebuild { approval, reviewed, order } => {
             let forge = &hub.inner.forge;
             let result = forge
@@ -267,6 +272,7 @@ async fn carry_out(hub: &Hub, act: Act) -> Result<(), HubError> {
 fn unavailable(event: &Event) -> Option<String> {
     let error = match event {
         Event::Opened { result: Err(error), .. }
+        | Event::IssueOpened { result: Err(error), .. }
         | Event::Rebuilt { result: Err(error), .. }
         | Event::Merged { result: Err(error), .. }
         | Event::Pushed { result: Err(error), .. }

@@ -183,6 +183,7 @@ pub(crate) fn act(c: &Connection, key: &str, call: &ForgeCall, millis: i64) -> R
         }
         ForgeCall::Merge { .. }
         | ForgeCall::Open { .. }
+        | ForgeCall::OpenIssue { .. }
         | ForgeCall::Rebuild { .. }
         | ForgeCall::Close { .. } => {
             "INSERT INTO acts (key, call, state, changed) VALUES (?1, ?2, 'pending', ?3)

@@ -298,6 +298,7 @@ pub(crate) fn rebuilt(call: &ForgeCall) -> Option<&Subject> {
     match call {
         ForgeCall::Merge { rebuilt, .. } | ForgeCall::Pushed { rebuilt, .. } => Some(rebuilt),
         ForgeCall::Open { .. }
+        | ForgeCall::OpenIssue { .. }
         | ForgeCall::Rebuild { .. }
         | ForgeCall::Close { .. }
         | ForgeCall::Show { .. }

@@ -322,7 +322,8 @@ impl Bot {
             ForgeCall::Close { instance, request, .. } => {
                 Event::Closed { instance: instance.clone(), request: request.clone(), result: Ok(()) }
             }
-            ForgeCall::Show { .. }
+            ForgeCall::OpenIssue { .. }
+            | ForgeCall::Show { .. }
             | ForgeCall::Draft { .. }
             | ForgeCall::Card { .. }
             | ForgeCall::Check { .. }

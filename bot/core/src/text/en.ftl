@@ -87,6 +87,11 @@ roll-up-blocked =
 roll-up-feature = - { $feature }: { $why }
 roll-up-risk = - ⚠ { $risk }
 
+need-title = { $from } needs { $team }: { $what }
+need-whose = the agent of { $from }, in { $run } of { $feature }
+need-opened = **{ $title }** · issue #{ $number } of { $repository }. Its label gives it to the team, once somebody with the right says so.
+need-of-itself = It is { $team } itself that asks. File a feature for it.
+
 ## Digests, risks, pipelines
 
 merged-since = Merged { $count } { $since }
