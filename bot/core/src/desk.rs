@@ -443,7 +443,7 @@ fn spend(state: &FleetState, approval: &ApprovalId, merge: Merge) -> Option<Effe
     let merging = desk.filed.merging.clone()?;
     let subject = Subject { action: Action::Merge(merge), ..desk.approval().subject.clone() };
     let mut checks = merging.checks;
-    checks.push(Check { name: OWN_CHECK.into(), conclusion: Conclusion::Success });
+    checks.push(Check::new(OWN_CHECK, Conclusion::Success));
     let call = ForgeCall::Merge {
         approval: approval.clone(),
         rebuilt: Box::new(rebuild(&state.rules, subject)),

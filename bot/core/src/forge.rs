@@ -34,8 +34,17 @@ pub struct NewPullRequest {
     pub target: String,
     /// One line.
     pub title: String,
-    /// Markdown.
+    /// Markdown. An issue that it names with a closing word (`Closes #7`) is closed when it is merged.
     pub body: String,
+    /// Not to be reviewed or merged yet.
+    #[serde(default)]
+    pub draft: bool,
+    /// Label names; made where they don't exist.
+    #[serde(default)]
+    pub labels: Vec<String>,
+    /// Title of a milestone that exists.
+    #[serde(default)]
+    pub milestone: Option<String>,
     /// Found again by this.
     pub marker: Marker,
 }
@@ -57,10 +66,16 @@ pub struct PullRequest {
     pub body: String,
     /// Open, or how it ended.
     pub state: PullRequestState,
+    /// Not to be reviewed or merged yet.
+    pub draft: bool,
     /// The branch's head now; the last one known once it is no longer open.
     pub head: CommitId,
     /// The commit that merging made, once merged.
     pub merged: Option<CommitId>,
+    /// Label names, sorted.
+    pub labels: Vec<String>,
+    /// Title of its milestone.
+    pub milestone: Option<String>,
 }
 
 /// How the target branch takes the change.
@@ -109,6 +124,25 @@ pub struct Check {
     pub name: String,
     /// How it ended.
     pub conclusion: Conclusion,
+    /// What it says beside that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<CheckText>,
+}
+
+impl Check {
+    /// A check that says no more than how it ended.
+    pub fn new(name: impl Into<String>, conclusion: Conclusion) -> Self {
+        Self { name: name.into(), conclusion, text: None }
+    }
+}
+
+/// What a check says to people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckText {
+    /// One line.
+    pub title: String,
+    /// Markdown.
+    pub summary: String,
 }
 
 /// A comment on a pull request or an issue.
@@ -165,9 +199,9 @@ pub struct Milestone {
     pub title: String,
     /// Whether it is open.
     pub open: bool,
-    /// Issues in it that are open.
+    /// Issues and pull requests in it that are open.
     pub open_issues: u64,
-    /// Issues in it that are closed.
+    /// Issues and pull requests in it that are closed.
     pub closed_issues: u64,
 }
 
@@ -224,7 +258,12 @@ pub enum ForgeError {
 /// Repositories with pull requests.
 #[async_trait]
 pub trait Forge: Send + Sync {
-    /// Opens a pull request, or gives back the one that carries the marker.
+    /// Whether people read what is written to a repository here: a card that stands there can then have been seen.
+    fn is_read(&self, repository: &RepositoryName) -> bool;
+
+    /// Opens a pull request, or gives back the one that carries the marker; its labels and its milestone are seen to. Who
+    /// owns the changed files is asked for a review by the forge itself, where it knows them, as soon as it is no draft
+    /// (docs.github.com, "About code owners").
     async fn open_pull_request(&self, new: &NewPullRequest) -> Result<PullRequest, ForgeError>;
     /// The probe of [`Forge::open_pull_request`].
     async fn find_pull_request(
@@ -239,7 +278,14 @@ pub trait Forge: Send + Sync {
     async fn pull_requests(&self, repository: &RepositoryName) -> Result<Vec<PullRequest>, ForgeError>;
     /// Closes without merging. Closing what is closed is fine; what is merged refuses.
     async fn close_pull_request(&self, repository: &RepositoryName, number: u64) -> Result<(), ForgeError>;
-    /// Merges with the guards of the order. Refuses a head whose checks have not all passed, or has none.
+    /// Makes an open pull request a draft, or ready for review; what stands so already is left alone.
+    async fn set_draft(
+        &self,
+        repository: &RepositoryName,
+        number: u64,
+        draft: bool,
+    ) -> Result<(), ForgeError>;
+    /// Merges with the guards of the order, and closes the issues that the body says it closes. Refuses a draft, and a head whose checks have not all passed, or has none.
     async fn merge(&self, spent: &SpentGrant, order: &MergeOrder) -> Result<CommitId, ForgeError>;
     /// Rebuilds, from the repository alone, what a merge of `tested` would bring: refused unless the pull request's
     /// head is `tested`, the target stands at `base`, and `tested` is either `reviewed` itself with `base` among its
@@ -256,6 +302,14 @@ pub trait Forge: Send + Sync {
     ) -> Result<Brought, ForgeError>;
     /// Where a branch stands.
     async fn branch_head(&self, repository: &RepositoryName, branch: &str) -> Result<CommitId, ForgeError>;
+    /// Removes a branch that stands at `head`; one that is gone is fine. The target of the repository, and what an open
+    /// pull request comes from or goes to, refuses.
+    async fn delete_branch(
+        &self,
+        repository: &RepositoryName,
+        branch: &str,
+        head: &CommitId,
+    ) -> Result<(), ForgeError>;
 
     /// Says how checks of a commit stand; the newest of a name counts.
     async fn report_checks(
@@ -275,6 +329,15 @@ pub trait Forge: Send + Sync {
         marker: &Marker,
         body: &str,
     ) -> Result<Comment, ForgeError>;
+    /// Answers in a thread of a review, once per marker, and resolves the thread. It is named as the forge names it.
+    async fn settle_thread(
+        &self,
+        repository: &RepositoryName,
+        number: u64,
+        thread: &str,
+        marker: &Marker,
+        body: &str,
+    ) -> Result<(), ForgeError>;
     /// All comments of a pull request or an issue, oldest first.
     async fn comments(&self, repository: &RepositoryName, number: u64) -> Result<Vec<Comment>, ForgeError>;
 
@@ -286,7 +349,7 @@ pub trait Forge: Send + Sync {
     async fn issues(&self, repository: &RepositoryName) -> Result<Vec<Issue>, ForgeError>;
     /// Closes an issue; closing what is closed is fine.
     async fn close_issue(&self, repository: &RepositoryName, number: u64) -> Result<(), ForgeError>;
-    /// Replaces the labels of an issue; makes those that don't exist.
+    /// Replaces the labels of an issue or a pull request; makes those that don't exist.
     async fn set_labels(
         &self,
         repository: &RepositoryName,

@@ -251,6 +251,6 @@ fn as_checks(reports: &[qd_wire::v1::CheckReport]) -> Vec<Check> {
     let conclusion = |passed| if passed { Conclusion::Success } else { Conclusion::Failure };
     reports
         .iter()
-        .map(|report| Check { name: report.name.clone(), conclusion: conclusion(report.passed) })
+        .map(|report| Check::new(&report.name, conclusion(report.passed)))
         .collect()
 }

@@ -122,6 +122,10 @@ pub(crate) mod missing {
         not_found(format!("pull request or issue {number} of {repository}"))
     }
 
+    pub(crate) fn review_thread(repository: &RepositoryName, number: u64, thread: &str) -> ForgeError {
+        not_found(format!("thread {thread} of pull request {number} of {repository}"))
+    }
+
     pub(crate) fn branch(repository: &RepositoryName, branch: &str) -> ForgeError {
         not_found(format!("branch {branch} of {repository}"))
     }

@@ -15,6 +15,11 @@ use crate::{
 
 #[async_trait]
 impl Forge for LocalForge {
+    /// Its comments are shown on boards, where each card stands by itself.
+    fn is_read(&self, _: &RepositoryName) -> bool {
+        false
+    }
+
     async fn open_pull_request(&self, new: &NewPullRequest) -> Result<PullRequest, ForgeError> {
         Ok(self.inner.open_pull_request(new).await?)
     }
@@ -43,6 +48,15 @@ impl Forge for LocalForge {
         Ok(self.inner.close_pull_request(repository, number).await?)
     }
 
+    async fn set_draft(
+        &self,
+        repository: &RepositoryName,
+        number: u64,
+        draft: bool,
+    ) -> Result<(), ForgeError> {
+        Ok(self.inner.set_draft(repository, number, draft).await?)
+    }
+
     async fn merge(&self, spent: &SpentGrant, order: &MergeOrder) -> Result<CommitId, ForgeError> {
         Ok(self.inner.merge(spent.grant().approval().clone(), order.clone()).await?)
     }
@@ -62,6 +76,15 @@ impl Forge for LocalForge {
         self.inner.repository(repository).await?;
         let head = self.inner.branch(repository, branch).await?;
         head.ok_or_else(|| missing::branch(repository, branch))
+    }
+
+    async fn delete_branch(
+        &self,
+        repository: &RepositoryName,
+        branch: &str,
+        head: &CommitId,
+    ) -> Result<(), ForgeError> {
+        Ok(self.inner.delete_branch(repository, branch, head).await?)
     }
 
     async fn report_checks(
@@ -100,6 +123,19 @@ impl Forge for LocalForge {
             Ok(rows::comments::put(connection, repository, number, &marker, &body)?)
         });
         Ok(write.await?)
+    }
+
+    async fn settle_thread(
+        &self,
+        repository: &RepositoryName,
+        number: u64,
+        thread: &str,
+        _: &Marker,
+        _: &str,
+    ) -> Result<(), ForgeError> {
+        self.inner.row(repository, number).await?;
+        // Nobody reviews here but on the board, so there are no threads.
+        Err(missing::review_thread(repository, number, thread))
     }
 
     async fn comments(&self, repository: &RepositoryName, number: u64) -> Result<Vec<Comment>, ForgeError> {
@@ -163,7 +199,9 @@ impl Forge for LocalForge {
         rules::labels(labels)?;
         let labels = labels.to_vec();
         let write = self.inner.write(repository, move |connection, repository| {
-            issue(connection, repository, number)?;
+            if rows::pull_requests::get(connection, repository, number)?.is_none() {
+                issue(connection, repository, number)?;
+            }
             Ok(rows::labels::set(connection, repository, number, &labels)?)
         });
         Ok(write.await?)

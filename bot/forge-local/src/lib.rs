@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod closing;
 mod error;
 mod forge;
 mod local;

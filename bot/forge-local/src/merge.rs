@@ -75,6 +75,10 @@ impl Inner {
         if row.state != PullRequestState::Open {
             return Err(refused(format!("pull request {number} is closed: open another one")).into());
         }
+        if row.draft {
+            let draft = format!("pull request {number} is a draft: make it ready for review first");
+            return Err(refused(draft).into());
+        }
         let Some(head) = self.branch(&row.repository, &row.branch).await? else {
             let gone = format!("branch {} of pull request {number} is gone: push it again", row.branch);
             return Err(refused(gone).into());

@@ -1,11 +1,12 @@
 //! Pull requests: what may be proposed, and where an open one stands now. Merging is in `merge`.
 
-use qd_core::forge::{Check, Marker, NewPullRequest, PullRequest, PullRequestState};
+use qd_core::forge::{Check, ForgeError, Marker, NewPullRequest, PullRequest, PullRequestState};
+use qd_git::Swap;
 use qd_types::{CommitId, RepositoryName};
 
 use crate::{
     error::{Failure, missing},
-    local::Inner,
+    local::{Inner, full},
     rows::{self, threads::Kind},
     rules::{self, refused},
 };
@@ -16,6 +17,7 @@ impl Inner {
             return Ok(known);
         }
         rules::title("the title of a pull request", &new.title)?;
+        rules::labels(&new.labels)?;
         let head = self.proposable(new).await?;
         let row = new.clone();
         let number = self.write(&new.repository, move |connection, repository| {
@@ -30,6 +32,11 @@ impl Inner {
                     row.branch, row.target
                 ))
                 .into());
+            }
+            if let Some(title) = &row.milestone
+                && rows::milestones::get(connection, repository, title)?.is_none()
+            {
+                return Err(missing::milestone(repository, title).into());
             }
             Ok(rows::pull_requests::insert(connection, &row, &head)?)
         });
@@ -120,6 +127,58 @@ impl Inner {
                 });
                 close.await
             }
+        }
+    }
+
+    pub(crate) async fn set_draft(
+        &self,
+        repository: &RepositoryName,
+        number: u64,
+        draft: bool,
+    ) -> Result<(), Failure> {
+        // Not while it is merged: a draft is never merged.
+        let _turn = self.turns.take(repository.clone()).await;
+        self.settle_in_turn(repository).await?;
+        let row = self.row(repository, number).await?;
+        if row.draft == draft {
+            return Ok(());
+        }
+        if row.state != PullRequestState::Open {
+            let over = format!("pull request {number} is no longer open: open another one");
+            return Err(refused(over).into());
+        }
+        let write = self.write(repository, move |connection, repository| {
+            Ok(rows::pull_requests::set_draft(connection, repository, number, draft)?)
+        });
+        write.await
+    }
+
+    pub(crate) async fn delete_branch(
+        &self,
+        repository: &RepositoryName,
+        branch: &str,
+        head: &CommitId,
+    ) -> Result<(), Failure> {
+        let _turn = self.turns.take(repository.clone()).await;
+        self.settle_in_turn(repository).await?;
+        if self.repository(repository).await?.target == branch {
+            let target = format!("{branch} is where {repository} takes changes: it stays");
+            return Err(refused(target).into());
+        }
+        let name = branch.to_owned();
+        let needed = self.read(repository, move |connection, repository| {
+            Ok(rows::pull_requests::uses_branch(connection, repository, &name)?)
+        });
+        if needed.await? {
+            let needed = format!("an open pull request of {repository} needs {branch}: close it first");
+            return Err(refused(needed).into());
+        }
+        if self.branch(repository, branch).await?.is_none() {
+            return Ok(());
+        }
+        match self.repo(repository).await?.delete_ref(&full(branch), head).await? {
+            Swap::Done | Swap::Lost { actual: None } => Ok(()),
+            Swap::Lost { actual: Some(actual) } => Err(ForgeError::HeadMoved { actual }.into()),
         }
     }
 

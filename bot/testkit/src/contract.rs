@@ -29,9 +29,13 @@ macro_rules! each_forge_contract {
             what_cannot_be_proposed_is_refused
             one_open_pull_request_per_branch
             what_is_not_there_is_named
+            a_draft_is_not_merged
+            a_pull_request_has_labels_and_a_milestone
+            a_branch_goes_that_nothing_needs
             the_newest_check_of_a_name_counts
             checks_gate_the_merge
             checks_belong_to_a_commit
+            a_check_says_more_than_how_it_ended
             a_merge_commit_has_both_parents
             a_squash_is_one_commit_on_the_target
             a_diverged_head_is_merged_with_the_target
@@ -39,6 +43,7 @@ macro_rules! each_forge_contract {
             a_moved_head_is_not_merged
             conflicts_name_their_files
             merging_again_gives_the_same_commit
+            merging_closes_the_issues_that_it_names
             what_is_closed_is_not_merged
             a_rebuild_answers_with_the_reviewed_diff
             a_rebuild_refuses_what_was_not_reviewed

@@ -31,6 +31,10 @@ fn nothing<T>() -> Result<T, ForgeError> {
 
 #[async_trait]
 impl Forge for Nowhere {
+    fn is_read(&self, _: &RepositoryName) -> bool {
+        false
+    }
+
     async fn open_pull_request(&self, _: &NewPullRequest) -> Result<PullRequest, ForgeError> {
         nothing()
     }
@@ -55,6 +59,10 @@ impl Forge for Nowhere {
         nothing()
     }
 
+    async fn set_draft(&self, _: &RepositoryName, _: u64, _: bool) -> Result<(), ForgeError> {
+        nothing()
+    }
+
     async fn merge(&self, _: &SpentGrant, _: &MergeOrder) -> Result<CommitId, ForgeError> {
         nothing()
     }
@@ -74,6 +82,10 @@ impl Forge for Nowhere {
         nothing()
     }
 
+    async fn delete_branch(&self, _: &RepositoryName, _: &str, _: &CommitId) -> Result<(), ForgeError> {
+        nothing()
+    }
+
     async fn report_checks(&self, _: &RepositoryName, _: &CommitId, _: &[Check]) -> Result<(), ForgeError> {
         nothing()
     }
@@ -89,6 +101,17 @@ impl Forge for Nowhere {
         _: &Marker,
         _: &str,
     ) -> Result<Comment, ForgeError> {
+        nothing()
+    }
+
+    async fn settle_thread(
+        &self,
+        _: &RepositoryName,
+        _: u64,
+        _: &str,
+        _: &Marker,
+        _: &str,
+    ) -> Result<(), ForgeError> {
         nothing()
     }
 

@@ -25,7 +25,7 @@ pub(crate) fn unique(word: &str) -> String {
 
 /// One check that says `conclusion`.
 pub(crate) fn check(name: &str, conclusion: Conclusion) -> Check {
-    Check { name: name.to_owned(), conclusion }
+    Check::new(name, conclusion)
 }
 
 /// The text of a refusal; anything else fails the contract.
@@ -80,6 +80,9 @@ impl Scene<'_> {
             target: self.0.target().to_owned(),
             title: format!("Change of {branch}"),
             body: "Why it is wanted.\n\n- and how".to_owned(),
+            draft: false,
+            labels: Vec::new(),
+            milestone: None,
             marker: Marker(unique("marker")),
         }
     }

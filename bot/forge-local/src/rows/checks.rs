@@ -1,6 +1,6 @@
 //! How checks of commits stand. The newest of a name replaces what was said before.
 
-use qd_core::forge::{Check, Conclusion};
+use qd_core::forge::{Check, CheckText, Conclusion};
 use qd_types::{CommitId, RepositoryName};
 use rusqlite::{Connection, params, types::Type};
 
@@ -32,11 +32,20 @@ pub(crate) fn put(
     checks: &[Check],
 ) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
-        "INSERT INTO check_run VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET conclusion = excluded.conclusion",
+        "INSERT INTO check_run (repository, commit_id, name, conclusion, title, summary) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT DO UPDATE SET conclusion = excluded.conclusion, title = excluded.title, summary = excluded.summary",
     )?;
     for check in checks {
         let conclusion = as_str(check.conclusion);
-        statement.execute(params![repository.as_str(), commit.as_str(), check.name, conclusion])?;
+        let (title, summary) = check.text.as_ref().map(|text| (&text.title, &text.summary)).unzip();
+        statement.execute(params![
+            repository.as_str(),
+            commit.as_str(),
+            check.name,
+            conclusion,
+            title,
+            summary
+        ])?;
     }
     Ok(())
 }
@@ -49,10 +58,12 @@ pub(crate) fn of(
 ) -> rusqlite::Result<Vec<Check>> {
     connection
         .prepare_cached(
-            "SELECT name, conclusion FROM check_run WHERE repository = ?1 AND commit_id = ?2 ORDER BY name",
+            "SELECT name, conclusion, title, summary FROM check_run WHERE repository = ?1 AND commit_id = ?2 ORDER BY name",
         )?
         .query_map(params![repository.as_str(), commit.as_str()], |row| {
-            Ok(Check { name: row.get(0)?, conclusion: parse(&row.get::<_, String>(1)?)? })
+            let (title, summary): (Option<String>, Option<String>) = (row.get(2)?, row.get(3)?);
+            let text = title.zip(summary).map(|(title, summary)| CheckText { title, summary });
+            Ok(Check { name: row.get(0)?, conclusion: parse(&row.get::<_, String>(1)?)?, text })
         })?
         .collect()
 }

@@ -3,7 +3,8 @@
 use qd_types::{CommitId, RepositoryName};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{count, key, parsed, pull_requests};
+use super::{count, issues, key, parsed, pull_requests, threads};
+use crate::closing;
 
 /// A commit that is about to become the target branch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,12 +51,20 @@ pub(crate) fn intend(connection: &Connection, intent: &Intent) -> rusqlite::Resu
     Ok(())
 }
 
-/// The ref moved: the intent becomes the merge.
+/// The ref moved: the intent becomes the merge, and the issues that it closes are closed.
 pub(crate) fn fulfil(connection: &Connection, intent: &Intent) -> rusqlite::Result<()> {
     connection
         .prepare_cached("UPDATE pull_request SET merged = ?3 WHERE repository = ?1 AND number = ?2")?
         .execute(params![intent.repository.as_str(), key(intent.number), intent.made.as_str()])?;
     pull_requests::close(connection, &intent.repository, intent.number, &intent.head)?;
+    if let Some(row) = pull_requests::get(connection, &intent.repository, intent.number)? {
+        for number in closing::issues(&row.body) {
+            // What is no issue here is a word of the text.
+            if issues::get(connection, &intent.repository, number)?.is_some() {
+                threads::close(connection, &intent.repository, number)?;
+            }
+        }
+    }
     drop_intent(connection, &intent.repository)
 }
 

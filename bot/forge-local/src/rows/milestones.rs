@@ -10,7 +10,9 @@ const COLUMNS: &str = "SELECT m.title, m.closed_at IS NULL AS open,
     count(t.number) FILTER (WHERE t.closed_at IS NULL) AS open_issues,
     count(t.number) FILTER (WHERE t.closed_at IS NOT NULL) AS closed_issues
     FROM milestone m
-    LEFT JOIN issue i ON i.repository = m.repository AND i.milestone = m.title
+    LEFT JOIN (SELECT repository, number, milestone FROM issue
+        UNION ALL SELECT repository, number, milestone FROM pull_request) i
+        ON i.repository = m.repository AND i.milestone = m.title
     LEFT JOIN thread t ON t.repository = i.repository AND t.number = i.number";
 
 fn decode(row: &Row<'_>) -> rusqlite::Result<Milestone> {

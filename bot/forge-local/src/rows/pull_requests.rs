@@ -4,12 +4,13 @@ use qd_core::forge::{NewPullRequest, PullRequest, PullRequestState};
 use qd_types::{CommitId, RepositoryName};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{count, key, parsed, parsed_if_any, threads};
+use super::{count, key, labels, parsed, parsed_if_any, threads};
 
-const COLUMNS: &str = "SELECT p.repository, p.number, p.branch, p.target, p.head, p.merged,
+const COLUMNS: &str = "SELECT p.repository, p.number, p.branch, p.target, p.head, p.merged, p.draft, p.milestone,
     t.title, t.body, t.closed_at IS NOT NULL AS closed
     FROM pull_request p JOIN thread t USING (repository, number)";
 
+/// All but the labels.
 fn decode(row: &Row<'_>) -> rusqlite::Result<PullRequest> {
     let merged: Option<CommitId> = parsed_if_any(row, "merged")?;
     let state = match (&merged, row.get("closed")?) {
@@ -25,9 +26,17 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<PullRequest> {
         title: row.get("title")?,
         body: row.get("body")?,
         state,
+        draft: row.get("draft")?,
         head: parsed(row, "head")?,
         merged,
+        labels: Vec::new(),
+        milestone: row.get("milestone")?,
     })
+}
+
+fn with_labels(connection: &Connection, mut row: PullRequest) -> rusqlite::Result<PullRequest> {
+    row.labels = labels::of(connection, &row.repository, row.number)?;
+    Ok(row)
 }
 
 pub(crate) fn get(
@@ -38,7 +47,9 @@ pub(crate) fn get(
     connection
         .prepare_cached(&format!("{COLUMNS} WHERE p.repository = ?1 AND p.number = ?2"))?
         .query_row(params![repository.as_str(), key(number)], decode)
-        .optional()
+        .optional()?
+        .map(|row| with_labels(connection, row))
+        .transpose()
 }
 
 /// Newest first.
@@ -46,10 +57,11 @@ pub(crate) fn all(
     connection: &Connection,
     repository: &RepositoryName,
 ) -> rusqlite::Result<Vec<PullRequest>> {
-    connection
+    let rows: Vec<PullRequest> = connection
         .prepare_cached(&format!("{COLUMNS} WHERE p.repository = ?1 ORDER BY p.number DESC"))?
         .query_map([repository.as_str()], decode)?
-        .collect()
+        .collect::<Result<_, _>>()?;
+    rows.into_iter().map(|row| with_labels(connection, row)).collect()
 }
 
 /// The open one from `branch` to `target`.
@@ -91,9 +103,34 @@ pub(crate) fn insert(
     let kind = threads::Kind::PullRequest;
     let number = threads::open(connection, &new.repository, kind, &new.title, &new.body, &new.marker)?;
     connection
-        .prepare_cached("INSERT INTO pull_request VALUES (?1, ?2, ?3, ?4, ?5, NULL)")?
-        .execute(params![new.repository.as_str(), key(number), new.branch, new.target, head.as_str()])?;
+        .prepare_cached(
+            "INSERT INTO pull_request (repository, number, branch, target, head, draft, milestone)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![
+            new.repository.as_str(),
+            key(number),
+            new.branch,
+            new.target,
+            head.as_str(),
+            new.draft,
+            new.milestone
+        ])?;
+    labels::set(connection, &new.repository, number, &new.labels)?;
     Ok(number)
+}
+
+/// Makes it a draft, or ready.
+pub(crate) fn set_draft(
+    connection: &Connection,
+    repository: &RepositoryName,
+    number: u64,
+    draft: bool,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE pull_request SET draft = ?3 WHERE repository = ?1 AND number = ?2")?
+        .execute(params![repository.as_str(), key(number), draft])?;
+    Ok(())
 }
 
 /// Closes it with the head that it had, without merging.

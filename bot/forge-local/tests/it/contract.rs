@@ -44,6 +44,9 @@ async fn a_merged_branch_goes_unless_it_is_needed() {
         target: "qd/two".into(),
         title: "Three".into(),
         body: String::new(),
+        draft: false,
+        labels: Vec::new(),
+        milestone: None,
         marker: Marker("three".into()),
     };
     qd_testkit::ForgeHarness::push(&world, "qd/three", &two.head, &[("three.txt", "")]).await;
@@ -86,6 +89,9 @@ async fn refusals_name_the_thing_and_the_way_out() {
             target: target.into(),
             title: title.into(),
             body: String::new(),
+            draft: false,
+            labels: Vec::new(),
+            milestone: None,
             marker: Marker("refused".into()),
         };
         world.forge.open_pull_request(&new).await.unwrap_err().to_string()

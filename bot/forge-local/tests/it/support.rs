@@ -91,10 +91,13 @@ impl World {
             target: "main".to_owned(),
             title: format!("Write {file}"),
             body: String::new(),
+            draft: false,
+            labels: Vec::new(),
+            milestone: None,
             marker: Marker(branch.to_owned()),
         };
         let opened = self.forge.open_pull_request(&new).await.unwrap();
-        let checks = [Check { name: "test".into(), conclusion: Conclusion::Success }];
+        let checks = [Check::new("test", Conclusion::Success)];
         self.forge.report_checks(&self.repository, &opened.head, &checks).await.unwrap();
         opened
     }

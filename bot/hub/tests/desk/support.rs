@@ -62,6 +62,8 @@ pub(crate) struct Script {
     pub(crate) merges: u32,
     /// Somebody merged another head, by hand.
     pub(crate) elsewhere: bool,
+    /// People read what is written there.
+    pub(crate) read: bool,
 }
 
 #[derive(Clone, Default)]
@@ -73,6 +75,9 @@ fn nowhere<T>() -> Result<T, ForgeError> {
 
 #[async_trait]
 impl Forge for Scripted {
+    fn is_read(&self, _: &RepositoryName) -> bool {
+        self.0.lock().unwrap().read
+    }
     async fn open_pull_request(&self, new: &NewPullRequest) -> Result<PullRequest, ForgeError> {
         self.pull_request(&new.repository, 7).await
     }
@@ -97,14 +102,20 @@ impl Forge for Scripted {
             title: String::new(),
             body: String::new(),
             state: if elsewhere { PullRequestState::Merged } else { PullRequestState::Open },
+            draft: false,
             head: commit(if elsewhere { '6' } else { '5' }),
             merged: elsewhere.then(|| commit('8')),
+            labels: Vec::new(),
+            milestone: None,
         })
     }
     async fn pull_requests(&self, _: &RepositoryName) -> Result<Vec<PullRequest>, ForgeError> {
         nowhere()
     }
     async fn close_pull_request(&self, _: &RepositoryName, _: u64) -> Result<(), ForgeError> {
+        Ok(())
+    }
+    async fn set_draft(&self, _: &RepositoryName, _: u64, _: bool) -> Result<(), ForgeError> {
         Ok(())
     }
     async fn merge(&self, spent: &SpentGrant, _: &MergeOrder) -> Result<CommitId, ForgeError> {
@@ -126,6 +137,9 @@ impl Forge for Scripted {
     async fn branch_head(&self, _: &RepositoryName, _: &str) -> Result<CommitId, ForgeError> {
         nowhere()
     }
+    async fn delete_branch(&self, _: &RepositoryName, _: &str, _: &CommitId) -> Result<(), ForgeError> {
+        Ok(())
+    }
     async fn report_checks(&self, _: &RepositoryName, _: &CommitId, _: &[Check]) -> Result<(), ForgeError> {
         Ok(())
     }
@@ -140,6 +154,16 @@ impl Forge for Scripted {
         body: &str,
     ) -> Result<Comment, ForgeError> {
         Ok(Comment { id: 1, body: body.to_owned(), at: Timestamp::UNIX_EPOCH })
+    }
+    async fn settle_thread(
+        &self,
+        _: &RepositoryName,
+        _: u64,
+        _: &str,
+        _: &Marker,
+        _: &str,
+    ) -> Result<(), ForgeError> {
+        nowhere()
     }
     async fn comments(&self, _: &RepositoryName, _: u64) -> Result<Vec<Comment>, ForgeError> {
         nowhere()

@@ -1,6 +1,6 @@
 //! Checks: the newest of a name counts, and they stand before a merge.
 
-use qd_core::forge::{Conclusion, MergeMethod};
+use qd_core::forge::{Check, CheckText, Conclusion, MergeMethod};
 
 use crate::{
     ForgeHarness,
@@ -69,4 +69,18 @@ pub async fn checks_belong_to_a_commit(harness: &dyn ForgeHarness) {
     let checks = [check("test", Conclusion::Success)];
     let what = missing(scene.forge().report_checks(scene.repository(), &unknown, &checks).await);
     assert!(what.contains(unknown.short()), "{what}");
+}
+
+/// A title and a summary stand beside it, and go with the next word that has none.
+pub async fn a_check_says_more_than_how_it_ended(harness: &dyn ForgeHarness) {
+    let scene = Scene(harness);
+    let opened = scene.pull_request().await;
+    let (forge, here, head) = (scene.forge(), scene.repository(), &opened.head);
+    let asks = CheckText { title: "Asks one owner".into(), summary: "Merge it?\n\n`/approve 1`".into() };
+    let pending = Check { text: Some(asks), ..check("quarterdeck", Conclusion::Pending) };
+    forge.report_checks(here, head, std::slice::from_ref(&pending)).await.unwrap();
+    assert_eq!(forge.checks(here, head).await.unwrap(), [pending]);
+    let green = check("quarterdeck", Conclusion::Success);
+    forge.report_checks(here, head, std::slice::from_ref(&green)).await.unwrap();
+    assert_eq!(forge.checks(here, head).await.unwrap(), [green]);
 }

@@ -1,6 +1,6 @@
 //! Merges: exactly the approved head onto exactly the known base, once.
 
-use qd_core::forge::{ForgeError, MergeMethod, PullRequestState};
+use qd_core::forge::{ForgeError, MergeMethod, NewPullRequest, PullRequestState};
 
 use crate::{
     ForgeHarness,
@@ -131,4 +131,22 @@ pub async fn what_is_closed_is_not_merged(harness: &dyn ForgeHarness) {
     refusal(scene.merge(&order).await);
     assert_eq!(scene.reread(&opened).await.state, PullRequestState::Closed);
     assert_eq!(scene.base().await, order.base);
+}
+
+/// With a closing word before their number, when it is merged and not before.
+pub async fn merging_closes_the_issues_that_it_names(harness: &dyn ForgeHarness) {
+    let scene = Scene(harness);
+    let (forge, here) = (scene.forge(), scene.repository());
+    let closed = forge.open_issue(&scene.issue(&[], None)).await.unwrap().number;
+    let named = forge.open_issue(&scene.issue(&[], None)).await.unwrap().number;
+    let (branch, _) = scene.branch(&[(&unique("file.txt"), "one\n")]).await;
+    let body = format!("Wanted, see #{named}.\n\nCloses #{closed}");
+    let opened =
+        forge.open_pull_request(&NewPullRequest { body, ..scene.proposal(&branch) }).await.unwrap();
+    scene.green(&opened).await;
+    assert!(forge.issue(here, closed).await.unwrap().open);
+    let order = scene.order(&opened, MergeMethod::Merge).await;
+    scene.merge(&order).await.unwrap();
+    assert!(!forge.issue(here, closed).await.unwrap().open);
+    assert!(forge.issue(here, named).await.unwrap().open);
 }

@@ -1,6 +1,6 @@
 //! Pull requests: opened once, listed, followed, closed, refused.
 
-use qd_core::forge::{Marker, MergeMethod, NewPullRequest, PullRequestState};
+use qd_core::forge::{ForgeError, Marker, MergeMethod, NewPullRequest, PullRequestState};
 
 use crate::{
     ForgeHarness,
@@ -145,6 +145,10 @@ pub async fn what_is_not_there_is_named(harness: &dyn ForgeHarness) {
     names(missing(forge.comments(here, nowhere).await), &[&number, repository]);
     names(missing(forge.put_comment(here, nowhere, &marker, "text").await), &[&number, repository]);
 
+    names(missing(forge.set_draft(here, nowhere, true).await), &pull_request);
+    let thread = forge.settle_thread(here, opened.number, "no-such-thread", &marker, "Done.").await;
+    names(missing(thread), &["no-such-thread", &opened.number.to_string(), repository]);
+
     names(missing(forge.branch_head(here, "qd/gone").await), &["branch", "qd/gone", repository]);
 
     let elsewhere = "no-such-repository".parse().unwrap();
@@ -152,4 +156,75 @@ pub async fn what_is_not_there_is_named(harness: &dyn ForgeHarness) {
     names(missing(forge.issues(&elsewhere).await), &["repository", "no-such-repository"]);
     names(missing(forge.milestones(&elsewhere).await), &["repository", "no-such-repository"]);
     names(missing(forge.branch_head(&elsewhere, "main").await), &["repository", "no-such-repository"]);
+}
+
+/// What is a draft is opened as one, is refused by the merge whatever its checks say, and is merged once it is ready.
+pub async fn a_draft_is_not_merged(harness: &dyn ForgeHarness) {
+    let scene = Scene(harness);
+    let (forge, here) = (scene.forge(), scene.repository());
+    let (branch, _) = scene.branch(&[(&unique("file.txt"), "one\n")]).await;
+    let new = NewPullRequest { draft: true, ..scene.proposal(&branch) };
+    let opened = forge.open_pull_request(&new).await.unwrap();
+    assert!(opened.draft);
+    assert_eq!(forge.open_pull_request(&new).await.unwrap(), opened);
+    scene.green(&opened).await;
+    let order = scene.order(&opened, MergeMethod::Merge).await;
+    let reason = refusal(scene.merge(&order).await);
+    assert!(reason.contains("draft"), "{reason}");
+    scene.nothing_happened(&opened, &order.base).await;
+
+    for draft in [false, false, true, true, false] {
+        forge.set_draft(here, opened.number, draft).await.unwrap();
+        assert_eq!(scene.reread(&opened).await.draft, draft);
+    }
+    scene.merge(&order).await.unwrap();
+    refusal(forge.set_draft(here, opened.number, true).await);
+}
+
+/// Given when it is opened and replaced later; the milestone is one that exists, and counts it.
+pub async fn a_pull_request_has_labels_and_a_milestone(harness: &dyn ForgeHarness) {
+    let scene = Scene(harness);
+    let (forge, here) = (scene.forge(), scene.repository());
+    let title = unique("Milestone");
+    let (branch, _) = scene.branch(&[(&unique("file.txt"), "one\n")]).await;
+    let labels = vec!["team:alpha".to_owned(), "bug".to_owned()];
+    let new = NewPullRequest { labels, milestone: Some(title.clone()), ..scene.proposal(&branch) };
+    let what = missing(forge.open_pull_request(&new).await);
+    assert!(what.contains("milestone") && what.contains(&title), "{what}");
+    let found = forge.find_pull_request(here, &new.marker).await.unwrap();
+    assert_eq!(found, None, "a refusal opens nothing");
+
+    forge.open_milestone(here, &title).await.unwrap();
+    let opened = forge.open_pull_request(&new).await.unwrap();
+    assert_eq!(opened.labels, ["bug", "team:alpha"], "sorted");
+    assert_eq!(opened.milestone.as_ref(), Some(&title));
+    assert_eq!(scene.reread(&opened).await, opened);
+    assert_eq!(forge.open_milestone(here, &title).await.unwrap().open_issues, 1);
+
+    forge.set_labels(here, opened.number, &["old".to_owned()]).await.unwrap();
+    assert_eq!(scene.reread(&opened).await.labels, ["old"]);
+    forge.close_pull_request(here, opened.number).await.unwrap();
+    let counted = forge.open_milestone(here, &title).await.unwrap();
+    assert_eq!((counted.open_issues, counted.closed_issues), (0, 1));
+}
+
+/// Only where it stands as expected, never what an open pull request needs, never the target.
+pub async fn a_branch_goes_that_nothing_needs(harness: &dyn ForgeHarness) {
+    let scene = Scene(harness);
+    let (forge, here) = (scene.forge(), scene.repository());
+    let opened = scene.pull_request().await;
+    refusal(forge.delete_branch(here, &opened.branch, &opened.head).await);
+    assert_eq!(scene.reread(&opened).await.state, PullRequestState::Open, "a refusal changes nothing");
+    let base = scene.base().await;
+    refusal(forge.delete_branch(here, harness.target(), &base).await);
+    assert_eq!(scene.base().await, base);
+
+    forge.close_pull_request(here, opened.number).await.unwrap();
+    let moved = harness.push(&opened.branch, &opened.head, &[("more.txt", "more\n")]).await;
+    let lost = forge.delete_branch(here, &opened.branch, &opened.head).await;
+    assert_eq!(lost, Err(ForgeError::HeadMoved { actual: moved.clone() }), "somebody's commit stays");
+    for _ in 0..2 {
+        forge.delete_branch(here, &opened.branch, &moved).await.unwrap();
+        missing(forge.branch_head(here, &opened.branch).await);
+    }
 }

@@ -53,7 +53,7 @@ fn pull(pull: forge::PullRequest) -> Pull {
             body: pull.body,
             author: AUTHOR.to_owned(),
             open: pull.state == PullRequestState::Open,
-            labels: Vec::new(),
+            labels: pull.labels,
         },
         head: pull.branch,
         head_sha: pull.head.to_string(),
@@ -163,12 +163,11 @@ impl GitHub for EmbeddedForge {
         on: &[String],
         off: &[String],
     ) -> Result<(), GitHubError> {
-        let repository = name(repository)?;
-        let mut labels = self.0.issue(&repository, number).await.map_err(said)?.labels;
+        let mut labels = GitHub::issue(self, repository, number).await?.labels;
         labels.retain(|label| !off.contains(label) && !on.contains(label));
         labels.extend(on.iter().cloned());
         labels.sort();
-        self.0.set_labels(&repository, number, &labels).await.map_err(said)
+        self.0.set_labels(&name(repository)?, number, &labels).await.map_err(said)
     }
 
     async fn open(&self, repository: &str, new: &NewPull) -> Result<u64, GitHubError> {
@@ -178,6 +177,9 @@ impl GitHub for EmbeddedForge {
             target: new.base.clone(),
             title: new.title.clone(),
             body: new.body.clone(),
+            draft: false,
+            labels: Vec::new(),
+            milestone: None,
             marker: marker(&new.body),
         };
         Ok(self.0.open_pull_request(&new).await.map_err(said)?.number)
