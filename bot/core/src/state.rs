@@ -34,6 +34,8 @@ pub struct Rules {
     pub policies: Arc<Policies>,
     /// How each repository takes a change.
     pub merge_methods: BTreeMap<String, MergeMethod>,
+    /// Repositories whose pull requests people read where they are: a card there can be somebody's first.
+    pub read: BTreeSet<String>,
     /// Repositories whose target branch is protected.
     pub protected: BTreeSet<String>,
     /// By what clocks approvals go, and whose votes count.

@@ -64,6 +64,7 @@ impl Fleet {
             renamed: BTreeMap::new(),
             policies: policies(&[]),
             merge_methods: BTreeMap::new(),
+            read: BTreeSet::new(),
             protected: BTreeSet::new(),
             approvals: qd_approvals::Rules::default(),
             distil: qd_core::Distil::new(&serde_json::json!({}), jiff::tz::TimeZone::UTC).unwrap(),

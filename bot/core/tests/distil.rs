@@ -77,6 +77,7 @@ impl Fleet {
             renamed: BTreeMap::new(),
             policies: policies(&people, &teams),
             merge_methods: BTreeMap::new(),
+            read: BTreeSet::new(),
             protected: BTreeSet::new(),
             approvals: qd_approvals::Rules::default(),
             distil: Distil::new(own, TimeZone::get("Europe/Berlin").unwrap()).unwrap(),

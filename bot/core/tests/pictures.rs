@@ -41,6 +41,7 @@ impl Fleet {
             renamed: BTreeMap::new(),
             policies: Arc::new(Policies::new(Bundle::embedded().unwrap(), &facts, &[]).unwrap()),
             merge_methods: BTreeMap::new(),
+            read: BTreeSet::new(),
             protected: BTreeSet::new(),
             approvals: qd_approvals::Rules::default(),
             distil: Distil::new(&json!({}), TimeZone::get("Europe/Berlin").unwrap()).unwrap(),

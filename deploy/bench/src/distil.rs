@@ -77,6 +77,7 @@ fn rules() -> Result<Rules, Failure> {
         renamed: BTreeMap::new(),
         policies: Arc::new(Policies::new(Bundle::embedded()?, &facts, &[])?),
         merge_methods: BTreeMap::new(),
+        read: BTreeSet::new(),
         protected: BTreeSet::new(),
         approvals: qd_approvals::Rules::default(),
         distil: Distil::new(&Value::Null, TimeZone::UTC)?,

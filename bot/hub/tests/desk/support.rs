@@ -62,8 +62,6 @@ pub(crate) struct Script {
     pub(crate) merges: u32,
     /// Somebody merged another head, by hand.
     pub(crate) elsewhere: bool,
-    /// People read what is written there.
-    pub(crate) read: bool,
 }
 
 #[derive(Clone, Default)]
@@ -75,9 +73,6 @@ fn nowhere<T>() -> Result<T, ForgeError> {
 
 #[async_trait]
 impl Forge for Scripted {
-    fn is_read(&self, _: &RepositoryName) -> bool {
-        self.0.lock().unwrap().read
-    }
     async fn open_pull_request(&self, new: &NewPullRequest) -> Result<PullRequest, ForgeError> {
         self.pull_request(&new.repository, 7).await
     }
@@ -254,6 +249,7 @@ pub(crate) fn rules() -> Rules {
         renamed: BTreeMap::new(),
         policies: policies(&[]),
         merge_methods: BTreeMap::new(),
+        read: BTreeSet::new(),
         protected: BTreeSet::new(),
         approvals: qd_approvals::Rules { local_votes: true, ..qd_approvals::Rules::default() },
         distil: qd_core::Distil::new(&serde_json::json!({}), jiff::tz::TimeZone::UTC).unwrap(),
