@@ -18,7 +18,7 @@ use crate::{
     effect::{Effect, ForgeCall},
     event::Moment,
     forge::Marker,
-    handle,
+    handle::alert as raise,
     state::FleetState,
     text::{self, messages::say},
 };
@@ -363,7 +363,7 @@ fn stands(
     let key = format!("forge:{repository}");
     let over = *standing == Standing::Back;
     let alert = |team: &InstanceName, state: &mut FleetState| {
-        handle::alert(state, team, Alert { key: key.clone(), text: text.clone(), over }, moment)
+        raise(state, team, Alert { key: key.clone(), text: text.clone(), over }, moment)
     };
     teams.iter().flat_map(|team| alert(team, state)).collect()
 }

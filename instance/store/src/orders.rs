@@ -303,9 +303,10 @@ fn reviewed(c: &Connection, lens: &Lens, review: &Review, now: Timestamp) -> Res
     let (word, guides) = match review.verdict {
         Verdict::Approved => ("finds it good", false),
         Verdict::ChangesRequested => ("wants changes", true),
-        Verdict::Commented => ("says something", false),
+        // Remarks on lines want something; a word beside them may be no more than that.
+        Verdict::Commented => ("says something", !review.comments.is_empty()),
     };
-    let guides = guides && !text.is_empty();
+    let text = if guides && text.is_empty() { "Changes are wanted, without words." } else { text };
     let about = format!("the review of {who}");
     let fresh = if let Some(person) = review.person.as_ref().filter(|_| guides) {
         let id = format!("review/{}", review.id);
@@ -334,6 +335,9 @@ fn forge_checked(c: &Connection, lens: &Lens, check: &ForgeCheck, now: Timestamp
         let id = format!("check/{}", check.id);
         let about = format!("check {} of the forge, which is red", check.name);
         let mut text = check.summary.as_str().to_owned();
+        if !check.excerpt.as_str().is_empty() {
+            text.push_str(&format!("\n\nWhat its log says:\n\n{}", check.excerpt));
+        }
         if let Some(url) = &check.url {
             text.push_str(&format!("\n\nIts log: {url}"));
         }
