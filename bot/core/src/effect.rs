@@ -12,7 +12,8 @@ use serde_json::Value;
 use crate::{
     chat::{About, Message},
     distil::Fact,
-    forge::{Check, MergeOrder, NewIssue, NewPullRequest},
+    forge::{Check, Marker, MergeOrder, NewIssue, NewPullRequest},
+    outside::{Spot, Threads, Tracked},
     presence::Seen,
     state::{AlertState, Filed, Foreign},
 };
@@ -85,6 +86,10 @@ pub enum Save {
     Presence(InstanceName, Box<Seen>),
     /// An approval that an instance keeps, by the unique part of its id; `None` forgets it.
     Foreign(String, Option<Box<Foreign>>),
+    /// An issue that was given to a team; `None` forgets it.
+    Issue(Spot, Option<Box<Tracked>>),
+    /// Threads of reviews at a pull request that wait for an answer.
+    Threads(Spot, Threads),
     /// A fact for digests and risks.
     Fact(Box<Fact>),
     /// The fact with this key is told, and let go.
@@ -253,6 +258,30 @@ pub enum ForgeCall {
         /// The head that was pushed.
         head: CommitId,
     },
+    /// Write the comment that carries the marker, or edit it: the answer to somebody, or what became of an issue.
+    Answer {
+        /// Where.
+        repository: RepositoryName,
+        /// Under which issue or pull request.
+        number: u64,
+        /// Found again by this.
+        marker: Marker,
+        /// What it says.
+        body: String,
+    },
+    /// Answer in a thread of a review, and resolve it.
+    Settle {
+        /// Where.
+        repository: RepositoryName,
+        /// Which pull request.
+        number: u64,
+        /// The thread, as the forge names it.
+        thread: String,
+        /// Found again by this.
+        marker: Marker,
+        /// What is said in it.
+        body: String,
+    },
     /// Close a pull request and say why.
     Close {
         /// Who asked.
@@ -344,6 +373,8 @@ impl ForgeCall {
             | Self::Merge { .. }
             | Self::Pushed { .. }
             | Self::OpenIssue { .. }
+            | Self::Answer { .. }
+            | Self::Settle { .. }
             | Self::Close { .. } => false,
         }
     }

@@ -10,6 +10,7 @@ use crate::{
     distil::Pipeline,
     effect::Asking,
     forge::{Brought, ForgeError, NewIssue},
+    outside::Outside,
     state::Standing,
 };
 
@@ -109,6 +110,15 @@ pub enum Event {
         passed: bool,
         /// Where to look.
         url: Option<String>,
+    },
+    /// Something happened at a forge.
+    Outside(Box<Outside>),
+    /// Something was said at a forge, or was not.
+    Said {
+        /// What.
+        key: String,
+        /// Whether.
+        result: Result<(), ForgeError>,
     },
     /// It is time to look who is heard.
     Look,

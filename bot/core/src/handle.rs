@@ -13,7 +13,9 @@ use crate::{
     event::{Event, Moment},
     foreign,
     forge::{Check, Conclusion, Marker, NewPullRequest},
-    needs, page, presence, snapshot,
+    needs,
+    outside::{self, Spot},
+    page, presence, snapshot,
     state::{AlertState, FleetState},
     text,
 };
@@ -58,6 +60,8 @@ pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
         Event::Ran { pipeline, commit, passed, url } => {
             pipeline::ran(state, pipeline, commit, passed, url, moment).into()
         }
+        Event::Outside(what) => outside::handle(state, *what, moment),
+        Event::Said { .. } => Handled::default(),
         Event::Look => presence::look(state, moment).into(),
         Event::Tick => {
             let mut effects = presence::look(state, moment);
@@ -91,7 +95,12 @@ pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
 /// An instance reported.
 fn reported(state: &mut FleetState, instance: &InstanceName, report: Report, moment: Moment) -> Handled {
     match report {
-        Report::Feature(report) => features::feature(state, instance, report, moment).into(),
+        Report::Feature(report) => {
+            let linked = outside::reported(state, instance, &report);
+            let mut effects = features::feature(state, instance, report, moment);
+            effects.extend(linked);
+            effects.into()
+        }
         Report::Blocked(blocked) => features::blocked(state, instance, &blocked).into(),
         Report::Cost(cost) => features::cost(state, instance, cost).into(),
         Report::Milestone(progress) => features::milestone(state, instance, progress, moment).into(),
@@ -224,6 +233,8 @@ fn request_from(state: &mut FleetState, instance: &InstanceName, request: ForgeR
             effects
         }
         ForgeAct::AskMerge { merge, requesters, words, facts } => {
+            let at = Spot { repository: merge.repository.clone(), number: merge.pull_request };
+            let settled = outside::asked(state, &at, &merge.head);
             let ask = desk::Ask {
                 instance: instance.clone(),
                 request: request.id,
@@ -234,7 +245,9 @@ fn request_from(state: &mut FleetState, instance: &InstanceName, request: ForgeR
                 words,
                 facts,
             };
-            desk::ask(state, ask)
+            let mut effects = desk::ask(state, ask);
+            effects.extend(settled);
+            effects
         }
         ForgeAct::AskPush { push, requesters, words, facts } => {
             let ask = desk::Ask {

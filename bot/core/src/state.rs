@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     distil::{Distil, Facts},
     forge::MergeMethod,
+    outside::{Spot, Threads, Tracked},
     presence::{Listens, Seen},
     text,
 };
@@ -283,6 +284,10 @@ pub struct FleetState {
     pub presence: BTreeMap<InstanceName, Seen>,
     /// Since when the bot listens.
     pub listens: Listens,
+    /// Issues that were given to teams.
+    pub issues: BTreeMap<Spot, Tracked>,
+    /// Threads of reviews that wait for an answer, by pull request.
+    pub threads: BTreeMap<Spot, Threads>,
     /// What people are to be told the next time that they say something.
     pub untold: BTreeMap<PersonId, Vec<String>>,
 }
@@ -299,6 +304,8 @@ impl FleetState {
             facts: Facts::default(),
             presence: BTreeMap::new(),
             listens: Listens::from(jiff::Timestamp::UNIX_EPOCH),
+            issues: BTreeMap::new(),
+            threads: BTreeMap::new(),
             untold: BTreeMap::new(),
         }
     }

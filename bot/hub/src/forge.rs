@@ -166,6 +166,8 @@ async fn show(hub: &Hub, act: Act) -> Result<(), HubError> {
         }
         ForgeCall::Open { .. }
         | ForgeCall::OpenIssue { .. }
+        | ForgeCall::Answer { .. }
+        | ForgeCall::Settle { .. }
         | ForgeCall::Rebuild { .. }
         | ForgeCall::Merge { .. }
         | ForgeCall::Pushed { .. }
@@ -240,6 +242,15 @@ async fn carry_out(hub: &Hub, act: Act) -> Result<(), HubError> {
             let result = hub.authorise(&approval, &rebuilt, &key).await.map(|_grant| head);
             Event::Pushed { approval, result }
         }
+        ForgeCall::Answer { repository, number, marker, body } => {
+            let result = hub.inner.forge.put_comment(&repository, number, &marker, &body).await.map(drop);
+            Event::Said { key: key.clone(), result }
+        }
+        ForgeCall::Settle { repository, number, thread, marker, body } => {
+            let forge = &hub.inner.forge;
+            let result = forge.settle_thread(&repository, number, &thread, &marker, &body).await;
+            Event::Said { key: key.clone(), result }
+        }
         ForgeCall::Close { instance, request, feature: _, repository, number, reason } => {
             let marker = Marker(format!("{key}/why"));
             let forge = &hub.inner.forge;
@@ -276,7 +287,8 @@ fn unavailable(event: &Event) -> Option<String> {
         | Event::Rebuilt { result: Err(error), .. }
         | Event::Merged { result: Err(error), .. }
         | Event::Pushed { result: Err(error), .. }
-        | Event::Closed { result: Err(error), .. } => error,
+        | Event::Closed { result: Err(error), .. }
+        | Event::Said { result: Err(error), .. } => error,
         _ => return None,
     };
     matches!(error, ForgeError::Unavailable { .. }).then(|| error.to_string())

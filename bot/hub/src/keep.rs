@@ -72,6 +72,24 @@ pub(crate) fn keep(c: &Connection, effect: &Effect, now: Timestamp) -> Result<()
             )?
             .execute([person.as_str(), &to_json("untold", lines)?])?;
         }
+        Effect::Save(Save::Issue(spot, Some(issue))) => {
+            c.prepare_cached(
+                "INSERT INTO issues VALUES (?1, ?2) ON CONFLICT DO UPDATE SET issue = excluded.issue",
+            )?
+            .execute([spot.to_string(), to_json("issues", issue)?])?;
+        }
+        Effect::Save(Save::Issue(spot, None)) => {
+            c.prepare_cached("DELETE FROM issues WHERE spot = ?1")?.execute([spot.to_string()])?;
+        }
+        Effect::Save(Save::Threads(spot, threads)) if threads.open.is_empty() => {
+            c.prepare_cached("DELETE FROM threads WHERE spot = ?1")?.execute([spot.to_string()])?;
+        }
+        Effect::Save(Save::Threads(spot, threads)) => {
+            c.prepare_cached(
+                "INSERT INTO threads VALUES (?1, ?2) ON CONFLICT DO UPDATE SET threads = excluded.threads",
+            )?
+            .execute([spot.to_string(), to_json("threads", threads)?])?;
+        }
         Effect::Save(Save::Fact(fact)) => {
             c.prepare_cached(
                 "INSERT INTO facts VALUES (?1, ?2) ON CONFLICT DO UPDATE SET fact = excluded.fact",
@@ -185,6 +203,8 @@ pub(crate) fn act(c: &Connection, key: &str, call: &ForgeCall, millis: i64) -> R
         | ForgeCall::Open { .. }
         | ForgeCall::OpenIssue { .. }
         | ForgeCall::Rebuild { .. }
+        | ForgeCall::Answer { .. }
+        | ForgeCall::Settle { .. }
         | ForgeCall::Close { .. } => {
             "INSERT INTO acts (key, call, state, changed) VALUES (?1, ?2, 'pending', ?3)
              ON CONFLICT DO UPDATE SET call = excluded.call, state = 'pending', changed = excluded.changed"
@@ -252,6 +272,20 @@ pub(crate) fn load(
         let person: String = row.get(0)?;
         let person = person.parse().map_err(|error| HubError::corrupt("untold", error))?;
         state.untold.insert(person, from_json("untold", &row.get::<_, String>(1)?)?);
+    }
+    let mut statement = c.prepare("SELECT spot, issue FROM issues")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let spot: String = row.get(0)?;
+        let spot = spot.parse().map_err(|error| HubError::corrupt("issues", error))?;
+        state.issues.insert(spot, from_json("issues", &row.get::<_, String>(1)?)?);
+    }
+    let mut statement = c.prepare("SELECT spot, threads FROM threads")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let spot: String = row.get(0)?;
+        let spot = spot.parse().map_err(|error| HubError::corrupt("threads", error))?;
+        state.threads.insert(spot, from_json("threads", &row.get::<_, String>(1)?)?);
     }
     let mut statement = c.prepare("SELECT key, foreign_approval FROM foreign_approvals")?;
     let mut rows = statement.query([])?;

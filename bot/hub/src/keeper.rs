@@ -299,6 +299,8 @@ pub(crate) fn rebuilt(call: &ForgeCall) -> Option<&Subject> {
         ForgeCall::Merge { rebuilt, .. } | ForgeCall::Pushed { rebuilt, .. } => Some(rebuilt),
         ForgeCall::Open { .. }
         | ForgeCall::OpenIssue { .. }
+        | ForgeCall::Answer { .. }
+        | ForgeCall::Settle { .. }
         | ForgeCall::Rebuild { .. }
         | ForgeCall::Close { .. }
         | ForgeCall::Show { .. }

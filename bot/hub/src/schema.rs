@@ -17,6 +17,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     ENROLMENT,
     MESSAGES,
     PRESENCE,
+    OUTSIDE,
     LIVING_ACTS,
 ];
 
@@ -126,6 +127,39 @@ CREATE TABLE presence (
 CREATE TABLE untold (
     person TEXT PRIMARY KEY,
     lines TEXT NOT NULL
+) WITHOUT ROWID;
+";
+
+/// What a forge delivers, until it is worked off, and its ids after that; what was told once; issues and threads that are
+/// followed; words of an adapter's own.
+const OUTSIDE: &str = "
+CREATE TABLE deliveries (
+    place INTEGER PRIMARY KEY,
+    delivery TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    body BLOB,
+    state TEXT NOT NULL DEFAULT 'waiting',
+    attempts INTEGER NOT NULL DEFAULT 0,
+    became TEXT,
+    taken_at INTEGER NOT NULL
+);
+CREATE INDEX deliveries_waiting ON deliveries (place) WHERE state = 'waiting';
+CREATE INDEX deliveries_ignored ON deliveries (place) WHERE state = 'ignored' AND body IS NOT NULL;
+CREATE TABLE told_once (
+    key TEXT PRIMARY KEY,
+    at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE forge_notes (
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE issues (
+    spot TEXT PRIMARY KEY,
+    issue TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE threads (
+    spot TEXT PRIMARY KEY,
+    threads TEXT NOT NULL
 ) WITHOUT ROWID;
 ";
 

@@ -269,3 +269,28 @@ nothing-to-review = { $feature } has no pull request yet, so there is nothing to
 
 # What a reader should know about a text from elsewhere.
 careful = Careful: { $warning }
+
+## What people do at a forge
+
+outside-answer = **{ $account }**: { $text }
+outside-stranger = I don't know who { $account } is here. An owner links the account with: quarterdeck person link NAME { $account }
+issue-linked = **{ $feature }** of { $team }: { $stage }
+issue-backlog = in the backlog. Whoever may release it writes: /qd feature move { $feature } ready
+issue-ready = ready, and waits for its turn.
+issue-running = an agent works on it.
+issue-review = in review, as pull request #{ $number }.
+issue-merged = merged as { $commit }.
+issue-done = done.
+issue-cancelled = cancelled.
+issue-taken = It is { $team }'s already. Take the label { $label } away first.
+issue-let-go = { $feature } stays on the board of { $team }, and follows this issue no more. To give it up: /qd feature cancel { $feature }
+issue-of-nobody = No team has this issue. Give it to one with the label { $label }NAME.
+issue-moved-on = The issue says something else than what its team was given. Set the label { $label } again first, so that this is what holds.
+issue-proposal = You may not edit { $feature }, so what this issue says now is a proposal. Whoever may takes it by setting the label { $label } again.
+review-of-another = You looked at { $reviewed }, and what is asked about is { $asked }: that yes does not count. Look at the newest commit.
+check-flaky = ⚠ Check { $check } is flaky: red and then green on { $commit } of { $feature }.
+repository-renamed = { $repository } is called { $to } at the forge now. Work goes on; write the new name into the configuration.
+repository-transferred = { $repository } belongs to another owner at the forge now, as { $to }. Install the App there, and write the new name into the configuration.
+repository-deleted = { $repository } was deleted at the forge. Nothing of its work can be pushed or merged.
+repository-lost = { $repository } can't be reached at the forge: { $why }
+thread-done = Done with { $commit }.

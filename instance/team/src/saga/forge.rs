@@ -182,6 +182,17 @@ enum Decided {
     Feedback { about: String, text: String },
 }
 
+/// What was said about the work and its agent has not heard: about what, and the words.
+pub(super) async fn said(here: &Here<'_>) -> Result<Option<(String, String)>, StepError> {
+    let said = here.store().feedback(&here.run.id).await?;
+    if said.is_empty() {
+        return Ok(None);
+    }
+    let about: Vec<&str> = said.iter().map(|(about, _)| about.as_str()).collect();
+    let texts: Vec<String> = said.iter().map(|(about, text)| format!("{about}:\n\n{text}")).collect();
+    Ok(Some((about.join(", "), texts.join("\n\n"))))
+}
+
 /// Waits until people decide, or something is said about the work.
 async fn decided(here: &Here<'_>, id: &str) -> Result<Decided, StepError> {
     let mut commits = here.store().commits();
@@ -191,11 +202,8 @@ async fn decided(here: &Here<'_>, id: &str) -> Result<Decided, StepError> {
         if let Some(outcome) = so_far(here, id).await? {
             return Ok(Decided::Outcome(outcome));
         }
-        let said = here.store().feedback(&here.run.id).await?;
-        if !said.is_empty() {
-            let about: Vec<&str> = said.iter().map(|(about, _)| about.as_str()).collect();
-            let texts: Vec<String> = said.iter().map(|(about, text)| format!("{about}:\n\n{text}")).collect();
-            return Ok(Decided::Feedback { about: about.join(", "), text: texts.join("\n\n") });
+        if let Some((about, text)) = said(here).await? {
+            return Ok(Decided::Feedback { about, text });
         }
         tokio::select! {
             changed = qd_store::Store::changed(&mut commits) => changed?,

@@ -292,6 +292,9 @@ pub struct ForgeCheck {
     pub passed: bool,
     /// In a line.
     pub summary: Sentence,
+    /// The lines of its log that say why it is red.
+    #[serde(default)]
+    pub excerpt: Passage,
     /// Where its log is.
     pub url: Option<String>,
 }
