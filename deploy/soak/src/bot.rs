@@ -322,8 +322,17 @@ impl Bot {
             ForgeCall::Close { instance, request, .. } => {
                 Event::Closed { instance: instance.clone(), request: request.clone(), result: Ok(()) }
             }
-            ForgeCall::OpenIssue { .. }
-            | ForgeCall::Show { .. }
+            ForgeCall::OpenIssue { instance, request, team, issue } => Event::IssueOpened {
+                instance: instance.clone(),
+                request: request.clone(),
+                team: team.clone(),
+                issue: Box::new(issue.clone()),
+                result: Ok(1),
+            },
+            ForgeCall::Answer { .. } | ForgeCall::Settle { .. } => {
+                Event::Said { key: act.key.clone(), result: Ok(()) }
+            }
+            ForgeCall::Show { .. }
             | ForgeCall::Draft { .. }
             | ForgeCall::Card { .. }
             | ForgeCall::Check { .. }
