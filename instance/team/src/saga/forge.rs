@@ -300,16 +300,14 @@ fn body(here: &Here<'_>) -> String {
         here.feature.id, here.run.id, here.run.agent
     ));
     if let Some(issue) = closes(here) {
-        text.push_str(&format!("\n\nCloses {issue}"));
+        text.push_str(&format!("\n\nCloses #{issue}"));
     }
     text
 }
 
-/// The issue that the feature comes from, as its repository's forge names it in a pull request.
-fn closes(here: &Here<'_>) -> Option<String> {
+/// The issue that the feature comes from, if a pull request here closes it: one of the same repository.
+fn closes(here: &Here<'_>) -> Option<u64> {
     let source = here.feature.wanted.source.as_ref().filter(|source| source.kind == SourceKind::Issue)?;
     let (repository, number) = source.reference.rsplit_once('#')?;
-    let number: u64 = number.parse().ok()?;
-    let here = repository == here.repository.spec.name.as_str();
-    Some(if here { format!("#{number}") } else { format!("{repository}#{number}") })
+    number.parse().ok().filter(|_| repository == here.repository.spec.name.as_str())
 }
