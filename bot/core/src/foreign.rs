@@ -304,10 +304,8 @@ fn kept(state: &FleetState, key: &str) -> Vec<Effect> {
         reactions,
         mentions: Vec::new(),
     };
-    let mut effects = vec![
-        Effect::Save(Save::Foreign(key.to_owned(), Some(Box::new(found.clone())))),
-        Effect::Put(card),
-    ];
+    let mut effects =
+        vec![Effect::Save(Save::Foreign(key.to_owned(), Some(Box::new(found.clone())))), Effect::Put(card)];
     effects.extend(page::of_feature(state, &subject.instance, &subject.feature));
     effects
 }

@@ -284,8 +284,5 @@ fn request_from(state: &mut FleetState, instance: &InstanceName, request: ForgeR
 
 fn as_checks(reports: &[qd_wire::v1::CheckReport]) -> Vec<Check> {
     let conclusion = |passed| if passed { Conclusion::Success } else { Conclusion::Failure };
-    reports
-        .iter()
-        .map(|report| Check::new(&report.name, conclusion(report.passed)))
-        .collect()
+    reports.iter().map(|report| Check::new(&report.name, conclusion(report.passed))).collect()
 }

@@ -40,12 +40,8 @@ pub(crate) fn asks(
     }
     let (from_called, wanted) = (called(from), called(team));
     let first = words.as_str().lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    let title = say!(
-        "need-title",
-        from = from_called,
-        team = wanted,
-        what = inert::plain(first.trim(), TITLE)
-    );
+    let title =
+        say!("need-title", from = from_called, team = wanted, what = inert::plain(first.trim(), TITLE));
     let whose = say!("need-whose", from = from_called, feature = request.feature, run = request.run);
     let key = format!("{from}/{}", request.id);
     let issue = NewIssue {
@@ -56,8 +52,12 @@ pub(crate) fn asks(
         milestone: None,
         marker: Marker(key.clone()),
     };
-    let call =
-        ForgeCall::OpenIssue { instance: from.clone(), request: request.id.clone(), team: team.clone(), issue };
+    let call = ForgeCall::OpenIssue {
+        instance: from.clone(),
+        request: request.id.clone(),
+        team: team.clone(),
+        issue,
+    };
     vec![Effect::Forge { key, call }]
 }
 

@@ -18,7 +18,9 @@ const TOLD: usize = 8;
 /// The pull request of a feature, as it is to be now; nothing if it has none.
 pub(crate) fn of_feature(state: &FleetState, team: &InstanceName, feature: &FeatureId) -> Vec<Effect> {
     let Some(report) = state.features.get(&(team.clone(), feature.clone())) else { return Vec::new() };
-    let (Some(repository), Some(number)) = (&report.repository, report.pull_request) else { return Vec::new() };
+    let (Some(repository), Some(number)) = (&report.repository, report.pull_request) else {
+        return Vec::new();
+    };
     let text = sticky(state, team, report);
     let show = ForgeCall::Show { repository: repository.clone(), number, text };
     let mut effects = vec![Effect::Forge { key: format!("page/{repository}/{number}"), call: show }];
@@ -36,12 +38,14 @@ pub(crate) fn of_feature(state: &FleetState, team: &InstanceName, feature: &Feat
 }
 
 fn sticky(state: &FleetState, team: &InstanceName, report: &FeatureReport) -> String {
-    let concerns = |subject: &qd_types::Subject| subject.instance == *team && subject.feature == report.feature;
+    let concerns =
+        |subject: &qd_types::Subject| subject.instance == *team && subject.feature == report.feature;
     let own = state.approvals.values().filter(|desk| concerns(&desk.approval().subject));
     let own = own.map(|desk| (desk.approval().id.clone(), text::on_page(desk)));
     let foreign = state.foreign.values().filter(|found| concerns(&found.approval().subject));
     let foreign = foreign.map(|found| (found.approval().id.clone(), text::foreign_on_page(found)));
-    let mut decisions: Vec<(String, String)> = own.chain(foreign).map(|(id, text)| (id.key(), text)).collect();
+    let mut decisions: Vec<(String, String)> =
+        own.chain(foreign).map(|(id, text)| (id.key(), text)).collect();
     // By their ids, which is by age.
     decisions.sort();
     let newest = decisions.len().saturating_sub(TOLD);
@@ -102,7 +106,11 @@ fn check(
 }
 
 /// The card stands on its pull request, or can't. Where people read it, that is as good as a channel.
-pub(crate) fn carded(state: &mut FleetState, approval: &ApprovalId, result: Result<u64, ForgeError>) -> Vec<Effect> {
+pub(crate) fn carded(
+    state: &mut FleetState,
+    approval: &ApprovalId,
+    result: Result<u64, ForgeError>,
+) -> Vec<Effect> {
     let read = &state.rules.read;
     let Some(desk) = state.approvals.get_mut(&approval.key()) else { return Vec::new() };
     let Action::Merge(merge) = &desk.standing.approval.subject.action else { return Vec::new() };

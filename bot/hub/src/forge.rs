@@ -95,9 +95,7 @@ async fn next(hub: &Hub) -> Result<Next, HubError> {
 /// The oldest act that is not done and due; a living state waits for all that is none.
 pub(crate) fn oldest(c: &Connection, now: Timestamp) -> Result<Option<i64>, HubError> {
     let sql = "SELECT id FROM acts WHERE state = 'pending' AND due <= ?1 ORDER BY living, id LIMIT 1";
-    Ok(c.prepare_cached(sql)?
-        .query_row([now.as_millisecond()], |row| row.get::<_, i64>(0))
-        .optional()?)
+    Ok(c.prepare_cached(sql)?.query_row([now.as_millisecond()], |row| row.get::<_, i64>(0)).optional()?)
 }
 
 /// When the next act is due.
@@ -177,7 +175,12 @@ async fn show(hub: &Hub, act: Act) -> Result<(), HubError> {
     let now = Timestamp::now();
     if let Err(error) = &result {
         if let ForgeError::Unavailable { reason } = error {
-            tracing::warn!(act = act.key, act.attempts, reason, "the forge did not answer, what is shown there waits");
+            tracing::warn!(
+                act = act.key,
+                act.attempts,
+                reason,
+                "the forge did not answer, what is shown there waits"
+            );
             return hub.inner.db.write(move |c| later(c, &act, now)).await;
         }
         tracing::warn!(act = act.key, %error, "the forge does not show it");

@@ -158,7 +158,9 @@ impl Keeper {
                 Ok(vec![stands(c, &approvals, &approval, now)?])
             }
             Step::OnBoard { approval } => self.on_board(c, &approval, now),
-            Step::OnForge { approval, comment } => self.stands_at(c, &approval, FORGE, &comment.to_string(), now),
+            Step::OnForge { approval, comment } => {
+                self.stands_at(c, &approval, FORGE, &comment.to_string(), now)
+            }
             Step::OffForge { approval, problem } => self.off_forge(c, &approval, &problem, now),
             Step::Sweep => {
                 self.unseen_again(c, &approvals, now)?;
@@ -247,7 +249,9 @@ impl Keeper {
     ) -> Result<Vec<Event>, HubError> {
         let approvals = self.at(c, now)?;
         let places = approvals.cards_of(id)?.into_iter().map(|card| card.place);
-        let Some(place) = places.into_iter().find(|place| place.surface == FORGE) else { return Ok(Vec::new()) };
+        let Some(place) = places.into_iter().find(|place| place.surface == FORGE) else {
+            return Ok(Vec::new());
+        };
         Ok(match approvals.undeliverable(id, &place, problem)? {
             Undelivered::Alert => vec![Event::Swept(Swept::Unseen(id.clone()))],
             // The board's receipt comes, or came before.

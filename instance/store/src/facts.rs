@@ -132,7 +132,9 @@ fn standing_still(
 ) -> Result<(Option<RepositoryName>, Vec<FeatureId>), StoreError> {
     const OF: &str = "FROM features WHERE project = ?1 AND details ->> '$.milestone' = ?2";
     let repository: Option<String> = c
-        .prepare_cached(&format!("SELECT repository {OF} GROUP BY repository ORDER BY count(*) DESC, repository"))?
+        .prepare_cached(&format!(
+            "SELECT repository {OF} GROUP BY repository ORDER BY count(*) DESC, repository"
+        ))?
         .query_row([project, milestone], |row| row.get(0))
         .optional()?;
     let repository = repository.map(|name| rows::parse("features", &name)).transpose()?;

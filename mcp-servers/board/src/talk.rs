@@ -210,7 +210,10 @@ impl Change for Blocker {
         let id = its_feature(&call.caller, input.feature.as_ref())?;
         if let Some(team) = &input.team {
             let Some(run) = call.caller.own_run() else {
-                return Err(Fault::failed("You work in no run.", "Leave the team out, and open the issue yourself."));
+                return Err(Fault::failed(
+                    "You work in no run.",
+                    "Leave the team out, and open the issue yourself.",
+                ));
             };
             let text = input.needs.clone().unwrap_or_else(|| input.text.clone());
             let need = NeedTeam { run: run.clone(), team: team.clone(), text };

@@ -4,9 +4,7 @@ use qd_approvals::inert::plain;
 use qd_types::{ApprovalState, InstanceName};
 use qd_wire::v1::{FeatureReport, MilestoneProgress};
 
-use super::{
-    QUOTE, TITLE, approval, digest, ended, ended_there, feature, inert, messages::say, names,
-};
+use super::{QUOTE, TITLE, approval, digest, ended, ended_there, feature, inert, messages::say, names};
 use crate::state::{Desk, FleetState, Foreign};
 
 /// Longest title of a check, in characters.
