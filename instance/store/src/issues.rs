@@ -152,7 +152,10 @@ fn split(
             features::happen(c, lens, person.id.as_str(), &feature.id, &moved, then, now)?;
         }
         stage => {
-            return Err(refuse(format!("{} is in {stage}: only what no run has begun is split.", feature.id)));
+            return Err(refuse(format!(
+                "{} is in {stage}: only what no run has begun is split.",
+                feature.id
+            )));
         }
     }
     let mut before: Option<FeatureId> = None;
