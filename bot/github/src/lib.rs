@@ -10,7 +10,7 @@ mod pace;
 pub mod protection;
 pub mod setup;
 
-pub use app::{Bearer, Login, Scope};
+pub use app::{App, Bearer, Login, Scope};
 pub use client::{CallError, Client};
 pub use config::{Config, ConfigError, Place};
-pub use forge::GitHub;
+pub use forge::{GitHub, PushCredential};
