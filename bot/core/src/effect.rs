@@ -12,7 +12,8 @@ use serde_json::Value;
 use crate::{
     chat::{About, Message},
     distil::Fact,
-    forge::{Check, MergeOrder, NewPullRequest},
+    forge::{Check, Marker, MergeOrder, NewIssue, NewPullRequest},
+    outside::{Spot, Threads, Tracked},
     presence::Seen,
     state::{AlertState, Filed, Foreign},
 };
@@ -85,6 +86,10 @@ pub enum Save {
     Presence(InstanceName, Box<Seen>),
     /// An approval that an instance keeps, by the unique part of its id; `None` forgets it.
     Foreign(String, Option<Box<Foreign>>),
+    /// An issue that was given to a team; `None` forgets it.
+    Issue(Spot, Option<Box<Tracked>>),
+    /// Threads of reviews at a pull request that wait for an answer.
+    Threads(Spot, Threads),
     /// A fact for digests and risks.
     Fact(Box<Fact>),
     /// The fact with this key is told, and let go.
@@ -189,6 +194,20 @@ pub enum Step {
         /// Which.
         approval: ApprovalId,
     },
+    /// It stands on its pull request, where people read it: where no channel could show it, that is its first card.
+    OnForge {
+        /// Which.
+        approval: ApprovalId,
+        /// The forge's id of the comment.
+        comment: u64,
+    },
+    /// It can't stand on its pull request.
+    OffForge {
+        /// Which.
+        approval: ApprovalId,
+        /// Why not.
+        problem: String,
+    },
     /// Bring everything in line with the clock.
     Sweep,
 }
@@ -239,6 +258,30 @@ pub enum ForgeCall {
         /// The head that was pushed.
         head: CommitId,
     },
+    /// Write the comment that carries the marker, or edit it: the answer to somebody, or what became of an issue.
+    Answer {
+        /// Where.
+        repository: RepositoryName,
+        /// Under which issue or pull request.
+        number: u64,
+        /// Found again by this.
+        marker: Marker,
+        /// What it says.
+        body: String,
+    },
+    /// Answer in a thread of a review, and resolve it.
+    Settle {
+        /// Where.
+        repository: RepositoryName,
+        /// Which pull request.
+        number: u64,
+        /// The thread, as the forge names it.
+        thread: String,
+        /// Found again by this.
+        marker: Marker,
+        /// What is said in it.
+        body: String,
+    },
     /// Close a pull request and say why.
     Close {
         /// Who asked.
@@ -254,4 +297,85 @@ pub enum ForgeCall {
         /// Why.
         reason: String,
     },
+    /// Open an issue that asks another team for something.
+    OpenIssue {
+        /// Who asks.
+        instance: InstanceName,
+        /// In which request.
+        request: String,
+        /// Who is asked.
+        team: InstanceName,
+        /// What.
+        issue: NewIssue,
+    },
+    /// Have the sticky comment of a pull request say how its feature stands. A living state: the newest is shown, and edits
+    /// take their time.
+    Show {
+        /// Where.
+        repository: RepositoryName,
+        /// Which.
+        number: u64,
+        /// The sticky comment.
+        text: String,
+    },
+    /// Have a pull request be a draft, or ready for review. A living state.
+    Draft {
+        /// Where.
+        repository: RepositoryName,
+        /// Which.
+        number: u64,
+        /// Whether it is one.
+        draft: bool,
+    },
+    /// Have the card of an approval stand on its pull request. A living state.
+    Card {
+        /// Which approval.
+        approval: ApprovalId,
+        /// Where.
+        repository: RepositoryName,
+        /// On which pull request.
+        number: u64,
+        /// What it says.
+        text: String,
+    },
+    /// Say how a check of the bot's own stands. A living state. Never a success before a grant was used: that one is part of
+    /// [`ForgeCall::Merge`].
+    Check {
+        /// Where.
+        repository: RepositoryName,
+        /// Of which commit.
+        commit: CommitId,
+        /// How it stands.
+        check: Check,
+    },
+    /// Have an issue say how far its milestone is. A living state.
+    RollUp {
+        /// The issue, found by its marker.
+        issue: NewIssue,
+        /// The comment that is edited.
+        text: String,
+        /// All of the milestone is merged.
+        over: bool,
+    },
+}
+
+impl ForgeCall {
+    /// Whether only the newest of a key is to be carried out, when there is time for it.
+    pub fn is_living(&self) -> bool {
+        match self {
+            Self::Show { .. }
+            | Self::Draft { .. }
+            | Self::Card { .. }
+            | Self::Check { .. }
+            | Self::RollUp { .. } => true,
+            Self::Open { .. }
+            | Self::Rebuild { .. }
+            | Self::Merge { .. }
+            | Self::Pushed { .. }
+            | Self::OpenIssue { .. }
+            | Self::Answer { .. }
+            | Self::Settle { .. }
+            | Self::Close { .. } => false,
+        }
+    }
 }

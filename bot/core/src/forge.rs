@@ -264,9 +264,6 @@ pub enum ForgeError {
 /// Repositories with pull requests.
 #[async_trait]
 pub trait Forge: Send + Sync {
-    /// Whether people read what is written to a repository here: a card that stands there can then have been seen.
-    fn is_read(&self, repository: &RepositoryName) -> bool;
-
     /// Opens a pull request, or gives back the one that carries the marker; its labels and its milestone are seen to. Who
     /// owns the changed files is asked for a review by the forge itself, where it knows them, as soon as it is no draft
     /// (docs.github.com, "About code owners").

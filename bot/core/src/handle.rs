@@ -13,7 +13,9 @@ use crate::{
     event::{Event, Moment},
     foreign,
     forge::{Check, Conclusion, Marker, NewPullRequest},
-    presence, snapshot,
+    needs,
+    outside::{self, Spot},
+    page, presence, snapshot,
     state::{AlertState, FleetState},
     text,
 };
@@ -49,11 +51,17 @@ pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
             effects.extend(desk::merged(state, &approval, result));
             effects.into()
         }
+        Event::IssueOpened { instance, request, team, issue, result } => {
+            needs::opened(&instance, &request, &team, &issue, result).into()
+        }
+        Event::Carded { approval, result } => page::carded(state, &approval, result).into(),
         Event::Pushed { approval, result } => desk::finish(&approval, result.as_ref()).into(),
         Event::Collect { person, of } => collect(state, &person, of.as_ref()),
         Event::Ran { pipeline, commit, passed, url } => {
             pipeline::ran(state, pipeline, commit, passed, url, moment).into()
         }
+        Event::Outside(what) => outside::handle(state, *what, moment),
+        Event::Said { .. } => Handled::default(),
         Event::Look => presence::look(state, moment).into(),
         Event::Tick => {
             let mut effects = presence::look(state, moment);
@@ -87,7 +95,12 @@ pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
 /// An instance reported.
 fn reported(state: &mut FleetState, instance: &InstanceName, report: Report, moment: Moment) -> Handled {
     match report {
-        Report::Feature(report) => features::feature(state, instance, report, moment).into(),
+        Report::Feature(report) => {
+            let linked = outside::reported(state, instance, &report);
+            let mut effects = features::feature(state, instance, report, moment);
+            effects.extend(linked);
+            effects.into()
+        }
         Report::Blocked(blocked) => features::blocked(state, instance, &blocked).into(),
         Report::Cost(cost) => features::cost(state, instance, cost).into(),
         Report::Milestone(progress) => features::milestone(state, instance, progress, moment).into(),
@@ -186,13 +199,31 @@ fn recent(alert: &AlertState, moment: Moment) -> bool {
 fn request_from(state: &mut FleetState, instance: &InstanceName, request: ForgeRequest) -> Vec<Effect> {
     let key = format!("{instance}/{}", request.id);
     match request.act {
-        ForgeAct::OpenPullRequest { repository, branch, target, head, title, body, checks } => {
+        ForgeAct::OpenIssue { ref repository, ref team, ref text } => {
+            needs::asks(state, instance, &request, repository, team, text)
+        }
+        ForgeAct::OpenPullRequest {
+            repository,
+            branch,
+            target,
+            head,
+            title,
+            body,
+            checks,
+            labels,
+            milestone,
+        } => {
+            // What nothing has shown to work is not to be reviewed yet.
+            let draft = checks.is_empty() || checks.iter().any(|check| !check.passed);
             let new = NewPullRequest {
                 repository,
                 branch,
                 target,
                 title: format!("{}: {title}", request.feature),
                 body,
+                draft,
+                labels,
+                milestone,
                 marker: Marker(key.clone()),
             };
             let checks = as_checks(&checks);
@@ -202,6 +233,8 @@ fn request_from(state: &mut FleetState, instance: &InstanceName, request: ForgeR
             effects
         }
         ForgeAct::AskMerge { merge, requesters, words, facts } => {
+            let at = Spot { repository: merge.repository.clone(), number: merge.pull_request };
+            let settled = outside::asked(state, &at, &merge.head);
             let ask = desk::Ask {
                 instance: instance.clone(),
                 request: request.id,
@@ -212,7 +245,9 @@ fn request_from(state: &mut FleetState, instance: &InstanceName, request: ForgeR
                 words,
                 facts,
             };
-            desk::ask(state, ask)
+            let mut effects = desk::ask(state, ask);
+            effects.extend(settled);
+            effects
         }
         ForgeAct::AskPush { push, requesters, words, facts } => {
             let ask = desk::Ask {
@@ -249,8 +284,5 @@ fn request_from(state: &mut FleetState, instance: &InstanceName, request: ForgeR
 
 fn as_checks(reports: &[qd_wire::v1::CheckReport]) -> Vec<Check> {
     let conclusion = |passed| if passed { Conclusion::Success } else { Conclusion::Failure };
-    reports
-        .iter()
-        .map(|report| Check::new(&report.name, conclusion(report.passed)))
-        .collect()
+    reports.iter().map(|report| Check::new(&report.name, conclusion(report.passed))).collect()
 }

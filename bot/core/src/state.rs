@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     distil::{Distil, Facts},
     forge::MergeMethod,
+    outside::{Spot, Threads, Tracked},
     presence::{Listens, Seen},
     text,
 };
@@ -34,6 +35,8 @@ pub struct Rules {
     pub policies: Arc<Policies>,
     /// How each repository takes a change.
     pub merge_methods: BTreeMap<String, MergeMethod>,
+    /// Repositories whose pull requests people read where they are: a card there can be somebody's first.
+    pub read: BTreeSet<String>,
     /// Repositories whose target branch is protected.
     pub protected: BTreeSet<String>,
     /// By what clocks approvals go, and whose votes count.
@@ -164,6 +167,9 @@ pub struct Filed {
     /// Its team's board said that it stands there.
     #[serde(default)]
     pub on_board: bool,
+    /// The comment on its pull request that shows it, where people read that.
+    #[serde(default)]
+    pub on_forge: Option<u64>,
 }
 
 /// An approval that the bot executes.
@@ -278,6 +284,10 @@ pub struct FleetState {
     pub presence: BTreeMap<InstanceName, Seen>,
     /// Since when the bot listens.
     pub listens: Listens,
+    /// Issues that were given to teams.
+    pub issues: BTreeMap<Spot, Tracked>,
+    /// Threads of reviews that wait for an answer, by pull request.
+    pub threads: BTreeMap<Spot, Threads>,
     /// What people are to be told the next time that they say something.
     pub untold: BTreeMap<PersonId, Vec<String>>,
 }
@@ -294,6 +304,8 @@ impl FleetState {
             facts: Facts::default(),
             presence: BTreeMap::new(),
             listens: Listens::from(jiff::Timestamp::UNIX_EPOCH),
+            issues: BTreeMap::new(),
+            threads: BTreeMap::new(),
             untold: BTreeMap::new(),
         }
     }

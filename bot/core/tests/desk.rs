@@ -64,6 +64,7 @@ impl Fleet {
             renamed: BTreeMap::new(),
             policies: policies(&[]),
             merge_methods: BTreeMap::new(),
+            read: BTreeSet::new(),
             protected: BTreeSet::new(),
             approvals: qd_approvals::Rules::default(),
             distil: qd_core::Distil::new(&serde_json::json!({}), jiff::tz::TimeZone::UTC).unwrap(),
@@ -364,6 +365,8 @@ fn one_living_message_per_feature_and_one_alert_per_cause() {
         seconds: None,
         needs_person: false,
         spent: None,
+        repository: None,
+        issue: None,
     };
     let silent = |effects: &[Effect]| {
         effects.iter().all(|effect| !matches!(effect, Effect::Put(_) | Effect::Refresh(_)))
@@ -479,6 +482,8 @@ fn report(stage: Stage, title: &str) -> FeatureReport {
         seconds: None,
         needs_person: false,
         spent: None,
+        repository: None,
+        issue: None,
     }
 }
 

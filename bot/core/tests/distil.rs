@@ -77,6 +77,7 @@ impl Fleet {
             renamed: BTreeMap::new(),
             policies: policies(&people, &teams),
             merge_methods: BTreeMap::new(),
+            read: BTreeSet::new(),
             protected: BTreeSet::new(),
             approvals: qd_approvals::Rules::default(),
             distil: Distil::new(own, TimeZone::get("Europe/Berlin").unwrap()).unwrap(),
@@ -214,6 +215,8 @@ fn feature(id: &str, stage: Stage, sentence: &str) -> FeatureReport {
         seconds: None,
         needs_person: sentence.contains("Needs"),
         spent: None,
+        repository: None,
+        issue: None,
     }
 }
 
@@ -258,6 +261,9 @@ fn day(fleet: &mut Fleet) {
             percent: 60,
             due: Some("2026-12-01".parse().unwrap()),
             forecast: Some("2026-12-04".parse().unwrap()),
+            repository: Some("sample".parse().unwrap()),
+            blocked: vec!["A-4".parse().unwrap()],
+            risks: Vec::new(),
         }),
     );
 }

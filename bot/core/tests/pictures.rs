@@ -41,6 +41,7 @@ impl Fleet {
             renamed: BTreeMap::new(),
             policies: Arc::new(Policies::new(Bundle::embedded().unwrap(), &facts, &[]).unwrap()),
             merge_methods: BTreeMap::new(),
+            read: BTreeSet::new(),
             protected: BTreeSet::new(),
             approvals: qd_approvals::Rules::default(),
             distil: Distil::new(&json!({}), TimeZone::get("Europe/Berlin").unwrap()).unwrap(),
@@ -81,6 +82,8 @@ impl Fleet {
             seconds: (stage == Stage::Done).then_some(1_800),
             needs_person: false,
             spent: None,
+            repository: None,
+            issue: None,
         }));
     }
 

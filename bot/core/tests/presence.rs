@@ -35,6 +35,7 @@ fn fresh() -> FleetState {
         renamed: BTreeMap::new(),
         policies: Arc::new(Policies::new(Bundle::embedded().unwrap(), &facts, &[]).unwrap()),
         merge_methods: BTreeMap::new(),
+        read: BTreeSet::new(),
         protected: BTreeSet::new(),
         approvals: qd_approvals::Rules::default(),
         distil: qd_core::Distil::new(&serde_json::json!({}), jiff::tz::TimeZone::UTC).unwrap(),

@@ -62,6 +62,7 @@ fn rules() -> Rules {
         people: vec![ines],
         policies: Arc::new(Policies::new(Bundle::embedded().unwrap(), &facts, &[]).unwrap()),
         merge_methods: BTreeMap::new(),
+        read: BTreeSet::new(),
         protected: BTreeSet::new(),
         approvals: qd_approvals::Rules::default(),
         distil: Distil::new(&serde_json::json!({}), jiff::tz::TimeZone::UTC).unwrap(),
@@ -97,6 +98,8 @@ fn reports(team: u32, step: u32) -> Option<Report> {
         seconds: None,
         needs_person: false,
         spent: None,
+        repository: None,
+        issue: None,
     }))
 }
 

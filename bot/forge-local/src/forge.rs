@@ -15,11 +15,6 @@ use crate::{
 
 #[async_trait]
 impl Forge for LocalForge {
-    /// Its comments are shown on boards, where each card stands by itself.
-    fn is_read(&self, _: &RepositoryName) -> bool {
-        false
-    }
-
     async fn open_pull_request(&self, new: &NewPullRequest) -> Result<PullRequest, ForgeError> {
         Ok(self.inner.open_pull_request(new).await?)
     }

@@ -72,6 +72,24 @@ pub(crate) fn keep(c: &Connection, effect: &Effect, now: Timestamp) -> Result<()
             )?
             .execute([person.as_str(), &to_json("untold", lines)?])?;
         }
+        Effect::Save(Save::Issue(spot, Some(issue))) => {
+            c.prepare_cached(
+                "INSERT INTO issues VALUES (?1, ?2) ON CONFLICT DO UPDATE SET issue = excluded.issue",
+            )?
+            .execute([spot.to_string(), to_json("issues", issue)?])?;
+        }
+        Effect::Save(Save::Issue(spot, None)) => {
+            c.prepare_cached("DELETE FROM issues WHERE spot = ?1")?.execute([spot.to_string()])?;
+        }
+        Effect::Save(Save::Threads(spot, threads)) if threads.open.is_empty() => {
+            c.prepare_cached("DELETE FROM threads WHERE spot = ?1")?.execute([spot.to_string()])?;
+        }
+        Effect::Save(Save::Threads(spot, threads)) => {
+            c.prepare_cached(
+                "INSERT INTO threads VALUES (?1, ?2) ON CONFLICT DO UPDATE SET threads = excluded.threads",
+            )?
+            .execute([spot.to_string(), to_json("threads", threads)?])?;
+        }
         Effect::Save(Save::Fact(fact)) => {
             c.prepare_cached(
                 "INSERT INTO facts VALUES (?1, ?2) ON CONFLICT DO UPDATE SET fact = excluded.fact",
@@ -171,9 +189,22 @@ pub(crate) fn again(c: &Connection, id: &ApprovalId, now: Timestamp) -> Result<(
 pub(crate) fn act(c: &Connection, key: &str, call: &ForgeCall, millis: i64) -> Result<(), HubError> {
     let json = to_json("acts", call)?;
     let sql = match call {
+        // The newest wins; the same again is not said again, and it keeps its place and when it is due.
+        ForgeCall::Show { .. }
+        | ForgeCall::Draft { .. }
+        | ForgeCall::Card { .. }
+        | ForgeCall::Check { .. }
+        | ForgeCall::RollUp { .. } => {
+            "INSERT INTO acts (key, call, state, changed, living) VALUES (?1, ?2, 'pending', ?3, 1)
+             ON CONFLICT DO UPDATE SET call = excluded.call, state = 'pending', attempts = 0, changed = excluded.changed
+             WHERE call <> excluded.call"
+        }
         ForgeCall::Merge { .. }
         | ForgeCall::Open { .. }
+        | ForgeCall::OpenIssue { .. }
         | ForgeCall::Rebuild { .. }
+        | ForgeCall::Answer { .. }
+        | ForgeCall::Settle { .. }
         | ForgeCall::Close { .. } => {
             "INSERT INTO acts (key, call, state, changed) VALUES (?1, ?2, 'pending', ?3)
              ON CONFLICT DO UPDATE SET call = excluded.call, state = 'pending', changed = excluded.changed"
@@ -183,6 +214,13 @@ pub(crate) fn act(c: &Connection, key: &str, call: &ForgeCall, millis: i64) -> R
         }
     };
     c.prepare_cached(sql)?.execute(params![key, json, millis])?;
+    Ok(())
+}
+
+/// The card of an approval on its pull request is put there again.
+pub(crate) fn card_again(c: &Connection, id: &ApprovalId, now: Timestamp) -> Result<(), HubError> {
+    c.prepare_cached("UPDATE acts SET state = 'pending', attempts = 0, changed = ?2 WHERE key = ?1")?
+        .execute(params![format!("card/{id}"), now.as_millisecond()])?;
     Ok(())
 }
 
@@ -234,6 +272,20 @@ pub(crate) fn load(
         let person: String = row.get(0)?;
         let person = person.parse().map_err(|error| HubError::corrupt("untold", error))?;
         state.untold.insert(person, from_json("untold", &row.get::<_, String>(1)?)?);
+    }
+    let mut statement = c.prepare("SELECT spot, issue FROM issues")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let spot: String = row.get(0)?;
+        let spot = spot.parse().map_err(|error| HubError::corrupt("issues", error))?;
+        state.issues.insert(spot, from_json("issues", &row.get::<_, String>(1)?)?);
+    }
+    let mut statement = c.prepare("SELECT spot, threads FROM threads")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let spot: String = row.get(0)?;
+        let spot = spot.parse().map_err(|error| HubError::corrupt("threads", error))?;
+        state.threads.insert(spot, from_json("threads", &row.get::<_, String>(1)?)?);
     }
     let mut statement = c.prepare("SELECT key, foreign_approval FROM foreign_approvals")?;
     let mut rows = statement.query([])?;

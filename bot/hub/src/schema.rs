@@ -17,6 +17,8 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     ENROLMENT,
     MESSAGES,
     PRESENCE,
+    OUTSIDE,
+    LIVING_ACTS,
 ];
 
 const V1: &str = "
@@ -126,6 +128,47 @@ CREATE TABLE untold (
     person TEXT PRIMARY KEY,
     lines TEXT NOT NULL
 ) WITHOUT ROWID;
+";
+
+/// What a forge delivers, until it is worked off, and its ids after that; what was told once; issues and threads that are
+/// followed; words of an adapter's own.
+const OUTSIDE: &str = "
+CREATE TABLE deliveries (
+    place INTEGER PRIMARY KEY,
+    delivery TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    body BLOB,
+    state TEXT NOT NULL DEFAULT 'waiting',
+    attempts INTEGER NOT NULL DEFAULT 0,
+    became TEXT,
+    taken_at INTEGER NOT NULL
+);
+CREATE INDEX deliveries_waiting ON deliveries (place) WHERE state = 'waiting';
+CREATE INDEX deliveries_ignored ON deliveries (place) WHERE state = 'ignored' AND body IS NOT NULL;
+CREATE TABLE told_once (
+    key TEXT PRIMARY KEY,
+    at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE forge_notes (
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE issues (
+    spot TEXT PRIMARY KEY,
+    issue TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE threads (
+    spot TEXT PRIMARY KEY,
+    threads TEXT NOT NULL
+) WITHOUT ROWID;
+";
+
+/// Acts that are living states wait for calm: none of them is carried out before it is due.
+const LIVING_ACTS: &str = "
+ALTER TABLE acts ADD COLUMN living INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE acts ADD COLUMN due INTEGER NOT NULL DEFAULT 0;
+DROP INDEX acts_pending;
+CREATE INDEX acts_pending ON acts (living, id) WHERE state = 'pending';
 ";
 
 /// Messages wait by class, and some can wait for calm; what digests are built from.

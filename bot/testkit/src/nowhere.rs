@@ -31,10 +31,6 @@ fn nothing<T>() -> Result<T, ForgeError> {
 
 #[async_trait]
 impl Forge for Nowhere {
-    fn is_read(&self, _: &RepositoryName) -> bool {
-        false
-    }
-
     async fn open_pull_request(&self, _: &NewPullRequest) -> Result<PullRequest, ForgeError> {
         nothing()
     }

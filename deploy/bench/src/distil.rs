@@ -77,6 +77,7 @@ fn rules() -> Result<Rules, Failure> {
         renamed: BTreeMap::new(),
         policies: Arc::new(Policies::new(Bundle::embedded()?, &facts, &[])?),
         merge_methods: BTreeMap::new(),
+        read: BTreeSet::new(),
         protected: BTreeSet::new(),
         approvals: qd_approvals::Rules::default(),
         distil: Distil::new(&Value::Null, TimeZone::UTC)?,
@@ -108,6 +109,8 @@ pub fn feature(id: &FeatureId, stage: Stage, change: i64) -> FeatureReport {
         seconds: Some(change.unsigned_abs() * 60),
         needs_person: false,
         spent: Some(spent(change.unsigned_abs())),
+        repository: None,
+        issue: None,
     }
 }
 

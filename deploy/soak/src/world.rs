@@ -82,6 +82,7 @@ impl Fleet {
             renamed: BTreeMap::new(),
             policies,
             merge_methods: BTreeMap::new(),
+            read: BTreeSet::new(),
             protected: BTreeSet::new(),
             approvals: qd_approvals::Rules::default(),
             distil: qd_core::Distil::new(&serde_json::Value::Null, jiff::tz::TimeZone::UTC)

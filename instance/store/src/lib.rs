@@ -15,6 +15,7 @@ mod fleet;
 mod forge;
 mod goals;
 mod heads;
+mod issues;
 mod merged;
 mod operations;
 mod orders;

@@ -6,8 +6,8 @@ use qd_board::{EditFeature, Happened, NewFeature, Refused, Source, SourceKind};
 use qd_sqlite::outbox::{self, Receipt};
 use qd_types::{FeatureId, Person, PersonId, RepositoryName, Stage};
 use qd_wire::v1::{
-    Announcement, BoardCommand, Envelope, ForgeCheck, IssueEvent, IssueHappened, Kind as _, NewWork,
-    OnBehalf, Order, Refusal, Remark, Report, Review, Sentence, Verdict,
+    Announcement, BoardCommand, Envelope, ForgeCheck, Kind as _, NewWork, OnBehalf, Order, Refusal, Remark,
+    Report, Review, Sentence, Verdict,
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -16,7 +16,7 @@ use crate::{
     events::Draft,
     features::{self, Then},
     feedback::{self, Feedback, Restated},
-    fleet, forge, report, rows, runs,
+    fleet, forge, issues, report, rows, runs,
     store::Lens,
     switches,
 };
@@ -140,7 +140,7 @@ pub(crate) fn person(order: &Order) -> Option<&Person> {
     }
 }
 
-fn refuse(reason: impl Into<String>) -> StoreError {
+pub(crate) fn refuse(reason: impl Into<String>) -> StoreError {
     Refused { reason: reason.into() }.into()
 }
 
@@ -171,7 +171,7 @@ fn apply(
         }
         Order::Review(review) => reviewed(c, lens, review, now),
         Order::CheckResult(check) => forge_checked(c, lens, check, now),
-        Order::Issue(issue) => issue_changed(c, lens, issue, repository, now),
+        Order::Issue(issue) => issues::changed(c, lens, issue, repository, now),
         // What it changes is put in force by whoever runs the team.
         Order::Reload { by } => {
             let text = "The configuration is to be read again.";
@@ -258,7 +258,7 @@ fn command_given(
 }
 
 /// Files a feature in the name of a person.
-fn file(
+pub(crate) fn file(
     c: &Connection,
     lens: &Lens,
     person: &PersonId,
@@ -303,12 +303,15 @@ fn reviewed(c: &Connection, lens: &Lens, review: &Review, now: Timestamp) -> Res
     let (word, guides) = match review.verdict {
         Verdict::Approved => ("finds it good", false),
         Verdict::ChangesRequested => ("wants changes", true),
-        Verdict::Commented => ("says something", false),
+        // Remarks on lines want something; a word beside them may be no more than that.
+        Verdict::Commented => ("says something", !review.comments.is_empty()),
     };
-    let guides = guides && review.person.is_some() && !text.is_empty();
+    let text = if guides && text.is_empty() { "Changes are wanted, without words." } else { text };
     let about = format!("the review of {who}");
-    let fresh = if guides {
+    let fresh = if let Some(person) = review.person.as_ref().filter(|_| guides) {
         let id = format!("review/{}", review.id);
+        // Whose guidance a run takes does not decide about it.
+        features::edited_by(c, run.feature(), &person.id)?;
         feedback::put(c, lens, &Feedback { id: &id, run: &run, about: &about, text }, now)?
     } else {
         true
@@ -332,6 +335,9 @@ fn forge_checked(c: &Connection, lens: &Lens, check: &ForgeCheck, now: Timestamp
         let id = format!("check/{}", check.id);
         let about = format!("check {} of the forge, which is red", check.name);
         let mut text = check.summary.as_str().to_owned();
+        if !check.excerpt.as_str().is_empty() {
+            text.push_str(&format!("\n\nWhat its log says:\n\n{}", check.excerpt));
+        }
         if let Some(url) = &check.url {
             text.push_str(&format!("\n\nIts log: {url}"));
         }
@@ -340,57 +346,6 @@ fn forge_checked(c: &Connection, lens: &Lens, check: &ForgeCheck, now: Timestamp
         }
     }
     runs::told(c, lens, &run, "check", said, now)
-}
-
-/// Something happened to an issue: given to the team by a person of the fleet, it becomes a feature, once. All else is noted
-/// with the feature that came of it.
-fn issue_changed(
-    c: &Connection,
-    lens: &Lens,
-    issue: &IssueEvent,
-    repository: Option<RepositoryName>,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let reference = format!("{}#{}", issue.repository, issue.number);
-    let key = format!("issue:{reference}");
-    let known: Option<String> = c
-        .prepare_cached("SELECT feature FROM imports WHERE reference = ?1")?
-        .query_row([&key], |row| row.get(0))
-        .optional()?;
-    let known = rows::maybe::<FeatureId>("imports", known)?;
-    let (feature, said) = match (known, issue.happened, &issue.person) {
-        (None, IssueHappened::Assigned, Some(person)) => {
-            let work = NewWork {
-                description: issue.body.clone(),
-                labels: issue.labels.clone(),
-                issue: Some(reference),
-                ..NewWork::default()
-            };
-            let id = file(c, lens, &person.id, (issue.title.as_str(), false, &work), repository, now)?;
-            c.prepare_cached("INSERT INTO imports VALUES (?1, ?2)")?.execute(params![key, id.to_string()])?;
-            return Ok(());
-        }
-        (None, IssueHappened::Assigned, None) => {
-            return Err(refuse(format!(
-                "{} is nobody in this fleet, and files nothing here: link the account to a person.",
-                issue.author
-            )));
-        }
-        // Nothing came of it here.
-        (None, ..) => return Ok(()),
-        (Some(feature), happened, _) => {
-            let word = match happened {
-                IssueHappened::Assigned => "was given to the team again",
-                IssueHappened::Edited => "was edited",
-                IssueHappened::Closed => "was closed",
-                IssueHappened::Reopened => "was opened again",
-            };
-            (feature, format!("Issue {reference} {word} by {}.", issue.author))
-        }
-    };
-    let mut event = Draft::new("bot", "issue", said);
-    event.feature = Some(feature);
-    events::write(c, &event, now)
 }
 
 fn announced(c: &Connection, said: &Announcement, now: Timestamp) -> Result<(), StoreError> {

@@ -1,7 +1,7 @@
 //! What goes up to the bot: written in the transaction of the change it reports.
 
 use jiff::Timestamp;
-use qd_board::RunEnd;
+use qd_board::{RunEnd, Source, SourceKind};
 use qd_sqlite::outbox;
 use qd_types::{FeatureId, Line};
 use qd_wire::v1::{Alert, Envelope, FeatureReport, Report};
@@ -39,9 +39,16 @@ pub(crate) fn feature(c: &Connection, lens: &Lens, id: &FeatureId, now: Timestam
         seconds: run.map(|run| run.seconds(now)),
         needs_person: snapshot.feature.held.is_some(),
         spent: snapshot.spent,
+        repository: Some(snapshot.feature.repository.clone()),
+        issue: issue(snapshot.feature.wanted.source.as_ref()),
     });
     push(c, Some(&format!("feature:{id}")), now, &report)?;
     alert(c, id, snapshot.feature.held.as_deref(), &snapshot.feature.wanted.title, now)
+}
+
+/// The issue that something comes from.
+fn issue(source: Option<&Source>) -> Option<String> {
+    source.filter(|source| source.kind == SourceKind::Issue).map(|source| source.reference.clone())
 }
 
 /// Everything that holds now, for a bot that knows nothing of it: each feature that is not done, and what stands still.

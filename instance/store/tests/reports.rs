@@ -297,6 +297,7 @@ async fn what_people_and_the_forge_say_about_a_run_waits_for_its_agent() {
             name: "lint".into(),
             passed: false,
             summary: "2 warnings".into(),
+            excerpt: "src/lib.rs:3: unused".into(),
             url: None,
         }),
     ] {
@@ -305,6 +306,10 @@ async fn what_people_and_the_forge_say_about_a_run_waits_for_its_agent() {
     let said = board.store.feedback(&run).await.unwrap();
     insta::assert_snapshot!(said.iter().map(|(about, text)| format!("{about}: {text}")).collect::<Vec<_>>().join("\n"), @"
     check lint of the forge, which is red: 2 warnings
+
+    What its log says:
+
+    src/lib.rs:3: unused
     what ines said: Keep it small.
     the review of ines: Use the new error type here too.
     ");
@@ -350,6 +355,8 @@ async fn an_issue_becomes_a_feature_once_and_only_by_a_person_of_the_fleet() {
             title: "It crashes".into(),
             body: "On start.".into(),
             labels: vec!["bug".into()],
+            milestone: Some("May".into()),
+            priority: Some(1),
             author: qd_types::Identity { service: "github".into(), account: "mallory".into() },
             person,
         }))

@@ -325,8 +325,14 @@ fn judge(team: &Team, order: &Order) -> Result<Option<RepositoryName>, String> {
         Order::Announcement(said) => team.permit_order(&said.by.person, Verb::ChatPost).map(|()| None),
         Order::Issue(issue) => {
             let IssueEvent { person, happened, repository, .. } = issue.as_ref();
-            if let (Some(person), IssueHappened::Assigned) = (person, happened) {
-                team.permit_order(person, Verb::FeatureAdd)?;
+            let verb = match happened {
+                IssueHappened::Assigned | IssueHappened::Split => Verb::FeatureAdd,
+                IssueHappened::Edited | IssueHappened::Planned => Verb::FeatureEdit,
+                IssueHappened::Closed => Verb::FeatureCancel,
+                IssueHappened::Reopened => Verb::FeatureMove,
+            };
+            if let Some(person) = person {
+                team.permit_order(person, verb)?;
             }
             known(repository)
         }

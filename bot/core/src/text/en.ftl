@@ -67,6 +67,31 @@ order-given = that you gave
 nobody = nobody
 card-answer-is-yes = Its answer is the yes.
 
+## Pull requests and milestones on the forge
+
+page-commands = Say here, in a comment: `/qd feature show { $id }`, `/qd feature guide { $id } TEXT`, `/qd feature review { $id } TEXT`, or `/qd help`.
+page-asked = **{ $title }** is asked. { $facts } Decide: { $who }. { $given } of { $needed } so far.
+page-decided = { $title }: { $ended }
+page-answer = Say here: `/approve { $key }`, or `/deny { $key }` and why.
+check-asked = Asks { $who }: { $given } of { $needed } so far
+check-granted = Approved by { $by }. It turns green on the tested merge.
+check-base-moved = The target branch moved: the merge is tested again.
+check-not-merged = It was not merged.
+roll-up-title = { $milestone } ({ $project }): how far it is
+roll-up-body = How far this milestone is stands in the comment below, which is edited as { $team } goes on. The issue is closed when all of it is merged.
+roll-up-blocked =
+    { $count ->
+        [one] 1 feature stands still:
+       *[other] { $count } features stand still:
+    }
+roll-up-feature = - { $feature }: { $why }
+roll-up-risk = - ⚠ { $risk }
+
+need-title = { $from } needs { $team }: { $what }
+need-whose = the agent of { $from }, in { $run } of { $feature }
+need-opened = **{ $title }** · issue #{ $number } of { $repository }. Its label gives it to the team, once somebody with the right says so.
+need-of-itself = It is { $team } itself that asks. File a feature for it.
+
 ## Digests, risks, pipelines
 
 merged-since = Merged { $count } { $since }
@@ -244,3 +269,28 @@ nothing-to-review = { $feature } has no pull request yet, so there is nothing to
 
 # What a reader should know about a text from elsewhere.
 careful = Careful: { $warning }
+
+## What people do at a forge
+
+outside-answer = **{ $account }**: { $text }
+outside-stranger = I don't know who { $account } is here. An owner links the account with: quarterdeck person link NAME { $account }
+issue-linked = **{ $feature }** of { $team }: { $stage }
+issue-backlog = in the backlog. Whoever may release it writes: /qd feature move { $feature } ready
+issue-ready = ready, and waits for its turn.
+issue-running = an agent works on it.
+issue-review = in review, as pull request #{ $number }.
+issue-merged = merged as { $commit }.
+issue-done = done.
+issue-cancelled = cancelled.
+issue-taken = It is { $team }'s already. Take the label { $label } away first.
+issue-let-go = { $feature } stays on the board of { $team }, and follows this issue no more. To give it up: /qd feature cancel { $feature }
+issue-of-nobody = No team has this issue. Give it to one with the label { $label }NAME.
+issue-moved-on = The issue says something else than what its team was given. Set the label { $label } again first, so that this is what holds.
+issue-proposal = You may not edit { $feature }, so what this issue says now is a proposal. Whoever may takes it by setting the label { $label } again.
+review-of-another = You looked at { $reviewed }, and what is asked about is { $asked }: that yes does not count. Look at the newest commit.
+check-flaky = ⚠ Check { $check } is flaky: red and then green on { $commit } of { $feature }.
+repository-renamed = { $repository } is called { $to } at the forge now. Work goes on; write the new name into the configuration.
+repository-transferred = { $repository } belongs to another owner at the forge now, as { $to }. Install the App there, and write the new name into the configuration.
+repository-deleted = { $repository } was deleted at the forge. Nothing of its work can be pushed or merged.
+repository-lost = { $repository } can't be reached at the forge: { $why }
+thread-done = Done with { $commit }.

@@ -53,6 +53,8 @@ impl Bot<'_> {
             seconds: None,
             needs_person: false,
             spent: None,
+            repository: None,
+            issue: None,
         }));
     }
 

@@ -72,6 +72,8 @@ pub(super) fn rules(plan: &FleetPlan, policies: &Engine, people: Vec<KnownPerson
             .iter()
             .map(|repository| (repository.name.to_string(), repository.method))
             .collect(),
+        // The pull requests of the embedded forge are read on boards alone.
+        read: std::collections::BTreeSet::new(),
         protected: plan
             .repositories
             .iter()

@@ -72,6 +72,7 @@ fn rules() -> Rules {
         renamed: BTreeMap::new(),
         policies: Arc::new(Policies::new(Bundle::embedded().unwrap(), &facts, &[]).unwrap()),
         merge_methods: BTreeMap::new(),
+        read: BTreeSet::new(),
         protected: BTreeSet::new(),
         approvals: qd_approvals::Rules::default(),
         distil: Distil::new(&serde_json::Value::Null, TimeZone::UTC).unwrap(),

@@ -2,7 +2,7 @@
 //! bot, and waits for the outcome as long as it takes.
 
 use jiff::Timestamp;
-use qd_board::FailureClass;
+use qd_board::{FailureClass, SourceKind};
 use qd_engine::Branch;
 use qd_store::RunFact;
 use qd_types::{CommitId, Merge, Push, Step};
@@ -83,6 +83,8 @@ pub(super) async fn pull_request(here: &Here<'_>) -> Result<(), StepError> {
         title: here.feature.wanted.title.clone(),
         body: body(here),
         checks: reports(here),
+        labels: here.feature.wanted.labels.clone(),
+        milestone: here.feature.wanted.milestone.clone(),
     };
     match ask(here, "pull_request", act).await? {
         ForgeOutcome::Opened { number } => {
@@ -180,6 +182,17 @@ enum Decided {
     Feedback { about: String, text: String },
 }
 
+/// What was said about the work and its agent has not heard: about what, and the words.
+pub(super) async fn said(here: &Here<'_>) -> Result<Option<(String, String)>, StepError> {
+    let said = here.store().feedback(&here.run.id).await?;
+    if said.is_empty() {
+        return Ok(None);
+    }
+    let about: Vec<&str> = said.iter().map(|(about, _)| about.as_str()).collect();
+    let texts: Vec<String> = said.iter().map(|(about, text)| format!("{about}:\n\n{text}")).collect();
+    Ok(Some((about.join(", "), texts.join("\n\n"))))
+}
+
 /// Waits until people decide, or something is said about the work.
 async fn decided(here: &Here<'_>, id: &str) -> Result<Decided, StepError> {
     let mut commits = here.store().commits();
@@ -189,11 +202,8 @@ async fn decided(here: &Here<'_>, id: &str) -> Result<Decided, StepError> {
         if let Some(outcome) = so_far(here, id).await? {
             return Ok(Decided::Outcome(outcome));
         }
-        let said = here.store().feedback(&here.run.id).await?;
-        if !said.is_empty() {
-            let about: Vec<&str> = said.iter().map(|(about, _)| about.as_str()).collect();
-            let texts: Vec<String> = said.iter().map(|(about, text)| format!("{about}:\n\n{text}")).collect();
-            return Ok(Decided::Feedback { about: about.join(", "), text: texts.join("\n\n") });
+        if let Some((about, text)) = said(here).await? {
+            return Ok(Decided::Feedback { about, text });
         }
         tokio::select! {
             changed = qd_store::Store::changed(&mut commits) => changed?,
@@ -289,5 +299,15 @@ fn body(here: &Here<'_>) -> String {
         "Feature {}, run {}, agent {}. Checks: {checks}.",
         here.feature.id, here.run.id, here.run.agent
     ));
+    if let Some(issue) = closes(here) {
+        text.push_str(&format!("\n\nCloses #{issue}"));
+    }
     text
+}
+
+/// The issue that the feature comes from, if a pull request here closes it: one of the same repository.
+fn closes(here: &Here<'_>) -> Option<u64> {
+    let source = here.feature.wanted.source.as_ref().filter(|source| source.kind == SourceKind::Issue)?;
+    let (repository, number) = source.reference.rsplit_once('#')?;
+    number.parse().ok().filter(|_| repository == here.repository.spec.name.as_str())
 }

@@ -35,6 +35,11 @@ pub(super) async fn merge(here: &Here<'_>) -> Result<(), StepError> {
                 Test::Green(tested) => tested,
                 Test::Back => return Ok(()),
             };
+            // Whoever wanted something else after people had approved is heard before the merge.
+            if let Some((about, text)) = forge::said(here).await? {
+                let class = FailureClass::Denied;
+                return back(here, &tested.base, &about, class, Some(text)).await.map(drop);
+            }
             let act = ForgeAct::Merge {
                 approval: ApprovalId::clone(&approval),
                 merge: forge::merge_of(here).await?,

@@ -292,6 +292,9 @@ pub struct ForgeCheck {
     pub passed: bool,
     /// In a line.
     pub summary: Sentence,
+    /// The lines of its log that say why it is red.
+    #[serde(default)]
+    pub excerpt: Passage,
     /// Where its log is.
     pub url: Option<String>,
 }
@@ -313,9 +316,16 @@ pub struct IssueEvent {
     pub body: Passage,
     /// Its labels.
     pub labels: Vec<String>,
+    /// Title of its milestone.
+    #[serde(default)]
+    pub milestone: Option<String>,
+    /// What its labels say of its urgency: 0 is the most urgent, 4 the least.
+    #[serde(default)]
+    pub priority: Option<u8>,
     /// Who did it, at the forge.
     pub author: Identity,
-    /// Who that is in the fleet, with the roles that the bot asserts; `None` for an outsider, who files nothing.
+    /// Who that is in the fleet, with the roles that the bot asserts; `None` for an outsider, and for somebody without the
+    /// right: what they did files and changes nothing, and is shown.
     pub person: Option<Person>,
 }
 
@@ -331,6 +341,10 @@ pub enum IssueHappened {
     Closed,
     /// It was opened again.
     Reopened,
+    /// Its milestone or its urgency was changed.
+    Planned,
+    /// Each open item of its task list is to be a feature of its own, which waits for the one before.
+    Split,
 }
 
 /// What somebody tells all teams.
