@@ -135,6 +135,13 @@ fn later(c: &Connection, act: &Act, now: Timestamp) -> Result<(), HubError> {
     Ok(())
 }
 
+/// The forge takes it later: that was no try.
+fn not_now(c: &Connection, id: i64, now: Timestamp) -> Result<(), HubError> {
+    c.prepare_cached("UPDATE acts SET due = ?2, attempts = max(attempts - 1, 0) WHERE id = ?1")?
+        .execute(params![id, after(now, CALM)])?;
+    Ok(())
+}
+
 fn after(now: Timestamp, wait: Duration) -> i64 {
     now.as_millisecond().saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
 }
@@ -174,7 +181,7 @@ async fn show(hub: &Hub, act: Act) -> Result<(), HubError> {
     qd_failpoint::reached("shown");
     let now = Timestamp::now();
     if let Err(error) = &result {
-        if let ForgeError::Unavailable { reason } = error {
+        if let ForgeError::Unavailable { reason } | ForgeError::NotNow { reason } = error {
             tracing::warn!(
                 act = act.key,
                 act.attempts,
@@ -271,7 +278,11 @@ async fn carry_out(hub: &Hub, act: Act) -> Result<(), HubError> {
             return Err(HubError::corrupt("acts", format!("{key} is a living state")));
         }
     };
-    if let Some(reason) = unavailable(&event)
+    if let Some(ForgeError::NotNow { reason }) = error_of(&event) {
+        tracing::info!(act = key, reason, "the forge takes the act later");
+        return hub.inner.db.write(move |c| not_now(c, id, Timestamp::now())).await;
+    }
+    if let Some(ForgeError::Unavailable { reason }) = error_of(&event)
         && attempts < TRIES
     {
         tracing::warn!(act = key, attempts, reason, "the forge did not answer, the act is tried again");
@@ -283,18 +294,17 @@ async fn carry_out(hub: &Hub, act: Act) -> Result<(), HubError> {
     Ok(())
 }
 
-fn unavailable(event: &Event) -> Option<String> {
-    let error = match event {
+fn error_of(event: &Event) -> Option<&ForgeError> {
+    match event {
         Event::Opened { result: Err(error), .. }
         | Event::IssueOpened { result: Err(error), .. }
         | Event::Rebuilt { result: Err(error), .. }
         | Event::Merged { result: Err(error), .. }
         | Event::Pushed { result: Err(error), .. }
         | Event::Closed { result: Err(error), .. }
-        | Event::Said { result: Err(error), .. } => error,
-        _ => return None,
-    };
-    matches!(error, ForgeError::Unavailable { .. }).then(|| error.to_string())
+        | Event::Said { result: Err(error), .. } => Some(error),
+        _ => None,
+    }
 }
 
 async fn open(
