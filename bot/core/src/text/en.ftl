@@ -249,6 +249,7 @@ careful = Careful: { $warning }
 
 outside-answer = **{ $account }**: { $text }
 outside-stranger = I don't know who { $account } is here. An owner links the account with: quarterdeck person link NAME { $account }
+outside-one-command = One comment, one command: there were more in this one, so nothing was done.
 issue-linked = **{ $feature }** of { $team }: { $stage }
 issue-backlog = in the backlog. Whoever may release it writes: /qd feature move { $feature } ready
 issue-ready = ready, and waits for its turn.
