@@ -247,6 +247,12 @@ pub enum ForgeError {
         /// Why.
         reason: String,
     },
+    /// It takes nothing now, or has it in its own queue: the same comes again later, without anybody.
+    #[error("the forge has to be waited for: {reason}")]
+    NotNow {
+        /// Why.
+        reason: String,
+    },
     /// It can't be told whether it happened: probe before trying again.
     #[error("the forge did not answer: {reason}")]
     Unavailable {

@@ -3,3 +3,14 @@
 pub mod app;
 pub mod client;
 pub mod config;
+mod forge;
+mod mark;
+mod mirror;
+mod pace;
+pub mod protection;
+pub mod setup;
+
+pub use app::{Bearer, Login, Scope};
+pub use client::{CallError, Client};
+pub use config::{Config, ConfigError, Place};
+pub use forge::GitHub;

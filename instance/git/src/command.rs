@@ -16,7 +16,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::GitError;
+use crate::{Access, GitError};
 
 /// Settings that every call has. Hooks and background work would act behind our back, and a repository's
 /// owner is settled by where we keep it.
@@ -79,11 +79,12 @@ const GRACE: Duration = Duration::from_secs(2);
 pub struct Git {
     program: PathBuf,
     limit: Duration,
+    access: Option<Access>,
 }
 
 impl Default for Git {
     fn default() -> Self {
-        Self { program: PathBuf::from("git"), limit: Duration::from_secs(120) }
+        Self { program: PathBuf::from("git"), limit: Duration::from_secs(120), access: None }
     }
 }
 
@@ -104,6 +105,13 @@ impl Git {
     #[must_use]
     pub fn with_limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
+        self
+    }
+
+    /// With what remotes ask for.
+    #[must_use]
+    pub fn with_access(mut self, access: Access) -> Self {
+        self.access = Some(access);
         self
     }
 
@@ -211,6 +219,9 @@ impl Git {
             command.args(["-c", setting]);
         }
         command.args(&call.args).envs(call.env.iter().map(|(name, value)| (name, value)));
+        if call.remote {
+            command.envs(self.access.iter().flat_map(Access::settings));
+        }
         command.current_dir(call.folder.as_deref().unwrap_or(Path::new("/")));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // A group of its own: Ctrl-C in the terminal is for us, and ending git ends what it started.
@@ -227,12 +238,13 @@ pub(crate) struct Call {
     folder: Option<PathBuf>,
     stdin: Vec<u8>,
     patience: u32,
+    remote: bool,
 }
 
 impl Call {
     pub(crate) fn new<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Self {
         let args = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
-        Self { args, env: Vec::new(), folder: None, stdin: Vec::new(), patience: 1 }
+        Self { args, env: Vec::new(), folder: None, stdin: Vec::new(), patience: 1, remote: false }
     }
 
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
@@ -263,6 +275,12 @@ impl Call {
     /// Moves history over a network: ten times the usual limit.
     pub(crate) fn patient(mut self) -> Self {
         self.patience = 10;
+        self.remote()
+    }
+
+    /// Talks with a remote.
+    pub(crate) fn remote(mut self) -> Self {
+        self.remote = true;
         self
     }
 

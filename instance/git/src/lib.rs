@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod adopt;
+mod access;
 pub mod command;
 pub mod diff;
 pub mod documents;
@@ -20,6 +21,7 @@ pub mod turns;
 pub mod weigh;
 pub mod worktree;
 
+pub use access::Access;
 pub use command::Git;
 pub use diff::{Change, ChangedFile, DiffStat, DiffText};
 pub use documents::Text;

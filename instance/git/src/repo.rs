@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use qd_types::CommitId;
 
 use crate::{
-    Git, GitError, Turns,
+    Access, Git, GitError, Turns,
     command::Call,
     folder::{is_folder, line_of, real},
     names::full_name,
@@ -89,6 +89,13 @@ async fn is_git_folder(folder: &Path) -> bool {
 }
 
 impl Repo {
+    /// The same, with what remotes ask for.
+    #[must_use]
+    pub fn with_access(mut self, access: Access) -> Self {
+        self.git = self.git.with_access(access);
+        self
+    }
+
     /// The git folder: of a bare repository its path, else the `.git` within.
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -156,7 +163,7 @@ impl Repo {
     /// Where a remote's branch stands now.
     pub async fn remote_head(&self, remote: &str, branch: &str) -> Result<Option<CommitId>, GitError> {
         let name = full_name(branch)?;
-        let text = self.git.text(self.call(["ls-remote", "--quiet", "--", remote, &name])).await?;
+        let text = self.git.text(self.call(["ls-remote", "--quiet", "--", remote, &name]).remote()).await?;
         let line = text.lines().find_map(|line| line.split_once('\t').filter(|(_, found)| *found == name));
         line.map(|(id, _)| crate::names::commit_id(id)).transpose()
     }

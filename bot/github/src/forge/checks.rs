@@ -1,0 +1,179 @@
+//! Checks: check runs where an App writes them, commit statuses where a token does, and both where they are read.
+
+use std::collections::BTreeMap;
+
+use qd_core::forge::{Check, CheckText, Conclusion, ForgeError};
+use qd_types::CommitId;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::here::Here;
+use crate::client::{CallError, Method};
+
+/// Characters of a status's description: GitHub's most.
+const DESCRIPTION: usize = 140;
+
+/// A check run (docs.github.com, "REST API endpoints for check runs").
+#[derive(Debug, Clone, Deserialize)]
+struct Run {
+    id: u64,
+    name: String,
+    status: String,
+    conclusion: Option<String>,
+    app: Option<AppId>,
+    output: Option<Output>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct AppId {
+    id: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Output {
+    title: Option<String>,
+    summary: Option<String>,
+}
+
+/// A commit status (docs.github.com, "REST API endpoints for commit statuses").
+#[derive(Debug, Clone, Deserialize)]
+struct Status {
+    context: String,
+    state: String,
+    description: Option<String>,
+}
+
+impl Run {
+    fn check(&self) -> Check {
+        let conclusion = match (self.status.as_str(), self.conclusion.as_deref()) {
+            ("completed", Some("success" | "neutral" | "skipped")) => Conclusion::Success,
+            ("completed", _) => Conclusion::Failure,
+            _ => Conclusion::Pending,
+        };
+        let output = self.output.as_ref();
+        let text = output.and_then(|output| {
+            Some(CheckText { title: output.title.clone()?, summary: output.summary.clone().unwrap_or_default() })
+        });
+        Check { name: self.name.clone(), conclusion, text }
+    }
+}
+
+impl Status {
+    fn check(self) -> Check {
+        let conclusion = match self.state.as_str() {
+            "success" => Conclusion::Success,
+            "pending" => Conclusion::Pending,
+            _ => Conclusion::Failure,
+        };
+        let text = self.description.filter(|text| !text.is_empty());
+        let text = text.map(|title| CheckText { title, summary: String::new() });
+        Check { name: self.context, conclusion, text }
+    }
+}
+
+/// How a check run is written.
+fn written(check: &Check) -> serde_json::Map<String, Value> {
+    let mut body = serde_json::Map::new();
+    match check.conclusion {
+        Conclusion::Pending => body.insert("status".into(), json!("in_progress")),
+        Conclusion::Success => body.insert("conclusion".into(), json!("success")),
+        Conclusion::Failure => body.insert("conclusion".into(), json!("failure")),
+    };
+    if check.conclusion != Conclusion::Pending {
+        body.insert("status".into(), json!("completed"));
+    }
+    if let Some(CheckText { title, summary }) = &check.text {
+        body.insert("output".into(), json!({ "title": title, "summary": summary }));
+    }
+    body
+}
+
+impl Here<'_> {
+    async fn runs(&self, commit: &CommitId) -> Result<Vec<Run>, ForgeError> {
+        let mut runs: Vec<Run> = self
+            .list_in(&format!("/commits/{commit}/check-runs?filter=latest"), "check_runs")
+            .await
+            .map_err(|error| self.of_commit(error, commit))?;
+        runs.sort_by_key(|run| run.id);
+        Ok(runs)
+    }
+
+    fn of_commit(&self, error: CallError, commit: &CommitId) -> ForgeError {
+        match error {
+            // GitHub says 422 where no commit is behind the hash.
+            CallError::Invalid(words) if words.to_ascii_lowercase().contains("no commit") => {
+                self.missing(&format!("commit {commit}"))
+            }
+            error => self.said(error, Some(&format!("commit {commit}"))),
+        }
+    }
+
+    pub(super) async fn checks(&self, commit: &CommitId) -> Result<Vec<Check>, ForgeError> {
+        let statuses: Vec<Status> = self
+            .list_in(&format!("/commits/{commit}/status"), "statuses")
+            .await
+            .map_err(|error| self.of_commit(error, commit))?;
+        let mut by_name: BTreeMap<String, Check> =
+            statuses.into_iter().map(|status| (status.context.clone(), status.check())).collect();
+        // The newest of a name is the last.
+        by_name.extend(self.runs(commit).await?.iter().map(|run| (run.name.clone(), run.check())));
+        Ok(by_name.into_values().collect())
+    }
+
+    pub(super) async fn report_checks(&self, commit: &CommitId, checks: &[Check]) -> Result<(), ForgeError> {
+        // Of a name that is said twice, the last counts.
+        let wanted: BTreeMap<&str, &Check> = checks.iter().map(|check| (check.name.as_str(), check)).collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let own = self.github.tokens.own().await.map_err(|error| self.said(error, None))?;
+        let Some(app) = own.app else { return self.report_statuses(commit, &wanted).await };
+        let runs = self.runs(commit).await?;
+        for check in wanted.into_values() {
+            let mine = |run: &&Run| run.name == check.name && run.app.as_ref().is_some_and(|by| by.id == app);
+            let known = runs.iter().rev().find(mine);
+            if known.is_some_and(|run| run.check() == *check) {
+                continue;
+            }
+            let mut body = written(check);
+            // What is pending ends where it began; a text that is to go needs another run, and so does what has ended.
+            let goes_on = known.filter(|run| {
+                run.check().conclusion == Conclusion::Pending && (run.check().text.is_none() || check.text.is_some())
+            });
+            let told = match goes_on {
+                Some(run) => {
+                    self.act(Method::Patch, &format!("/check-runs/{}", run.id), Some(&Value::Object(body))).await
+                }
+                None => {
+                    body.insert("name".into(), json!(check.name));
+                    body.insert("head_sha".into(), json!(commit.as_str()));
+                    self.act(Method::Post, "/check-runs", Some(&Value::Object(body))).await
+                }
+            };
+            told.map_err(|error| self.of_commit(error, commit))?;
+        }
+        Ok(())
+    }
+
+    /// Check runs are an App's alone.
+    async fn report_statuses(
+        &self,
+        commit: &CommitId,
+        wanted: &BTreeMap<&str, &Check>,
+    ) -> Result<(), ForgeError> {
+        let known = self.checks(commit).await?;
+        for check in wanted.values().filter(|check| !known.contains(check)) {
+            let state = match check.conclusion {
+                Conclusion::Pending => "pending",
+                Conclusion::Success => "success",
+                Conclusion::Failure => "failure",
+            };
+            let title = check.text.as_ref().map_or("", |text| &text.title);
+            let description: String = title.chars().take(DESCRIPTION).collect();
+            let body = json!({ "state": state, "context": check.name, "description": description });
+            let told = self.act(Method::Post, &format!("/statuses/{commit}"), Some(&body)).await;
+            told.map_err(|error| self.of_commit(error, commit))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,343 @@
+//! Issues, comments, labels, milestones, and the threads of reviews. What is ours is known by its marker and by who wrote it: a
+//! marker that somebody copied counts for nothing.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use qd_core::forge::{Comment, ForgeError, Issue, Marker, Milestone, NewIssue};
+use qd_types::RepositoryName;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    here::{Here, labels, part, title},
+    pull_requests::{Label, Titled, names},
+};
+use crate::{
+    app::Account,
+    client::{CallError, Method},
+    mark,
+};
+
+/// Comments that are known without a look; the first of them goes for one more.
+const KNOWN: usize = 1_000;
+
+/// What was written last: a living comment is edited without looking for it again.
+#[derive(Debug, Default)]
+pub(crate) struct Written(BTreeMap<(RepositoryName, u64, String), Comment>);
+
+#[derive(Debug, Clone, Deserialize)]
+struct Said {
+    id: u64,
+    body: Option<String>,
+    updated_at: Timestamp,
+    user: Option<Account>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Found {
+    number: u64,
+    title: String,
+    body: Option<String>,
+    state: String,
+    #[serde(default)]
+    labels: Vec<Label>,
+    milestone: Option<Titled>,
+    user: Option<Account>,
+    /// Issues that are pull requests have it.
+    pull_request: Option<Value>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Stone {
+    number: u64,
+    title: String,
+    state: String,
+    open_issues: u64,
+    closed_issues: u64,
+}
+
+impl Stone {
+    fn shown(self) -> Milestone {
+        Milestone {
+            open: self.state == "open",
+            title: self.title,
+            open_issues: self.open_issues,
+            closed_issues: self.closed_issues,
+        }
+    }
+}
+
+const THREAD: &str = "query reviewThread($id: ID!) { node(id: $id) { ... on PullRequestReviewThread { isResolved \
+    pullRequest { number repository { nameWithOwner } } comments(last: 100) { nodes { body author { login } } } } } }";
+
+const REPLY: &str = "mutation addPullRequestReviewThreadReply($id: ID!, $body: String!) { \
+    addPullRequestReviewThreadReply(input: { pullRequestReviewThreadId: $id, body: $body }) { comment { id } } }";
+
+const RESOLVE: &str = "mutation resolveReviewThread($id: ID!) { \
+    resolveReviewThread(input: { threadId: $id }) { thread { isResolved } } }";
+
+#[derive(Deserialize)]
+struct Node {
+    node: Option<Thread>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Thread {
+    is_resolved: bool,
+    pull_request: OfPull,
+    comments: Nodes,
+}
+
+#[derive(Deserialize)]
+struct OfPull {
+    number: u64,
+    repository: Named,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Named {
+    name_with_owner: String,
+}
+
+#[derive(Deserialize)]
+struct Nodes {
+    nodes: Vec<Reply>,
+}
+
+#[derive(Deserialize)]
+struct Reply {
+    body: String,
+    author: Option<Account>,
+}
+
+/// In GraphQL an App's account has no `[bot]` at its end.
+fn is_same(login: &str, own: &str) -> bool {
+    login == own || own.strip_suffix("[bot]") == Some(login)
+}
+
+fn issue_of(number: u64) -> String {
+    format!("issue {number}")
+}
+
+fn thread_of(number: u64) -> String {
+    format!("pull request or issue {number}")
+}
+
+impl Said {
+    fn shown(self) -> Comment {
+        Comment { id: self.id, body: mark::shown(&self.body.unwrap_or_default()), at: self.updated_at }
+    }
+}
+
+impl Here<'_> {
+    /// The number of what we opened with this marker: a pull request, or else an issue.
+    pub(super) async fn find_mine(
+        &self,
+        marker: &Marker,
+        pull_request: bool,
+    ) -> Result<Option<u64>, ForgeError> {
+        let own = self.own_login().await?;
+        let path = format!("/issues?state=all&sort=created&direction=desc&creator={}", part(&own));
+        let is_it = |one: &Found| {
+            one.pull_request.is_some() == pull_request
+                && one.user.as_ref().is_some_and(|user| user.login == own)
+                && mark::carries(one.body.as_deref().unwrap_or_default(), marker)
+        };
+        let found = self.find(&path, &is_it).await.map_err(|error| self.said(error, None))?;
+        Ok(found.map(|found| found.number))
+    }
+
+    fn issue_shown(&self, found: Found) -> Issue {
+        Issue {
+            repository: self.repository.clone(),
+            number: found.number,
+            title: found.title,
+            body: mark::shown(&found.body.unwrap_or_default()),
+            open: found.state == "open",
+            labels: names(found.labels),
+            milestone: found.milestone.map(|milestone| milestone.title),
+        }
+    }
+
+    pub(super) async fn issue(&self, number: u64) -> Result<Issue, ForgeError> {
+        let what = issue_of(number);
+        let found: Result<Found, _> = self.get(&format!("/issues/{number}")).await;
+        let found = found.map_err(|error| self.said(error, Some(&what)))?;
+        if found.pull_request.is_some() {
+            return Err(self.missing(&what));
+        }
+        Ok(self.issue_shown(found))
+    }
+
+    pub(super) async fn issues(&self) -> Result<Vec<Issue>, ForgeError> {
+        let all: Vec<Found> = self
+            .list("/issues?state=all&sort=created&direction=desc")
+            .await
+            .map_err(|error| self.said(error, None))?;
+        let issues = all.into_iter().filter(|found| found.pull_request.is_none());
+        Ok(issues.map(|found| self.issue_shown(found)).collect())
+    }
+
+    pub(super) async fn open_issue(&self, new: &NewIssue) -> Result<Issue, ForgeError> {
+        title("the title of an issue", &new.title)?;
+        let labels = labels(&new.labels)?;
+        if let Some(number) = self.find_mine(&new.marker, false).await? {
+            return self.issue(number).await;
+        }
+        let mut body = json!({ "title": new.title, "body": mark::hide(&new.body, &new.marker), "labels": labels });
+        if let (Some(title), Some(body)) = (&new.milestone, body.as_object_mut()) {
+            body.insert("milestone".into(), json!(self.milestone_number(title).await?));
+        }
+        let made: Result<Found, _> = self.change(Method::Post, "/issues", &body).await;
+        Ok(self.issue_shown(made.map_err(|error| self.said(error, None))?))
+    }
+
+    pub(super) async fn close_issue(&self, number: u64) -> Result<(), ForgeError> {
+        if !self.issue(number).await?.open {
+            return Ok(());
+        }
+        let body = json!({ "state": "closed" });
+        let closed = self.act(Method::Patch, &format!("/issues/{number}"), Some(&body)).await;
+        closed.map_err(|error| self.said(error, Some(&issue_of(number))))
+    }
+
+    pub(super) async fn set_labels(&self, number: u64, wanted: &[String]) -> Result<(), ForgeError> {
+        let body = json!({ "labels": labels(wanted)? });
+        let set = self.act(Method::Put, &format!("/issues/{number}/labels"), Some(&body)).await;
+        set.map_err(|error| self.said(error, Some(&issue_of(number))))
+    }
+
+    async fn stones(&self) -> Result<Vec<Stone>, ForgeError> {
+        self.list("/milestones?state=all").await.map_err(|error| self.said(error, None))
+    }
+
+    pub(super) async fn milestone_number(&self, title: &str) -> Result<u64, ForgeError> {
+        let stone = self.stones().await?.into_iter().find(|stone| stone.title == title);
+        stone.map(|stone| stone.number).ok_or_else(|| self.missing(&format!("milestone {title}")))
+    }
+
+    pub(super) async fn milestones(&self) -> Result<Vec<Milestone>, ForgeError> {
+        let mut all: Vec<Milestone> = self.stones().await?.into_iter().map(Stone::shown).collect();
+        all.sort_by(|a, b| a.title.cmp(&b.title));
+        Ok(all)
+    }
+
+    pub(super) async fn open_milestone(&self, name: &str) -> Result<Milestone, ForgeError> {
+        title("the title of a milestone", name)?;
+        if let Some(stone) = self.stones().await?.into_iter().find(|stone| stone.title == name) {
+            return Ok(stone.shown());
+        }
+        let made: Result<Stone, _> = self.change(Method::Post, "/milestones", &json!({ "title": name })).await;
+        made.map(Stone::shown).map_err(|error| self.said(error, Some(&format!("milestone {name}"))))
+    }
+
+    async fn said_on(&self, number: u64) -> Result<Vec<Said>, ForgeError> {
+        let mut all: Vec<Said> = self
+            .list(&format!("/issues/{number}/comments"))
+            .await
+            .map_err(|error| self.said(error, Some(&thread_of(number))))?;
+        all.sort_by_key(|said| said.id);
+        Ok(all)
+    }
+
+    pub(super) async fn comments(&self, number: u64) -> Result<Vec<Comment>, ForgeError> {
+        Ok(self.said_on(number).await?.into_iter().map(Said::shown).collect())
+    }
+
+    pub(super) async fn put_comment(
+        &self,
+        number: u64,
+        marker: &Marker,
+        body: &str,
+    ) -> Result<Comment, ForgeError> {
+        let key = (self.repository.clone(), number, marker.0.clone());
+        let known = self.written(|written| written.get(&key).cloned());
+        if let Some(known) = &known
+            && known.body == body
+        {
+            return Ok(known.clone());
+        }
+        let text = json!({ "body": mark::hide(body, marker) });
+        if let Some(known) = known {
+            match self.edit(known.id, &text).await {
+                // Somebody removed it: it is looked for, and else written again.
+                Err(CallError::NotFound(_)) => {}
+                edited => return self.note(key, edited.map_err(|error| self.said(error, Some(&thread_of(number))))?),
+            }
+        }
+        let own = self.own_login().await?;
+        let mine = |said: &Said| {
+            said.user.as_ref().is_some_and(|user| user.login == own)
+                && mark::carries(said.body.as_deref().unwrap_or_default(), marker)
+        };
+        let found = self.said_on(number).await?.into_iter().find(mine);
+        let written = match found {
+            Some(said) => self.edit(said.id, &text).await,
+            None => self.change(Method::Post, &format!("/issues/{number}/comments"), &text).await,
+        };
+        self.note(key, written.map_err(|error| self.said(error, Some(&thread_of(number))))?)
+    }
+
+    async fn edit(&self, id: u64, text: &Value) -> Result<Said, CallError> {
+        self.change(Method::Patch, &format!("/issues/comments/{id}"), text).await
+    }
+
+    fn written<T>(
+        &self,
+        change: impl FnOnce(&mut BTreeMap<(RepositoryName, u64, String), Comment>) -> T,
+    ) -> T {
+        let written = self.github.written.lock();
+        change(&mut written.unwrap_or_else(std::sync::PoisonError::into_inner).0)
+    }
+
+    fn note(&self, key: (RepositoryName, u64, String), said: Said) -> Result<Comment, ForgeError> {
+        let comment = said.shown();
+        self.written(|written| {
+            if written.len() >= KNOWN {
+                written.pop_first();
+            }
+            written.insert(key, comment.clone());
+        });
+        Ok(comment)
+    }
+
+    pub(super) async fn settle_thread(
+        &self,
+        number: u64,
+        thread: &str,
+        marker: &Marker,
+        body: &str,
+    ) -> Result<(), ForgeError> {
+        let missing = || self.missing(&format!("thread {thread} of pull request {number}"));
+        let what = format!("thread {thread} of pull request {number}");
+        let found: Node = match self.graphql(THREAD, &json!({ "id": thread }), false).await {
+            Ok(found) => found,
+            Err(CallError::NotFound(_) | CallError::Invalid(_)) => return Err(missing()),
+            Err(error) => return Err(self.said(error, Some(&what))),
+        };
+        let place = self.place.to_string();
+        let is_here = |thread: &Thread| {
+            thread.pull_request.number == number
+                && thread.pull_request.repository.name_with_owner.eq_ignore_ascii_case(&place)
+        };
+        let found = found.node.filter(is_here).ok_or_else(missing)?;
+        let own = self.own_login().await?;
+        let mine = |reply: &Reply| {
+            reply.author.as_ref().is_some_and(|author| is_same(&author.login, &own))
+                && mark::carries(&reply.body, marker)
+        };
+        if !found.comments.nodes.iter().any(mine) {
+            let variables = json!({ "id": thread, "body": mark::hide(body, marker) });
+            let told: Result<Value, _> = self.graphql(REPLY, &variables, true).await;
+            told.map_err(|error| self.said(error, Some(&what)))?;
+        }
+        if !found.is_resolved {
+            let done: Result<Value, _> = self.graphql(RESOLVE, &json!({ "id": thread }), true).await;
+            done.map_err(|error| self.said(error, Some(&what)))?;
+        }
+        Ok(())
+    }
+}

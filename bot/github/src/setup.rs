@@ -1,0 +1,1 @@
+//! Making an App by manifest.
