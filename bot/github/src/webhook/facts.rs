@@ -78,7 +78,7 @@ impl Reaction {
 /// GitHub's facts.
 #[async_trait]
 pub trait Facts: Send + Sync {
-    /// Whether this account is the bot's own.
+    /// Whether this account, or this App, is the bot itself. What the bot writes with a person's token is known by its marker.
     async fn is_own(&self, login: &str, app: Option<u64>) -> Result<bool, FactError>;
     /// The name by which the bot is addressed, without `[bot]`.
     async fn name(&self) -> Result<String, FactError>;

@@ -69,7 +69,8 @@ pub(crate) fn meaning(kind: &str, payload: &Payload) -> Meaning {
     }
 }
 
-fn text(issue: &Issue) -> IssueText {
+/// What an issue says.
+pub(crate) fn text(issue: &Issue) -> IssueText {
     IssueText {
         title: issue.title.clone(),
         body: issue.body.clone(),
@@ -270,4 +271,29 @@ fn repositories(action: &str, payload: &Payload) -> Meaning {
         return Meaning::Nothing("no repository is named");
     }
     Meaning::Access { owner: owner(payload), names, lost }
+}
+
+impl Meaning {
+    /// In a few words, for a table of what becomes of which event.
+    pub(crate) fn short(&self) -> String {
+        match self {
+            Self::Nothing(why) => format!("nothing: {why}"),
+            Self::Unknown => "not known".to_owned(),
+            Self::Issue { number, done, .. } => format!("issue {number}: {done:?}"),
+            Self::Comment { number, issue, .. } => {
+                format!("comment on {} {number}", if issue.is_some() { "issue" } else { "pull request" })
+            }
+            Self::Review { number, verdict, .. } => format!("review of {number}: {verdict:?}"),
+            Self::Job(job) => format!("job {}, {}", job.name, if job.is_red() { "red" } else { "green" }),
+            Self::Check(check) => format!("check {}, red", check.name),
+            Self::Status { name, .. } => format!("status {name}, red"),
+            Self::Ran { name, passed, .. } => format!("{name} ran, {}", if *passed { "green" } else { "red" }),
+            Self::Renamed { before } => format!("renamed from {}", before.as_deref().unwrap_or("elsewhere")),
+            Self::Transferred => "transferred".to_owned(),
+            Self::Deleted => "deleted".to_owned(),
+            Self::Access { names, lost, .. } => {
+                format!("{} of {}", if lost.is_some() { "lost" } else { "reached" }, names.len())
+            }
+        }
+    }
 }
