@@ -14,7 +14,7 @@ use crate::{
     effect::{Asking, Effect, ForgeCall, Save, Step, Word},
     event::Moment,
     forge::{Brought, Check, Conclusion, ForgeError, MergeMethod, MergeOrder},
-    handle,
+    handle, page,
     state::{Desk, Filed, FleetState, Foreign, Merging, Rules, Standing},
     text::{self, messages::say},
 };
@@ -88,7 +88,7 @@ pub(crate) fn ask(state: &FleetState, ask: Ask) -> Vec<Effect> {
     let older = of_run(state, &subject.instance, &subject.run)
         .filter(|desk| !is_used(desk) && !is_same(&desk.approval().subject, &subject));
     effects.extend(older.map(|desk| call_off(desk, &say!("change-is-another"))));
-    let filed = Filed { facts: ask.facts, feature_title, merging: None, on_board: false };
+    let filed = Filed { facts: ask.facts, feature_title, merging: None, on_board: false, on_forge: None };
     let asking = Asking { subject, terms: asked.terms, words: ask.words, request: ask.request, filed };
     effects.push(Effect::Step(Step::Ask(Box::new(asking))));
     effects
@@ -127,7 +127,7 @@ pub(crate) fn asked(
 /// A person opens an expired request again, as it would be asked now. The error is the policies' no.
 pub(crate) fn reopen(state: &FleetState, by: &Person, desk: &Desk) -> Result<Effect, String> {
     let (subject, terms) = bound(&state.rules, desk.approval().subject.clone())?;
-    let filed = Filed { merging: None, on_board: false, ..desk.filed.clone() };
+    let filed = Filed { merging: None, on_board: false, on_forge: None, ..desk.filed.clone() };
     // Whoever waited for the old one waits for the new one: the store knows who.
     let words = desk.standing.words.clone();
     let asking = Asking { subject, terms, words, request: String::new(), filed };
@@ -157,7 +157,9 @@ fn file(state: &mut FleetState, standing: Standing, filed: Filed) -> Vec<Effect>
     let desk = Desk { standing, filed };
     let mut effects = vec![Effect::Save(Save::Filed(id.clone(), Box::new(desk.filed.clone())))];
     effects.extend(shown(&desk));
+    let subject = desk.approval().subject.clone();
     state.approvals.insert(id.key(), desk);
+    effects.extend(page::of_feature(state, &subject.instance, &subject.feature));
     effects
 }
 
@@ -228,7 +230,9 @@ fn shown(desk: &Desk) -> Vec<Effect> {
         reactions,
         mentions: Vec::new(),
     };
-    vec![told(desk), Effect::Put(card)]
+    let mut effects = vec![told(desk), Effect::Put(card)];
+    effects.extend(page::of_approval(desk));
+    effects
 }
 
 fn told(desk: &Desk) -> Effect {
@@ -268,12 +272,16 @@ pub(crate) fn escalation(key: MessageKey, approval: &Approval, roles: &[Role]) -
 
 /// This is how an approval stands. Its instance is told in any case, so that a board no longer says "deciding".
 pub(crate) fn stands(state: &mut FleetState, standing: Standing, moment: Moment) -> Vec<Effect> {
+    let id = standing.approval.id.clone();
     let Some(desk) = state.approvals.get_mut(&standing.approval.id.key()) else { return Vec::new() };
     if desk.standing == standing {
         return vec![told(desk)];
     }
     desk.standing = standing;
     let mut effects = shown(desk);
+    let (team, feature) = (desk.approval().subject.instance.clone(), desk.approval().subject.feature.clone());
+    effects.extend(page::of_feature(state, &team, &feature));
+    let Some(desk) = state.approvals.get(&id.key()) else { return effects };
     // Somebody can see it, or nobody has to any more.
     if desk.standing.decide_until.is_some() || !desk.approval().state.is_open() {
         let approval = desk.approval().clone();
@@ -514,6 +522,10 @@ pub(crate) fn merged(
     result: Result<CommitId, ForgeError>,
 ) -> Vec<Effect> {
     let mut effects = finish(approval, result.as_ref());
+    if let (Err(error), Some(desk)) = (&result, state.desk(approval)) {
+        let order = desk.filed.merging.as_ref().map(|merging| &merging.order);
+        effects.extend(order.and_then(|order| page::not_merged(approval, order, error)));
+    }
     let outcome = match result {
         Ok(commit) => ForgeOutcome::Merged { commit },
         Err(error) => failed(&error),

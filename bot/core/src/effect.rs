@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::{
     chat::{About, Message},
     distil::Fact,
-    forge::{Check, Marker, MergeOrder, NewPullRequest},
+    forge::{Check, Marker, MergeOrder, NewIssue, NewPullRequest},
     outside::{Spot, Threads, Tracked},
     presence::Seen,
     state::{AlertState, Filed, Foreign},
@@ -194,6 +194,20 @@ pub enum Step {
         /// Which.
         approval: ApprovalId,
     },
+    /// It stands on its pull request, where people read it: where no channel could show it, that is its first card.
+    OnForge {
+        /// Which.
+        approval: ApprovalId,
+        /// The forge's id of the comment.
+        comment: u64,
+    },
+    /// It can't stand on its pull request.
+    OffForge {
+        /// Which.
+        approval: ApprovalId,
+        /// Why not.
+        problem: String,
+    },
     /// Bring everything in line with the clock.
     Sweep,
 }
@@ -283,4 +297,85 @@ pub enum ForgeCall {
         /// Why.
         reason: String,
     },
+    /// Open an issue that asks another team for something.
+    OpenIssue {
+        /// Who asks.
+        instance: InstanceName,
+        /// In which request.
+        request: String,
+        /// Who is asked.
+        team: InstanceName,
+        /// What.
+        issue: NewIssue,
+    },
+    /// Have the sticky comment of a pull request say how its feature stands. A living state: the newest is shown, and edits
+    /// take their time.
+    Show {
+        /// Where.
+        repository: RepositoryName,
+        /// Which.
+        number: u64,
+        /// The sticky comment.
+        text: String,
+    },
+    /// Have a pull request be a draft, or ready for review. A living state.
+    Draft {
+        /// Where.
+        repository: RepositoryName,
+        /// Which.
+        number: u64,
+        /// Whether it is one.
+        draft: bool,
+    },
+    /// Have the card of an approval stand on its pull request. A living state.
+    Card {
+        /// Which approval.
+        approval: ApprovalId,
+        /// Where.
+        repository: RepositoryName,
+        /// On which pull request.
+        number: u64,
+        /// What it says.
+        text: String,
+    },
+    /// Say how a check of the bot's own stands. A living state. Never a success before a grant was used: that one is part of
+    /// [`ForgeCall::Merge`].
+    Check {
+        /// Where.
+        repository: RepositoryName,
+        /// Of which commit.
+        commit: CommitId,
+        /// How it stands.
+        check: Check,
+    },
+    /// Have an issue say how far its milestone is. A living state.
+    RollUp {
+        /// The issue, found by its marker.
+        issue: NewIssue,
+        /// The comment that is edited.
+        text: String,
+        /// All of the milestone is merged.
+        over: bool,
+    },
+}
+
+impl ForgeCall {
+    /// Whether only the newest of a key is to be carried out, when there is time for it.
+    pub fn is_living(&self) -> bool {
+        match self {
+            Self::Show { .. }
+            | Self::Draft { .. }
+            | Self::Card { .. }
+            | Self::Check { .. }
+            | Self::RollUp { .. } => true,
+            Self::Open { .. }
+            | Self::Rebuild { .. }
+            | Self::Merge { .. }
+            | Self::Pushed { .. }
+            | Self::OpenIssue { .. }
+            | Self::Answer { .. }
+            | Self::Settle { .. }
+            | Self::Close { .. } => false,
+        }
+    }
 }

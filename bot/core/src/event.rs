@@ -9,7 +9,7 @@ use crate::{
     chat::Given,
     distil::Pipeline,
     effect::Asking,
-    forge::{Brought, ForgeError},
+    forge::{Brought, ForgeError, NewIssue},
     outside::Outside,
     state::Standing,
 };
@@ -79,6 +79,26 @@ pub enum Event {
         approval: ApprovalId,
         /// The head that was pushed.
         result: Result<CommitId, ForgeError>,
+    },
+    /// An issue that asks another team for something was opened, or was not.
+    IssueOpened {
+        /// The instance that asks.
+        instance: InstanceName,
+        /// Its request.
+        request: String,
+        /// Who is asked.
+        team: InstanceName,
+        /// What.
+        issue: Box<NewIssue>,
+        /// Its number.
+        result: Result<u64, ForgeError>,
+    },
+    /// The card of an approval stands on its pull request, or can't.
+    Carded {
+        /// Which.
+        approval: ApprovalId,
+        /// The forge's id of the comment.
+        result: Result<u64, ForgeError>,
     },
     /// A workflow or a deployment ran on a commit of a default branch.
     Ran {

@@ -18,6 +18,7 @@ use crate::{
     desk,
     effect::{Effect, Save, Step, Word},
     event::Moment,
+    page,
     state::{FleetState, Foreign, Spoken},
     text::{self, messages::say},
 };
@@ -303,7 +304,10 @@ fn kept(state: &FleetState, key: &str) -> Vec<Effect> {
         reactions,
         mentions: Vec::new(),
     };
-    vec![Effect::Save(Save::Foreign(key.to_owned(), Some(Box::new(found.clone())))), Effect::Put(card)]
+    let mut effects =
+        vec![Effect::Save(Save::Foreign(key.to_owned(), Some(Box::new(found.clone())))), Effect::Put(card)];
+    effects.extend(page::of_feature(state, &subject.instance, &subject.feature));
+    effects
 }
 
 /// A button for each choice that a button can say, and one for the no.

@@ -13,8 +13,9 @@ use crate::{
     event::{Event, Moment},
     foreign,
     forge::{Check, Conclusion, Marker, NewPullRequest},
+    needs,
     outside::{self, Spot},
-    presence, snapshot,
+    page, presence, snapshot,
     state::{AlertState, FleetState},
     text,
 };
@@ -50,6 +51,10 @@ pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
             effects.extend(desk::merged(state, &approval, result));
             effects.into()
         }
+        Event::IssueOpened { instance, request, team, issue, result } => {
+            needs::opened(&instance, &request, &team, &issue, result).into()
+        }
+        Event::Carded { approval, result } => page::carded(state, &approval, result).into(),
         Event::Pushed { approval, result } => desk::finish(&approval, result.as_ref()).into(),
         Event::Collect { person, of } => collect(state, &person, of.as_ref()),
         Event::Ran { pipeline, commit, passed, url } => {
@@ -194,13 +199,31 @@ fn recent(alert: &AlertState, moment: Moment) -> bool {
 fn request_from(state: &mut FleetState, instance: &InstanceName, request: ForgeRequest) -> Vec<Effect> {
     let key = format!("{instance}/{}", request.id);
     match request.act {
-        ForgeAct::OpenPullRequest { repository, branch, target, head, title, body, checks } => {
+        ForgeAct::OpenIssue { ref repository, ref team, ref text } => {
+            needs::asks(state, instance, &request, repository, team, text)
+        }
+        ForgeAct::OpenPullRequest {
+            repository,
+            branch,
+            target,
+            head,
+            title,
+            body,
+            checks,
+            labels,
+            milestone,
+        } => {
+            // What nothing has shown to work is not to be reviewed yet.
+            let draft = checks.is_empty() || checks.iter().any(|check| !check.passed);
             let new = NewPullRequest {
                 repository,
                 branch,
                 target,
                 title: format!("{}: {title}", request.feature),
                 body,
+                draft,
+                labels,
+                milestone,
                 marker: Marker(key.clone()),
             };
             let checks = as_checks(&checks);
@@ -261,8 +284,5 @@ fn request_from(state: &mut FleetState, instance: &InstanceName, request: ForgeR
 
 fn as_checks(reports: &[qd_wire::v1::CheckReport]) -> Vec<Check> {
     let conclusion = |passed| if passed { Conclusion::Success } else { Conclusion::Failure };
-    reports
-        .iter()
-        .map(|report| Check::new(&report.name, conclusion(report.passed)))
-        .collect()
+    reports.iter().map(|report| Check::new(&report.name, conclusion(report.passed))).collect()
 }

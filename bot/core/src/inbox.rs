@@ -60,7 +60,9 @@ pub struct News {
 #[derive(Debug, thiserror::Error)]
 pub enum InboxError {
     /// There is no place.
-    #[error("{waiting} deliveries wait already, and no more than {most} fit: the forge delivers this one again later")]
+    #[error(
+        "{waiting} deliveries wait already, and no more than {most} fit: the forge delivers this one again later"
+    )]
     Full {
         /// How many wait.
         waiting: u64,

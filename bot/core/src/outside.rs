@@ -358,7 +358,9 @@ fn stands(
     moment: Moment,
 ) -> Vec<Effect> {
     let text = match standing {
-        Standing::Renamed { to } => say!("repository-renamed", repository = repository, to = text::inert(to, 140)),
+        Standing::Renamed { to } => {
+            say!("repository-renamed", repository = repository, to = text::inert(to, 140))
+        }
         Standing::Transferred { to } => {
             say!("repository-transferred", repository = repository, to = text::inert(to, 140))
         }

@@ -167,6 +167,9 @@ pub struct Filed {
     /// Its team's board said that it stands there.
     #[serde(default)]
     pub on_board: bool,
+    /// The comment on its pull request that shows it, where people read that.
+    #[serde(default)]
+    pub on_forge: Option<u64>,
 }
 
 /// An approval that the bot executes.

@@ -2,6 +2,7 @@
 
 mod digest;
 pub(crate) mod messages;
+mod page;
 mod picture;
 pub mod presence;
 
@@ -19,6 +20,7 @@ pub(crate) use digest::cut;
 pub use digest::{
     Week, ageing, announcement, dear, milestone, pipeline, red, risks, standup, still, team, weekly,
 };
+pub use page::{card_on_page, check_title, foreign_on_page, on_page, page, roll_up, roll_up_title};
 pub use picture::{
     alt, and_more, backlog, burn_up, charted, column, cost_per_day, cycle_time, day, days_of, nothing_in,
     plain,

@@ -261,6 +261,9 @@ fn day(fleet: &mut Fleet) {
             percent: 60,
             due: Some("2026-12-01".parse().unwrap()),
             forecast: Some("2026-12-04".parse().unwrap()),
+            repository: Some("sample".parse().unwrap()),
+            blocked: vec!["A-4".parse().unwrap()],
+            risks: Vec::new(),
         }),
     );
 }

@@ -18,7 +18,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::{
     Hub, HubError, json, keep,
-    keeper::{self, BOARD, BOT},
+    keeper::{self, BOARD, BOT, FORGE},
     turn::Turn,
 };
 
@@ -291,6 +291,15 @@ fn undelivered(
                     BOARD if on_board => {
                         for event in keeper.on_board(turn.c, id, turn.now)? {
                             turn.happens(event)?;
+                        }
+                    }
+                    FORGE => {
+                        let comment = turn.fleet.desk(id).and_then(|desk| desk.filed.on_forge);
+                        if let Some(comment) = comment {
+                            let receipt = comment.to_string();
+                            for event in keeper.stands_at(turn.c, id, FORGE, &receipt, turn.now)? {
+                                turn.happens(event)?;
+                            }
                         }
                     }
                     BOARD => {}

@@ -7,12 +7,18 @@ use jiff::Timestamp;
 use qd_approvals::{Authorised, Probe, WHOLE, authorise};
 use qd_core::{
     Event, ForgeCall,
-    forge::{ForgeError, Marker, MergeOrder, PullRequestState},
+    forge::{ForgeError, Marker, MergeOrder, NewIssue, PullRequest, PullRequestState},
 };
 use qd_types::{ApprovalId, CommitId, SpentGrant, Subject};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::{Hub, HubError, json};
+
+/// Between two edits of what is living at the forge.
+const CALM: Duration = Duration::from_secs(5);
+
+/// The same for what is told of a milestone.
+const ROLL_UP: Duration = Duration::from_secs(60);
 
 /// Tries while the forge does not answer, before a person is asked.
 const TRIES: u32 = 6;
@@ -28,6 +34,16 @@ pub struct Act {
     pub attempts: u32,
     /// What is to be done.
     pub call: ForgeCall,
+    /// The same, as it is written: a living state may have changed when it is done.
+    written: String,
+}
+
+/// What there is to do.
+enum Next {
+    /// This.
+    Act(Box<Act>),
+    /// Nothing before this moment, if anything waits at all.
+    Wait(Option<Timestamp>),
 }
 
 /// Carries out acts until the task is dropped.
@@ -36,14 +52,23 @@ pub(crate) async fn run(hub: Hub) {
     loop {
         commits.borrow_and_update();
         match next(&hub).await {
-            Ok(Some(act)) => {
-                if let Err(error) = carry_out(&hub, act).await {
+            Ok(Next::Act(act)) => {
+                let living = act.call.is_living();
+                let done = if living { show(&hub, *act).await } else { carry_out(&hub, *act).await };
+                if let Err(error) = done {
                     tracing::error!(%error, "an act at the forge could not be noted, it is tried again");
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
             }
-            Ok(None) => {
-                if commits.changed().await.is_err() {
+            Ok(Next::Wait(until)) => {
+                let left = until.map(|at| Duration::try_from(at.duration_since(Timestamp::now())));
+                let changed = match left {
+                    // It is due by now.
+                    Some(Err(_)) => continue,
+                    Some(Ok(left)) => tokio::time::timeout(left, commits.changed()).await.unwrap_or(Ok(())),
+                    None => commits.changed().await,
+                };
+                if changed.is_err() {
                     return;
                 }
             }
@@ -55,19 +80,32 @@ pub(crate) async fn run(hub: Hub) {
     }
 }
 
-/// The oldest act that is not done; its attempt is counted before it is made.
-async fn next(hub: &Hub) -> Result<Option<Act>, HubError> {
-    match hub.inner.db.read(oldest).await? {
-        Some(id) => hub.inner.db.write(move |c| begin(c, id)).await.map(Some),
-        None => Ok(None),
+/// The oldest act that is due; its attempt is counted before it is made.
+async fn next(hub: &Hub) -> Result<Next, HubError> {
+    let found = hub.inner.db.read(move |c| match oldest(c, Timestamp::now())? {
+        Some(id) => Ok(Ok(id)),
+        None => Ok::<_, HubError>(Err(soonest(c)?)),
+    });
+    match found.await? {
+        Ok(id) => Ok(Next::Act(Box::new(hub.inner.db.write(move |c| begin(c, id)).await?))),
+        Err(until) => Ok(Next::Wait(until)),
     }
 }
 
-/// The oldest act that is not done.
-pub(crate) fn oldest(c: &Connection) -> Result<Option<i64>, HubError> {
-    Ok(c.prepare_cached("SELECT id FROM acts WHERE state = 'pending' ORDER BY id LIMIT 1")?
-        .query_row([], |row| row.get::<_, i64>(0))
-        .optional()?)
+/// The oldest act that is not done and due; a living state waits for all that is none.
+pub(crate) fn oldest(c: &Connection, now: Timestamp) -> Result<Option<i64>, HubError> {
+    let sql = "SELECT id FROM acts WHERE state = 'pending' AND due <= ?1 ORDER BY living, id LIMIT 1";
+    Ok(c.prepare_cached(sql)?.query_row([now.as_millisecond()], |row| row.get::<_, i64>(0)).optional()?)
+}
+
+/// When the next act is due.
+fn soonest(c: &Connection) -> Result<Option<Timestamp>, HubError> {
+    let due: Option<i64> = c
+        .prepare_cached("SELECT min(due) FROM acts WHERE state = 'pending'")?
+        .query_row([], |row| row.get(0))?;
+    // Not before the next moment, however the clock goes.
+    due.map(|due| Timestamp::from_millisecond(due + 1).map_err(|error| HubError::corrupt("acts", error)))
+        .transpose()
 }
 
 /// Counts an attempt.
@@ -76,7 +114,29 @@ pub(crate) fn begin(c: &Connection, id: i64) -> Result<Act, HubError> {
     let (key, call, attempts): (String, String, u32) = c
         .prepare_cached("SELECT key, call, attempts FROM acts WHERE id = ?1")?
         .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    Ok(Act { id, key, attempts, call: json::from_json("acts", &call)? })
+    Ok(Act { id, key, attempts, call: json::from_json("acts", &call)?, written: call })
+}
+
+/// A living state was shown. Where it changed meanwhile, it is shown again; in any case not at once.
+pub(crate) fn shown(c: &Connection, act: &Act, now: Timestamp) -> Result<(), HubError> {
+    let calm = if matches!(act.call, ForgeCall::RollUp { .. }) { ROLL_UP } else { CALM };
+    c.prepare_cached(
+        "UPDATE acts SET state = CASE WHEN call = ?2 THEN 'done' ELSE 'pending' END, attempts = 0, due = ?3
+         WHERE id = ?1",
+    )?
+    .execute(params![act.id, act.written, after(now, calm)])?;
+    Ok(())
+}
+
+/// The forge did not answer: a living state waits for it, as long as it takes.
+fn later(c: &Connection, act: &Act, now: Timestamp) -> Result<(), HubError> {
+    let wait = Duration::from_secs(1 << act.attempts.min(8));
+    c.prepare_cached("UPDATE acts SET due = ?2 WHERE id = ?1")?.execute(params![act.id, after(now, wait)])?;
+    Ok(())
+}
+
+fn after(now: Timestamp, wait: Duration) -> i64 {
+    now.as_millisecond().saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// It was done, or can't be: not again.
@@ -85,13 +145,87 @@ pub(crate) fn done(c: &Connection, id: i64) -> Result<(), HubError> {
     Ok(())
 }
 
+/// Shows a living state.
+async fn show(hub: &Hub, act: Act) -> Result<(), HubError> {
+    qd_failpoint::reached("showing");
+    let (forge, marker) = (&hub.inner.forge, Marker(act.key.clone()));
+    let result = match &act.call {
+        ForgeCall::Show { repository, number, text } | ForgeCall::Card { repository, number, text, .. } => {
+            forge.put_comment(repository, *number, &marker, text).await.map(|comment| Some(comment.id))
+        }
+        ForgeCall::Draft { repository, number, draft } => {
+            forge.set_draft(repository, *number, *draft).await.map(|()| None)
+        }
+        ForgeCall::Check { repository, commit, check } => {
+            forge.report_checks(repository, commit, std::slice::from_ref(check)).await.map(|()| None)
+        }
+        ForgeCall::RollUp { issue, text, over } => {
+            roll_up(hub, issue, &marker, text, *over).await.map(|()| None)
+        }
+        ForgeCall::Open { .. }
+        | ForgeCall::OpenIssue { .. }
+        | ForgeCall::Answer { .. }
+        | ForgeCall::Settle { .. }
+        | ForgeCall::Rebuild { .. }
+        | ForgeCall::Merge { .. }
+        | ForgeCall::Pushed { .. }
+        | ForgeCall::Close { .. } => return carry_out(hub, act).await,
+    };
+    qd_failpoint::reached("shown");
+    let now = Timestamp::now();
+    if let Err(error) = &result {
+        if let ForgeError::Unavailable { reason } = error {
+            tracing::warn!(
+                act = act.key,
+                act.attempts,
+                reason,
+                "the forge did not answer, what is shown there waits"
+            );
+            return hub.inner.db.write(move |c| later(c, &act, now)).await;
+        }
+        tracing::warn!(act = act.key, %error, "the forge does not show it");
+    }
+    match (&act.call, result) {
+        (ForgeCall::Card { approval, .. }, result) => {
+            let approval = approval.clone();
+            let result = result.map(Option::unwrap_or_default);
+            hub.process(Event::Carded { approval, result }, move |c| shown(c, &act, now)).await.map(drop)
+        }
+        _ => hub.inner.db.write(move |c| shown(c, &act, now)).await,
+    }
+}
+
+/// An issue in its milestone, whose comment is edited, and which is closed when it is over.
+async fn roll_up(
+    hub: &Hub,
+    issue: &NewIssue,
+    marker: &Marker,
+    text: &str,
+    over: bool,
+) -> Result<(), ForgeError> {
+    let forge = &hub.inner.forge;
+    if let Some(title) = &issue.milestone {
+        forge.open_milestone(&issue.repository, title).await?;
+    }
+    let opened = forge.open_issue(issue).await?;
+    forge.put_comment(&issue.repository, opened.number, marker, text).await?;
+    if over && opened.open {
+        forge.close_issue(&issue.repository, opened.number).await?;
+    }
+    Ok(())
+}
+
 async fn carry_out(hub: &Hub, act: Act) -> Result<(), HubError> {
-    let Act { id, key, attempts, call } = act;
+    let Act { id, key, attempts, call, .. } = act;
     qd_failpoint::reached("act_begun");
     let event = match call {
         ForgeCall::Open { instance, request, new, head, checks } => {
             let result = open(hub, &new, &head, &checks).await;
             Event::Opened { instance, request, result }
+        }
+        ForgeCall::OpenIssue { instance, request, team, issue } => {
+            let result = hub.inner.forge.open_issue(&issue).await.map(|opened| opened.number);
+            Event::IssueOpened { instance, request, team, issue: Box::new(issue), result }
         }
         ForgeCall::Rebuild { approval, reviewed, order } => {
             let forge = &hub.inner.forge;
@@ -129,6 +263,13 @@ async fn carry_out(hub: &Hub, act: Act) -> Result<(), HubError> {
             }
             Event::Closed { instance, request, result }
         }
+        ForgeCall::Show { .. }
+        | ForgeCall::Draft { .. }
+        | ForgeCall::Card { .. }
+        | ForgeCall::Check { .. }
+        | ForgeCall::RollUp { .. } => {
+            return Err(HubError::corrupt("acts", format!("{key} is a living state")));
+        }
     };
     if let Some(reason) = unavailable(&event)
         && attempts < TRIES
@@ -145,6 +286,7 @@ async fn carry_out(hub: &Hub, act: Act) -> Result<(), HubError> {
 fn unavailable(event: &Event) -> Option<String> {
     let error = match event {
         Event::Opened { result: Err(error), .. }
+        | Event::IssueOpened { result: Err(error), .. }
         | Event::Rebuilt { result: Err(error), .. }
         | Event::Merged { result: Err(error), .. }
         | Event::Pushed { result: Err(error), .. }
@@ -161,6 +303,9 @@ async fn open(
     head: &CommitId,
     checks: &[qd_core::forge::Check],
 ) -> Result<u64, ForgeError> {
+    if let Some(title) = &new.milestone {
+        hub.inner.forge.open_milestone(&new.repository, title).await?;
+    }
     let pull_request = hub.inner.forge.open_pull_request(new).await?;
     hub.inner.forge.report_checks(&new.repository, head, checks).await?;
     Ok(pull_request.number)
@@ -179,6 +324,7 @@ async fn merge(
     let now = forge.pull_request(&order.repository, order.number).await?;
     if let (PullRequestState::Merged, Some(commit)) = (now.state, now.merged) {
         if now.head == order.head {
+            tidy_up(hub, &now).await;
             return Ok(commit);
         }
         return Err(ForgeError::HeadMoved { actual: now.head });
@@ -186,8 +332,21 @@ async fn merge(
     hub.did_not(approval).await?;
     let spent = hub.authorise(approval, rebuilt, key).await?;
     qd_failpoint::reached("authorised");
+    if now.draft {
+        forge.set_draft(&order.repository, order.number, false).await?;
+    }
     forge.report_checks(&order.repository, &order.head, checks).await?;
-    forge.merge(&spent, order).await
+    let commit = forge.merge(&spent, order).await?;
+    tidy_up(hub, &PullRequest { head: order.head.clone(), ..now }).await;
+    Ok(commit)
+}
+
+/// The branch of a merged pull request goes, unless somebody pushed to it or needs it.
+async fn tidy_up(hub: &Hub, merged: &PullRequest) {
+    let PullRequest { repository, branch, head, .. } = merged;
+    if let Err(error) = hub.inner.forge.delete_branch(repository, branch, head).await {
+        tracing::info!(%repository, branch, %error, "the branch of a merged pull request stays");
+    }
 }
 
 fn unstored(error: &dyn std::error::Error) -> ForgeError {

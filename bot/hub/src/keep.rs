@@ -189,8 +189,19 @@ pub(crate) fn again(c: &Connection, id: &ApprovalId, now: Timestamp) -> Result<(
 pub(crate) fn act(c: &Connection, key: &str, call: &ForgeCall, millis: i64) -> Result<(), HubError> {
     let json = to_json("acts", call)?;
     let sql = match call {
+        // The newest wins; the same again is not said again, and it keeps its place and when it is due.
+        ForgeCall::Show { .. }
+        | ForgeCall::Draft { .. }
+        | ForgeCall::Card { .. }
+        | ForgeCall::Check { .. }
+        | ForgeCall::RollUp { .. } => {
+            "INSERT INTO acts (key, call, state, changed, living) VALUES (?1, ?2, 'pending', ?3, 1)
+             ON CONFLICT DO UPDATE SET call = excluded.call, state = 'pending', attempts = 0, changed = excluded.changed
+             WHERE call <> excluded.call"
+        }
         ForgeCall::Merge { .. }
         | ForgeCall::Open { .. }
+        | ForgeCall::OpenIssue { .. }
         | ForgeCall::Rebuild { .. }
         | ForgeCall::Answer { .. }
         | ForgeCall::Settle { .. }
@@ -203,6 +214,13 @@ pub(crate) fn act(c: &Connection, key: &str, call: &ForgeCall, millis: i64) -> R
         }
     };
     c.prepare_cached(sql)?.execute(params![key, json, millis])?;
+    Ok(())
+}
+
+/// The card of an approval on its pull request is put there again.
+pub(crate) fn card_again(c: &Connection, id: &ApprovalId, now: Timestamp) -> Result<(), HubError> {
+    c.prepare_cached("UPDATE acts SET state = 'pending', attempts = 0, changed = ?2 WHERE key = ?1")?
+        .execute(params![format!("card/{id}"), now.as_millisecond()])?;
     Ok(())
 }
 

@@ -1,15 +1,15 @@
 //! The bot as an executor of approvals: who is known, whose keys count, and each step of an approval's life, taken in the
 //! transaction of the event that it follows from.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use jiff::Timestamp;
 use qd_approvals::{
     Approvals, Ask, Asked, Asker, Cast, Directory, Executor, Key, KeyId, KeyOwner, Known, Place, Probe,
-    Record, Reopened, SignedVote, Spending, Statement, SurfaceKey, Swept, WHOLE, trail,
+    Record, Reopened, SignedVote, Spending, Statement, SurfaceKey, Swept, Undelivered, WHOLE, trail,
 };
 use qd_core::{Asking, Effect, Event, ForgeCall, Moment, Rules, Standing, Step, Word, chat::Channel};
-use qd_types::{ApprovalId, Identity, InstanceName, PersonId, Subject};
+use qd_types::{Action, ApprovalId, Identity, InstanceName, Merge, PersonId, Subject};
 use qd_wire::v1::Order;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -24,6 +24,9 @@ const CHAT: &str = "console";
 /// The surface of a team's own page.
 pub(crate) const BOARD: &str = "board";
 
+/// The surface of pull requests that people read.
+pub(crate) const FORGE: &str = "forge";
+
 /// Where every card belongs.
 pub(crate) fn place() -> Place {
     Place { surface: CHAT.into(), recipient: Channel::Approvals.as_str().into(), rank: 0 }
@@ -34,9 +37,15 @@ pub(crate) fn fallback() -> Place {
     Place { surface: CHAT.into(), recipient: Channel::Fallback.as_str().into(), rank: 1 }
 }
 
+/// The pull request that it is about.
+fn pull_request(merge: &Merge) -> Place {
+    let recipient = format!("{}#{}", merge.repository, merge.pull_request);
+    Place { surface: FORGE.into(), recipient, rank: 2 }
+}
+
 /// The inbox of the team that it concerns.
 fn board(team: &InstanceName) -> Place {
-    Place { surface: BOARD.into(), recipient: team.to_string(), rank: 2 }
+    Place { surface: BOARD.into(), recipient: team.to_string(), rank: 3 }
 }
 
 /// By what approvals are kept. Made anew when the rules or the keys change.
@@ -45,6 +54,8 @@ pub(crate) struct Keeper {
     pub(crate) executor: Executor,
     pub(crate) people: Directory,
     key: Arc<SurfaceKey>,
+    /// Repositories whose pull requests people read.
+    read: BTreeSet<String>,
 }
 
 impl Keeper {
@@ -65,7 +76,7 @@ impl Keeper {
             people.people.insert(person.id.clone(), known);
         }
         let executor = Executor { name: BOT.to_owned(), rules: rules.approvals.clone() };
-        Self { executor, people, key }
+        Self { executor, people, key, read: rules.read.clone() }
     }
 
     /// What the bot signs with.
@@ -147,6 +158,10 @@ impl Keeper {
                 Ok(vec![stands(c, &approvals, &approval, now)?])
             }
             Step::OnBoard { approval } => self.on_board(c, &approval, now),
+            Step::OnForge { approval, comment } => {
+                self.stands_at(c, &approval, FORGE, &comment.to_string(), now)
+            }
+            Step::OffForge { approval, problem } => self.off_forge(c, &approval, &problem, now),
             Step::Sweep => {
                 self.unseen_again(c, &approvals, now)?;
                 let mut events = Vec::new();
@@ -169,19 +184,24 @@ impl Keeper {
             subject: asking.subject.clone(),
             items: Vec::new(),
             words: asking.words.clone(),
-            places: self.places(&asking.subject.instance, asking.terms.local_votes),
+            places: self.places(&asking.subject, asking.terms.local_votes),
             waiter: Some(asking.request.clone()).filter(|request| !request.is_empty()),
             terms: asking.terms.clone(),
             fresh: moment.fresh,
         }
     }
 
-    /// Where a card may stand, in their order. The embedded forge shows none, and a board where nobody could decide is no
-    /// place for one.
-    fn places(&self, team: &InstanceName, local_votes: bool) -> Vec<Place> {
+    /// Where a card may stand, in their order. A pull request that nobody reads, and a board where nobody could decide, are
+    /// no places for one.
+    fn places(&self, subject: &Subject, local_votes: bool) -> Vec<Place> {
         let mut places = vec![place(), fallback()];
+        if let Action::Merge(merge) = &subject.action
+            && self.read.contains(merge.repository.as_str())
+        {
+            places.push(pull_request(merge));
+        }
         if local_votes || self.executor.rules.local_votes {
-            places.push(board(team));
+            places.push(board(&subject.instance));
         }
         places
     }
@@ -193,18 +213,50 @@ impl Keeper {
         id: &ApprovalId,
         now: Timestamp,
     ) -> Result<Vec<Event>, HubError> {
+        self.stands_at(c, id, BOARD, &id.key(), now)
+    }
+
+    /// A surface that is no channel shows it, as this receipt. That counts where no place before it could.
+    pub(crate) fn stands_at(
+        &self,
+        c: &Connection,
+        id: &ApprovalId,
+        surface: &str,
+        receipt: &str,
+        now: Timestamp,
+    ) -> Result<Vec<Event>, HubError> {
         let approvals = self.at(c, now)?;
         if !approvals.exists(id)? {
             return Ok(Vec::new());
         }
         let mut events = Vec::new();
-        for place in approvals.due(id)?.into_iter().filter(|place| place.surface == BOARD) {
-            if approvals.delivered(id, &place, &id.key())? {
-                trail::card(c, &approvals.show(id)?, &place, &id.key(), now)?;
+        for place in approvals.due(id)?.into_iter().filter(|place| place.surface == surface) {
+            if approvals.delivered(id, &place, receipt)? {
+                trail::card(c, &approvals.show(id)?, &place, receipt, now)?;
                 events.push(stands(c, &approvals, id, now)?);
             }
         }
         Ok(events)
+    }
+
+    /// Its pull request can't show it. Where that was the last place, people are alerted.
+    fn off_forge(
+        &self,
+        c: &Connection,
+        id: &ApprovalId,
+        problem: &str,
+        now: Timestamp,
+    ) -> Result<Vec<Event>, HubError> {
+        let approvals = self.at(c, now)?;
+        let places = approvals.cards_of(id)?.into_iter().map(|card| card.place);
+        let Some(place) = places.into_iter().find(|place| place.surface == FORGE) else {
+            return Ok(Vec::new());
+        };
+        Ok(match approvals.undeliverable(id, &place, problem)? {
+            Undelivered::Alert => vec![Event::Swept(Swept::Unseen(id.clone()))],
+            // The board's receipt comes, or came before.
+            Undelivered::Fallback(_) | Undelivered::Elsewhere | Undelivered::Nothing => Vec::new(),
+        })
     }
 
     /// What no place took is tried again everywhere, for as long as people are asked: a channel may be back.
@@ -216,7 +268,8 @@ impl Keeper {
     ) -> Result<(), HubError> {
         for record in approvals.live()? {
             let lost = |card: &qd_approvals::Card| {
-                card.state == "undeliverable" || (card.state == "pending" && card.place.surface == BOARD)
+                let waits = matches!(card.place.surface.as_str(), BOARD | FORGE);
+                card.state == "undeliverable" || (card.state == "pending" && waits)
             };
             let cards = approvals.cards_of(record.id())?;
             if !record.state().is_open() || cards.is_empty() || !cards.iter().all(lost) {
@@ -225,6 +278,7 @@ impl Keeper {
             let places: Vec<Place> = cards.into_iter().map(|card| card.place).collect();
             approvals.route(record.id(), &places)?;
             keep::again(c, record.id(), now)?;
+            keep::card_again(c, record.id(), now)?;
         }
         Ok(())
     }
@@ -247,7 +301,17 @@ impl Keeper {
 pub(crate) fn rebuilt(call: &ForgeCall) -> Option<&Subject> {
     match call {
         ForgeCall::Merge { rebuilt, .. } | ForgeCall::Pushed { rebuilt, .. } => Some(rebuilt),
-        ForgeCall::Open { .. } | ForgeCall::Rebuild { .. } | ForgeCall::Close { .. } => None,
+        ForgeCall::Open { .. }
+        | ForgeCall::OpenIssue { .. }
+        | ForgeCall::Answer { .. }
+        | ForgeCall::Settle { .. }
+        | ForgeCall::Rebuild { .. }
+        | ForgeCall::Close { .. }
+        | ForgeCall::Show { .. }
+        | ForgeCall::Draft { .. }
+        | ForgeCall::Card { .. }
+        | ForgeCall::Check { .. }
+        | ForgeCall::RollUp { .. } => None,
     }
 }
 

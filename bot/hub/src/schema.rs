@@ -18,6 +18,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     MESSAGES,
     PRESENCE,
     OUTSIDE,
+    LIVING_ACTS,
 ];
 
 const V1: &str = "
@@ -160,6 +161,14 @@ CREATE TABLE threads (
     spot TEXT PRIMARY KEY,
     threads TEXT NOT NULL
 ) WITHOUT ROWID;
+";
+
+/// Acts that are living states wait for calm: none of them is carried out before it is due.
+const LIVING_ACTS: &str = "
+ALTER TABLE acts ADD COLUMN living INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE acts ADD COLUMN due INTEGER NOT NULL DEFAULT 0;
+DROP INDEX acts_pending;
+CREATE INDEX acts_pending ON acts (living, id) WHERE state = 'pending';
 ";
 
 /// Messages wait by class, and some can wait for calm; what digests are built from.

@@ -152,7 +152,16 @@ impl Steps {
     /// # Errors
     /// If the database fails.
     pub fn begin_act(&self, c: &Connection) -> Result<Option<Act>, HubError> {
-        forge::oldest(c)?.map(|id| forge::begin(c, id)).transpose()
+        // As much as is to be done, at a moment when all of it is due.
+        forge::oldest(c, Timestamp::MAX)?.map(|id| forge::begin(c, id)).transpose()
+    }
+
+    /// A living state was shown at the forge. Where it changed meanwhile, it is shown again.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn shown(&self, c: &Connection, act: &Act, now: Timestamp) -> Result<(), HubError> {
+        forge::shown(c, act, now)
     }
 
     /// The forge was looked at, and what was cut short has not happened.

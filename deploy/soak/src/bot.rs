@@ -288,6 +288,11 @@ impl Bot {
         did: &mut Did,
     ) -> Result<Option<Acting>, Broken> {
         did.notes.push(format!("does {} for the {}. time", act.key, act.attempts));
+        if act.call.is_living() {
+            // What is only shown there has no other end than that it is.
+            self.write(chance, did, |steps, c| steps.shown(c, &act, at))?;
+            return Ok(None);
+        }
         let event = match &act.call {
             ForgeCall::Open { instance, request, new, .. } => {
                 let result = Ok(forge.open(new));
@@ -317,6 +322,21 @@ impl Bot {
             ForgeCall::Close { instance, request, .. } => {
                 Event::Closed { instance: instance.clone(), request: request.clone(), result: Ok(()) }
             }
+            ForgeCall::OpenIssue { instance, request, team, issue } => Event::IssueOpened {
+                instance: instance.clone(),
+                request: request.clone(),
+                team: team.clone(),
+                issue: Box::new(issue.clone()),
+                result: Ok(1),
+            },
+            ForgeCall::Answer { .. } | ForgeCall::Settle { .. } => {
+                Event::Said { key: act.key.clone(), result: Ok(()) }
+            }
+            ForgeCall::Show { .. }
+            | ForgeCall::Draft { .. }
+            | ForgeCall::Card { .. }
+            | ForgeCall::Check { .. }
+            | ForgeCall::RollUp { .. } => return Ok(None),
         };
         Ok(Some(ended(act.id, event)))
     }

@@ -118,6 +118,8 @@ impl Story<'_> {
             title: "A story".to_owned(),
             body: String::new(),
             checks: Vec::new(),
+            labels: Vec::new(),
+            milestone: None,
         })
     }
 

@@ -248,6 +248,27 @@ pub struct AskQuestion {
     pub roles: Vec<Role>,
 }
 
+/// What a run needs of another team.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NeedTeam {
+    /// Which run can't go on without it.
+    pub run: RunId,
+    /// The team that could help.
+    pub team: InstanceName,
+    /// What is needed, 1 to 2000 characters.
+    pub text: String,
+}
+
+/// What became of asking another team.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NeedView {
+    /// Number of the issue, once it is open.
+    pub issue: Option<u64>,
+    /// Why there will be none.
+    pub refused: Option<String>,
+}
+
 /// A question, and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QuestionView {

@@ -5,13 +5,17 @@ use std::collections::BTreeSet;
 
 use jiff::{Timestamp, civil::Date};
 use qd_board::{Run, RunEnd, StepState, Wanted};
-use qd_types::{FeatureId, RunId, Spent};
+use qd_types::{FeatureId, RepositoryName, RunId, Spent};
 use qd_wire::v1::{
-    Blocked, ChangeSize, CheckResult, Cost, MilestoneProgress, Report, RunEnding, RunFinished, StepFact,
+    Blocked, ChangeSize, CheckResult, Cost, MilestoneProgress, Report, RunEnding, RunFinished, Sentence,
+    StepFact,
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::{StoreError, projects, report, rows, runs, store::Lens};
+
+/// Risks that a milestone is told with.
+const RISKS: usize = 3;
 
 /// A run has ended. Said once: whoever ends a run has looked that nobody did before.
 pub(crate) fn finished(c: &Connection, id: &RunId, end: &RunEnd, now: Timestamp) -> Result<(), StoreError> {
@@ -99,9 +103,14 @@ pub(crate) fn progress(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let Some(row) = projects::stands_now(c, project, &lens.settings.zone, now)? else { return Ok(()) };
+    let risks: Vec<Sentence> = row.risks.iter().take(RISKS).map(|risk| risk.as_str().into()).collect();
     for found in row.milestones.into_iter().filter(|found| only.is_none_or(|only| only == found.name)) {
         let living = format!("milestone:{project}/{}", found.name);
+        let (repository, blocked) = standing_still(c, project, &found.name)?;
         let said = MilestoneProgress {
+            repository,
+            blocked,
+            risks: risks.clone(),
             project: project.into(),
             milestone: found.name.into(),
             done: found.progress.done,
@@ -113,6 +122,28 @@ pub(crate) fn progress(
         report::push(c, Some(&living), now, &Report::Milestone(said))?;
     }
     Ok(())
+}
+
+/// Where most of a milestone's features are worked on, and which of them stand still until a person does something.
+fn standing_still(
+    c: &Connection,
+    project: &str,
+    milestone: &str,
+) -> Result<(Option<RepositoryName>, Vec<FeatureId>), StoreError> {
+    const OF: &str = "FROM features WHERE project = ?1 AND details ->> '$.milestone' = ?2";
+    let repository: Option<String> = c
+        .prepare_cached(&format!(
+            "SELECT repository {OF} GROUP BY repository ORDER BY count(*) DESC, repository"
+        ))?
+        .query_row([project, milestone], |row| row.get(0))
+        .optional()?;
+    let repository = repository.map(|name| rows::parse("features", &name)).transpose()?;
+    let mut held = c.prepare_cached(&format!(
+        "SELECT id {OF} AND held IS NOT NULL AND stage NOT IN ('backlog', 'done', 'cancelled') ORDER BY number"
+    ))?;
+    let held = held.query_map([project, milestone], |row| row.get::<_, String>(0))?;
+    let blocked = held.map(|id| rows::parse("features", &id?)).collect::<Result<_, StoreError>>()?;
+    Ok((repository, blocked))
 }
 
 /// What a run spent since it was looked at last counts for the day that it is now.

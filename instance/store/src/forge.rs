@@ -128,6 +128,7 @@ pub(crate) fn outcome_came(
         ForgeOutcome::NotApproved { reason } => reason.clone(),
         ForgeOutcome::Merged { commit } => format!("The target branch holds {}.", commit.short()),
         ForgeOutcome::BaseMoved { base } => format!("The target branch moved to {}.", base.short()),
+        ForgeOutcome::IssueOpened { number } => format!("Issue {number} is open for the other team."),
         ForgeOutcome::Closed => "The pull request is closed.".to_owned(),
         ForgeOutcome::Refused { reason } | ForgeOutcome::Unknown { reason } => reason.clone(),
     };

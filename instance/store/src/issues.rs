@@ -140,7 +140,9 @@ fn split(
 ) -> Result<(), StoreError> {
     let tasks = tasks(issue.body.as_str());
     if tasks.is_empty() {
-        return Err(refuse("The issue has no open items in a task list: a line like \"- [ ] what is wanted\"."));
+        return Err(refuse(
+            "The issue has no open items in a task list: a line like \"- [ ] what is wanted\".",
+        ));
     }
     match feature.stage {
         Stage::Backlog => {}
@@ -149,7 +151,12 @@ fn split(
             let moved = Happened::Moved(Stage::Backlog);
             features::happen(c, lens, person.id.as_str(), &feature.id, &moved, then, now)?;
         }
-        stage => return Err(refuse(format!("{} is in {stage}: only what no run has begun is split.", feature.id))),
+        stage => {
+            return Err(refuse(format!(
+                "{} is in {stage}: only what no run has begun is split.",
+                feature.id
+            )));
+        }
     }
     let mut before: Option<FeatureId> = None;
     for task in tasks {
@@ -260,7 +267,8 @@ mod tests {
 
     #[test]
     fn open_items_of_a_task_list_are_tasks_and_code_is_none() {
-        let body = "Do it:\n- [ ] One\n- [x] done\n  * [ ] Two\n```\n- [ ] in code\n```\n- [ ] One\n- [ ]  \n";
+        let body =
+            "Do it:\n- [ ] One\n- [x] done\n  * [ ] Two\n```\n- [ ] in code\n```\n- [ ] One\n- [ ]  \n";
         assert_eq!(tasks(body), ["One", "Two"]);
     }
 }

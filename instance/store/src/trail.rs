@@ -72,6 +72,9 @@ pub(crate) fn asked(
         ForgeAct::OpenPullRequest { head, .. } => {
             (Kind::Execution, None, format!("asked the bot to open a pull request for {}", head.short()))
         }
+        ForgeAct::OpenIssue { team, .. } => {
+            (Kind::Execution, None, format!("asked the bot to open an issue for {team}"))
+        }
         ForgeAct::ClosePullRequest { number, .. } => {
             (Kind::Execution, None, format!("asked the bot to close pull request {number}"))
         }
@@ -95,13 +98,14 @@ pub(crate) fn outcome(
         ForgeOutcome::NotApproved { .. } => (Kind::Decision, "not granted".to_owned()),
         ForgeOutcome::Merged { commit } => (Kind::Outcome, format!("merged as {}", commit.short())),
         ForgeOutcome::BaseMoved { base } => (Kind::Outcome, format!("target moved to {}", base.short())),
+        ForgeOutcome::IssueOpened { number } => (Kind::Outcome, format!("issue {number}")),
         ForgeOutcome::Closed => (Kind::Outcome, "pull request closed".to_owned()),
         ForgeOutcome::Refused { .. } => (Kind::Outcome, "refused".to_owned()),
         ForgeOutcome::Unknown { .. } => (Kind::Outcome, "unknown".to_owned()),
     };
     let approval: Option<String> = match outcome {
         // The pull request comes before anybody is asked.
-        ForgeOutcome::Opened { .. } => None,
+        ForgeOutcome::Opened { .. } | ForgeOutcome::IssueOpened { .. } => None,
         _ => c
             .prepare_cached("SELECT approval FROM runs WHERE id = ?1")?
             .query_row([run.to_string()], |row| row.get(0))

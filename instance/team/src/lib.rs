@@ -14,6 +14,7 @@ mod fleet;
 mod inbox;
 mod lessons;
 mod metering;
+mod needs;
 mod options;
 mod own;
 mod permissions;

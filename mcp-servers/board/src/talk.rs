@@ -3,11 +3,11 @@
 use std::{fmt::Write as _, sync::Arc};
 
 use async_trait::async_trait;
-use qd_api::{FeatureView, NewComment};
+use qd_api::{FeatureView, NeedTeam, NeedView, NewComment};
 use qd_guard::{
     Call, Caller, Change, Fault, Hints, Mutation, Permit, Plan, Server, Spec, ToolError, Who, safe::FileName,
 };
-use qd_types::{FeatureId, Tier};
+use qd_types::{FeatureId, InstanceName, Tier};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -161,6 +161,9 @@ struct InTheWay {
     /// What would help.
     #[serde(default)]
     needs: Option<String>,
+    /// The team that could help, if it is another one: an issue is opened for it.
+    #[serde(default)]
+    team: Option<InstanceName>,
     /// Which feature; your run's own, if left out.
     #[serde(default)]
     feature: Option<FeatureId>,
@@ -184,7 +187,8 @@ impl Mutation for Blocker {
     fn spec(&self) -> Spec {
         Spec::new("report_blocker", Tier::Operate, "work.report").described(
             "Report a blocker",
-            "Tells people what keeps you from going on. To have something decided, use ask_human.",
+            "Tells people what keeps you from going on, and another team, if you name it, by an issue. To have something \
+             decided, use ask_human.",
         )
     }
 
@@ -194,7 +198,9 @@ impl Mutation for Blocker {
 
     async fn plan(&self, call: &Call, input: &InTheWay) -> Result<Plan, Fault> {
         let id = its_feature(&call.caller, input.feature.as_ref())?;
-        would_say(&*self.0, call, &id, &input.words(&call.caller)).await
+        let mut plan = would_say(&*self.0, call, &id, &input.words(&call.caller)).await?;
+        plan.steps.extend(input.team.as_ref().map(|team| format!("Open an issue for {team}.")));
+        Ok(plan)
     }
 }
 
@@ -202,6 +208,18 @@ impl Mutation for Blocker {
 impl Change for Blocker {
     async fn change(&self, call: &Call, input: InTheWay, permit: Permit) -> Result<Said, Fault> {
         let id = its_feature(&call.caller, input.feature.as_ref())?;
+        if let Some(team) = &input.team {
+            let Some(run) = call.caller.own_run() else {
+                return Err(Fault::failed(
+                    "You work in no run.",
+                    "Leave the team out, and open the issue yourself.",
+                ));
+            };
+            let text = input.needs.clone().unwrap_or_else(|| input.text.clone());
+            let need = NeedTeam { run: run.clone(), team: team.clone(), text };
+            let _asked: NeedView =
+                own(&*self.0, call, Voice::from(&permit))?.post("needs", &need).await.map_err(unsure)?;
+        }
         say(&*self.0, call, id, input.words(&call.caller), Voice::from(&permit)).await
     }
 }

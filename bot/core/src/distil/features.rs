@@ -10,6 +10,7 @@ use crate::{
     desk,
     effect::{Effect, Save},
     event::Moment,
+    page,
     picture::Picture,
     state::FleetState,
     text,
@@ -35,6 +36,7 @@ pub(crate) fn feature(
     effects.push(note(state, team, before.as_ref(), &report, moment.at));
     effects.extend(count(state, team, before.as_ref(), &report, moment.at));
     stale(state, team);
+    effects.extend(page::of_feature(state, team, &report.feature));
     // What rests in the backlog is not news; a message is begun with the first run and then only edited.
     let route = state.rules.distil.routes.feature;
     if report.agent.is_some() && route.form == Form::Living {
@@ -171,7 +173,9 @@ pub(crate) fn milestone(
     let route = state.rules.distil.routes.milestone;
     let line = text::milestone(team, &progress);
     let message = MessageKey(format!("milestone:{team}:{}", key.1));
+    let roll_up = page::of_milestone(state, team, &progress);
     let mut effects = vec![fact(state, Fact::Milestone { team: team.clone(), progress, at: moment.at })];
+    effects.extend(roll_up);
     match route.form {
         Form::Living => effects.push(calm(desk::put(route.channel, message, line).about(About::team(team)))),
         // Its digests have the milestones as they stand.

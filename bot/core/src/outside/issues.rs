@@ -142,8 +142,10 @@ fn given(state: &mut FleetState, news: &IssueNews, name: &str) -> Handled {
     if before.as_ref() == Some(&next) {
         return Handled::default();
     }
-    let effects =
-        vec![keep(state, &news.at, Some(next)), order(&team, news, IssueHappened::Assigned, Some(person.clone()))];
+    let effects = vec![
+        keep(state, &news.at, Some(next)),
+        order(&team, news, IssueHappened::Assigned, Some(person.clone())),
+    ];
     effects.into()
 }
 
@@ -154,8 +156,10 @@ fn let_go(state: &mut FleetState, news: &IssueNews, tracked: &Tracked) -> Handle
         return say(refused);
     }
     let mut handled = Handled::from(vec![keep(state, &news.at, None)]);
-    handled.reply =
-        tracked.feature.as_ref().map(|(feature, _)| say!("issue-let-go", feature = feature, team = tracked.team));
+    handled.reply = tracked
+        .feature
+        .as_ref()
+        .map(|(feature, _)| say!("issue-let-go", feature = feature, team = tracked.team));
     handled
 }
 

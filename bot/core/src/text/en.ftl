@@ -67,6 +67,31 @@ order-given = that you gave
 nobody = nobody
 card-answer-is-yes = Its answer is the yes.
 
+## Pull requests and milestones on the forge
+
+page-commands = Say here, in a comment: `/qd feature show { $id }`, `/qd feature guide { $id } TEXT`, `/qd feature review { $id } TEXT`, or `/qd help`.
+page-asked = **{ $title }** is asked. { $facts } Decide: { $who }. { $given } of { $needed } so far.
+page-decided = { $title }: { $ended }
+page-answer = Say here: `/approve { $key }`, or `/deny { $key }` and why.
+check-asked = Asks { $who }: { $given } of { $needed } so far
+check-granted = Approved by { $by }. It turns green on the tested merge.
+check-base-moved = The target branch moved: the merge is tested again.
+check-not-merged = It was not merged.
+roll-up-title = { $milestone } ({ $project }): how far it is
+roll-up-body = How far this milestone is stands in the comment below, which is edited as { $team } goes on. The issue is closed when all of it is merged.
+roll-up-blocked =
+    { $count ->
+        [one] 1 feature stands still:
+       *[other] { $count } features stand still:
+    }
+roll-up-feature = - { $feature }: { $why }
+roll-up-risk = - ⚠ { $risk }
+
+need-title = { $from } needs { $team }: { $what }
+need-whose = the agent of { $from }, in { $run } of { $feature }
+need-opened = **{ $title }** · issue #{ $number } of { $repository }. Its label gives it to the team, once somebody with the right says so.
+need-of-itself = It is { $team } itself that asks. File a feature for it.
+
 ## Digests, risks, pipelines
 
 merged-since = Merged { $count } { $since }

@@ -6,7 +6,8 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{count, key, labels, parsed, parsed_if_any, threads};
 
-const COLUMNS: &str = "SELECT p.repository, p.number, p.branch, p.target, p.head, p.merged, p.draft, p.milestone,
+const COLUMNS: &str =
+    "SELECT p.repository, p.number, p.branch, p.target, p.head, p.merged, p.draft, p.milestone,
     t.title, t.body, t.closed_at IS NOT NULL AS closed
     FROM pull_request p JOIN thread t USING (repository, number)";
 

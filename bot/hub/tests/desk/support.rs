@@ -62,6 +62,24 @@ pub(crate) struct Script {
     pub(crate) merges: u32,
     /// Somebody merged another head, by hand.
     pub(crate) elsewhere: bool,
+    /// It takes no comments: refuses them, or does not answer.
+    pub(crate) mute: Option<ForgeError>,
+    /// The pull request is a draft.
+    pub(crate) draft: bool,
+    /// What it was told, in order.
+    pub(crate) told: Vec<String>,
+}
+
+impl Scripted {
+    fn tell(&self, what: String) {
+        self.0.lock().unwrap().told.push(what);
+    }
+
+    /// What it was told that begins so.
+    pub(crate) fn told(&self, begins: &str) -> Vec<String> {
+        let script = self.0.lock().unwrap();
+        script.told.iter().filter(|what| what.starts_with(begins)).cloned().collect()
+    }
 }
 
 #[derive(Clone, Default)]
@@ -97,7 +115,7 @@ impl Forge for Scripted {
             title: String::new(),
             body: String::new(),
             state: if elsewhere { PullRequestState::Merged } else { PullRequestState::Open },
-            draft: false,
+            draft: self.0.lock().unwrap().draft,
             head: commit(if elsewhere { '6' } else { '5' }),
             merged: elsewhere.then(|| commit('8')),
             labels: Vec::new(),
@@ -110,13 +128,17 @@ impl Forge for Scripted {
     async fn close_pull_request(&self, _: &RepositoryName, _: u64) -> Result<(), ForgeError> {
         Ok(())
     }
-    async fn set_draft(&self, _: &RepositoryName, _: u64, _: bool) -> Result<(), ForgeError> {
+    async fn set_draft(&self, _: &RepositoryName, _: u64, draft: bool) -> Result<(), ForgeError> {
+        self.0.lock().unwrap().draft = draft;
+        self.tell(format!("draft {draft}"));
         Ok(())
     }
     async fn merge(&self, spent: &SpentGrant, _: &MergeOrder) -> Result<CommitId, ForgeError> {
         let _paid = spent.grant();
         let mut script = self.0.lock().unwrap();
         script.merges += 1;
+        assert!(!script.draft, "a draft is not merged");
+        script.told.push("merge".to_owned());
         script.merged.pop_front().unwrap()
     }
     async fn rebuild_merge(
@@ -132,10 +154,24 @@ impl Forge for Scripted {
     async fn branch_head(&self, _: &RepositoryName, _: &str) -> Result<CommitId, ForgeError> {
         nowhere()
     }
-    async fn delete_branch(&self, _: &RepositoryName, _: &str, _: &CommitId) -> Result<(), ForgeError> {
+    async fn delete_branch(
+        &self,
+        _: &RepositoryName,
+        branch: &str,
+        head: &CommitId,
+    ) -> Result<(), ForgeError> {
+        self.tell(format!("delete {branch} at {}", head.short()));
         Ok(())
     }
-    async fn report_checks(&self, _: &RepositoryName, _: &CommitId, _: &[Check]) -> Result<(), ForgeError> {
+    async fn report_checks(
+        &self,
+        _: &RepositoryName,
+        commit: &CommitId,
+        checks: &[Check],
+    ) -> Result<(), ForgeError> {
+        for check in checks {
+            self.tell(format!("check {} of {} {:?}", check.name, commit.short(), check.conclusion));
+        }
         Ok(())
     }
     async fn checks(&self, _: &RepositoryName, _: &CommitId) -> Result<Vec<Check>, ForgeError> {
@@ -144,10 +180,14 @@ impl Forge for Scripted {
     async fn put_comment(
         &self,
         _: &RepositoryName,
-        _: u64,
-        _: &Marker,
+        number: u64,
+        marker: &Marker,
         body: &str,
     ) -> Result<Comment, ForgeError> {
+        if let Some(error) = self.0.lock().unwrap().mute.clone() {
+            return Err(error);
+        }
+        self.tell(format!("comment #{number} {}: {}", marker.0, body.lines().next().unwrap_or_default()));
         Ok(Comment { id: 1, body: body.to_owned(), at: Timestamp::UNIX_EPOCH })
     }
     async fn settle_thread(

@@ -141,8 +141,7 @@ pub async fn merging_closes_the_issues_that_it_names(harness: &dyn ForgeHarness)
     let named = forge.open_issue(&scene.issue(&[], None)).await.unwrap().number;
     let (branch, _) = scene.branch(&[(&unique("file.txt"), "one\n")]).await;
     let body = format!("Wanted, see #{named}.\n\nCloses #{closed}");
-    let opened =
-        forge.open_pull_request(&NewPullRequest { body, ..scene.proposal(&branch) }).await.unwrap();
+    let opened = forge.open_pull_request(&NewPullRequest { body, ..scene.proposal(&branch) }).await.unwrap();
     scene.green(&opened).await;
     assert!(forge.issue(here, closed).await.unwrap().open);
     let order = scene.order(&opened, MergeMethod::Merge).await;

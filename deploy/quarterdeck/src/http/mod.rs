@@ -1,6 +1,7 @@
 //! How the fleet is reached: one router, on TCP for browsers and on Unix sockets for the command line. Who calls is
 //! established here, before anything else sees the request.
 
+pub mod pulls;
 mod sign_in;
 
 use std::{io, net::SocketAddr, os::unix::fs::PermissionsExt as _, path::Path};

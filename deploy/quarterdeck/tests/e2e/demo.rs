@@ -60,6 +60,9 @@ fn three_features_go_from_card_to_main() {
     assert!(discord.contains("#approvals  ✔ Merge ") && discord.contains("approved by ines"), "{err}");
     assert!(discord.contains("theo types /board why A-1, and reads alone: A-1: Merged"), "{err}");
     assert!(discord.contains("the bot answers: No run works on A-1"), "{err}");
+    let pull = err.split("as the forge shows it").nth(1).unwrap_or_default();
+    assert!(pull.contains("**A-1 ") && pull.contains("✔ Merge "), "{err}");
+    assert!(pull.contains("that passed: ") && pull.contains("quarterdeck"), "{err}");
     assert!(err.contains("Operations: 3 runs, ") && err.contains("3 merges. Nothing gave up."), "{err}");
 }
 

@@ -9,6 +9,7 @@ mod exchange;
 mod features;
 mod fleet;
 mod lessons;
+mod needs;
 mod operations;
 mod preserved;
 mod projects;
@@ -61,6 +62,7 @@ fn routes() -> Routes {
         .merge(features::router())
         .merge(runs::router())
         .merge(approvals::router())
+        .merge(needs::router())
         .merge(questions::router())
         .merge(lessons::router())
         .merge(operations::router())

@@ -2,7 +2,7 @@
 //! bot, and waits for the outcome as long as it takes.
 
 use jiff::Timestamp;
-use qd_board::FailureClass;
+use qd_board::{FailureClass, SourceKind};
 use qd_engine::Branch;
 use qd_store::RunFact;
 use qd_types::{CommitId, Merge, Push, Step};
@@ -83,6 +83,8 @@ pub(super) async fn pull_request(here: &Here<'_>) -> Result<(), StepError> {
         title: here.feature.wanted.title.clone(),
         body: body(here),
         checks: reports(here),
+        labels: here.feature.wanted.labels.clone(),
+        milestone: here.feature.wanted.milestone.clone(),
     };
     match ask(here, "pull_request", act).await? {
         ForgeOutcome::Opened { number } => {
@@ -297,5 +299,15 @@ fn body(here: &Here<'_>) -> String {
         "Feature {}, run {}, agent {}. Checks: {checks}.",
         here.feature.id, here.run.id, here.run.agent
     ));
+    if let Some(issue) = closes(here) {
+        text.push_str(&format!("\n\nCloses #{issue}"));
+    }
     text
+}
+
+/// The issue that the feature comes from, if a pull request here closes it: one of the same repository.
+fn closes(here: &Here<'_>) -> Option<u64> {
+    let source = here.feature.wanted.source.as_ref().filter(|source| source.kind == SourceKind::Issue)?;
+    let (repository, number) = source.reference.rsplit_once('#')?;
+    number.parse().ok().filter(|_| repository == here.repository.spec.name.as_str())
 }

@@ -52,6 +52,7 @@ const MUTATIONS: &[(&str, &str, &str, &str)] = &[
     ("approval.vote", "POST", "/approvals/x/vote", r#"{"ballot":"approve","digest":"x"}"#),
     ("approval.reopen", "POST", "/approvals/x/reopen", ""),
     ("question.answer", "POST", "/questions", r#"{"run":"A-1.1","text":"Why?"}"#),
+    ("feature.comment", "POST", "/needs", r#"{"run":"A-1.1","team":"beta","text":"A schema."}"#),
     ("approval.view", "POST", "/approvals/x/snooze", "{}"),
     ("feature.comment", "POST", "/lessons", r#"{"text":"Keep it small."}"#),
     ("plan.accept", "POST", "/lessons/x/remove", ""),

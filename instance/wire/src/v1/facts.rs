@@ -181,6 +181,15 @@ pub struct MilestoneProgress {
     /// The day it would be done at the present pace.
     #[schemars(with = "Option<String>")]
     pub forecast: Option<Date>,
+    /// Where most of its features are worked on, if it has any.
+    #[serde(default)]
+    pub repository: Option<RepositoryName>,
+    /// Its features that stand still until a person does something.
+    #[serde(default)]
+    pub blocked: Vec<FeatureId>,
+    /// What endangers its project, the worst first.
+    #[serde(default)]
+    pub risks: Vec<Sentence>,
 }
 
 /// What a day has cost a team so far: a living state per day. What has no price is beside the money, never in it.

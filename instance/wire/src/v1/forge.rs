@@ -1,8 +1,10 @@
 //! The typed acts that an instance asks the forge for, and what becomes of them.
 
-use qd_types::{ApprovalId, CommitId, FeatureId, PersonId, RepositoryName, RunId};
+use qd_types::{ApprovalId, CommitId, FeatureId, InstanceName, PersonId, RepositoryName, RunId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::Passage;
 
 /// An outward act, asked of the bot. The same id again is the same act.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -37,6 +39,12 @@ pub enum ForgeAct {
         body: String,
         /// What the checks said about the head.
         checks: Vec<CheckReport>,
+        /// The feature's labels.
+        #[serde(default)]
+        labels: Vec<String>,
+        /// Title of the feature's milestone.
+        #[serde(default)]
+        milestone: Option<String>,
     },
     /// Ask people whether this head may be merged.
     AskMerge {
@@ -72,6 +80,15 @@ pub enum ForgeAct {
         base: CommitId,
         /// What the checks said about `tested`.
         checks: Vec<CheckReport>,
+    },
+    /// Ask another team for something, by an issue with its label.
+    OpenIssue {
+        /// Where.
+        repository: RepositoryName,
+        /// Who is asked.
+        team: InstanceName,
+        /// What is needed, in the agent's words.
+        text: Passage,
     },
     /// Close a pull request that is given up.
     ClosePullRequest {
@@ -128,6 +145,11 @@ pub enum ForgeOutcome {
     BaseMoved {
         /// Where the target stands now.
         base: CommitId,
+    },
+    /// The issue is open.
+    IssueOpened {
+        /// Its number.
+        number: u64,
     },
     /// The pull request is closed.
     Closed,

@@ -8,6 +8,7 @@ mod ask;
 mod engine;
 mod guild;
 mod progress;
+mod pulls;
 mod scene;
 mod summary;
 mod tools;
@@ -91,6 +92,9 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<ExitCode, UserEr
     }
     engine::operations(&fleet.teams()).await?;
     guild::tell(&guild).await?;
+    if let (Some((_, first)), Some(repository)) = (features.first(), scene.plan.repositories.first()) {
+        pulls::tell(&fleet, &repository.name, first).await?;
+    }
     apart::tell(&scene, &fleet, &root).await?;
     fleet.shut_down().await;
     if let Some((_, first)) = features.first() {
