@@ -317,8 +317,10 @@ fn command(state: &mut FleetState, spoken: &Spoken, moment: Moment) -> Handled {
     if spoken.more {
         return say(say!("outside-one-command"));
     }
-    if let (Some(issue), "split") = (&spoken.issue, spoken.text.trim()) {
-        return issues::split(state, spoken, issue, person);
+    match (&spoken.issue, spoken.text.trim()) {
+        (Some(issue), "split") => return issues::split(state, spoken, issue, person),
+        (Some(issue), "take") => return issues::take(state, spoken, issue),
+        _ => {}
     }
     let given = Given {
         surface: spoken.by.account.service.clone(),

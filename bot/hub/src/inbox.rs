@@ -90,18 +90,24 @@ impl Hub {
         for (to, person, approval) in late {
             let hub = self.clone();
             tokio::spawn(async move {
-                let heard = async {
-                    let mut commits = hub.inner.db.commits();
-                    commits.borrow_and_update();
-                    let Some(text) = hub.heard(&mut commits, &person, approval).await? else { return Ok(()) };
-                    let answer = Outside::Answer { to, text };
-                    hub.process(Event::Outside(Box::new(answer)), |_| Ok(())).await.map(drop)
-                };
-                if let Err::<(), HubError>(error) = heard.await {
+                if let Err(error) = hub.answer_when_heard(to, &person, approval).await {
                     tracing::warn!(%error, "a person is told later what an instance said");
                 }
             });
         }
+    }
+
+    async fn answer_when_heard(
+        &self,
+        to: Asked,
+        person: &PersonId,
+        approval: ApprovalId,
+    ) -> Result<(), HubError> {
+        let mut commits = self.inner.db.commits();
+        commits.borrow_and_update();
+        let Some(text) = self.heard(&mut commits, person, approval).await? else { return Ok(()) };
+        let answer = Event::Outside(Box::new(Outside::Answer { to, text }));
+        self.process(answer, |_| Ok(())).await.map(drop)
     }
 }
 

@@ -17,7 +17,8 @@ const VERBS: [&str; 2] = ["/approve", "/deny"];
 /// The commands in a comment, without what they are introduced by. `app` is the App's name, without `[bot]`.
 pub fn commands(body: &str, app: &str) -> Vec<String> {
     let mention = format!("@{}", app.trim_end_matches("[bot]"));
-    let body = body.replace("\r\n", "\n");
+    // Each of these ends a line (CommonMark 2.1).
+    let body = body.replace("\r\n", "\n").replace('\r', "\n");
     let mut found = Vec::new();
     for paragraph in paragraphs(&body) {
         for line in paragraph {
