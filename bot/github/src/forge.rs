@@ -29,7 +29,7 @@ use crate::{
     protection::Protections,
 };
 
-pub(crate) use here::{Here, branch_part as part_of_branch};
+pub(crate) use here::{Here, branch_part as part_of_branch, part};
 
 /// The user of a token, to git (docs.github.com, "Authenticating as a GitHub App installation", "HTTP-based Git access").
 pub const GIT_USER: &str = "x-access-token";
