@@ -128,17 +128,10 @@ pub(crate) fn shown(c: &Connection, act: &Act, now: Timestamp) -> Result<(), Hub
     Ok(())
 }
 
-/// The forge did not answer: a living state waits for it, as long as it takes.
-fn later(c: &Connection, act: &Act, now: Timestamp) -> Result<(), HubError> {
-    let wait = Duration::from_secs(1 << act.attempts.min(8));
-    c.prepare_cached("UPDATE acts SET due = ?2 WHERE id = ?1")?.execute(params![act.id, after(now, wait)])?;
-    Ok(())
-}
-
-/// The forge takes it later: that was no try.
-fn not_now(c: &Connection, id: i64, now: Timestamp) -> Result<(), HubError> {
-    c.prepare_cached("UPDATE acts SET due = ?2, attempts = max(attempts - 1, 0) WHERE id = ?1")?
-        .execute(params![id, after(now, CALM)])?;
+/// The forge did not answer, or takes nothing now: it is waited for, as long as it takes, and other acts go on.
+fn later(c: &Connection, (id, attempts): (i64, u32), now: Timestamp) -> Result<(), HubError> {
+    let wait = Duration::from_secs(1 << attempts.min(8));
+    c.prepare_cached("UPDATE acts SET due = ?2 WHERE id = ?1")?.execute(params![id, after(now, wait)])?;
     Ok(())
 }
 
@@ -188,7 +181,7 @@ async fn show(hub: &Hub, act: Act) -> Result<(), HubError> {
                 reason,
                 "the forge did not answer, what is shown there waits"
             );
-            return hub.inner.db.write(move |c| later(c, &act, now)).await;
+            return hub.inner.db.write(move |c| later(c, (act.id, act.attempts), now)).await;
         }
         tracing::warn!(act = act.key, %error, "the forge does not show it");
     }
@@ -278,11 +271,11 @@ async fn carry_out(hub: &Hub, act: Act) -> Result<(), HubError> {
             return Err(HubError::corrupt("acts", format!("{key} is a living state")));
         }
     };
-    if let Some(ForgeError::NotNow { reason }) = error_of(&event) {
-        tracing::info!(act = key, reason, "the forge takes the act later");
-        return hub.inner.db.write(move |c| not_now(c, id, Timestamp::now())).await;
+    if let Some(ForgeError::NotNow { reason }) = failed(&event) {
+        tracing::info!(act = key, attempts, reason, "an act waits for the forge");
+        return hub.inner.db.write(move |c| later(c, (id, attempts), Timestamp::now())).await;
     }
-    if let Some(ForgeError::Unavailable { reason }) = error_of(&event)
+    if let Some(ForgeError::Unavailable { reason }) = failed(&event)
         && attempts < TRIES
     {
         tracing::warn!(act = key, attempts, reason, "the forge did not answer, the act is tried again");
@@ -294,7 +287,7 @@ async fn carry_out(hub: &Hub, act: Act) -> Result<(), HubError> {
     Ok(())
 }
 
-fn error_of(event: &Event) -> Option<&ForgeError> {
+fn failed(event: &Event) -> Option<&ForgeError> {
     match event {
         Event::Opened { result: Err(error), .. }
         | Event::IssueOpened { result: Err(error), .. }

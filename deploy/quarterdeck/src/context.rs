@@ -6,11 +6,14 @@ use qd_agents::{CheckSpec, CommandAgent, registry::Registry};
 use qd_api::{Client, Target};
 use qd_config::{Chat, ChatChannel, DiscordThreads, Loaded, Sources};
 use qd_core::{chat::Channel, forge::MergeMethod};
-use qd_types::{InstanceName, Person, PersonId, Role};
+use qd_types::{InstanceName, Person, PersonId, RepositoryName, Role};
 
 use crate::{
     cli::Common,
-    fleet::{AgentPlan, AuditPlan, FleetPlan, KnownAgent, RepositoryPlan, TeamPlan, team_folder, words},
+    fleet::{
+        AgentPlan, AuditPlan, FleetPlan, GithubPlan, KnownAgent, RepositoryPlan, TeamPlan, bot_folder, team_folder,
+        words,
+    },
     metering,
     policies::PolicyPlan,
     walls,
