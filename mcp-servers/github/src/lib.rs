@@ -2,6 +2,7 @@
 
 mod config;
 #[cfg(test)]
+mod live;
 mod memory;
 mod merge;
 mod port;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use qd_guard::{CAREFUL, Fault, Server, ToolError};
 
 pub use config::Config;
+pub use live::OnGitHub;
 pub use port::{
     Check, Comment, GitHub, GitHubError, Issue, Merging, NewPull, NotConfigured, Place, Pull, Review, Train,
 };

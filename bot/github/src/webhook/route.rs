@@ -151,7 +151,12 @@ impl Worker {
             }
         };
         let Became { settled, words, news } = became;
-        tracing::info!(delivery = delivery.id, event = delivery.kind, became = words, "a delivery is worked off");
+        tracing::info!(
+            delivery = delivery.id,
+            event = delivery.kind,
+            became = words,
+            "a delivery is worked off"
+        );
         if let Err(error) = self.inbox.settle(place, settled, &words, news).await {
             tracing::error!(delivery = delivery.id, %error, "what a delivery says could not be stored");
             tokio::time::sleep(PAUSE).await;
@@ -174,7 +179,9 @@ impl Worker {
             Meaning::Access { owner, names, lost } => return Ok(self.access(owner, names, *lost)),
             _ => {}
         }
-        let Some(repository) = &payload.repository else { return Ok(Became::ignored("it names no repository")) };
+        let Some(repository) = &payload.repository else {
+            return Ok(Became::ignored("it names no repository"));
+        };
         let before = match &meaning {
             Meaning::Renamed { before } => before.as_deref(),
             _ => None,
@@ -221,7 +228,11 @@ impl Worker {
     }
 
     /// Which repository of the fleet it is: by its name, or by its id where it had that name before.
-    async fn name(&self, repository: &Repository, before: Option<&str>) -> Result<Option<RepositoryName>, Delay> {
+    async fn name(
+        &self,
+        repository: &Repository,
+        before: Option<&str>,
+    ) -> Result<Option<RepositoryName>, Delay> {
         let key = format!("github/repository/{}", repository.id);
         let called = self.called(&repository.full_name).or_else(|| self.called(before?));
         let Some(name) = called else {
@@ -257,7 +268,11 @@ impl Worker {
         let meant = self.hearing.repositories.iter().filter(|(_, place)| is_meant(place));
         let standing = || lost.map_or(Standing::Back, |why| Standing::Lost { why: why.to_owned() });
         let news: Vec<News> = meant.flat_map(|(name, _)| self.standing(name, standing()).news).collect();
-        let words = format!("{} of this fleet are reached {}", news.len(), if lost.is_some() { "no more" } else { "now" });
+        let words = format!(
+            "{} of this fleet are reached {}",
+            news.len(),
+            if lost.is_some() { "no more" } else { "now" }
+        );
         Became { settled: Settled::Done, words, news }
     }
 
@@ -382,7 +397,9 @@ impl Worker {
             }
             let (id, url) = (format!("job/{}", job.id), job.html_url.clone());
             let nothing = (String::new(), String::new());
-            return self.ended(name, id, &job.head_sha, (job.name.clone(), Ended::Flaky), nothing, url, None).await;
+            return self
+                .ended(name, id, &job.head_sha, (job.name.clone(), Ended::Flaky), nothing, url, None)
+                .await;
         }
         let Some(number) = known(self.facts.pull_request_of(name, &job.head_sha).await)?.flatten() else {
             return Ok(Became::nothing("it is of no open pull request"));
@@ -396,7 +413,8 @@ impl Worker {
         }
         let log = known(self.facts.log(name, job.id).await)?.unwrap_or_default();
         let failed = job.steps.iter().find(|step| step.conclusion.as_deref() == Some("failure"));
-        let summary = failed.map_or_else(|| "It failed.".to_owned(), |step| format!("It failed in: {}", step.name));
+        let summary =
+            failed.map_or_else(|| "It failed.".to_owned(), |step| format!("It failed in: {}", step.name));
         let (id, url) = (format!("job/{}", job.id), job.html_url.clone());
         let said = (summary, excerpt(&log));
         self.red(name, id, &job.head_sha, job.name.clone(), said, url, Some(number)).await

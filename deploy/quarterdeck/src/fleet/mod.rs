@@ -22,5 +22,5 @@ pub use link::nats;
 pub use live::Live;
 pub use plan::{AuditPlan, FleetPlan, GithubPlan, RepositoryPlan, TeamPlan, bot_folder, team_folder};
 pub use reload::Reloader;
-pub use start::{Bot, Fleet, Roles};
+pub use start::{Bot, Fleet, Roles, github};
 pub use told::TRUSTED;
