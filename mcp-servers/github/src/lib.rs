@@ -1,8 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod config;
-#[cfg(test)]
 mod live;
+#[cfg(test)]
 mod memory;
 mod merge;
 mod port;
