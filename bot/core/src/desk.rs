@@ -478,7 +478,9 @@ pub(crate) fn rebuilt(
             let merge = Merge { diff, paths: Merge::bound_paths(paths), ..merge.clone() };
             spend(state, approval, merge).into_iter().collect()
         }
-        Err(error @ (ForgeError::BaseMoved { .. } | ForgeError::Unavailable { .. })) => {
+        Err(
+            error @ (ForgeError::BaseMoved { .. } | ForgeError::NotNow { .. } | ForgeError::Unavailable { .. }),
+        ) => {
             vec![answer(&asked.subject.instance, &merging.request, failed(&error))]
         }
         Err(error) => {
@@ -544,7 +546,7 @@ pub(crate) fn finish(approval: &ApprovalId, result: Result<&CommitId, &ForgeErro
         }
         // Nothing happened: the spent grant stays with its row until the next tested merge.
         Err(ForgeError::BaseMoved { .. }) => return vec![Effect::Step(Step::DidNot { approval })],
-        Err(error @ ForgeError::Unavailable { .. }) => {
+        Err(error @ (ForgeError::NotNow { .. } | ForgeError::Unavailable { .. })) => {
             (Outcome::Unknown(text::sentence(error)), text::sentence(error))
         }
         Err(error) => (Outcome::Failed(text::sentence(error)), text::sentence(error)),

@@ -85,7 +85,7 @@ pub(crate) fn of_approval(desk: &Desk) -> Vec<Effect> {
 pub(crate) fn not_merged(id: &ApprovalId, order: &MergeOrder, error: &ForgeError) -> Option<Effect> {
     let (conclusion, title) = match error {
         // Whether it was merged is not known: what stands there is left alone.
-        ForgeError::Unavailable { .. } => return None,
+        ForgeError::Unavailable { .. } | ForgeError::NotNow { .. } => return None,
         ForgeError::BaseMoved { .. } => (Conclusion::Pending, say!("check-base-moved")),
         _ => (Conclusion::Failure, say!("check-not-merged")),
     };

@@ -37,14 +37,24 @@ const NO_LANE: Lane = 0;
 /// A token, and whom GitHub counts its requests for.
 #[derive(Clone)]
 pub struct Bearer {
-    pub(crate) token: SecretString,
+    pub(crate) token: Option<SecretString>,
     pub(crate) lane: Lane,
 }
 
 impl Bearer {
     /// A token that is no installation's.
     pub fn new(token: SecretString) -> Self {
-        Self { token, lane: NO_LANE }
+        Self { token: Some(token), lane: NO_LANE }
+    }
+
+    /// No token: for what GitHub tells everybody.
+    pub fn nobody() -> Self {
+        Self { token: None, lane: NO_LANE }
+    }
+
+    /// The token, for what is not asked by the client.
+    pub(crate) fn token(&self) -> SecretString {
+        self.token.clone().unwrap_or_default()
     }
 }
 
@@ -324,7 +334,7 @@ impl Tokens {
             other => other,
         })?;
         Ok(Minted {
-            bearer: Bearer { token: token.into(), lane: installation.id },
+            bearer: Bearer { token: Some(token.into()), lane: installation.id },
             ends: Some(expires_at),
         })
     }

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use http_body_util::{BodyExt as _, Limited};
 use jiff::Timestamp;
 use octocrab::Octocrab;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
@@ -364,7 +364,7 @@ impl Client {
             }
             tokio::time::sleep(wait).await;
         }
-        let crab = self.with(&bearer.token)?;
+        let crab = self.with(bearer)?;
         let sent = async {
             match method {
                 Method::Get => crab._get_with_headers(path, conditions(seen)).await,
@@ -380,7 +380,8 @@ impl Client {
         self.judge(bearer.lane, reply)
     }
 
-    fn with(&self, token: &SecretString) -> Result<Octocrab, CallError> {
+    fn with(&self, bearer: &Bearer) -> Result<Octocrab, CallError> {
+        let Some(token) = &bearer.token else { return Ok(self.crab.clone()) };
         self.crab
             .user_access_token(token.expose_secret().to_owned())
             .map_err(|error| CallError::Unreachable(error.to_string()))

@@ -18,6 +18,7 @@ use qd_core::forge::{
 };
 use qd_git::Access;
 use qd_types::{CommitId, RepositoryName, SpentGrant};
+use secrecy::ExposeSecret as _;
 use serde::Serialize;
 
 use crate::{
@@ -50,7 +51,7 @@ pub(crate) struct Inner {
 }
 
 /// What an instance pushes with.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 pub struct PushCredential {
     /// Where it counts.
     pub address: String,
@@ -123,7 +124,7 @@ impl GitHub {
         Ok(PushCredential {
             address: here.github.client.addresses().git.clone(),
             user: GIT_USER.to_owned(),
-            password: secrecy::ExposeSecret::expose_secret(&bearer.token).to_owned(),
+            password: bearer.token().expose_secret().to_owned(),
             ends: ends.map(jiff::Timestamp::as_second),
         })
     }
@@ -140,7 +141,7 @@ impl Inner {
     /// What git fetches with.
     pub(crate) async fn access(&self, place: &Place) -> Result<Access, CallError> {
         let Minted { bearer, .. } = self.tokens.of(place, Scope::Read).await?;
-        Ok(Access::basic(&self.client.addresses().git, GIT_USER, &bearer.token))
+        Ok(Access::basic(&self.client.addresses().git, GIT_USER, &bearer.token()))
     }
 }
 

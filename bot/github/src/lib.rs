@@ -12,7 +12,7 @@ pub mod reconcile;
 pub mod setup;
 pub mod webhook;
 
-pub use app::{Bearer, Login, Scope};
+pub use app::{App, Bearer, Login, Scope};
 pub use client::{CallError, Client};
 pub use config::{Config, ConfigError, Place};
-pub use forge::GitHub;
+pub use forge::{GitHub, PushCredential};

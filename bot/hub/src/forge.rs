@@ -128,10 +128,10 @@ pub(crate) fn shown(c: &Connection, act: &Act, now: Timestamp) -> Result<(), Hub
     Ok(())
 }
 
-/// The forge did not answer: a living state waits for it, as long as it takes.
-fn later(c: &Connection, act: &Act, now: Timestamp) -> Result<(), HubError> {
-    let wait = Duration::from_secs(1 << act.attempts.min(8));
-    c.prepare_cached("UPDATE acts SET due = ?2 WHERE id = ?1")?.execute(params![act.id, after(now, wait)])?;
+/// The forge did not answer, or takes nothing now: it is waited for, as long as it takes, and other acts go on.
+fn later(c: &Connection, (id, attempts): (i64, u32), now: Timestamp) -> Result<(), HubError> {
+    let wait = Duration::from_secs(1 << attempts.min(8));
+    c.prepare_cached("UPDATE acts SET due = ?2 WHERE id = ?1")?.execute(params![id, after(now, wait)])?;
     Ok(())
 }
 
@@ -174,14 +174,14 @@ async fn show(hub: &Hub, act: Act) -> Result<(), HubError> {
     qd_failpoint::reached("shown");
     let now = Timestamp::now();
     if let Err(error) = &result {
-        if let ForgeError::Unavailable { reason } = error {
+        if let ForgeError::Unavailable { reason } | ForgeError::NotNow { reason } = error {
             tracing::warn!(
                 act = act.key,
                 act.attempts,
                 reason,
                 "the forge did not answer, what is shown there waits"
             );
-            return hub.inner.db.write(move |c| later(c, &act, now)).await;
+            return hub.inner.db.write(move |c| later(c, (act.id, act.attempts), now)).await;
         }
         tracing::warn!(act = act.key, %error, "the forge does not show it");
     }
@@ -271,7 +271,11 @@ async fn carry_out(hub: &Hub, act: Act) -> Result<(), HubError> {
             return Err(HubError::corrupt("acts", format!("{key} is a living state")));
         }
     };
-    if let Some(reason) = unavailable(&event)
+    if let Some(ForgeError::NotNow { reason }) = failed(&event) {
+        tracing::info!(act = key, attempts, reason, "an act waits for the forge");
+        return hub.inner.db.write(move |c| later(c, (id, attempts), Timestamp::now())).await;
+    }
+    if let Some(ForgeError::Unavailable { reason }) = failed(&event)
         && attempts < TRIES
     {
         tracing::warn!(act = key, attempts, reason, "the forge did not answer, the act is tried again");
@@ -283,18 +287,17 @@ async fn carry_out(hub: &Hub, act: Act) -> Result<(), HubError> {
     Ok(())
 }
 
-fn unavailable(event: &Event) -> Option<String> {
-    let error = match event {
+fn failed(event: &Event) -> Option<&ForgeError> {
+    match event {
         Event::Opened { result: Err(error), .. }
         | Event::IssueOpened { result: Err(error), .. }
         | Event::Rebuilt { result: Err(error), .. }
         | Event::Merged { result: Err(error), .. }
         | Event::Pushed { result: Err(error), .. }
         | Event::Closed { result: Err(error), .. }
-        | Event::Said { result: Err(error), .. } => error,
-        _ => return None,
-    };
-    matches!(error, ForgeError::Unavailable { .. }).then(|| error.to_string())
+        | Event::Said { result: Err(error), .. } => Some(error),
+        _ => None,
+    }
 }
 
 async fn open(

@@ -14,7 +14,7 @@ use qd_wire::{
     call::{Answer, Asking, CREDENTIAL, Call, Card, FRESH, JOIN, NewKeys, Said, Token, Unheard, keys_of},
     port::{Gate, Reader},
     sealed::{SealingKey, seal},
-    signed::{BOT, Expected, Header, Held, Kind, Opened, Refused, Signed, fingerprint, hex, key_id},
+    signed::{BOT, Expected, Header, Held, Kind, Opened, Refused, Signed, fingerprint, hex, key_id, unhex},
     v1::{Ack, Envelope, Report, WIRE},
 };
 use serde::Serialize;
@@ -143,7 +143,9 @@ impl HubGate {
                 self.hub.acknowledged(instance, *ack, heard.said).await.map_err(|error| failed(&error))?;
                 Ok(Said::Done)
             }
-            Call::Credential { repository } => self.credential(instance, public, repository).await,
+            Call::Credential { repository, sealing } => {
+                self.credential(instance, public, repository, sealing.as_deref()).await
+            }
             Call::Rotate(keys) => self.rotate(instance, *public, keys).await,
             Call::Orders { .. } | Call::Join { .. } => {
                 Ok(Said::Refused { reason: "That is asked for in another way.".to_owned() })
@@ -169,10 +171,12 @@ impl HubGate {
         instance: &InstanceName,
         public: &[u8; 32],
         repository: &str,
+        named: Option<&str>,
     ) -> Result<Said, Unheard> {
         let keys = self.hub.enrolled().await.map_err(|error| failed(&error))?;
         let key = keys.iter().find(|key| key.signing == *public && !key.revoked);
-        let Some(sealing) = key.and_then(|key| key.sealing) else {
+        let named = || named.and_then(unhex).and_then(|bytes| bytes.try_into().ok());
+        let Some(sealing) = key.and_then(|key| key.sealing.or_else(named)) else {
             let reason = format!("{instance} has no key to seal to: it has to join (quarterdeck bot invite)");
             return Ok(Said::Refused { reason });
         };

@@ -8,7 +8,7 @@ use std::{
 use qd_types::Role;
 
 use crate::{
-    Agent, Config, ConfigError, Loaded, Origin, Problem, Repository, Sources, discord, gateway, hub, mcp,
+    Agent, Config, ConfigError, Loaded, Origin, Problem, Repository, Sources, discord, gateway, github, hub, mcp,
     origin::{Origins, nearest_origin},
     state, values,
 };
@@ -49,6 +49,7 @@ pub(crate) fn loaded(
     check_audit(&config, &mut add);
     check_chat(&config, &mut add);
     discord::check(&config, &mut add);
+    github::check(&config, &mut add);
     check_level(&config.log.level, &mut add);
     if problems.is_empty() {
         Ok(Loaded { config, origins, file, state_dir, roots })

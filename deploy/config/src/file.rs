@@ -123,6 +123,12 @@ pub(crate) fn absolute(layer: &mut Value, folder: &Path) {
     }
     let token = layer.get_mut("discord").and_then(|discord| discord.get_mut("token"));
     token.and_then(|token| token.get_mut("file")).into_iter().for_each(fix);
+    if let Some(github) = layer.get_mut("github") {
+        github.get_mut("key").into_iter().for_each(fix);
+        for secret in ["token", "webhook_secret"] {
+            github.get_mut(secret).and_then(|secret| secret.get_mut("file")).into_iter().for_each(fix);
+        }
+    }
     let Some(gateway) = layer.get_mut("gateway") else { return };
     gateway.get_mut("prices").into_iter().for_each(fix);
     for (_, provider) in gateway.get_mut("providers").and_then(Value::as_table_mut).into_iter().flatten() {

@@ -7,6 +7,7 @@ mod discord;
 mod error;
 mod file;
 mod gateway;
+mod github;
 mod hub;
 mod layers;
 mod mcp;
@@ -26,6 +27,7 @@ pub use discord::{
 };
 pub use error::{ConfigError, Problem};
 pub use gateway::{Budgets, Fallback, Gateway, Limit, Provider, ProviderKind};
+pub use github::Github;
 pub use hub::Hub;
 pub use layers::{Loaded, Sources, load};
 pub use mcp::{

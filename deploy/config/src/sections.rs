@@ -7,7 +7,7 @@ use qd_types::{InstanceName, PersonId, PolicyRule, RepositoryName, Role};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Chat, Discord, Gateway, Hub, Mcp, Secret, Uplink};
+use crate::{Chat, Discord, Gateway, Github, Hub, Mcp, Secret, Uplink};
 
 /// The whole file.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -44,6 +44,9 @@ pub struct Config {
     /// Discord, where people command the fleet. Without this section there is the console alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub discord: Option<Discord>,
+    /// GitHub, for the repositories that are there. Without this section there is the embedded forge alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub github: Option<Github>,
     /// How runs work.
     pub runs: Runs,
     /// The walls around agents.

@@ -6,11 +6,14 @@ use qd_agents::{CheckSpec, CommandAgent, registry::Registry};
 use qd_api::{Client, Target};
 use qd_config::{Chat, ChatChannel, DiscordThreads, Loaded, Sources};
 use qd_core::{chat::Channel, forge::MergeMethod};
-use qd_types::{InstanceName, Person, PersonId, Role};
+use qd_types::{InstanceName, Person, PersonId, RepositoryName, Role};
 
 use crate::{
     cli::Common,
-    fleet::{AgentPlan, AuditPlan, FleetPlan, KnownAgent, RepositoryPlan, TeamPlan, team_folder, words},
+    fleet::{
+        AgentPlan, AuditPlan, FleetPlan, GithubPlan, KnownAgent, RepositoryPlan, TeamPlan, bot_folder, team_folder,
+        words,
+    },
     metering,
     policies::PolicyPlan,
     walls,
@@ -143,11 +146,12 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
             walls: demanded(team.sandbox, None)?,
         })
     });
+    let github = self::github(loaded, env)?;
     let repositories = config.repositories.iter().map(|repository| {
         Ok::<_, UserError>(RepositoryPlan {
             name: repository.name.clone(),
             source: repository.path.canonicalize().unwrap_or_else(|_| repository.path.clone()),
-            remote: repository.remote.clone(),
+            remote: repository.remote.clone().or_else(|| github_remote(github.as_ref(), &repository.name)),
             target: repository.target.clone(),
             checks: repository
                 .checks
@@ -203,6 +207,7 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
         beside_agents: config.approvals.local_votes_beside_unsandboxed_agents,
         teams: teams.collect::<Result<_, _>>()?,
         repositories: repositories.collect::<Result<_, _>>()?,
+        github,
         runs: qd_team::RunPolicy {
             repair_rounds: config.runs.repair_rounds,
             log_lines: config.runs.log_lines as usize,
@@ -378,6 +383,60 @@ pub fn discord(
         teams: discord.teams.iter().map(|(team, channel)| (id(team), channel.get())).collect(),
         guilds,
     }))
+}
+
+/// GitHub, if it is configured. As what the bot is there may be missing: a process without the bot needs it not.
+pub fn github(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<Option<GithubPlan>, UserError> {
+    let Some(github) = &loaded.config.github else { return Ok(None) };
+    let wrong = |key: &str, text: String| UserError::failed(format!("github.{key}: {text}"));
+    let mut repositories = BTreeMap::new();
+    for (name, place) in &github.repositories {
+        let place = place.parse().map_err(|error: qd_github::ConfigError| {
+            wrong(&format!("repositories.{name}"), error.to_string())
+        })?;
+        repositories.insert(name.clone(), place);
+    }
+    let secret = |key: &str, secret: &Option<qd_config::Secret>| {
+        let resolved = secret.as_ref().map(|secret| secret.resolve(env)).transpose();
+        resolved.map_err(|error| wrong(key, error.to_string()))
+    };
+    let kept = qd_github::setup::kept(&bot_folder(&loaded.state_dir))
+        .map_err(|error| UserError::failed(error.to_string()))?;
+    let login = match (secret("token", &github.token)?, github.app, &github.key, &kept) {
+        (Some(token), ..) => Some(qd_github::Login::Token(token)),
+        (None, Some(id), Some(file), _) => {
+            let pem = std::fs::read_to_string(file)
+                .map_err(|error| wrong("key", format!("{} can't be read: {error}", file.display())))?;
+            Some(qd_github::Login::App(
+                qd_github::App::new(id, &pem).map_err(|error| wrong("key", error.to_string()))?,
+            ))
+        }
+        (None, None, None, kept) => kept.as_ref().map(|kept| qd_github::Login::App(kept.app.clone())),
+        (None, Some(id), None, Some(kept)) if kept.app.id() == id => {
+            Some(qd_github::Login::App(kept.app.clone()))
+        }
+        (None, _, _, _) => {
+            return Err(wrong("app", "an App needs both its id (app) and its private key (key)".to_owned()));
+        }
+    };
+    let webhook_secret = secret("webhook_secret", &github.webhook_secret)?;
+    Ok(Some(GithubPlan {
+        repositories,
+        api: github.api.clone(),
+        git: github.git.clone(),
+        login,
+        webhook_secret: webhook_secret.or_else(|| kept.and_then(|kept| kept.webhook_secret)),
+        allow_unprotected: github.allow_unprotected,
+        writes_per_minute: github.writes_per_minute,
+    }))
+}
+
+/// Where a repository is pushed to that is on GitHub.
+fn github_remote(github: Option<&GithubPlan>, repository: &RepositoryName) -> Option<String> {
+    let github = github?;
+    let place = github.repositories.get(repository)?;
+    let addresses = qd_github::config::Addresses::of(&github.api, github.git.as_deref()).ok()?;
+    Some(addresses.remote(place))
 }
 
 fn discord_channels(channels: &qd_config::DiscordChannels) -> Result<qd_discord::ChannelIds, UserError> {

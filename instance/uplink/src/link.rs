@@ -142,7 +142,8 @@ impl SignedUplink {
     /// # Errors
     /// If there is none, in the bot's words, or the bot can't be reached.
     pub async fn credential(&self, repository: &str, key: &SealingKey) -> Result<Vec<u8>, UplinkError> {
-        let call = Call::Credential { repository: repository.to_owned() };
+        let sealing = Some(hex(&key.public()));
+        let call = Call::Credential { repository: repository.to_owned(), sealing };
         match self.ask(call, &[]).await? {
             Said::Sealed { sealed } => {
                 key.open(CREDENTIAL, &sealed).map_err(|error| UplinkError(error.to_string()))

@@ -55,6 +55,10 @@ pub enum Call {
     Credential {
         /// For which repository.
         repository: String,
+        /// The X25519 key to seal to, as hex, of an instance that runs beside the bot and enrolled none. One that was enrolled
+        /// counts before it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sealing: Option<String>,
     },
     /// The instance has another key from now on; the one that signs this counts beside it until the next change.
     /// Answered with [`Said::Done`].

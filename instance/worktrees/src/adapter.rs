@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Arc, Mutex},
 };
 
 use async_trait::async_trait;
@@ -11,7 +11,7 @@ use qd_git::{DiffStat, DiffText, Git, Turns};
 use qd_types::{CommitId, RepositoryName, RunId};
 
 use crate::{
-    Brought, Conflicting, Found, Layout, Merged, Purpose, RepositorySpec, Stamp, Worktree, WorktreeError,
+    Brought, Conflicting, Credentials, Found, Layout, Merged, Purpose, RepositorySpec, Stamp, Worktree, WorktreeError,
     Worktrees,
     error::{git, io},
     pool::Pool,
@@ -27,6 +27,8 @@ pub struct GitWorktrees {
     /// What the radar found for two commits.
     pub(crate) conflicts: Mutex<HashMap<(CommitId, CommitId), Vec<String>>>,
     pub(crate) pool: Pool,
+    /// For repositories on a forge that asks for them.
+    pub(crate) credentials: Option<Arc<dyn Credentials>>,
 }
 
 impl GitWorktrees {
@@ -45,9 +47,16 @@ impl GitWorktrees {
             make(&folder).await?;
         }
         let (turns, conflicts, pool) = (Turns::default(), Mutex::default(), Pool::default());
-        let opened = Self { git, layout, turns, conflicts, pool };
+        let opened = Self { git, layout, turns, conflicts, pool, credentials: None };
         opened.sweep_pool().await?;
         Ok(opened)
+    }
+
+    /// With where credentials are from. They are asked for where a forge is reached over HTTP.
+    #[must_use]
+    pub fn with_credentials(mut self, credentials: Arc<dyn Credentials>) -> Self {
+        self.credentials = Some(credentials);
+        self
     }
 
     /// Where things are: a sandbox mounts them.

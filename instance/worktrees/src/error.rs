@@ -38,6 +38,14 @@ pub enum WorktreeError {
         /// Where it would be.
         path: PathBuf,
     },
+    /// The forge asks for a credential, and there is none.
+    #[error("there is no credential for the repository {repository}: {reason}")]
+    NoCredential {
+        /// Which.
+        repository: RepositoryName,
+        /// Why.
+        reason: String,
+    },
     /// The forge's repository has no such branch.
     #[error(
         "the repository {repository} has no branch {target} on the forge: push one, or name another target branch"

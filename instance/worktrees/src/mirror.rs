@@ -70,6 +70,19 @@ impl GitWorktrees {
         found.map(|_| ()).ok_or_else(missing)
     }
 
+    /// The mirror, with what the repository's forge asks for.
+    async fn reaching(&self, mirror: &Repo, repository: &RepositorySpec) -> Result<Repo, WorktreeError> {
+        let over_http = ["https://", "http://"].iter().any(|scheme| repository.remote.starts_with(scheme));
+        let Some(credentials) = self.credentials.as_ref().filter(|_| over_http) else {
+            return Ok(mirror.clone());
+        };
+        let access = credentials.access(&repository.name).await;
+        let access = access.map_err(|reason| {
+            WorktreeError::NoCredential { repository: repository.name.clone(), reason }
+        })?;
+        Ok(mirror.clone().with_access(access))
+    }
+
     pub(crate) async fn refresh_mirror(
         &self,
         repository: &RepositorySpec,
@@ -90,7 +103,8 @@ impl GitWorktrees {
         {
             let _fetch = self.turns.take(fetch_turn(&mirror)).await;
             let before = self.before_fetch(&mirror).await?;
-            let fetched = mirror.fetch(&repository.remote, &[&all], true).await;
+            let reaching = self.reaching(&mirror, repository).await?;
+            let fetched = reaching.fetch(&repository.remote, &[&all], true).await;
             self.after_fetch(&mirror, before).await?;
             fetched.map_err(git("fetching from the forge"))?;
         }
@@ -111,7 +125,8 @@ impl GitWorktrees {
     ) -> Result<(), WorktreeError> {
         let mirror = self.mirror(&repository.name).await?;
         self.need_commit(&mirror, &repository.name, commit).await?;
-        let pushed = mirror.push(&repository.remote, commit, branch, expected).await;
+        let reaching = self.reaching(&mirror, repository).await?;
+        let pushed = reaching.push(&repository.remote, commit, branch, expected).await;
         match pushed.map_err(git("pushing to the forge"))? {
             Push::Done => {}
             Push::LeaseLost { actual } => {

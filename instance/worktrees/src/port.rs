@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use qd_git::{DiffStat, DiffText, Identity};
+use qd_git::{Access, DiffStat, DiffText, Identity};
 use qd_types::{CommitId, RepositoryName, RunId};
 
 use crate::{Care, Conflicting, Purpose, WorktreeError};
@@ -19,6 +19,16 @@ pub struct RepositorySpec {
     pub remote: String,
     /// The branch that features go to, `main`.
     pub target: String,
+}
+
+/// Where the credentials are from that a forge asks for. Whoever has them keeps them in memory alone.
+#[async_trait]
+pub trait Credentials: std::fmt::Debug + Send + Sync {
+    /// What the forge of a repository asks for now.
+    ///
+    /// # Errors
+    /// Why there is none, for people.
+    async fn access(&self, repository: &RepositoryName) -> Result<Access, String>;
 }
 
 /// By whom and when a commit says it was made. Passed in, so that a step that is repeated makes the same one.

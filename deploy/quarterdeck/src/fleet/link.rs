@@ -10,12 +10,12 @@ use async_trait::async_trait;
 use qd_approvals::SurfaceKey;
 use qd_hub::HubGate;
 use qd_nats::Server;
-use qd_team::Uplink;
 use qd_types::InstanceName;
 use qd_uplink::{Identity, JoinError, Link, SignedUplink, Status};
 use qd_wire::{
     call::Card,
     port::{Carrier, CarryError, Gate as _},
+    sealed::SealingKey,
     v1::Ack,
 };
 
@@ -60,7 +60,7 @@ pub(super) struct Links(Arc<Mutex<Vec<Known>>>);
 type Known = (InstanceName, Option<String>, Status);
 
 /// A way to a bot, and the bot's keys that count, the newest first.
-type Way = (Arc<dyn Uplink>, Vec<[u8; 32]>);
+type Way = (Arc<SignedUplink>, Vec<[u8; 32]>);
 
 impl Links {
     /// All of them, as they stand now.
@@ -111,4 +111,16 @@ pub(super) async fn uplink(
     let Some(link) = Link::read(&folder)? else { return Ok(None) };
     let status = links.add(team, Some(link.url.clone()));
     Ok(Some((Arc::new(link.uplink(&folder, status).await?), link.bots()?)))
+}
+
+/// What the bot seals to. Beside the bot it is a key of this moment, which is written nowhere; elsewhere it is the one that joined.
+pub(super) fn sealing(folder: &Path, beside: bool) -> Result<SealingKey, FleetError> {
+    let secret = if beside {
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).map_err(|error| FleetError::Random(error.to_string()))?;
+        secret
+    } else {
+        qd_approvals::secret_file(&folder.join("sealing.key")).map_err(JoinError::from)?
+    };
+    Ok(SealingKey::new(&secret).map_err(JoinError::from)?)
 }

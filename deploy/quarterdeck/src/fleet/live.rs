@@ -224,7 +224,7 @@ impl Live {
         *locked(&self.law) = Law { in_force: now, wanted };
         start::seed_people(self.guard.roster(), plan).await?;
         if let Some(bot) = &self.bot {
-            for repository in &plan.repositories {
+            for repository in plan.repositories.iter().filter(|repository| plan.is_here(&repository.name)) {
                 bot.forge
                     .add_repository(&repository.name, Some(&repository.source), &repository.target)
                     .await?;

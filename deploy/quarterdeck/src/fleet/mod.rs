@@ -3,10 +3,12 @@
 
 mod agents;
 mod channels;
+mod forges;
 mod link;
 mod live;
 mod plan;
 mod policies;
+mod push;
 mod reload;
 mod rules;
 mod start;
@@ -15,9 +17,10 @@ mod tools;
 mod trail;
 
 pub use agents::{AgentPlan, KnownAgent, words};
+pub use forges::Forges;
 pub use link::nats;
 pub use live::Live;
-pub use plan::{AuditPlan, FleetPlan, RepositoryPlan, TeamPlan, bot_folder, team_folder};
+pub use plan::{AuditPlan, FleetPlan, GithubPlan, RepositoryPlan, TeamPlan, bot_folder, team_folder};
 pub use reload::Reloader;
 pub use start::{Bot, Fleet, Roles};
 pub use told::TRUSTED;

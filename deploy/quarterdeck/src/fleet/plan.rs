@@ -44,6 +44,8 @@ pub struct FleetPlan {
     pub distil: qd_core::Distil,
     /// Discord, where people command it as well.
     pub discord: Option<qd_discord::Config>,
+    /// GitHub, for the repositories that are there.
+    pub github: Option<GithubPlan>,
     /// Whether local votes count while agents run.
     pub beside_agents: BesideAgents,
     /// The teams.
@@ -84,6 +86,25 @@ impl AuditPlan {
     pub fn segments(&self, database: &Path) -> PathBuf {
         self.folder.clone().unwrap_or_else(|| segments_beside(database))
     }
+}
+
+/// GitHub, as it is to be used.
+#[derive(Debug, Clone)]
+pub struct GithubPlan {
+    /// Which repository is which.
+    pub repositories: BTreeMap<RepositoryName, qd_github::Place>,
+    /// Where it is.
+    pub api: String,
+    /// Where repositories are cloned from, if not where the API's address says.
+    pub git: Option<String>,
+    /// As what the bot is there; a process without the bot needs none.
+    pub login: Option<qd_github::Login>,
+    /// What GitHub signs its webhooks with.
+    pub webhook_secret: Option<secrecy::SecretString>,
+    /// Whether repositories without protection are used.
+    pub allow_unprotected: bool,
+    /// Requests that change something, in a minute.
+    pub writes_per_minute: u32,
 }
 
 /// A team.
@@ -147,6 +168,11 @@ impl FleetPlan {
             BesideAgents::Allow => Exposure::default(),
             BesideAgents::Refuse | BesideAgents::Strict => self.approvals.exposed.clone(),
         }
+    }
+
+    /// Whether a repository is on the embedded forge.
+    pub fn is_here(&self, repository: &RepositoryName) -> bool {
+        !self.github.as_ref().is_some_and(|github| github.repositories.contains_key(repository))
     }
 
     /// Where the bot keeps its things.

@@ -18,7 +18,8 @@ use qd_discord::Discord;
 use qd_engine::{Engine, EngineError, FactsError};
 use qd_forge_local::{Imported, LocalForge, LocalForgeError};
 use qd_git::Git;
-use qd_hub::{Hub, HubError, HubGate, NoCredentials};
+use qd_github::GitHub;
+use qd_hub::{Hub, HubError, HubGate};
 use qd_nats::{Address, NatsServer};
 use qd_people::{PeopleError, TokenKind};
 use qd_team::{
@@ -33,9 +34,12 @@ use tokio::{sync::Mutex, task::JoinSet};
 use super::{
     FleetPlan, TeamPlan,
     channels::{self, Both, Linked},
+    forges::{Forges, PushTokens},
     link::{self, Links},
     live::{Law, Live},
+    plan::GithubPlan,
     policies,
+    push::PushAccess,
     rules::{Telling, rules},
     told,
     tools::{RunTools, ToolsError},
@@ -71,6 +75,18 @@ pub enum FleetError {
     /// The embedded forge.
     #[error("the embedded forge can't be started")]
     Forge(#[from] LocalForgeError),
+    /// GitHub.
+    #[error("GitHub can't be used")]
+    GitHub(#[from] qd_github::client::ClientError),
+    /// Nobody to be there.
+    #[error(
+        "repositories are on GitHub, and there is nothing to be there as: make an App with quarterdeck bot github setup, or \
+         name github.app and github.key"
+    )]
+    NobodyOnGitHub,
+    /// The system.
+    #[error("the system gives no random bytes: {0}")]
+    Random(String),
     /// The console.
     #[error("the console can't be started")]
     Console(#[from] qd_console::ConsoleError),
@@ -139,6 +155,8 @@ pub struct Bot {
     pub console: Console,
     /// The embedded forge.
     pub forge: LocalForge,
+    /// All forges as one.
+    pub forges: Forges,
     /// What it is told of people and rules.
     pub(super) telling: Arc<Telling>,
     /// Where calls of instances come in, by whichever way.
@@ -282,9 +300,10 @@ async fn start_bot(
     tasks: &mut JoinSet<()>,
 ) -> Result<Bot, FleetError> {
     let forge = LocalForge::open(&plan.forge_folder()).await?;
-    for repository in &plan.repositories {
+    for repository in plan.repositories.iter().filter(|repository| plan.is_here(&repository.name)) {
         forge.add_repository(&repository.name, Some(&repository.source), &repository.target).await?;
     }
+    let forges = Forges { local: forge.clone(), github: github(plan)? };
     let console = Console::open(&plan.bot_folder().join("console.db"))?;
     console.set_layout(plan.chat.clone()).await?;
     let discord = plan.discord.clone().map(|config| Discord::new(config, Arc::new(Linked(roster.clone()))));
@@ -295,7 +314,7 @@ async fn start_bot(
     let hub = Hub::open(
         &plan.bot_folder().join("bot.db"),
         rules(plan, policies, roster.active().await?),
-        Arc::new(forge.clone()),
+        Arc::new(forges.clone()),
         chat,
     )
     .await?;
@@ -315,9 +334,26 @@ async fn start_bot(
     tasks.spawn(heads::sign(roster.clone(), hub.clone()));
     tasks.spawn(trail::archive(Arc::clone(shared), roster.clone(), hub.clone()));
     let fleet = &plan.config.fleet.name;
-    let gate = HubGate::open(hub.clone(), &plan.bot_folder(), fleet, Arc::new(NoCredentials))?;
+    let gate = HubGate::open(hub.clone(), &plan.bot_folder(), fleet, Arc::new(PushTokens { forges: forges.clone(), plan: Arc::clone(shared) }))?;
     let urls = hear(plan, &gate, tasks).await?;
-    Ok(Bot { hub, console, forge, telling, gate, urls })
+    Ok(Bot { hub, console, forge, forges, telling, gate, urls })
+}
+
+/// GitHub, if repositories are there.
+fn github(plan: &FleetPlan) -> Result<Option<GitHub>, FleetError> {
+    let Some(github) = plan.github.clone().filter(|github| !github.repositories.is_empty()) else {
+        return Ok(None);
+    };
+    let GithubPlan { repositories, api, git, login, allow_unprotected, writes_per_minute, .. } = github;
+    Ok(Some(GitHub::open(qd_github::Config {
+        api,
+        git,
+        login: login.ok_or(FleetError::NobodyOnGitHub)?,
+        repositories,
+        mirrors: plan.bot_folder().join("github").join("mirrors"),
+        allow_unprotected,
+        writes_per_minute,
+    })?))
 }
 
 /// Hears instances that run elsewhere, if it should; gives the addresses by which they reach it.
@@ -378,11 +414,11 @@ async fn seed(plan: &FleetPlan) -> Result<(), FleetError> {
 async fn import(plan: Arc<RwLock<FleetPlan>>, forge: LocalForge) {
     let mut told = BTreeMap::new();
     loop {
-        let repositories = match plan.read() {
-            Ok(plan) => plan.repositories.clone(),
-            Err(poisoned) => poisoned.into_inner().repositories.clone(),
+        let now = match plan.read() {
+            Ok(plan) => plan.clone(),
+            Err(poisoned) => poisoned.into_inner().clone(),
         };
-        for repository in &repositories {
+        for repository in now.repositories.iter().filter(|repository| now.is_here(&repository.name)) {
             match forge.import(&repository.name).await {
                 Ok(Imported::Unchanged) => {
                     told.remove(&repository.name);
@@ -411,7 +447,9 @@ pub(super) async fn start_team(
     (trains, links): (&Trains, &Links),
 ) -> Result<Team, FleetError> {
     let folder = plan.team_folder(&team.id);
+    let push = Arc::new(PushAccess::default());
     let worktrees = GitWorktrees::open(Git::new(), &folder).await?;
+    let worktrees = worktrees.with_credentials(Arc::clone(&push) as _);
     let tools = Arc::new(RunTools::open(plan, team, policies, bot).await?);
     let options = options(plan, team, policies, Some(Arc::clone(&tools) as _));
     let running = Team::open(options, Arc::new(worktrees), trains.clone())?;
@@ -419,10 +457,13 @@ pub(super) async fn start_team(
         bot.hub.enrol(&team.id, running.surface_key()).await?;
     }
     let (uplink, keys) = link::uplink(plan, &team.id, bot, links).await?.unzip();
+    if let Some(uplink) = &uplink {
+        push.through(Arc::clone(uplink), link::sealing(&folder, bot.is_some())?);
+    }
     running.enrol(keys.unwrap_or_default()).await?;
     tools.attach(&running).await?;
     running.meter().await?;
-    running.start(uplink).await;
+    running.start(uplink.map(|uplink| uplink as _)).await;
     Ok(running)
 }
 

@@ -91,6 +91,10 @@ async fn serve(
         );
     }
     for repository in &plan.repositories {
+        if let Some(github) = plan.github.as_ref().and_then(|github| github.repositories.get(&repository.name)) {
+            say::line(&format!("{} is {github} on GitHub.", repository.name));
+            continue;
+        }
         let git_dir = plan.forge_folder().join("repos").join(format!("{}.git", repository.name));
         say::line(&format!("Merged work: git pull {} {}", git_dir.display(), repository.target));
     }
