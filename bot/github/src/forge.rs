@@ -147,10 +147,6 @@ impl Inner {
 
 #[async_trait]
 impl Forge for GitHub {
-    fn is_read(&self, _: &RepositoryName) -> bool {
-        true
-    }
-
     async fn open_pull_request(&self, new: &NewPullRequest) -> Result<PullRequest, ForgeError> {
         self.inner.here(&new.repository)?.open_pull_request(new).await
     }

@@ -73,7 +73,12 @@ pub(super) fn rules(plan: &FleetPlan, policies: &Engine, people: Vec<KnownPerson
             .map(|repository| (repository.name.to_string(), repository.method))
             .collect(),
         // The pull requests of the embedded forge are read on boards alone.
-        read: std::collections::BTreeSet::new(),
+        read: plan
+            .github
+            .iter()
+            .flat_map(|github| github.repositories.keys())
+            .map(ToString::to_string)
+            .collect(),
         protected: plan
             .repositories
             .iter()
