@@ -5,7 +5,8 @@ mod issues;
 mod pulls;
 
 use qd_types::{CommitId, FeatureId, Identity, InstanceName, Person, RepositoryName, Verb};
-use qd_wire::v1::{Alert, FeatureReport, Passage, Sentence, Verdict};
+pub use qd_wire::v1::Verdict;
+use qd_wire::v1::{Alert, FeatureReport};
 
 pub use issues::Tracked;
 pub use pulls::Threads;
@@ -114,6 +115,8 @@ pub struct Spoken {
     pub by: Actor,
     /// The command in the grammar of `bot/command`, without what it is introduced by.
     pub text: String,
+    /// Whether the comment holds more commands than this one.
+    pub more: bool,
     /// What the issue says, if it is one.
     pub issue: Option<IssueText>,
     /// Which teams are commanded from there.
@@ -168,9 +171,9 @@ pub struct CheckNews {
     /// How it ended.
     pub ended: Ended,
     /// In a line.
-    pub summary: Sentence,
+    pub summary: String,
     /// The lines of its log that say why it is red.
-    pub excerpt: Passage,
+    pub excerpt: String,
     /// Where its log is.
     pub url: Option<String>,
 }
@@ -311,8 +314,13 @@ fn command(state: &mut FleetState, spoken: &Spoken, moment: Moment) -> Handled {
     let Some(person) = &spoken.by.person else {
         return say(say!("outside-stranger", account = spoken.by.account));
     };
-    if let (Some(issue), "split") = (&spoken.issue, spoken.text.trim()) {
-        return issues::split(state, spoken, issue, person);
+    if spoken.more {
+        return say(say!("outside-one-command"));
+    }
+    match (&spoken.issue, spoken.text.trim()) {
+        (Some(issue), "split") => return issues::split(state, spoken, issue, person),
+        (Some(issue), "take") => return issues::take(state, spoken, issue),
+        _ => {}
     }
     let given = Given {
         surface: spoken.by.account.service.clone(),

@@ -29,7 +29,7 @@ use crate::{
     protection::Protections,
 };
 
-pub(crate) use here::{Here, branch_part as part_of_branch};
+pub(crate) use here::{Here, branch_part as part_of_branch, part};
 
 /// The user of a token, to git (docs.github.com, "Authenticating as a GitHub App installation", "HTTP-based Git access").
 pub const GIT_USER: &str = "x-access-token";
@@ -147,10 +147,6 @@ impl Inner {
 
 #[async_trait]
 impl Forge for GitHub {
-    fn is_read(&self, _: &RepositoryName) -> bool {
-        true
-    }
-
     async fn open_pull_request(&self, new: &NewPullRequest) -> Result<PullRequest, ForgeError> {
         self.inner.here(&new.repository)?.open_pull_request(new).await
     }

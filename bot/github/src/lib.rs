@@ -8,7 +8,9 @@ mod mark;
 mod mirror;
 mod pace;
 pub mod protection;
+pub mod reconcile;
 pub mod setup;
+pub mod webhook;
 
 pub use app::{App, Bearer, Login, Scope};
 pub use client::{CallError, Client};

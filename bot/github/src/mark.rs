@@ -30,6 +30,11 @@ pub(crate) fn carries(text: &str, marker: &Marker) -> bool {
     text.trim_end().ends_with(&written(marker))
 }
 
+/// Whether the text carries a marker of ours, whichever: whoever puts one into a text of their own is not heard in it.
+pub(crate) fn is_marked(text: &str) -> bool {
+    text.contains(BEFORE)
+}
+
 /// The text without a marker.
 pub(crate) fn shown(text: &str) -> String {
     // GitHub keeps the line ends that a browser sends.

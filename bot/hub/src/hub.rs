@@ -31,6 +31,7 @@ use crate::{
     bells::Bells,
     chat::Voice,
     heads,
+    inbox::Waits,
     intake::Intake,
     keep,
     keeper::{self, Keeper},
@@ -62,6 +63,7 @@ pub(crate) struct Inner {
     /// Whose keys count. Beside the lock of the state, which whoever verifies a signature does not wait for.
     keeper: RwLock<Arc<Keeper>>,
     pub(crate) intake: Intake,
+    pub(crate) waits: Waits,
     bells: Bells,
     calls: Arc<std::sync::Mutex<Calls>>,
     pub(crate) voice: std::sync::Mutex<Voice>,
@@ -100,8 +102,9 @@ impl Hub {
         let voice = std::sync::Mutex::new(Voice::new(rules.distil.budget));
         let state = Mutex::new(State { fleet: None, rules, received: HashMap::new() });
         let calls = Arc::new(std::sync::Mutex::new(Calls::new(Timestamp::now())));
-        let (intake, bells) = (Intake::default(), Bells::default());
-        let inner = Inner { db, own, state, keeper, intake, bells, calls, voice, forge, chat };
+        let (intake, bells, waits) = (Intake::default(), Bells::default(), Waits::default());
+        waits.set(db.read(Waits::of).await?);
+        let inner = Inner { db, own, state, keeper, intake, waits, bells, calls, voice, forge, chat };
         let hub = Self { inner: Arc::new(inner) };
         let mut state = hub.inner.state.lock().await;
         hub.turn(&mut state, |turn| {
@@ -404,7 +407,7 @@ impl Hub {
 
     /// What an instance says to a person's word, if it says so while they wait. If not, the card says it, and a word that did
     /// not count is told with the next answer that they get.
-    async fn heard(
+    pub(crate) async fn heard(
         &self,
         commits: &mut tokio::sync::watch::Receiver<u64>,
         person: &PersonId,

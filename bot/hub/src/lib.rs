@@ -10,6 +10,7 @@ mod gate;
 mod heads;
 pub mod http;
 mod hub;
+mod inbox;
 mod intake;
 mod json;
 mod keep;

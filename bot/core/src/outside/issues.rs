@@ -149,6 +149,24 @@ fn given(state: &mut FleetState, news: &IssueNews, name: &str) -> Handled {
     effects.into()
 }
 
+/// A person wants what the issue says now to hold for the team whose label it has: as if they had set that label.
+pub(super) fn take(state: &mut FleetState, spoken: &Spoken, issue: &IssueText) -> Handled {
+    let mut teams = issue.labels.iter().filter_map(|label| label.strip_prefix(TEAM));
+    let (Some(name), None) = (teams.next(), teams.next()) else {
+        return say(say!("issue-of-nobody", label = TEAM));
+    };
+    let news = IssueNews {
+        id: format!("take/{}", spoken.comment),
+        at: spoken.at.clone(),
+        done: Done::Labelled(format!("{TEAM}{name}")),
+        issue: issue.clone(),
+        by: spoken.by.clone(),
+    };
+    let mut handled = given(state, &news, name);
+    handled.reply = handled.reply.or_else(|| Some(say!("issue-given", team = name)));
+    handled
+}
+
 /// Its team's label was taken away: the feature stays, and follows it no more.
 fn let_go(state: &mut FleetState, news: &IssueNews, tracked: &Tracked) -> Handled {
     let Some(person) = &news.by.person else { return Handled::default() };

@@ -101,8 +101,8 @@ pub(super) fn red(state: &FleetState, check: CheckNews) -> Handled {
         commit: check.commit,
         name: check.name,
         passed: false,
-        summary: check.summary,
-        excerpt: check.excerpt,
+        summary: check.summary.into(),
+        excerpt: check.excerpt.into(),
         url: check.url,
     });
     vec![Effect::Tell { to: team.clone(), living: None, order: Box::new(order) }].into()

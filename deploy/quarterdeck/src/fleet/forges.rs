@@ -60,10 +60,6 @@ impl Credentials for PushTokens {
 
 #[async_trait]
 impl Forge for Forges {
-    fn is_read(&self, repository: &RepositoryName) -> bool {
-        self.of(repository).is_read(repository)
-    }
-
     async fn open_pull_request(&self, new: &NewPullRequest) -> Result<PullRequest, ForgeError> {
         self.of(&new.repository).open_pull_request(new).await
     }

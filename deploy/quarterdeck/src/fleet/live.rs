@@ -319,7 +319,7 @@ fn router(teams: &[Team], bot: Option<&Bot>) -> Router {
     if let Some(bot) = bot {
         let commands: Arc<dyn Commands> = Arc::new(bot.hub.clone());
         let names: Vec<String> = teams.iter().map(|team| team.name().to_string()).collect();
-        router = router.merge(http::pulls::router(Arc::new(bot.forge.clone()), names.clone()));
+        router = router.merge(http::pulls::router(Arc::new(bot.forges.clone()), names.clone()));
         let console = qd_console::router(bot.console.clone(), commands, names);
         router = router.merge(console.layer(middleware::from_fn(ballots::proven)));
     }

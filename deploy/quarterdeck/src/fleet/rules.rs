@@ -127,7 +127,12 @@ pub(super) fn rules(
             .map(|repository| (repository.name.to_string(), repository.method))
             .collect(),
         // The pull requests of the embedded forge are read on boards alone.
-        read: plan.github.iter().flat_map(|github| github.repositories.keys()).map(ToString::to_string).collect(),
+        read: plan
+            .github
+            .iter()
+            .flat_map(|github| github.repositories.keys())
+            .map(ToString::to_string)
+            .collect(),
         unprotected: unprotected.iter().map(ToString::to_string).collect(),
         protected: plan
             .repositories

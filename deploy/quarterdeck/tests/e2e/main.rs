@@ -50,6 +50,7 @@ mod places;
 mod planning;
 mod policies;
 mod proxmox;
+mod pulls;
 mod real_agents;
 mod reopen;
 mod rotation;
