@@ -32,7 +32,7 @@ pub use route::{Hearing, Worker};
 pub use signature::{NoSecret, Verifier};
 
 /// Where GitHub delivers to.
-pub const PATH: &str = "/github/webhook";
+pub const PATH: &str = "/github/webhooks";
 
 /// The largest payload that GitHub sends, in bytes (docs.github.com, "Webhook events and payloads", "Payload cap": 25 MB).
 const LARGEST: usize = 25 * 1024 * 1024;

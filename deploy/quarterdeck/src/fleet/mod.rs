@@ -4,6 +4,7 @@
 mod agents;
 mod channels;
 mod forges;
+mod github;
 mod link;
 mod live;
 mod plan;

@@ -34,6 +34,7 @@ use tokio::{sync::Mutex, task::JoinSet};
 use super::{
     FleetPlan, TeamPlan,
     channels::{self, Both, Linked},
+    github,
     forges::{Forges, PushTokens},
     link::{self, Links},
     live::{Law, Live},
@@ -75,6 +76,9 @@ pub enum FleetError {
     /// The embedded forge.
     #[error("the embedded forge can't be started")]
     Forge(#[from] LocalForgeError),
+    /// Its webhooks.
+    #[error(transparent)]
+    Webhook(#[from] qd_github::webhook::NoSecret),
     /// GitHub.
     #[error("GitHub can't be used")]
     GitHub(#[from] qd_github::client::ClientError),
@@ -303,7 +307,7 @@ async fn start_bot(
     for repository in plan.repositories.iter().filter(|repository| plan.is_here(&repository.name)) {
         forge.add_repository(&repository.name, Some(&repository.source), &repository.target).await?;
     }
-    let forges = Forges { local: forge.clone(), github: github(plan)? };
+    let forges = Forges { local: forge.clone(), github: on_github(plan)? };
     let console = Console::open(&plan.bot_folder().join("console.db"))?;
     console.set_layout(plan.chat.clone()).await?;
     let discord = plan.discord.clone().map(|config| Discord::new(config, Arc::new(Linked(roster.clone()))));
@@ -321,6 +325,9 @@ async fn start_bot(
     tasks.spawn(hub.clone().run());
     if let Some(discord) = discord {
         tasks.spawn(channels::listen(discord, hub.clone()));
+    }
+    if let Some(there) = &forges.github {
+        github::hear(plan, there, (&hub, roster), tasks).await?;
     }
     let telling = Arc::new(Telling {
         plan: Arc::clone(shared),
@@ -343,7 +350,7 @@ async fn start_bot(
 }
 
 /// GitHub, if repositories are there.
-fn github(plan: &FleetPlan) -> Result<Option<GitHub>, FleetError> {
+fn on_github(plan: &FleetPlan) -> Result<Option<GitHub>, FleetError> {
     let Some(github) = plan.github.clone().filter(|github| !github.repositories.is_empty()) else {
         return Ok(None);
     };
