@@ -41,7 +41,7 @@ use super::{
     plan::GithubPlan,
     policies,
     push::PushAccess,
-    rules::{Telling, rules},
+    rules::{Telling, may_be_unprotected, rules},
     told,
     tools::{RunTools, ToolsError},
     trail,
@@ -317,7 +317,7 @@ async fn start_bot(
     };
     let hub = Hub::open(
         &plan.bot_folder().join("bot.db"),
-        rules(plan, policies, roster.active().await?),
+        rules(plan, policies, roster.active().await?, &may_be_unprotected(plan)),
         Arc::new(forges.clone()),
         chat,
     )
@@ -334,9 +334,12 @@ async fn start_bot(
         policies: Arc::clone(policies),
         roster: roster.clone(),
         hub: hub.clone(),
+        github: forges.github.clone(),
+        unprotected: RwLock::new(may_be_unprotected(plan)),
         told: Mutex::default(),
     });
     tasks.spawn(Arc::clone(&telling).follow());
+    tasks.spawn(Arc::clone(&telling).look());
     tasks.spawn(import(Arc::clone(shared), forge.clone()));
     tasks.spawn(heads::sign(roster.clone(), hub.clone()));
     tasks.spawn(trail::archive(Arc::clone(shared), roster.clone(), hub.clone()));
