@@ -325,7 +325,7 @@ async fn merge(
 ) -> Result<CommitId, ForgeError> {
     let forge = &hub.inner.forge;
     let now = forge.pull_request(&order.repository, order.number).await?;
-    if let (PullRequestState::Merged, Some(commit)) = (now.state, now.merged) {
+    if let (PullRequestState::Merged, Some(commit)) = (now.state, now.merged.clone()) {
         if now.head == order.head {
             tidy_up(hub, &now).await;
             return Ok(commit);
