@@ -14,7 +14,7 @@ use qd_core::{
     inbox::{Delivery, Inbox, InboxError, News, Settled, Taken, Waiting},
     outside::{LineComment, Outside},
 };
-use qd_github::webhook::{FactError, Facts, Hearing, Level, People, Reaction, Worker};
+use qd_github::webhook::{FactError, Facts, Hearing, Level, People, Reaction, RedJob, Worker};
 use qd_types::{Person, RepositoryName, Role};
 use serde_json::{Value, json};
 
@@ -124,11 +124,15 @@ impl Facts for Said {
     async fn log(&self, _: &RepositoryName, job: u64) -> Result<String, FactError> {
         Ok(format!("2026-05-08T10:00:01.0000000Z test {job} FAILED\n2026-05-08T10:00:02.0000000Z ##[error]exit 101"))
     }
+    async fn red_jobs(&self, _: &RepositoryName, run: u64) -> Result<Vec<RedJob>, FactError> {
+        let step = Some("cargo test".to_owned());
+        Ok(vec![RedJob { id: run + 100, name: "test".into(), step, url: None }])
+    }
     async fn run_again(&self, name: &RepositoryName, job: u64) -> Result<(), FactError> {
         if self.forbids_runs {
             return Err(FactError::Gone("not with these permissions".to_owned()));
         }
-        self.acts.lock().unwrap().push(format!("{name}: job {job} again"));
+        self.acts.lock().unwrap().push(format!("{name}: run {job} again"));
         Ok(())
     }
 }
@@ -272,22 +276,21 @@ async fn reviews_issues_and_what_becomes_of_repositories() {
     insta::assert_snapshot!(said);
 }
 
-fn job(id: u64, attempt: u32, conclusion: &str, sha: char) -> (&'static str, Value) {
-    let steps = json!([{"name": "Check out", "conclusion": "success"}, {"name": "cargo test", "conclusion": conclusion}]);
-    let job = json!({"id": id, "name": "test", "head_sha": sha.to_string().repeat(40), "run_attempt": attempt,
-        "conclusion": conclusion, "steps": steps});
-    ("workflow_job", json!({"action": "completed", "workflow_job": job}))
+fn run(id: u64, attempt: u32, conclusion: &str, sha: char) -> (&'static str, Value) {
+    let run = json!({"id": id, "name": "CI", "head_sha": sha.to_string().repeat(40), "run_attempt": attempt,
+        "head_branch": "qd/alpha/A-1", "conclusion": conclusion});
+    ("workflow_run", json!({"action": "completed", "workflow_run": run}))
 }
 
 #[tokio::test]
 async fn a_red_job_runs_once_more_and_is_then_flaky_or_red() {
-    let flaky = [job(1, 1, "failure", '4'), job(2, 2, "success", '4'), job(3, 1, "success", '4')];
+    let flaky = [run(1, 1, "failure", '4'), run(1, 2, "success", '4'), run(3, 1, "success", '4')];
     insta::assert_snapshot!(becomes(Said::default(), &flaky).await, @"");
-    let red = [job(1, 1, "failure", '4'), job(2, 2, "failure", '4'), job(3, 1, "failure", '5')];
+    let red = [run(1, 1, "failure", '4'), run(1, 2, "failure", '4'), run(3, 1, "failure", '5')];
     insta::assert_snapshot!(becomes(Said::default(), &red).await, @"");
     // Where jobs may not be run, it is red at once.
     let forbids = Said { forbids_runs: true, ..Said::default() };
-    insta::assert_snapshot!(becomes(forbids, &[job(1, 1, "failure", '4')]).await, @"");
+    insta::assert_snapshot!(becomes(forbids, &[run(1, 1, "failure", '4')]).await, @"");
     let output = json!({"title": "2 warnings", "summary": "src/lib.rs:3: unused"});
     let check = |app: u64| {
         let run = json!({"id": 8, "name": "lint", "head_sha": "4".repeat(40), "conclusion": "failure", "output": output,

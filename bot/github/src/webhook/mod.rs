@@ -24,7 +24,7 @@ use axum::{
 use qd_core::inbox::{Delivery, Inbox, InboxError, Taken};
 
 pub use comment::commands;
-pub use facts::{FactError, Facts, Level, People, Reaction, roles};
+pub use facts::{FactError, Facts, Level, People, Reaction, RedJob, roles};
 pub(crate) use payload::{Issue, Named, User};
 pub(crate) use read::text as text_of;
 pub(crate) use route::Delay;
