@@ -88,7 +88,13 @@ pub(crate) fn ask(state: &FleetState, ask: Ask) -> Vec<Effect> {
     let older = of_run(state, &subject.instance, &subject.run)
         .filter(|desk| !is_used(desk) && !is_same(&desk.approval().subject, &subject));
     effects.extend(older.map(|desk| call_off(desk, &say!("change-is-another"))));
-    let filed = Filed { facts: ask.facts, feature_title, merging: None, on_board: false, on_forge: None };
+    let facts = match &subject.action {
+        Action::Merge(merge) if state.rules.unprotected.contains(merge.repository.as_str()) => {
+            format!("{} {}", ask.facts, say!("unprotected", target = merge.target))
+        }
+        _ => ask.facts,
+    };
+    let filed = Filed { facts, feature_title, merging: None, on_board: false, on_forge: None };
     let asking = Asking { subject, terms: asked.terms, words: ask.words, request: ask.request, filed };
     effects.push(Effect::Step(Step::Ask(Box::new(asking))));
     effects

@@ -312,10 +312,10 @@ pub(crate) fn handle(state: &mut FleetState, what: Outside, moment: Moment) -> H
 /// A command, as from any surface. What only an issue can be told is read first.
 fn command(state: &mut FleetState, spoken: &Spoken, moment: Moment) -> Handled {
     let Some(person) = &spoken.by.person else {
-        return say(say!("outside-stranger", account = spoken.by.account));
+        return told(say!("outside-stranger", account = spoken.by.account));
     };
     if spoken.more {
-        return say(say!("outside-one-command"));
+        return told(say!("outside-one-command"));
     }
     match (&spoken.issue, spoken.text.trim()) {
         (Some(issue), "split") => return issues::split(state, spoken, issue, person),
@@ -396,7 +396,7 @@ fn comment(at: &Spot, key: String, body: String) -> Effect {
     Effect::Forge { key, call }
 }
 
-fn say(reply: String) -> Handled {
+fn told(reply: String) -> Handled {
     Handled { reply: Some(reply), ..Handled::default() }
 }
 

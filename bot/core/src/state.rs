@@ -39,6 +39,8 @@ pub struct Rules {
     pub read: BTreeSet<String>,
     /// Repositories whose target branch is protected.
     pub protected: BTreeSet<String>,
+    /// Repositories whose target branch the forge does not keep from being pushed to: each card about a merge says so.
+    pub unprotected: BTreeSet<String>,
     /// By what clocks approvals go, and whose votes count.
     pub approvals: qd_approvals::Rules,
     /// What people see of what happens.

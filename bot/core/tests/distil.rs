@@ -79,6 +79,7 @@ impl Fleet {
             merge_methods: BTreeMap::new(),
             read: BTreeSet::new(),
             protected: BTreeSet::new(),
+            unprotected: BTreeSet::new(),
             approvals: qd_approvals::Rules::default(),
             distil: Distil::new(own, TimeZone::get("Europe/Berlin").unwrap()).unwrap(),
         };

@@ -57,6 +57,7 @@ impl Fleet {
             merge_methods: BTreeMap::new(),
             read: BTreeSet::new(),
             protected: BTreeSet::new(),
+            unprotected: BTreeSet::new(),
             approvals: qd_approvals::Rules::default(),
             distil: qd_core::Distil::new(&serde_json::json!({}), jiff::tz::TimeZone::UTC).unwrap(),
         }))

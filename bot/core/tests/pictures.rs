@@ -43,6 +43,7 @@ impl Fleet {
             merge_methods: BTreeMap::new(),
             read: BTreeSet::new(),
             protected: BTreeSet::new(),
+            unprotected: BTreeSet::new(),
             approvals: qd_approvals::Rules::default(),
             distil: Distil::new(&json!({}), TimeZone::get("Europe/Berlin").unwrap()).unwrap(),
         };

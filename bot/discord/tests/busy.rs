@@ -64,6 +64,7 @@ fn rules() -> Rules {
         merge_methods: BTreeMap::new(),
         read: BTreeSet::new(),
         protected: BTreeSet::new(),
+        unprotected: BTreeSet::new(),
         approvals: qd_approvals::Rules::default(),
         distil: Distil::new(&serde_json::json!({}), jiff::tz::TimeZone::UTC).unwrap(),
     }

@@ -79,6 +79,7 @@ fn rules() -> Result<Rules, Failure> {
         merge_methods: BTreeMap::new(),
         read: BTreeSet::new(),
         protected: BTreeSet::new(),
+        unprotected: BTreeSet::new(),
         approvals: qd_approvals::Rules::default(),
         distil: Distil::new(&Value::Null, TimeZone::UTC)?,
     })

@@ -3,10 +3,11 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
     path::PathBuf,
 };
 
-use qd_types::RepositoryName;
+use qd_types::{RepositoryName, Role};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +48,47 @@ pub struct Github {
     #[serde(default = "default_writes")]
     #[schemars(range(min = 1, max = 6000))]
     pub writes_per_minute: u32,
+    /// Where webhooks arrive, at the path `/github/webhooks`, like `127.0.0.1:8473` behind a proxy with a public address.
+    /// Takes a secret. Default: none; GitHub is then asked every half minute what happened.
+    #[serde(default)]
+    pub listen: Option<SocketAddr>,
+    /// Seconds between two looks for what was not delivered, 1 to 3600. Default: 600; without `listen` 30.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 3600))]
+    pub look_seconds: Option<u32>,
+    /// What an account must be able to do in a repository for a role of its person to count there: `owner = "admin"`. The
+    /// levels are GitHub's: read, triage, write, maintain, admin. Default: nothing; people have the roles that they have here.
+    #[serde(default)]
+    pub roles: BTreeMap<Role, Level>,
+    /// Whether programs other than the bot may give commands, label and review, as whom they are linked to. Default: false.
+    #[serde(default)]
+    pub bots: bool,
+    /// Whether commands are taken under pull requests from forks. Default: false.
+    #[serde(default)]
+    pub forks: bool,
+    /// Whether an approving review counts as a vote of whoever may decide on the merge. Default: true.
+    #[serde(default = "default_votes")]
+    pub reviews_vote: bool,
+}
+
+/// What an account may do in a repository, as GitHub has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Read.
+    Read,
+    /// Sort issues.
+    Triage,
+    /// Push.
+    Write,
+    /// Maintain.
+    Maintain,
+    /// All of it.
+    Admin,
+}
+
+fn default_votes() -> bool {
+    true
 }
 
 fn default_api() -> String {
@@ -85,6 +127,9 @@ pub(crate) fn check(config: &Config, add: &mut impl FnMut(String, String)) {
     }
     if !(1..=6000).contains(&github.writes_per_minute) {
         add("github.writes_per_minute".into(), "it goes from 1 to 6000".into());
+    }
+    if github.look_seconds.is_some_and(|seconds| !(1..=3600).contains(&seconds)) {
+        add("github.look_seconds".into(), "it goes from 1 to 3600".into());
     }
     let mut taken = BTreeSet::new();
     for (name, place) in &github.repositories {

@@ -27,7 +27,7 @@ pub use discord::{
 };
 pub use error::{ConfigError, Problem};
 pub use gateway::{Budgets, Fallback, Gateway, Limit, Provider, ProviderKind};
-pub use github::Github;
+pub use github::{Github, Level};
 pub use hub::Hub;
 pub use layers::{Loaded, Sources, load};
 pub use mcp::{

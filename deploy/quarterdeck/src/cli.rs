@@ -23,7 +23,7 @@ use qd_types::{FeatureId, InstanceName, PersonId, RepositoryName, RunId, Stage};
 pub use agent::AgentVerb;
 pub use approvals::{Answer, Approvals, ApprovalsVerb, Ballot, ListFlags, Reopen, Who};
 pub use audit::AuditVerb;
-pub use bot::{DevVerb, DiscordSetup, DiscordVerb, FakeDiscord, Threads};
+pub use bot::{DevVerb, DiscordSetup, DiscordVerb, FakeDiscord, GithubSetup, GithubVerb, Threads};
 pub use cost::CostFlags;
 pub use lesson::LessonVerb;
 pub use link::{Bot, BotVerb, Instance, InstanceVerb};

@@ -428,7 +428,27 @@ pub fn github(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<Option<
         webhook_secret: webhook_secret.or_else(|| kept.and_then(|kept| kept.webhook_secret)),
         allow_unprotected: github.allow_unprotected,
         writes_per_minute: github.writes_per_minute,
+        listen: github.listen,
+        look: github.look_seconds.map_or_else(
+            || if github.listen.is_some() { qd_github::reconcile::EVERY } else { qd_github::reconcile::POLL },
+            |seconds| std::time::Duration::from_secs(seconds.into()),
+        ),
+        roles: github.roles.iter().map(|(role, level)| (as_level(*level), *role)).collect(),
+        bots: github.bots,
+        forks: github.forks,
+        reviews_vote: github.reviews_vote,
     }))
+}
+
+fn as_level(level: qd_config::Level) -> qd_github::webhook::Level {
+    use qd_github::webhook::Level;
+    match level {
+        qd_config::Level::Read => Level::Read,
+        qd_config::Level::Triage => Level::Triage,
+        qd_config::Level::Write => Level::Write,
+        qd_config::Level::Maintain => Level::Maintain,
+        qd_config::Level::Admin => Level::Admin,
+    }
 }
 
 /// Where a repository is pushed to that is on GitHub.

@@ -84,6 +84,7 @@ impl Fleet {
             merge_methods: BTreeMap::new(),
             read: BTreeSet::new(),
             protected: BTreeSet::new(),
+            unprotected: BTreeSet::new(),
             approvals: qd_approvals::Rules::default(),
             distil: qd_core::Distil::new(&serde_json::Value::Null, jiff::tz::TimeZone::UTC)
                 .map_err(|error| Broken(error.to_string()))?,

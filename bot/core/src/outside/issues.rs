@@ -6,7 +6,7 @@ use qd_wire::v1::{FeatureReport, IssueEvent, IssueHappened, Order};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{Actor, Done, IssueNews, IssueText, Spoken, Spot, comment, refusal, say};
+use super::{Actor, Done, IssueNews, IssueText, Spoken, Spot, comment, refusal, told};
 use crate::{
     answer::Handled,
     effect::{Effect, Save},
@@ -128,13 +128,13 @@ fn given(state: &mut FleetState, news: &IssueNews, name: &str) -> Handled {
     let team = name.parse::<InstanceName>().ok().filter(|team| state.rules.teams.contains(team));
     // Labels of accounts that nobody has linked are not answered: anybody may have an account.
     let Some(person) = &news.by.person else { return Handled::default() };
-    let Some(team) = team else { return say(say!("no-such-team-here", team = text::inert(name, 60))) };
+    let Some(team) = team else { return told(say!("no-such-team-here", team = text::inert(name, 60))) };
     if let Some(refused) = refusal(state, person, Verb::FeatureAdd, &team) {
-        return say(refused);
+        return told(refused);
     }
     let before = state.issues.get(&news.at).cloned();
     if let Some(other) = before.as_ref().filter(|before| before.team != team) {
-        return say(say!("issue-taken", team = other.team, label = format!("{TEAM}{}", other.team)));
+        return told(say!("issue-taken", team = other.team, label = format!("{TEAM}{}", other.team)));
     }
     let (revision, planned) = (news.issue.revision(), news.issue.planned());
     let feature = before.as_ref().and_then(|before| before.feature.clone());
@@ -153,7 +153,7 @@ fn given(state: &mut FleetState, news: &IssueNews, name: &str) -> Handled {
 pub(super) fn take(state: &mut FleetState, spoken: &Spoken, issue: &IssueText) -> Handled {
     let mut teams = issue.labels.iter().filter_map(|label| label.strip_prefix(TEAM));
     let (Some(name), None) = (teams.next(), teams.next()) else {
-        return say(say!("issue-of-nobody", label = TEAM));
+        return told(say!("issue-of-nobody", label = TEAM));
     };
     let news = IssueNews {
         id: format!("take/{}", spoken.comment),
@@ -171,7 +171,7 @@ pub(super) fn take(state: &mut FleetState, spoken: &Spoken, issue: &IssueText) -
 fn let_go(state: &mut FleetState, news: &IssueNews, tracked: &Tracked) -> Handled {
     let Some(person) = &news.by.person else { return Handled::default() };
     if let Some(refused) = refusal(state, person, Verb::FeatureEdit, &tracked.team) {
-        return say(refused);
+        return told(refused);
     }
     let mut handled = Handled::from(vec![keep(state, &news.at, None)]);
     handled.reply = tracked
@@ -184,13 +184,13 @@ fn let_go(state: &mut FleetState, news: &IssueNews, tracked: &Tracked) -> Handle
 /// The open items of its task list are to be features, too.
 pub(super) fn split(state: &FleetState, spoken: &Spoken, issue: &IssueText, person: &Person) -> Handled {
     let Some(tracked) = state.issues.get(&spoken.at) else {
-        return say(say!("issue-of-nobody", label = TEAM));
+        return told(say!("issue-of-nobody", label = TEAM));
     };
     if let Some(refused) = refusal(state, person, Verb::FeatureAdd, &tracked.team) {
-        return say(refused);
+        return told(refused);
     }
     if tracked.revision != issue.revision() {
-        return say(say!("issue-moved-on", label = format!("{TEAM}{}", tracked.team)));
+        return told(say!("issue-moved-on", label = format!("{TEAM}{}", tracked.team)));
     }
     let news = IssueNews {
         id: format!("split/{}", spoken.comment),

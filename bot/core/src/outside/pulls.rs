@@ -5,7 +5,7 @@ use qd_types::{Action, CommitId, Verb};
 use qd_wire::v1::{ForgeCheck, Order, Review, ReviewComment, Verdict};
 use serde::{Deserialize, Serialize};
 
-use super::{CheckNews, ReviewNews, Spot, of_pull_request, say};
+use super::{CheckNews, ReviewNews, Spot, of_pull_request, told};
 use crate::{
     answer::Handled,
     chat::{Given, Proof, Scope, Way},
@@ -78,7 +78,7 @@ fn vote(state: &FleetState, review: &ReviewNews, moment: Moment) -> Handled {
     };
     let Action::Merge(merge) = &desk.approval().subject.action else { return Handled::default() };
     if merge.head != review.head {
-        return say(say!("review-of-another", reviewed = review.head.short(), asked = merge.head.short()));
+        return told(say!("review-of-another", reviewed = review.head.short(), asked = merge.head.short()));
     }
     let given = Given {
         surface: review.by.account.service.clone(),

@@ -19,6 +19,7 @@ card-ended = ✘ { $title } { $place }: { $ended }
 card-decide = Decide{ $until }: { $who }. { $given } of { $needed } so far. { $how }
 card-digest = Digest { $digest }
 card-careful = Careful: { $warning }
+unprotected = Unprotected: who may push to the repository can move { $target } without this approval.
 card-type-answer = Type: answer { $key } TEXT
 card-type-choice = Type: answer { $key } and one of: { $choices }
 card-deciding = Deciding: what { $people } said is on its way to { $team }.

@@ -5,7 +5,7 @@ use qd_core::forge::{
 };
 use qd_types::{ApprovalId, CommitId};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     Here,
@@ -16,15 +16,10 @@ use crate::{
     mirror,
 };
 
-const QUEUED: &str = "query mergeQueueEntry($id: ID!) { node(id: $id) { ... on PullRequest { \
-    mergeQueueEntry { position } } } }";
-
-const ENQUEUE: &str = "mutation enqueuePullRequest($id: ID!, $head: GitObjectID!) { \
-    enqueuePullRequest(input: { pullRequestId: $id, expectedHeadOid: $head }) { mergeQueueEntry { position } } }";
-
 #[derive(Deserialize)]
-struct Node {
-    node: Option<InQueue>,
+#[serde(rename_all = "camelCase")]
+struct Queued {
+    enqueue_pull_request: Option<InQueue>,
 }
 
 #[derive(Deserialize)]
@@ -61,12 +56,7 @@ impl Here<'_> {
             )));
         }
         let protection = self.protected(&pull.target).await?;
-        if protection.merge_queue
-            && let Some(place) = self.queued(number).await?
-        {
-            return Err(waits(number, place));
-        }
-        self.guard(&pull, order).await?;
+        self.guard(&pull, order, protection.merge_queue).await?;
         let message = format!("Pull-Request: {number}\nApproval: {approval}");
         if protection.merge_queue {
             return self.enqueue(number, &order.head).await;
@@ -93,7 +83,12 @@ impl Here<'_> {
     }
 
     /// Everything that must hold, in the order in which people would ask.
-    async fn guard(&self, pull: &PullRequest, order: &MergeOrder) -> Result<(), ForgeError> {
+    async fn guard(
+        &self,
+        pull: &PullRequest,
+        order: &MergeOrder,
+        merge_queue: bool,
+    ) -> Result<(), ForgeError> {
         let number = pull.number;
         if pull.state != PullRequestState::Open {
             return Err(refused(format!("pull request {number} is closed: open another one")));
@@ -104,8 +99,9 @@ impl Here<'_> {
         if pull.draft {
             return Err(refused(format!("pull request {number} is a draft: make it ready for review first")));
         }
+        // A merge queue tests what it merges with the target as it is then.
         let actual = self.branch_head(&pull.target).await?;
-        if actual != order.base {
+        if actual != order.base && !merge_queue {
             return Err(ForgeError::BaseMoved { actual });
         }
         title("the title of a merge", &order.title)?;
@@ -159,20 +155,28 @@ impl Here<'_> {
         Err(ForgeError::Conflict { files })
     }
 
-    async fn queued(&self, number: u64) -> Result<Option<u64>, ForgeError> {
-        let pull = self.pull(number).await?;
-        let asked: Result<Node, _> = self.graphql(QUEUED, &json!({ "id": pull.node_id }), false).await;
-        let node = asked.map_err(|error| self.said(error, Some(&format!("pull request {number}"))))?;
-        let entry = node.node.and_then(|node| node.merge_queue_entry);
-        Ok(entry.map(|entry| entry.position.unwrap_or_default()))
-    }
-
+    /// Puts it into the repository's own merge queue, if it still has that head. What is there already waits on.
     async fn enqueue(&self, number: u64, head: &CommitId) -> Result<CommitId, ForgeError> {
         let pull = self.pull(number).await?;
-        let variables = json!({ "id": pull.node_id, "head": head.as_str() });
-        let queued: Result<Value, _> = self.graphql(ENQUEUE, &variables, true).await;
-        queued.map_err(|error| self.said(error, Some(&format!("pull request {number}"))))?;
-        Err(waits(number, 0))
+        let document = format!(
+            "mutation enqueuePullRequest($pullRequestId: ID!) {{ enqueuePullRequest(input: {{ pullRequestId: \
+             $pullRequestId, expectedHeadOid: \"{head}\" }}) {{ mergeQueueEntry {{ position }} }} }}"
+        );
+        let variables = json!({ "pullRequestId": pull.node_id });
+        let queued: Result<Queued, _> = self.graphql(&document, &variables, true).await;
+        let position = match queued {
+            Ok(queued) => queued.enqueue_pull_request.and_then(|queued| queued.merge_queue_entry?.position),
+            Err(CallError::Conflict(words) | CallError::Invalid(words))
+                if words.to_ascii_lowercase().contains("already") =>
+            {
+                None
+            }
+            Err(error) => return Err(self.said(error, Some(&format!("pull request {number}")))),
+        };
+        let at = position.map(|place| format!(", at place {place}")).unwrap_or_default();
+        // It comes by itself: nothing is to be done but to look again.
+        let reason = format!("pull request {number} waits in the repository's merge queue{at}");
+        Err(ForgeError::NotNow { reason })
     }
 
     /// Git's objects of a pull request and its target.
@@ -202,10 +206,4 @@ impl Here<'_> {
         let repo = self.objects(&pull.target, number).await?;
         mirror::brought(&repo, self.repository, (reviewed, tested, base)).await
     }
-}
-
-/// It comes by itself: nothing is to be done but to look again.
-fn waits(number: u64, place: u64) -> ForgeError {
-    let at = if place == 0 { String::new() } else { format!(", at place {place}") };
-    ForgeError::NotNow { reason: format!("pull request {number} waits in the repository's merge queue{at}") }
 }

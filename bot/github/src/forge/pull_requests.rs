@@ -59,11 +59,11 @@ struct Object {
     sha: String,
 }
 
-const READY: &str = "mutation markPullRequestReadyForReview($id: ID!) { \
-    markPullRequestReadyForReview(input: { pullRequestId: $id }) { pullRequest { isDraft } } }";
+const READY: &str = "mutation markPullRequestReadyForReview($pullRequestId: ID!) { \
+    markPullRequestReadyForReview(input: { pullRequestId: $pullRequestId }) { pullRequest { isDraft } } }";
 
-const DRAFT: &str = "mutation convertPullRequestToDraft($id: ID!) { \
-    convertPullRequestToDraft(input: { pullRequestId: $id }) { pullRequest { isDraft } } }";
+const DRAFT: &str = "mutation convertPullRequestToDraft($pullRequestId: ID!) { \
+    convertPullRequestToDraft(input: { pullRequestId: $pullRequestId }) { pullRequest { isDraft } } }";
 
 /// Names, sorted.
 pub(super) fn names(labels: Vec<Label>) -> Vec<String> {
@@ -232,7 +232,7 @@ impl Here<'_> {
             return Ok(());
         }
         let document = if draft { DRAFT } else { READY };
-        let done: Result<Value, _> = self.graphql(document, &json!({ "id": pull.node_id }), true).await;
+        let done: Result<Value, _> = self.graphql(document, &json!({ "pullRequestId": pull.node_id }), true).await;
         done.map(drop).map_err(|error| self.said(error, Some(&what(number))))
     }
 

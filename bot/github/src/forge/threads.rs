@@ -68,38 +68,34 @@ impl Stone {
     }
 }
 
-const THREAD: &str = "query reviewThread($id: ID!) { node(id: $id) { ... on PullRequestReviewThread { isResolved \
-    pullRequest { number repository { nameWithOwner } } comments(last: 100) { nodes { body author { login } } } } } }";
+const THREADS: &str = "query reviewThreads($owner: String!, $name: String!, $number: Int!, $after: String) { \
+    repository(owner: $owner, name: $name) { pullRequest(number: $number) { \
+    reviewThreads(first: 100, after: $after) { nodes { id isResolved comments(first: 100) { \
+    nodes { databaseId body author { login } } } } pageInfo { hasNextPage endCursor } } } } }";
 
-const REPLY: &str = "mutation addPullRequestReviewThreadReply($id: ID!, $body: String!) { \
-    addPullRequestReviewThreadReply(input: { pullRequestReviewThreadId: $id, body: $body }) { comment { id } } }";
-
-const RESOLVE: &str = "mutation resolveReviewThread($id: ID!) { \
-    resolveReviewThread(input: { threadId: $id }) { thread { isResolved } } }";
+const RESOLVE: &str = "mutation resolveReviewThread($threadId: ID!) { \
+    resolveReviewThread(input: { threadId: $threadId }) { thread { isResolved } } }";
 
 #[derive(Deserialize)]
-struct Node {
-    node: Option<Thread>,
+#[serde(rename_all = "camelCase")]
+struct Threads {
+    nodes: Vec<Thread>,
+    page_info: PageInfo,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PageInfo {
+    has_next_page: bool,
+    end_cursor: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Thread {
+    id: String,
     is_resolved: bool,
-    pull_request: OfPull,
     comments: Nodes,
-}
-
-#[derive(Deserialize)]
-struct OfPull {
-    number: u64,
-    repository: Named,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Named {
-    name_with_owner: String,
 }
 
 #[derive(Deserialize)]
@@ -108,7 +104,9 @@ struct Nodes {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Reply {
+    database_id: u64,
     body: String,
     author: Option<Account>,
 }
@@ -309,6 +307,33 @@ impl Here<'_> {
         Ok(comment)
     }
 
+    /// A thread of a review of a pull request.
+    async fn thread(&self, number: u64, id: &str, what: &str) -> Result<Thread, ForgeError> {
+        let mut after: Option<String> = None;
+        loop {
+            let mut variables =
+                json!({ "owner": self.place.owner(), "name": self.place.name(), "number": number });
+            if let (Some(after), Some(variables)) = (&after, variables.as_object_mut()) {
+                variables.insert("after".into(), json!(after));
+            }
+            let mut page: Value = self
+                .graphql(THREADS, &variables, false)
+                .await
+                .map_err(|error| self.said(error, Some(what)))?;
+            let threads = page.pointer_mut("/repository/pullRequest/reviewThreads").map(Value::take);
+            let threads: Threads = serde_json::from_value(threads.unwrap_or_default()).map_err(|error| {
+                ForgeError::Unavailable { reason: format!("GitHub's answer is not understood: {error}") }
+            })?;
+            if let Some(thread) = threads.nodes.into_iter().find(|thread| thread.id == id) {
+                return Ok(thread);
+            }
+            after = threads.page_info.end_cursor.filter(|_| threads.page_info.has_next_page);
+            if after.is_none() {
+                return Err(self.missing(what));
+            }
+        }
+    }
+
     pub(super) async fn settle_thread(
         &self,
         number: u64,
@@ -316,31 +341,23 @@ impl Here<'_> {
         marker: &Marker,
         body: &str,
     ) -> Result<(), ForgeError> {
-        let missing = || self.missing(&format!("thread {thread} of pull request {number}"));
         let what = format!("thread {thread} of pull request {number}");
-        let found: Node = match self.graphql(THREAD, &json!({ "id": thread }), false).await {
-            Ok(found) => found,
-            Err(CallError::NotFound(_) | CallError::Invalid(_)) => return Err(missing()),
-            Err(error) => return Err(self.said(error, Some(&what))),
-        };
-        let place = self.place.to_string();
-        let is_here = |thread: &Thread| {
-            thread.pull_request.number == number
-                && thread.pull_request.repository.name_with_owner.eq_ignore_ascii_case(&place)
-        };
-        let found = found.node.filter(is_here).ok_or_else(missing)?;
+        let found = self.thread(number, thread, &what).await?;
         let own = self.own_login().await?;
         let mine = |reply: &Reply| {
             reply.author.as_ref().is_some_and(|author| is_same(&author.login, &own))
                 && mark::carries(&reply.body, marker)
         };
-        if !found.comments.nodes.iter().any(mine) {
-            let variables = json!({ "id": thread, "body": mark::hide(body, marker) });
-            let told: Result<Value, _> = self.graphql(REPLY, &variables, true).await;
+        if let Some(first) = found.comments.nodes.first()
+            && !found.comments.nodes.iter().any(mine)
+        {
+            let path = format!("/pulls/{number}/comments/{}/replies", first.database_id);
+            let text = json!({ "body": mark::hide(body, marker) });
+            let told = self.act(Method::Post, &path, Some(&text)).await;
             told.map_err(|error| self.said(error, Some(&what)))?;
         }
         if !found.is_resolved {
-            let done: Result<Value, _> = self.graphql(RESOLVE, &json!({ "id": thread }), true).await;
+            let done: Result<Value, _> = self.graphql(RESOLVE, &json!({ "threadId": thread }), true).await;
             done.map_err(|error| self.said(error, Some(&what)))?;
         }
         Ok(())

@@ -24,7 +24,7 @@ use axum::{
 use qd_core::inbox::{Delivery, Inbox, InboxError, Taken};
 
 pub use comment::commands;
-pub use facts::{FactError, Facts, Level, People, Reaction, roles};
+pub use facts::{FactError, Facts, Level, People, Reaction, RedJob, roles};
 pub(crate) use payload::{Issue, Named, User};
 pub(crate) use read::text as text_of;
 pub(crate) use route::Delay;
@@ -32,7 +32,7 @@ pub use route::{Hearing, Worker};
 pub use signature::{NoSecret, Verifier};
 
 /// Where GitHub delivers to.
-pub const PATH: &str = "/github/webhook";
+pub const PATH: &str = "/github/webhooks";
 
 /// The largest payload that GitHub sends, in bytes (docs.github.com, "Webhook events and payloads", "Payload cap": 25 MB).
 const LARGEST: usize = 25 * 1024 * 1024;

@@ -11,6 +11,7 @@ mod before;
 mod foreign;
 mod gate;
 mod heads;
+mod inbox;
 mod pages;
 mod places;
 mod support;

@@ -291,6 +291,7 @@ pub(crate) fn rules() -> Rules {
         merge_methods: BTreeMap::new(),
         read: BTreeSet::new(),
         protected: BTreeSet::new(),
+        unprotected: BTreeSet::new(),
         approvals: qd_approvals::Rules { local_votes: true, ..qd_approvals::Rules::default() },
         distil: qd_core::Distil::new(&serde_json::json!({}), jiff::tz::TimeZone::UTC).unwrap(),
     }

@@ -1,4 +1,4 @@
-//! The bot's Discord, and its try-out.
+//! The bot's Discord and GitHub, and their try-outs.
 
 use std::path::PathBuf;
 
@@ -33,6 +33,45 @@ pub struct DiscordSetup {
     /// Agree to everything that would be asked
     #[arg(long)]
     pub yes: bool,
+}
+
+/// What to do with GitHub.
+#[derive(Debug, Subcommand)]
+pub enum GithubVerb {
+    /// Make a GitHub App in your browser and keep its key here, or use a token that you have
+    Setup(GithubSetup),
+}
+
+/// How GitHub is set up.
+#[derive(Debug, Args)]
+pub struct GithubSetup {
+    /// What the App is called: nobody else on GitHub may have an App of this name
+    #[arg(long, default_value = "quarterdeck", value_name = "NAME")]
+    pub name: String,
+    /// The organization that the App is to belong to; left out, you
+    #[arg(long, value_name = "NAME")]
+    pub organization: Option<String>,
+    /// Where GitHub reaches the bot, like https://bot.example.org/github/webhooks; left out, it is polled
+    #[arg(long, value_name = "URL")]
+    pub webhook: Option<String>,
+    /// A repository of the configuration that is on GitHub, like widget=acme/widget; may be repeated
+    #[arg(long = "repository", value_name = "NAME=OWNER/NAME")]
+    pub repositories: Vec<String>,
+    /// The API of an own server, like https://HOST/api/v3
+    #[arg(long, value_name = "URL")]
+    pub api: Option<String>,
+    /// The environment variable that holds a fine-grained token, in place of an App
+    #[arg(long, value_name = "NAME", conflicts_with = "token_file")]
+    pub token_env: Option<String>,
+    /// The file that holds it
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Use repositories whose target branch a push token could move; cards then say so
+    #[arg(long)]
+    pub allow_unprotected: bool,
+    /// Where the page with the button is served
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub listen: std::net::SocketAddr,
 }
 
 /// What is heard in the threads of features.

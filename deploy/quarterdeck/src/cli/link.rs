@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use qd_types::InstanceName;
 use qd_wire::call::Token;
 
-use super::{DiscordVerb, Who};
+use super::{DiscordVerb, GithubVerb, Who};
 
 /// The bot, or what to do with those that belong to it.
 #[derive(Debug, Args)]
@@ -54,6 +54,9 @@ pub enum BotVerb {
     /// Discord, where people command the fleet
     #[command(subcommand)]
     Discord(DiscordVerb),
+    /// Set GitHub up: an App by manifest, or a token
+    #[command(subcommand)]
+    Github(GithubVerb),
 }
 
 /// A team that runs alone, or how it belongs to a bot.

@@ -4,6 +4,7 @@
 mod agents;
 mod channels;
 mod forges;
+mod github;
 mod link;
 mod live;
 mod plan;
@@ -22,5 +23,5 @@ pub use link::nats;
 pub use live::Live;
 pub use plan::{AuditPlan, FleetPlan, GithubPlan, RepositoryPlan, TeamPlan, bot_folder, team_folder};
 pub use reload::Reloader;
-pub use start::{Bot, Fleet, Roles, github};
+pub use start::{Bot, Fleet, Roles, on_github};
 pub use told::TRUSTED;

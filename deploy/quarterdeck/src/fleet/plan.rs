@@ -15,7 +15,7 @@ use qd_board::{Rule, Rung};
 use qd_config::BesideAgents;
 use qd_core::forge::MergeMethod;
 use qd_team::{MeteringOptions, RunPolicy};
-use qd_types::{InstanceName, Person, PersonId, RepositoryName};
+use qd_types::{InstanceName, Person, PersonId, RepositoryName, Role};
 use qd_worktrees::Setup;
 
 use super::AgentPlan;
@@ -105,6 +105,18 @@ pub struct GithubPlan {
     pub allow_unprotected: bool,
     /// Requests that change something, in a minute.
     pub writes_per_minute: u32,
+    /// Where webhooks arrive; none: it is polled.
+    pub listen: Option<SocketAddr>,
+    /// How often it is looked for what was not delivered.
+    pub look: std::time::Duration,
+    /// Which level at GitHub a role takes there.
+    pub roles: Vec<(qd_github::webhook::Level, Role)>,
+    /// Whether other programs command.
+    pub bots: bool,
+    /// Whether commands are taken under pull requests from forks.
+    pub forks: bool,
+    /// Whether an approving review counts as a vote.
+    pub reviews_vote: bool,
 }
 
 /// A team.

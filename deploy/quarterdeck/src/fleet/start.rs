@@ -34,13 +34,14 @@ use tokio::{sync::Mutex, task::JoinSet};
 use super::{
     FleetPlan, TeamPlan,
     channels::{self, Both, Linked},
+    github,
     forges::{Forges, PushTokens},
     link::{self, Links},
     live::{Law, Live},
     plan::GithubPlan,
     policies,
     push::PushAccess,
-    rules::{Telling, rules},
+    rules::{Telling, may_be_unprotected, rules},
     told,
     tools::{RunTools, ToolsError},
     trail,
@@ -75,6 +76,9 @@ pub enum FleetError {
     /// The embedded forge.
     #[error("the embedded forge can't be started")]
     Forge(#[from] LocalForgeError),
+    /// Its webhooks.
+    #[error(transparent)]
+    Webhook(#[from] qd_github::webhook::NoSecret),
     /// GitHub.
     #[error("GitHub can't be used")]
     GitHub(#[from] qd_github::client::ClientError),
@@ -303,7 +307,7 @@ async fn start_bot(
     for repository in plan.repositories.iter().filter(|repository| plan.is_here(&repository.name)) {
         forge.add_repository(&repository.name, Some(&repository.source), &repository.target).await?;
     }
-    let forges = Forges { local: forge.clone(), github: github(plan)? };
+    let forges = Forges { local: forge.clone(), github: on_github(plan)? };
     let console = Console::open(&plan.bot_folder().join("console.db"))?;
     console.set_layout(plan.chat.clone()).await?;
     let discord = plan.discord.clone().map(|config| Discord::new(config, Arc::new(Linked(roster.clone()))));
@@ -313,7 +317,7 @@ async fn start_bot(
     };
     let hub = Hub::open(
         &plan.bot_folder().join("bot.db"),
-        rules(plan, policies, roster.active().await?),
+        rules(plan, policies, roster.active().await?, &may_be_unprotected(plan)),
         Arc::new(forges.clone()),
         chat,
     )
@@ -322,14 +326,20 @@ async fn start_bot(
     if let Some(discord) = discord {
         tasks.spawn(channels::listen(discord, hub.clone()));
     }
+    if let Some(there) = &forges.github {
+        github::hear(plan, there, (&hub, roster), tasks).await?;
+    }
     let telling = Arc::new(Telling {
         plan: Arc::clone(shared),
         policies: Arc::clone(policies),
         roster: roster.clone(),
         hub: hub.clone(),
+        github: forges.github.clone(),
+        unprotected: RwLock::new(may_be_unprotected(plan)),
         told: Mutex::default(),
     });
     tasks.spawn(Arc::clone(&telling).follow());
+    tasks.spawn(Arc::clone(&telling).look());
     tasks.spawn(import(Arc::clone(shared), forge.clone()));
     tasks.spawn(heads::sign(roster.clone(), hub.clone()));
     tasks.spawn(trail::archive(Arc::clone(shared), roster.clone(), hub.clone()));
@@ -345,7 +355,7 @@ async fn start_bot(
 }
 
 /// GitHub, if repositories are there. Within a tokio runtime.
-pub fn github(plan: &FleetPlan) -> Result<Option<GitHub>, FleetError> {
+pub fn on_github(plan: &FleetPlan) -> Result<Option<GitHub>, FleetError> {
     let Some(github) = plan.github.clone().filter(|github| !github.repositories.is_empty()) else {
         return Ok(None);
     };

@@ -12,7 +12,7 @@ use qd_people::State;
 use qd_types::{InstanceName, Role};
 use serde::Serialize;
 
-use super::{discord, link, nats};
+use super::{discord, github, link, nats};
 use crate::{
     cli::Common,
     context::{self, UserError},
@@ -100,6 +100,13 @@ pub(super) async fn doctor(common: &Common) -> Result<ExitCode, UserError> {
                     discord::Found::Fine(text) => found.fine("discord", text),
                     discord::Found::Note(text) => found.note("discord", text),
                     discord::Found::Wrong(text) => found.wrong("discord", text),
+                }
+            }
+            for each in github::findings(&loaded, &sources.env).await {
+                match each {
+                    discord::Found::Fine(text) => found.fine("github", text),
+                    discord::Found::Note(text) => found.note("github", text),
+                    discord::Found::Wrong(text) => found.wrong("github", text),
                 }
             }
             match nats::standing(&loaded).await {

@@ -5,9 +5,9 @@ use qd_types::InstanceName;
 use qd_uplink::{Joined, Link};
 use qd_wire::call::Token;
 
-use super::{Done, discord, explain, fleet_answer, fleet_client, fleet_post, nats, proof, up};
+use super::{Done, discord, explain, fleet_answer, fleet_client, fleet_post, github, nats, proof, up};
 use crate::{
-    cli::{Bot, BotVerb, Common, DiscordVerb, Instance, InstanceVerb, Who},
+    cli::{Bot, BotVerb, Common, DiscordVerb, GithubVerb, Instance, InstanceVerb, Who},
     context::{self, UserError},
     enrolment::{InstanceKey, Invitation, LinkState},
     fleet::team_folder,
@@ -32,6 +32,7 @@ pub(super) async fn bot(common: &Common, asked: Bot) -> Done {
         Some(BotVerb::Instances) => instances(common).await,
         Some(BotVerb::NatsUser { name, nkey }) => nats::user(common, name.as_ref().zip(nkey.as_deref())),
         Some(BotVerb::Discord(DiscordVerb::Setup(flags))) => Box::pin(discord::setup(common, flags)).await,
+        Some(BotVerb::Github(GithubVerb::Setup(flags))) => Box::pin(github::setup(common, flags)).await,
     }
 }
 

@@ -10,6 +10,7 @@ mod cost;
 mod demo;
 mod dev;
 mod discord;
+mod github;
 mod doctor;
 mod exchange;
 mod feature;

@@ -44,7 +44,7 @@ fn on_github(loaded: &Loaded) -> Option<qd_github::GitHub> {
     let plan = context::plan(loaded, &env);
     let github = plan
         .map_err(|error| error.to_string())
-        .and_then(|plan| crate::fleet::github(&plan).map_err(|error| error.to_string()));
+        .and_then(|plan| crate::fleet::on_github(&plan).map_err(|error| error.to_string()));
     github
         .inspect_err(|error| tracing::warn!(error, "GitHub is configured, and not to be had here"))
         .ok()
