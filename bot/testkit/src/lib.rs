@@ -12,6 +12,8 @@
 pub mod contract;
 #[cfg(feature = "discord")]
 pub mod discord;
+#[cfg(feature = "github")]
+pub mod github;
 pub mod grant;
 pub mod harness;
 mod nowhere;

@@ -1,0 +1,296 @@
+//! Pull requests, reviews, threads, merges.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::{
+    super::{
+        repo::{Actor, Merged, Pull, Remark, Review},
+        routes::Refusal,
+        shapes::node,
+        world::World,
+    },
+    NewIssue,
+};
+
+/// A comment on a line, or an answer to one.
+#[derive(Debug)]
+pub(in super::super) struct NewRemark {
+    pub(in super::super) path: String,
+    pub(in super::super) line: Option<u64>,
+    pub(in super::super) body: String,
+    pub(in super::super) review: Option<u64>,
+    pub(in super::super) answers: Option<u64>,
+}
+
+impl World {
+    /// Opens a pull request of one branch to another of the same repository.
+    pub(in super::super) fn open_pull(
+        &mut self,
+        repo: u64,
+        by: &Actor,
+        head: &str,
+        base: &str,
+        new: NewIssue,
+        draft: bool,
+    ) -> Result<u64, Refusal> {
+        let held = self.repo(repo);
+        let wrong = |field: &str| Refusal::invalid("PullRequest", field, "invalid");
+        let head_sha = held.branch(head).cloned().ok_or_else(|| wrong("head"))?;
+        let base_sha = held.branch(base).cloned().ok_or_else(|| wrong("base"))?;
+        let said = |text: String| Refusal::custom("PullRequest", &text);
+        let open = |number: &u64| held.issues.get(number).is_some_and(|issue| issue.open);
+        let twin = held.pulls.iter().any(|(number, it)| it.head == head && it.base == base && open(number));
+        if twin {
+            return Err(said(format!("A pull request already exists for {}:{head}.", held.owner)));
+        }
+        if held.git.is_ancestor(&head_sha, &base_sha) {
+            return Err(said(format!("No commits between {base} and {head}")));
+        }
+        let number = self.add_issue(repo, by, new);
+        let id = self.id();
+        self.made(id);
+        let pull = Pull {
+            id,
+            head: head.to_owned(),
+            base: base.to_owned(),
+            head_sha: head_sha.clone(),
+            base_sha,
+            draft,
+            merged: None,
+            reviewers: BTreeSet::new(),
+            tested: None,
+            queued: false,
+        };
+        let held = self.repo_mut(repo);
+        held.pulls.insert(number, pull);
+        held.git.update_ref(&format!("refs/pull/{number}/head"), &head_sha);
+        self.tell_issue(repo, number, "opened", by, json!({}));
+        Ok(number)
+    }
+
+    pub(in super::super) fn set_draft(&mut self, repo: u64, by: &Actor, number: u64, draft: bool) {
+        let Some(pull) = self.repo_mut(repo).pulls.get_mut(&number) else { return };
+        if std::mem::replace(&mut pull.draft, draft) != draft {
+            let action = if draft { "converted_to_draft" } else { "ready_for_review" };
+            self.tell_issue(repo, number, action, by, json!({}));
+        }
+    }
+
+    pub(in super::super) fn request_review(&mut self, repo: u64, by: &Actor, number: u64, logins: &[String]) {
+        for login in logins {
+            let Some(pull) = self.repo_mut(repo).pulls.get_mut(&number) else { return };
+            if pull.reviewers.insert(login.clone()) {
+                let reviewer = self.user(login);
+                let more = json!({"requested_reviewer": reviewer});
+                self.tell_issue(repo, number, "review_requested", by, more);
+            }
+        }
+    }
+
+    pub(in super::super) fn unrequest_review(
+        &mut self,
+        repo: u64,
+        by: &Actor,
+        number: u64,
+        logins: &[String],
+    ) {
+        for login in logins {
+            let Some(pull) = self.repo_mut(repo).pulls.get_mut(&number) else { return };
+            if pull.reviewers.remove(login) {
+                let reviewer = self.user(login);
+                let more = json!({"requested_reviewer": reviewer});
+                self.tell_issue(repo, number, "review_request_removed", by, more);
+            }
+        }
+    }
+
+    fn review_fields(&self, repo: u64, number: u64) -> Value {
+        json!({"pull_request": self.pull(self.repo(repo), number)})
+    }
+
+    /// Submits a review of the head as it is, or of the commit that is given.
+    pub(in super::super) fn add_review(
+        &mut self,
+        repo: u64,
+        by: &Actor,
+        number: u64,
+        state: &str,
+        body: &str,
+        commit: Option<String>,
+    ) -> u64 {
+        let (id, at) = (self.id(), self.now());
+        let held = self.repo_mut(repo);
+        let head = held.pulls.get(&number).map(|pull| pull.head_sha.clone()).unwrap_or_default();
+        let review = Review {
+            id,
+            number,
+            body: body.to_owned(),
+            author: by.clone(),
+            state: state.to_owned(),
+            commit: commit.unwrap_or(head),
+            at,
+        };
+        held.reviews.insert(id, review);
+        if let (Actor::Person(login), Some(pull)) = (by, held.pulls.get_mut(&number)) {
+            pull.reviewers.remove(login);
+        }
+        if state != "PENDING" {
+            self.tell_review(repo, id, "submitted", by);
+        }
+        id
+    }
+
+    pub(in super::super) fn tell_review(&mut self, repo: u64, id: u64, action: &str, by: &Actor) {
+        let held = self.repo(repo);
+        let Some(review) = held.reviews.get(&id) else { return };
+        let mut fields = self.review_fields(repo, review.number);
+        fields["review"] = self.review(held, review);
+        // In events the state is written small. <https://docs.github.com/en/webhooks/webhook-events-and-payloads#pull_request_review>
+        fields["review"]["state"] = json!(review.state.to_lowercase());
+        self.emit(repo, "pull_request_review", action, by, fields);
+    }
+
+    pub(in super::super) fn add_remark(&mut self, repo: u64, by: &Actor, number: u64, new: NewRemark) -> u64 {
+        let (id, now) = (self.id(), self.now());
+        self.made(id);
+        let held = self.repo_mut(repo);
+        let commit = held.pulls.get(&number).map(|pull| pull.head_sha.clone()).unwrap_or_default();
+        let remark = Remark {
+            id,
+            number,
+            review: new.review,
+            body: new.body,
+            author: by.clone(),
+            path: new.path,
+            line: new.line,
+            commit,
+            answers: new.answers,
+            created: now,
+            updated: now,
+            resolved_by: None,
+            reactions: Vec::new(),
+        };
+        held.remarks.insert(id, remark);
+        let held = self.repo(repo);
+        let shape = self.remark(held, &held.remarks[&id]);
+        let mut fields = self.review_fields(repo, number);
+        fields["comment"] = shape;
+        self.emit(repo, "pull_request_review_comment", "created", by, fields);
+        id
+    }
+
+    /// Resolves the thread that begins with this comment, or opens it again.
+    pub(in super::super) fn resolve_thread(&mut self, repo: u64, by: &Actor, first: u64, resolved: bool) {
+        let Some(remark) = self.repo_mut(repo).remarks.get_mut(&first) else { return };
+        if remark.resolved_by.is_some() == resolved {
+            return;
+        }
+        remark.resolved_by = resolved.then(|| by.clone());
+        let number = remark.number;
+        let held = self.repo(repo);
+        let thread = held.remarks.values().filter(|it| it.id == first || it.answers == Some(first));
+        let comments: Vec<Value> = thread.map(|it| self.remark(held, it)).collect();
+        let mut fields = self.review_fields(repo, number);
+        fields["thread"] = json!({"node_id": node("PRRT", first), "comments": comments});
+        let action = if resolved { "resolved" } else { "unresolved" };
+        self.emit(repo, "pull_request_review_thread", action, by, fields);
+    }
+
+    /// Merges, with the refusals that GitHub documents.
+    /// <https://docs.github.com/en/rest/pulls/pulls#merge-a-pull-request>
+    pub(in super::super) fn merge(
+        &mut self,
+        repo: u64,
+        by: &Actor,
+        number: u64,
+        method: &str,
+        sha: Option<&str>,
+        words: (Option<String>, Option<String>),
+    ) -> Result<String, Refusal> {
+        let who = self.bypass_name(by);
+        let held = self.repo(repo);
+        let (Some(pull), Some(issue)) = (held.pulls.get(&number), held.issues.get(&number)) else {
+            return Err(Refusal::not_found());
+        };
+        let no = |text: &str| Err(Refusal::said(405, text));
+        if !issue.open || pull.merged.is_some() {
+            return no("Pull Request is not mergeable");
+        }
+        if pull.draft {
+            return no("Pull Request is still a draft");
+        }
+        if sha.is_some_and(|sha| sha != pull.head_sha) {
+            return Err(Refusal::said(409, "Head branch was modified. Review and try the merge again."));
+        }
+        let Some(tree) = held.git.merge_tree(&pull.base_sha, &pull.head_sha) else {
+            return no("Pull Request is not mergeable");
+        };
+        if let Some(obstacle) = held.obstacle(number, &who) {
+            return no(&obstacle);
+        }
+        let (title, body) = words;
+        let merging = format!("Merge pull request #{number} from {}/{}", held.owner, pull.head);
+        let (parents, usual) = match method {
+            "merge" => (vec![pull.base_sha.as_str(), pull.head_sha.as_str()], (merging, issue.title.clone())),
+            "squash" => {
+                (vec![pull.base_sha.as_str()], (format!("{} (#{number})", issue.title), String::new()))
+            }
+            _ => return no("Rebase merges are not allowed on this repository."),
+        };
+        let message = format!("{}\n\n{}", title.unwrap_or(usual.0), body.unwrap_or(usual.1));
+        let login = self.login(by);
+        let email = format!("{login}@users.noreply.github.com");
+        let commit = held.git.commit_tree(&tree, &parents, message.trim_end(), (&login, &email));
+        let (head, base, before) = (pull.head.clone(), pull.base.clone(), pull.base_sha.clone());
+        held.git.update_ref(&format!("refs/heads/{base}"), &commit);
+        let at = self.now();
+        let held = self.repo_mut(repo);
+        if let Some(pull) = held.pulls.get_mut(&number) {
+            pull.merged = Some(Merged { sha: commit.clone(), at, by: by.clone() });
+        }
+        let delete = held.delete_branch_on_merge;
+        self.set_open(repo, by, number, false, None);
+        self.close_what_it_closes(repo, by, number);
+        self.moved(repo, by, &format!("refs/heads/{base}"), Some(&before), Some(&commit));
+        if delete {
+            let held = self.repo(repo);
+            let old = held.branch(&head).cloned();
+            let reference = format!("refs/heads/{head}");
+            held.git.delete_ref(&reference);
+            self.moved(repo, by, &reference, old.as_deref(), None);
+        }
+        Ok(commit)
+    }
+
+    /// Issues that the description of a pull request to the default branch closes.
+    /// <https://docs.github.com/en/issues/tracking-your-work-with-issues/using-issues/linking-a-pull-request-to-an-issue>
+    fn close_what_it_closes(&mut self, repo: u64, by: &Actor, number: u64) {
+        let held = self.repo(repo);
+        if held.pulls.get(&number).is_none_or(|pull| pull.base != held.default_branch) {
+            return;
+        }
+        let body = held.issues.get(&number).and_then(|issue| issue.body.clone()).unwrap_or_default();
+        let words: Vec<&str> = body.split_whitespace().collect();
+        let closing =
+            ["close", "closes", "closed", "fix", "fixes", "fixed", "resolve", "resolves", "resolved"];
+        for pair in words.windows(2) {
+            let [word, target] = pair else { continue };
+            let word = word.to_lowercase();
+            let target = target.trim_end_matches(['.', ',', ';']).strip_prefix('#');
+            let Some(issue) = target.and_then(|text| text.parse().ok()) else { continue };
+            if closing.contains(&word.trim_end_matches(':')) && !self.repo(repo).pulls.contains_key(&issue) {
+                self.set_open(repo, by, issue, false, Some("completed".to_owned()));
+            }
+        }
+    }
+
+    /// What somebody is called on a list of those who may pass by the rules.
+    pub(in super::super) fn bypass_name(&self, by: &Actor) -> String {
+        match by {
+            Actor::Person(login) => login.clone(),
+            Actor::App(id) => self.apps.get(id).map(|app| app.slug.clone()).unwrap_or_default(),
+        }
+    }
+}
