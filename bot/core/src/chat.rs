@@ -119,6 +119,14 @@ pub struct Message {
     pub mentions: Vec<Role>,
 }
 
+impl Message {
+    /// Words in a channel, about the whole fleet, and nothing else.
+    pub fn new(channel: Channel, key: MessageKey, text: String) -> Self {
+        let (buttons, reactions, mentions) = Default::default();
+        Self { channel, about: None, key, text, picture: None, buttons, reactions, mentions }
+    }
+}
+
 /// A button: pressing it is typing its command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Button {

@@ -216,17 +216,11 @@ fn shown(desk: &Desk) -> Vec<Effect> {
     } else {
         Default::default()
     };
-    let key = MessageKey::of_approval(&approval.id);
-    let text = text::approval(desk);
     let card = Message {
-        channel: Channel::Approvals,
         about: Some(About::feature(&approval.subject.instance, &approval.subject.feature)),
-        key,
-        text,
-        picture: None,
         buttons,
         reactions,
-        mentions: Vec::new(),
+        ..Message::new(Channel::Approvals, MessageKey::of_approval(&approval.id), text::approval(desk))
     };
     vec![told(desk), Effect::Put(card)]
 }
@@ -240,29 +234,15 @@ fn told(desk: &Desk) -> Effect {
 }
 
 pub(crate) fn put(channel: Channel, key: MessageKey, text: String) -> Effect {
-    Effect::Put(Message {
-        channel,
-        about: None,
-        key,
-        text,
-        picture: None,
-        buttons: Vec::new(),
-        reactions: Vec::new(),
-        mentions: Vec::new(),
-    })
+    Effect::Put(Message::new(channel, key, text))
 }
 
 /// Half of the time is over: those who may decide are called, once.
 pub(crate) fn escalation(key: MessageKey, approval: &Approval, roles: &[Role]) -> Effect {
     Effect::Put(Message {
-        channel: Channel::Approvals,
         about: Some(About::feature(&approval.subject.instance, &approval.subject.feature)),
-        key,
-        text: text::escalation(approval, roles),
-        picture: None,
-        buttons: Vec::new(),
-        reactions: Vec::new(),
         mentions: roles.to_vec(),
+        ..Message::new(Channel::Approvals, key, text::escalation(approval, roles))
     })
 }
 

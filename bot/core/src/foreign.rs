@@ -291,17 +291,13 @@ fn kept(state: &FleetState, key: &str) -> Vec<Effect> {
     };
     let subject = &approval.subject;
     let card = Message {
-        channel: Channel::Approvals,
         about: Some(About {
             asks: matches!(subject.action, Action::Question(_)),
             ..About::feature(&subject.instance, &subject.feature)
         }),
-        key: MessageKey::of_approval(&approval.id),
-        text: text::foreign(found),
-        picture: None,
         buttons,
         reactions,
-        mentions: Vec::new(),
+        ..Message::new(Channel::Approvals, MessageKey::of_approval(&approval.id), text::foreign(found))
     };
     vec![Effect::Save(Save::Foreign(key.to_owned(), Some(Box::new(found.clone())))), Effect::Put(card)]
 }
