@@ -248,6 +248,12 @@ pub trait Commands: Send + Sync {
     /// Takes one command in the grammar of `bot/command` and answers in a few words, for that person alone.
     async fn command(&self, from: &qd_types::Person, given: &Given, text: &str) -> String;
 
+    /// An account that nobody is linked to says something. All that is heard of it is the code by which somebody links it to
+    /// themselves; `None` for everything else.
+    async fn stranger(&self, _account: &Identity, _text: &str) -> Option<String> {
+        None
+    }
+
     /// Messages may be gone that people have to see: what is open is put again, where it stands.
     async fn show_again(&self) {}
 }

@@ -1,6 +1,6 @@
 //! Commands that people give in chat. The answer is for them alone; what follows is the same as from any surface.
 
-use qd_command::{Command, FleetPart, Which, parse};
+use qd_command::{Command, FleetPart, When, Which, parse};
 use qd_types::{Approval, ApprovalState, FeatureId, Identity, InstanceName, Person, Stage, Verb};
 use qd_wire::v1::{Announcement, BoardCommand, FeatureReport, NewWork, OnBehalf, Order, Remark};
 
@@ -11,7 +11,7 @@ use crate::{
     distil::{digest, risk},
     effect::Effect,
     event::Moment,
-    foreign, inquiry,
+    foreign, inquiry, links, machines,
     state::{Desk, FleetState, Foreign},
     text::{self, messages::say, presence::Clock},
 };
@@ -31,7 +31,7 @@ pub(crate) fn handle(
         Ok(command) => command,
         Err(error) => return say(error.to_string()),
     };
-    if given.scope != Scope::Fleet {
+    if given.scope != Scope::Fleet && !machines::concerns(&command) {
         return within(state, person, given, text, moment);
     }
     let place = (given, moment);
@@ -56,6 +56,16 @@ pub(crate) fn handle(
             Ok(team) => say(inquiry::explain(state, person, action, &team)),
             Err(problem) => say(problem),
         },
+        Command::VmList | Command::VmPlan { .. } | Command::VmCreate { .. } | Command::VmDestroy { .. } => {
+            machines::wanted(person, given, &command, moment)
+        }
+        Command::Link { service } => links::ask(state, person, given, service, moment),
+        Command::LinkCode { code } => match given.account {
+            Some(_) => links::redeem(state, &given.identity(&person.id), Some(&person.id), &code, moment),
+            None => say(say!("link-elsewhere")),
+        },
+        Command::StandupHours { team } => say(digest::hours(state, team.as_ref())),
+        Command::StandupSchedule { team, when } => schedule(state, person, &team, &when, moment),
         Command::Elsewhere { what } => say(what.told),
         Command::ApprovalShow { which } => say(show(state, &which)),
         Command::ApprovalSubject { which } => say(subject(state, &which)),
@@ -267,6 +277,29 @@ fn reload(
     Handled { effects, reply: Some(replies.join("\n")), ..Handled::default() }
 }
 
+/// A team's stand-up comes at another hour from now on.
+fn schedule(
+    state: &mut FleetState,
+    person: &Person,
+    team: &InstanceName,
+    when: &When,
+    moment: Moment,
+) -> Handled {
+    if let Err(refusal) = state.rules.permit_fleet(person, Verb::ChatPost) {
+        return say(format!("{} {}", refusal.reason, refusal.help));
+    }
+    if !state.rules.teams.contains(team) {
+        return say(text::no_team(&state.rules.teams, team));
+    }
+    match digest::schedule(state, team, when, moment.at) {
+        Ok(effects) => Handled {
+            reply: Some(digest::hours(state, Some(team))),
+            ..Handled::from(effects)
+        },
+        Err(problem) => say(problem),
+    }
+}
+
 /// Everybody hears it once: in the channel, and on the board of each team.
 fn announce(state: &FleetState, person: &Person, given: &Given, text: String, moment: Moment) -> Handled {
     if let Err(refusal) = state.rules.permit_fleet(person, Verb::ChatPost) {
@@ -434,8 +467,8 @@ fn approvals(state: &FleetState) -> String {
         .take(LISTED)
         .map(|approval| {
             let subject = &approval.subject;
-            let title = text::inert(&subject.title(), 120);
-            format!("{} {title} ({}, {})", approval.id.key(), subject.feature, subject.instance)
+            let title = text::inert(&text::machines::title(subject), 120);
+            format!("{} {title} {}", approval.id.key(), text::machines::place(subject))
         })
         .collect();
     if open.is_empty() { say!("nothing-asked") } else { open.join("\n") }

@@ -13,6 +13,7 @@ use crate::{
     chat::{self, About, Channel, Given, Message, MessageKey, Way},
     effect::{Asking, Effect, ForgeCall, Save, Step, Word},
     event::Moment,
+    foreign::BOT,
     forge::{Brought, Check, Conclusion, ForgeError, MergeMethod, MergeOrder},
     handle,
     state::{Desk, Filed, FleetState, Foreign, Merging, Rules, Standing},
@@ -126,6 +127,10 @@ pub(crate) fn asked(
 
 /// A person opens an expired request again, as it would be asked now. The error is the policies' no.
 pub(crate) fn reopen(state: &FleetState, by: &Person, desk: &Desk) -> Result<Effect, String> {
+    // Its order is over: whoever wants it orders it again.
+    if desk.approval().subject.instance.as_str() == BOT {
+        return Err(say!("machine-order-again"));
+    }
     let (subject, terms) = bound(&state.rules, desk.approval().subject.clone())?;
     let filed = Filed { merging: None, on_board: false, ..desk.filed.clone() };
     // Whoever waited for the old one waits for the new one: the store knows who.
@@ -150,7 +155,7 @@ pub(crate) fn reopened(
     }
 }
 
-fn file(state: &mut FleetState, standing: Standing, filed: Filed) -> Vec<Effect> {
+pub(crate) fn file(state: &mut FleetState, standing: Standing, filed: Filed) -> Vec<Effect> {
     let id = standing.approval.id.clone();
     // Asked for already: what is kept beside it stays.
     let filed = state.desk(&id).map_or(filed, |desk| desk.filed.clone());
@@ -217,20 +222,28 @@ fn shown(desk: &Desk) -> Vec<Effect> {
         Default::default()
     };
     let card = Message {
-        about: Some(About::feature(&approval.subject.instance, &approval.subject.feature)),
+        about: about(approval),
         buttons,
         reactions,
         ..Message::new(Channel::Approvals, MessageKey::of_approval(&approval.id), text::approval(desk))
     };
-    vec![told(desk), Effect::Put(card)]
+    told(desk).into_iter().chain([Effect::Put(card)]).collect()
 }
 
-fn told(desk: &Desk) -> Effect {
-    Effect::Tell {
-        to: desk.approval().subject.instance.clone(),
+/// Its team is told; of what is the whole fleet's, there is none.
+fn told(desk: &Desk) -> Option<Effect> {
+    let to = desk.approval().subject.instance.clone();
+    (to.as_str() != BOT).then(|| Effect::Tell {
+        to,
         living: Some(format!("approval:{}", desk.approval().id.key())),
         order: Box::new(Order::Approval(Box::new(desk.card()))),
-    }
+    })
+}
+
+/// What its card is about.
+fn about(approval: &Approval) -> Option<About> {
+    let subject = &approval.subject;
+    (subject.instance.as_str() != BOT).then(|| About::feature(&subject.instance, &subject.feature))
 }
 
 pub(crate) fn put(channel: Channel, key: MessageKey, text: String) -> Effect {
@@ -240,7 +253,7 @@ pub(crate) fn put(channel: Channel, key: MessageKey, text: String) -> Effect {
 /// Half of the time is over: those who may decide are called, once.
 pub(crate) fn escalation(key: MessageKey, approval: &Approval, roles: &[Role]) -> Effect {
     Effect::Put(Message {
-        about: Some(About::feature(&approval.subject.instance, &approval.subject.feature)),
+        about: about(approval),
         mentions: roles.to_vec(),
         ..Message::new(Channel::Approvals, key, text::escalation(approval, roles))
     })
@@ -250,7 +263,7 @@ pub(crate) fn escalation(key: MessageKey, approval: &Approval, roles: &[Role]) -
 pub(crate) fn stands(state: &mut FleetState, standing: Standing, moment: Moment) -> Vec<Effect> {
     let Some(desk) = state.approvals.get_mut(&standing.approval.id.key()) else { return Vec::new() };
     if desk.standing == standing {
-        return vec![told(desk)];
+        return told(desk).into_iter().collect();
     }
     desk.standing = standing;
     let mut effects = shown(desk);

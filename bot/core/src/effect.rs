@@ -13,6 +13,7 @@ use crate::{
     chat::{About, Message},
     distil::Fact,
     forge::{Check, MergeOrder, NewPullRequest},
+    links::LinkCode,
     presence::Seen,
     state::{AlertState, Filed, Foreign},
 };
@@ -85,6 +86,8 @@ pub enum Save {
     Presence(InstanceName, Box<Seen>),
     /// An approval that an instance keeps, by the unique part of its id; `None` forgets it.
     Foreign(String, Option<Box<Foreign>>),
+    /// A code that links an account, by its hash; `None` forgets it.
+    Link(String, Option<LinkCode>),
     /// A fact for digests and risks.
     Fact(Box<Fact>),
     /// The fact with this key is told, and let go.

@@ -188,7 +188,7 @@ pub(crate) fn collect(state: &mut FleetState, person: &PersonId, of: Option<&App
             None => told.push(text::missed(found.approval(), &text)),
         }
     }
-    Handled { effects, reply: (!told.is_empty()).then(|| told.join("\n")), awaits: None }
+    Handled { effects, reply: (!told.is_empty()).then(|| told.join("\n")), ..Handled::default() }
 }
 
 /// Forgets those that were closed long ago.
@@ -270,7 +270,7 @@ fn spoken(
     }
     found.words.insert(person.clone(), sent);
     let awaits = Some(found.approval().id.clone());
-    Some(Handled { effects: kept(state, key), reply: Some(text::travels(to)), awaits })
+    Some(Handled { effects: kept(state, key), reply: Some(text::travels(to)), awaits, ..Handled::default() })
 }
 
 fn say(reply: String) -> Handled {

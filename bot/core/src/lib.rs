@@ -12,6 +12,8 @@ mod foreign;
 pub mod forge;
 mod handle;
 mod inquiry;
+pub mod links;
+pub mod machines;
 pub mod picture;
 pub mod presence;
 mod snapshot;

@@ -6,6 +6,7 @@ use std::{
 };
 
 use qd_approvals::Terms;
+use qd_command::Service;
 use qd_engine::{Branch, Policies, Principal, Refusal, Request, Resource};
 use qd_types::{
     Action, Approval, ApprovalId, Binding, Confirm, Decision, FeatureId, InstanceName, Person, PersonId,
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     distil::{Distil, Facts},
     forge::MergeMethod,
+    links::LinkCode,
     presence::{Listens, Seen},
     text,
 };
@@ -280,6 +282,10 @@ pub struct FleetState {
     pub listens: Listens,
     /// What people are to be told the next time that they say something.
     pub untold: BTreeMap<PersonId, Vec<String>>,
+    /// Codes that link accounts, by their hashes.
+    pub links: BTreeMap<String, LinkCode>,
+    /// Services on which accounts are heard.
+    pub services: Vec<Service>,
 }
 
 impl FleetState {
@@ -295,6 +301,8 @@ impl FleetState {
             presence: BTreeMap::new(),
             listens: Listens::from(jiff::Timestamp::UNIX_EPOCH),
             untold: BTreeMap::new(),
+            links: BTreeMap::new(),
+            services: Vec::new(),
         }
     }
 

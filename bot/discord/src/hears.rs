@@ -7,6 +7,7 @@ use std::{
 };
 
 use qd_core::chat::{Commands, Given, MessageKey, Proof, Way};
+use qd_types::Identity;
 use serde_json::{Value, json};
 use serenity::all::{
     ActionRowComponent, ChannelId, CommandInteraction, CommandType, ComponentInteraction, CreateAttachment,
@@ -235,7 +236,10 @@ impl Discord {
         }
         match self.person(user, guild).await {
             Ok(Some(person)) => commands.command(&person, &self.given(from, proof, way), line).await,
-            Ok(None) => stranger(user),
+            Ok(None) => {
+                let account = Identity { service: "discord".to_owned(), account: user.to_string() };
+                commands.stranger(&account, line).await.unwrap_or_else(|| stranger(user))
+            }
             Err(problem) => {
                 tracing::warn!(user, problem = problem.text(), "roles could not be checked");
                 UNSURE.to_owned()

@@ -17,6 +17,8 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     ENROLMENT,
     MESSAGES,
     PRESENCE,
+    MACHINES,
+    LINKS,
 ];
 
 const V1: &str = "
@@ -125,6 +127,23 @@ CREATE TABLE presence (
 CREATE TABLE untold (
     person TEXT PRIMARY KEY,
     lines TEXT NOT NULL
+) WITHOUT ROWID;
+";
+
+/// Orders for machines of teams, each until it is over.
+const MACHINES: &str = "
+CREATE TABLE machines (
+    id TEXT PRIMARY KEY,
+    call TEXT NOT NULL,
+    over INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+";
+
+/// Codes that link accounts, by their hashes.
+const LINKS: &str = "
+CREATE TABLE link_codes (
+    hash TEXT PRIMARY KEY,
+    code TEXT NOT NULL
 ) WITHOUT ROWID;
 ";
 

@@ -44,6 +44,8 @@ pub struct Machine {
     pub config: Option<PathBuf>,
     /// Where the program comes from, and its SHA-256 in hexadecimal digits.
     pub binary: Option<(String, String)>,
+    /// The template, where an order names none.
+    pub template: Option<u32>,
 }
 
 /// What of a cluster is there: what is in all of these. What is not said does not narrow.
@@ -140,6 +142,7 @@ impl Config {
             machine: Machine {
                 config: get("PROXMOX_TEAM_CONFIG").map(PathBuf::from),
                 binary: binary(get("PROXMOX_TEAM_BINARY_URL"), get("PROXMOX_TEAM_BINARY_SHA256"))?,
+                template: number("PROXMOX_TEAM_TEMPLATE", get("PROXMOX_TEAM_TEMPLATE"))?,
             },
         })
     }

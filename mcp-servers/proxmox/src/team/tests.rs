@@ -110,7 +110,7 @@ impl Hub for TestHub {
         Ok(said["data"].as_array().unwrap().iter().any(|joined| joined == team.as_str()))
     }
 
-    async fn forget(&self, _: &InstanceName) -> Result<(), String> {
+    async fn forget(&self, _: &InstanceName, _: Option<&qd_types::PersonId>) -> Result<(), String> {
         Ok(())
     }
 }

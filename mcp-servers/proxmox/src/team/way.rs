@@ -443,7 +443,8 @@ impl Way<'_> {
                 Ok(()) => {}
             }
         }
-        self.machines.hub.forget(&record.order.team).await.map_err(Trouble::holds)
+        let by = self.call.caller.requesters();
+        self.machines.hub.forget(&record.order.team, by.first()).await.map_err(Trouble::holds)
     }
 
     /// Asks it to end by itself, and makes a last backup, if one is wanted. Nothing is taken away yet.
