@@ -88,9 +88,7 @@ fn plain(text: &str) -> Result<Command, CommandError> {
             ("schedule", "") => Ok(Command::StandupHours { team: None }),
             ("schedule", whose) => match first(whose) {
                 (whose, "") => Ok(Command::StandupHours { team: Some(self::team(whose)?) }),
-                (whose, at) => {
-                    Ok(Command::StandupSchedule { team: self::team(whose)?, when: when(at)? })
-                }
+                (whose, at) => Ok(Command::StandupSchedule { team: self::team(whose)?, when: when(at)? }),
             },
             _ => no(format!(
                 "I don't know \"standup {rest}\". There is standup now, standup now TEAM, and standup schedule TEAM 09:30."
@@ -137,11 +135,12 @@ fn link(text: &str) -> Result<Command, CommandError> {
         }
         (code, "") if is_code(code) => Ok(Command::LinkCode { code: code.to_owned() }),
         ("code", _) => no("link code needs the code, as it was shown: link code ABCDE-FGHIJ"),
-        (word, "") => match Service::ALL.into_iter().find(|service| service.as_str() == word.to_ascii_lowercase())
-        {
-            Some(service) => Ok(Command::Link { service }),
-            None => no(format!("I don't know \"link {word}\".{}", nearest(word, &known))),
-        },
+        (word, "") => {
+            match Service::ALL.into_iter().find(|service| service.as_str() == word.to_ascii_lowercase()) {
+                Some(service) => Ok(Command::Link { service }),
+                None => no(format!("I don't know \"link {word}\".{}", nearest(word, &known))),
+            }
+        }
         (_, more) => no(format!("link takes one word. What does {more:?} mean?")),
     }
 }

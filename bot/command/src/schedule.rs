@@ -97,7 +97,9 @@ pub(crate) fn when(text: &str) -> Result<When, CommandError> {
 
 fn is_zone(word: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/_+-".contains(&byte);
-    word.len() <= 64 && word.starts_with(|letter: char| letter.is_ascii_uppercase()) && word.bytes().all(plain)
+    word.len() <= 64
+        && word.starts_with(|letter: char| letter.is_ascii_uppercase())
+        && word.bytes().all(plain)
 }
 
 /// `mon-fri`, or `mon,wed`.

@@ -292,10 +292,7 @@ fn schedule(
         return say(text::no_team(&state.rules.teams, team));
     }
     match digest::schedule(state, team, when, moment.at) {
-        Ok(effects) => Handled {
-            reply: Some(digest::hours(state, Some(team))),
-            ..Handled::from(effects)
-        },
+        Ok(effects) => Handled { reply: Some(digest::hours(state, Some(team))), ..Handled::from(effects) },
         Err(problem) => say(problem),
     }
 }

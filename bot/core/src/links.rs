@@ -129,12 +129,7 @@ pub(crate) fn redeem(
 }
 
 /// An account that nobody is linked to says something.
-pub(crate) fn stranger(
-    state: &mut FleetState,
-    identity: &Identity,
-    text: &str,
-    moment: Moment,
-) -> Handled {
+pub(crate) fn stranger(state: &mut FleetState, identity: &Identity, text: &str, moment: Moment) -> Handled {
     match parse(text) {
         Ok(Command::LinkCode { code }) => redeem(state, identity, None, &code, moment),
         _ => Handled::default(),

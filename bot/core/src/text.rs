@@ -326,14 +326,7 @@ pub fn escalation(approval: &Approval, roles: &[Role]) -> String {
     let (subject, key) = (&approval.subject, approval.id.key());
     let who: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
     let (title, place) = (inert(&machines::title(subject), TITLE), machines::place(subject));
-    say!(
-        "escalation",
-        who = who.join(", "),
-        title = title,
-        place = place,
-        yes = yes(approval),
-        key = key
-    )
+    say!("escalation", who = who.join(", "), title = title, place = place, yes = yes(approval), key = key)
 }
 
 /// A request that no person can have seen.

@@ -67,8 +67,7 @@ impl Hub {
         let (executor, people) = (&keeper.executor, &keeper.people);
         // The act is the call that was approved: its key is the approval's own.
         let key = format!("call/{}", id.key());
-        let authorised =
-            authorise(&self.inner.db, executor, people, (id, WHOLE), rebuilt, &key, now).await?;
+        let authorised = authorise(&self.inner.db, executor, people, (id, WHOLE), rebuilt, &key, now).await?;
         let id = id.clone();
         self.within(move |turn| stands(turn, &id)).await?;
         Ok(authorised)

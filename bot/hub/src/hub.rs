@@ -116,7 +116,8 @@ impl Hub {
         let calls = Arc::new(std::sync::Mutex::new(Calls::new(Timestamp::now())));
         let (intake, bells) = (Intake::default(), Bells::default());
         let (machines, links) = (OnceLock::new(), OnceLock::new());
-        let inner = Inner { db, own, state, keeper, intake, bells, calls, voice, forge, chat, machines, links };
+        let inner =
+            Inner { db, own, state, keeper, intake, bells, calls, voice, forge, chat, machines, links };
         let hub = Self { inner: Arc::new(inner) };
         let mut state = hub.inner.state.lock().await;
         hub.turn(&mut state, |turn| {

@@ -1,11 +1,7 @@
 //! Orders for machines of teams: rows until they are over. What is under way when the process ends is gone on with at the next
 //! start; whoever makes the machines looks whether it happened.
 
-use std::{
-    collections::HashSet,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use qd_core::{
     Desk, Event,
@@ -41,8 +37,11 @@ pub(crate) fn keep(c: &Connection, wanted: &Wanted) -> Result<(), HubError> {
 }
 
 fn change(c: &Connection, call: &MachineCall, over: bool) -> Result<(), HubError> {
-    c.prepare_cached("UPDATE machines SET call = ?2, over = ?3 WHERE id = ?1")?
-        .execute(params![call.id, to_json("machines", call)?, over])?;
+    c.prepare_cached("UPDATE machines SET call = ?2, over = ?3 WHERE id = ?1")?.execute(params![
+        call.id,
+        to_json("machines", call)?,
+        over
+    ])?;
     Ok(())
 }
 

@@ -61,7 +61,8 @@ impl<'c> Turn<'c> {
         loop {
             while let Some(event) = due.pop_front() {
                 let moment = Moment { at: self.now, fresh: (self.fresh)() };
-                let Handled { effects, reply: said, awaits, wanted, links } = handle(self.fleet, event, moment);
+                let Handled { effects, reply: said, awaits, wanted, links } =
+                    handle(self.fleet, event, moment);
                 reply = said.or(reply);
                 self.awaits = awaits.or(self.awaits.take());
                 self.wanted = wanted.or(self.wanted.take());

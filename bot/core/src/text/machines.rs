@@ -145,5 +145,9 @@ pub(crate) fn place(subject: &Subject) -> String {
 
 /// By what an approval is named in a sentence.
 pub(crate) fn named(subject: &Subject) -> String {
-    if subject.instance.as_str() == crate::foreign::BOT { title(subject) } else { subject.feature.to_string() }
+    if subject.instance.as_str() == crate::foreign::BOT {
+        title(subject)
+    } else {
+        subject.feature.to_string()
+    }
 }

@@ -4,8 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use qd_console::Console;
 use qd_command::Service;
+use qd_console::Console;
 use qd_core::{
     chat::{Chat, ChatError, Delivered, Message},
     links::Links,

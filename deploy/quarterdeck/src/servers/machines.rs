@@ -7,9 +7,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use qd_approvals::{Authorised, Directory, Executor, Outcome, Probe, Terms};
 use qd_command::NewMachine;
-use qd_core::machines::{
-    MachineGoing, MachineOrder, MachinePlan, MachineStanding, MachineStep, Machines,
-};
+use qd_core::machines::{MachineGoing, MachineOrder, MachinePlan, MachineStanding, MachineStep, Machines};
 use qd_engine::Engine;
 use qd_guard::{
     Answer, Approvals, Asked, Asking, Caller, EngineLaw, Event, Guard, Incoming, Ledger, LedgerError,
@@ -181,7 +179,9 @@ impl Machines for ClusterMachines {
                 Ok(rows.into_iter().flatten().map(standing).collect())
             }
             Answer::Refused(refusal) => Err(sentence(&refusal)),
-            Answer::Pending(_) | Answer::Preview(_) => Err("People would have to agree to a list.".to_owned()),
+            Answer::Pending(_) | Answer::Preview(_) => {
+                Err("People would have to agree to a list.".to_owned())
+            }
         }
     }
 
