@@ -1,7 +1,7 @@
 //! Commands that people give in chat. The answer is for them alone; what follows is the same as from any surface.
 
 use qd_command::{Command, FleetPart, When, Which, parse};
-use qd_types::{Approval, ApprovalState, FeatureId, Identity, InstanceName, Person, Stage, Verb};
+use qd_types::{Action, Approval, ApprovalState, FeatureId, Identity, InstanceName, Person, Stage, Verb};
 use qd_wire::v1::{Announcement, BoardCommand, FeatureReport, NewWork, OnBehalf, Order, Remark};
 
 use crate::{
@@ -9,9 +9,11 @@ use crate::{
     chat::{Given, MessageKey, Proof, Scope},
     desk,
     distil::{digest, risk},
-    effect::Effect,
+    effect::{Effect, ForgeCall},
     event::Moment,
-    foreign, inquiry, links, machines,
+    foreign,
+    forge::Marker,
+    inquiry, links, machines,
     state::{Desk, FleetState, Foreign},
     text::{self, messages::say, presence::Clock},
 };
@@ -222,14 +224,42 @@ fn remark(
         Proof::Service(word) => Some(format!("{}/{word}", given.surface)),
         _ => None,
     };
+    let comment =
+        (remark == Remark::Review).then(|| comment(state, person, &team, report, said.as_deref(), &text));
     let command = BoardCommand::Guide { feature: id.clone(), text: text.into(), remark, said };
     let place = (given, moment);
     let mut handled = order(state, person, place, team, command);
     if !handled.effects.is_empty() {
+        handled.effects.extend(comment.flatten());
         let sent = handled.reply.take().unwrap_or_default();
         handled.reply = Some(format!("{} {sent}", text::taken(id, remark)));
     }
     handled
+}
+
+/// What a person says in a review stands on the pull request too, once: for those who read it there. It is known by where it was
+/// said, and which repository it is by what people are or were asked about this pull request.
+fn comment(
+    state: &FleetState,
+    person: &Person,
+    team: &InstanceName,
+    report: &FeatureReport,
+    said: Option<&str>,
+    text: &str,
+) -> Option<Effect> {
+    let (number, said) = (report.pull_request?, said?);
+    let repository = state.approvals.values().rev().find_map(|desk| {
+        let subject = &desk.approval().subject;
+        let same = subject.instance == *team && subject.feature == report.feature;
+        match &subject.action {
+            Action::Merge(merge) if same && merge.pull_request == number => Some(merge.repository.clone()),
+            _ => None,
+        }
+    })?;
+    let key = format!("review/{said}");
+    let body = text::review_comment(&person.id, text);
+    let call = ForgeCall::Remark { repository, number, marker: Marker(key.clone()), body };
+    Some(Effect::Forge { key, call })
 }
 
 /// The same to one team, or to each. Where one of them may not be ordered, none is.

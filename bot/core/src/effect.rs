@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::{
     chat::{About, Message},
     distil::Fact,
-    forge::{Check, MergeOrder, NewPullRequest},
+    forge::{Check, Marker, MergeOrder, NewPullRequest},
     links::LinkCode,
     presence::Seen,
     state::{AlertState, Filed, Foreign},
@@ -241,6 +241,17 @@ pub enum ForgeCall {
         rebuilt: Box<Subject>,
         /// The head that was pushed.
         head: CommitId,
+    },
+    /// Say on a pull request what a person said in its review elsewhere. The same marker is the same comment.
+    Remark {
+        /// Where.
+        repository: RepositoryName,
+        /// On which.
+        number: u64,
+        /// By what it is known.
+        marker: Marker,
+        /// What.
+        body: String,
     },
     /// Close a pull request and say why.
     Close {

@@ -152,6 +152,8 @@ pub enum Event {
         /// What.
         now: Machined,
     },
+    /// What a person said in a review stands on the pull request, or does not.
+    Remarked(Result<(), ForgeError>),
     /// A pull request was closed, or was not.
     Closed {
         /// The instance that asked.

@@ -80,6 +80,8 @@ pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
         Event::Called(standing, facts) => {
             desk::file(state, *standing, Filed { facts, ..Filed::default() }).into()
         }
+        // It is the team that goes by it: the comment is for readers of the pull request.
+        Event::Remarked(_) => Vec::new().into(),
         Event::Machine { call, now } => machines::happened(state, &call, now).into(),
         Event::Closed { instance, request, result } => {
             let outcome = match result {

@@ -258,6 +258,12 @@ pub fn taken(feature: &FeatureId, remark: Remark) -> String {
     }
 }
 
+/// What a person said in a review elsewhere, for the pull request: quoted line by line, and nobody is mentioned by it.
+pub fn review_comment(person: &PersonId, words: &str) -> String {
+    let lines: Vec<String> = words.lines().map(|line| format!("> {}", quiet(line))).collect();
+    say!("review-comment", person = person, words = lines.join("\n"))
+}
+
 /// There is no run that could be told something.
 pub fn nobody_works(feature: &FeatureId) -> String {
     say!("nobody-works", feature = feature)

@@ -111,6 +111,13 @@ async fn carry_out(hub: &Hub, act: Act) -> Result<(), HubError> {
             let result = hub.authorise(&approval, &rebuilt, &key).await.map(|_grant| head);
             Event::Pushed { approval, result }
         }
+        ForgeCall::Remark { repository, number, marker, body } => {
+            let result = hub.inner.forge.put_comment(&repository, number, &marker, &body).await.map(drop);
+            if let Err(error) = &result {
+                tracing::warn!(act = key, %error, "what was said in a review does not stand on its pull request");
+            }
+            Event::Remarked(result)
+        }
         ForgeCall::Close { instance, request, feature: _, repository, number, reason } => {
             let marker = Marker(format!("{key}/why"));
             let forge = &hub.inner.forge;
@@ -139,7 +146,8 @@ fn unavailable(event: &Event) -> Option<String> {
         | Event::Rebuilt { result: Err(error), .. }
         | Event::Merged { result: Err(error), .. }
         | Event::Pushed { result: Err(error), .. }
-        | Event::Closed { result: Err(error), .. } => error,
+        | Event::Closed { result: Err(error), .. }
+        | Event::Remarked(Err(error)) => error,
         _ => return None,
     };
     matches!(error, ForgeError::Unavailable { .. }).then(|| error.to_string())

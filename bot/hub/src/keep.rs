@@ -187,7 +187,7 @@ pub(crate) fn act(c: &Connection, key: &str, call: &ForgeCall, millis: i64) -> R
             "INSERT INTO acts (key, call, state, changed) VALUES (?1, ?2, 'pending', ?3)
              ON CONFLICT DO UPDATE SET call = excluded.call, state = 'pending', changed = excluded.changed"
         }
-        ForgeCall::Pushed { .. } => {
+        ForgeCall::Pushed { .. } | ForgeCall::Remark { .. } => {
             "INSERT INTO acts (key, call, state, changed) VALUES (?1, ?2, 'pending', ?3) ON CONFLICT DO NOTHING"
         }
     };

@@ -247,7 +247,10 @@ impl Keeper {
 pub(crate) fn rebuilt(call: &ForgeCall) -> Option<&Subject> {
     match call {
         ForgeCall::Merge { rebuilt, .. } | ForgeCall::Pushed { rebuilt, .. } => Some(rebuilt),
-        ForgeCall::Open { .. } | ForgeCall::Rebuild { .. } | ForgeCall::Close { .. } => None,
+        ForgeCall::Open { .. }
+        | ForgeCall::Rebuild { .. }
+        | ForgeCall::Remark { .. }
+        | ForgeCall::Close { .. } => None,
     }
 }
 

@@ -314,6 +314,7 @@ impl Bot {
             ForgeCall::Pushed { approval, head, .. } => {
                 Event::Pushed { approval: approval.clone(), result: Ok(head.clone()) }
             }
+            ForgeCall::Remark { .. } => Event::Remarked(Ok(())),
             ForgeCall::Close { instance, request, .. } => {
                 Event::Closed { instance: instance.clone(), request: request.clone(), result: Ok(()) }
             }

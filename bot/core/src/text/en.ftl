@@ -297,6 +297,8 @@ not-known-there = It is not known there any more.
 # What people say to a run.
 taken-as-guidance = Taken as guidance for { $feature }.
 taken-as-review = Taken as a review comment on { $feature }.
+review-comment = Review by { $person }:
+    { $words }
 nobody-works = No run works on { $feature }, so nobody was told. Say it in its description, by an edit.
 nothing-to-review = { $feature } has no pull request yet, so there is nothing to review. Say it as guidance.
 
