@@ -11,6 +11,7 @@ mod before;
 mod foreign;
 mod gate;
 mod heads;
+mod ordered;
 mod places;
 mod support;
 mod voice;

@@ -62,6 +62,8 @@ pub(crate) struct Script {
     pub(crate) merges: u32,
     /// Somebody merged another head, by hand.
     pub(crate) elsewhere: bool,
+    /// Comments, each with the pull request that it stands on and the marker that it is known by.
+    pub(crate) comments: Vec<(u64, Marker, String)>,
 }
 
 #[derive(Clone, Default)]
@@ -135,10 +137,11 @@ impl Forge for Scripted {
     async fn put_comment(
         &self,
         _: &RepositoryName,
-        _: u64,
-        _: &Marker,
+        number: u64,
+        marker: &Marker,
         body: &str,
     ) -> Result<Comment, ForgeError> {
+        self.0.lock().unwrap().comments.push((number, marker.clone(), body.to_owned()));
         Ok(Comment { id: 1, body: body.to_owned(), at: Timestamp::UNIX_EPOCH })
     }
     async fn comments(&self, _: &RepositoryName, _: u64) -> Result<Vec<Comment>, ForgeError> {
