@@ -371,7 +371,8 @@ impl Discord {
         }
         let Ok(me) = self.me().await else { return };
         let since = Timestamp::now().unix_timestamp() - AWAY;
-        for (thread, channel) in self.registry().newest_threads(THREADS) {
+        let threads = self.registry().newest_threads(THREADS);
+        for (thread, channel) in threads {
             let page =
                 call(|| self.inner.http.get_messages(ChannelId::new(thread), None, Some(WRITTEN))).await;
             let mut page = match page {

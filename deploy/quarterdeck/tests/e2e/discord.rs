@@ -312,6 +312,7 @@ async fn every_command_answers_in_time_and_for_one_person_alone() {
 async fn setup_writes_every_guild() {
     let fake = FakeDiscord::start().await;
     let other = fake.add_guild();
+    // What the file lacks is found by its name: it is no reason not to read the file.
     let channels = ["dev", "alerts", "approvals"].map(|name| {
         fake.add_channel(name);
         (fake.add_channel_in(other, name), name)
