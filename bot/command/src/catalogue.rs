@@ -82,6 +82,23 @@ const APPROVAL: Opt = opt("id", "The id on the card, or a feature like A-142", t
 const FEATURE: Opt = opt("id", "A feature like A-142", true, Completes::Features);
 const WHY: Opt = opt("why", "Why", false, Completes::Nothing);
 const TEAM: Opt = opt("team", "Which team", false, Completes::Teams);
+/// A team that need not be one of the fleet's yet.
+const WHOSE: Opt = opt("team", "Whose machine", true, Completes::Nothing);
+
+const fn flag(name: &'static str, says: &'static str, flag: &'static str) -> Opt {
+    Opt { stands: Stands::After(flag), ..opt(name, says, false, Completes::Nothing) }
+}
+
+/// What a machine of a team has.
+const MACHINE: &[Opt] = &[
+    WHOSE,
+    flag("template", "Number of the template", "--template"),
+    flag("pool", "Its pool", "--pool"),
+    flag("cores", "Cores, 2 if left out", "--cores"),
+    flag("memory", "Memory in MiB, 4096 if left out", "--memory"),
+    flag("disk", "Size of its disk in GiB, the template's if left out", "--disk"),
+    flag("storage", "Where a full clone's disks lie; left out, it lives on the template's", "--storage"),
+];
 
 /// Every command that is carried out here.
 pub const ENTRIES: &[Entry] = &[
@@ -150,6 +167,31 @@ pub const ENTRIES: &[Entry] = &[
         ],
     ),
     entry("standup now", "What happened since the last stand-up", &[TEAM]),
+    entry(
+        "standup schedule",
+        "When stand-ups come, or another hour for a team's",
+        &[
+            TEAM,
+            opt("hour", "09:30, or off, or default", false, Completes::Nothing),
+            opt("zone", "A time zone, like Europe/Berlin", false, Completes::Nothing),
+            opt("days", "Like mon-fri or mon,wed", false, Completes::Nothing),
+        ],
+    ),
+    entry("vm list", "Machines of teams, and how far each is", &[]),
+    entry("vm plan", "What a team's machine would take, and who decides", MACHINE),
+    entry("vm create", "Make a machine for a team, once people agreed", MACHINE),
+    entry(
+        "vm destroy",
+        "Take a team's machine away, once people agreed",
+        &[WHOSE, flag("backup", "Keep a last backup on this storage", "--backup-to")],
+    ),
+    entry("link github", "A code that links your GitHub account", &[]),
+    entry("link discord", "A code that links your Discord account", &[]),
+    entry(
+        "link code",
+        "Link this account, by the code that you got elsewhere",
+        &[opt("code", "As it was shown", true, Completes::Nothing)],
+    ),
     entry("announce", "Tell all teams something", &[opt("text", "What", true, Completes::Nothing)]),
     entry("person", "Who you are here, and what you may decide", &[]),
     entry(
@@ -164,7 +206,6 @@ const fn elsewhere_entry(path: &'static str, says: &'static str, told: &'static 
     Elsewhere { path, says, told }
 }
 
-const VM: &str = "No host for virtual machines is configured here, so there is nothing to do with them.";
 const TERMINAL_TEAM: &str = "That is done at the team's own computer: quarterdeck team.";
 
 /// Every command that is known and not carried out here, with the way to it.
@@ -187,19 +228,10 @@ pub const ELSEWHERE: &[Elsewhere] = &[
         "Take it back on its team's board, or with: quarterdeck feature revert",
     ),
     elsewhere_entry(
-        "standup schedule",
-        "At which hours",
-        "Stand-ups come at the hour of chat.digests.standup in the configuration. standup now says it at once.",
-    ),
-    elsewhere_entry(
         "milestone",
         "Milestones",
         "There are no milestones; a goal is a project: quarterdeck project list",
     ),
-    elsewhere_entry("vm list", "Virtual machines", VM),
-    elsewhere_entry("vm plan", "What a virtual machine would take", VM),
-    elsewhere_entry("vm create", "Make a virtual machine", VM),
-    elsewhere_entry("vm destroy", "Destroy a virtual machine", VM),
     elsewhere_entry(
         "plan",
         "Have features proposed for a goal",
@@ -211,11 +243,6 @@ pub const ELSEWHERE: &[Elsewhere] = &[
         "Projects stand on the board, and in: quarterdeck project list",
     ),
     elsewhere_entry("audit show", "What led to what", "The trail is read with: quarterdeck audit show ID"),
-    elsewhere_entry(
-        "link github",
-        "Link your GitHub account",
-        "GitHub is not configured here, so there is nothing to link.",
-    ),
 ];
 
 /// What the words begin with of what is not carried out here.
@@ -317,6 +344,11 @@ mod tests {
                 (Some(choice), _) => (*choice).to_owned(),
                 (None, Completes::Teams) => "alpha".to_owned(),
                 (None, Completes::Actions) => "merge".to_owned(),
+                (None, _) if option.name == "team" => "beta".to_owned(),
+                (None, _) if option.name == "hour" => "09:30".to_owned(),
+                (None, _) if option.name == "zone" => "Europe/Berlin".to_owned(),
+                (None, _) if option.name == "days" => "mon-fri".to_owned(),
+                (None, _) if option.name == "code" => "ABCDE-FGHIJ".to_owned(),
                 (None, _) => "A-1".to_owned(),
             };
             let values: Vec<String> =

@@ -4,7 +4,7 @@ use std::fmt;
 
 use qd_types::{FeatureId, InstanceName, Stage, Verb};
 
-use crate::catalogue::Elsewhere;
+use crate::{NewMachine, When, catalogue::Elsewhere};
 
 /// Which approval.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +49,34 @@ impl FleetPart {
             Self::Risks => "risks",
             Self::Week => "week",
         }
+    }
+}
+
+/// A service where people have accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// GitHub.
+    Github,
+    /// Discord.
+    Discord,
+}
+
+impl Service {
+    /// Every service.
+    pub const ALL: [Self; 2] = [Self::Github, Self::Discord];
+
+    /// As identities name it: `github`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Github => "github",
+            Self::Discord => "discord",
+        }
+    }
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -122,6 +150,47 @@ pub enum Command {
     Standup {
         /// Which team.
         team: Option<InstanceName>,
+    },
+    /// When the stand-ups of a team, or of every team, come.
+    StandupHours {
+        /// Which team.
+        team: Option<InstanceName>,
+    },
+    /// Have a team's stand-up come at another hour.
+    StandupSchedule {
+        /// Which team.
+        team: InstanceName,
+        /// When.
+        when: When,
+    },
+    /// Machines of teams, and how far each is.
+    VmList,
+    /// What a team's machine would take. Nothing is made.
+    VmPlan {
+        /// Which.
+        machine: NewMachine,
+    },
+    /// Make a machine for a team.
+    VmCreate {
+        /// Which.
+        machine: NewMachine,
+    },
+    /// Take a team's machine away.
+    VmDestroy {
+        /// Whose.
+        team: InstanceName,
+        /// Where a last backup is kept, if anywhere.
+        backup_to: Option<String>,
+    },
+    /// A code by which the person's account on another service is linked.
+    Link {
+        /// Which service: `github`.
+        service: Service,
+    },
+    /// The code, said with the account that is to be linked.
+    LinkCode {
+        /// As it was shown.
+        code: String,
     },
     /// A question to a team.
     Ask {
@@ -222,11 +291,12 @@ impl Command {
             Self::Board { team }
             | Self::Status { team }
             | Self::Standup { team }
+            | Self::StandupHours { team }
             | Self::PolicyExplain { team, .. }
             | Self::FeatureAdd { team, .. }
             | Self::Pause { team, .. }
             | Self::Resume { team } => team.as_ref(),
-            Self::Ask { team, .. } => Some(team),
+            Self::Ask { team, .. } | Self::StandupSchedule { team, .. } => Some(team),
             _ => None,
         }
     }
@@ -253,6 +323,18 @@ impl fmt::Display for Command {
             Self::Fleet { part } => write!(f, "fleet {}", part.as_str()),
             Self::Standup { team: None } => f.write_str("standup now"),
             Self::Standup { team: Some(team) } => write!(f, "standup now {team}"),
+            Self::StandupHours { team: None } => f.write_str("standup schedule"),
+            Self::StandupHours { team: Some(team) } => write!(f, "standup schedule {team}"),
+            Self::StandupSchedule { team, when } => write!(f, "standup schedule {team} {when}"),
+            Self::VmList => f.write_str("vm list"),
+            Self::VmPlan { machine } => write!(f, "vm plan {machine}"),
+            Self::VmCreate { machine } => write!(f, "vm create {machine}"),
+            Self::VmDestroy { team, backup_to: None } => write!(f, "vm destroy {team}"),
+            Self::VmDestroy { team, backup_to: Some(storage) } => {
+                write!(f, "vm destroy {team} --backup-to {storage}")
+            }
+            Self::Link { service } => write!(f, "link {service}"),
+            Self::LinkCode { code } => write!(f, "link code {code}"),
             Self::Ask { team, question } => write!(f, "ask {team} {question}"),
             Self::Announce { text } => write!(f, "announce {text}"),
             Self::Person => f.write_str("person"),

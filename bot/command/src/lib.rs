@@ -2,8 +2,12 @@
 
 pub mod catalogue;
 mod command;
+mod machine;
 mod parse;
+mod schedule;
 
 pub use catalogue::help;
-pub use command::{Command, FleetPart, Which};
+pub use command::{Command, FleetPart, Service, Which};
+pub use machine::NewMachine;
 pub use parse::{CommandError, parse};
+pub use schedule::{Hour, When};

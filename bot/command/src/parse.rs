@@ -2,7 +2,11 @@
 
 use qd_types::{FeatureId, InstanceName, Stage, Verb};
 
-use crate::{Command, FleetPart, Which, catalogue};
+use crate::{
+    Command, FleetPart, Service, Which, catalogue,
+    machine::{new_machine, old_machine},
+    schedule::when,
+};
 
 const FEATURE_VERBS: [&str; 10] =
     ["add", "show", "move", "cancel", "retry", "guide", "review", "edit", "stop", "revert"];
@@ -15,7 +19,7 @@ const SHORTEST_KEY: usize = 6;
 #[error("{0}")]
 pub struct CommandError(pub String);
 
-fn no<T>(text: impl Into<String>) -> Result<T, CommandError> {
+pub(crate) fn no<T>(text: impl Into<String>) -> Result<T, CommandError> {
     Err(CommandError(text.into()))
 }
 
@@ -81,13 +85,26 @@ fn plain(text: &str) -> Result<Command, CommandError> {
         "standup" => match first(rest) {
             ("" | "now", "") => Ok(Command::Standup { team: None }),
             ("now", team) => Ok(Command::Standup { team: Some(self::team(team)?) }),
-            _ => match catalogue::elsewhere(text) {
-                Some(what) => Ok(Command::Elsewhere { what }),
-                None => no(format!(
-                    "I don't know \"standup {rest}\". There is standup now, and standup now TEAM."
-                )),
+            ("schedule", "") => Ok(Command::StandupHours { team: None }),
+            ("schedule", whose) => match first(whose) {
+                (whose, "") => Ok(Command::StandupHours { team: Some(self::team(whose)?) }),
+                (whose, at) => Ok(Command::StandupSchedule { team: self::team(whose)?, when: when(at)? }),
             },
+            _ => no(format!(
+                "I don't know \"standup {rest}\". There is standup now, standup now TEAM, and standup schedule TEAM 09:30."
+            )),
         },
+        "vm" => match first(rest) {
+            ("list", "") => Ok(Command::VmList),
+            ("plan", machine) => Ok(Command::VmPlan { machine: new_machine("plan", machine)? }),
+            ("create", machine) => Ok(Command::VmCreate { machine: new_machine("create", machine)? }),
+            ("destroy", machine) => {
+                let (team, backup_to) = old_machine(machine)?;
+                Ok(Command::VmDestroy { team, backup_to })
+            }
+            _ => elsewhere("vm", rest, &["list", "plan", "create", "destroy"]),
+        },
+        "link" => link(rest),
         "person" if rest.is_empty() => Ok(Command::Person),
         "policy" => match first(rest) {
             ("explain", "") => no("policy explain needs an action, like merge or feature.add."),
@@ -107,6 +124,27 @@ fn plain(text: &str) -> Result<Command, CommandError> {
     }
 }
 
+/// `link github` asks for a code; on the other side, `link code CODE` or the code alone.
+fn link(text: &str) -> Result<Command, CommandError> {
+    let known = Service::ALL.map(Service::as_str);
+    let is_code = |text: &str| text.len() >= 8 && text.contains('-');
+    match first(text) {
+        ("", "") => no(format!("link needs a service, or a code: link {}.", known.join(", link "))),
+        ("code", code) if is_code(code) && !code.contains(' ') => {
+            Ok(Command::LinkCode { code: code.to_owned() })
+        }
+        (code, "") if is_code(code) => Ok(Command::LinkCode { code: code.to_owned() }),
+        ("code", _) => no("link code needs the code, as it was shown: link code ABCDE-FGHIJ"),
+        (word, "") => {
+            match Service::ALL.into_iter().find(|service| service.as_str() == word.to_ascii_lowercase()) {
+                Some(service) => Ok(Command::Link { service }),
+                None => no(format!("I don't know \"link {word}\".{}", nearest(word, &known))),
+            }
+        }
+        (_, more) => no(format!("link takes one word. What does {more:?} mean?")),
+    }
+}
+
 fn strip(text: &str) -> &str {
     for prefix in ["/qd", "@quarterdeck"] {
         if let Some(rest) = text.strip_prefix(prefix)
@@ -118,11 +156,11 @@ fn strip(text: &str) -> &str {
     text.strip_prefix('/').unwrap_or(text)
 }
 
-fn first(text: &str) -> (&str, &str) {
+pub(crate) fn first(text: &str) -> (&str, &str) {
     text.split_once(' ').map_or((text, ""), |(word, rest)| (word, rest.trim_start()))
 }
 
-fn nearest(word: &str, known: &[&str]) -> String {
+pub(crate) fn nearest(word: &str, known: &[&str]) -> String {
     known
         .iter()
         .map(|known| (strsim::damerau_levenshtein(word, known), known))
@@ -158,7 +196,7 @@ fn which(verb: &str, text: &str) -> Result<Which, CommandError> {
     }
 }
 
-fn team(text: &str) -> Result<InstanceName, CommandError> {
+pub(crate) fn team(text: &str) -> Result<InstanceName, CommandError> {
     text.parse().map_err(|error: qd_types::IdError| CommandError(format!("{error}.")))
 }
 
@@ -344,6 +382,14 @@ mod tests {
         insta::assert_snapshot!(check(r#"feature add --ready "Split the importer""#), @"feature add --ready -- Split the importer");
         insta::assert_snapshot!(check("/standup now"), @"standup now");
         insta::assert_snapshot!(check("standup now alpha"), @"standup now alpha");
+        insta::assert_snapshot!(check("standup schedule"), @"standup schedule");
+        insta::assert_snapshot!(check("standup schedule alpha OFF"), @"standup schedule alpha off");
+        insta::assert_snapshot!(check("standup schedule alpha 9:5 mon-fri Europe/Berlin"), @"standup schedule alpha 09:05 Europe/Berlin mon-fri");
+        insta::assert_snapshot!(check("standup schedule alpha 09:30 UTC mon,wed,sat-sun"), @"standup schedule alpha 09:30 UTC mon,wed,sat,sun");
+        insta::assert_snapshot!(check("/vm create --cores 4 --template 9000 -- beta"), @"vm create beta --template 9000 --cores 4");
+        insta::assert_snapshot!(check("vm destroy --backup-to nas -- beta"), @"vm destroy beta --backup-to nas");
+        insta::assert_snapshot!(check("/link GitHub"), @"link github");
+        insta::assert_snapshot!(check("/qd link ABCDE-FGHIJ"), @"link code ABCDE-FGHIJ");
         insta::assert_snapshot!(check("fleet Risks"), @"fleet risks");
         insta::assert_snapshot!(check("fleet week"), @"fleet week");
         insta::assert_snapshot!(check("announce  No merges   before noon."), @"announce No merges before noon.");
@@ -367,7 +413,16 @@ mod tests {
         insta::assert_snapshot!(check("feature mvoe A-1"), @r#"✘ I don't know "feature mvoe". Did you mean move?"#);
         insta::assert_snapshot!(check("feature move A-1 done"), @r#"✘ feature move A-1 takes backlog or ready, not "done"."#);
         insta::assert_snapshot!(check("feature add --raedy x"), @"✘ feature add does not know --raedy. Did you mean --ready?");
-        insta::assert_snapshot!(check("standup alpha"), @r#"✘ I don't know "standup alpha". There is standup now, and standup now TEAM."#);
+        insta::assert_snapshot!(check("standup alpha"), @r#"✘ I don't know "standup alpha". There is standup now, standup now TEAM, and standup schedule TEAM 09:30."#);
+        insta::assert_snapshot!(check("standup schedule alpha 24:00"), @r#"✘ "24:00" is no time of a day. Say 09:30, off or default."#);
+        insta::assert_snapshot!(check("standup schedule alpha 09:00 sat-mon"), @r#"✘ I don't understand "sat-mon" of a stand-up's hour. Say it like 09:30 Europe/Berlin mon-fri."#);
+        insta::assert_snapshot!(check("vm"), @"✘ vm needs a verb: list, plan, create, destroy.");
+        insta::assert_snapshot!(check("vm create"), @"✘ vm create needs a team: vm create beta --template 9000 --cores 4");
+        insta::assert_snapshot!(check("vm create beta --core 4"), @"✘ vm create does not know --core. Did you mean --cores?");
+        insta::assert_snapshot!(check("vm create beta --cores many"), @r#"✘ --cores takes a number, not "many"."#);
+        insta::assert_snapshot!(check("vm destroy"), @"✘ vm destroy needs a team: vm destroy beta --backup-to nas");
+        insta::assert_snapshot!(check("link"), @"✘ link needs a service, or a code: link github, link discord.");
+        insta::assert_snapshot!(check("link githup"), @r#"✘ I don't know "link githup". Did you mean github?"#);
         insta::assert_snapshot!(check("fleet"), @"fleet status");
         insta::assert_snapshot!(check("fleet risk"), @r#"✘ I don't know "fleet risk". Did you mean risks?"#);
         insta::assert_snapshot!(check("announce"), @"✘ announce needs what all teams are to be told: announce TEXT");
@@ -377,7 +432,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_panics_and_every_command_parses_back(text in "(/qd |@quarterdeck )?(approve|deny|answer|approvals( show)?|reopen|board( show| why| search)?|feature (add|show|move|cancel|edit|retry|guide|review)|fleet( status| risks| week| pause| resume| reload)?|team( pause| resume| reload)?|ask|standup( now)?|announce|policy explain|person|vm|plan|help)? ?.{0,40}") {
+        fn no_text_panics_and_every_command_parses_back(text in "(/qd |@quarterdeck )?(approve|deny|answer|approvals( show)?|reopen|board( show| why| search)?|feature (add|show|move|cancel|edit|retry|guide|review)|fleet( status| risks| week| pause| resume| reload)?|team( pause| resume| reload)?|ask|standup( now| schedule)?|announce|policy explain|person|vm( list| plan| create| destroy)?|link( code)?|plan|help)? ?.{0,40}") {
             if let Ok(command) = parse(&text) {
                 prop_assert_eq!(parse(&command.to_string()), Ok(command));
             }

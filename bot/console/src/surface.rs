@@ -46,17 +46,8 @@ impl CardSurface for Console {
     async fn show(&self, recipient: &str, id: &ApprovalId, face: &Face) -> Result<String, SurfaceError> {
         let channel = channel(recipient)?;
         let (buttons, reactions) = face.confirm.map(|confirm| ballots(id, confirm)).unwrap_or_default();
-        let key = MessageKey::of_approval(id);
-        let card = Message {
-            channel,
-            about: None,
-            key,
-            text: face.markdown(),
-            picture: None,
-            buttons,
-            reactions,
-            mentions: Vec::new(),
-        };
+        let card = Message::new(channel, MessageKey::of_approval(id), face.markdown());
+        let card = Message { buttons, reactions, ..card };
         Ok(self.put(&card).await.map_err(|error| chat(recipient, error))?.id)
     }
 
@@ -64,16 +55,7 @@ impl CardSurface for Console {
         let (channel, id) = (channel(recipient)?, number(recipient, receipt)?);
         let key = self.key(channel, id).await.map_err(|error| rows(recipient, &error))?;
         let key = key.ok_or_else(|| refused(recipient, "the card is gone"))?;
-        let card = Message {
-            channel,
-            about: None,
-            key,
-            text: face.markdown(),
-            picture: None,
-            buttons: Vec::new(),
-            reactions: Vec::new(),
-            mentions: Vec::new(),
-        };
+        let card = Message::new(channel, key, face.markdown());
         self.put(&card).await.map_err(|error| chat(recipient, error))?;
         Ok(())
     }
@@ -88,16 +70,7 @@ impl CardSurface for Console {
         let (who, key) = (who.join(", "), approval.key());
         let text = format!("⏳ {who}: half of the time to decide is over. approve {key} or deny {key}");
         let key = MessageKey(format!("escalation:{key}"));
-        let mention = Message {
-            channel,
-            about: None,
-            key,
-            text,
-            picture: None,
-            buttons: Vec::new(),
-            reactions: Vec::new(),
-            mentions: Vec::new(),
-        };
+        let mention = Message::new(channel, key, text);
         self.put(&mention).await.map_err(|error| chat(recipient, error))?;
         Ok(())
     }

@@ -3,7 +3,7 @@
 use qd_types::{ApprovalId, InstanceName};
 use qd_wire::v1::{ForgeOutcome, Order};
 
-use crate::{effect::Effect, forge::ForgeError, text};
+use crate::{effect::Effect, forge::ForgeError, machines::Wanted, text};
 
 /// What follows from an event.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -14,6 +14,10 @@ pub struct Handled {
     pub reply: Option<String>,
     /// Their word travels to the instance that keeps this approval: what it says is a better answer, if it comes soon.
     pub awaits: Option<ApprovalId>,
+    /// What they want of machines: the answer comes from whoever makes them.
+    pub wanted: Option<Wanted>,
+    /// An account was named to be linked, by the hash of its code: the answer comes from whoever keeps that.
+    pub links: Option<String>,
 }
 
 impl From<Vec<Effect>> for Handled {

@@ -119,6 +119,14 @@ pub struct Message {
     pub mentions: Vec<Role>,
 }
 
+impl Message {
+    /// Words in a channel, about the whole fleet, and nothing else.
+    pub fn new(channel: Channel, key: MessageKey, text: String) -> Self {
+        let (buttons, reactions, mentions) = Default::default();
+        Self { channel, about: None, key, text, picture: None, buttons, reactions, mentions }
+    }
+}
+
 /// A button: pressing it is typing its command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Button {
@@ -239,6 +247,12 @@ impl Given {
 pub trait Commands: Send + Sync {
     /// Takes one command in the grammar of `bot/command` and answers in a few words, for that person alone.
     async fn command(&self, from: &qd_types::Person, given: &Given, text: &str) -> String;
+
+    /// An account that nobody is linked to says something. All that is heard of it is the code by which somebody links it to
+    /// themselves; `None` for everything else.
+    async fn stranger(&self, _account: &Identity, _text: &str) -> Option<String> {
+        None
+    }
 
     /// Messages may be gone that people have to see: what is open is put again, where it stands.
     async fn show_again(&self) {}

@@ -1,7 +1,7 @@
 //! Commands that people give in chat. The answer is for them alone; what follows is the same as from any surface.
 
-use qd_command::{Command, FleetPart, Which, parse};
-use qd_types::{Approval, ApprovalState, FeatureId, Identity, InstanceName, Person, Stage, Verb};
+use qd_command::{Command, FleetPart, When, Which, parse};
+use qd_types::{Action, Approval, ApprovalState, FeatureId, Identity, InstanceName, Person, Stage, Verb};
 use qd_wire::v1::{Announcement, BoardCommand, FeatureReport, NewWork, OnBehalf, Order, Remark};
 
 use crate::{
@@ -9,9 +9,11 @@ use crate::{
     chat::{Given, MessageKey, Proof, Scope},
     desk,
     distil::{digest, risk},
-    effect::Effect,
+    effect::{Effect, ForgeCall},
     event::Moment,
-    foreign, inquiry,
+    foreign,
+    forge::Marker,
+    inquiry, links, machines,
     state::{Desk, FleetState, Foreign},
     text::{self, messages::say, presence::Clock},
 };
@@ -31,7 +33,7 @@ pub(crate) fn handle(
         Ok(command) => command,
         Err(error) => return say(error.to_string()),
     };
-    if given.scope != Scope::Fleet {
+    if given.scope != Scope::Fleet && !machines::concerns(&command) {
         return within(state, person, given, text, moment);
     }
     let place = (given, moment);
@@ -56,6 +58,16 @@ pub(crate) fn handle(
             Ok(team) => say(inquiry::explain(state, person, action, &team)),
             Err(problem) => say(problem),
         },
+        Command::VmList | Command::VmPlan { .. } | Command::VmCreate { .. } | Command::VmDestroy { .. } => {
+            machines::wanted(person, given, &command, moment)
+        }
+        Command::Link { service } => links::ask(state, person, given, service, moment),
+        Command::LinkCode { code } => match given.account {
+            Some(_) => links::redeem(state, &given.identity(&person.id), Some(&person.id), &code, moment),
+            None => say(say!("link-elsewhere")),
+        },
+        Command::StandupHours { team } => say(digest::hours(state, team.as_ref())),
+        Command::StandupSchedule { team, when } => schedule(state, person, &team, &when, moment),
         Command::Elsewhere { what } => say(what.told),
         Command::ApprovalShow { which } => say(show(state, &which)),
         Command::ApprovalSubject { which } => say(subject(state, &which)),
@@ -212,14 +224,42 @@ fn remark(
         Proof::Service(word) => Some(format!("{}/{word}", given.surface)),
         _ => None,
     };
+    let comment =
+        (remark == Remark::Review).then(|| comment(state, person, &team, report, said.as_deref(), &text));
     let command = BoardCommand::Guide { feature: id.clone(), text: text.into(), remark, said };
     let place = (given, moment);
     let mut handled = order(state, person, place, team, command);
     if !handled.effects.is_empty() {
+        handled.effects.extend(comment.flatten());
         let sent = handled.reply.take().unwrap_or_default();
         handled.reply = Some(format!("{} {sent}", text::taken(id, remark)));
     }
     handled
+}
+
+/// What a person says in a review stands on the pull request too, once: for those who read it there. It is known by where it was
+/// said, and which repository it is by what people are or were asked about this pull request.
+fn comment(
+    state: &FleetState,
+    person: &Person,
+    team: &InstanceName,
+    report: &FeatureReport,
+    said: Option<&str>,
+    text: &str,
+) -> Option<Effect> {
+    let (number, said) = (report.pull_request?, said?);
+    let repository = state.approvals.values().rev().find_map(|desk| {
+        let subject = &desk.approval().subject;
+        let same = subject.instance == *team && subject.feature == report.feature;
+        match &subject.action {
+            Action::Merge(merge) if same && merge.pull_request == number => Some(merge.repository.clone()),
+            _ => None,
+        }
+    })?;
+    let key = format!("review/{said}");
+    let body = text::review_comment(&person.id, text);
+    let call = ForgeCall::Answer { repository, number, marker: Marker(key.clone()), body };
+    Some(Effect::Forge { key, call })
 }
 
 /// The same to one team, or to each. Where one of them may not be ordered, none is.
@@ -265,6 +305,26 @@ fn reload(
         effects.push(Effect::Tell { to, living: Some("reload".to_owned()), order });
     }
     Handled { effects, reply: Some(replies.join("\n")), ..Handled::default() }
+}
+
+/// A team's stand-up comes at another hour from now on.
+fn schedule(
+    state: &mut FleetState,
+    person: &Person,
+    team: &InstanceName,
+    when: &When,
+    moment: Moment,
+) -> Handled {
+    if let Err(refusal) = state.rules.permit_fleet(person, Verb::ChatPost) {
+        return say(format!("{} {}", refusal.reason, refusal.help));
+    }
+    if !state.rules.teams.contains(team) {
+        return say(text::no_team(&state.rules.teams, team));
+    }
+    match digest::schedule(state, team, when, moment.at) {
+        Ok(effects) => Handled { reply: Some(digest::hours(state, Some(team))), ..Handled::from(effects) },
+        Err(problem) => say(problem),
+    }
 }
 
 /// Everybody hears it once: in the channel, and on the board of each team.
@@ -434,8 +494,8 @@ fn approvals(state: &FleetState) -> String {
         .take(LISTED)
         .map(|approval| {
             let subject = &approval.subject;
-            let title = text::inert(&subject.title(), 120);
-            format!("{} {title} ({}, {})", approval.id.key(), subject.feature, subject.instance)
+            let title = text::inert(&text::machines::title(subject), 120);
+            format!("{} {title} {}", approval.id.key(), text::machines::place(subject))
         })
         .collect();
     if open.is_empty() { say!("nothing-asked") } else { open.join("\n") }

@@ -13,6 +13,7 @@ use crate::{
     chat::{self, About, Channel, Given, Message, MessageKey, Way},
     effect::{Asking, Effect, ForgeCall, Save, Step, Word},
     event::Moment,
+    foreign::BOT,
     forge::{Brought, Check, Conclusion, ForgeError, MergeMethod, MergeOrder},
     handle, page,
     state::{Desk, Filed, FleetState, Foreign, Merging, Rules, Standing},
@@ -132,6 +133,10 @@ pub(crate) fn asked(
 
 /// A person opens an expired request again, as it would be asked now. The error is the policies' no.
 pub(crate) fn reopen(state: &FleetState, by: &Person, desk: &Desk) -> Result<Effect, String> {
+    // Its order is over: whoever wants it orders it again.
+    if desk.approval().subject.instance.as_str() == BOT {
+        return Err(say!("machine-order-again"));
+    }
     let (subject, terms) = bound(&state.rules, desk.approval().subject.clone())?;
     let filed = Filed { merging: None, on_board: false, on_forge: None, ..desk.filed.clone() };
     // Whoever waited for the old one waits for the new one: the store knows who.
@@ -156,7 +161,7 @@ pub(crate) fn reopened(
     }
 }
 
-fn file(state: &mut FleetState, standing: Standing, filed: Filed) -> Vec<Effect> {
+pub(crate) fn file(state: &mut FleetState, standing: Standing, filed: Filed) -> Vec<Effect> {
     let id = standing.approval.id.clone();
     // Asked for already: what is kept beside it stays.
     let filed = state.desk(&id).map_or(filed, |desk| desk.filed.clone());
@@ -224,55 +229,43 @@ fn shown(desk: &Desk) -> Vec<Effect> {
     } else {
         Default::default()
     };
-    let key = MessageKey::of_approval(&approval.id);
-    let text = text::approval(desk);
     let card = Message {
-        channel: Channel::Approvals,
-        about: Some(About::feature(&approval.subject.instance, &approval.subject.feature)),
-        key,
-        text,
-        picture: None,
+        about: about(approval),
         buttons,
         reactions,
-        mentions: Vec::new(),
+        ..Message::new(Channel::Approvals, MessageKey::of_approval(&approval.id), text::approval(desk))
     };
-    let mut effects = vec![told(desk), Effect::Put(card)];
+    let mut effects: Vec<Effect> = told(desk).into_iter().chain([Effect::Put(card)]).collect();
     effects.extend(page::of_approval(desk));
     effects
 }
 
-fn told(desk: &Desk) -> Effect {
-    Effect::Tell {
-        to: desk.approval().subject.instance.clone(),
+/// Its team is told; of what is the whole fleet's, there is none.
+fn told(desk: &Desk) -> Option<Effect> {
+    let to = desk.approval().subject.instance.clone();
+    (to.as_str() != BOT).then(|| Effect::Tell {
+        to,
         living: Some(format!("approval:{}", desk.approval().id.key())),
         order: Box::new(Order::Approval(Box::new(desk.card()))),
-    }
+    })
+}
+
+/// What its card is about.
+fn about(approval: &Approval) -> Option<About> {
+    let subject = &approval.subject;
+    (subject.instance.as_str() != BOT).then(|| About::feature(&subject.instance, &subject.feature))
 }
 
 pub(crate) fn put(channel: Channel, key: MessageKey, text: String) -> Effect {
-    Effect::Put(Message {
-        channel,
-        about: None,
-        key,
-        text,
-        picture: None,
-        buttons: Vec::new(),
-        reactions: Vec::new(),
-        mentions: Vec::new(),
-    })
+    Effect::Put(Message::new(channel, key, text))
 }
 
 /// Half of the time is over: those who may decide are called, once.
 pub(crate) fn escalation(key: MessageKey, approval: &Approval, roles: &[Role]) -> Effect {
     Effect::Put(Message {
-        channel: Channel::Approvals,
-        about: Some(About::feature(&approval.subject.instance, &approval.subject.feature)),
-        key,
-        text: text::escalation(approval, roles),
-        picture: None,
-        buttons: Vec::new(),
-        reactions: Vec::new(),
+        about: about(approval),
         mentions: roles.to_vec(),
+        ..Message::new(Channel::Approvals, key, text::escalation(approval, roles))
     })
 }
 
@@ -281,7 +274,7 @@ pub(crate) fn stands(state: &mut FleetState, standing: Standing, moment: Moment)
     let id = standing.approval.id.clone();
     let Some(desk) = state.approvals.get_mut(&standing.approval.id.key()) else { return Vec::new() };
     if desk.standing == standing {
-        return vec![told(desk)];
+        return told(desk).into_iter().collect();
     }
     desk.standing = standing;
     let mut effects = shown(desk);

@@ -13,6 +13,7 @@ use crate::{
     chat::{About, Message},
     distil::Fact,
     forge::{Check, Marker, MergeOrder, NewIssue, NewPullRequest},
+    links::LinkCode,
     outside::{Spot, Threads, Tracked},
     presence::Seen,
     state::{AlertState, Filed, Foreign},
@@ -90,6 +91,8 @@ pub enum Save {
     Issue(Spot, Option<Box<Tracked>>),
     /// Threads of reviews at a pull request that wait for an answer.
     Threads(Spot, Threads),
+    /// A code that links an account, by its hash; `None` forgets it.
+    Link(String, Option<LinkCode>),
     /// A fact for digests and risks.
     Fact(Box<Fact>),
     /// The fact with this key is told, and let go.

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use qd_approvals::{AskRefusal, Cast, ReopenRefusal, Resumption, Spending, Swept};
-use qd_types::{ApprovalId, CommitId, InstanceName, Person, PersonId};
+use qd_types::{ApprovalId, CommitId, Identity, InstanceName, Person, PersonId};
 use qd_wire::v1::Report;
 
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     distil::Pipeline,
     effect::Asking,
     forge::{Brought, ForgeError, NewIssue},
+    machines::{MachineCall, Machined},
     outside::Outside,
     state::Standing,
 };
@@ -158,6 +159,29 @@ pub enum Event {
     Decided(Resumption),
     /// The clock has something to say.
     Swept(Swept),
+    /// An account that nobody is linked to says something: only the code that links it is heard.
+    Stranger {
+        /// The account.
+        identity: Identity,
+        /// What was typed.
+        text: String,
+    },
+    /// An account was linked, or can't be.
+    Linked {
+        /// The hash of the code that it was named with.
+        hash: String,
+        /// Why not, as a sentence.
+        result: Result<(), String>,
+    },
+    /// People are asked about a call of the bot's own process: how their request stands, and facts for its card.
+    Called(Box<Standing>, String),
+    /// Something happened to an order for a machine.
+    Machine {
+        /// Which order.
+        call: Box<MachineCall>,
+        /// What.
+        now: Machined,
+    },
     /// A pull request was closed, or was not.
     Closed {
         /// The instance that asked.

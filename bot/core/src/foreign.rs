@@ -189,7 +189,7 @@ pub(crate) fn collect(state: &mut FleetState, person: &PersonId, of: Option<&App
             None => told.push(text::missed(found.approval(), &text)),
         }
     }
-    Handled { effects, reply: (!told.is_empty()).then(|| told.join("\n")), awaits: None }
+    Handled { effects, reply: (!told.is_empty()).then(|| told.join("\n")), ..Handled::default() }
 }
 
 /// Forgets those that were closed long ago.
@@ -271,7 +271,7 @@ fn spoken(
     }
     found.words.insert(person.clone(), sent);
     let awaits = Some(found.approval().id.clone());
-    Some(Handled { effects: kept(state, key), reply: Some(text::travels(to)), awaits })
+    Some(Handled { effects: kept(state, key), reply: Some(text::travels(to)), awaits, ..Handled::default() })
 }
 
 fn say(reply: String) -> Handled {
@@ -292,17 +292,13 @@ fn kept(state: &FleetState, key: &str) -> Vec<Effect> {
     };
     let subject = &approval.subject;
     let card = Message {
-        channel: Channel::Approvals,
         about: Some(About {
             asks: matches!(subject.action, Action::Question(_)),
             ..About::feature(&subject.instance, &subject.feature)
         }),
-        key: MessageKey::of_approval(&approval.id),
-        text: text::foreign(found),
-        picture: None,
         buttons,
         reactions,
-        mentions: Vec::new(),
+        ..Message::new(Channel::Approvals, MessageKey::of_approval(&approval.id), text::foreign(found))
     };
     let mut effects =
         vec![Effect::Save(Save::Foreign(key.to_owned(), Some(Box::new(found.clone())))), Effect::Put(card)];

@@ -13,10 +13,10 @@ use crate::{
     event::{Event, Moment},
     foreign,
     forge::{Check, Conclusion, Marker, NewPullRequest},
-    needs,
+    links, machines, needs,
     outside::{self, Spot},
     page, presence, snapshot,
-    state::{AlertState, FleetState},
+    state::{AlertState, Filed, FleetState},
     text,
 };
 
@@ -30,9 +30,9 @@ pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
     match event {
         Event::Report { instance, report } => {
             let mut heard = presence::heard(state, &instance, moment);
-            let Handled { effects, reply, awaits } = reported(state, &instance, *report, moment);
-            heard.extend(effects);
-            Handled { effects: heard, reply, awaits }
+            let handled = reported(state, &instance, *report, moment);
+            heard.extend(handled.effects);
+            Handled { effects: heard, ..handled }
         }
         Event::Command { person, given, text } => commands::handle(state, &person, &given, &text, moment),
         Event::Opened { instance, request, result } => {
@@ -66,6 +66,7 @@ pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
         Event::Tick => {
             let mut effects = presence::look(state, moment);
             effects.extend(foreign::forget(state, moment.at));
+            effects.extend(links::expire(state, moment.at));
             effects.extend(digest::due(state, moment));
             effects.extend(features::teams(state, moment.at));
             effects.push(Effect::Step(Step::Sweep));
@@ -82,6 +83,12 @@ pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
         Event::Stands(standing) => desk::stands(state, *standing, moment).into(),
         Event::Decided(resumption) => desk::decided(state, &resumption).into(),
         Event::Swept(swept) => desk::swept(state, &swept, moment).into(),
+        Event::Stranger { identity, text } => links::stranger(state, &identity, &text, moment),
+        Event::Linked { hash, result } => links::linked(state, &hash, result),
+        Event::Called(standing, facts) => {
+            desk::file(state, *standing, Filed { facts, ..Filed::default() }).into()
+        }
+        Event::Machine { call, now } => machines::happened(state, &call, now).into(),
         Event::Closed { instance, request, result } => {
             let outcome = match result {
                 Ok(()) => ForgeOutcome::Closed,

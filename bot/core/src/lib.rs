@@ -13,6 +13,8 @@ pub mod forge;
 mod handle;
 pub mod inbox;
 mod inquiry;
+pub mod links;
+pub mod machines;
 mod needs;
 pub mod outside;
 mod page;

@@ -6,6 +6,7 @@ use std::{
 };
 
 use qd_approvals::Terms;
+use qd_command::Service;
 use qd_engine::{Branch, Policies, Principal, Refusal, Request, Resource};
 use qd_types::{
     Action, Approval, ApprovalId, Binding, Confirm, Decision, FeatureId, InstanceName, Person, PersonId,
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     distil::{Distil, Facts},
     forge::MergeMethod,
+    links::LinkCode,
     outside::{Spot, Threads, Tracked},
     presence::{Listens, Seen},
     text,
@@ -292,6 +294,10 @@ pub struct FleetState {
     pub threads: BTreeMap<Spot, Threads>,
     /// What people are to be told the next time that they say something.
     pub untold: BTreeMap<PersonId, Vec<String>>,
+    /// Codes that link accounts, by their hashes.
+    pub links: BTreeMap<String, LinkCode>,
+    /// Services on which accounts are heard.
+    pub services: Vec<Service>,
 }
 
 impl FleetState {
@@ -309,6 +315,8 @@ impl FleetState {
             issues: BTreeMap::new(),
             threads: BTreeMap::new(),
             untold: BTreeMap::new(),
+            links: BTreeMap::new(),
+            services: Vec::new(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Every word that people read in chat. What an agent or an outsider wrote is quoted, cut, and inert.
 
 mod digest;
+pub mod machines;
 pub(crate) mod messages;
 mod page;
 mod picture;
@@ -108,8 +109,7 @@ pub fn feature(instance: &InstanceName, report: &FeatureReport) -> String {
 pub fn approval(desk: &Desk) -> String {
     let approval = desk.approval();
     let subject = &approval.subject;
-    let title = subject.title();
-    let place = say!("place", feature = subject.feature, team = subject.instance);
+    let (title, place) = (machines::title(subject), machines::place(subject));
     let tally = approval.tally();
     match approval.state {
         ApprovalState::Requested => {
@@ -260,6 +260,12 @@ pub fn taken(feature: &FeatureId, remark: Remark) -> String {
     }
 }
 
+/// What a person said in a review elsewhere, for the pull request: quoted line by line, and nobody is mentioned by it.
+pub fn review_comment(person: &PersonId, words: &str) -> String {
+    let lines: Vec<String> = words.lines().map(|line| format!("> {}", quiet(line))).collect();
+    say!("review-comment", person = person, words = lines.join("\n"))
+}
+
 /// There is no run that could be told something.
 pub fn nobody_works(feature: &FeatureId) -> String {
     say!("nobody-works", feature = feature)
@@ -290,6 +296,7 @@ pub fn ended(desk: &Desk) -> Option<String> {
         ApprovalState::Requested | ApprovalState::Granted | ApprovalState::Executing => return None,
         ApprovalState::Executed => match &approval.subject.action {
             Action::Push(_) => say!("ended-pushed", by = by()),
+            Action::Tool(_) => say!("ended-called", by = by()),
             _ => say!("ended-merged", by = by(), commit = reason.get(..7).unwrap_or(&reason)),
         },
         ApprovalState::Denied => denied(approval).unwrap_or(reason),
@@ -299,6 +306,9 @@ pub fn ended(desk: &Desk) -> Option<String> {
         ApprovalState::Withdrawn => say!("ended-withdrawn", reason = reason),
         ApprovalState::Lapsed => say!("ended-lapsed", reason = reason),
         ApprovalState::Failed => reason,
+        ApprovalState::Unknown if matches!(approval.subject.action, Action::Tool(_)) => {
+            say!("ended-unsure", reason = reason)
+        }
         ApprovalState::Unknown => {
             say!("ended-unknown", reason = reason)
         }
@@ -323,22 +333,14 @@ fn word(action: &Action) -> String {
 pub fn escalation(approval: &Approval, roles: &[Role]) -> String {
     let (subject, key) = (&approval.subject, approval.id.key());
     let who: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
-    let (title, feature, team) = (inert(&subject.title(), TITLE), &subject.feature, &subject.instance);
-    say!(
-        "escalation",
-        who = who.join(", "),
-        title = title,
-        feature = feature,
-        team = team,
-        yes = yes(approval),
-        key = key
-    )
+    let (title, place) = (inert(&machines::title(subject), TITLE), machines::place(subject));
+    say!("escalation", who = who.join(", "), title = title, place = place, yes = yes(approval), key = key)
 }
 
 /// A request that no person can have seen.
 pub fn unseen(approval: &Approval) -> String {
     let (subject, key) = (&approval.subject, approval.id.key());
-    let (title, feature) = (inert(&subject.title(), TITLE), &subject.feature);
+    let (title, feature) = (inert(&machines::title(subject), TITLE), machines::named(subject));
     // What an instance keeps is in the inbox of its board as well, so its time goes on.
     let meanwhile =
         if approval.id.executor() == crate::foreign::BOT { say!("unseen-bot") } else { say!("unseen-board") };
@@ -372,7 +374,7 @@ pub fn late(approval: &Approval, given: &Given) -> String {
         ApprovalState::Withdrawn => say!("was-withdrawn"),
         _ => say!("was-approved"),
     };
-    say!("already", feature = approval.subject.feature, word = word, at = at)
+    say!("already", feature = machines::named(&approval.subject), word = word, at = at)
 }
 
 /// An order was not carried out.

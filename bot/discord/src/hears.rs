@@ -2,15 +2,17 @@
 //! that moment. Interactions are answered within Discord's three seconds, privately.
 
 use std::{
+    collections::HashSet,
     sync::{Arc, PoisonError},
     time::Duration,
 };
 
 use qd_core::chat::{Commands, Given, MessageKey, Proof, Way};
+use qd_types::Identity;
 use serde_json::{Value, json};
 use serenity::all::{
     ActionRowComponent, ChannelId, CommandInteraction, CommandType, ComponentInteraction, CreateAttachment,
-    Interaction, Message, MessageId, ModalInteraction, ReactionType,
+    GuildId, Interaction, Message, MessageId, ModalInteraction, ReactionType, Timestamp,
 };
 
 use crate::{
@@ -23,6 +25,12 @@ use crate::{
 
 /// After this, an answer is announced and comes later.
 const PATIENCE: Duration = Duration::from_millis(1500);
+/// Threads that are read after a time away, the newest ones: of those people still talk.
+const THREADS: usize = 100;
+/// Messages that are read of each.
+const WRITTEN: u8 = 50;
+/// Seconds after which words are not taken up any more: what they were about has gone on.
+const AWAY: i64 = 3 * 24 * 60 * 60;
 /// Users that are read of one reaction.
 const USERS: u8 = 100;
 
@@ -235,7 +243,10 @@ impl Discord {
         }
         match self.person(user, guild).await {
             Ok(Some(person)) => commands.command(&person, &self.given(from, proof, way), line).await,
-            Ok(None) => stranger(user),
+            Ok(None) => {
+                let account = Identity { service: "discord".to_owned(), account: user.to_string() };
+                commands.stranger(&account, line).await.unwrap_or_else(|| stranger(user))
+            }
             Err(problem) => {
                 tracing::warn!(user, problem = problem.text(), "roles could not be checked");
                 UNSURE.to_owned()
@@ -328,6 +339,7 @@ impl Discord {
         if self.read_again().await {
             commands.show_again().await;
         }
+        self.read_threads(commands).await;
         let open = self.registry().with_reactions();
         for (channel, message, reactions) in open {
             let guild = self.inner.config.guild_of(channel);
@@ -346,6 +358,48 @@ impl Discord {
                         tracing::warn!(message, problem = problem.text(), "missed reactions can't be read");
                     }
                 }
+            }
+        }
+    }
+
+    /// Takes what people wrote in features' threads while nobody listened: what they wrote since then and the bot did not answer.
+    /// Whatever it hears there it answers, so that nothing is taken twice; and the same words from the same place are the same
+    /// to the team.
+    async fn read_threads(&self, commands: &Arc<dyn Commands>) {
+        if !self.has_threads() {
+            return;
+        }
+        let Ok(me) = self.me().await else { return };
+        let since = Timestamp::now().unix_timestamp() - AWAY;
+        let threads = self.registry().newest_threads(THREADS);
+        for (thread, channel) in threads {
+            let page =
+                call(|| self.inner.http.get_messages(ChannelId::new(thread), None, Some(WRITTEN))).await;
+            let mut page = match page {
+                Ok(page) => page,
+                Err(problem) => {
+                    tracing::warn!(
+                        thread,
+                        problem = problem.text(),
+                        "what was written meanwhile can't be read"
+                    );
+                    continue;
+                }
+            };
+            let answered: HashSet<MessageId> = page
+                .iter()
+                .filter(|message| message.author.id.get() == me)
+                .filter_map(|message| message.message_reference.as_ref()?.message_id)
+                .collect();
+            page.retain(|message| {
+                !message.author.bot
+                    && !answered.contains(&message.id)
+                    && message.timestamp.unix_timestamp() >= since
+            });
+            // The oldest first, as they were written.
+            for mut message in page.into_iter().rev() {
+                message.guild_id = Some(GuildId::new(self.inner.config.guild_of(channel)));
+                self.wrote(commands, &message).await;
             }
         }
     }

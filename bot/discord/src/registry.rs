@@ -94,6 +94,16 @@ impl Registry {
         self.threads.get(key).copied()
     }
 
+    /// Threads with the channels that they are in, the newest first, so many at most.
+    pub(crate) fn newest_threads(&self, most: usize) -> Vec<(u64, u64)> {
+        // A thread has the id of its message.
+        let at = |thread: &u64| Some((*thread, self.ids.get(thread)?.0));
+        let mut threads: Vec<(u64, u64)> = self.threaded.keys().filter_map(at).collect();
+        threads.sort_unstable_by(|one, other| other.cmp(one));
+        threads.truncate(most);
+        threads
+    }
+
     /// The key of the message on which a thread hangs.
     pub(crate) fn of_thread(&self, thread: u64) -> Option<String> {
         self.threaded.get(&thread).cloned()

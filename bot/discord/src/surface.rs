@@ -26,16 +26,8 @@ fn failed(recipient: &str, problem: Problem) -> SurfaceError {
 /// A card as a message: its title stands out, and the name of its target stands where the core's cards have it.
 fn card(id: &ApprovalId, face: &Face) -> Message {
     let (buttons, reactions) = face.confirm.map(|confirm| ballots(id, confirm)).unwrap_or_default();
-    Message {
-        channel: Channel::Approvals,
-        about: None,
-        key: MessageKey::of_approval(id),
-        text: face.markdown(),
-        picture: None,
-        buttons,
-        reactions,
-        mentions: Vec::new(),
-    }
+    let card = Message::new(Channel::Approvals, MessageKey::of_approval(id), face.markdown());
+    Message { buttons, reactions, ..card }
 }
 
 impl Discord {

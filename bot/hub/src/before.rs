@@ -68,16 +68,7 @@ fn end(turn: &mut Turn<'_>, before: Before) -> Result<(), HubError> {
     let title = subject.title();
     let text = format!("✘ {title} ({}, {to}): {reason}", subject.feature);
     let key = format!("approval:{key}");
-    let mut effects = vec![Effect::Put(Message {
-        channel: Channel::Approvals,
-        about: None,
-        key: MessageKey(key.clone()),
-        text,
-        picture: None,
-        buttons: Vec::new(),
-        reactions: Vec::new(),
-        mentions: Vec::new(),
-    })];
+    let mut effects = vec![Effect::Put(Message::new(Channel::Approvals, MessageKey(key.clone()), text))];
     let words = card.words.clone();
     let facts = card.facts.clone();
     effects.push(tell(&to, Some(key), Order::Approval(Box::new(card))));

@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     path::Path,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, OnceLock, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -15,10 +15,12 @@ use qd_core::{
     Event, FleetState, Pipeline, Rules, Spoken,
     chat::{Chat, Commands, Given},
     forge::Forge,
+    links::Links,
+    machines::Machines,
     presence,
 };
 use qd_sqlite::{Db, outbox};
-use qd_types::{ApprovalId, CommitId, InstanceName, Person, PersonId};
+use qd_types::{ApprovalId, CommitId, Identity, InstanceName, Person, PersonId};
 use qd_wire::{
     call::NewKeys,
     v1::{Ack, Envelope, Order},
@@ -35,6 +37,7 @@ use crate::{
     intake::Intake,
     keep,
     keeper::{self, Keeper},
+    machines,
     own_keys::{self, OwnKeys},
     schema,
     turn::Turn,
@@ -44,7 +47,7 @@ use crate::{
 /// How long a call for orders is held while there are none.
 const HOLD: Duration = Duration::from_secs(20);
 /// How long a person's command waits for what an instance says to it.
-const HEARD: Duration = Duration::from_secs(3);
+pub(crate) const HEARD: Duration = Duration::from_secs(3);
 /// How often the clocks of approvals are looked at.
 const SWEEP: Duration = Duration::from_secs(20);
 /// How often it is looked who is heard: a word is late by no more than this.
@@ -69,6 +72,10 @@ pub(crate) struct Inner {
     pub(crate) voice: std::sync::Mutex<Voice>,
     pub(crate) forge: Arc<dyn Forge>,
     pub(crate) chat: Arc<dyn Chat>,
+    /// Whoever makes machines, if anybody does.
+    pub(crate) machines: OnceLock<Arc<dyn Machines>>,
+    /// Whoever keeps which accounts are whose, if people link them here.
+    pub(crate) links: OnceLock<Arc<dyn Links>>,
 }
 
 pub(crate) struct State {
@@ -77,6 +84,13 @@ pub(crate) struct State {
     rules: Rules,
     /// Up to where reports of each instance are kept.
     pub(crate) received: HashMap<InstanceName, Ack>,
+}
+
+impl State {
+    /// What the bot knows, unless it has to be read anew.
+    pub(crate) fn fleet(&self) -> Option<&FleetState> {
+        self.fleet.as_ref()
+    }
 }
 
 impl Hub {
@@ -104,7 +118,9 @@ impl Hub {
         let calls = Arc::new(std::sync::Mutex::new(Calls::new(Timestamp::now())));
         let (intake, bells, waits) = (Intake::default(), Bells::default(), Waits::default());
         waits.set(db.read(Waits::of).await?);
-        let inner = Inner { db, own, state, keeper, intake, waits, bells, calls, voice, forge, chat };
+        let (machines, links) = (OnceLock::new(), OnceLock::new());
+        let inner =
+            Inner { db, own, state, keeper, intake, waits, bells, calls, voice, forge, chat, machines, links };
         let hub = Self { inner: Arc::new(inner) };
         let mut state = hub.inner.state.lock().await;
         hub.turn(&mut state, |turn| {
@@ -385,21 +401,30 @@ impl Hub {
         let mut commits = self.inner.db.commits();
         commits.borrow_and_update();
         let (person, given, text) = (from.clone(), given.clone(), text.to_owned());
-        let (missed, reply, awaits) = self
+        let makes_machines = self.inner.machines.get().is_some();
+        let services = self.inner.links.get().map(|links| links.services()).unwrap_or_default();
+        let (missed, reply, awaits, wanted, links) = self
             .within(move |turn| {
+                turn.fleet.services = services;
                 // First what they were not there to hear.
                 let missed = turn.happens(Event::Collect { person: person.id.clone(), of: None })?;
                 let reply = turn.happens(Event::Command { person, given, text })?;
-                Ok((missed, reply, turn.awaits.take()))
+                let wanted = turn.wanted.take();
+                if let Some(wanted) = wanted.as_ref().filter(|_| makes_machines) {
+                    machines::keep(turn.c, wanted)?;
+                }
+                Ok((missed, reply, turn.awaits.take(), wanted, turn.links.take()))
             })
             .await?;
         qd_failpoint::reached("command_noted");
         if awaits.is_some() {
             qd_failpoint::reached("word_noted");
         }
-        let heard = match awaits {
-            Some(approval) => self.heard(&mut commits, &from.id, approval).await?,
-            None => None,
+        let heard = match (links, wanted, awaits) {
+            (Some(hash), _, _) => self.linked(hash).await?,
+            (None, Some(wanted), _) => Some(self.of_machines(&mut commits, from, wanted).await?),
+            (None, None, Some(approval)) => self.heard(&mut commits, &from.id, approval).await?,
+            (None, None, None) => None,
         };
         let said = heard.or(reply).into_iter();
         Ok(missed.into_iter().chain(said).collect::<Vec<_>>().join("\n"))
@@ -457,6 +482,24 @@ impl Commands for Hub {
                 "That could not be stored, so nothing happened. Try again.".to_owned()
             }
         }
+    }
+
+    async fn stranger(&self, account: &Identity, text: &str) -> Option<String> {
+        let (identity, text) = (account.clone(), text.to_owned());
+        let redeem = move |turn: &mut Turn<'_>| {
+            let reply = turn.happens(Event::Stranger { identity, text })?;
+            Ok((reply, turn.links.take()))
+        };
+        let said = async {
+            match self.within(redeem).await? {
+                (_, Some(hash)) => self.linked(hash).await,
+                (reply, None) => Ok(reply),
+            }
+        };
+        said.await.unwrap_or_else(|error: HubError| {
+            tracing::error!(%error, "an account could not be linked");
+            Some("That could not be stored, so nothing happened. Try again.".to_owned())
+        })
     }
 
     async fn show_again(&self) {

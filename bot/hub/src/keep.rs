@@ -96,6 +96,15 @@ pub(crate) fn keep(c: &Connection, effect: &Effect, now: Timestamp) -> Result<()
             )?
             .execute(params![fact.key(), to_json("facts", fact)?])?;
         }
+        Effect::Save(Save::Link(hash, Some(code))) => {
+            c.prepare_cached(
+                "INSERT INTO link_codes VALUES (?1, ?2) ON CONFLICT DO UPDATE SET code = excluded.code",
+            )?
+            .execute([hash, &to_json("link_codes", code)?])?;
+        }
+        Effect::Save(Save::Link(hash, None)) => {
+            c.prepare_cached("DELETE FROM link_codes WHERE hash = ?1")?.execute([hash])?;
+        }
         Effect::Save(Save::Forget(key)) => {
             c.prepare_cached("DELETE FROM facts WHERE key = ?1")?.execute([key])?;
         }
@@ -292,6 +301,12 @@ pub(crate) fn load(
     while let Some(row) = rows.next()? {
         let foreign = from_json("foreign_approvals", &row.get::<_, String>(1)?)?;
         state.foreign.insert(row.get(0)?, foreign);
+    }
+    let mut statement = c.prepare("SELECT hash, code FROM link_codes")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let code = from_json("link_codes", &row.get::<_, String>(1)?)?;
+        state.links.insert(row.get(0)?, code);
     }
     let mut statement = c.prepare("SELECT fact FROM facts")?;
     let mut rows = statement.query([])?;

@@ -2,6 +2,7 @@
 
 mod before;
 mod bells;
+mod calls;
 mod chat;
 mod enrol;
 mod error;
@@ -15,12 +16,15 @@ mod intake;
 mod json;
 mod keep;
 mod keeper;
+mod links;
+mod machines;
 mod own_keys;
 mod schema;
 pub mod steps;
 mod turn;
 mod uplink;
 
+pub use calls::CallStanding;
 pub use enrol::{Enrolled, Invited};
 pub use error::HubError;
 pub use gate::{Credentials, HubGate, NoCredentials};

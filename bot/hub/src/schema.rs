@@ -19,6 +19,8 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     PRESENCE,
     OUTSIDE,
     LIVING_ACTS,
+    MACHINES,
+    LINKS,
 ];
 
 const V1: &str = "
@@ -169,6 +171,23 @@ ALTER TABLE acts ADD COLUMN living INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE acts ADD COLUMN due INTEGER NOT NULL DEFAULT 0;
 DROP INDEX acts_pending;
 CREATE INDEX acts_pending ON acts (living, id) WHERE state = 'pending';
+";
+
+/// Orders for machines of teams, each until it is over.
+const MACHINES: &str = "
+CREATE TABLE machines (
+    id TEXT PRIMARY KEY,
+    call TEXT NOT NULL,
+    over INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+";
+
+/// Codes that link accounts, by their hashes.
+const LINKS: &str = "
+CREATE TABLE link_codes (
+    hash TEXT PRIMARY KEY,
+    code TEXT NOT NULL
+) WITHOUT ROWID;
 ";
 
 /// Messages wait by class, and some can wait for calm; what digests are built from.

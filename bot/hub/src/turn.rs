@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use jiff::Timestamp;
-use qd_core::{Effect, Event, FleetState, Handled, Moment, Step, handle};
+use qd_core::{Effect, Event, FleetState, Handled, Moment, Step, handle, machines::Wanted};
 use qd_types::{ApprovalId, InstanceName};
 use rusqlite::Connection;
 use ulid::Ulid;
@@ -24,6 +24,10 @@ pub(crate) struct Turn<'c> {
     pub(crate) fresh: &'c dyn Fn() -> Ulid,
     /// A person's word has begun its way to the instance that keeps this approval.
     pub(crate) awaits: Option<ApprovalId>,
+    /// What a person wants of machines.
+    pub(crate) wanted: Option<Wanted>,
+    /// The code with which an account was named.
+    pub(crate) links: Option<String>,
     /// Instances that there are new orders for.
     pub(crate) told: BTreeSet<InstanceName>,
 }
@@ -37,7 +41,7 @@ impl<'c> Turn<'c> {
         now: Timestamp,
         fresh: &'c dyn Fn() -> Ulid,
     ) -> Self {
-        Self { c, fleet, keeper, now, fresh, awaits: None, told: BTreeSet::new() }
+        Self { c, fleet, keeper, now, fresh, awaits: None, wanted: None, links: None, told: BTreeSet::new() }
     }
 
     /// The process has started.
@@ -57,9 +61,12 @@ impl<'c> Turn<'c> {
         loop {
             while let Some(event) = due.pop_front() {
                 let moment = Moment { at: self.now, fresh: (self.fresh)() };
-                let Handled { effects, reply: said, awaits } = handle(self.fleet, event, moment);
+                let Handled { effects, reply: said, awaits, wanted, links } =
+                    handle(self.fleet, event, moment);
                 reply = said.or(reply);
                 self.awaits = awaits.or(self.awaits.take());
+                self.wanted = wanted.or(self.wanted.take());
+                self.links = links.or(self.links.take());
                 for effect in effects {
                     if let Effect::Tell { to, .. } | Effect::Step(Step::Send { to, .. }) = &effect {
                         self.told.insert(to.clone());

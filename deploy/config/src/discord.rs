@@ -217,12 +217,6 @@ pub(crate) fn check(config: &Config, add: &mut impl FnMut(String, String)) {
         if guild.channels.listed().filter(|id| !channels.insert(*id)).count() > 0 {
             add(key("channels"), "two of them are one channel; give each its own".into());
         }
-        let DiscordChannels { dev, alerts, approvals, .. } = guild.channels;
-        for (name, _) in
-            [("dev", dev), ("alerts", alerts), ("approvals", approvals)].iter().filter(|(_, id)| id.is_none())
-        {
-            add(key("channels"), format!("{name} is missing: make it in Discord and write its id here"));
-        }
         if guild.teams.is_empty() {
             add(key("teams"), "name the teams that belong to it".into());
         }

@@ -91,6 +91,14 @@ fn no_bot() -> ProblemResponse {
     no("refused", 409, "No bot runs here.", Some(hint))
 }
 
+/// What the hub refused is a no with its reason; all else is ours.
+fn not_done(error: &HubError) -> ProblemResponse {
+    match error {
+        HubError::Refused(detail) => no("refused", 409, detail, None),
+        error => failed(error),
+    }
+}
+
 fn failed(error: &HubError) -> ProblemResponse {
     tracing::error!(%error, "instances could not be read or changed");
     no("internal", 500, "Instances could not be read or changed.", Some("The fleet's log says why."))
@@ -162,8 +170,7 @@ async fn invite(
             );
             Ok(Json(Invitation::Waits { text }))
         }
-        Err(HubError::Refused(detail)) => Err(no("refused", 409, &detail, None)),
-        Err(error) => Err(failed(&error)),
+        Err(error) => Err(not_done(&error)),
     }
 }
 
@@ -200,8 +207,7 @@ async fn rotate_own(State(desk): State<Desk>, Extension(caller): Extension<Calle
                 ),
             }))
         }
-        Err(HubError::Refused(detail)) => Err(no("refused", 409, &detail, None)),
-        Err(error) => Err(failed(&error)),
+        Err(error) => Err(not_done(&error)),
     }
 }
 
@@ -222,8 +228,7 @@ async fn rotate(
             );
             Ok(Json(Said { text }))
         }
-        Err(HubError::Refused(detail)) => Err(no("refused", 409, &detail, None)),
-        Err(error) => Err(failed(&error)),
+        Err(error) => Err(not_done(&error)),
     }
 }
 

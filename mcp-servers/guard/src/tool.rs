@@ -175,7 +175,7 @@ pub struct Step {
 
 impl Progress {
     /// For a client that listens. `holds`: it waits for people with its call open.
-    pub(crate) fn to(listener: mpsc::Sender<Step>, holds: bool) -> Self {
+    pub fn to(listener: mpsc::Sender<Step>, holds: bool) -> Self {
         Self { listener: Some(listener), holds }
     }
 

@@ -7,6 +7,7 @@ use std::{
 };
 
 use qd_guard::Call;
+use qd_types::Tier;
 use serde_json::Value;
 use tokio::sync::OwnedMutexGuard;
 
@@ -82,12 +83,13 @@ impl Api {
             return Ok((answer, None));
         };
         let upid = Upid::parse(task).map_err(|error| PveError::Unreadable(error.to_string()))?;
-        let ended = self.wait(call, upid).await?;
+        let ended = self.wait(call, upid, request.tier()).await?;
         Ok((answer, Some(ended)))
     }
 
     /// Waits for a task's true end, and says on the way what its log says. If the caller gives up, it is told to stop.
-    pub async fn wait(&self, call: &Call, upid: Upid) -> Result<Ended, PveError> {
+    /// A token sees the tasks that it started: it is looked at with the token of this tier.
+    pub async fn wait(&self, call: &Call, upid: Upid, tier: Tier) -> Result<Ended, PveError> {
         let node = upid.node().map_err(|error| PveError::Unreadable(error.to_string()))?;
         let (mut pause, mut read, mut log) = (FIRST, 0_u64, Vec::new());
         let (mut told, mut looks) = (false, 0);
@@ -97,8 +99,9 @@ impl Api {
                 said: format!("the task {upid} was started, and can't be looked at: {error}"),
                 sent: true,
             };
-            let state = self.ask(&requests::task_status(&node, &upid)).await.map_err(unsure)?;
-            for line in self.log(&upid, read).await.unwrap_or_default() {
+            let look = requests::task_status(&node, &upid).needing(tier);
+            let state = self.ask(&look).await.map_err(unsure)?;
+            for line in self.log(&upid, read, tier).await.unwrap_or_default() {
                 read += 1;
                 call.progress.report(seconds(read), None, line.clone());
                 log.push(line);
@@ -124,7 +127,7 @@ impl Api {
                     () = tokio::time::sleep(pause) => {}
                     () = call.cancel.cancelled() => {
                         told = true;
-                        let _ = self.ask(&requests::task_cancel(&node, &upid)).await;
+                        let _ = self.ask(&requests::task_cancel(&node, &upid).needing(tier)).await;
                     }
                 }
             }
@@ -133,9 +136,9 @@ impl Api {
     }
 
     /// Lines of a task's log, from one on.
-    pub async fn log(&self, upid: &Upid, from: u64) -> Result<Vec<String>, PveError> {
+    pub async fn log(&self, upid: &Upid, from: u64, tier: Tier) -> Result<Vec<String>, PveError> {
         let node = upid.node().map_err(|error| PveError::Unreadable(error.to_string()))?;
-        let answer = self.ask(&requests::task_log(&node, upid, from, LINES)).await?;
+        let answer = self.ask(&requests::task_log(&node, upid, from, LINES).needing(tier)).await?;
         let lines = answer.as_array().into_iter().flatten();
         let fresh = lines.filter(|line| line.get("n").and_then(Value::as_u64).is_some_and(|n| n > from));
         Ok(fresh.filter_map(|line| line.get("t")?.as_str().map(cut)).collect())

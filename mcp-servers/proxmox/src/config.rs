@@ -1,8 +1,15 @@
 //! What a person says of a cluster, in variables of the environment. Host, user and token are required; nothing is taken
 //! for granted. What is not understood is an error, never a wider scope.
 
-use std::{collections::BTreeSet, fmt, ops::RangeInclusive, path::PathBuf, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    ops::RangeInclusive,
+    path::PathBuf,
+    str::FromStr,
+};
 
+use qd_types::Tier;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{
@@ -23,6 +30,8 @@ pub struct Config {
     pub token_name: TokenName,
     /// The token's value.
     pub token: SecretString,
+    /// Tokens of tiers that have one of their own, by name and value.
+    pub tiers: BTreeMap<Tier, (TokenName, SecretString)>,
     /// What the server's certificate has to be.
     pub trust: Trust,
     /// Whether there are tools that change something.
@@ -44,6 +53,8 @@ pub struct Machine {
     pub config: Option<PathBuf>,
     /// Where the program comes from, and its SHA-256 in hexadecimal digits.
     pub binary: Option<(String, String)>,
+    /// The template, where an order names none.
+    pub template: Option<u32>,
 }
 
 /// What of a cluster is there: what is in all of these. What is not said does not narrow.
@@ -116,6 +127,7 @@ impl Config {
             token_name: TokenName::parse(&need("PROXMOX_TOKEN_NAME", "mcp")?)
                 .map_err(named("PROXMOX_TOKEN_NAME"))?,
             token: need("PROXMOX_TOKEN_VALUE", "…")?.into(),
+            tiers: tiers(&get)?,
             trust: trust(get("PROXMOX_CA_FILE"), get("PROXMOX_FINGERPRINT"))?,
             elevated: match get("PROXMOX_ALLOW_ELEVATED").as_deref() {
                 None | Some("false" | "0" | "no") => false,
@@ -140,6 +152,7 @@ impl Config {
             machine: Machine {
                 config: get("PROXMOX_TEAM_CONFIG").map(PathBuf::from),
                 binary: binary(get("PROXMOX_TEAM_BINARY_URL"), get("PROXMOX_TEAM_BINARY_SHA256"))?,
+                template: number("PROXMOX_TEAM_TEMPLATE", get("PROXMOX_TEAM_TEMPLATE"))?,
             },
         })
     }
@@ -163,6 +176,7 @@ impl Config {
             user: UserId::nobody(),
             token_name: TokenName::none(),
             token: SecretString::default(),
+            tiers: BTreeMap::new(),
             trust: Trust::System,
             elevated: true,
             scope: Scope::default(),
@@ -174,7 +188,16 @@ impl Config {
 
     /// The token's header value.
     pub fn authorization(&self) -> SecretString {
-        format!("PVEAPIToken={}!{}={}", self.user, self.token_name, self.token.expose_secret()).into()
+        self.header(&self.token_name, &self.token)
+    }
+
+    /// The header values of tiers that have a token of their own.
+    pub fn authorizations(&self) -> BTreeMap<Tier, SecretString> {
+        self.tiers.iter().map(|(tier, (name, value))| (*tier, self.header(name, value))).collect()
+    }
+
+    fn header(&self, name: &TokenName, value: &SecretString) -> SecretString {
+        format!("PVEAPIToken={}!{name}={}", self.user, value.expose_secret()).into()
     }
 
     /// Host and port.
@@ -188,6 +211,31 @@ fn number<T: FromStr>(variable: &'static str, text: Option<String>) -> Result<Op
         text.parse().map_err(|_| wrong(variable, format!("is wrong: {text:?} is not a number for it")))
     })
     .transpose()
+}
+
+/// Tokens of single tiers: a name and a value each, or neither.
+fn tiers(
+    get: &impl Fn(&str) -> Option<String>,
+) -> Result<BTreeMap<Tier, (TokenName, SecretString)>, ConfigError> {
+    let known = [
+        (Tier::Operate, "PROXMOX_TOKEN_NAME_OPERATE", "PROXMOX_TOKEN_VALUE_OPERATE"),
+        (Tier::Provision, "PROXMOX_TOKEN_NAME_PROVISION", "PROXMOX_TOKEN_VALUE_PROVISION"),
+        (Tier::Destroy, "PROXMOX_TOKEN_NAME_DESTROY", "PROXMOX_TOKEN_VALUE_DESTROY"),
+    ];
+    let mut tiers = BTreeMap::new();
+    for (tier, name, value) in known {
+        match (get(name), get(value)) {
+            (None, None) => {}
+            (Some(text), Some(secret)) => {
+                let token =
+                    TokenName::parse(&text).map_err(|error| wrong(name, format!("is wrong: {error}")))?;
+                tiers.insert(tier, (token, secret.into()));
+            }
+            (Some(_), None) => return Err(wrong(value, format!("is not set, and {name} is: say both"))),
+            (None, Some(_)) => return Err(wrong(name, format!("is not set, and {value} is: say both"))),
+        }
+    }
+    Ok(tiers)
 }
 
 fn range(text: &str) -> Result<RangeInclusive<u32>, ConfigError> {
@@ -302,6 +350,17 @@ mod tests {
     }
 
     #[test]
+    fn a_tier_may_have_a_token_of_its_own() {
+        let own = [("PROXMOX_TOKEN_NAME_DESTROY", "last"), ("PROXMOX_TOKEN_VALUE_DESTROY", "2222")];
+        let config = read(&own).unwrap();
+        let headers = config.authorizations();
+        let headers: Vec<(Tier, &str)> =
+            headers.iter().map(|(tier, value)| (*tier, value.expose_secret())).collect();
+        assert_eq!(headers, [(Tier::Destroy, "PVEAPIToken=mcp@pve!last=2222")]);
+        assert!(!format!("{config:?}").contains("2222"), "the token is not shown");
+    }
+
+    #[test]
     fn each_cluster_has_its_own_variables() {
         let error = Config::of_cluster(Some("lab"), |_| None).unwrap_err();
         insta::assert_snapshot!(error, @"PROXMOX_LAB_HOST is not set: say PROXMOX_LAB_HOST=pve.example.org");
@@ -330,6 +389,8 @@ mod tests {
             ("PROXMOX_SCOPE_VMIDS", "301abc"),
             ("PROXMOX_SCOPE_POOLS", "team,.."),
             ("PROXMOX_EXEC_PROGRAMS", "sh"),
+            ("PROXMOX_TOKEN_NAME_DESTROY", "destroy"),
+            ("PROXMOX_TOKEN_VALUE_OPERATE", "secret"),
         ]
         .iter()
         .map(|pair| read(&[*pair]).unwrap_err().to_string())
@@ -343,6 +404,8 @@ mod tests {
         PROXMOX_SCOPE_VMIDS is wrong: "301abc" is not a guest's number: a number from 100 to 999999999; say 9000-9099
         PROXMOX_SCOPE_POOLS is wrong: ".." is not a pool id: up to three parts with '/' between, of letters, digits, '.', '-' and '_', none of them '.' or '..'
         PROXMOX_EXEC_PROGRAMS is wrong: "sh" is not a whole path of a program
+        PROXMOX_TOKEN_VALUE_DESTROY is not set, and PROXMOX_TOKEN_NAME_DESTROY is: say both
+        PROXMOX_TOKEN_NAME_OPERATE is not set, and PROXMOX_TOKEN_VALUE_OPERATE is: say both
         "#);
     }
 }

@@ -102,7 +102,7 @@ struct Output {
 impl<E: Effect> Doing<E> {
     /// Makes the change, and waits for its true end.
     pub(crate) async fn carry_out(&self, call: &Call, input: &E::Input) -> Result<Done, Fault> {
-        let cluster = &self.0;
+        let (cluster, tier) = (&self.0, E::spec().tier);
         let seen = E::ready(cluster, &call.caller, input).await?;
         let _held = cluster.api.hold(seen.keys.clone()).await;
         // It may have waited: what it finds now has to be what it saw.
@@ -117,7 +117,8 @@ impl<E: Effect> Doing<E> {
             Done { target: ready.target.clone(), changed: !ready.requests.is_empty(), ..Done::default() };
         (done.steps, done.undo) = (ready.steps.clone(), ready.undo.clone().filter(|_| done.changed));
         for (before, request) in ready.requests.iter().enumerate() {
-            let (answer, ended) = cluster.api.carry_out(call, request).await.map_err(|error| {
+            let request = request.clone().needing(tier);
+            let (answer, ended) = cluster.api.carry_out(call, &request).await.map_err(|error| {
                 let fault = error.changing(&done.target);
                 if before == 0 {
                     return fault;
@@ -151,7 +152,8 @@ impl<E: Effect> Doing<E> {
     async fn output(&self, guest: &Guest, started: &Value) -> Result<Output, Fault> {
         let pid = count(started, "pid");
         for _ in 0..LOOKS {
-            let state = self.0.api.ask(&requests::exec_status(guest, pid)).await;
+            let look = requests::exec_status(guest, pid).needing(E::spec().tier);
+            let state = self.0.api.ask(&look).await;
             let state = state.map_err(|error| {
                 let fault = error.looking();
                 Fault::unsure(fault.problem, fault.way_out)

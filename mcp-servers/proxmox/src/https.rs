@@ -1,10 +1,11 @@
 //! The way to a cluster: HTTPS, always verified, by the system's roots, a CA file, or the certificate's own SHA-256. No
 //! redirects, no proxy of the environment. The token is in a header of the request, and nowhere else.
 
-use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use qd_guard::reach::whole;
+use qd_types::Tier;
 use reqwest::{Client, redirect};
 use rustls::{
     ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
@@ -63,6 +64,7 @@ pub struct Https {
     client: Client,
     base: String,
     token: SecretString,
+    tiers: BTreeMap<Tier, SecretString>,
 }
 
 impl Https {
@@ -77,7 +79,17 @@ impl Https {
             .timeout(TIME)
             .build()
             .map_err(|error| whole(&error))?;
-        Ok(Self { client, base: format!("https://{authority}/api2/json"), token })
+        let (base, tiers) = (format!("https://{authority}/api2/json"), BTreeMap::new());
+        Ok(Self { client, base, token, tiers })
+    }
+
+    /// With header values of their own for requests of some tiers.
+    pub fn with_tiers(self, tiers: BTreeMap<Tier, SecretString>) -> Self {
+        Self { tiers, ..self }
+    }
+
+    fn token(&self, request: &Request) -> &SecretString {
+        self.tiers.get(&request.tier()).unwrap_or(&self.token)
     }
 }
 
@@ -93,7 +105,7 @@ impl Transport for Https {
             Method::Post => self.client.post(url).body(form),
             Method::Put => self.client.put(url).body(form),
         };
-        let mut header = reqwest::header::HeaderValue::from_str(self.token.expose_secret())
+        let mut header = reqwest::header::HeaderValue::from_str(self.token(request).expose_secret())
             .map_err(|_| PveError::Unauthorized("it has characters that no token has".to_owned()))?;
         header.set_sensitive(true);
         let building = building.header("Authorization", header);

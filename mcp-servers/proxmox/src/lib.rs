@@ -41,6 +41,7 @@ impl Cluster {
             variable: "PROXMOX_CA_FILE".to_owned(),
             problem: format!("or what the system trusts can't be used: {problem}"),
         })?;
+        let https = https.with_tiers(config.authorizations());
         Ok(Self::over(config, Box::new(https)))
     }
 

@@ -404,7 +404,8 @@ impl Reading for TaskLog {
 
     async fn read(cluster: &Cluster, caller: &Caller, input: LogOf) -> Result<Log, Fault> {
         cluster.task(caller, &input.upid).await?;
-        let lines = cluster.api.log(&input.upid, input.from).await.map_err(|error| error.looking())?;
+        let lines =
+            cluster.api.log(&input.upid, input.from, Tier::Read).await.map_err(|error| error.looking())?;
         Ok(Log { lines: lines.iter().map(|line| Quoted::new(line, 300)).collect() })
     }
 }

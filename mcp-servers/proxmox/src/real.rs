@@ -133,6 +133,21 @@ pub(crate) fn call() -> Call {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_tier_with_a_token_of_its_own_goes_by_that() {
+    let Some(world) = World::start().await else { return };
+    let own = [
+        ("PROXMOX_TOKEN_NAME_OPERATE", "mcp"),
+        ("PROXMOX_TOKEN_VALUE_OPERATE", "22222222-2222-4222-8222-222222222222"),
+    ];
+    world.see::<read::ListGuests>(&own, json!({})).await.unwrap();
+    let tool = Doing::<operate::Start>::new(&world.cluster(&own));
+    let permit = Permit::Policy(PolicyHash::of(b"rules"));
+    let refused = tool.change(&call(), input_of(json!({ "vmid": 103 })), permit).await.unwrap_err();
+    assert!(refused.problem.contains("token"), "nobody knows that one: {}", refused.problem);
+    world.change::<operate::Start>(json!({ "vmid": 103 })).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_guest_is_started_once_and_stopped_once() {
     let Some(world) = World::start().await else { return };
     let one = || json!({ "vmid": 100 });

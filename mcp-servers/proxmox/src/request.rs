@@ -3,6 +3,8 @@
 
 use std::fmt::{self, Write as _};
 
+use qd_types::Tier;
+
 use crate::names::{NetKey, NodeName, SnapshotName, StorageId, Upid, UserId, VmId, VolumeId};
 
 /// How something is asked.
@@ -74,6 +76,7 @@ pub struct Request {
     path: String,
     template: String,
     params: Vec<(String, String)>,
+    tier: Tier,
 }
 
 impl fmt::Debug for Request {
@@ -85,7 +88,7 @@ impl fmt::Debug for Request {
 
 impl Request {
     pub(crate) fn new(method: Method) -> Self {
-        Self { method, path: String::new(), template: String::new(), params: Vec::new() }
+        Self { method, path: String::new(), template: String::new(), params: Vec::new(), tier: Tier::Read }
     }
 
     /// With fixed segments: `"status/current"`.
@@ -118,6 +121,17 @@ impl Request {
             Some(value) => self.with(name, value),
             None => self,
         }
+    }
+
+    /// For a tool of this tier: where the tier has a token of its own, it is sent with that.
+    pub(crate) fn needing(mut self, tier: Tier) -> Self {
+        self.tier = tier;
+        self
+    }
+
+    /// The tier of the tool that it is for.
+    pub fn tier(&self) -> Tier {
+        self.tier
     }
 
     /// Its method.

@@ -40,6 +40,41 @@ impl Looked {
             .undone_by(format!("set it back: {}", old.join("; ")))
     }
 
+    /// Another size, if its pool has room for what it gets more. Meanwhile nothing else in the pool gets more: two that each have
+    /// room may not have it together.
+    pub(crate) async fn sized(
+        &self,
+        cluster: &Cluster,
+        cores: Option<u32>,
+        memory_mib: Option<u32>,
+    ) -> Result<Ready, Fault> {
+        let guest = &self.guest;
+        let mut set = Vec::new();
+        set.extend(cores.map(|cores| ("cores".to_owned(), cores.to_string())));
+        set.extend(memory_mib.map(|memory| ("memory".to_owned(), memory.to_string())));
+        if set.is_empty() {
+            return Err(refused("Neither cores nor memory is named.", "Name one of them."));
+        }
+        let more =
+            |wanted: Option<u32>, now: u64| wanted.map_or(0, |wanted| u64::from(wanted).saturating_sub(now));
+        let needs = Needs {
+            cores: more(cores, guest.cores),
+            memory_mib: more(memory_mib, guest.memory >> 20),
+            ..Needs::default()
+        };
+        cluster.room(guest.pool.as_ref(), needs).await?;
+        let shown: Vec<String> = set.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let step = format!(
+            "Set {} of {guest}; now {} cores, {} MiB.",
+            shown.join(", "),
+            guest.cores,
+            guest.memory >> 20
+        );
+        let mut ready = self.configured(&set, step);
+        ready.keys.extend(guest.pool.as_ref().map(|pool| format!("pool/{pool}")));
+        Ok(ready)
+    }
+
     pub(crate) fn is_vm(&self) -> Result<(), Fault> {
         if self.guest.kind == Kind::Qemu {
             return Ok(());
@@ -87,31 +122,7 @@ impl Effect for SetResources {
 
     async fn ready(cluster: &Cluster, caller: &Caller, input: &Resources) -> Result<Ready, Fault> {
         let looked = cluster.own(caller, input.vmid).await?;
-        let guest = &looked.guest;
-        let mut set = Vec::new();
-        set.extend(input.cores.map(|cores| ("cores".to_owned(), cores.to_string())));
-        set.extend(input.memory_mib.map(|memory| ("memory".to_owned(), memory.to_string())));
-        if set.is_empty() {
-            return Err(refused("Neither cores nor memory is named.", "Name one of them."));
-        }
-        let more =
-            |wanted: Option<u32>, now: u64| wanted.map_or(0, |wanted| u64::from(wanted).saturating_sub(now));
-        let needs = Needs {
-            cores: more(input.cores, guest.cores),
-            memory_mib: more(input.memory_mib, guest.memory >> 20),
-            ..Needs::default()
-        };
-        cluster.room(guest.pool.as_ref(), needs).await?;
-        let shown: Vec<String> = set.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let step = format!(
-            "Set {} of {guest}; now {} cores, {} MiB.",
-            shown.join(", "),
-            guest.cores,
-            guest.memory >> 20
-        );
-        let mut ready = looked.configured(&set, step);
-        ready.keys.extend(guest.pool.as_ref().map(|pool| format!("pool/{pool}")));
-        Ok(ready)
+        looked.sized(cluster, input.cores, input.memory_mib).await
     }
 }
 

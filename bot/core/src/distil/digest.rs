@@ -2,10 +2,16 @@
 //! bot starts: up to where it tells is kept in the transaction that posts it. After a time away only the last one is made.
 
 use jiff::{SignedDuration, Timestamp};
+use qd_command::When;
 use qd_types::{Approval, ApprovalState, Ballot, FeatureId, InstanceName, Spent, Stage};
 use qd_wire::v1::MilestoneProgress;
 
-use super::{Digest, Fact, Form, Route, Told, features::fact, risk, risk::Risk};
+use super::{
+    Digest, Fact, Form, Route, TeamHour, Told,
+    facts::hour_key,
+    features::fact,
+    risk::{self, Risk},
+};
 use crate::{
     chat::{About, MessageKey},
     desk,
@@ -192,21 +198,21 @@ fn milestones(state: &FleetState, team: Option<&InstanceName>, since: Timestamp)
 pub(crate) fn due(state: &mut FleetState, moment: Moment) -> Vec<Effect> {
     let (distil, now) = (state.rules.distil.clone(), moment.at);
     let mut effects = Vec::new();
-    if let Some(slot) = distil.digests.standup.last(now, &distil.zone) {
-        let mut risks = None;
-        for team in state.rules.teams.clone() {
-            let digest = Digest::Standup(team.clone());
-            if !is_due(state, &digest, slot) {
-                continue;
-            }
-            if state.facts.told.contains_key(&digest) {
-                let risks = risks.get_or_insert_with(|| risk::risks(state, now));
-                let stands = stands(state, &team, risks, now);
-                let text = text::standup(&stands, &distil.zone, now);
-                effects.extend(post(distil.routes.standup, &digest, slot, text, stands.is_quiet()));
-            }
-            effects.push(told(state, digest, slot, now));
+    let mut risks = None;
+    for team in state.rules.teams.clone() {
+        let digest = Digest::Standup(team.clone());
+        let slot = match state.facts.hours.get(&team) {
+            Some(hour) => hour.last(now, &distil.zone),
+            None => distil.digests.standup.last(now, &distil.zone),
+        };
+        let Some(slot) = slot.filter(|slot| is_due(state, &digest, *slot)) else { continue };
+        if state.facts.told.contains_key(&digest) {
+            let risks = risks.get_or_insert_with(|| risk::risks(state, now));
+            let stands = stands(state, &team, risks, now);
+            let text = text::standup(&stands, &distil.zone, now);
+            effects.extend(post(distil.routes.standup, &digest, slot, text, stands.is_quiet()));
         }
+        effects.push(told(state, digest, slot, now));
     }
     if let Some(slot) = distil.digests.weekly.last(now, &distil.zone)
         && is_due(state, &Digest::Weekly, slot)
@@ -220,6 +226,52 @@ pub(crate) fn due(state: &mut FleetState, moment: Moment) -> Vec<Effect> {
         effects.extend(gone.into_iter().map(|key| Effect::Save(Save::Forget(key))));
     }
     effects
+}
+
+/// A team's stand-up comes at another hour; the error is for whoever wants that. An hour that is past today comes tomorrow.
+pub(crate) fn schedule(
+    state: &mut FleetState,
+    team: &InstanceName,
+    when: &When,
+    now: Timestamp,
+) -> Result<Vec<Effect>, String> {
+    let mut effects = Vec::new();
+    match TeamHour::new(when)? {
+        Some(hour) => effects.push(fact(state, Fact::Hour { team: team.clone(), hour })),
+        None => {
+            state.facts.hours.remove(team);
+            effects.push(Effect::Save(Save::Forget(hour_key(team))));
+        }
+    }
+    let digest = Digest::Standup(team.clone());
+    if let Some(told) = state.facts.told.get(&digest).cloned() {
+        effects.push(fact(state, Fact::Told { digest, told: Told { slot: told.slot.max(now), ..told } }));
+    }
+    Ok(effects)
+}
+
+/// When stand-ups come, a line for each team.
+pub(crate) fn hours(state: &FleetState, team: Option<&InstanceName>) -> String {
+    let (configured, zone) = (state.rules.distil.digests.standup, &state.rules.distil.zone);
+    let fleet = zone.iana_name().unwrap_or("UTC");
+    let line = |team: &InstanceName| match state.facts.hours.get(team) {
+        None if configured.is_never() => say!("standup-never", team = team),
+        None => say!("standup-usual", team = team, hour = configured, zone = fleet),
+        Some(hour) => match hour.when() {
+            When::At(at) => {
+                let zone = at.zone.as_deref().map_or_else(|| format!(" {fleet}"), |_| String::new());
+                say!("standup-at", team = team, hour = at, zone = zone)
+            }
+            When::Off | When::Default => say!("standup-off", team = team),
+        },
+    };
+    let teams = state.rules.teams.iter().filter(|name| team.is_none_or(|team| team == *name));
+    let lines: Vec<String> = teams.map(line).collect();
+    match (lines.is_empty(), team) {
+        (false, _) => text::cut(&lines),
+        (true, Some(team)) => say!("no-such-team", team = team),
+        (true, None) => say!("no-team"),
+    }
 }
 
 /// A clock that is put back makes nothing due a second time.

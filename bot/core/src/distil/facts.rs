@@ -8,6 +8,8 @@ use qd_types::{CommitId, FeatureId, InstanceName, RepositoryName, Spent};
 use qd_wire::v1::MilestoneProgress;
 use serde::{Deserialize, Serialize};
 
+use super::TeamHour;
+
 /// Days of which costs and counts are kept.
 const KEPT_DAYS: i64 = 31;
 /// Hours for which a feature that has ended is remembered: a week, and a day for a digest that comes late.
@@ -57,6 +59,13 @@ pub enum Fact {
         day: Date,
         /// How many.
         counts: Day,
+    },
+    /// When a team's stand-up comes, in place of the configured hour.
+    Hour {
+        /// Whose.
+        team: InstanceName,
+        /// When.
+        hour: TeamHour,
     },
     /// How far a milestone is.
     Milestone {
@@ -168,6 +177,8 @@ pub struct Facts {
     pub days: BTreeMap<(InstanceName, Date), Day>,
     /// Milestones: how far, and when they came so far.
     pub milestones: BTreeMap<(InstanceName, String), (MilestoneProgress, Timestamp)>,
+    /// When stand-ups come, of teams that have an hour of their own.
+    pub hours: BTreeMap<InstanceName, TeamHour>,
     /// Teams of which something changed that their own message does not say yet.
     pub stale: BTreeSet<InstanceName>,
 }
@@ -182,6 +193,7 @@ impl Fact {
             Self::Pipeline { pipeline, .. } => pipeline.key(),
             Self::Cost { team, day, .. } => format!("cost:{team}:{day}"),
             Self::Day { team, day, .. } => format!("day:{team}:{day}"),
+            Self::Hour { team, .. } => hour_key(team),
             Self::Milestone { team, progress, .. } => {
                 format!("milestone:{team}:{}", milestone_key(progress))
             }
@@ -191,6 +203,10 @@ impl Fact {
 
 pub(crate) fn feature_key(team: &InstanceName, feature: &FeatureId) -> String {
     format!("feature:{team}:{feature}")
+}
+
+pub(crate) fn hour_key(team: &InstanceName) -> String {
+    format!("hour:{team}")
 }
 
 fn milestone_key(progress: &MilestoneProgress) -> String {
@@ -226,6 +242,9 @@ impl Facts {
             }
             Fact::Day { team, day, counts } => {
                 self.days.insert((team, day), counts);
+            }
+            Fact::Hour { team, hour } => {
+                self.hours.insert(team, hour);
             }
             Fact::Milestone { team, progress, at } => {
                 self.milestones.insert((team, milestone_key(&progress)), (progress, at));

@@ -209,13 +209,8 @@ pub(crate) fn teams(state: &mut FleetState, now: Timestamp) -> Vec<Effect> {
 
 fn pictured(route: Route, team: &InstanceName, what: &str, text: String, picture: Picture) -> Message {
     Message {
-        channel: route.channel,
         about: Some(About::team(team)),
-        key: MessageKey(format!("{what}:{team}")),
-        text,
         picture: Some(Box::new(picture)),
-        buttons: Vec::new(),
-        reactions: Vec::new(),
-        mentions: Vec::new(),
+        ..Message::new(route.channel, MessageKey(format!("{what}:{team}")), text)
     }
 }

@@ -21,7 +21,7 @@ use crate::{budget::Budget, chat::Channel};
 pub use digest::{Decisions, TeamStands};
 pub use facts::{Day, Digest, Fact, Facts, Noted, Pipeline, PipelineKind, Stands, Told};
 pub use risk::{Risk, risks};
-pub use schedule::{Daily, Weekly};
+pub use schedule::{Daily, TeamHour, Weekly};
 
 const DEFAULT: &str = include_str!("default.toml");
 

@@ -1,12 +1,17 @@
 //! When a digest is due: at an hour in the fleet's time zone. Where a clock is put forward over it, it is due when the clock
 //! goes on.
 
+use std::fmt;
+
 use jiff::{
     Timestamp, ToSpan as _,
     civil::{Date, Time, Weekday},
     tz::TimeZone,
 };
-use serde::Deserialize;
+use qd_command::{Hour, When};
+use serde::{Deserialize, Serialize};
+
+use crate::text::{inert, messages::say};
 
 /// Not at all.
 const NEVER: &str = "never";
@@ -33,6 +38,76 @@ impl Weekly {
     pub fn last(self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let (weekday, time) = self.0?;
         last(now, zone, time, |date| date.weekday() == weekday)
+    }
+}
+
+impl Daily {
+    /// Whether it never comes.
+    pub fn is_never(self) -> bool {
+        self.0.is_none()
+    }
+}
+
+impl fmt::Display for Daily {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(time) => write!(f, "{:02}:{:02}", time.hour(), time.minute()),
+            None => f.write_str(NEVER),
+        }
+    }
+}
+
+/// When a team's stand-up comes, in place of the configured hour: as people said it, with a zone that there is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TeamHour(When);
+
+impl TeamHour {
+    /// Of what people said; `None` for the configured one. The error is for them.
+    ///
+    /// # Errors
+    /// If there is no such zone.
+    pub fn new(when: &When) -> Result<Option<Self>, String> {
+        match when {
+            When::Default => Ok(None),
+            When::Off => Ok(Some(Self(When::Off))),
+            When::At(Hour { zone: Some(zone), .. }) if TimeZone::get(zone).is_err() => {
+                Err(say!("standup-no-zone", zone = inert(zone, 64)))
+            }
+            at => Ok(Some(Self(at.clone()))),
+        }
+    }
+
+    /// As people said it.
+    pub fn when(&self) -> &When {
+        &self.0
+    }
+
+    /// When it was due last, at or before `now`, in its own zone or in the fleet's; `None` if it never is.
+    pub fn last(&self, now: Timestamp, fleet: &TimeZone) -> Option<Timestamp> {
+        let When::At(Hour { hour, minute, zone, days }) = &self.0 else { return None };
+        let time = Time::new(i8::try_from(*hour).ok()?, i8::try_from(*minute).ok()?, 0, 0).ok()?;
+        let own = zone.as_ref().and_then(|zone| TimeZone::get(zone).ok());
+        let on = |date: Date| {
+            let day = usize::try_from(date.weekday().to_monday_zero_offset()).ok();
+            day.and_then(|day| days.get(day)).copied().unwrap_or_default()
+        };
+        last(now, own.as_ref().unwrap_or(fleet), time, on)
+    }
+}
+
+impl TryFrom<String> for TeamHour {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let when: When = text.parse().map_err(|error: qd_command::CommandError| error.to_string())?;
+        Self::new(&when)?.ok_or_else(|| format!("{text:?} is no hour of its own"))
+    }
+}
+
+impl From<TeamHour> for String {
+    fn from(hour: TeamHour) -> Self {
+        hour.0.to_string()
     }
 }
 
@@ -110,6 +185,24 @@ mod tests {
         let last = |now: &str| week.last(now.parse().unwrap(), &TimeZone::UTC).unwrap().to_string();
         insta::assert_snapshot!(last("2026-11-23T08:59:59Z"), @"2026-11-16T09:00:00Z");
         insta::assert_snapshot!(last("2026-11-23T09:00:00Z"), @"2026-11-23T09:00:00Z");
+    }
+
+    #[test]
+    fn a_team_has_an_hour_of_its_own_in_its_own_zone_on_its_own_days() {
+        let last = |said: &str, now: &str| {
+            let hour = TeamHour::try_from(said.to_owned()).unwrap();
+            assert_eq!(String::from(hour.clone()), said);
+            let last = hour.last(now.parse().unwrap(), &TimeZone::UTC);
+            last.map_or("never".to_owned(), |last| last.to_string())
+        };
+        // The 21st is a Saturday.
+        insta::assert_snapshot!(last("09:30 Europe/Berlin mon-fri", "2026-11-21T12:00:00Z"), @"2026-11-20T08:30:00Z");
+        insta::assert_snapshot!(last("09:30", "2026-11-21T12:00:00Z"), @"2026-11-21T09:30:00Z");
+        insta::assert_snapshot!(last("09:30 sat", "2026-11-21T09:00:00Z"), @"2026-11-14T09:30:00Z");
+        insta::assert_snapshot!(last("off", "2026-11-21T09:00:00Z"), @"never");
+        let gone = TeamHour::try_from("09:30 Europe/Atlantis".to_owned()).unwrap_err();
+        insta::assert_snapshot!(gone, @"There is no time zone Europe/Atlantis here. Say one like Europe/Berlin, or leave it out for the fleet's.");
+        assert!(TeamHour::try_from("default".to_owned()).is_err(), "that is no row");
     }
 
     proptest! {

@@ -32,11 +32,13 @@ word-travels = What you said is on its way to { $instance }, which counts it. Th
 word-missed = What you said before on { $title } ({ $feature }): { $text }
 until = {" "}until { $moment }
 ended-pushed = Approved by { $by }. Pushed.
+ended-called = approved by { $by }, done.
+ended-unsure = It can't be told whether it was done: { $reason }
 ended-merged = approved by { $by }, merged as { $commit }.
 ended-withdrawn = It was withdrawn: { $reason }
 ended-lapsed = The approval lapsed: { $reason }
 ended-unknown = It can't be told whether it was merged: { $reason } Look at the pull request.
-escalation = ⏳ { $who }: half of the time to decide is over. **{ $title }** ({ $feature }, { $team }): { $yes } or deny { $key }
+escalation = ⏳ { $who }: half of the time to decide is over. **{ $title }** { $place }: { $yes } or deny { $key }
 unseen = the card of { $feature } can't be shown: { $title }. { $meanwhile }: { $yes } or deny { $key }
 paused = ⚠ { $team }: too much was denied to { $run }. Nothing more is asked for it.
 decided-at = {" "}at { $clock }
@@ -92,6 +94,41 @@ need-title = { $from } needs { $team }: { $what }
 need-whose = the agent of { $from }, in { $run } of { $feature }
 need-opened = **{ $title }** · issue #{ $number } of { $repository }. Its label gives it to the team, once somebody with the right says so.
 need-of-itself = It is { $team } itself that asks. File a feature for it.
+## Machines of teams
+
+place-fleet = (ordered by { $people })
+machine-title-create = Make a machine for { $team }
+machine-title-destroy = Destroy the machine of { $team }
+machine-head-create = **Machine of { $team }** · ordered by { $person }
+machine-head-destroy = **End of the machine of { $team }** · ordered by { $person }
+machine-head-unread = **A machine** · ordered by { $person }
+machine-plan = { $steps }
+    Asks { $people }. Nothing was done.
+machine-planned = { $head }
+    { $steps }
+    Asks { $people }. Nothing happens before.
+machine-step = { $head }
+    `{ $bars }` { $text }
+machine-done = ✔ { $head }
+    { $said }
+machine-there = { $machine }.
+machine-gone = It is gone with its disks, and { $team } is out of the fleet.
+machine-line = { $team }: { $standing } ({ $place })
+machine-not = ✘ { $head }
+    { $why }
+machine-refused-create = No machine is made for { $team }: { $why }
+machine-refused-destroy = The machine of { $team } stays: { $why }
+machine-noted = { $head }. What would happen is looked at now; it will stand in #dev.
+machine-asked = Asked { $people }. The card is in #approvals, how far it is stands in #dev.
+machine-facts = { $cores } cores, { $memory } MiB, { $disk } of disk. From template { $template }, in { $pool }.
+machine-disk-templates = the template's size
+machine-no-pool = no pool
+machine-facts-gone = It is deleted with its disks and snapshots. No backup is made.
+machine-facts-backup = It is deleted with its disks and snapshots, after a last backup to { $storage }.
+machine-order-again = Its order is over. Order it again: vm create, or vm destroy.
+machines-none = No host for virtual machines is configured where the bot runs: a person sets PROXMOX_HOST and its like there.
+machines-empty = There is no machine of a team.
+machines-elsewhere = Machines are the whole fleet's: they are ordered where the whole fleet is commanded.
 
 ## Digests, risks, pipelines
 
@@ -220,6 +257,26 @@ told-to =
        *[other] Told to { $count } teams.
     }
 
+standup-usual = { $team }: at { $hour } { $zone }, as the configuration says.
+standup-at = { $team }: at { $hour }{ $zone }.
+standup-never = { $team }: never, as the configuration says.
+standup-off = { $team }: never. standup now says it at once.
+standup-no-zone = There is no time zone { $zone } here. Say one like Europe/Berlin, or leave it out for the fleet's.
+
+## Accounts
+
+link-no-github = GitHub is not configured here, so there is nothing to link.
+link-no-discord = Discord is not configured here, so there is nothing to link.
+link-code-github = Write this as a comment on an issue or pull request of the fleet, with the account that is yours: /qd link { $code }
+    It works once, for 15 minutes. Show it to nobody.
+link-code-discord = Type this on Discord, with the account that is yours: /link code { $code }
+    It works once, for 15 minutes. Show it to nobody.
+link-no-code = That code is not known for { $service }, was used, or is older than 15 minutes. Get another one where you are known: link { $service }
+link-anothers = This account is linked to you already, and the code is another person's.
+link-elsewhere = A code is said with the account that is to be linked: on GitHub /qd link CODE, on Discord /link code CODE.
+link-done = { $account } is linked to { $person }. From now on you are known with it.
+link-failed = { $account } was not linked: { $why }
+
 ## Answers to questions
 
 and-more-features = And { $more } more.
@@ -265,6 +322,8 @@ not-known-there = It is not known there any more.
 # What people say to a run.
 taken-as-guidance = Taken as guidance for { $feature }.
 taken-as-review = Taken as a review comment on { $feature }.
+review-comment = Review by { $person }:
+    { $words }
 nobody-works = No run works on { $feature }, so nobody was told. Say it in its description, by an edit.
 nothing-to-review = { $feature } has no pull request yet, so there is nothing to review. Say it as guidance.
 

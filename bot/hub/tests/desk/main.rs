@@ -12,6 +12,7 @@ mod foreign;
 mod gate;
 mod heads;
 mod inbox;
+mod ordered;
 mod pages;
 mod places;
 mod support;

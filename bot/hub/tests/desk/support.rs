@@ -68,6 +68,8 @@ pub(crate) struct Script {
     pub(crate) draft: bool,
     /// What it was told, in order.
     pub(crate) told: Vec<String>,
+    /// Comments, each with the pull request that it stands on and the marker that it is known by.
+    pub(crate) comments: Vec<(u64, Marker, String)>,
 }
 
 impl Scripted {
@@ -188,6 +190,7 @@ impl Forge for Scripted {
             return Err(error);
         }
         self.tell(format!("comment #{number} {}: {}", marker.0, body.lines().next().unwrap_or_default()));
+        self.0.lock().unwrap().comments.push((number, marker.clone(), body.to_owned()));
         Ok(Comment { id: 1, body: body.to_owned(), at: Timestamp::UNIX_EPOCH })
     }
     async fn settle_thread(

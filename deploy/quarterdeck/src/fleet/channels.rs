@@ -4,12 +4,16 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use qd_command::Service;
 use qd_console::Console;
-use qd_core::chat::{Chat, ChatError, Delivered, Message};
+use qd_core::{
+    chat::{Chat, ChatError, Delivered, Message},
+    links::Links,
+};
 use qd_discord::{Discord, People};
 use qd_hub::Hub;
-use qd_people::Identity;
-use qd_types::Person;
+use qd_people::{By, Identity, People as Roll};
+use qd_types::{Person, PersonId};
 
 use crate::people::Roster;
 
@@ -43,6 +47,27 @@ impl People for Linked {
     async fn by_account(&self, account: u64) -> Result<Option<Person>, String> {
         let profile = self.0.by_identity(Identity::Discord(account)).await;
         Ok(profile.map_err(|error| error.to_string())?.map(|profile| profile.ceiling()))
+    }
+}
+
+/// Accounts that people link themselves, by a code.
+pub(super) struct Linking {
+    pub(super) roster: Roster,
+    pub(super) discord: bool,
+}
+
+#[async_trait]
+impl Links for Linking {
+    fn services(&self) -> Vec<Service> {
+        self.discord.then_some(Service::Discord).into_iter().collect()
+    }
+
+    async fn link(&self, person: &PersonId, identity: &qd_types::Identity) -> Result<(), String> {
+        let text = format!("{}:{}", identity.service, identity.account);
+        let identity: Identity = text.parse().map_err(|error: qd_types::IdError| format!("{error}."))?;
+        let (by, person) = (By::Person(person.clone()), person.clone());
+        let job = move |people: &Roll<'_>| people.link(&person, &identity);
+        self.roster.change(by, job).await.map_err(|error| format!("{error}."))
     }
 }
 

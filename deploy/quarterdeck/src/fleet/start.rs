@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     io,
     net::SocketAddr,
+    path::PathBuf,
     sync::{Arc, OnceLock, RwLock},
     time::Duration,
 };
@@ -33,9 +34,9 @@ use tokio::{sync::Mutex, task::JoinSet};
 
 use super::{
     FleetPlan, TeamPlan,
-    channels::{self, Both, Linked},
-    github,
+    channels::{self, Both, Linked, Linking},
     forges::{Forges, PushTokens},
+    github,
     link::{self, Links},
     live::{Law, Live},
     plan::GithubPlan,
@@ -53,6 +54,10 @@ use crate::{
     in_force,
     people::{self, Desk, Roster, heads, pages},
     policies::PolicyPlan,
+    servers::{
+        built_in, departures,
+        machines::{ClusterMachines, NoMachines},
+    },
 };
 
 /// How often the embedded forge looks whether its source check-outs have something new.
@@ -322,7 +327,13 @@ async fn start_bot(
         chat,
     )
     .await?;
+    let linking = Linking { roster: roster.clone(), discord: discord.is_some() };
+    hub.link_by(Arc::new(linking)).await?;
     tasks.spawn(hub.clone().run());
+    tasks.spawn(departures::follow(plan.state.clone(), hub.clone(), plan.me.clone()));
+    if built_in::has_cluster() {
+        tasks.spawn(order_machines(plan.state.clone(), Arc::clone(policies), hub.clone()));
+    }
     if let Some(discord) = discord {
         tasks.spawn(channels::listen(discord, hub.clone()));
     }
@@ -369,6 +380,18 @@ pub fn on_github(plan: &FleetPlan) -> Result<Option<GitHub>, FleetError> {
         allow_unprotected,
         writes_per_minute,
     })?))
+}
+
+/// Has machines ordered in chat be made by the cluster that the environment names. One that can't be had stops nothing else: orders
+/// are refused, and the log says why.
+async fn order_machines(state: PathBuf, policies: Arc<Engine>, hub: Hub) {
+    match ClusterMachines::open(&state, &policies, hub.clone()).await {
+        Ok(machines) => hub.run_machines(Arc::new(machines)).await,
+        Err(error) => {
+            tracing::error!(%error, "machines can't be ordered in chat");
+            hub.run_machines(Arc::new(NoMachines(error.to_string()))).await;
+        }
+    }
 }
 
 /// Hears instances that run elsewhere, if it should; gives the addresses by which they reach it.

@@ -12,6 +12,9 @@ use qd_types::{InstanceName, RepositoryName};
 
 use super::{chat::ConsoleChat, forge::EmbeddedForge, hub::FleetHub};
 
+/// The server of the cluster that has no name of its own: chat orders machines of that one.
+pub const CLUSTER: &str = "proxmox";
+
 /// What stands behind the servers.
 #[derive(Clone)]
 pub struct Behind {
@@ -77,6 +80,11 @@ pub fn server(
 pub fn cluster(name: &str) -> Result<qd_mcp_proxmox::Config, qd_mcp_proxmox::ConfigError> {
     let lab = name.split_once('-').map(|(_, cluster)| cluster);
     qd_mcp_proxmox::Config::of_cluster(lab, |variable| std::env::var(variable).ok())
+}
+
+/// Whether the environment names a cluster, rightly or not: the one that chat orders machines of.
+pub fn has_cluster() -> bool {
+    std::env::var("PROXMOX_HOST").is_ok_and(|host| !host.trim().is_empty())
 }
 
 fn docker(config: &Config) -> qd_mcp_docker::Config {

@@ -48,16 +48,7 @@ impl Discord for ConsoleChat {
         if post.question {
             return Err(no("takes no answers: ask with the board's ask_human"));
         }
-        let said = Said {
-            channel: channel(&post.channel)?,
-            about: None,
-            key: key(&post.key),
-            text: post.text.clone(),
-            picture: None,
-            buttons: Vec::new(),
-            reactions: Vec::new(),
-            mentions: Vec::new(),
-        };
+        let said = Said::new(channel(&post.channel)?, key(&post.key), post.text.clone());
         let delivered = self.0.put(&said).await.map_err(|error| match error {
             ChatError::Unavailable(text) => DiscordError::Unreachable(text),
             ChatError::Refused(text) => DiscordError::Refused(text),

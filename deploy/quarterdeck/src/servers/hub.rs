@@ -8,9 +8,10 @@ use hyper::Method;
 use jiff::Timestamp;
 use qd_api::{Client, Target};
 use qd_mcp_proxmox::{Hub, Invitation};
-use qd_types::InstanceName;
+use qd_types::{InstanceName, PersonId};
 use serde::{Deserialize, Serialize};
 
+use super::departures;
 use crate::enrolment::InstanceKey;
 
 /// An invitation that waits for its team's machine.
@@ -97,7 +98,9 @@ impl Hub for FleetHub {
         Ok(instances.iter().any(|key| key.instance == *team && key.since.is_some() && !key.revoked))
     }
 
-    async fn forget(&self, team: &InstanceName) -> Result<(), String> {
+    async fn forget(&self, team: &InstanceName, by: Option<&PersonId>) -> Result<(), String> {
+        // The bot may not run now, or in another process: it finds this, and goes by it.
+        departures::leave(&self.state, team, by)?;
         let path = file(&self.state, team);
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -127,8 +130,13 @@ mod tests {
         assert_eq!(hub.invitation(&team).await.unwrap().url, "https://bot");
         let mode = file(folder.path(), &team).metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0, "nobody else reads it");
-        hub.forget(&team).await.unwrap();
-        hub.forget(&team).await.unwrap();
+        hub.forget(&team, None).await.unwrap();
+        hub.forget(&team, Some(&"mia".parse().unwrap())).await.unwrap();
+        let waiting = departures::waiting(folder.path()).unwrap();
+        assert_eq!(waiting.len(), 1, "the bot is told once");
+        assert_eq!((&waiting[0].team, waiting[0].by.as_ref().map(PersonId::as_str)), (&team, Some("mia")));
+        departures::done(folder.path(), &team).unwrap();
+        assert_eq!(departures::waiting(folder.path()).unwrap().len(), 0);
         assert!(hub.invitation(&team).await.is_err());
         assert!(hub.has_joined(&team).await.is_err(), "no fleet runs");
     }

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, io::IsTerminal as _};
 
-use qd_config::{DiscordChannels, DiscordRoles, DiscordThreads, Loaded, Snowflake};
+use qd_config::{DiscordChannels, DiscordGuild, DiscordRoles, DiscordThreads, Loaded, Snowflake};
 use qd_discord::setup::{Seen, SeenGuild, Setup, SetupError, intents, invite, permissions};
 use qd_types::{InstanceName, Role};
 use secrecy::SecretString;
@@ -99,16 +99,7 @@ struct Place {
 fn places(loaded: &Loaded, guild: &SeenGuild, team_channels: bool) -> Vec<Place> {
     let configured = loaded.config.discord.as_ref();
     let ids = configured.map(|discord| discord.channels.clone()).unwrap_or_default();
-    let channels = CHANNELS.iter().map(|(name, _)| {
-        let id = match *name {
-            "dev" => ids.dev,
-            "alerts" => ids.alerts,
-            _ => ids.approvals,
-        };
-        let known = id.map(Snowflake::get).filter(|id| guild.channels.contains_key(id));
-        let id = known.or_else(|| guild.channel(name));
-        Place { section: "channels", name: (*name).to_owned(), called: (*name).to_owned(), id }
-    });
+    let channels = channels(&ids, guild);
     let elsewhere = |team: &InstanceName| {
         configured.is_some_and(|discord| discord.guilds.iter().any(|guild| guild.teams.contains(team)))
     };
@@ -124,19 +115,37 @@ fn places(loaded: &Loaded, guild: &SeenGuild, team_channels: bool) -> Vec<Place>
             called,
         }
     });
-    let channels = channels.chain(teams);
+    let listed = configured.map(|discord| discord.roles.clone()).unwrap_or_default();
+    channels.chain(teams).chain(roles(loaded, &listed, guild)).collect()
+}
+
+/// The channels that every guild has.
+fn channels<'a>(ids: &DiscordChannels, guild: &'a SeenGuild) -> impl Iterator<Item = Place> + use<'a> {
+    let known = [ids.dev, ids.alerts, ids.approvals];
+    CHANNELS.iter().zip(known).map(|((name, _), id)| {
+        let known = id.map(Snowflake::get).filter(|id| guild.channels.contains_key(id));
+        let id = known.or_else(|| guild.channel(name));
+        Place { section: "channels", name: (*name).to_owned(), called: (*name).to_owned(), id }
+    })
+}
+
+/// The roles that people of the fleet hold.
+fn roles<'a>(
+    loaded: &Loaded,
+    ids: &DiscordRoles,
+    guild: &'a SeenGuild,
+) -> impl Iterator<Item = Place> + use<'a> {
     let mut held: Vec<Role> =
         loaded.config.people.iter().flat_map(|person| person.roles.iter().copied()).collect();
     held.sort_unstable();
     held.dedup();
-    let listed = configured.map(|discord| discord.roles.listed()).unwrap_or_default();
-    let roles = held.into_iter().map(|role| {
+    let listed = ids.listed();
+    held.into_iter().map(move |role| {
         let known = listed.iter().find(|(known, _)| *known == role).map(|(_, id)| id.get());
         let known = known.filter(|id| guild.roles.contains_key(id));
         let name = role.as_str().to_owned();
         Place { section: "roles", id: known.or_else(|| guild.role(&name)), called: name.clone(), name }
-    });
-    channels.chain(roles).collect()
+    })
 }
 
 fn mark(place: &Place) -> String {
@@ -177,6 +186,64 @@ pub(super) async fn setup(common: &Common, flags: DiscordSetup) -> Done {
     let link = invite(application, guild_id, threads, true);
     make(&setup, &guild, &link, &mut places, flags.yes).await?;
     write(common, &wanted, &places).await?;
+    settle(&setup, application, &places).await?;
+    let more = loaded.config.discord.iter().flat_map(|discord| &discord.guilds).enumerate();
+    for (index, guild) in more {
+        further(common, &loaded, &wanted, application, (index, guild), flags.yes).await?;
+    }
+    if guild.may_make {
+        say::line(
+            "Manage Channels and Manage Roles are needed no more: take them from the bot's role if you like.",
+        );
+    }
+    say::line(
+        "Link each person's account: quarterdeck person link NAME discord:ID. It counts from the next quarterdeck up.",
+    );
+    Ok(())
+}
+
+/// A guild beside the first: its channels and roles, as the configuration names its teams.
+async fn further(
+    common: &Common,
+    loaded: &Loaded,
+    wanted: &Wanted,
+    application: u64,
+    (index, configured): (usize, &DiscordGuild),
+    yes: bool,
+) -> Done {
+    let (id, threads) = (configured.guild.get(), context::discord_threads(wanted.threads));
+    let setup = Setup::new(&wanted.token, id, threads, wanted.api.as_deref());
+    let link = invite(application, id, threads, true);
+    let Some(guild) = setup.look().await?.guild else {
+        say::line(&format!("It is not in the guild {id} yet. Open this link, then run this again:"));
+        say::line(&link);
+        return Ok(());
+    };
+    let teams: Vec<&str> = configured.teams.iter().map(InstanceName::as_str).collect();
+    say::line(&format!("It is in the guild {}, which has {}.", guild.name, teams.join(", ")));
+    let mut places: Vec<Place> =
+        channels(&configured.channels, &guild).chain(roles(loaded, &configured.roles, &guild)).collect();
+    make(&setup, &guild, &link, &mut places, yes).await?;
+    let ids = ids(&places);
+    let edit = move |file: &mut DocumentMut| {
+        let guilds = table(file.as_table_mut(), "discord")?.get_mut("guilds");
+        let guilds = guilds.and_then(Item::as_array_of_tables_mut);
+        let section = guilds.and_then(|guilds| guilds.get_mut(index)).ok_or_else(|| {
+            UserError::failed(
+                "discord.guilds is not written as sections of its own: write each as [[discord.guilds]]",
+            )
+        })?;
+        for (part, name, id) in ids {
+            table(section, part)?.insert(&name, value(id));
+        }
+        Ok(())
+    };
+    roster::change(common, "The ids are in the configuration", edit).await?;
+    settle(&setup, application, &places).await
+}
+
+/// Registers the commands, looks what the bot lacks, and says hello.
+async fn settle(setup: &Setup, application: u64, places: &[Place]) -> Done {
     let count = setup.register(application).await?;
     say::line(&format!("{count} commands are registered."));
     // What was just made is looked at as well.
@@ -199,14 +266,6 @@ pub(super) async fn setup(common: &Common, flags: DiscordSetup) -> Done {
         setup.hello(id, HELLO).await?;
         say::line("It said hello in #dev.");
     }
-    if guild.may_make {
-        say::line(
-            "Manage Channels and Manage Roles are needed no more: take them from the bot's role if you like.",
-        );
-    }
-    say::line(
-        "Link each person's account: quarterdeck person link NAME discord:ID. It counts from the next quarterdeck up.",
-    );
     Ok(())
 }
 
@@ -254,13 +313,16 @@ fn agreed(question: &str) -> Result<bool, UserError> {
     Ok(matches!(line.trim(), "y" | "Y" | "yes"))
 }
 
+/// What is written: the section, the name in it, the id.
+fn ids(places: &[Place]) -> Vec<(&'static str, String, String)> {
+    let id = |place: &Place| Some((place.section, place.name.clone(), place.id?.to_string()));
+    places.iter().filter_map(id).collect()
+}
+
 /// The ids go into the file.
 async fn write(common: &Common, wanted: &Wanted, places: &[Place]) -> Done {
     let (guild, source, threads) = (wanted.guild.to_string(), wanted.source.clone(), wanted.threads);
-    let ids: Vec<(&'static str, String, String)> = places
-        .iter()
-        .filter_map(|place| Some((place.section, place.name.clone(), place.id?.to_string())))
-        .collect();
+    let ids = ids(places);
     let edit = move |file: &mut DocumentMut| {
         let section = table(file.as_table_mut(), "discord")?;
         section.insert("guild", value(guild));

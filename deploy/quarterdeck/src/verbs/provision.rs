@@ -221,7 +221,4 @@ fn told(common: &Common, result: &Value) {
         return;
     }
     say::line(&line(result));
-    if let Some(left) = result.get("left").and_then(Value::as_str) {
-        say::line(left);
-    }
 }

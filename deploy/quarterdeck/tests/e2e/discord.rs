@@ -309,6 +309,40 @@ async fn every_command_answers_in_time_and_for_one_person_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn setup_writes_every_guild() {
+    let fake = FakeDiscord::start().await;
+    let other = fake.add_guild();
+    // What the file lacks is found by its name: it is no reason not to read the file.
+    let channels = ["dev", "alerts", "approvals"].map(|name| {
+        fake.add_channel(name);
+        (fake.add_channel_in(other, name), name)
+    });
+    for name in ["owner", "manager"] {
+        fake.add_role(name);
+        fake.add_role_in(other, name);
+    }
+    let project = Project::new(&[("README.md", "# Two guilds\n")]);
+    let text = config("true", None)
+        + &format!(
+            "\n[discord]\napi = \"{}\"\nguild = \"{GUILD}\"\ntoken = {{ file = \"token\" }}\n\n[[discord.guilds]]\n\
+             guild = \"{other}\"\nteams = [\"alpha\"]\n\n[discord.guilds.channels]\n",
+            fake.url()
+        );
+    std::fs::write(project.folder().join("quarterdeck.toml"), text).unwrap();
+    std::fs::write(project.folder().join("token"), TOKEN).unwrap();
+    let said = project.ok(&["bot", "discord", "setup", "--yes"]);
+    assert_eq!(said.matches("All channels and roles are there.").count(), 2, "{said}");
+    assert!(said.contains("which has alpha."), "{said}");
+    let written = std::fs::read_to_string(project.folder().join("quarterdeck.toml")).unwrap();
+    let (_, of_other) = written.split_once("[[discord.guilds]]").unwrap();
+    for (channel, name) in channels {
+        assert!(of_other.contains(&format!("{name} = \"{channel}\"")), "{name}: {written}");
+    }
+    assert!(of_other.contains("[discord.guilds.roles]") && of_other.contains("owner = "), "{written}");
+    assert_eq!(fake.complaints(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn killed_between_a_click_and_its_effect_it_ends_once() {
     for wait in [0, 20, 80, 300] {
         let guild = Guild::new("").await;

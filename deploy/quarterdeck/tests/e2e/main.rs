@@ -45,6 +45,7 @@ mod mcp;
 mod mcp_http;
 mod nats;
 mod openapi;
+mod orders;
 mod paths;
 mod people;
 mod places;

@@ -18,7 +18,7 @@ use crate::{
 const TOKEN: &str = "11111111-1111-4111-8111-111111111111";
 
 /// A cluster, as long as this is there.
-struct Cluster {
+pub struct Cluster {
     front: Child,
     variables: Vec<(&'static str, String)>,
     control: String,
@@ -34,7 +34,7 @@ impl Drop for Cluster {
 
 impl Cluster {
     /// Starts one; `None`, said clearly, where it can't be had.
-    fn start() -> Option<Self> {
+    pub fn start() -> Option<Self> {
         let told = std::env::var("QUARTERDECK_SKIP").unwrap_or_default();
         let there =
             Command::new("python3").arg("--version").output().is_ok_and(|output| output.status.success());
@@ -70,12 +70,12 @@ impl Cluster {
         Some(Self { front, variables, control: format!("https://127.0.0.1:{port}/_front") })
     }
 
-    fn env(&self) -> Vec<(&'static str, &str)> {
+    pub fn env(&self) -> Vec<(&'static str, &str)> {
         self.variables.iter().map(|(name, value)| (*name, value.as_str())).collect()
     }
 
     /// What the front knows.
-    fn ask(&self, path: &str) -> Value {
+    pub fn ask(&self, path: &str) -> Value {
         let output =
             Command::new("curl").args(["-sk", &format!("{}/{path}", self.control)]).output().unwrap();
         serde_json::from_slice::<Value>(&output.stdout).unwrap()["data"].clone()
@@ -88,15 +88,18 @@ impl Cluster {
     }
 }
 
-/// A fleet of two people, whose bot hears teams on other computers.
+/// A fleet of three owners, whose bot hears teams on other computers.
 fn project(hub: Option<u16>) -> Project {
     let project = Project::new(&[("README.md", "# Machines\n")]);
     let text = config("true", None).replace("solo = true", "solo = false");
     let rosa = "\n[[people]]\nname = \"rosa\"\nroles = [\"owner\", \"manager\", \"operator\"]\n";
     let hub = hub.map_or_else(String::new, |port| format!("\n[hub]\nlisten = \"127.0.0.1:{port}\"\n"));
     let look = "\n[[policies.rules]]\nname = \"look\"\nactions = [\"tool.operate\"]\neffect = \"ask\"\nroles = [\"operator\"]\n";
-    std::fs::write(project.folder().join("quarterdeck.toml"), text + rosa + look + &hub).unwrap();
-    project.ok(&["person", "--as", "rosa", "passphrase"]);
+    let otto = "\n[[people]]\nname = \"otto\"\nroles = [\"owner\"]\n";
+    std::fs::write(project.folder().join("quarterdeck.toml"), text + rosa + otto + look + &hub).unwrap();
+    for name in ["rosa", "otto"] {
+        project.ok(&["person", "--as", name, "passphrase"]);
+    }
     project
 }
 
@@ -151,7 +154,7 @@ fn without_allowance_there_is_nothing_that_changes() {
 }
 
 /// Waits until `find` finds.
-fn until<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(found) = find() {
@@ -229,5 +232,18 @@ fn a_team_gets_one_machine_and_says_hello() {
     assert_eq!(clones, 1, "it was made once");
     let listed = cluster.command(&project, &["provision", "list"]).output().unwrap();
     assert!(String::from_utf8_lossy(&listed.stdout).starts_with("beta"), "{listed:?}");
+
+    // Taken away, it is out of the fleet without another command.
+    let keys = || project.ok(&["bot", "instances"]);
+    assert!(keys().contains("beta") && !keys().contains("revoked"), "{}", keys());
+    let destroy = ["provision", "destroy", "beta"];
+    let destroying = cluster.command(&project, &destroy).stdout(Stdio::piped()).spawn().unwrap();
+    let id = waiting(&project);
+    for name in ["rosa", "otto"] {
+        project.ok(&["approvals", "approve", &id, "--as", name, "--type", "team beta"]);
+    }
+    let over = destroying.wait_with_output().unwrap();
+    assert!(String::from_utf8_lossy(&over.stdout).contains("is gone"), "{over:?}");
+    until("the end of beta's key", || keys().contains("revoked").then_some(()));
     drop(up);
 }

@@ -1,7 +1,7 @@
 //! The port to the hub: with what a team joins, and whether it did.
 
 use async_trait::async_trait;
-use qd_types::InstanceName;
+use qd_types::{InstanceName, PersonId};
 use secrecy::SecretString;
 
 /// With what a team joins, once.
@@ -22,8 +22,9 @@ pub trait Hub: Send + Sync {
     /// Whether the team has joined.
     async fn has_joined(&self, team: &InstanceName) -> Result<bool, String>;
 
-    /// What was kept of its invitation goes. Membership of the fleet is for people to take back.
-    async fn forget(&self, team: &InstanceName) -> Result<(), String>;
+    /// Its machine is gone: what was kept of its invitation goes, and its key counts no more at the hub. `by` is who wanted that,
+    /// if it was a person.
+    async fn forget(&self, team: &InstanceName, by: Option<&PersonId>) -> Result<(), String>;
 }
 
 /// Where there is no hub.
@@ -42,7 +43,7 @@ impl Hub for NoHub {
         Err(NO_HUB.to_owned())
     }
 
-    async fn forget(&self, _: &InstanceName) -> Result<(), String> {
+    async fn forget(&self, _: &InstanceName, _: Option<&PersonId>) -> Result<(), String> {
         Ok(())
     }
 }

@@ -12,7 +12,6 @@ use crate::{
     effect::{Decided, Effect, Ready},
     names::{ConfigDigest, SnapshotName},
     operate::COPY,
-    provision::Needs,
     requests,
 };
 
@@ -63,24 +62,7 @@ impl Effect for TeamResize {
 
     async fn ready(cluster: &Cluster, _: &Caller, input: &Size) -> Result<Ready, Fault> {
         let looked = cluster.machine_of(&input.team).await?;
-        let guest = &looked.guest;
-        let mut set = Vec::new();
-        set.extend(input.cores.map(|cores| ("cores".to_owned(), cores.to_string())));
-        set.extend(input.memory_mib.map(|memory| ("memory".to_owned(), memory.to_string())));
-        if set.is_empty() {
-            return Err(Fault::failed("Neither cores nor memory is named.", "Name one of them."));
-        }
-        let more =
-            |wanted: Option<u32>, now: u64| wanted.map_or(0, |wanted| u64::from(wanted).saturating_sub(now));
-        let needs = Needs {
-            cores: more(input.cores, guest.cores),
-            memory_mib: more(input.memory_mib, guest.memory >> 20),
-            ..Needs::default()
-        };
-        cluster.room(guest.pool.as_ref(), needs).await?;
-        let shown: Vec<String> = set.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let step = format!("Set {} of {guest}.", shown.join(", "));
-        Ok(looked.configured(&set, step))
+        looked.sized(cluster, input.cores, input.memory_mib).await
     }
 }
 

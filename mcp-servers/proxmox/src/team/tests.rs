@@ -18,13 +18,14 @@ use serde_json::json;
 use tokio::sync::Notify;
 
 use super::{
-    Machines, NewTeam, Pace,
+    Machines, NewTeam, Pace, TeamResize,
     hub::{Hub, Invitation},
     tools::{OldTeam, TeamCreate, TeamDestroy},
 };
 use crate::{
     Cluster, Config,
     cluster::{Guest, count, text},
+    effect::Doing,
     error::PveError,
     https::{Https, Reply, Transport},
     names::{NodeName, StorageId},
@@ -110,7 +111,7 @@ impl Hub for TestHub {
         Ok(said["data"].as_array().unwrap().iter().any(|joined| joined == team.as_str()))
     }
 
-    async fn forget(&self, _: &InstanceName) -> Result<(), String> {
+    async fn forget(&self, _: &InstanceName, _: Option<&qd_types::PersonId>) -> Result<(), String> {
         Ok(())
     }
 }
@@ -406,4 +407,32 @@ async fn a_pool_is_not_overfull_however_many_ask_at_once() {
     assert_eq!(made, 3, "{refused:?}");
     assert!(refused.iter().all(|why| why.contains("of 12 cores")), "{refused:?}");
     assert!(Path::new(stage.folder.path()).join("teams").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_machines_that_grow_at_once_do_not_overfill_their_pool() {
+    let Some(world) = World::start().await else { return };
+    let stage = Stage::new(&world, &[("PROXMOX_QUOTA_CORES", "12")]);
+    let (machines, _) = stage.machines(None);
+    machines.cluster.api.ask(&Request::new(Method::Post).at("pools").with("poolid", "teams")).await.unwrap();
+    for name in ["r0", "r1"] {
+        let pool = Some(serde_json::from_value(json!("teams")).unwrap());
+        machines.create(&call(), NewTeam { pool, ..team(name) }).await.unwrap();
+    }
+    let growing: Vec<_> = ["r0", "r1"]
+        .map(|name| {
+            let tool = Doing::<TeamResize>::new(&machines.cluster);
+            let input = serde_json::from_value(json!({ "team": name, "cores": 8 })).unwrap();
+            tokio::spawn(async move { tool.carry_out(&call(), &input).await.map_err(|fault| fault.problem) })
+        })
+        .into();
+    let mut ended = Vec::new();
+    for grown in growing {
+        ended.push(grown.await.unwrap().map(drop));
+    }
+    ended.sort();
+    assert!(
+        matches!(ended.as_slice(), [Ok(()), Err(why)] if why.contains("of 12 cores")),
+        "one has room, both have not: {ended:?}"
+    );
 }

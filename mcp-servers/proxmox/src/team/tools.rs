@@ -33,9 +33,6 @@ pub(crate) struct Machine {
     node: NodeName,
     /// Where it is on its way.
     standing: String,
-    /// What people still have to do.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    left: Option<String>,
 }
 
 impl Machine {
@@ -45,7 +42,6 @@ impl Machine {
             vmid: record.vmid,
             node: record.node.clone(),
             standing: words(record),
-            left: None,
         }
     }
 }
@@ -171,8 +167,7 @@ impl Machines {
         }
         way.moved(&mut record, Event::Unwanted("people want it gone".to_owned()))?;
         way.go(&mut record).await?;
-        let left = format!("An owner puts the team out of the fleet: quarterdeck bot revoke {}", input.team);
-        Ok(Machine { left: Some(left), ..Machine::of(&record) })
+        Ok(Machine::of(&record))
     }
 }
 
@@ -185,7 +180,8 @@ impl Mutation for TeamDestroy {
         Spec::new("team_destroy", Tier::Destroy, "team.destroy")
             .described(
                 "Take a team's machine away",
-                "Shuts a team's machine down and deletes it with its disks; first, if asked, a last backup is made.",
+                "Shuts a team's machine down and deletes it with its disks; first, if asked, a last backup is made. The team's \
+                 key counts no more at the hub.",
             )
             .within(TIME)
     }
@@ -199,6 +195,7 @@ impl Mutation for TeamDestroy {
             steps.push(format!("Back it up to {storage}; if that fails, nothing is deleted."));
         }
         steps.push("Delete it with its disks and snapshots, for good.".to_owned());
+        steps.push(format!("Put {} out of the fleet: its key counts no more.", input.team));
         let backup = input.backup_to.as_ref().map_or("", StorageId::as_str);
         let fingerprint = fingerprint([&*record.mark, &number, backup]);
         Ok(Plan { target: format!("team {}", input.team), fingerprint, steps })

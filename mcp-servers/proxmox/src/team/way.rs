@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use qd_guard::{Call, Fault};
+use qd_types::Tier;
 use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -196,11 +197,13 @@ impl Way<'_> {
     }
 
     async fn ask(&self, request: &Request) -> Result<Value, PveError> {
-        self.machines.cluster.api.ask(request).await
+        self.machines.cluster.api.ask(&request.clone().needing(Tier::Provision)).await
     }
 
     async fn change(&self, call: &Call, request: &Request) -> Result<(), Trouble> {
-        self.machines.cluster.api.carry_out(call, request).await.map(drop).map_err(Trouble::from)
+        let tier = if request.tier() == Tier::Read { Tier::Provision } else { request.tier() };
+        let request = request.clone().needing(tier);
+        self.machines.cluster.api.carry_out(call, &request).await.map(drop).map_err(Trouble::from)
     }
 
     /// Does a step; what it made, if that has to be written down.
@@ -300,7 +303,8 @@ impl Way<'_> {
                 description: Some(&description),
             };
             let template = Guest::machine(order.template, node.clone(), "template".to_owned());
-            match cluster.api.carry_out(self.call, &requests::clone(&template, vmid, &wanted)).await {
+            let clone = requests::clone(&template, vmid, &wanted).needing(Tier::Provision);
+            match cluster.api.carry_out(self.call, &clone).await {
                 Ok(_) => return Ok((vmid, node)),
                 // It may be ours, of a try whose answer was lost.
                 Err(PveError::Exists(_)) if self.find(record).await?.is_some() => {}
@@ -435,7 +439,7 @@ impl Way<'_> {
                 let open = [("protection".to_owned(), "0".to_owned())];
                 self.change(call, &requests::configure(guest, None, &open, &[])).await?;
             }
-            match self.change(call, &requests::machine_delete(guest)).await {
+            match self.change(call, &requests::machine_delete(guest).needing(Tier::Destroy)).await {
                 Err(trouble) => return Err(Trouble { passes: true, ..trouble }),
                 Ok(()) if self.find(record).await?.is_some() => {
                     return Err(Trouble::passes(format!("{guest} is still there")));
@@ -443,7 +447,8 @@ impl Way<'_> {
                 Ok(()) => {}
             }
         }
-        self.machines.hub.forget(&record.order.team).await.map_err(Trouble::holds)
+        let by = self.call.caller.requesters();
+        self.machines.hub.forget(&record.order.team, by.first()).await.map_err(Trouble::holds)
     }
 
     /// Asks it to end by itself, and makes a last backup, if one is wanted. Nothing is taken away yet.

@@ -10,6 +10,7 @@
 
 mod recorded;
 mod schemas;
+mod scripts;
 mod shared;
 mod table;
 mod verdicts;

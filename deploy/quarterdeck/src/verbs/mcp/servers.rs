@@ -122,7 +122,12 @@ pub(super) fn is_one(name: &str) -> bool {
 /// The tools of all of them that runs may get, as policies have to know them.
 pub(crate) fn known_tools(mcp: &Mcp) -> Vec<KnownTool> {
     let (nowhere, config) = (Reach::default(), Config::default());
-    let names = mcp.built_in();
+    let mut names = mcp.built_in();
+    let cluster = || built_in::CLUSTER.to_owned();
+    if built_in::has_cluster() && !names.contains(&cluster()) {
+        // Machines are ordered in chat, whether or not agents have the server.
+        names.push(cluster());
+    }
     let made = names.iter().filter_map(|name| match make(name, &config, &nowhere)? {
         Ok(server) => Some(server.known_tools()),
         Err(error) => {
