@@ -17,6 +17,7 @@ mod figures;
 mod gateway;
 mod guard;
 mod hub;
+mod hub_nats;
 mod policy;
 mod proxmox;
 mod servers;
@@ -35,7 +36,7 @@ use figures::Figures;
 /// Why a figure could not be taken.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-const KNOWN: [&str; 44] = [
+const KNOWN: &[&str] = &[
     "instance_cold_start_ms",
     "instance_idle_rss_mib",
     "up_idle_rss_mib",
@@ -59,6 +60,7 @@ const KNOWN: [&str; 44] = [
     "approval_card_delay_s_p99",
     "hub_reports_per_s",
     "hub_ack_ms_p99",
+    "hub_reports_per_s_nats",
     "order_latency_ms_p99",
     "bot_rss_mib_1000_idle",
     "bot_rss_mib_1000_load",
@@ -148,6 +150,7 @@ fn measure(asked: &Asked) -> Result<(), Failure> {
         }
         distil::measure(&mut figures, &wanted).await?;
         hub::measure(&asked.binary, &mut figures, &wanted).await?;
+        hub_nats::measure(&asked.binary, &mut figures, &wanted).await?;
         discord::measure(&asked.binary, &mut figures, &wanted).await?;
         walls::measure(&asked.binary, &mut figures, &wanted).await?;
         guard::measure(&mut figures, &wanted).await?;
