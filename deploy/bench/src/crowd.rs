@@ -21,7 +21,7 @@ use qd_types::{FeatureId, InstanceName, Stage};
 use qd_wire::{
     call::{Answer, Asking, Call, Card, JOIN, NewKeys, Said, Token},
     sealed::{SealingKey, seal},
-    signed::{BOT, Header, Kind, Signed, hex, unhex},
+    signed::{BOT, Header, Kind, Signed as Envelope, hex, unhex},
     v1::{Ack, Cost, Hello, Kind as _, Order, Report, WIRE},
 };
 use tokio::{net::TcpStream, sync::mpsc};
@@ -49,7 +49,17 @@ pub struct Remote {
     orders: Option<mpsc::Receiver<Instant>>,
 }
 
-/// Reports, signed and packed, and what is acknowledged of them.
+/// A call and the reports beside it, signed, and what is acknowledged of them.
+pub struct Signed {
+    /// The call.
+    pub call: Vec<u8>,
+    /// The reports, in order.
+    pub reports: Vec<Vec<u8>>,
+    /// The number of the last.
+    pub last: u64,
+}
+
+/// The same, packed for HTTP.
 pub struct Batch {
     body: Bytes,
     last: u64,
@@ -77,8 +87,16 @@ fn request(method: Method, path: &str) -> hyper::http::request::Builder {
 }
 
 fn answer(bytes: &[u8]) -> Result<Said, Failure> {
-    let signed = Signed::from_bytes(bytes)?;
+    let signed = Envelope::from_bytes(bytes)?;
     Ok(serde_json::from_str::<Answer>(&signed.payload)?.said)
+}
+
+/// All up to the last has to be acknowledged.
+pub fn acknowledged(said: &[u8], last: u64) -> Result<(), Failure> {
+    match answer(said)? {
+        Said::Ack(Ack { seq, .. }) if seq == last => Ok(()),
+        other => Err(format!("{other:?}, where {last} was sent").into()),
+    }
 }
 
 impl Remote {
@@ -99,6 +117,8 @@ impl Remote {
         let call = remote.call(Call::Join { secret: token.secret.clone(), keys })?;
         let to: [u8; 32] = unhex(&card.sealing).and_then(|key| key.try_into().ok()).ok_or("no key")?;
         let body = Full::from(seal(&to, JOIN, &call)?);
+        // The answer before is read; that its connection knows so, too, is waited for.
+        calls.ready().await?;
         let joined = calls.send_request(request(Method::POST, "/wire/v1/join").body(body)?).await?;
         match answer(&whole(joined).await?)? {
             Said::Done => Ok(remote),
@@ -118,7 +138,7 @@ impl Remote {
             seq: place.seq,
             at: Timestamp::now(),
         };
-        Ok(Signed::new(&header, payload, &self.key)?.to_bytes()?)
+        Ok(Envelope::new(&header, payload, &self.key)?.to_bytes()?)
     }
 
     fn call(&self, call: Call) -> Result<Vec<u8>, Failure> {
@@ -126,17 +146,22 @@ impl Remote {
         self.sign(Kind::Call, Ack { epoch: 0, seq: 0 }, asking)
     }
 
-    /// A batch of these reports; to be shipped after all that were made before.
-    fn packed(&mut self, reports: &[Report]) -> Result<Batch, Failure> {
-        let mut plain = self.call(Call::Ship)?;
+    /// A call with these reports; to be shipped after all that were made before.
+    fn signed(&mut self, reports: &[Report]) -> Result<Signed, Failure> {
+        let call = self.call(Call::Ship)?;
+        let mut beside = Vec::with_capacity(reports.len());
         for report in reports {
             self.seq += 1;
-            plain.push(b'\n');
             let place = Ack { epoch: 1, seq: self.seq };
-            plain.extend(self.sign(Kind::Report, place, serde_json::to_string(report)?)?);
+            beside.push(self.sign(Kind::Report, place, serde_json::to_string(report)?)?);
         }
-        let body = zstd::stream::encode_all(plain.as_slice(), 1)?.into();
-        Ok(Batch { body, last: self.seq })
+        Ok(Signed { call, reports: beside, last: self.seq })
+    }
+
+    fn packed(&mut self, reports: &[Report]) -> Result<Batch, Failure> {
+        let Signed { call, reports, last } = self.signed(reports)?;
+        let lines = [vec![call], reports].concat().join(&b'\n');
+        Ok(Batch { body: zstd::stream::encode_all(lines.as_slice(), 1)?.into(), last })
     }
 
     /// What an instance says of itself first.
@@ -147,8 +172,20 @@ impl Remote {
         self.packed(&[Report::Hello(Box::new(hello)), distil::beat(now)])
     }
 
-    /// So many reports of a day's work: a beat, a cost, and changes of features.
+    /// So many reports of a day's work, packed for HTTP.
     pub fn batch(&mut self, reports: u64) -> Result<Batch, Failure> {
+        let work = self.work(reports)?;
+        self.packed(&work)
+    }
+
+    /// So many reports of a day's work, signed.
+    pub fn signed_batch(&mut self, reports: u64) -> Result<Signed, Failure> {
+        let work = self.work(reports)?;
+        self.signed(&work)
+    }
+
+    /// A beat, a cost, and changes of features.
+    fn work(&self, reports: u64) -> Result<Vec<Report>, Failure> {
         let now = Timestamp::now();
         let day = now.to_zoned(TimeZone::UTC).date();
         let mut all = vec![distil::beat(now), Report::Cost(Cost { day, spent: distil::spent(self.seq) })];
@@ -157,7 +194,7 @@ impl Remote {
             let change = i64::try_from(self.seq + number)?;
             all.push(Report::Feature(distil::feature(&feature, Stage::Running, change % 20)));
         }
-        self.packed(&all)
+        Ok(all)
     }
 
     /// Connects for calls, unless it is connected.
@@ -171,12 +208,10 @@ impl Remote {
     /// Ships a batch, which has to be acknowledged as a whole.
     pub async fn ship(&mut self, batch: Batch) -> Result<(), Failure> {
         let calls = self.calls.as_mut().ok_or("not connected")?;
+        calls.ready().await?;
         let request = request(Method::POST, "/wire/v1/call").header("content-encoding", "zstd");
         let response = calls.send_request(request.body(Full::new(batch.body))?).await?;
-        match answer(&whole(response).await?)? {
-            Said::Ack(Ack { seq, .. }) if seq == batch.last => Ok(()),
-            other => Err(format!("{}: {other:?}, where {} was sent", self.name, batch.last).into()),
-        }
+        acknowledged(&whole(response).await?, batch.last)
     }
 
     /// Opens its stream of orders, which then notes when each arrives that says [`PROBE`].

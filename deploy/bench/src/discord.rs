@@ -17,16 +17,18 @@ use crate::{
     Failure,
     engine::config,
     figures::Figures,
+    hub,
     site::{Running, Site},
 };
 
 /// Interactions, and how long after each other: ten a second are many times what a busy day of 100 teams has.
 const INTERACTIONS: usize = 300;
 const APART: Duration = Duration::from_millis(100);
-/// Features that are filed, worked on and asked about meanwhile, and how long after each other: each makes some 20 reports, so
-/// that the bot hears ten times what 100 teams report in their busiest hour.
-const FEATURES: usize = 60;
-const FILED: Duration = Duration::from_millis(500);
+/// Teams that report meanwhile, each so much so often: 100 reports a second. The day of `discord_calls_per_1000_reports` has
+/// 370,000, which is 4 a second.
+const TEAMS: u32 = 100;
+const REPORTS: u64 = 10;
+const REPORTED: Duration = Duration::from_secs(10);
 /// Decisions by reaction.
 const REACTIONS: usize = 20;
 /// What is asked about with a reaction: a change of the board.
@@ -69,19 +71,18 @@ struct Guild {
 }
 
 impl Guild {
-    async fn new(binary: &Path, fake: FakeDiscord, slots: u32, rule: &str) -> Result<Self, Failure> {
+    async fn new(binary: &Path, fake: FakeDiscord, verb: &str, settings: &str) -> Result<Self, Failure> {
         let owner = fake.add_role("owner");
         let [dev, alerts, approvals] = ["dev", "alerts", "approvals"].map(|name| fake.add_channel(name));
         let person = fake.add_member("bench", &[owner]);
         let text = format!(
-            "{}\n[discord]\napi = \"{}\"\nguild = \"{GUILD}\"\ntoken = {{ file = \"token\" }}\ncommands_per_minute = 100000\n\n\
+            "{settings}\n[discord]\napi = \"{}\"\nguild = \"{GUILD}\"\ntoken = {{ file = \"token\" }}\ncommands_per_minute = 100000\n\n\
              [discord.channels]\ndev = \"{dev}\"\nalerts = \"{alerts}\"\napprovals = \"{approvals}\"\n\n\
-             [discord.roles]\nowner = \"{owner}\"\n{rule}",
-            config("echo hello > $QUARTERDECK_FEATURE.txt", slots, ""),
+             [discord.roles]\nowner = \"{owner}\"\n",
             fake.url()
         );
         let site = Site::with(&text, &[("README.md", "x\n"), ("token", TOKEN)])?;
-        let running = site.start(binary, &["up"]).await?;
+        let running = site.start(binary, &[verb]).await?;
         running.says(&["person", "link", "bench", &format!("discord:{person}")])?;
         let guild = Self { fake: Arc::new(fake), site, running, dev, approvals, person };
         guild
@@ -115,6 +116,10 @@ impl Guild {
     }
 }
 
+fn settings(slots: u32) -> String {
+    config("echo hello > $QUARTERDECK_FEATURE.txt", slots, "")
+}
+
 async fn file(client: &mut Client, number: usize) -> Result<(), Failure> {
     let new = NewFeature { ready: true, ..NewFeature::titled(format!("Bench {number}")) };
     let _: FeatureView = client.post("features", &new).await?;
@@ -129,12 +134,17 @@ fn sorted(mut taken: Vec<f64>) -> Result<(f64, f64), Failure> {
 
 /// `interaction_ack_ms_p99`: from the gateway's event to the answer that the person sees.
 async fn interactions(binary: &Path, figures: &mut Figures) -> Result<(), Failure> {
-    let guild = Guild::new(binary, FakeDiscord::start().await, 4, "").await?;
-    let mut client = guild.running.client()?;
+    let guild =
+        Guild::new(binary, FakeDiscord::start().await, "bot", &hub::configuration(TEAMS)?).await?;
+    let mut crowd = hub::crowd(&guild.running, TEAMS).await?;
     let work = tokio::spawn(async move {
-        for number in 0..FEATURES {
-            file(&mut client, number).await?;
-            tokio::time::sleep(FILED).await;
+        let mut clock = tokio::time::interval(REPORTED / TEAMS);
+        for number in (0..crowd.len()).cycle() {
+            clock.tick().await;
+            let remote = crowd.get_mut(number).ok_or("no team")?;
+            let batch = remote.batch(REPORTS)?;
+            remote.connected().await?;
+            remote.ship(batch).await?;
         }
         Ok::<_, Failure>(())
     });
@@ -157,9 +167,16 @@ async fn interactions(binary: &Path, figures: &mut Figures) -> Result<(), Failur
     for each in asked {
         taken.push(each.await?.ok_or("a person was not answered")?);
     }
-    work.await??;
+    if work.is_finished() {
+        work.await??;
+        return Err("the teams went silent".into());
+    }
+    work.abort();
     let (p99, median) = sorted(taken)?;
-    let note = format!("answered in full while {FEATURES} features run; median {median:.1}; at most 100");
+    let note = format!(
+        "answered in full while {TEAMS} teams report {:.0} times a second; median {median:.1}; at most 100",
+        f64::from(TEAMS) * REPORTS as f64 / REPORTED.as_secs_f64()
+    );
     figures.add("interaction_ack_ms_p99", p99, "ms", INTERACTIONS, note);
     guild.end()
 }
@@ -173,7 +190,7 @@ fn has_mark(message: &Value) -> bool {
 
 /// `reaction_to_decision_ms_p99`: from a ✅ under a card to what it decides, done on the team's board.
 async fn reactions(binary: &Path, figures: &mut Figures) -> Result<(), Failure> {
-    let guild = Guild::new(binary, FakeDiscord::start().await, 2, RULE).await?;
+    let guild = Guild::new(binary, FakeDiscord::start().await, "up", &format!("{}{RULE}", settings(2))).await?;
     let (mut client, mut taken) = (guild.running.client()?, Vec::with_capacity(REACTIONS));
     for number in 0..REACTIONS {
         // It is asked about, and not filed yet.
@@ -221,7 +238,7 @@ async fn memory(binary: &Path, figures: &mut Figures) -> Result<(), Failure> {
     for number in 0..MEMBERS {
         fake.add_member(&format!("member-{number}"), &roles);
     }
-    let guild = Guild::new(binary, fake, 1, "").await?;
+    let guild = Guild::new(binary, fake, "up", &settings(1)).await?;
     let mut client = guild.running.client()?;
     file(&mut client, 0).await?;
     let dev = guild.dev;

@@ -49,13 +49,10 @@ pub async fn measure(
     if !FIGURES.iter().any(|name| wanted(name)) {
         return Ok(());
     }
-    let site = Site::with(&configuration()?, &[])?;
+    let site = Site::with(&configuration(INSTANCES)?, &[])?;
     let running = site.start(binary, &["bot"]).await?;
-    let mut crowd = joined(&running).await?;
+    let mut crowd = crowd(&running, INSTANCES).await?;
     for remote in &mut crowd {
-        let hello = remote.hello()?;
-        remote.connected().await?;
-        remote.ship(hello).await?;
         remote.listen().await?;
     }
     tokio::time::sleep(SETTLES).await;
@@ -65,13 +62,13 @@ pub async fn measure(
     load(running, crowd, figures).await
 }
 
-/// Each team has a prefix of its own, in letters.
-fn configuration() -> Result<String, Failure> {
+/// A bot with so many teams. Each has a prefix of its own, in letters.
+pub fn configuration(teams: u32) -> Result<String, Failure> {
     let mut text =
         "[fleet]\nsolo = true\n\n[[people]]\nname = \"bench\"\nroles = [\"owner\", \"manager\"]\n\n\
                     [hub]\nlisten = \"127.0.0.1:0\"\n\n[[repositories]]\nname = \"project\"\npath = \".\"\n"
             .to_owned();
-    for number in 0..INSTANCES {
+    for number in 0..teams {
         let letter = |digit: u32| char::from_u32(u32::from(b'A') + digit % 26).unwrap_or('A');
         let prefix: String = [number / 676, number / 26, number].into_iter().map(letter).collect();
         write!(text, "\n[[teams]]\nname = \"team-{number}\"\nprefix = \"{prefix}\"\n")?;
@@ -79,13 +76,17 @@ fn configuration() -> Result<String, Failure> {
     Ok(text)
 }
 
-/// All instances, joined with a token each.
-async fn joined(running: &Running) -> Result<Vec<Remote>, Failure> {
+/// Teams that joined with a token each, and have said so.
+pub async fn crowd(running: &Running, teams: u32) -> Result<Vec<Remote>, Failure> {
     let (mut client, bot) = (running.client()?, running.hub()?);
     let mut crowd = Vec::new();
-    for number in 0..INSTANCES {
+    for number in 0..teams {
         let token = invited(&mut client, &format!("team-{number}")).await?;
-        crowd.push(Remote::join(bot, &token.parse()?, number).await?);
+        let mut remote = Remote::join(bot, &token.parse()?, number).await?;
+        let hello = remote.hello()?;
+        remote.connected().await?;
+        remote.ship(hello).await?;
+        crowd.push(remote);
     }
     Ok(crowd)
 }

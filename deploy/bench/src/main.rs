@@ -18,6 +18,7 @@ mod gateway;
 mod github;
 mod guard;
 mod hub;
+mod hub_nats;
 mod policy;
 mod proxmox;
 mod servers;
@@ -36,7 +37,7 @@ use figures::Figures;
 /// Why a figure could not be taken.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-const KNOWN: [&str; 46] = [
+const KNOWN: &[&str] = &[
     "webhook_accept_per_s",
     "webhook_accept_ms_p99",
     "instance_cold_start_ms",
@@ -62,6 +63,7 @@ const KNOWN: [&str; 46] = [
     "approval_card_delay_s_p99",
     "hub_reports_per_s",
     "hub_ack_ms_p99",
+    "hub_reports_per_s_nats",
     "order_latency_ms_p99",
     "bot_rss_mib_1000_idle",
     "bot_rss_mib_1000_load",
@@ -151,6 +153,7 @@ fn measure(asked: &Asked) -> Result<(), Failure> {
         }
         distil::measure(&mut figures, &wanted).await?;
         hub::measure(&asked.binary, &mut figures, &wanted).await?;
+        hub_nats::measure(&asked.binary, &mut figures, &wanted).await?;
         github::measure(&asked.binary, &mut figures, &wanted).await?;
         discord::measure(&asked.binary, &mut figures, &wanted).await?;
         walls::measure(&asked.binary, &mut figures, &wanted).await?;

@@ -25,6 +25,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    memory::few_heaps();
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

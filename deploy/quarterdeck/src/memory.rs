@@ -1,5 +1,5 @@
-//! What a start needs and nothing after it: pages of the program's own file. They are given back once it has started, and
-//! are read again, from the system's cache, where something is called once more.
+//! What a start needs and nothing after it: pages of the program's own file, and what the allocator keeps of what was freed. They
+//! are given back once it has started; the file's are read again, from the system's cache, where something is called once more.
 
 use std::{fs, time::Duration};
 
@@ -15,8 +15,29 @@ pub fn settle_soon() {
         for after in SETTLED {
             tokio::time::sleep(after).await;
             settle();
+            trim();
         }
     });
+}
+
+/// Heaps of the allocator at the most. glibc makes up to eight for each core, and each keeps what was freed in it.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const HEAPS: i32 = 2;
+
+/// Keeps to few heaps. Before any other thread is there.
+pub fn few_heaps() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: it sets a number of the allocator (man 3 mallopt), and no other thread is there yet.
+    #[allow(unsafe_code, reason = "the allocator is set by a function of C")]
+    let _unchanged_if_0 = unsafe { libc::mallopt(libc::M_ARENA_MAX, HEAPS) };
+}
+
+/// Gives the system what was freed and is kept by the allocator.
+fn trim() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: it takes the locks of the allocator itself, and frees nothing that is in use (man 3 malloc_trim).
+    #[allow(unsafe_code, reason = "the allocator is told by a function of C")]
+    let _nothing_if_0 = unsafe { libc::malloc_trim(0) };
 }
 
 /// Gives the pages of the program's file back: code and constants, which nobody ever writes. On a system without

@@ -74,8 +74,12 @@ pub fn warnings(text: &str, names: &[&str]) -> Vec<Warning> {
     {
         found.push(Warning::Invisible);
     }
-    let mixed = text.split_whitespace().find(|word| !word.is_single_script());
+    // ASCII has letters of one script.
+    let mixed = text.split_whitespace().find(|word| !word.is_ascii() && !word.is_single_script());
     found.extend(mixed.map(|word| Warning::Mixed { word: plain(word, 32) }));
+    if names.is_empty() {
+        return found;
+    }
     let seen: String = text.chars().filter(|letter| !is_hidden(*letter)).collect();
     let bones: String = skeleton(&seen.to_lowercase()).collect();
     let alike = names.iter().find(|name| **name != text && skeleton(&name.to_lowercase()).eq(bones.chars()));

@@ -1,7 +1,7 @@
 //! The effect: within its time, and stopped when nobody wants it any more. What was told to stop and did not say how it
 //! ended can't be told.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc};
 
 use futures_util::FutureExt as _;
 use serde_json::Value;
@@ -42,7 +42,7 @@ impl Guard {
                 () = stop.cancelled() => Err(stopped(false, "You cancelled it.")),
             };
         }
-        let mut effect = tokio::spawn(async move { entry.body.run(&call, input, permit).await });
+        let mut effect = pin!(AssertUnwindSafe(entry.body.run(&call, input, permit)).catch_unwind());
         let why = tokio::select! {
             ended = &mut effect => return ended.unwrap_or_else(|_| Err(stopped(true, "The tool broke."))),
             () = tokio::time::sleep(limit) => late(limit),
@@ -51,10 +51,7 @@ impl Guard {
         stop.cancel();
         match tokio::time::timeout(self.0.settings.grace, &mut effect).await {
             Ok(ended) => ended.unwrap_or_else(|_| Err(stopped(true, "The tool broke."))),
-            Err(_) => {
-                effect.abort();
-                Err(stopped(true, &why))
-            }
+            Err(_) => Err(stopped(true, &why)),
         }
     }
 }

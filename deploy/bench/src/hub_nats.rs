@@ -1,0 +1,99 @@
+//! The same bot behind a real NATS server with JetStream, on the same cores: how many reports of a thousand instances it takes,
+//! each on disk before it is acknowledged. Each instance has a connection and a user of its own.
+
+use std::{fmt::Write as _, path::Path, time::Instant};
+
+use qd_natsd::{Natsd, with_users};
+use qd_nats::{NatsCarrier, Names, Server, UserKey, instance_user};
+use qd_types::InstanceName;
+use qd_wire::port::Carrier as _;
+
+use crate::{
+    Failure,
+    crowd::{self, Signed},
+    figures::Figures,
+    hub,
+    site::Site,
+};
+
+/// Instances, and the reports of one call: as over HTTP.
+const INSTANCES: u32 = 1000;
+const REPORTS: u64 = 10;
+/// Calls that each makes one after the other.
+const ROUNDS: u32 = 12;
+/// A place in the configuration of the server that is no user's yet.
+const NOBODY: &str = "{user: nobody, password: nothing}";
+
+/// `hub_reports_per_s_nats`, if it is wanted.
+pub async fn measure(
+    binary: &Path,
+    figures: &mut Figures,
+    wanted: &impl Fn(&str) -> bool,
+) -> Result<(), Failure> {
+    if !wanted("hub_reports_per_s_nats") {
+        return Ok(());
+    }
+    let mut natsd = Natsd::for_test(&with_users(NOBODY)).ok_or("the NATS server is skipped")?;
+    let url = natsd.url();
+    let text = hub::configuration(INSTANCES)?;
+    let site = Site::with(&text.replace("[hub]\n", &format!("[hub]\nnats = \"{url}\"\n")), &[])?;
+    let running = site.start(binary, &["bot"]).await?;
+
+    let names = Names::new("fleet")?;
+    let mut users = running.says(&["bot", "nats-user"])?;
+    let mut keys = Vec::new();
+    for number in 0..INSTANCES {
+        let (name, key) = (name(number)?, UserKey::new(&secret(number))?);
+        writeln!(users, "{}", instance_user(&names, &name, key.public()))?;
+        keys.push((name, key));
+    }
+    natsd.configure(&with_users(&users));
+    natsd.stop();
+    natsd.start();
+
+    // They join over HTTP, which is measured elsewhere.
+    let mut ready = Vec::new();
+    for (mut remote, (name, key)) in hub::crowd(&running, INSTANCES).await?.into_iter().zip(keys) {
+        let server = Server { url: url.clone(), user: name.to_string(), key, roots: None };
+        let carrier = NatsCarrier::connect_now(&server, "fleet", &name).await?;
+        let calls: Vec<Signed> =
+            (0..ROUNDS).map(|_| remote.signed_batch(REPORTS)).collect::<Result<_, _>>()?;
+        ready.push((carrier, calls));
+    }
+    let (begun, cpu) = (Instant::now(), running.cpu()?);
+    let mut tasks = Vec::new();
+    for (carrier, calls) in ready {
+        tasks.push(tokio::spawn(async move {
+            for Signed { call, reports, last } in calls {
+                crowd::acknowledged(&carrier.call(call, reports).await?, last)?;
+            }
+            Ok::<_, Failure>(())
+        }));
+    }
+    for task in tasks {
+        task.await??;
+    }
+    let took = begun.elapsed().as_secs_f64();
+    let reports = u64::from(INSTANCES) * u64::from(ROUNDS) * REPORTS;
+    #[allow(clippy::cast_precision_loss, reason = "a count of reports")]
+    let rate = reports as f64 / took;
+    let busy = (running.cpu()? - cpu) / took;
+    let note = format!(
+        "1,000 instances over NATS JetStream on the same cores, each on disk before it is acknowledged; {busy:.2} cores of the bot"
+    );
+    figures.add("hub_reports_per_s_nats", rate, "1/s", usize::try_from(reports)?, note);
+    Ok(())
+}
+
+fn name(number: u32) -> Result<InstanceName, Failure> {
+    Ok(format!("team-{number}").parse()?)
+}
+
+/// Another one for each, the same each time.
+fn secret(number: u32) -> [u8; 32] {
+    let mut secret = [11; 32];
+    for (byte, part) in secret.iter_mut().zip(number.to_be_bytes()) {
+        *byte = part;
+    }
+    secret
+}
