@@ -199,8 +199,7 @@ impl Facts for GitHub {
         repository: &RepositoryName,
         sha: &str,
     ) -> Result<Option<u64>, FactError> {
-        let pulls: Vec<Pull> =
-            self.asked(repository)?.list(&format!("/commits/{}/pulls", part(sha))).await?;
+        let pulls: Vec<Pull> = self.asked(repository)?.list(&format!("/commits/{}/pulls", part(sha))).await?;
         Ok(pulls.iter().find(|pull| pull.state == "open" && pull.head.sha == sha).map(|pull| pull.number))
     }
 

@@ -137,7 +137,8 @@ pub trait People: Send + Sync {
 /// The roles that count at a repository of somebody to whom the fleet gives `known`, and whom GitHub gives `level` there: of a
 /// role that is mapped to a level both must say so.
 pub fn roles(mapped: &[(Level, Role)], known: &[Role], level: Level) -> Vec<Role> {
-    let needs = |role: &Role| mapped.iter().filter(|(_, mapped)| mapped == role).map(|(level, _)| *level).min();
+    let needs =
+        |role: &Role| mapped.iter().filter(|(_, mapped)| mapped == role).map(|(level, _)| *level).min();
     let mut roles: Vec<Role> =
         known.iter().filter(|role| needs(role).is_none_or(|least| level >= least)).copied().collect();
     roles.sort_unstable();

@@ -59,7 +59,9 @@ pub(crate) fn meaning(kind: &str, payload: &Payload) -> Meaning {
         "pull_request_review" => review(action, payload),
         "pull_request_review_comment" => Meaning::Nothing("a remark on a line comes with its review"),
         "pull_request_review_thread" => Meaning::Nothing("a thread is resolved by whoever resolves it"),
-        "pull_request" => Meaning::Nothing("what becomes of a pull request is asked of GitHub when it matters"),
+        "pull_request" => {
+            Meaning::Nothing("what becomes of a pull request is asked of GitHub when it matters")
+        }
         "push" => Meaning::Nothing("where branches stand is asked of GitHub when it matters"),
         "check_run" => check_run(action, payload),
         "check_suite" => Meaning::Nothing("its checks come one by one"),
@@ -106,7 +108,12 @@ fn issue(action: &str, payload: &Payload) -> Meaning {
         _ => return Meaning::Nothing("the feature does not follow that"),
     };
     let mark = format!("{action}/{}", issue.updated_at.map_or(0, |at| at.as_millisecond()));
-    done.map_or(Meaning::Unknown, |done| Meaning::Issue { number: issue.number, done, text: text(issue), mark })
+    done.map_or(Meaning::Unknown, |done| Meaning::Issue {
+        number: issue.number,
+        done,
+        text: text(issue),
+        mark,
+    })
 }
 
 fn comment(action: &str, payload: &Payload) -> Meaning {
@@ -237,7 +244,9 @@ fn owner(payload: &Payload) -> String {
 
 fn installation(action: &str, payload: &Payload) -> Meaning {
     let lost = match action {
-        "suspend" => Some("the App is suspended there. Its owner lifts that in the settings of the installation."),
+        "suspend" => {
+            Some("the App is suspended there. Its owner lifts that in the settings of the installation.")
+        }
         "deleted" => Some("the App is not installed there any more. Install it again."),
         "created" | "unsuspend" => None,
         _ => return Meaning::Nothing("doctor compares permissions with what is needed"),
@@ -280,7 +289,9 @@ impl Meaning {
             Self::Run(run) => format!("run {}, {}", run.attempt, if run.passed { "green" } else { "red" }),
             Self::Check(check) => format!("check {}, red", check.name),
             Self::Status { name, .. } => format!("status {name}, red"),
-            Self::Ran { name, passed, .. } => format!("{name} ran, {}", if *passed { "green" } else { "red" }),
+            Self::Ran { name, passed, .. } => {
+                format!("{name} ran, {}", if *passed { "green" } else { "red" })
+            }
             Self::Renamed { before } => format!("renamed from {}", before.as_deref().unwrap_or("elsewhere")),
             Self::Transferred => "transferred".to_owned(),
             Self::Deleted => "deleted".to_owned(),
