@@ -32,7 +32,9 @@ pub(crate) fn answer(to: &InstanceName, request: &str, outcome: ForgeOutcome) ->
 pub(crate) fn failed(error: &ForgeError) -> ForgeOutcome {
     match error {
         ForgeError::BaseMoved { actual } => ForgeOutcome::BaseMoved { base: actual.clone() },
-        ForgeError::NotNow { .. } | ForgeError::Unavailable { .. } => ForgeOutcome::Unknown { reason: text::sentence(error) },
+        ForgeError::NotNow { .. } | ForgeError::Unavailable { .. } => {
+            ForgeOutcome::Unknown { reason: text::sentence(error) }
+        }
         _ => ForgeOutcome::Refused { reason: text::sentence(error) },
     }
 }

@@ -485,7 +485,9 @@ pub(crate) fn rebuilt(
             spend(state, approval, merge).into_iter().collect()
         }
         Err(
-            error @ (ForgeError::BaseMoved { .. } | ForgeError::NotNow { .. } | ForgeError::Unavailable { .. }),
+            error @ (ForgeError::BaseMoved { .. }
+            | ForgeError::NotNow { .. }
+            | ForgeError::Unavailable { .. }),
         ) => {
             vec![answer(&asked.subject.instance, &merging.request, failed(&error))]
         }

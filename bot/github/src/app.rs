@@ -347,7 +347,8 @@ impl Minted {
 }
 
 fn named(scope: Scope) -> String {
-    let each: Vec<String> = scope.permissions().iter().map(|(name, level)| format!("{name}: {level}")).collect();
+    let each: Vec<String> =
+        scope.permissions().iter().map(|(name, level)| format!("{name}: {level}")).collect();
     each.join(", ")
 }
 

@@ -195,8 +195,9 @@ impl Client {
                 Some(name) => {
                     let mut whole: Value = reply.read()?;
                     let list = whole.get_mut(name).map(Value::take).unwrap_or_default();
-                    serde_json::from_value(list)
-                        .map_err(|error| CallError::NoAnswer(format!("GitHub's answer is not understood: {error}")))?
+                    serde_json::from_value(list).map_err(|error| {
+                        CallError::NoAnswer(format!("GitHub's answer is not understood: {error}"))
+                    })?
                 }
             };
             let found = page.iter().any(&is_it);
@@ -267,7 +268,8 @@ impl Client {
             #[serde(default)]
             errors: Vec<Failure>,
         }
-        let operation = document.split(['(', '{', ' ']).find(|word| !matches!(*word, "query" | "mutation" | ""));
+        let operation =
+            document.split(['(', '{', ' ']).find(|word| !matches!(*word, "query" | "mutation" | ""));
         let body = json!({ "query": document, "variables": variables, "operationName": operation });
         if writes {
             self.pace.write(bearer.lane).await;
@@ -335,7 +337,9 @@ impl Client {
                 None if method == Method::Get && is_plain(&to, &self.addresses.origin) => {
                     self.elsewhere(&to).await?
                 }
-                None => return Err(CallError::Conflict(cut(&format!("it is at {to} now, which is elsewhere")))),
+                None => {
+                    return Err(CallError::Conflict(cut(&format!("it is at {to} now, which is elsewhere"))));
+                }
             };
         }
         Err(CallError::NoAnswer("GitHub sends from one place to the next".to_owned()))
@@ -470,7 +474,13 @@ async fn read(
 fn lost(error: &octocrab::Error) -> CallError {
     let text = chain(error);
     let lower = text.to_ascii_lowercase();
-    let unsent = ["connection refused", "dns error", "failed to lookup", "network is unreachable", "tcp connect error"];
+    let unsent = [
+        "connection refused",
+        "dns error",
+        "failed to lookup",
+        "network is unreachable",
+        "tcp connect error",
+    ];
     if unsent.iter().any(|words| lower.contains(words)) {
         CallError::Unreachable(cut(&text))
     } else {

@@ -29,7 +29,9 @@ pub enum ConfigError {
     #[error("{0:?} is no repository of GitHub's: write owner/name, like acme/widget")]
     Place(String),
     /// Not an address.
-    #[error("{0:?} is no address of an API: write https://api.github.com, or that of an own server, https://HOST/api/v3")]
+    #[error(
+        "{0:?} is no address of an API: write https://api.github.com, or that of an own server, https://HOST/api/v3"
+    )]
     Api(String),
 }
 
@@ -123,7 +125,8 @@ impl Addresses {
             None => format!("{path}/graphql"),
         };
         let pages = host.strip_prefix("api.").unwrap_or(host);
-        let git = git.map_or_else(|| format!("{scheme}://{pages}"), |git| git.trim_end_matches('/').to_owned());
+        let git =
+            git.map_or_else(|| format!("{scheme}://{pages}"), |git| git.trim_end_matches('/').to_owned());
         Ok(Self { origin: format!("{scheme}://{host}"), rest: path, graphql, git })
     }
 
@@ -148,7 +151,10 @@ mod tests {
             of("https://git.example.org/api/v3"),
             r#"https://git.example.org "/api/v3" /api/graphql https://git.example.org"#
         );
-        assert_eq!(of("https://api.acme.ghe.com/"), r#"https://api.acme.ghe.com "" /graphql https://acme.ghe.com"#);
+        assert_eq!(
+            of("https://api.acme.ghe.com/"),
+            r#"https://api.acme.ghe.com "" /graphql https://acme.ghe.com"#
+        );
         for bad in ["api.github.com", "ftp://x", "https://", "https://user@host", "https://h/a?b"] {
             assert!(Addresses::of(bad, None).is_err(), "{bad}");
         }

@@ -81,6 +81,10 @@ impl GitHub {
         })
     }
 
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
     /// The client, for what is no act of the port.
     pub fn client(&self) -> &Client {
         &self.inner.client
@@ -159,7 +163,11 @@ impl Forge for GitHub {
         self.inner.here(repository)?.find_pull_request(marker).await
     }
 
-    async fn pull_request(&self, repository: &RepositoryName, number: u64) -> Result<PullRequest, ForgeError> {
+    async fn pull_request(
+        &self,
+        repository: &RepositoryName,
+        number: u64,
+    ) -> Result<PullRequest, ForgeError> {
         self.inner.here(repository)?.pull_request(number).await
     }
 

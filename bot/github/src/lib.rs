@@ -9,6 +9,7 @@ mod mirror;
 mod pace;
 pub mod protection;
 pub mod reconcile;
+pub mod rest;
 pub mod setup;
 pub mod webhook;
 

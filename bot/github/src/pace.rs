@@ -39,7 +39,8 @@ impl Pace {
 
     /// How long GitHub still takes nothing.
     pub(crate) fn shut(&self, lane: Lane) -> Option<Duration> {
-        self.with(lane, |state| state.shut?.checked_duration_since(Instant::now())).filter(|left| !left.is_zero())
+        self.with(lane, |state| state.shut?.checked_duration_since(Instant::now()))
+            .filter(|left| !left.is_zero())
     }
 
     /// GitHub takes nothing for so long.

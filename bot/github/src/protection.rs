@@ -14,12 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::{
-    GitHub,
-    app::Scope,
-    client::CallError,
-    forge::Here,
-};
+use crate::{GitHub, app::Scope, client::CallError, forge::Here};
 
 /// The check that turns green by a grant alone.
 pub const CHECK: &str = "quarterdeck";

@@ -200,7 +200,10 @@ impl Reconciler {
             let done = match (event.event.as_str(), event.label) {
                 ("labeled", Some(label)) if has(&label) => {
                     if self.is_edited(here, issue.number, event.created_at).await? {
-                        tracing::warn!(issue = issue.number, "it was edited after it was labelled, so its label has to be set again");
+                        tracing::warn!(
+                            issue = issue.number,
+                            "it was edited after it was labelled, so its label has to be set again"
+                        );
                         continue;
                     }
                     Done::Labelled(label.name)
@@ -279,8 +282,13 @@ impl Reconciler {
                     continue;
                 }
                 let number = serde_json::json!({ "number": pull.number });
-                self.told("pull_request_review", "submitted", here, [("review", review), ("pull_request", number)])
-                    .await?;
+                self.told(
+                    "pull_request_review",
+                    "submitted",
+                    here,
+                    [("review", review), ("pull_request", number)],
+                )
+                .await?;
             }
         }
         Ok(())

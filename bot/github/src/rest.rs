@@ -11,6 +11,16 @@ use crate::{
     forge::{GitHub, Here},
 };
 
+/// A text as part of a path or a query.
+pub fn part(text: &str) -> String {
+    crate::forge::part(text)
+}
+
+/// A branch within a path.
+pub fn branch_part(branch: &str) -> String {
+    crate::forge::part_of_branch(branch)
+}
+
 /// A repository to ask about.
 pub struct Rest<'a>(Here<'a>);
 
@@ -55,7 +65,7 @@ impl Rest<'_> {
 
     /// Searches the repository's code; the query is words alone (docs.github.com, "Search code").
     pub async fn search<T: DeserializeOwned>(&self, words: &str) -> Result<T, CallError> {
-        let query = crate::forge::part(&format!("{words} repo:{}", self.place()));
+        let query = part(&format!("{words} repo:{}", self.place()));
         let (client, path) = (&self.0.github.client, &format!("/search/code?per_page=100&q={query}"));
         self.0.with(|bearer| async move { client.get(&bearer, path).await }).await
     }

@@ -151,7 +151,9 @@ pub async fn convert(client: &Client, code: &str) -> Result<Made, CallError> {
     if code.is_empty() || !code.chars().all(is_code) {
         return Err(CallError::Invalid("the code that came back is none".to_owned()));
     }
-    client.change(&Bearer::nobody(), Method::Post, &format!("/app-manifests/{code}/conversions"), &json!({})).await
+    client
+        .change(&Bearer::nobody(), Method::Post, &format!("/app-manifests/{code}/conversions"), &json!({}))
+        .await
 }
 
 #[derive(Serialize, Deserialize)]
@@ -184,8 +186,11 @@ pub fn keep(folder: &Path, made: &Made) -> Result<PathBuf, KeepError> {
     write(&at.key, made.pem.expose_secret())?;
     match &made.webhook_secret {
         Some(secret) => write(&at.secret, secret.expose_secret())?,
-        None if at.secret.exists() => fs::remove_file(&at.secret)
-            .map_err(|source| KeepError::File { path: at.secret.clone(), doing: "removed", source })?,
+        None if at.secret.exists() => fs::remove_file(&at.secret).map_err(|source| KeepError::File {
+            path: at.secret.clone(),
+            doing: "removed",
+            source,
+        })?,
         None => {}
     }
     // The card is last: with it the App counts.
@@ -197,7 +202,8 @@ fn write(path: &Path, text: &str) -> Result<(), KeepError> {
     let failed = |source| KeepError::File { path: path.to_owned(), doing: "written", source };
     let new = path.with_extension("new");
     let written = || {
-        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        let mut file =
+            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
         file.set_permissions(fs::Permissions::from_mode(0o600))?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
@@ -279,7 +285,8 @@ impl GitHub {
             url: Option<String>,
         }
         let Login::App(_) = self.tokens().login() else { return Ok(Hook::None) };
-        let found: Result<Config, _> = self.client().get(&self.tokens().own_bearer()?, "/app/hook/config").await;
+        let found: Result<Config, _> =
+            self.client().get(&self.tokens().own_bearer()?, "/app/hook/config").await;
         match found {
             Ok(Config { url: Some(url) }) if !url.is_empty() => Ok(Hook::At(url)),
             Ok(_) | Err(CallError::NotFound(_)) => Ok(Hook::None),

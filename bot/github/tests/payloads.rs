@@ -1,7 +1,12 @@
 //! Every example that GitHub's community publishes is read, and becomes what the table says. The examples are in the folder
 //! `../shared/github/webhooks` beside the repository, or in the one that `QUARTERDECK_GITHUB` names.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on panics")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on panics"
+)]
 
 use std::{
     collections::BTreeMap,
@@ -23,9 +28,7 @@ fn examples() -> Option<Vec<(String, Vec<u8>)>> {
     let mut all: Vec<(String, Vec<u8>)> = files
         .map(|file| file.unwrap().path())
         .filter(|path| path.extension().is_some_and(|ending| ending == "json"))
-        .map(|path| {
-            (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(&path).unwrap())
-        })
+        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(&path).unwrap()))
         .collect();
     all.sort();
     Some(all)
@@ -39,7 +42,9 @@ fn every_example_is_read_and_routed() {
     for (name, body) in &examples {
         let parts: Vec<&str> = name.split('.').collect();
         let (kind, action) = (parts[0], parts.get(1).filter(|part| part.parse::<u8>().is_err()));
-        let event = action.filter(|action| **action != "json").map_or(kind.to_owned(), |action| format!("{kind}.{action}"));
+        let event = action
+            .filter(|action| **action != "json")
+            .map_or(kind.to_owned(), |action| format!("{kind}.{action}"));
         let became = understand(kind, body);
         assert!(!became.starts_with("not "), "{name}: {became}");
         *table.entry(format!("{event:<40} {became}")).or_default() += 1;

@@ -191,7 +191,8 @@ impl Inbox for Hub {
     async fn note(&self, key: &str, value: &str) -> Result<(), InboxError> {
         let (key, value) = (key.to_owned(), value.to_owned());
         let noted = self.inner.db.write(move |c| {
-            let sql = "INSERT INTO forge_notes VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value";
+            let sql =
+                "INSERT INTO forge_notes VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value";
             c.prepare_cached(sql)?.execute([key, value])?;
             Ok::<_, HubError>(())
         });

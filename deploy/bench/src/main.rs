@@ -15,6 +15,7 @@ mod distil;
 mod engine;
 mod figures;
 mod gateway;
+mod github;
 mod guard;
 mod hub;
 mod policy;
@@ -35,7 +36,9 @@ use figures::Figures;
 /// Why a figure could not be taken.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-const KNOWN: [&str; 44] = [
+const KNOWN: [&str; 46] = [
+    "webhook_accept_per_s",
+    "webhook_accept_ms_p99",
     "instance_cold_start_ms",
     "instance_idle_rss_mib",
     "up_idle_rss_mib",
@@ -148,6 +151,7 @@ fn measure(asked: &Asked) -> Result<(), Failure> {
         }
         distil::measure(&mut figures, &wanted).await?;
         hub::measure(&asked.binary, &mut figures, &wanted).await?;
+        github::measure(&asked.binary, &mut figures, &wanted).await?;
         discord::measure(&asked.binary, &mut figures, &wanted).await?;
         walls::measure(&asked.binary, &mut figures, &wanted).await?;
         guard::measure(&mut figures, &wanted).await?;

@@ -159,6 +159,11 @@ impl Running {
         Ok(std::fs::read_to_string(self.state.join("bot/hub.address"))?.trim().parse()?)
     }
 
+    /// Where GitHub delivers to.
+    pub fn webhook(&self) -> Result<SocketAddr, Failure> {
+        Ok(std::fs::read_to_string(self.state.join("bot/github.address"))?.trim().parse()?)
+    }
+
     /// The processor's time that it took so far, in seconds.
     pub fn cpu(&self) -> Result<f64, Failure> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;

@@ -8,7 +8,8 @@ use std::{
 use qd_types::Role;
 
 use crate::{
-    Agent, Config, ConfigError, Loaded, Origin, Problem, Repository, Sources, discord, gateway, github, hub, mcp,
+    Agent, Config, ConfigError, Loaded, Origin, Problem, Repository, Sources, discord, gateway, github, hub,
+    mcp,
     origin::{Origins, nearest_origin},
     state, values,
 };

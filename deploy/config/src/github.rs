@@ -120,7 +120,8 @@ pub(crate) fn check(config: &Config, add: &mut impl FnMut(String, String)) {
     for (key, address) in [("api", Some(&github.api)), ("git", github.git.as_ref())] {
         let Some(address) = address else { continue };
         if !(address.starts_with("https://") || address.starts_with("http://")) || address.ends_with('/') {
-            let text = format!("{address:?} is no address, like https://api.github.com, without a / at its end");
+            let text =
+                format!("{address:?} is no address, like https://api.github.com, without a / at its end");
             add(format!("github.{key}"), text);
         }
     }
@@ -137,7 +138,10 @@ pub(crate) fn check(config: &Config, add: &mut impl FnMut(String, String)) {
             add(key.clone(), format!("there is no repository {name} under [[repositories]]"));
         }
         if place.split('/').filter(|part| !part.is_empty()).count() != 2 || place.matches('/').count() != 1 {
-            add(key.clone(), format!("{place:?} is no repository of GitHub's: write owner/name, like acme/widget"));
+            add(
+                key.clone(),
+                format!("{place:?} is no repository of GitHub's: write owner/name, like acme/widget"),
+            );
         }
         if !taken.insert(place.to_ascii_lowercase()) {
             add(key, format!("{place} is named twice: each repository has one name here"));

@@ -11,8 +11,8 @@ use qd_types::{InstanceName, Person, PersonId, RepositoryName, Role};
 use crate::{
     cli::Common,
     fleet::{
-        AgentPlan, AuditPlan, FleetPlan, GithubPlan, KnownAgent, RepositoryPlan, TeamPlan, bot_folder, team_folder,
-        words,
+        AgentPlan, AuditPlan, FleetPlan, GithubPlan, KnownAgent, RepositoryPlan, TeamPlan, bot_folder,
+        team_folder, words,
     },
     metering,
     policies::PolicyPlan,

@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
-mod adopt;
 mod access;
+mod adopt;
 pub mod command;
 pub mod diff;
 pub mod documents;

@@ -11,8 +11,8 @@ use qd_git::{DiffStat, DiffText, Git, Turns};
 use qd_types::{CommitId, RepositoryName, RunId};
 
 use crate::{
-    Brought, Conflicting, Credentials, Found, Layout, Merged, Purpose, RepositorySpec, Stamp, Worktree, WorktreeError,
-    Worktrees,
+    Brought, Conflicting, Credentials, Found, Layout, Merged, Purpose, RepositorySpec, Stamp, Worktree,
+    WorktreeError, Worktrees,
     error::{git, io},
     pool::Pool,
 };

@@ -77,9 +77,8 @@ impl GitWorktrees {
             return Ok(mirror.clone());
         };
         let access = credentials.access(&repository.name).await;
-        let access = access.map_err(|reason| {
-            WorktreeError::NoCredential { repository: repository.name.clone(), reason }
-        })?;
+        let access = access
+            .map_err(|reason| WorktreeError::NoCredential { repository: repository.name.clone(), reason })?;
         Ok(mirror.clone().with_access(access))
     }
 

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod config;
+mod live;
 #[cfg(test)]
 mod memory;
 mod merge;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use qd_guard::{CAREFUL, Fault, Server, ToolError};
 
 pub use config::Config;
+pub use live::OnGitHub;
 pub use port::{
     Check, Comment, GitHub, GitHubError, Issue, Merging, NewPull, NotConfigured, Place, Pull, Review, Train,
 };

@@ -2,17 +2,15 @@
 
 use async_trait::async_trait;
 use qd_github::{
-    client::{CallError, Method},
-    forge::GitHub as Live,
-    rest::Rest,
+    CallError, GitHub as Live,
+    client::Method,
+    rest::{Rest, branch_part, part},
 };
 use qd_types::RepositoryName;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{
-    Check, Comment, GitHub, GitHubError, Issue, Merging, NewPull, Place, Pull, Review, Train,
-};
+use crate::{Check, Comment, GitHub, GitHubError, Issue, Merging, NewPull, Place, Pull, Review, Train};
 
 /// The App whose check runs are jobs of workflows (docs.github.com, "REST API endpoints for check runs").
 const ACTIONS: &str = "github-actions";
@@ -176,17 +174,6 @@ fn said(what: &str) -> impl Fn(CallError) -> GitHubError + '_ {
 }
 
 impl OnGitHub {
-    fn here<T>(
-        &self,
-        repository: &str,
-        then: impl FnOnce(RepositoryName) -> T,
-    ) -> Result<T, GitHubError> {
-        let name: RepositoryName = repository
-            .parse()
-            .map_err(|error: qd_types::IdError| GitHubError::Refused(error.to_string()))?;
-        Ok(then(name))
-    }
-
     fn rest<'a>(&'a self, name: &'a RepositoryName) -> Result<Rest<'a>, GitHubError> {
         self.0.rest(name).ok_or_else(|| GitHubError::Absent(format!("repository {name} on GitHub")))
     }
@@ -208,6 +195,10 @@ impl OnGitHub {
     }
 }
 
+fn name(repository: &str) -> Result<RepositoryName, GitHubError> {
+    repository.parse().map_err(|error: qd_types::IdError| GitHubError::Refused(error.to_string()))
+}
+
 fn page(most: usize) -> usize {
     most.clamp(1, 100)
 }
@@ -215,7 +206,7 @@ fn page(most: usize) -> usize {
 #[async_trait]
 impl GitHub for OnGitHub {
     async fn issues(&self, repository: &str, most: usize) -> Result<Vec<Issue>, GitHubError> {
-        let name = self.here(repository, |name| name)?;
+        let name = name(repository)?;
         // Pull requests are among them (docs.github.com, "List repository issues").
         let rows: Vec<IssueRow> =
             self.rest(&name)?.newest("/issues?state=open&per_page=100").await.map_err(said("repository"))?;
@@ -224,10 +215,9 @@ impl GitHub for OnGitHub {
     }
 
     async fn issue(&self, repository: &str, number: u64) -> Result<Issue, GitHubError> {
-        let name = self.here(repository, |name| name)?;
+        let name = name(repository)?;
         let what = format!("issue {number}");
-        let row: IssueRow =
-            self.rest(&name)?.get(&format!("/issues/{number}")).await.map_err(said(&what))?;
+        let row: IssueRow = self.rest(&name)?.get(&format!("/issues/{number}")).await.map_err(said(&what))?;
         Ok(row.into())
     }
 
@@ -237,7 +227,7 @@ impl GitHub for OnGitHub {
         number: u64,
         most: usize,
     ) -> Result<Vec<Comment>, GitHubError> {
-        let name = self.here(repository, |name| name)?;
+        let name = name(repository)?;
         let what = format!("issue {number}");
         let path = format!("/issues/{number}");
         #[derive(Deserialize)]
@@ -262,32 +252,32 @@ impl GitHub for OnGitHub {
     }
 
     async fn pulls(&self, repository: &str, most: usize) -> Result<Vec<Pull>, GitHubError> {
-        let name = self.here(repository, |name| name)?;
+        let name = name(repository)?;
         let path = format!("/pulls?state=open&per_page={}", page(most));
         let rows: Vec<PullRow> = self.rest(&name)?.newest(&path).await.map_err(said("repository"))?;
         Ok(rows.into_iter().take(most).map(Pull::from).collect())
     }
 
     async fn pull(&self, repository: &str, number: u64) -> Result<Pull, GitHubError> {
-        let name = self.here(repository, |name| name)?;
+        let name = name(repository)?;
         let what = format!("pull request {number}");
         let row: PullRow = self.rest(&name)?.get(&format!("/pulls/{number}")).await.map_err(said(&what))?;
         Ok(row.into())
     }
 
     async fn pull_from(&self, repository: &str, head: &str) -> Result<Option<Pull>, GitHubError> {
-        let name = self.here(repository, |name| name)?;
+        let name = name(repository)?;
         let rest = self.rest(&name)?;
         let owner = rest.place();
         let owner = owner.split('/').next().unwrap_or_default();
-        let query = qd_github::forge::part(&format!("{owner}:{head}"));
+        let query = part(&format!("{owner}:{head}"));
         let path = format!("/pulls?state=open&head={query}");
         let rows: Vec<PullRow> = rest.newest(&path).await.map_err(said("repository"))?;
         Ok(rows.into_iter().map(Pull::from).find(|pull| pull.head == head))
     }
 
     async fn reviews(&self, repository: &str, number: u64, most: usize) -> Result<Vec<Review>, GitHubError> {
-        let name = self.here(repository, |name| name)?;
+        let name = name(repository)?;
         let what = format!("pull request {number}");
         let path = format!("/pulls/{number}/reviews?per_page=100");
         let rows: Vec<ReviewRow> = self.rest(&name)?.newest(&path).await.map_err(said(&what))?;
@@ -301,34 +291,32 @@ impl GitHub for OnGitHub {
     }
 
     async fn branch(&self, repository: &str, branch: &str) -> Result<String, GitHubError> {
-        let name = self.here(repository, |name| name)?;
-        let path = format!("/git/ref/heads/{}", qd_github::forge::part_of_branch(branch));
-        let found: Ref =
-            self.rest(&name)?.get(&path).await.map_err(said(&format!("branch {branch}")))?;
+        let name = name(repository)?;
+        let path = format!("/git/ref/heads/{}", branch_part(branch));
+        let found: Ref = self.rest(&name)?.get(&path).await.map_err(said(&format!("branch {branch}")))?;
         Ok(found.object.sha)
     }
 
     async fn checks(&self, repository: &str, sha: &str, most: usize) -> Result<Vec<Check>, GitHubError> {
-        let name = self.here(repository, |name| name)?;
-        let path = format!("/commits/{}/check-runs?filter=latest", qd_github::forge::part(sha));
+        let name = name(repository)?;
+        let path = format!("/commits/{}/check-runs?filter=latest", part(sha));
         let what = format!("commit {sha}");
         let rows: Vec<CheckRow> =
             self.rest(&name)?.list_in(&path, "check_runs").await.map_err(said(&what))?;
         // The newest of each name is listed, so that what it says is of its newest attempt.
-        let check =
-            |row: CheckRow| Check { id: row.id, state: row.state(), name: row.name, attempt: 1 };
+        let check = |row: CheckRow| Check { id: row.id, state: row.state(), name: row.name, attempt: 1 };
         Ok(rows.into_iter().take(most).map(check).collect())
     }
 
     async fn check(&self, repository: &str, id: u64) -> Result<Check, GitHubError> {
-        let name = self.here(repository, |name| name)?;
+        let name = name(repository)?;
         let row = self.check_row(&name, id).await?;
         let attempt = self.attempt(&name, &row).await?;
         Ok(Check { id: row.id, state: row.state(), name: row.name, attempt })
     }
 
     async fn check_log(&self, repository: &str, id: u64, most: usize) -> Result<String, GitHubError> {
-        let name = self.here(repository, |name| name)?;
+        let name = name(repository)?;
         let row = self.check_row(&name, id).await?;
         if !row.is_job() {
             let why = format!("check {} is no job of a workflow, so GitHub keeps no log of it", row.name);
@@ -348,14 +336,14 @@ impl GitHub for OnGitHub {
         if query.contains(':') {
             return Err(GitHubError::Refused("a query has no qualifiers here".to_owned()));
         }
-        let name = self.here(repository, |name| name)?;
+        let name = name(repository)?;
         let found: Found = self.rest(&name)?.search(query).await.map_err(said("repository"))?;
         let place = |item: Item| Place { path: item.path, text: item.name };
         Ok(found.items.into_iter().take(most).map(place).collect())
     }
 
     async fn comment(&self, repository: &str, number: u64, body: &str) -> Result<u64, GitHubError> {
-        let name = self.here(repository, |name| name)?;
+        let name = name(repository)?;
         let path = format!("/issues/{number}/comments");
         let body = json!({ "body": body });
         let made: Made = self
@@ -373,14 +361,14 @@ impl GitHub for OnGitHub {
         on: &[String],
         off: &[String],
     ) -> Result<(), GitHubError> {
-        let name = self.here(repository, |name| name)?;
+        let name = name(repository)?;
         let (rest, what) = (self.rest(&name)?, format!("issue {number}"));
         if !on.is_empty() {
             let path = format!("/issues/{number}/labels");
             rest.act(Method::Post, &path, Some(&json!({ "labels": on }))).await.map_err(said(&what))?;
         }
         for label in off {
-            let path = format!("/issues/{number}/labels/{}", qd_github::forge::part(label));
+            let path = format!("/issues/{number}/labels/{}", part(label));
             match rest.act(Method::Delete, &path, None).await {
                 // What it does not carry is off.
                 Ok(()) | Err(CallError::NotFound(_)) => {}
@@ -391,16 +379,15 @@ impl GitHub for OnGitHub {
     }
 
     async fn open(&self, repository: &str, new: &NewPull) -> Result<u64, GitHubError> {
-        let name = self.here(repository, |name| name)?;
-        let body =
-            json!({ "title": new.title, "body": new.body, "head": new.head, "base": new.base });
+        let name = name(repository)?;
+        let body = json!({ "title": new.title, "body": new.body, "head": new.head, "base": new.base });
         let opened: Opened =
             self.rest(&name)?.change(Method::Post, "/pulls", &body).await.map_err(said("branch"))?;
         Ok(opened.number)
     }
 
     async fn rerun(&self, repository: &str, id: u64) -> Result<(), GitHubError> {
-        let name = self.here(repository, |name| name)?;
+        let name = name(repository)?;
         let row = self.check_row(&name, id).await?;
         let what = format!("check {id}");
         let rest = self.rest(&name)?;

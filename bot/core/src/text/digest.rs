@@ -156,7 +156,8 @@ pub fn milestone(team: &InstanceName, milestone: &MilestoneProgress) -> String {
 }
 
 fn progress(milestone: &MilestoneProgress) -> String {
-    let MilestoneProgress { project, milestone: name, done, features, percent, due, forecast, .. } = milestone;
+    let MilestoneProgress { project, milestone: name, done, features, percent, due, forecast, .. } =
+        milestone;
     let due = due.map_or_else(String::new, |due| say!("milestone-due", due = due));
     let forecast = forecast.map_or_else(String::new, |day| say!("milestone-forecast", day = day));
     let name = inert(&format!("{project} {name}"), SENTENCE);

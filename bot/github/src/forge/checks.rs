@@ -52,7 +52,10 @@ impl Run {
         };
         let output = self.output.as_ref();
         let text = output.and_then(|output| {
-            Some(CheckText { title: output.title.clone()?, summary: output.summary.clone().unwrap_or_default() })
+            Some(CheckText {
+                title: output.title.clone()?,
+                summary: output.summary.clone().unwrap_or_default(),
+            })
         });
         Check { name: self.name.clone(), conclusion, text }
     }
@@ -122,7 +125,8 @@ impl Here<'_> {
 
     pub(super) async fn report_checks(&self, commit: &CommitId, checks: &[Check]) -> Result<(), ForgeError> {
         // Of a name that is said twice, the last counts.
-        let wanted: BTreeMap<&str, &Check> = checks.iter().map(|check| (check.name.as_str(), check)).collect();
+        let wanted: BTreeMap<&str, &Check> =
+            checks.iter().map(|check| (check.name.as_str(), check)).collect();
         if wanted.is_empty() {
             return Ok(());
         }
@@ -138,11 +142,13 @@ impl Here<'_> {
             let mut body = written(check);
             // What is pending ends where it began; a text that is to go needs another run, and so does what has ended.
             let goes_on = known.filter(|run| {
-                run.check().conclusion == Conclusion::Pending && (run.check().text.is_none() || check.text.is_some())
+                run.check().conclusion == Conclusion::Pending
+                    && (run.check().text.is_none() || check.text.is_some())
             });
             let told = match goes_on {
                 Some(run) => {
-                    self.act(Method::Patch, &format!("/check-runs/{}", run.id), Some(&Value::Object(body))).await
+                    self.act(Method::Patch, &format!("/check-runs/{}", run.id), Some(&Value::Object(body)))
+                        .await
                 }
                 None => {
                     body.insert("name".into(), json!(check.name));

@@ -134,9 +134,9 @@ impl<'a> Here<'a> {
     pub(crate) fn said(&self, error: CallError, what: Option<&str>) -> ForgeError {
         match (error, what) {
             (CallError::NotFound(_), Some(what)) => self.missing(what),
-            (error @ CallError::NotFound(_), None) => {
-                ForgeError::NotFound { what: format!("repository {} ({}): {error}", self.repository, self.place) }
-            }
+            (error @ CallError::NotFound(_), None) => ForgeError::NotFound {
+                what: format!("repository {} ({}): {error}", self.repository, self.place),
+            },
             (error @ (CallError::Limited(_) | CallError::Unreachable(_)), _) => {
                 ForgeError::NotNow { reason: error.to_string() }
             }

@@ -260,7 +260,9 @@ impl Here<'_> {
             return Err(refused(format!("{branch} is the target of {}: it stays", self.repository)));
         }
         let owner = self.place.owner();
-        for query in [format!("head={}", part(&format!("{owner}:{branch}"))), format!("base={}", part(branch))] {
+        for query in
+            [format!("head={}", part(&format!("{owner}:{branch}"))), format!("base={}", part(branch))]
+        {
             let open: Vec<Pull> = self
                 .list(&format!("/pulls?state=open&{query}"))
                 .await

@@ -185,7 +185,8 @@ impl Here<'_> {
         if let Some(number) = self.find_mine(&new.marker, false).await? {
             return self.issue(number).await;
         }
-        let mut body = json!({ "title": new.title, "body": mark::hide(&new.body, &new.marker), "labels": labels });
+        let mut body =
+            json!({ "title": new.title, "body": mark::hide(&new.body, &new.marker), "labels": labels });
         if let (Some(title), Some(body)) = (&new.milestone, body.as_object_mut()) {
             body.insert("milestone".into(), json!(self.milestone_number(title).await?));
         }
@@ -228,7 +229,8 @@ impl Here<'_> {
         if let Some(stone) = self.stones().await?.into_iter().find(|stone| stone.title == name) {
             return Ok(stone.shown());
         }
-        let made: Result<Stone, _> = self.change(Method::Post, "/milestones", &json!({ "title": name })).await;
+        let made: Result<Stone, _> =
+            self.change(Method::Post, "/milestones", &json!({ "title": name })).await;
         made.map(Stone::shown).map_err(|error| self.said(error, Some(&format!("milestone {name}"))))
     }
 
@@ -263,7 +265,10 @@ impl Here<'_> {
             match self.edit(known.id, &text).await {
                 // Somebody removed it: it is looked for, and else written again.
                 Err(CallError::NotFound(_)) => {}
-                edited => return self.note(key, edited.map_err(|error| self.said(error, Some(&thread_of(number))))?),
+                edited => {
+                    return self
+                        .note(key, edited.map_err(|error| self.said(error, Some(&thread_of(number))))?);
+                }
             }
         }
         let own = self.own_login().await?;

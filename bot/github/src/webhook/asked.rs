@@ -8,7 +8,10 @@ use qd_types::RepositoryName;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::facts::{FactError, Facts, Level, Reaction};
+use super::{
+    facts::{FactError, Facts, Level, Reaction, RedJob},
+    read::is_red,
+};
 use crate::{
     CallError, GitHub, Scope,
     client::Method,
@@ -81,6 +84,27 @@ struct Remark {
     body: Option<String>,
     #[serde(default)]
     in_reply_to_id: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Job {
+    id: u64,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    conclusion: Option<String>,
+    #[serde(default)]
+    html_url: Option<String>,
+    #[serde(default)]
+    steps: Vec<Step>,
+}
+
+#[derive(Deserialize)]
+struct Step {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    conclusion: Option<String>,
 }
 
 impl GitHub {
@@ -175,9 +199,21 @@ impl Facts for GitHub {
         repository: &RepositoryName,
         sha: &str,
     ) -> Result<Option<u64>, FactError> {
-        let pulls: Vec<Pull> =
-            self.asked(repository)?.list(&format!("/commits/{}/pulls", part(sha))).await?;
+        let pulls: Vec<Pull> = self.asked(repository)?.list(&format!("/commits/{}/pulls", part(sha))).await?;
         Ok(pulls.iter().find(|pull| pull.state == "open" && pull.head.sha == sha).map(|pull| pull.number))
+    }
+
+    async fn red_jobs(&self, repository: &RepositoryName, run: u64) -> Result<Vec<RedJob>, FactError> {
+        let here = self.asked(repository)?.to(Scope::Workflows);
+        let jobs: Vec<Job> = here.list_in(&format!("/actions/runs/{run}/jobs"), "jobs").await?;
+        let is_red = |conclusion: &Option<String>| conclusion.as_deref().is_some_and(is_red);
+        let red = jobs.into_iter().filter(|job| is_red(&job.conclusion)).map(|job| RedJob {
+            id: job.id,
+            step: job.steps.into_iter().find(|step| is_red(&step.conclusion)).map(|step| step.name),
+            name: job.name,
+            url: job.html_url,
+        });
+        Ok(red.collect())
     }
 
     async fn log(&self, repository: &RepositoryName, job: u64) -> Result<String, FactError> {
@@ -186,8 +222,8 @@ impl Facts for GitHub {
         Ok(here.with(|bearer| async move { client.text(&bearer, path).await }).await?)
     }
 
-    async fn run_again(&self, repository: &RepositoryName, job: u64) -> Result<(), FactError> {
+    async fn run_again(&self, repository: &RepositoryName, run: u64) -> Result<(), FactError> {
         let here = self.asked(repository)?.to(Scope::Workflows);
-        Ok(here.act(Method::Post, &format!("/actions/jobs/{job}/rerun"), None).await?)
+        Ok(here.act(Method::Post, &format!("/actions/runs/{run}/rerun-failed-jobs"), None).await?)
     }
 }

@@ -58,7 +58,10 @@ fn paragraphs(body: &str) -> Vec<Vec<Line>> {
     let (mut blocks, mut inlines) = (0_usize, 0_usize);
     let mut open: Option<Vec<std::ops::Range<usize>>> = None;
     // Tables, footnotes and the like are blocks as on GitHub, so that what is in them is no paragraph.
-    let options = Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
+    let options = Options::ENABLE_TABLES
+        | Options::ENABLE_FOOTNOTES
+        | Options::ENABLE_STRIKETHROUGH
+        | Options::ENABLE_TASKLISTS;
     for (event, range) in Parser::new_ext(body, options).into_offset_iter() {
         match event {
             Event::Start(Tag::Paragraph) if blocks == 0 => {

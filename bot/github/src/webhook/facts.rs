@@ -75,6 +75,19 @@ impl Reaction {
     }
 }
 
+/// A job that is red.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedJob {
+    /// Its id.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// The step that failed.
+    pub step: Option<String>,
+    /// Its page.
+    pub url: Option<String>,
+}
+
 /// GitHub's facts.
 #[async_trait]
 pub trait Facts: Send + Sync {
@@ -103,10 +116,12 @@ pub trait Facts: Send + Sync {
     /// The open pull request whose head this is.
     async fn pull_request_of(&self, repository: &RepositoryName, sha: &str)
     -> Result<Option<u64>, FactError>;
+    /// The jobs of a workflow's newest attempt that are red.
+    async fn red_jobs(&self, repository: &RepositoryName, run: u64) -> Result<Vec<RedJob>, FactError>;
     /// The log of a job.
     async fn log(&self, repository: &RepositoryName, job: u64) -> Result<String, FactError>;
-    /// Runs a job once more.
-    async fn run_again(&self, repository: &RepositoryName, job: u64) -> Result<(), FactError>;
+    /// Runs what is red of a workflow once more.
+    async fn run_again(&self, repository: &RepositoryName, run: u64) -> Result<(), FactError>;
 }
 
 /// Whose accounts are linked. Asked whenever somebody does something, so that whoever is shut out is out at once.
@@ -122,7 +137,8 @@ pub trait People: Send + Sync {
 /// The roles that count at a repository of somebody to whom the fleet gives `known`, and whom GitHub gives `level` there: of a
 /// role that is mapped to a level both must say so.
 pub fn roles(mapped: &[(Level, Role)], known: &[Role], level: Level) -> Vec<Role> {
-    let needs = |role: &Role| mapped.iter().filter(|(_, mapped)| mapped == role).map(|(level, _)| *level).min();
+    let needs =
+        |role: &Role| mapped.iter().filter(|(_, mapped)| mapped == role).map(|(level, _)| *level).min();
     let mut roles: Vec<Role> =
         known.iter().filter(|role| needs(role).is_none_or(|least| level >= least)).copied().collect();
     roles.sort_unstable();

@@ -24,7 +24,7 @@ use axum::{
 use qd_core::inbox::{Delivery, Inbox, InboxError, Taken};
 
 pub use comment::commands;
-pub use facts::{FactError, Facts, Level, People, Reaction, roles};
+pub use facts::{FactError, Facts, Level, People, Reaction, RedJob, roles};
 pub(crate) use payload::{Issue, Named, User};
 pub(crate) use read::text as text_of;
 pub(crate) use route::Delay;
@@ -64,7 +64,10 @@ impl Endpoint {
         let header = |name: &str| headers.get(name).map(|value| value.as_bytes());
         if !self.verifier.is_signed(header("x-hub-signature-256"), &body) {
             tracing::warn!(bytes = body.len(), "a delivery is not signed as GitHub's are");
-            return (StatusCode::UNAUTHORIZED, "the signature is missing or is not over these bytes".to_owned());
+            return (
+                StatusCode::UNAUTHORIZED,
+                "the signature is missing or is not over these bytes".to_owned(),
+            );
         }
         let word = |name: &str| header(name).and_then(word).map(str::to_owned);
         let (Some(id), Some(kind)) = (word("x-github-delivery"), word("x-github-event")) else {

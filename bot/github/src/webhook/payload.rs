@@ -20,7 +20,6 @@ pub(crate) struct Payload {
     pub(crate) pull_request: Option<PullRequest>,
     pub(crate) review: Option<Review>,
     pub(crate) check_run: Option<CheckRun>,
-    pub(crate) workflow_job: Option<Job>,
     pub(crate) workflow_run: Option<WorkflowRun>,
     pub(crate) deployment: Option<Deployment>,
     pub(crate) deployment_status: Option<DeploymentStatus>,
@@ -153,29 +152,11 @@ pub(crate) struct Output {
     pub(crate) text: Option<String>,
 }
 
-/// A job of a workflow.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Job {
-    pub(crate) id: u64,
-    pub(crate) name: String,
-    pub(crate) head_sha: String,
-    pub(crate) conclusion: Option<String>,
-    pub(crate) run_attempt: u32,
-    pub(crate) html_url: Option<String>,
-    pub(crate) steps: Vec<Step>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Step {
-    pub(crate) name: String,
-    pub(crate) conclusion: Option<String>,
-}
-
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct WorkflowRun {
+    pub(crate) id: u64,
+    pub(crate) run_attempt: u32,
     #[serde(deserialize_with = "text")]
     pub(crate) name: String,
     #[serde(deserialize_with = "text")]

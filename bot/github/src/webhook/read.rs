@@ -6,7 +6,17 @@ use qd_core::{
 };
 use qd_types::CommitId;
 
-use super::payload::{CheckRun, Issue, Job, Payload, User};
+use super::payload::{CheckRun, Issue, Payload, User};
+
+/// A workflow that ended.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    pub(crate) id: u64,
+    /// From 1.
+    pub(crate) attempt: u32,
+    pub(crate) commit: CommitId,
+    pub(crate) passed: bool,
+}
 
 /// What a payload means.
 #[derive(Debug, Clone)]
@@ -21,8 +31,8 @@ pub(crate) enum Meaning {
     Comment { number: u64, id: u64, body: String, by: User, issue: Option<IssueText>, app: Option<u64> },
     /// A review was given.
     Review { number: u64, id: u64, head: CommitId, verdict: Verdict, body: String, by: User },
-    /// A job of a workflow ended.
-    Job(Box<Job>),
+    /// A workflow ended elsewhere than on the default branch.
+    Run(Run),
     /// A check of another App ended red.
     Check(Box<CheckRun>),
     /// A status of a commit is red.
@@ -49,12 +59,14 @@ pub(crate) fn meaning(kind: &str, payload: &Payload) -> Meaning {
         "pull_request_review" => review(action, payload),
         "pull_request_review_comment" => Meaning::Nothing("a remark on a line comes with its review"),
         "pull_request_review_thread" => Meaning::Nothing("a thread is resolved by whoever resolves it"),
-        "pull_request" => Meaning::Nothing("what becomes of a pull request is asked of GitHub when it matters"),
+        "pull_request" => {
+            Meaning::Nothing("what becomes of a pull request is asked of GitHub when it matters")
+        }
         "push" => Meaning::Nothing("where branches stand is asked of GitHub when it matters"),
         "check_run" => check_run(action, payload),
         "check_suite" => Meaning::Nothing("its checks come one by one"),
         "status" => status(payload),
-        "workflow_job" => job(action, payload),
+        "workflow_job" => Meaning::Nothing("a job is looked at when its workflow has ended"),
         "workflow_run" => workflow_run(action, payload),
         "deployment" => Meaning::Nothing("how a deployment goes comes as its statuses"),
         "deployment_status" => deployment(payload),
@@ -96,7 +108,12 @@ fn issue(action: &str, payload: &Payload) -> Meaning {
         _ => return Meaning::Nothing("the feature does not follow that"),
     };
     let mark = format!("{action}/{}", issue.updated_at.map_or(0, |at| at.as_millisecond()));
-    done.map_or(Meaning::Unknown, |done| Meaning::Issue { number: issue.number, done, text: text(issue), mark })
+    done.map_or(Meaning::Unknown, |done| Meaning::Issue {
+        number: issue.number,
+        done,
+        text: text(issue),
+        mark,
+    })
 }
 
 fn comment(action: &str, payload: &Payload) -> Meaning {
@@ -135,14 +152,14 @@ fn review(action: &str, payload: &Payload) -> Meaning {
 }
 
 /// What GitHub calls red (docs.github.com, "Check runs": conclusions).
-fn is_red(conclusion: &str) -> bool {
+pub(crate) fn is_red(conclusion: &str) -> bool {
     matches!(conclusion, "failure" | "timed_out" | "startup_failure")
 }
 
 fn check_run(action: &str, payload: &Payload) -> Meaning {
     let Some(check) = &payload.check_run else { return Meaning::Unknown };
     if check.app.as_ref().and_then(|app| app.slug.as_deref()) == Some("github-actions") {
-        return Meaning::Nothing("a job of a workflow comes as such");
+        return Meaning::Nothing("a job is looked at when its workflow has ended");
     }
     match check.conclusion.as_deref() {
         Some(conclusion) if action == "completed" && is_red(conclusion) => {
@@ -166,30 +183,10 @@ fn status(payload: &Payload) -> Meaning {
     }
 }
 
-fn job(action: &str, payload: &Payload) -> Meaning {
-    let Some(job) = &payload.workflow_job else { return Meaning::Unknown };
-    match job.conclusion.as_deref() {
-        Some(conclusion) if action == "completed" && (is_red(conclusion) || conclusion == "success") => {
-            Meaning::Job(Box::new(job.clone()))
-        }
-        _ => Meaning::Nothing("a job that has not ended says nothing"),
-    }
-}
-
-impl Job {
-    /// Whether it is red.
-    pub(crate) fn is_red(&self) -> bool {
-        self.conclusion.as_deref().is_some_and(is_red)
-    }
-}
-
 fn workflow_run(action: &str, payload: &Payload) -> Meaning {
     let (Some(run), Some(repository)) = (&payload.workflow_run, &payload.repository) else {
         return Meaning::Unknown;
     };
-    if repository.default_branch.as_deref() != Some(run.head_branch.as_str()) {
-        return Meaning::Nothing("it ran elsewhere than on the default branch");
-    }
     let passed = match run.conclusion.as_deref() {
         Some("success") => true,
         Some(conclusion) if is_red(conclusion) => false,
@@ -198,6 +195,9 @@ fn workflow_run(action: &str, payload: &Payload) -> Meaning {
     let Ok(commit) = run.head_sha.parse() else { return Meaning::Unknown };
     if action != "completed" {
         return Meaning::Nothing("a workflow that has not ended says nothing");
+    }
+    if repository.default_branch.as_deref() != Some(run.head_branch.as_str()) {
+        return Meaning::Run(Run { id: run.id, attempt: run.run_attempt, commit, passed });
     }
     let (name, url) = (run.name.clone(), run.html_url.clone());
     Meaning::Ran { kind: PipelineKind::Workflow, name, commit, passed, url }
@@ -244,7 +244,9 @@ fn owner(payload: &Payload) -> String {
 
 fn installation(action: &str, payload: &Payload) -> Meaning {
     let lost = match action {
-        "suspend" => Some("the App is suspended there. Its owner lifts that in the settings of the installation."),
+        "suspend" => {
+            Some("the App is suspended there. Its owner lifts that in the settings of the installation.")
+        }
         "deleted" => Some("the App is not installed there any more. Install it again."),
         "created" | "unsuspend" => None,
         _ => return Meaning::Nothing("doctor compares permissions with what is needed"),
@@ -284,10 +286,12 @@ impl Meaning {
                 format!("comment on {} {number}", if issue.is_some() { "issue" } else { "pull request" })
             }
             Self::Review { number, verdict, .. } => format!("review of {number}: {verdict:?}"),
-            Self::Job(job) => format!("job {}, {}", job.name, if job.is_red() { "red" } else { "green" }),
+            Self::Run(run) => format!("run {}, {}", run.attempt, if run.passed { "green" } else { "red" }),
             Self::Check(check) => format!("check {}, red", check.name),
             Self::Status { name, .. } => format!("status {name}, red"),
-            Self::Ran { name, passed, .. } => format!("{name} ran, {}", if *passed { "green" } else { "red" }),
+            Self::Ran { name, passed, .. } => {
+                format!("{name} ran, {}", if *passed { "green" } else { "red" })
+            }
             Self::Renamed { before } => format!("renamed from {}", before.as_deref().unwrap_or("elsewhere")),
             Self::Transferred => "transferred".to_owned(),
             Self::Deleted => "deleted".to_owned(),

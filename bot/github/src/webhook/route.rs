@@ -20,8 +20,8 @@ use super::{
     comment::commands,
     excerpt::excerpt,
     facts::{FactError, Facts, Level, People, Reaction, roles},
-    payload::{CheckRun, Job, Payload, Repository, User},
-    read::{Meaning, meaning},
+    payload::{CheckRun, Payload, Repository, User},
+    read::{Meaning, Run, meaning},
 };
 use crate::Place;
 
@@ -32,6 +32,8 @@ const ATTEMPTS: u32 = 14;
 const LONGEST: Duration = Duration::from_secs(60);
 /// After a failure of the database.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Jobs of a workflow of which a run hears at once.
+const JOBS: usize = 5;
 /// Characters of a check's own words.
 const WORDS: usize = 3000;
 
@@ -196,7 +198,7 @@ impl Worker {
             Meaning::Review { number, id, head, verdict, body, by } => {
                 self.review(&name, (number, id), (head, verdict, body), &by).await
             }
-            Meaning::Job(job) => self.job(&name, &job).await,
+            Meaning::Run(run) => self.ended_run(&name, &run).await,
             Meaning::Check(check) => self.check(&name, *check).await,
             Meaning::Status { id, sha, name: check, summary, url } => {
                 let id = format!("status/{id}");
@@ -373,33 +375,49 @@ impl Worker {
         Ok(Became::told(words, Some(format!("review/{name}/{id}")), Outside::Review(Box::new(review))))
     }
 
-    /// A job that is red runs once more, and is then either flaky, or red for whoever wrote the change.
-    async fn job(&self, name: &RepositoryName, job: &Job) -> Result<Became, Delay> {
-        let key = format!("github/again/{name}/{}/{}", job.head_sha, job.name);
-        if !job.is_red() {
-            if job.run_attempt < 2 || self.inbox.noted(&key).await?.is_none() {
-                return Ok(Became::nothing("a job that is green is asked for when it matters"));
-            }
-            let (id, url) = (format!("job/{}", job.id), job.html_url.clone());
-            let nothing = (String::new(), String::new());
-            return self.ended(name, id, &job.head_sha, (job.name.clone(), Ended::Flaky), nothing, url, None).await;
+    /// What is red runs once more, and is then either flaky, or red for whoever wrote the change.
+    async fn ended_run(&self, name: &RepositoryName, run: &Run) -> Result<Became, Delay> {
+        let key = format!("github/again/{name}/{}", run.id);
+        let before = self.inbox.noted(&key).await?;
+        if run.passed && (run.attempt < 2 || before.is_none()) {
+            return Ok(Became::nothing("what is green is asked for when it matters"));
         }
-        let Some(number) = known(self.facts.pull_request_of(name, &job.head_sha).await)?.flatten() else {
+        let sha = run.commit.as_str();
+        let Some(number) = known(self.facts.pull_request_of(name, sha).await)?.flatten() else {
             return Ok(Became::nothing("it is of no open pull request"));
         };
-        if job.run_attempt < 2 && self.inbox.noted(&key).await?.is_none() {
+        let at = Spot { repository: name.clone(), number };
+        let news = |id: String, name: String, ended, summary, excerpt, url| {
+            let key = Some(format!("{id}/{}/{ended:?}", at.repository));
+            let commit = run.commit.clone();
+            let check = CheckNews { id, at: at.clone(), commit, name, ended, summary, excerpt, url };
+            News { key, what: Outside::Check(Box::new(check)) }
+        };
+        if run.passed {
+            let names = before.unwrap_or_default();
+            let flaky = names.lines().map(|job| {
+                news(format!("run/{}/{job}", run.id), job.to_owned(), Ended::Flaky, String::new(), String::new(), None)
+            });
+            let news: Vec<News> = flaky.collect();
+            return Ok(Became { settled: Settled::Done, words: format!("{} are flaky", news.len()), news });
+        }
+        let red = known(self.facts.red_jobs(name, run.id).await)?.unwrap_or_default();
+        if run.attempt < 2 && before.is_none() {
+            let names: Vec<&str> = red.iter().map(|job| job.name.as_str()).collect();
             // Noted first: after a crash it is red at worst, and never run twice.
-            self.inbox.note(&key, &job.id.to_string()).await?;
-            if known(self.facts.run_again(name, job.id).await)?.is_some() {
-                return Ok(Became::nothing(format!("{} runs once more", job.name)));
+            self.inbox.note(&key, &names.join("\n")).await?;
+            if known(self.facts.run_again(name, run.id).await)?.is_some() {
+                return Ok(Became::nothing(format!("{} run once more", names.len())));
             }
         }
-        let log = known(self.facts.log(name, job.id).await)?.unwrap_or_default();
-        let failed = job.steps.iter().find(|step| step.conclusion.as_deref() == Some("failure"));
-        let summary = failed.map_or_else(|| "It failed.".to_owned(), |step| format!("It failed in: {}", step.name));
-        let (id, url) = (format!("job/{}", job.id), job.html_url.clone());
-        let said = (summary, excerpt(&log));
-        self.red(name, id, &job.head_sha, job.name.clone(), said, url, Some(number)).await
+        let mut told = Vec::new();
+        for job in red.into_iter().take(JOBS) {
+            let log = known(self.facts.log(name, job.id).await)?.unwrap_or_default();
+            let failed = |step: String| format!("It failed in: {step}");
+            let summary = job.step.map_or_else(|| "It failed.".to_owned(), failed);
+            told.push(news(format!("job/{}", job.id), job.name, Ended::Red, summary, excerpt(&log), job.url));
+        }
+        Ok(Became { settled: Settled::Done, words: format!("{} are red on {at}", told.len()), news: told })
     }
 
     async fn check(&self, name: &RepositoryName, check: CheckRun) -> Result<Became, Delay> {
@@ -415,27 +433,13 @@ impl Worker {
         self.red(name, id, &check.head_sha, check.name, said, url, number).await
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a red check is all of this, from three kinds of events")]
+    #[expect(clippy::too_many_arguments, reason = "a red check is all of this, from two kinds of events")]
     async fn red(
         &self,
         name: &RepositoryName,
         id: String,
         sha: &str,
         check: String,
-        said: (String, String),
-        url: Option<String>,
-        number: Option<u64>,
-    ) -> Result<Became, Delay> {
-        self.ended(name, id, sha, (check, Ended::Red), said, url, number).await
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "as above")]
-    async fn ended(
-        &self,
-        name: &RepositoryName,
-        id: String,
-        sha: &str,
-        (check, ended): (String, Ended),
         (summary, excerpt): (String, String),
         url: Option<String>,
         number: Option<u64>,
@@ -448,8 +452,9 @@ impl Worker {
             return Ok(Became::nothing("it is of no open pull request"));
         };
         let at = Spot { repository: name.clone(), number };
-        let words = format!("{check} is {ended:?} on {at}");
+        let words = format!("{check} is red on {at}");
         let key = Some(format!("{id}/{name}"));
+        let ended = Ended::Red;
         let news = CheckNews { id, at, commit, name: check, ended, summary, excerpt, url };
         Ok(Became::told(words, key, Outside::Check(Box::new(news))))
     }

@@ -323,7 +323,8 @@ async fn two_keys_are_alive_and_a_third_ends_the_first() {
 async fn a_credential_is_for_one_pair_of_eyes_and_nowhere_kept() {
     let fleet = Fleet::new().await;
     let beta = Remote::joined(&fleet, "beta", 21).await;
-    let said = beta.calls(Call::Credential { repository: "sample".into(), sealing: None }, &[]).await.unwrap();
+    let said =
+        beta.calls(Call::Credential { repository: "sample".into(), sealing: None }, &[]).await.unwrap();
     let Said::Sealed { sealed } = said else { panic!("{said:?}") };
     assert_eq!(beta.sealing.open(CREDENTIAL, &sealed).unwrap(), b"beta may push to sample");
     assert_eq!(fleet.sql("SELECT count(*) FROM outbox WHERE body LIKE '%may push%'"), "0");

@@ -88,6 +88,21 @@ pub(super) struct Repo {
     /// Classic protection, by branch.
     pub(super) protected: BTreeMap<String, Rules>,
     pub(super) rulesets: BTreeMap<u64, Ruleset>,
+    /// What was done to issues, oldest first.
+    pub(super) events: Vec<IssueEvent>,
+}
+
+/// Something that was done to an issue.
+#[derive(Debug, Clone)]
+pub(super) struct IssueEvent {
+    pub(super) id: u64,
+    pub(super) number: u64,
+    /// `labeled`.
+    pub(super) event: String,
+    pub(super) by: Actor,
+    pub(super) label: Option<Value>,
+    pub(super) milestone: Option<String>,
+    pub(super) at: Timestamp,
 }
 
 /// An issue; also what a pull request has in common with one.
@@ -109,6 +124,8 @@ pub(super) struct Issue {
     pub(super) closed: Option<Timestamp>,
     pub(super) closed_by: Option<Actor>,
     pub(super) reactions: Vec<Reaction>,
+    /// When its title or its text was changed last.
+    pub(super) edited: Option<Timestamp>,
     /// Asked for, it is gone: 410.
     pub(super) deleted: bool,
 }

@@ -266,6 +266,7 @@ impl World {
             deployments: BTreeMap::new(),
             protected: BTreeMap::new(),
             rulesets: BTreeMap::new(),
+            events: Vec::new(),
         };
         self.names.insert(full_name.to_lowercase(), id);
         self.repos.insert(id, repo);

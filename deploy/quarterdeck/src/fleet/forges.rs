@@ -41,7 +41,8 @@ pub(super) struct PushTokens {
 #[async_trait]
 impl Credentials for PushTokens {
     async fn credential(&self, instance: &InstanceName, repository: &str) -> Result<Vec<u8>, String> {
-        let name: RepositoryName = repository.parse().map_err(|error: qd_types::IdError| error.to_string())?;
+        let name: RepositoryName =
+            repository.parse().map_err(|error: qd_types::IdError| error.to_string())?;
         let works = {
             let plan = self.plan.read().unwrap_or_else(std::sync::PoisonError::into_inner);
             plan.teams.iter().any(|team| team.id == *instance && team.repositories.contains(&name))
@@ -72,7 +73,11 @@ impl Forge for Forges {
         self.of(repository).find_pull_request(repository, marker).await
     }
 
-    async fn pull_request(&self, repository: &RepositoryName, number: u64) -> Result<PullRequest, ForgeError> {
+    async fn pull_request(
+        &self,
+        repository: &RepositoryName,
+        number: u64,
+    ) -> Result<PullRequest, ForgeError> {
         self.of(repository).pull_request(repository, number).await
     }
 

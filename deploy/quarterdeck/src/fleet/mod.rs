@@ -23,5 +23,5 @@ pub use link::nats;
 pub use live::Live;
 pub use plan::{AuditPlan, FleetPlan, GithubPlan, RepositoryPlan, TeamPlan, bot_folder, team_folder};
 pub use reload::Reloader;
-pub use start::{Bot, Fleet, Roles};
+pub use start::{Bot, Fleet, Roles, on_github};
 pub use told::TRUSTED;

@@ -344,13 +344,18 @@ async fn start_bot(
     tasks.spawn(heads::sign(roster.clone(), hub.clone()));
     tasks.spawn(trail::archive(Arc::clone(shared), roster.clone(), hub.clone()));
     let fleet = &plan.config.fleet.name;
-    let gate = HubGate::open(hub.clone(), &plan.bot_folder(), fleet, Arc::new(PushTokens { forges: forges.clone(), plan: Arc::clone(shared) }))?;
+    let gate = HubGate::open(
+        hub.clone(),
+        &plan.bot_folder(),
+        fleet,
+        Arc::new(PushTokens { forges: forges.clone(), plan: Arc::clone(shared) }),
+    )?;
     let urls = hear(plan, &gate, tasks).await?;
     Ok(Bot { hub, console, forge, forges, telling, gate, urls })
 }
 
-/// GitHub, if repositories are there.
-fn on_github(plan: &FleetPlan) -> Result<Option<GitHub>, FleetError> {
+/// GitHub, if repositories are there. Within a tokio runtime.
+pub fn on_github(plan: &FleetPlan) -> Result<Option<GitHub>, FleetError> {
     let Some(github) = plan.github.clone().filter(|github| !github.repositories.is_empty()) else {
         return Ok(None);
     };

@@ -6,7 +6,7 @@ use qd_config::{Config, McpDockerScope};
 use qd_guard::{Server, ToolError};
 use qd_mcp_board::Desk;
 use qd_mcp_discord::Discord;
-use qd_mcp_github::{GitHub, Train};
+use qd_mcp_github::{GitHub, OnGitHub, Train};
 use qd_mcp_proxmox::{Cluster, NoHub};
 use qd_types::{InstanceName, RepositoryName};
 
@@ -19,6 +19,8 @@ pub struct Behind {
     pub desk: Arc<dyn Desk>,
     /// The embedded forge, if it runs in this process.
     pub forge: Option<EmbeddedForge>,
+    /// GitHub, if repositories are there.
+    pub github: Option<qd_github::GitHub>,
     /// The embedded chat, if it runs in this process.
     pub chat: Option<ConsoleChat>,
     /// The state folder, for servers that keep something of their own.
@@ -44,8 +46,13 @@ pub fn server(
         "docker" => qd_mcp_docker::server(docker(config)),
         "github" => {
             let (section, here) = github(config, repositories);
-            let (github, train): (Arc<dyn GitHub>, Arc<dyn Train>) = match &behind.forge {
-                Some(forge) if here => (Arc::new(forge.clone()), Arc::new(forge.clone())),
+            let there = section.repository.parse().ok();
+            let there = behind.github.clone().filter(|github| {
+                there.as_ref().is_some_and(|name: &RepositoryName| github.place(name).is_some())
+            });
+            let (github, train): (Arc<dyn GitHub>, Arc<dyn Train>) = match (there, &behind.forge) {
+                (Some(github), _) => (Arc::new(OnGitHub(github.clone())), Arc::new(OnGitHub(github))),
+                (None, Some(forge)) if here => (Arc::new(forge.clone()), Arc::new(forge.clone())),
                 _ => (Arc::new(qd_mcp_github::NotConfigured), Arc::new(qd_mcp_github::NotConfigured)),
             };
             qd_mcp_github::server(section, github, train)

@@ -21,7 +21,9 @@ pub struct EmbeddedForge(pub Arc<dyn Forge>);
 fn said(error: ForgeError) -> GitHubError {
     match error {
         ForgeError::NotFound { what } => GitHubError::Absent(what),
-        ForgeError::Unavailable { reason } | ForgeError::NotNow { reason } => GitHubError::Unreachable(reason),
+        ForgeError::Unavailable { reason } | ForgeError::NotNow { reason } => {
+            GitHubError::Unreachable(reason)
+        }
         other => GitHubError::Refused(other.to_string()),
     }
 }

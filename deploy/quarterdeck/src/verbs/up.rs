@@ -91,7 +91,9 @@ async fn serve(
         );
     }
     for repository in &plan.repositories {
-        if let Some(github) = plan.github.as_ref().and_then(|github| github.repositories.get(&repository.name)) {
+        if let Some(github) =
+            plan.github.as_ref().and_then(|github| github.repositories.get(&repository.name))
+        {
             say::line(&format!("{} is {github} on GitHub.", repository.name));
             continue;
         }

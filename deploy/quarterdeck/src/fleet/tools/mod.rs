@@ -132,7 +132,8 @@ impl RunTools {
         let config = Arc::clone(&plan.config);
         let behind = Behind {
             desk: Arc::new(desk::TeamDesk(Arc::clone(&turns))),
-            forge: bot.map(|bot| EmbeddedForge(Arc::new(bot.forges.clone()))),
+            forge: bot.map(|bot| EmbeddedForge(Arc::new(bot.forges.local.clone()))),
+            github: bot.and_then(|bot| bot.forges.github.clone()),
             chat: bot.map(|bot| ConsoleChat(bot.console.clone())),
             state: Some(plan.state.clone()),
         };

@@ -1,6 +1,6 @@
 //! The servers that come with the program, each alone: `quarterdeck mcp <name>`.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
 use qd_api::{Client, Target};
@@ -28,8 +28,27 @@ fn make(name: &str, config: &Config, reach: &Reach) -> Option<Result<Server, Too
     let team = reach.teams.first().map(|(name, _)| name);
     let repositories = team.map(|team| built_in::repositories(config, team)).unwrap_or_default();
     let state = reach.loaded.as_ref().map(|loaded| loaded.state_dir.clone());
-    let behind = Behind { desk: Arc::new(reach.clone()), forge: None, chat: None, state };
+    let github = if name == "github" { reach.loaded.as_deref().and_then(on_github) } else { None };
+    let behind = Behind { desk: Arc::new(reach.clone()), forge: None, github, chat: None, state };
     built_in::server(name, config, &repositories, &behind)
+}
+
+/// GitHub, if the configuration has repositories there, and something to be there as.
+fn on_github(loaded: &Loaded) -> Option<qd_github::GitHub> {
+    if loaded.config.github.is_none() {
+        return None;
+    }
+    let text =
+        |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    let env: BTreeMap<String, String> = std::env::vars_os().filter_map(text).collect();
+    let plan = context::plan(loaded, &env);
+    let github = plan
+        .map_err(|error| error.to_string())
+        .and_then(|plan| crate::fleet::on_github(&plan).map_err(|error| error.to_string()));
+    github
+        .inspect_err(|error| tracing::warn!(error, "GitHub is configured, and not to be had here"))
+        .ok()
+        .flatten()
 }
 
 /// What a server used alone can reach.
