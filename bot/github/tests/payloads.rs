@@ -65,7 +65,7 @@ fn what_has_no_example_is_read_as_documented() {
     insta::assert_snapshot!(of("release", r#"{"action":"published"}"#), @"nothing: nothing depends on a release");
     insta::assert_snapshot!(of("sponsorship", r#"{"action":"created"}"#), @"not known");
     insta::assert_snapshot!(of("issues", r#"{"action":"labeled","issue":{"number":3,"a new field":[1]},"label":{"name":"team:alpha"}}"#), @r#"issue 3: Labelled("team:alpha")"#);
-    insta::assert_snapshot!(of("issues", "[]"), @"not read: invalid length 0, expected struct Payload with 32 elements at line 1 column 2");
+    insta::assert_snapshot!(of("issues", "[]"), @"not known");
 }
 
 proptest! {

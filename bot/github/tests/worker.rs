@@ -264,7 +264,7 @@ async fn reviews_issues_and_what_becomes_of_repositories() {
             ("repository", json!({"action": "renamed", "repository": elsewhere, "changes": {"repository": {"name": {"from": "widget"}}}})),
             // By its id it is still known.
             ("repository", json!({"action": "deleted", "repository": elsewhere})),
-            ("issues", json!({"action": "labeled", "issue": {"number": 1}, "repository": {"id": 6, "full_name": "acme/other"}})),
+            ("issues", json!({"action": "closed", "issue": {"number": 1}, "repository": {"id": 6, "full_name": "acme/other"}})),
             ("installation", json!({"action": "suspend", "installation": installation})),
             ("installation", json!({"action": "unsuspend", "installation": installation})),
             ("installation_repositories", json!({"action": "removed", "installation": installation, "repositories_removed": [{"id": 5, "full_name": "acme/widget"}]})),
@@ -285,12 +285,12 @@ fn run(id: u64, attempt: u32, conclusion: &str, sha: char) -> (&'static str, Val
 #[tokio::test]
 async fn a_red_job_runs_once_more_and_is_then_flaky_or_red() {
     let flaky = [run(1, 1, "failure", '4'), run(1, 2, "success", '4'), run(3, 1, "success", '4')];
-    insta::assert_snapshot!(becomes(Said::default(), &flaky).await, @"");
+    insta::assert_snapshot!(becomes(Said::default(), &flaky).await);
     let red = [run(1, 1, "failure", '4'), run(1, 2, "failure", '4'), run(3, 1, "failure", '5')];
-    insta::assert_snapshot!(becomes(Said::default(), &red).await, @"");
+    insta::assert_snapshot!(becomes(Said::default(), &red).await);
     // Where jobs may not be run, it is red at once.
     let forbids = Said { forbids_runs: true, ..Said::default() };
-    insta::assert_snapshot!(becomes(forbids, &[run(1, 1, "failure", '4')]).await, @"");
+    insta::assert_snapshot!(becomes(forbids, &[run(1, 1, "failure", '4')]).await);
     let output = json!({"title": "2 warnings", "summary": "src/lib.rs:3: unused"});
     let check = |app: u64| {
         let run = json!({"id": 8, "name": "lint", "head_sha": "4".repeat(40), "conclusion": "failure", "output": output,
@@ -298,5 +298,5 @@ async fn a_red_job_runs_once_more_and_is_then_flaky_or_red() {
         ("check_run", json!({"action": "completed", "check_run": run}))
     };
     let status = json!({"id": 4, "sha": "4".repeat(40), "context": "ci/old", "state": "error", "description": "boom"});
-    insta::assert_snapshot!(becomes(Said::default(), &[check(3), check(77), ("status", status)]).await, @"");
+    insta::assert_snapshot!(becomes(Said::default(), &[check(3), check(77), ("status", status)]).await);
 }

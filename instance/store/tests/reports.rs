@@ -364,7 +364,7 @@ async fn an_issue_becomes_a_feature_once_and_only_by_a_person_of_the_fleet() {
     let Applied::Refused(why) = board.order(issue(IssueHappened::Assigned, None)).await else {
         unreachable!("an outsider filed it")
     };
-    insta::assert_snapshot!(why, @"github:mallory is nobody in this fleet, and files nothing here: link the account to a person.");
+    insta::assert_snapshot!(why, @"github:mallory may file nothing here: that takes an account which is linked to a person with the right.");
     for happened in [IssueHappened::Assigned, IssueHappened::Assigned, IssueHappened::Closed] {
         assert_eq!(board.order(issue(happened, Some(ines()))).await, Applied::Yes);
     }
