@@ -249,8 +249,10 @@ impl<'a> Drive<'a> {
     /// GitHub sends a ping, as when a webhook is new.
     pub fn pings(self) {
         self.change(|world| {
+            let deliveries = world.api("/app/hook/deliveries");
             let hook = json!({"type": "App", "id": 1, "name": "web", "active": true, "events": ["*"], "app_id": APP,
-                "config": {"content_type": "json", "insecure_ssl": "0"}});
+                "config": {"content_type": "json", "insecure_ssl": "0"}, "created_at": world.now(),
+                "updated_at": world.now(), "deliveries_url": deliveries});
             let payload = json!({"zen": "Keep it logically awesome.", "hook_id": 1, "hook": hook});
             world.deliver(APP, "ping", None, None, &payload);
         });

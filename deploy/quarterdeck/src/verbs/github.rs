@@ -304,13 +304,22 @@ pub(super) async fn findings(loaded: &Loaded, env: &BTreeMap<String, String>) ->
             Err(error) => found.push(Found::Wrong(format!("{place}: {error}"))),
         }
     }
-    found.push(webhooks(&github, webhook_secret.is_some()).await);
-    found.push(match listen {
-        Some(listen) => Found::Fine(format!("webhooks arrive at {listen}{}", qd_github::webhook::PATH)),
-        None => Found::Note(format!(
-            "github.listen is not set: what happens there is looked for every {} s, and not told at once",
+    found.push(match (github.hook().await, listen) {
+        (Ok(Hook::At(url)), Some(_)) if webhook_secret.is_some() => {
+            Found::Fine(format!("webhooks go to {url}; what is missed is looked for"))
+        }
+        (Ok(Hook::At(url)), Some(_)) => Found::Wrong(format!(
+            "webhooks go to {url}, and there is no secret to know them by: set github.webhook_secret to the App's"
+        )),
+        (Ok(Hook::At(url)), None) => Found::Wrong(format!(
+            "webhooks go to {url}, and nothing hears them here: set github.listen to an address that they are forwarded to"
+        )),
+        (Ok(Hook::None), _) => Found::Note(format!(
+            "no webhook is set: what happens is looked for every {} s. Give the App a webhook address for answers within a \
+             second",
             look.as_secs()
         )),
+        (Err(error), _) => Found::Note(format!("whether webhooks arrive can't be told: {error}")),
     });
     found
 }
@@ -334,18 +343,5 @@ async fn permissions(github: &GitHub, place: &Place) -> Vec<Found> {
             permissions.chain(events).collect()
         }
         Err(error) => vec![Found::Wrong(format!("{owner}: {error}"))],
-    }
-}
-
-async fn webhooks(github: &GitHub, has_secret: bool) -> Found {
-    match github.hook().await {
-        Ok(Hook::At(url)) if has_secret => Found::Fine(format!("webhooks go to {url}; what is missed is polled")),
-        Ok(Hook::At(url)) => Found::Wrong(format!(
-            "webhooks go to {url}, and there is no secret to know them by: set github.webhook_secret to the App's"
-        )),
-        Ok(Hook::None) => Found::Note(
-            "no webhook is set: what happens is polled. Give the App a webhook address for answers within a second".to_owned(),
-        ),
-        Err(error) => Found::Note(format!("whether webhooks arrive can't be told: {error}")),
     }
 }

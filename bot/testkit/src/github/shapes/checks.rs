@@ -30,9 +30,11 @@ impl Repo {
 impl World {
     pub(in super::super) fn check_run(&self, repo: &Repo, it: &CheckRun) -> Value {
         let url = self.at(repo, &format!("/check-runs/{}", it.id));
+        // Where none is given it is the App's own address. <https://docs.github.com/en/rest/checks/runs#create-a-check-run>
+        let details = it.details.clone().unwrap_or_else(|| self.api(""));
         json!({
             "id": it.id, "node_id": node("CR", it.id), "head_sha": it.head, "name": it.name, "url": url,
-            "html_url": self.page(repo, &format!("/runs/{}", it.id)), "details_url": it.details,
+            "html_url": self.page(repo, &format!("/runs/{}", it.id)), "details_url": details,
             "status": it.status, "conclusion": it.conclusion, "started_at": it.started,
             "completed_at": it.completed, "external_id": it.external.clone().unwrap_or_default(),
             "check_suite": {"id": it.suite}, "app": self.app_by_id(it.app),

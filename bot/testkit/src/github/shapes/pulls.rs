@@ -130,11 +130,9 @@ impl World {
             "reactions": Self::rollup(&url, &it.reactions),
         });
         if let Some(line) = it.line {
-            extend(
-                &mut shape,
-                json!({"line": line, "original_line": line, "position": 1,
-                "original_position": 1}),
-            );
+            let more = json!({"line": line, "original_line": line, "position": 1, "original_position": 1,
+                "start_line": null, "original_start_line": null, "start_side": null});
+            extend(&mut shape, more);
         }
         if let Some(first) = it.answers {
             shape["in_reply_to_id"] = json!(first);
