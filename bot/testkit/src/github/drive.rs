@@ -450,7 +450,15 @@ impl Person<'_> {
         self.does(Role::Read, |world, repo, by| world.delete_comment(repo, by, id));
     }
 
-    /// Opens a pull request.
+    /// Forks the repository: `eve/app`, which belongs to the person.
+    #[must_use]
+    pub fn forks(&self) -> Self {
+        self.does(Role::Read, |world, repo, _| world.fork(repo, &self.login));
+        let name = self.repository.split_once('/').map_or("", |(_, name)| name);
+        self.clone().at(&format!("{}/{name}", self.login))
+    }
+
+    /// Opens a pull request; `eve:work` is a branch of a fork.
     pub fn opens_pull_request(&self, head: &str, base: &str, title: &str, body: &str) -> u64 {
         self.does(Role::Read, |world, repo, by| {
             let new =

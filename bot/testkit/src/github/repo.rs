@@ -60,6 +60,8 @@ pub(super) struct Repo {
     pub(super) id: u64,
     pub(super) owner: String,
     pub(super) name: String,
+    /// The repository that it is a fork of.
+    pub(super) parent: Option<u64>,
     pub(super) private: bool,
     pub(super) archived: bool,
     pub(super) default_branch: String,
@@ -134,6 +136,8 @@ pub(super) struct Issue {
 #[derive(Debug, Clone)]
 pub(super) struct Pull {
     pub(super) id: u64,
+    /// Where the head is: the repository itself, or a fork of it.
+    pub(super) from: u64,
     pub(super) head: String,
     pub(super) base: String,
     /// The last head while it was open.

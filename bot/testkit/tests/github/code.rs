@@ -1,6 +1,6 @@
 //! Real git below it: pushes, pull requests that follow their branches, protection, merges, checks and their logs.
 
-use qd_testkit::github::{APP, Outcome, Role, Rules};
+use qd_testkit::github::{APP, Options, Outcome, Role, Rules};
 use serde_json::json;
 
 use crate::client::{Scene, git, git_ok};
@@ -182,5 +182,31 @@ async fn files_are_read_and_written() {
         "{read:?}"
     );
     assert_eq!(bot.get("/repos/acme/app/branches/plans%2Fone").await.body["protected"], false);
+    scene.ends_well();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_proposes_from_a_fork() {
+    let scene = Scene::with(Options { private: false, ..Options::default() }).await;
+    let (bot, drive) = (&scene.bot, scene.fake.drive());
+    let eve = drive.person("eve");
+    let fork = eve.forks();
+    let head = fork.pushes("work", "One", &[("a.txt", "a\n")]);
+    let number = eve.opens_pull_request("eve:work", "main", "Work", "Text");
+    let path = format!("/repos/acme/app/pulls/{number}");
+    let pull = bot.get(&path).await;
+    assert_eq!(
+        (&pull.body["head"]["label"], &pull.body["head"]["repo"]["fork"]),
+        (&json!("eve:work"), &json!(true))
+    );
+    assert_eq!((&pull.body["head"]["sha"], &pull.body["author_association"]), (&json!(head), &json!("NONE")));
+    let second = fork.pushes("work", "Two", &[("a.txt", "b\n")]);
+    assert_eq!(bot.get(&path).await.body["head"]["sha"], second);
+    let listed = bot.get("/repos/acme/app/pulls?head=eve:work").await;
+    assert_eq!(listed.body[0]["number"], number);
+    // The App is not on the fork; everybody reads it, for it is public.
+    assert_eq!(bot.get("/repos/eve/app").await.status, 200);
+    assert_eq!(bot.post("/repos/eve/app/issues", json!({"title": "a"})).await.status, 403);
+    assert_eq!(bot.put(&format!("{path}/merge"), json!({"sha": second})).await.status, 200);
     scene.ends_well();
 }

@@ -13,4 +13,5 @@ mod client;
 mod code;
 mod hooks;
 mod manners;
+mod rest;
 mod talk;

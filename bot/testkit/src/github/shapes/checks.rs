@@ -123,10 +123,11 @@ impl World {
     pub(in super::super) fn deployment_status(&self, repo: &Repo, it: &Deployment, index: usize) -> Value {
         let (id, state, description, at) = &it.statuses[index];
         let deployment = self.at(repo, &format!("/deployments/{}", it.id));
+        let page = self.page(repo, &format!("/deployments/{}", it.environment));
         json!({
             "id": id, "node_id": node("DES", *id), "state": state, "description": description,
-            "creator": self.actor(&it.creator), "environment": it.environment, "target_url": "",
-            "log_url": "", "environment_url": "", "url": format!("{deployment}/statuses/{id}"),
+            "creator": self.actor(&it.creator), "environment": it.environment, "target_url": page,
+            "log_url": page, "environment_url": page, "url": format!("{deployment}/statuses/{id}"),
             "deployment_url": deployment, "repository_url": self.at(repo, ""), "created_at": at,
             "updated_at": at,
         })

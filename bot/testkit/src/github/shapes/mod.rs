@@ -133,7 +133,7 @@ impl World {
         let mut shape = json!({
             "id": repo.id, "node_id": node("R", repo.id), "name": repo.name, "full_name": repo.full_name(),
             "owner": self.user(&repo.owner), "private": repo.private, "html_url": page, "description": null,
-            "fork": false, "url": self.at(repo, ""), "clone_url": format!("{page}.git"),
+            "fork": repo.parent.is_some(), "url": self.at(repo, ""), "clone_url": format!("{page}.git"),
             "git_url": format!("{page}.git"), "ssh_url": format!("{page}.git"), "svn_url": page,
             "homepage": null, "language": null, "mirror_url": null, "license": null,
             "default_branch": repo.default_branch, "archived": repo.archived, "disabled": false,
