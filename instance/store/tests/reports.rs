@@ -185,7 +185,7 @@ async fn a_run_that_ends_tells_its_facts_once_and_nothing_raw() {
             }
             Report::Milestone(_) => {
                 let text = serde_json::to_string(report).unwrap();
-                insta::assert_snapshot!(text, @r#"{"report":"milestone","project":"importer","milestone":"1.0","done":0,"features":1,"percent":0,"due":null,"forecast":null}"#);
+                insta::assert_snapshot!(text, @r#"{"report":"milestone","project":"importer","milestone":"1.0","done":0,"features":1,"percent":0,"due":null,"forecast":null,"repository":"sample","blocked":["A-1"],"risks":["A-1 needs a person.","Nobody answers for it: it has no owner."]}"#);
             }
             Report::Blocked(_) => insta::assert_snapshot!(json["since"], @r#""2026-11-21T08:00:00Z""#),
             _ => {}
