@@ -32,7 +32,7 @@ use crate::{
 pub(crate) use here::{Here, branch_part as part_of_branch, part};
 
 /// The user of a token, to git (docs.github.com, "Authenticating as a GitHub App installation", "HTTP-based Git access").
-pub const GIT_USER: &str = "x-access-token";
+pub(crate) const GIT_USER: &str = "x-access-token";
 
 /// GitHub as a Forge. Clones share it.
 #[derive(Clone)]

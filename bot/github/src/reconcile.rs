@@ -30,6 +30,8 @@ pub const POLL: Duration = Duration::from_secs(30);
 const OVERLAP: SignedDuration = SignedDuration::from_mins(2);
 /// How far back it looks at most: what is older was not missed but left.
 const FARTHEST: SignedDuration = SignedDuration::from_hours(72);
+/// Entries of a page: GitHub's most.
+const PAGE: usize = 100;
 /// Deliveries that are asked for again at once.
 const AGAIN: usize = 200;
 
@@ -114,6 +116,8 @@ impl Reconciler {
         }
         for name in self.worker.hearing.repositories.keys() {
             if let Err(error) = self.repository(name, now).await {
+                // What was read and not worked off is read again.
+                self.seen.lock().await.clear();
                 tracing::warn!(repository = %name, %error, "what happened at GitHub can't be looked at");
             }
         }
@@ -167,20 +171,24 @@ impl Reconciler {
         Ok(self.worker.inbox.note(&key, &now.to_string()).await?)
     }
 
-    /// The first page of a list, if it is another one than before.
-    async fn poll<T: serde::de::DeserializeOwned>(
+    /// A list from its newest entry to the first that is old; `None` if its first page is as it was.
+    async fn newest<T: serde::de::DeserializeOwned>(
         &self,
         here: &Here<'_>,
         rest: &str,
+        is_old: impl Fn(&T) -> bool + Copy,
     ) -> Result<Option<Vec<T>>, ReconcileError> {
-        let path = here.path(rest);
-        let bare = path.split("since=").next().unwrap_or(&path).to_owned();
-        let known = self.seen.lock().await.get(&bare).cloned();
+        let path = here.path(&format!("{rest}per_page={PAGE}"));
+        let known = self.seen.lock().await.get(&path).cloned();
         let (client, at, known) = (self.github.client(), &path, known.as_ref());
-        let read = here.with(|bearer| async move { client.poll(&bearer, at, known).await }).await?;
-        let Some((list, seen)) = read else { return Ok(None) };
+        let read = here.with(|bearer| async move { client.poll::<T>(&bearer, at, known).await }).await?;
+        let Some((mut list, seen)) = read else { return Ok(None) };
+        if list.len() >= PAGE && !list.iter().any(is_old) {
+            let at = &here.path(rest.trim_end_matches(['?', '&']));
+            list = here.with(|bearer| async move { client.search(&bearer, at, None, is_old).await }).await?;
+        }
         if let Some(seen) = seen {
-            self.seen.lock().await.insert(bare, seen);
+            self.seen.lock().await.insert(path, seen);
         }
         Ok(Some(list))
     }
@@ -188,10 +196,11 @@ impl Reconciler {
     /// What was done to issues, as far as it still holds. Whose text was edited after it was labelled is not known, so that an
     /// edit counts as one by somebody without the right.
     async fn issues(&self, here: &Here<'_>, since: Timestamp) -> Result<(), ReconcileError> {
-        let Some(mut events) = self.poll::<IssueEvent>(here, "/issues/events?per_page=100").await? else {
+        let is_old = |event: &IssueEvent| event.created_at.is_none_or(|at| at < since);
+        let Some(mut events) = self.newest(here, "/issues/events?", is_old).await? else {
             return Ok(());
         };
-        events.retain(|event| event.created_at.is_some_and(|at| at >= since));
+        events.retain(|event| !is_old(event));
         // Newest first, as GitHub lists them.
         events.sort_by_key(|event| event.id);
         for event in events {
@@ -250,14 +259,12 @@ impl Reconciler {
     }
 
     async fn comments(&self, here: &Here<'_>, since: Timestamp) -> Result<(), ReconcileError> {
-        let rest = format!("/issues/comments?sort=created&direction=desc&per_page=100&since={since}");
-        let Some(mut comments) = self.poll::<Value>(here, &rest).await? else { return Ok(()) };
+        let is_old = |comment: &Value| when(comment, "created_at").is_none_or(|at| at < since);
+        let rest = "/issues/comments?sort=created&direction=desc&";
+        let Some(mut comments) = self.newest(here, rest, is_old).await? else { return Ok(()) };
         comments.reverse();
-        for comment in comments {
+        for comment in comments.into_iter().filter(|comment| !is_old(comment)) {
             let at = |name: &str| comment.get(name).and_then(Value::as_str);
-            if at("created_at").and_then(|at| at.parse::<Timestamp>().ok()).is_none_or(|at| at < since) {
-                continue;
-            }
             // Only who commands something has the issue read.
             let body = at("body").unwrap_or_default();
             if crate::mark::is_marked(body) || !(body.contains('/') || body.contains('@')) {
@@ -272,13 +279,13 @@ impl Reconciler {
     }
 
     async fn reviews(&self, here: &Here<'_>, since: Timestamp) -> Result<(), ReconcileError> {
-        let rest = "/pulls?state=open&sort=updated&direction=desc&per_page=100";
-        let Some(pulls) = self.poll::<Pull>(here, rest).await? else { return Ok(()) };
-        for pull in pulls.into_iter().filter(|pull| pull.updated_at >= since) {
+        let is_old = |pull: &Pull| pull.updated_at < since;
+        let rest = "/pulls?state=open&sort=updated&direction=desc&";
+        let Some(pulls) = self.newest(here, rest, is_old).await? else { return Ok(()) };
+        for pull in pulls.into_iter().filter(|pull| !is_old(pull)) {
             let reviews: Vec<Value> = here.list(&format!("/pulls/{}/reviews", pull.number)).await?;
             for review in reviews {
-                let at = review.get("submitted_at").and_then(Value::as_str);
-                if at.and_then(|at| at.parse::<Timestamp>().ok()).is_none_or(|at| at < since) {
+                if when(&review, "submitted_at").is_none_or(|at| at < since) {
                     continue;
                 }
                 let number = serde_json::json!({ "number": pull.number });
@@ -320,4 +327,8 @@ impl Reconciler {
         }
         Ok(self.worker.inbox.tell(news).await?)
     }
+}
+
+fn when(value: &Value, name: &str) -> Option<Timestamp> {
+    value.get(name)?.as_str()?.parse().ok()
 }

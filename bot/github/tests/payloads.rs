@@ -50,7 +50,77 @@ fn every_example_is_read_and_routed() {
         *table.entry(format!("{event:<40} {became}")).or_default() += 1;
     }
     let table: Vec<String> = table.iter().map(|(line, count)| format!("{line} ({count})")).collect();
-    insta::assert_snapshot!(table.join("\n"));
+    insta::assert_snapshot!(table.join("\n"), @r##"
+    check_run.completed                      nothing: a check that is not red is asked for when it matters (2)
+    check_run.completed                      nothing: a job is looked at when its workflow has ended (1)
+    check_run.created                        nothing: a check that is not red is asked for when it matters (3)
+    check_run.requested_action               nothing: a check that is not red is asked for when it matters (1)
+    check_run.rerequested                    nothing: a check that is not red is asked for when it matters (2)
+    check_suite.completed                    nothing: its checks come one by one (4)
+    check_suite.requested                    nothing: its checks come one by one (3)
+    check_suite.rerequested                  nothing: its checks come one by one (2)
+    deployment.created                       nothing: how a deployment goes comes as its statuses (4)
+    deployment_review.requested              nothing: GitHub asks for that review itself (1)
+    deployment_status.created                nothing: a deployment that has not ended says nothing (1)
+    deployment_status.created                production ran, green (3)
+    installation.created                     reached of 1 (2)
+    installation.deleted                     lost of 0 (2)
+    installation.new_permissions_accepted    nothing: doctor compares permissions with what is needed (1)
+    installation.suspend                     lost of 0 (1)
+    installation.unsuspend                   reached of 0 (1)
+    installation_repositories.added          reached of 1 (2)
+    installation_repositories.removed        lost of 1 (1)
+    issue_comment.created                    comment on issue 1 (5)
+    issue_comment.deleted                    nothing: what was said is read once, when it is said (2)
+    issue_comment.edited                     nothing: what was said is read once, when it is said (2)
+    issues.assigned                          nothing: the feature does not follow that (3)
+    issues.deleted                           issue 1: Closed (1)
+    issues.demilestoned                      nothing: a pull request is no issue here (2)
+    issues.edited                            issue 1: Edited (3)
+    issues.labeled                           issue 1: Labelled("bug") (2)
+    issues.locked                            nothing: the feature does not follow that (2)
+    issues.milestoned                        nothing: a pull request is no issue here (2)
+    issues.opened                            nothing: its labels come as events of their own (4)
+    issues.pinned                            nothing: the feature does not follow that (1)
+    issues.reopened                          issue 1: Reopened (1)
+    issues.transferred                       issue 1: Closed (1)
+    issues.unassigned                        nothing: the feature does not follow that (2)
+    issues.unlabeled                         issue 1: Unlabelled("bug") (2)
+    issues.unlocked                          nothing: the feature does not follow that (2)
+    issues.unpinned                          nothing: the feature does not follow that (1)
+    merge_group.checks_requested             nothing: what a merge queue tests comes as checks (2)
+    ping                                     nothing: GitHub greets (4)
+    pull_request.assigned                    nothing: what becomes of a pull request is asked of GitHub when it matters (2)
+    pull_request.closed                      nothing: what becomes of a pull request is asked of GitHub when it matters (2)
+    pull_request.converted_to_draft          nothing: what becomes of a pull request is asked of GitHub when it matters (3)
+    pull_request.labeled                     nothing: what becomes of a pull request is asked of GitHub when it matters (2)
+    pull_request.locked                      nothing: what becomes of a pull request is asked of GitHub when it matters (2)
+    pull_request.opened                      nothing: what becomes of a pull request is asked of GitHub when it matters (4)
+    pull_request.ready_for_review            nothing: what becomes of a pull request is asked of GitHub when it matters (3)
+    pull_request.reopened                    nothing: what becomes of a pull request is asked of GitHub when it matters (2)
+    pull_request.review_request_removed      nothing: what becomes of a pull request is asked of GitHub when it matters (1)
+    pull_request.review_requested            nothing: what becomes of a pull request is asked of GitHub when it matters (1)
+    pull_request.synchronize                 nothing: what becomes of a pull request is asked of GitHub when it matters (1)
+    pull_request.unassigned                  nothing: what becomes of a pull request is asked of GitHub when it matters (2)
+    pull_request.unlabeled                   nothing: what becomes of a pull request is asked of GitHub when it matters (2)
+    pull_request.unlocked                    nothing: what becomes of a pull request is asked of GitHub when it matters (2)
+    pull_request_review.dismissed            nothing: a review is read once, when it is given (1)
+    pull_request_review.submitted            review of 2: Commented (3)
+    pull_request_review_comment.created      nothing: a remark on a line comes with its review (3)
+    pull_request_review_comment.deleted      nothing: a remark on a line comes with its review (1)
+    pull_request_review_comment.edited       nothing: a remark on a line comes with its review (1)
+    pull_request_review_thread.resolved      nothing: a thread is resolved by whoever resolves it (2)
+    pull_request_review_thread.unresolved    nothing: a thread is resolved by whoever resolves it (1)
+    push                                     nothing: where branches stand is asked of GitHub when it matters (7)
+    status                                   nothing: a status that is not red is asked for when it matters (4)
+    workflow_job.completed                   nothing: a job is looked at when its workflow has ended (2)
+    workflow_job.in_progress                 nothing: a job is looked at when its workflow has ended (3)
+    workflow_job.queued                      nothing: a job is looked at when its workflow has ended (2)
+    workflow_job.waiting                     nothing: a job is looked at when its workflow has ended (1)
+    workflow_run.completed                   nothing: a workflow that has not ended says nothing (1)
+    workflow_run.completed                   workflow ran, green (2)
+    workflow_run.requested                   nothing: a workflow that has not ended says nothing (2)
+    "##);
 }
 
 /// Of events for which there is no example, as the documentation has them.
@@ -65,7 +135,7 @@ fn what_has_no_example_is_read_as_documented() {
     insta::assert_snapshot!(of("release", r#"{"action":"published"}"#), @"nothing: nothing depends on a release");
     insta::assert_snapshot!(of("sponsorship", r#"{"action":"created"}"#), @"not known");
     insta::assert_snapshot!(of("issues", r#"{"action":"labeled","issue":{"number":3,"a new field":[1]},"label":{"name":"team:alpha"}}"#), @r#"issue 3: Labelled("team:alpha")"#);
-    insta::assert_snapshot!(of("issues", "[]"), @"not read: invalid length 0, expected struct Payload with 32 elements at line 1 column 2");
+    insta::assert_snapshot!(of("issues", "[]"), @"not known");
 }
 
 proptest! {

@@ -1,7 +1,12 @@
 //! What becomes of deliveries: the worker on an inbox in memory, and on facts that this test says. What the core makes of it is
 //! in the tests of `bot/hub`.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on panics")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on panics"
+)]
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -43,7 +48,13 @@ impl Inbox for Kept {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
-    async fn settle(&self, place: i64, kind: Settled, became: &str, news: Vec<News>) -> Result<(), InboxError> {
+    async fn settle(
+        &self,
+        place: i64,
+        kind: Settled,
+        became: &str,
+        news: Vec<News>,
+    ) -> Result<(), InboxError> {
         let done = self.waiting.lock().unwrap().pop_front().unwrap();
         assert_eq!(done.0, place, "in order");
         self.settled.lock().unwrap().push((format!("{kind:?}: {became}"), news));
@@ -122,7 +133,9 @@ impl Facts for Said {
         Ok((sha == "4".repeat(40)).then_some(7))
     }
     async fn log(&self, _: &RepositoryName, job: u64) -> Result<String, FactError> {
-        Ok(format!("2026-05-08T10:00:01.0000000Z test {job} FAILED\n2026-05-08T10:00:02.0000000Z ##[error]exit 101"))
+        Ok(format!(
+            "2026-05-08T10:00:01.0000000Z test {job} FAILED\n2026-05-08T10:00:02.0000000Z ##[error]exit 101"
+        ))
     }
     async fn red_jobs(&self, _: &RepositoryName, run: u64) -> Result<Vec<RedJob>, FactError> {
         let step = Some("cargo test".to_owned());
@@ -164,7 +177,9 @@ async fn becomes(facts: Said, deliveries: &[(&str, Value)]) -> String {
     for (kind, body) in deliveries {
         let mut body = body.clone();
         let fields = body.as_object_mut().unwrap();
-        fields.entry("repository").or_insert(json!({"id": 5, "full_name": "acme/Widget", "default_branch": "main"}));
+        fields
+            .entry("repository")
+            .or_insert(json!({"id": 5, "full_name": "acme/Widget", "default_branch": "main"}));
         let delivery = Delivery { id: "x".into(), kind: (*kind).into(), body: body.to_string().into_bytes() };
         inbox.take(delivery).await.unwrap();
     }
@@ -200,7 +215,8 @@ fn told(what: &Outside) -> String {
             format!("{} {:?} {:?} votes {}", review.at, review.verdict, remarks, review.votes)
         }
         Outside::Check(check) => {
-            format!("{} {} {:?}: {} | {}", check.at, check.name, check.ended, check.summary, check.excerpt)
+            let said = format!("{} {:?}: {} | {}", check.name, check.ended, check.summary, check.excerpt);
+            format!("{} {}", check.at, said.trim_end())
         }
         Outside::Issue(news) => format!("{} {:?} {:?}", news.at, news.done, news.by.person.is_some()),
         Outside::Repository { repository, teams, standing } => format!("{repository} {teams:?} {standing:?}"),
@@ -214,7 +230,10 @@ fn comment(id: u64, login: &str, body: &str, number: u64, pull: bool) -> (&'stat
         issue["pull_request"] = json!({});
     }
     let user = json!({"login": login, "type": if login.ends_with("[bot]") { "Bot" } else { "User" }});
-    ("issue_comment", json!({"action": "created", "issue": issue, "comment": {"id": id, "body": body, "user": user}}))
+    (
+        "issue_comment",
+        json!({"action": "created", "issue": issue, "comment": {"id": id, "body": body, "user": user}}),
+    )
 }
 
 #[tokio::test]
@@ -235,20 +254,48 @@ async fn comments_command_for_whoever_they_are() {
         ],
     )
     .await;
-    insta::assert_snapshot!(said);
+    insta::assert_snapshot!(said, @r##"
+    Done: a command of github:ann
+      Some("comment/sample/1") sample#7 by Some(("ann", [Owner, Reviewer])): "approve 01ARZ3"
+    Done: a command of github:bo
+      Some("comment/sample/2") sample#7 by Some(("bo", [Reviewer])): "approve 01ARZ3"
+    Done: github:cy is nobody here
+    Done: it is no command
+    Done: nothing is commanded from a fork
+    Done: the bot wrote it itself
+    Done: a program commands nothing here
+    Done: a command of github:ann
+      Some("comment/sample/8") sample#12 by Some(("ann", [Owner, Reviewer])): "split"
+    Done: a command of github:ann
+      Some("comment/sample/9") sample#12 by Some(("ann", [Owner, Reviewer])): "board" and more
+    Done: the bot wrote it itself
+    sample 1: eyes
+    sample 2: eyes
+    sample 3: confused
+    sample 8: eyes
+    sample 9: eyes
+    "##);
 }
 
 #[tokio::test]
 async fn reviews_issues_and_what_becomes_of_repositories() {
     let user = json!({"login": "ann", "type": "User"});
     let review = |state: &str, body: Value| {
-        let review = json!({"id": 3, "state": state, "body": body, "commit_id": "4".repeat(40), "user": user});
-        ("pull_request_review", json!({"action": "submitted", "review": review, "pull_request": {"number": 7}}))
+        let review =
+            json!({"id": 3, "state": state, "body": body, "commit_id": "4".repeat(40), "user": user});
+        (
+            "pull_request_review",
+            json!({"action": "submitted", "review": review, "pull_request": {"number": 7}}),
+        )
     };
     let issue = |action: &str, login: &str| {
-        let issue = json!({"number": 12, "title": "It crashes", "body": null, "updated_at": "2026-05-08T10:00:00Z"});
+        let issue =
+            json!({"number": 12, "title": "It crashes", "body": null, "updated_at": "2026-05-08T10:00:00Z"});
         let sender = json!({"login": login, "type": "User"});
-        ("issues", json!({"action": action, "issue": issue, "label": {"name": "team:alpha"}, "sender": sender}))
+        (
+            "issues",
+            json!({"action": action, "issue": issue, "label": {"name": "team:alpha"}, "sender": sender}),
+        )
     };
     let elsewhere = json!({"id": 5, "full_name": "acme/gadget"});
     let installation = json!({"account": {"login": "Acme"}});
@@ -264,7 +311,7 @@ async fn reviews_issues_and_what_becomes_of_repositories() {
             ("repository", json!({"action": "renamed", "repository": elsewhere, "changes": {"repository": {"name": {"from": "widget"}}}})),
             // By its id it is still known.
             ("repository", json!({"action": "deleted", "repository": elsewhere})),
-            ("issues", json!({"action": "labeled", "issue": {"number": 1}, "repository": {"id": 6, "full_name": "acme/other"}})),
+            ("issues", json!({"action": "closed", "issue": {"number": 1}, "repository": {"id": 6, "full_name": "acme/other"}})),
             ("installation", json!({"action": "suspend", "installation": installation})),
             ("installation", json!({"action": "unsuspend", "installation": installation})),
             ("installation_repositories", json!({"action": "removed", "installation": installation, "repositories_removed": [{"id": 5, "full_name": "acme/widget"}]})),
@@ -273,7 +320,32 @@ async fn reviews_issues_and_what_becomes_of_repositories() {
         ],
     )
     .await;
-    insta::assert_snapshot!(said);
+    insta::assert_snapshot!(said, @r##"
+    Done: a review of github:ann
+      Some("review/sample/3") sample#7 Approved ["Name it."] votes true
+    Done: a review of github:ann
+      Some("review/sample/3") sample#7 ChangesRequested ["Name it."] votes true
+    Done: it says neither yes nor no
+    Done: sample#12: Labelled("team:alpha")
+      None sample#12 Labelled("team:alpha") true
+    Done: sample#12: Labelled("team:alpha")
+      None sample#12 Labelled("team:alpha") false
+    Done: the bot did it itself
+    Done: sample stands otherwise
+      None sample [InstanceName("alpha")] Renamed { to: "acme/gadget" }
+    Done: sample stands otherwise
+      None sample [InstanceName("alpha")] Deleted
+    Done: it is of no repository of this fleet
+    Done: 1 of this fleet are reached no more
+      None sample [InstanceName("alpha")] Lost { why: "the App is suspended there. Its owner lifts that in the settings of the installation." }
+    Done: 1 of this fleet are reached now
+      None sample [InstanceName("alpha")] Back
+    Done: 1 of this fleet are reached no more
+      None sample [InstanceName("alpha")] Lost { why: "it was taken from the App's installation. Its owner adds it there again." }
+    Done: CI ran on 4444444
+      None Ran { pipeline: Pipeline { repository: RepositoryName("sample"), kind: Workflow, name: "CI" }, commit: CommitId("4444444444444444444444444444444444444444"), passed: false, url: None }
+    Ignored: it is not known here
+    "##);
 }
 
 fn run(id: u64, attempt: u32, conclusion: &str, sha: char) -> (&'static str, Value) {
@@ -285,18 +357,43 @@ fn run(id: u64, attempt: u32, conclusion: &str, sha: char) -> (&'static str, Val
 #[tokio::test]
 async fn a_red_job_runs_once_more_and_is_then_flaky_or_red() {
     let flaky = [run(1, 1, "failure", '4'), run(1, 2, "success", '4'), run(3, 1, "success", '4')];
-    insta::assert_snapshot!(becomes(Said::default(), &flaky).await, @"");
+    insta::assert_snapshot!(becomes(Said::default(), &flaky).await, @r##"
+    Done: 1 run once more
+    Done: 1 are flaky
+      Some("run/1/test/sample/Flaky") sample#7 test Flaky:  |
+    Done: what is green is asked for when it matters
+    sample: run 1 again
+    "##);
     let red = [run(1, 1, "failure", '4'), run(1, 2, "failure", '4'), run(3, 1, "failure", '5')];
-    insta::assert_snapshot!(becomes(Said::default(), &red).await, @"");
+    insta::assert_snapshot!(becomes(Said::default(), &red).await, @r##"
+    Done: 1 run once more
+    Done: 1 are red on sample#7
+      Some("job/101/sample/Red") sample#7 test Red: It failed in: cargo test | test 101 FAILED
+    ##[error]exit 101
+    Done: it is of no open pull request
+    sample: run 1 again
+    "##);
     // Where jobs may not be run, it is red at once.
     let forbids = Said { forbids_runs: true, ..Said::default() };
-    insta::assert_snapshot!(becomes(forbids, &[run(1, 1, "failure", '4')]).await, @"");
+    insta::assert_snapshot!(becomes(forbids, &[run(1, 1, "failure", '4')]).await, @r##"
+    Done: 1 are red on sample#7
+      Some("job/101/sample/Red") sample#7 test Red: It failed in: cargo test | test 101 FAILED
+    ##[error]exit 101
+    "##);
     let output = json!({"title": "2 warnings", "summary": "src/lib.rs:3: unused"});
     let check = |app: u64| {
         let run = json!({"id": 8, "name": "lint", "head_sha": "4".repeat(40), "conclusion": "failure", "output": output,
             "app": {"id": app, "slug": "linter"}, "pull_requests": [{"number": 7}]});
         ("check_run", json!({"action": "completed", "check_run": run}))
     };
-    let status = json!({"id": 4, "sha": "4".repeat(40), "context": "ci/old", "state": "error", "description": "boom"});
-    insta::assert_snapshot!(becomes(Said::default(), &[check(3), check(77), ("status", status)]).await, @"");
+    let status =
+        json!({"id": 4, "sha": "4".repeat(40), "context": "ci/old", "state": "error", "description": "boom"});
+    let all = becomes(Said::default(), &[check(3), check(77), ("status", status)]).await;
+    insta::assert_snapshot!(all, @r##"
+    Done: lint is red on sample#7
+      Some("check/8/sample") sample#7 lint Red: 2 warnings | src/lib.rs:3: unused
+    Done: it is the bot's own check
+    Done: ci/old is red on sample#7
+      Some("status/4/sample") sample#7 ci/old Red: boom |
+    "##);
 }

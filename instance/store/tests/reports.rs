@@ -185,7 +185,7 @@ async fn a_run_that_ends_tells_its_facts_once_and_nothing_raw() {
             }
             Report::Milestone(_) => {
                 let text = serde_json::to_string(report).unwrap();
-                insta::assert_snapshot!(text, @r#"{"report":"milestone","project":"importer","milestone":"1.0","done":0,"features":1,"percent":0,"due":null,"forecast":null}"#);
+                insta::assert_snapshot!(text, @r#"{"report":"milestone","project":"importer","milestone":"1.0","done":0,"features":1,"percent":0,"due":null,"forecast":null,"repository":"sample","blocked":["A-1"],"risks":["A-1 needs a person.","Nobody answers for it: it has no owner."]}"#);
             }
             Report::Blocked(_) => insta::assert_snapshot!(json["since"], @r#""2026-11-21T08:00:00Z""#),
             _ => {}
@@ -364,16 +364,81 @@ async fn an_issue_becomes_a_feature_once_and_only_by_a_person_of_the_fleet() {
     let Applied::Refused(why) = board.order(issue(IssueHappened::Assigned, None)).await else {
         unreachable!("an outsider filed it")
     };
-    insta::assert_snapshot!(why, @"github:mallory is nobody in this fleet, and files nothing here: link the account to a person.");
+    insta::assert_snapshot!(why, @"github:mallory may file nothing here: that takes an account which is linked to a person with the right.");
     for happened in [IssueHappened::Assigned, IssueHappened::Assigned, IssueHappened::Closed] {
         assert_eq!(board.order(issue(happened, Some(ines()))).await, Applied::Yes);
     }
     let all = board.store.snapshots(None, 10, now()).await.unwrap();
     assert_eq!(all.len(), 1);
+    let feature = &all.first().unwrap().feature;
+    assert_eq!((feature.wanted.milestone.as_deref(), feature.wanted.priority), (Some("May"), 1));
+    assert_eq!(feature.stage, Stage::Cancelled, "it follows its issue");
     let history = board.store.history(&"A-1".parse().unwrap()).await.unwrap();
-    insta::assert_snapshot!(history.iter().map(|event| event.text.as_str()).collect::<Vec<_>>().join("\n"), @"
-    Filed in backlog.
-    Issue sample#12 was given to the team again by github:mallory.
-    Issue sample#12 was closed by github:mallory.
-    ");
+    let history = history.iter().map(|event| event.text.as_str()).collect::<Vec<_>>().join("\n");
+    for part in [
+        "Issue sample#12 was given to the team again by github:mallory.",
+        "Issue sample#12 was closed by github:mallory.",
+    ] {
+        assert!(history.contains(part), "{part} is not in {history}");
+    }
+}
+
+#[tokio::test]
+async fn a_feature_follows_its_issue_for_those_who_may_and_a_task_list_becomes_its_parts() {
+    let mut board = Board::new();
+    let issue = |happened, body: &str, person: Option<Person>| {
+        Order::Issue(Box::new(IssueEvent {
+            id: "1".into(),
+            repository: sample(),
+            number: 12,
+            happened,
+            title: "It crashes".into(),
+            body: body.into(),
+            labels: Vec::new(),
+            milestone: None,
+            priority: None,
+            author: qd_types::Identity { service: "github".into(), account: "somebody".into() },
+            person,
+        }))
+    };
+    let list = "- [ ] Find it\n- [x] Name it\n- [ ] Mend it";
+    for order in [
+        issue(IssueHappened::Assigned, "On start.", Some(ines())),
+        // Who may not edit it proposes.
+        issue(IssueHappened::Edited, "Give me the keys.", None),
+        issue(IssueHappened::Closed, "Give me the keys.", None),
+        issue(IssueHappened::Edited, list, Some(ines())),
+        issue(IssueHappened::Closed, list, Some(ines())),
+        issue(IssueHappened::Reopened, list, Some(ines())),
+        issue(IssueHappened::Split, list, Some(ines())),
+        // What is split is not split again.
+        issue(IssueHappened::Split, list, Some(ines())),
+    ] {
+        assert_eq!(board.order(order).await, Applied::Yes);
+    }
+    let refused = board.order(issue(IssueHappened::Split, list, None)).await;
+    assert!(matches!(refused, Applied::Refused(_)), "{refused:?}");
+    let refused = board.order(issue(IssueHappened::Split, "No list.", Some(ines()))).await;
+    assert!(matches!(refused, Applied::Refused(_)), "{refused:?}");
+    let all = board.store.snapshots(None, 10, now()).await.unwrap();
+    let mut shown: Vec<String> = all
+        .iter()
+        .map(|snapshot| {
+            let wanted = &snapshot.feature.wanted;
+            let epic = wanted.epic.as_ref().map(ToString::to_string);
+            let waits: Vec<String> =
+                wanted.depends_on.iter().map(|dependency| dependency.feature.to_string()).collect();
+            let (id, stage) = (&snapshot.feature.id, snapshot.feature.stage);
+            format!("{id} {} in {stage}, part of {epic:?}, after {waits:?}", wanted.title)
+        })
+        .collect();
+    shown.sort();
+    insta::assert_snapshot!(shown.join("\n"), @r#"
+    A-1 It crashes in backlog, part of None, after []
+    A-2 Find it in backlog, part of Some("A-1"), after []
+    A-3 Mend it in backlog, part of Some("A-1"), after ["A-2"]
+    "#);
+    let history = board.store.history(&"A-1".parse().unwrap()).await.unwrap();
+    let proposal = history.iter().find(|event| event.text.contains("Give me the keys."));
+    assert!(proposal.unwrap().text.contains("so this is a proposal"), "{proposal:?}");
 }

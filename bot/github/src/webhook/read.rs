@@ -199,7 +199,9 @@ fn workflow_run(action: &str, payload: &Payload) -> Meaning {
     if repository.default_branch.as_deref() != Some(run.head_branch.as_str()) {
         return Meaning::Run(Run { id: run.id, attempt: run.run_attempt, commit, passed });
     }
-    let (name, url) = (run.name.clone(), run.html_url.clone());
+    // Workflows of before the year 2021 say no name.
+    let name = if run.name.is_empty() { "workflow".to_owned() } else { run.name.clone() };
+    let url = run.html_url.clone();
     Meaning::Ran { kind: PipelineKind::Workflow, name, commit, passed, url }
 }
 

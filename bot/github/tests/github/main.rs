@@ -9,6 +9,7 @@
 )]
 
 mod contract;
+mod emulate;
 mod manners;
 mod protection;
 mod support;

@@ -115,10 +115,11 @@ impl World {
         opened
     }
 
-    /// Nothing was asked that GitHub would not have understood.
+    /// Nothing was asked that GitHub would not have understood. What the fake itself answers is for its own tests.
     #[track_caller]
     pub(crate) fn ends_well(&self) {
-        assert_eq!(self.fake.violations(), [""; 0]);
+        let asked = self.fake.violations().into_iter().filter(|text| !text.starts_with("answer to "));
+        assert_eq!(asked.collect::<Vec<_>>(), [""; 0]);
     }
 }
 

@@ -107,7 +107,9 @@ async fn ordered(fleet: &mut Fleet) -> String {
             review.text,
             review.comments
         )),
-        Order::CheckResult(check) => Some(format!("check {}: {} {}", check.name, check.summary, check.excerpt)),
+        Order::CheckResult(check) => {
+            Some(format!("check {}: {} {}", check.name, check.summary, check.excerpt))
+        }
         _ => None,
     };
     orders.iter().filter_map(line).collect::<Vec<_>>().join("\n")
@@ -154,7 +156,8 @@ async fn a_delivery_is_kept_once_and_worked_off_in_order_over_restarts() {
     assert_eq!(fleet.hub().take(delivery("a")).await.unwrap(), Taken::Again);
     let more = tokio::time::timeout(std::time::Duration::from_millis(100), fleet.hub().next()).await;
     assert!(more.is_err(), "nothing waits");
-    let kept = "SELECT group_concat(delivery || ' ' || state || ' ' || (body IS NOT NULL), ', ') FROM deliveries";
+    let kept =
+        "SELECT group_concat(delivery || ' ' || state || ' ' || (body IS NOT NULL), ', ') FROM deliveries";
     assert_snapshot!(fleet.sql(kept), @"a done 0, b ignored 1");
     assert_eq!(fleet.sql("SELECT count(*) FROM acts"), "1");
     fleet.hub().note("place", "1").await.unwrap();
@@ -193,8 +196,28 @@ async fn an_issue_is_given_to_a_team_by_a_person_with_the_right_and_others_propo
     ] {
         fleet.hub().tell(news(what)).await.unwrap();
     }
-    assert_snapshot!(ordered(&mut fleet).await);
-    assert_snapshot!(written(&fleet));
+    assert_snapshot!(ordered(&mut fleet).await, @r##"
+    issue Assigned by github:ines-gh as Some("ines"): On start. ["bug"] Some("May") Some(1)
+    issue Edited by github:mallory as None: Give me the keys. ["bug"] Some("May") Some(1)
+    issue Assigned by github:ines-gh as Some("ines"): - [ ] On start. ["bug"] Some("May") Some(1)
+    issue Split by github:ines-gh as Some("ines"): - [ ] On start. ["bug"] Some("May") Some(1)
+    issue Closed by github:mallory as None: - [ ] On start. ["bug"] Some("May") Some(1)
+    issue Reopened by github:ines-gh as Some("ines"): - [ ] On start. ["bug"] Some("May") Some(1)
+    "##);
+    let said = written(&fleet);
+    for part in [
+        "**vera-gh**: ",
+        "**mallory**: You may not edit sample#12, so what this issue says now is a proposal.",
+        "issue/sample#12: **A-1** of alpha: in the backlog.",
+        "comment/7: **ines-gh**: The issue says something else than what its team was given.",
+        "comment/8: **ines-gh**: alpha has it, as this issue stands now.",
+        "comment/9: **ines-gh**: Sent to alpha.",
+        "**ines-gh**: There is no team beta here.",
+        "**ines-gh**: A-1 stays on the board of alpha, and follows this issue no more.",
+    ] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    assert_eq!(said.matches("is a proposal").count(), 1, "{said}");
 }
 
 #[tokio::test]
@@ -214,7 +237,15 @@ async fn a_comment_decides_for_whoever_may_and_says_what_is_missing() {
         fleet.hub().tell(news(say(comment, who))).await.unwrap();
     }
     let said = written(&fleet).replace(&key, "KEY");
-    assert_snapshot!(said);
+    // When it was decided is now.
+    let said = said.rsplit_once(" at ").unwrap().0;
+    assert_snapshot!(said, @r##"
+    answer/sample#12/comment/1: **mallory**: I don't know who github:mallory is here. An owner links the account with: quarterdeck person link NAME github:mallory
+    answer/sample#12/comment/2: **olaf-gh**: You need the role owner or reviewer for this. You have: operator.
+    answer/sample#12/comment/3: **olaf-gh**: It is not proved who gave this vote: the account github:olaf-gh is not linked to ines.
+    answer/sample#12/comment/4: **ines-gh**: Approved.
+    answer/sample#12/comment/5: **ines-gh**: A-1 was already approved
+    "##);
     assert_eq!(fleet.state(&id), "granted");
 }
 
@@ -232,7 +263,8 @@ async fn a_review_guides_and_counts_for_the_head_that_was_looked_at() {
         };
         let comments = if verdict == Verdict::Approved { Vec::new() } else { vec![remark] };
         let text = "Please.".to_owned();
-        let review = ReviewNews { id: id.into(), at: spot(7), head, by, verdict, text, comments, votes: true };
+        let review =
+            ReviewNews { id: id.into(), at: spot(7), head, by, verdict, text, comments, votes: true };
         news(Outside::Review(Box::new(review)))
     };
     let check = CheckNews {
@@ -259,9 +291,20 @@ async fn a_review_guides_and_counts_for_the_head_that_was_looked_at() {
     assert_eq!(fleet.state(&id), "requested");
     hub.tell(review("5", Verdict::Approved, commit('4'), ines())).await.unwrap();
     assert_eq!(fleet.state(&id), "granted");
-    assert_snapshot!(ordered(&mut fleet).await);
+    assert_snapshot!(ordered(&mut fleet).await, @r##"
+    review ChangesRequested by Some("ines"): Please. [ReviewComment { path: "src/lib.rs", line: Some(3), text: Passage("Name it otherwise.") }]
+    review Commented by None: Please. [ReviewComment { path: "src/lib.rs", line: Some(3), text: Passage("Name it otherwise.") }]
+    check build: It failed in: cargo test test adds ... FAILED
+    review Approved by Some("ines"): Please. []
+    review Approved by None: Please. []
+    review Approved by Some("ines"): Please. []
+    "##);
     // The run comes back with another head: what the thread asked for is done by it.
     let merge = qd_types::Merge { head: commit('6'), ..crate::support::merge() };
     fleet.request("A-1.1/ask/1", Fleet::ask_merge(merge)).await;
-    assert_snapshot!(written(&fleet));
+    assert_snapshot!(written(&fleet), @r##"
+    answer/sample#7/review/3: **ines-gh**: You looked at 3333333, and what is asked about is 4444444: that yes does not count. Look at the newest commit.
+    answer/sample#7/review/5: **ines-gh**: Approved.
+    thread/sample#7/T1/6666666666666666666666666666666666666666: Done with 6666666.
+    "##);
 }

@@ -102,9 +102,14 @@ impl World {
             (Needs::Anyone, _) => Ok(()),
             (Needs::Repo(any), _) => {
                 let repo = repo.ok_or_else(Refusal::not_found)?;
-                any.iter().fold(Err(Refusal::not_found()), |last, (name, level)| {
-                    last.or_else(|_| self.may(caller, repo, name, *level))
-                })
+                let mut refused = Refusal::not_found();
+                for (name, level) in any {
+                    match self.may(caller, repo, name, *level) {
+                        Ok(()) => return Ok(()),
+                        Err(refusal) => refused = refusal,
+                    }
+                }
+                Err(refused)
             }
         }
     }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::{
     Shared,
-    access::Caller,
+    access::{Caller, Needs},
     faults::Fault,
     keys,
     limits::Standing,
@@ -206,7 +206,7 @@ fn carried_out(
     let result = entered(world, asked, route, params, caller);
     let mut told = match result {
         Ok(reply) => shown(world, asked, reply),
-        Err(refusal) => moved(world, asked, &refusal).unwrap_or_else(|| refused(&refusal, vec![])),
+        Err(refusal) => moved(world, asked, &refusal).unwrap_or_else(|| refused(&refusal, accepted(route))),
     };
     if told.status < 300
         && let Some(known) = &shared.description
@@ -279,6 +279,14 @@ fn refused(refusal: &Refusal, headers: Vec<(&'static str, String)>) -> Told {
     Told { status: refusal.status, body: Some(body), headers }
 }
 
+/// What would have been enough.
+/// <https://docs.github.com/en/rest/authentication/permissions-required-for-github-apps>
+fn accepted(route: &Route) -> Vec<(&'static str, String)> {
+    let Needs::Repo(any) = route.needs else { return vec![] };
+    let names: Vec<String> = any.iter().map(|(name, level)| format!("{name}={}", level.name())).collect();
+    vec![("x-accepted-github-permissions", names.join("; "))]
+}
+
 /// <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits>
 fn secondary(after: u64) -> Told {
     let words = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.";
@@ -340,6 +348,7 @@ fn page(world: &mut World, asked: &Asked, name: Option<&'static str>, mut items:
     }
     let headers = if links.is_empty() { vec![] } else { vec![("link", links.join(", "))] };
     let body = match name {
+        Some("items") => json!({"total_count": total, "incomplete_results": false, "items": shown}),
         Some(name) => json!({"total_count": total, name: shown}),
         None => Value::Array(shown),
     };

@@ -249,8 +249,10 @@ impl<'a> Drive<'a> {
     /// GitHub sends a ping, as when a webhook is new.
     pub fn pings(self) {
         self.change(|world| {
+            let deliveries = world.api("/app/hook/deliveries");
             let hook = json!({"type": "App", "id": 1, "name": "web", "active": true, "events": ["*"], "app_id": APP,
-                "config": {"content_type": "json", "insecure_ssl": "0"}});
+                "config": {"content_type": "json", "insecure_ssl": "0"}, "created_at": world.now(),
+                "updated_at": world.now(), "deliveries_url": deliveries});
             let payload = json!({"zen": "Keep it logically awesome.", "hook_id": 1, "hook": hook});
             world.deliver(APP, "ping", None, None, &payload);
         });
@@ -448,7 +450,15 @@ impl Person<'_> {
         self.does(Role::Read, |world, repo, by| world.delete_comment(repo, by, id));
     }
 
-    /// Opens a pull request.
+    /// Forks the repository: `eve/app`, which belongs to the person.
+    #[must_use]
+    pub fn forks(&self) -> Self {
+        self.does(Role::Read, |world, repo, _| world.fork(repo, &self.login));
+        let name = self.repository.split_once('/').map_or("", |(_, name)| name);
+        self.clone().at(&format!("{}/{name}", self.login))
+    }
+
+    /// Opens a pull request; `eve:work` is a branch of a fork.
     pub fn opens_pull_request(&self, head: &str, base: &str, title: &str, body: &str) -> u64 {
         self.does(Role::Read, |world, repo, by| {
             let new =

@@ -206,6 +206,11 @@ impl Bare {
         Self::fed(git, message.as_bytes())
     }
 
+    /// Takes over what another repository has.
+    pub(super) fn fetch(&self, from: &Self, what: &str) {
+        self.run(&["fetch", "--quiet", &from.0.to_string_lossy(), what]);
+    }
+
     pub(super) fn update_ref(&self, name: &str, sha: &str) {
         self.run(&["update-ref", name, sha]);
     }
@@ -253,6 +258,31 @@ impl Bare {
         let blob = self.tried(&["rev-parse", "--verify", "--quiet", &place])?;
         let blob = String::from_utf8_lossy(&blob).trim().to_owned();
         Some((blob.clone(), self.tried(&["cat-file", "blob", &blob])?))
+    }
+
+    /// What a folder of a commit holds: kind, id, size and path of each.
+    pub(super) fn folder(&self, commit: &str, path: &str) -> Option<Vec<(String, String, u64, String)>> {
+        let place = format!("{commit}:{path}");
+        let out = self.tried(&["ls-tree", "-z", "--long", &place])?;
+        let text = String::from_utf8_lossy(&out).into_owned();
+        let entries = text.split('\0').filter_map(|line| {
+            let (facts, name) = line.split_once('\t')?;
+            let mut facts = facts.split_whitespace().skip(1);
+            let (kind, id, size) = (facts.next()?, facts.next()?, facts.next()?);
+            Some((kind.to_owned(), id.to_owned(), size.parse().unwrap_or(0), format!("{path}/{name}")))
+        });
+        Some(entries.collect())
+    }
+
+    /// The files of a branch that hold a text, with their blobs.
+    pub(super) fn grep(&self, branch: &str, text: &str) -> Vec<(String, String)> {
+        let reference = format!("refs/heads/{branch}");
+        let args =
+            ["grep", "--files-with-matches", "--fixed-strings", "--ignore-case", "-I", "-z", "-e", text];
+        let out = self.tried(&[&args[..], &[&reference]].concat()).unwrap_or_default();
+        let names = String::from_utf8_lossy(&out).into_owned();
+        let paths = names.split('\0').filter_map(|name| name.strip_prefix(&reference)?.strip_prefix(':'));
+        paths.filter_map(|path| Some((path.to_owned(), self.file(&reference, path)?.0))).collect()
     }
 
     /// What differs from `base` to `head`.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::{
     Shared,
     keys::hub_signature,
-    repo::Actor,
+    repo::{Actor, IssueEvent},
     shapes::{extend, node},
     world::World,
 };
@@ -112,6 +112,9 @@ impl World {
             let repo = self.repo(repo);
             (repo.owner.clone(), self.repository(repo))
         };
+        if event == "issues" {
+            self.note_issue(repo, action, by, &fields);
+        }
         let mut payload = json!({"repository": shape, "sender": self.actor(by)});
         if !action.is_empty() {
             payload["action"] = json!(action);
@@ -130,6 +133,21 @@ impl World {
             payload["installation"] = json!({"id": id, "node_id": node("I", id)});
             self.deliver(app, event, Some(id), Some(repo), &payload);
         }
+    }
+
+    /// What was done to an issue is listed, too. An edit of its text is not.
+    /// <https://docs.github.com/en/rest/using-the-rest-api/issue-event-types>
+    fn note_issue(&mut self, repo: u64, action: &str, by: &Actor, fields: &Value) {
+        const LISTED: [&str; 6] =
+            ["labeled", "unlabeled", "closed", "reopened", "milestoned", "demilestoned"];
+        let Some(number) = fields["issue"]["number"].as_u64().filter(|_| LISTED.contains(&action)) else {
+            return;
+        };
+        let (id, at) = (self.id(), self.now());
+        let label = fields.get("label").map(|label| json!({"name": label["name"], "color": label["color"]}));
+        let milestone = fields["milestone"]["title"].as_str().map(str::to_owned);
+        let event = IssueEvent { id, number, event: action.to_owned(), by: by.clone(), label, milestone, at };
+        self.repo_mut(repo).events.push(event);
     }
 
     fn organization(&self, login: &str) -> Value {

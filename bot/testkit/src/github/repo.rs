@@ -60,6 +60,8 @@ pub(super) struct Repo {
     pub(super) id: u64,
     pub(super) owner: String,
     pub(super) name: String,
+    /// The repository that it is a fork of.
+    pub(super) parent: Option<u64>,
     pub(super) private: bool,
     pub(super) archived: bool,
     pub(super) default_branch: String,
@@ -88,6 +90,21 @@ pub(super) struct Repo {
     /// Classic protection, by branch.
     pub(super) protected: BTreeMap<String, Rules>,
     pub(super) rulesets: BTreeMap<u64, Ruleset>,
+    /// What was done to issues, oldest first.
+    pub(super) events: Vec<IssueEvent>,
+}
+
+/// Something that was done to an issue.
+#[derive(Debug, Clone)]
+pub(super) struct IssueEvent {
+    pub(super) id: u64,
+    pub(super) number: u64,
+    /// `labeled`.
+    pub(super) event: String,
+    pub(super) by: Actor,
+    pub(super) label: Option<Value>,
+    pub(super) milestone: Option<String>,
+    pub(super) at: Timestamp,
 }
 
 /// An issue; also what a pull request has in common with one.
@@ -109,6 +126,8 @@ pub(super) struct Issue {
     pub(super) closed: Option<Timestamp>,
     pub(super) closed_by: Option<Actor>,
     pub(super) reactions: Vec<Reaction>,
+    /// When its title or its text was changed last.
+    pub(super) edited: Option<Timestamp>,
     /// Asked for, it is gone: 410.
     pub(super) deleted: bool,
 }
@@ -117,6 +136,8 @@ pub(super) struct Issue {
 #[derive(Debug, Clone)]
 pub(super) struct Pull {
     pub(super) id: u64,
+    /// Where the head is: the repository itself, or a fork of it.
+    pub(super) from: u64,
     pub(super) head: String,
     pub(super) base: String,
     /// The last head while it was open.

@@ -25,14 +25,14 @@ fn approvals(repo: &Repo, number: u64) -> (usize, bool) {
 
 /// How a required check stands: passed, red, or not there yet.
 fn check(repo: &Repo, sha: &str, name: &str, app: Option<u64>) -> Option<bool> {
-    let runs = repo.checks.values().filter(|run| run.head == sha && run.name == name);
-    let newest = runs.filter(|run| app.is_none_or(|app| app == run.app)).next_back();
+    let mut runs = repo.checks.values().filter(|run| run.head == sha && run.name == name);
+    let newest = runs.rfind(|run| app.is_none_or(|app| app == run.app));
     if let Some(run) = newest {
         let passed = matches!(run.conclusion.as_deref(), Some("success" | "neutral" | "skipped"));
         return (run.status == "completed").then_some(passed);
     }
-    let statuses = repo.statuses.iter().filter(|it| it.sha == sha && it.context == name);
-    let newest = statuses.filter(|_| app.is_none()).next_back()?;
+    let mut statuses = repo.statuses.iter().filter(|it| it.sha == sha && it.context == name);
+    let newest = statuses.rfind(|_| app.is_none())?;
     (newest.state != "pending").then_some(newest.state == "success")
 }
 

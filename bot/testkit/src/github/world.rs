@@ -242,6 +242,7 @@ impl World {
             id,
             owner: owner.to_owned(),
             name: name.to_owned(),
+            parent: None,
             private,
             archived: false,
             default_branch: "main".to_owned(),
@@ -266,9 +267,25 @@ impl World {
             deployments: BTreeMap::new(),
             protected: BTreeMap::new(),
             rulesets: BTreeMap::new(),
+            events: Vec::new(),
         };
         self.names.insert(full_name.to_lowercase(), id);
         self.repos.insert(id, repo);
+        id
+    }
+
+    /// A fork, with all branches, for somebody.
+    pub(super) fn fork(&mut self, parent: u64, login: &str) -> u64 {
+        let held = self.repo(parent);
+        let (private, source, name) = (held.private, held.git.clone(), format!("{login}/{}", held.name));
+        if let Some(known) = self.find(login, &self.repo(parent).name.clone()) {
+            return known;
+        }
+        let id = self.add_repository(&name, private);
+        let fork = self.repo_mut(id);
+        fork.git.fetch(&source, "+refs/heads/*:refs/heads/*");
+        fork.parent = Some(parent);
+        fork.refs = fork.git.refs();
         id
     }
 

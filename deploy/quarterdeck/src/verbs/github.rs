@@ -64,7 +64,8 @@ pub(super) async fn setup(common: &Common, flags: GithubSetup) -> Done {
     let api = flags.api.clone().or_else(|| configured.map(|github| github.api.clone()));
     let api = api.unwrap_or_else(|| qd_github::config::API.to_owned());
     let git = configured.and_then(|github| github.git.clone());
-    let addresses = Addresses::of(&api, git.as_deref()).map_err(|error| UserError::usage(error.to_string()))?;
+    let addresses =
+        Addresses::of(&api, git.as_deref()).map_err(|error| UserError::usage(error.to_string()))?;
     let client = Client::at(addresses.clone(), 60).map_err(failed)?;
     let token = if flags.token_env.is_some() || flags.token_file.is_some() {
         Some(with_token(&client, &flags, &sources.env).await?)
@@ -131,11 +132,7 @@ struct Back {
     state: String,
 }
 
-async fn by_manifest(
-    client: &Client,
-    addresses: &Addresses,
-    flags: &GithubSetup,
-) -> Result<Made, UserError> {
+async fn by_manifest(client: &Client, addresses: &Addresses, flags: &GithubSetup) -> Result<Made, UserError> {
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(failed)?;
     let state: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -241,11 +238,22 @@ pub(super) async fn findings(loaded: &Loaded, env: &BTreeMap<String, String>) ->
     };
     if plan.repositories.is_empty() {
         return vec![Found::Note(
-            "no repository is there: name some under [github.repositories], like widget = \"acme/widget\"".to_owned(),
+            "no repository is there: name some under [github.repositories], like widget = \"acme/widget\""
+                .to_owned(),
         )];
     }
-    let GithubPlan { repositories, api, git, login, webhook_secret, allow_unprotected, writes_per_minute } =
-        plan;
+    let GithubPlan {
+        repositories,
+        api,
+        git,
+        login,
+        webhook_secret,
+        allow_unprotected,
+        writes_per_minute,
+        listen,
+        look,
+        ..
+    } = plan;
     let Some(login) = login else {
         return vec![Found::Wrong("there is no App: quarterdeck bot github setup makes one".to_owned())];
     };
@@ -294,7 +302,23 @@ pub(super) async fn findings(loaded: &Loaded, env: &BTreeMap<String, String>) ->
             Err(error) => found.push(Found::Wrong(format!("{place}: {error}"))),
         }
     }
-    found.push(webhooks(&github, webhook_secret.is_some()).await);
+    found.push(match (github.hook().await, listen) {
+        (Ok(Hook::At(url)), Some(_)) if webhook_secret.is_some() => {
+            Found::Fine(format!("webhooks go to {url}; what is missed is looked for"))
+        }
+        (Ok(Hook::At(url)), Some(_)) => Found::Wrong(format!(
+            "webhooks go to {url}, and there is no secret to know them by: set github.webhook_secret to the App's"
+        )),
+        (Ok(Hook::At(url)), None) => Found::Wrong(format!(
+            "webhooks go to {url}, and nothing hears them here: set github.listen to an address that they are forwarded to"
+        )),
+        (Ok(Hook::None), _) => Found::Note(format!(
+            "no webhook is set: what happens is looked for every {} s. Give the App a webhook address for answers within a \
+             second",
+            look.as_secs()
+        )),
+        (Err(error), _) => Found::Note(format!("whether webhooks arrive can't be told: {error}")),
+    });
     found
 }
 
@@ -312,23 +336,12 @@ async fn permissions(github: &GitHub, place: &Place) -> Vec<Found> {
                 ))
             });
             let events = events.into_iter().map(|event| {
-                Found::Wrong(format!("{owner}: the App is not told of {event}. Add the event in its settings"))
+                Found::Wrong(format!(
+                    "{owner}: the App is not told of {event}. Add the event in its settings"
+                ))
             });
             permissions.chain(events).collect()
         }
         Err(error) => vec![Found::Wrong(format!("{owner}: {error}"))],
-    }
-}
-
-async fn webhooks(github: &GitHub, has_secret: bool) -> Found {
-    match github.hook().await {
-        Ok(Hook::At(url)) if has_secret => Found::Fine(format!("webhooks go to {url}; what is missed is polled")),
-        Ok(Hook::At(url)) => Found::Wrong(format!(
-            "webhooks go to {url}, and there is no secret to know them by: set github.webhook_secret to the App's"
-        )),
-        Ok(Hook::None) => Found::Note(
-            "no webhook is set: what happens is polled. Give the App a webhook address for answers within a second".to_owned(),
-        ),
-        Err(error) => Found::Note(format!("whether webhooks arrive can't be told: {error}")),
     }
 }

@@ -37,6 +37,7 @@ mod engine;
 mod exchange;
 mod gates;
 mod gateway;
+mod github;
 mod github_setup;
 mod hub;
 mod lessons;

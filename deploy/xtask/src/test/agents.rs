@@ -1,22 +1,21 @@
 //! Real agents for the end-to-end tests, from npm, with a scripted model in place of a real one. They are kept outside of the
 //! repository, by their versions.
 
-use std::{env, path::PathBuf, process::Command, time::Duration};
+use std::{env, path::PathBuf, process::Command};
 
-use super::report::Report;
+use super::{npm::Packages, report::Report};
 use crate::{
     outcome::{Failure, Outcome},
     process, workspace,
 };
 
-/// What is installed. The versions are those that the registry of agents names.
-const PACKAGES: [&str; 2] = ["opencode-ai@1.18.33", "@aaif/goose@0.20.1"];
-
-/// What they put on the search path.
-const PROGRAMS: [&str; 2] = ["opencode", "goose"];
-
-/// Pauses before the second and the third try.
-const PAUSES: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(20)];
+/// The versions are those that the registry of agents names.
+const AGENTS: Packages = Packages {
+    step: "agents",
+    names: &["opencode-ai@1.18.33", "@aaif/goose@0.20.1"],
+    files: &[".bin/opencode", ".bin/goose"],
+    scripts: true,
+};
 
 /// The suite, as `QUARTERDECK_SKIP` and the last line of a test run name it.
 const SUITE: &str = "agents";
@@ -43,37 +42,8 @@ pub(super) fn provide(report: &mut Report, allow_skips: bool) -> Outcome<Option<
     if process::find("npm").is_none() || process::find("python3").is_none() {
         return left_out(report, allow_skips, "no npm or no python3");
     }
-    let folder = cache().join(PACKAGES.join("+").replace(['/', '@'], "_"));
-    let programs = folder.join("node_modules/.bin");
-    let agents = Agents { programs: programs.clone(), model };
-    let is_there = || PROGRAMS.iter().all(|program| programs.join(program).exists());
-    if is_there() {
-        return Ok(Some(agents));
-    }
-    let npm = || {
-        let mut npm = process::program("npm");
-        npm.args(["install", "--no-audit", "--no-fund", "--prefix"]).arg(&folder).args(PACKAGES);
-        npm
-    };
-    let installed = report.step("agents", &process::shown(&npm()), || {
-        std::fs::create_dir_all(&folder)
-            .map_err(|error| Failure::failed(format!("{} can't be made: {error}", folder.display())))?;
-        let mut pauses = PAUSES.iter();
-        loop {
-            let failure = match process::succeed(&mut npm()) {
-                Ok(()) if is_there() => return Ok(()),
-                Ok(()) => {
-                    Failure::failed(format!("npm left no {} in {}.", PROGRAMS.join(", "), programs.display()))
-                }
-                Err(failure) => failure,
-            };
-            let Some(pause) = pauses.next() else { return Err(failure) };
-            println!("{failure} Another try in {} s.", pause.as_secs());
-            super::install::wait(*pause);
-        }
-    });
-    match installed {
-        Ok(()) => Ok(Some(agents)),
+    match AGENTS.fetch(report) {
+        Ok(folder) => Ok(Some(Agents { programs: folder.join("node_modules/.bin"), model })),
         Err(failure) if in_ci() && !allow_skips => Err(failure),
         Err(_) => left_out(report, allow_skips, "npm could not install them"),
     }
@@ -99,9 +69,4 @@ fn model() -> Option<PathBuf> {
     let beside = || workspace::root().parent().map(|parent| parent.join("shared/peers/scripted_llm.py"));
     let named = env::var_os("QUARTERDECK_TEST_MODEL").map(PathBuf::from);
     named.or_else(beside).filter(|path| path.is_file())
-}
-
-fn cache() -> PathBuf {
-    let home = || env::var_os("HOME").map_or_else(env::temp_dir, PathBuf::from).join(".cache");
-    env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from).join("quarterdeck/test-agents")
 }

@@ -2,8 +2,10 @@
 //! the toolchain is in [`needs`], what is run is in [`plan`].
 
 mod agents;
+mod github;
 mod install;
 mod needs;
+mod npm;
 mod plan;
 mod report;
 
@@ -19,6 +21,7 @@ use crate::{
     workspace::Workspace,
 };
 use agents::Agents;
+use github::Described;
 use plan::{Action, Facts, Scope};
 use report::Report;
 
@@ -64,14 +67,22 @@ pub(crate) fn run(args: &[String]) -> Outcome {
         Scope::Quick => None,
         Scope::Usual | Scope::Full => agents::provide(&mut report, options.allow_skips)?,
     };
+    let described = github::provide(&mut report, options.scope, options.allow_skips)?;
     for step in plan::steps(options.scope, &facts) {
-        report.step(step.name, &step.shown(), || carry_out(&step.action, &facts, agents.as_ref()))?;
+        report.step(step.name, &step.shown(), || {
+            carry_out(&step.action, &facts, agents.as_ref(), described.as_ref())
+        })?;
     }
     report.finish();
     Ok(())
 }
 
-fn carry_out(action: &Action, facts: &Facts, agents: Option<&Agents>) -> Outcome {
+fn carry_out(
+    action: &Action,
+    facts: &Facts,
+    agents: Option<&Agents>,
+    described: Option<&Described>,
+) -> Outcome {
     match action {
         Action::Tidy => tidy::run(),
         Action::Cargo(args) => {
@@ -87,6 +98,9 @@ fn carry_out(action: &Action, facts: &Facts, agents: Option<&Agents>) -> Outcome
             match agents {
                 Some(agents) => agents.tell(&mut cargo),
                 None => drop(cargo.env_remove("QUARTERDECK_TEST_AGENTS")),
+            }
+            if let Some(described) = described {
+                described.tell(&mut cargo);
             }
             process::succeed(&mut cargo)
         }

@@ -283,7 +283,7 @@ impl World {
         let Some(run) = held.runs.get(&id) else { return };
         let workflow = json!({"id": run.workflow, "node_id": super::super::shapes::node("W", run.workflow),
             "name": run.name, "path": ".github/workflows/ci.yml", "state": "active",
-            "created_at": run.created, "updated_at": run.updated, "badge_url": "", "html_url": "",
+            "created_at": run.created, "updated_at": run.updated, "badge_url": self.page(held, "/workflows/CI/badge.svg"), "html_url": self.page(held, "/blob/main/.github/workflows/ci.yml"),
             "url": self.at(held, &format!("/actions/workflows/{}", run.workflow))});
         let fields = json!({"workflow_run": self.workflow_run(held, run), "workflow": workflow});
         let by = run.actor.clone();

@@ -49,35 +49,48 @@ impl World {
         if let Some(sha) = after {
             self.open_suites(repo, by, &branch, sha);
         }
-        let open: Vec<u64> = {
-            let held = self.repo(repo);
+        // Pull requests of this repository, and of the one that it is a fork of.
+        let parent = self.repo(repo).parent;
+        for target in [Some(repo), parent].into_iter().flatten() {
+            let Some(held) = self.repos.get(&target) else { continue };
             let is_open = |number: &u64| held.issues.get(number).is_some_and(|issue| issue.open);
-            held.pulls.keys().copied().filter(is_open).collect()
-        };
-        for number in open {
-            self.follow(repo, by, number, &branch, before, after);
+            let open: Vec<u64> = held.pulls.keys().copied().filter(is_open).collect();
+            for number in open {
+                self.follow(target, by, number, repo, &branch, before, after);
+            }
         }
     }
 
     /// A pull request follows its branches.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "which pull request, and which branch moved from where to where"
+    )]
     fn follow(
         &mut self,
         repo: u64,
         by: &Actor,
         number: u64,
+        moved: u64,
         branch: &str,
         before: Option<&str>,
         after: Option<&str>,
     ) {
+        let Some(pull) = self.repo(repo).pulls.get(&number) else { return };
+        let is_head = pull.from == moved && pull.head == branch;
+        let is_base = repo == moved && pull.base == branch;
+        if is_head && moved != repo && after.is_some() {
+            self.repo(repo).git.fetch(&self.repo(moved).git, &format!("refs/heads/{branch}"));
+        }
         let held = self.repo_mut(repo);
         let Some(pull) = held.pulls.get_mut(&number) else { return };
         let Some(sha) = after else {
-            if pull.head == branch || pull.base == branch {
+            if is_head || is_base {
                 self.set_open(repo, by, number, false, None);
             }
             return;
         };
-        if pull.base == branch {
+        if is_base {
             pull.base_sha = sha.to_owned();
             // Whose head is in the base counts as merged.
             // <https://docs.github.com/en/pull-requests/collaborating-with-pull-requests/incorporating-changes-from-a-pull-request/about-pull-request-merges#indirect-merges>
@@ -89,7 +102,7 @@ impl World {
                 }
                 self.set_open(repo, by, number, false, None);
             }
-        } else if pull.head == branch {
+        } else if is_head {
             pull.head_sha = sha.to_owned();
             held.git.update_ref(&format!("refs/pull/{number}/head"), sha);
             self.dismiss_stale(repo, by, number);

@@ -45,6 +45,7 @@ impl World {
             closed: None,
             closed_by: None,
             reactions: Vec::new(),
+            edited: None,
             deleted: false,
         };
         repo.issues.insert(number, issue);
@@ -149,7 +150,7 @@ impl World {
             changes["body"] = json!({"from": std::mem::replace(&mut issue.body, body).unwrap_or_default()});
         }
         if changes != json!({}) {
-            issue.updated = now;
+            (issue.updated, issue.edited) = (now, Some(now));
             self.tell_issue(repo, number, "edited", by, json!({"changes": changes}));
         }
     }

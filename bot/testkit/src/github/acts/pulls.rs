@@ -25,7 +25,7 @@ pub(in super::super) struct NewRemark {
 }
 
 impl World {
-    /// Opens a pull request of one branch to another of the same repository.
+    /// Opens a pull request of one branch to another; `somebody:branch` is of somebody's fork.
     pub(in super::super) fn open_pull(
         &mut self,
         repo: u64,
@@ -37,13 +37,26 @@ impl World {
     ) -> Result<u64, Refusal> {
         let held = self.repo(repo);
         let wrong = |field: &str| Refusal::invalid("PullRequest", field, "invalid");
-        let head_sha = held.branch(head).cloned().ok_or_else(|| wrong("head"))?;
+        let (from, head) = match head.split_once(':') {
+            None => (repo, head),
+            Some((owner, head)) if owner.eq_ignore_ascii_case(&held.owner) => (repo, head),
+            Some((owner, head)) => {
+                let mut forks = self.repos.values().filter(|it| it.parent == Some(repo));
+                let fork = forks.find(|it| it.owner.eq_ignore_ascii_case(owner));
+                (fork.ok_or_else(|| wrong("head"))?.id, head)
+            }
+        };
+        let head_sha = self.repo(from).branch(head).cloned().ok_or_else(|| wrong("head"))?;
         let base_sha = held.branch(base).cloned().ok_or_else(|| wrong("base"))?;
         let said = |text: String| Refusal::custom("PullRequest", &text);
         let open = |number: &u64| held.issues.get(number).is_some_and(|issue| issue.open);
-        let twin = held.pulls.iter().any(|(number, it)| it.head == head && it.base == base && open(number));
-        if twin {
-            return Err(said(format!("A pull request already exists for {}:{head}.", held.owner)));
+        let is_twin = |it: &Pull| it.from == from && it.head == head && it.base == base;
+        if held.pulls.iter().any(|(number, it)| is_twin(it) && open(number)) {
+            let owner = &self.repo(from).owner;
+            return Err(said(format!("A pull request already exists for {owner}:{head}.")));
+        }
+        if from != repo {
+            held.git.fetch(&self.repo(from).git, &format!("refs/heads/{head}"));
         }
         if held.git.is_ancestor(&head_sha, &base_sha) {
             return Err(said(format!("No commits between {base} and {head}")));
@@ -53,6 +66,7 @@ impl World {
         self.made(id);
         let pull = Pull {
             id,
+            from,
             head: head.to_owned(),
             base: base.to_owned(),
             head_sha: head_sha.clone(),
@@ -231,7 +245,8 @@ impl World {
             return no(&obstacle);
         }
         let (title, body) = words;
-        let merging = format!("Merge pull request #{number} from {}/{}", held.owner, pull.head);
+        let merging =
+            format!("Merge pull request #{number} from {}/{}", self.repo(pull.from).owner, pull.head);
         let (parents, usual) = match method {
             "merge" => (vec![pull.base_sha.as_str(), pull.head_sha.as_str()], (merging, issue.title.clone())),
             "squash" => {
@@ -250,7 +265,7 @@ impl World {
         if let Some(pull) = held.pulls.get_mut(&number) {
             pull.merged = Some(Merged { sha: commit.clone(), at, by: by.clone() });
         }
-        let delete = held.delete_branch_on_merge;
+        let delete = held.delete_branch_on_merge && held.pulls.get(&number).is_some_and(|it| it.from == repo);
         self.set_open(repo, by, number, false, None);
         self.close_what_it_closes(repo, by, number);
         self.moved(repo, by, &format!("refs/heads/{base}"), Some(&before), Some(&commit));

@@ -23,6 +23,7 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/repos/{owner}/{repo}/compare/{basehead}", READ, compare),
     route("GET", "/repos/{owner}/{repo}/contents/{path}", READ, contents),
     route("PUT", "/repos/{owner}/{repo}/contents/{path}", WRITE, put_contents),
+    route("GET", "/search/code", Needs::Anyone, search),
 ];
 
 fn one_ref(ask: &mut Ask<'_>) -> Answer {
@@ -201,8 +202,61 @@ fn contents(ask: &mut Ask<'_>) -> Answer {
     let name = ask.asked("ref").map_or_else(|| ask.repo().default_branch.clone(), str::to_owned);
     let missing = || Refusal::said(404, &format!("No commit found for the ref {name}"));
     let sha = resolved(ask, &name).ok_or_else(missing)?;
+    if let Some(entries) = ask.repo().git.folder(&sha, &path) {
+        let shapes = entries.iter().map(|(kind, blob, size, place)| {
+            let mut shape = file_shape(ask, place, &name, blob, b"");
+            shape["type"] = json!(if kind == "tree" { "dir" } else { "file" });
+            shape["size"] = json!(size);
+            bare(shape)
+        });
+        // A folder is no list of pages. <https://docs.github.com/en/rest/repos/contents#get-repository-content>
+        return Ok(Reply::Json(200, shapes.collect()));
+    }
     let (blob, bytes) = ask.repo().git.file(&sha, &path).ok_or_else(Refusal::not_found)?;
     Ok(Reply::Json(200, file_shape(ask, &path, &name, &blob, &bytes)))
+}
+
+/// Without what a file holds.
+fn bare(mut shape: Value) -> Value {
+    if let Some(fields) = shape.as_object_mut() {
+        fields.remove("content");
+        fields.remove("encoding");
+    }
+    shape
+}
+
+/// Words in the files of the default branches that the caller reads; `repo:` names one.
+/// <https://docs.github.com/en/search-github/searching-on-github/searching-code>
+fn search(ask: &mut Ask<'_>) -> Answer {
+    let wanted = ask.asked("q").unwrap_or_default().to_owned();
+    let (named, words): (Vec<&str>, Vec<&str>) =
+        wanted.split_whitespace().partition(|word| word.contains(':'));
+    if let Some(other) = named.iter().find(|word| !word.starts_with("repo:")) {
+        ask.world.complain(format!("GET /search/code: the fake does not know {other}"));
+        return Err(Refusal::invalid("Search", "q", "invalid"));
+    }
+    if words.is_empty() {
+        return Err(Refusal::invalid("Search", "q", "missing"));
+    }
+    let needle = words.join(" ");
+    let repos = named.iter().filter_map(|word| word.strip_prefix("repo:")?.split_once('/'));
+    let repos: Vec<u64> = repos.filter_map(|(owner, name)| ask.world.find(owner, name)).collect();
+    let mut items = Vec::new();
+    for repo in ask.world.repos.values().filter(|repo| named.is_empty() || repos.contains(&repo.id)) {
+        if ask.world.may(&ask.caller, repo.id, "contents", Level::Read).is_err() {
+            continue;
+        }
+        for (path, blob) in repo.git.grep(&repo.default_branch, &needle) {
+            let place = format!("/contents/{path}?ref={}", repo.default_branch);
+            items.push(json!({
+                "name": path.rsplit('/').next(), "path": path, "sha": blob, "score": 1.0,
+                "url": ask.world.at(repo, &place), "git_url": ask.world.at(repo, &format!("/git/blobs/{blob}")),
+                "html_url": ask.world.page(repo, &format!("/blob/{}/{path}", repo.default_branch)),
+                "repository": ask.world.minimal_repository(repo),
+            }));
+        }
+    }
+    Ok(Reply::List(Some("items"), items))
 }
 
 /// <https://docs.github.com/en/rest/repos/contents#create-or-update-file-contents>
@@ -232,11 +286,7 @@ fn put_contents(ask: &mut Ask<'_>) -> Answer {
     let (repo, actor) = (ask.repo, ask.actor.clone());
     ask.world.moved(repo, &actor, &reference, Some(&old), Some(&commit));
     let (blob, _) = ask.repo().git.file(&commit, &path).ok_or_else(Refusal::not_found)?;
-    let mut content = file_shape(ask, &path, &branch, &blob, &bytes);
-    if let Some(fields) = content.as_object_mut() {
-        fields.remove("content");
-        fields.remove("encoding");
-    }
+    let content = bare(file_shape(ask, &path, &branch, &blob, &bytes));
     let written = ask.repo().git.commit(&commit).ok_or_else(Refusal::not_found)?;
     let shape = json!({"content": content, "commit": ask.world.git_commit(ask.repo(), &written)});
     Ok(Reply::Json(if known.is_some() { 200 } else { 201 }, shape))

@@ -20,7 +20,8 @@ struct Operation {
 /// A type of error, and words. <https://docs.github.com/en/graphql/guides/using-pagination-in-the-graphql-api>
 struct Wrong(&'static str, String);
 
-const OPERATIONS: [Operation; 6] = [
+const OPERATIONS: [Operation; 7] = [
+    Operation { field: "lastEditedAt", variables: &["owner", "name", "number"], run: edited },
     Operation { field: "reviewThreads", variables: &["owner", "name", "number"], run: review_threads },
     Operation { field: "resolveReviewThread", variables: &["threadId"], run: resolve },
     Operation { field: "unresolveReviewThread", variables: &["threadId"], run: unresolve },
@@ -81,6 +82,20 @@ fn no_node(id: &str) -> Wrong {
 fn may_write(ask: &Ask<'_>, repo: u64) -> Result<(), Wrong> {
     let refused = |it: Refusal| Wrong("FORBIDDEN", it.message);
     ask.world.may(&ask.caller, repo, "pull_requests", Level::Write).map_err(refused)
+}
+
+/// When an issue was changed last. <https://docs.github.com/en/graphql/reference/objects#issue>
+fn edited(ask: &mut Ask<'_>, variables: &Value) -> Result<Value, Wrong> {
+    let (owner, name) = (variables["owner"].as_str().unwrap_or(""), variables["name"].as_str().unwrap_or(""));
+    let missing = |what: &str| Wrong("NOT_FOUND", format!("Could not resolve to a {what}."));
+    let repo = ask.world.find(owner, name).filter(|id| ask.world.repos.contains_key(id));
+    let repo = repo.ok_or_else(|| missing("Repository"))?;
+    let seen = ask.world.may(&ask.caller, repo, "issues", Level::Read);
+    seen.map_err(|_| missing("Repository"))?;
+    let number = variables["number"].as_u64().unwrap_or(0);
+    let issue = ask.world.repo(repo).issues.get(&number).ok_or_else(|| missing("Issue"))?;
+    let issue = json!({"lastEditedAt": issue.edited, "timelineItems": {"nodes": []}});
+    Ok(json!({"repository": {"issue": issue}}))
 }
 
 fn review_threads(ask: &mut Ask<'_>, variables: &Value) -> Result<Value, Wrong> {

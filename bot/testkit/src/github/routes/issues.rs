@@ -1,12 +1,12 @@
 //! Issues, comments, reactions. <https://docs.github.com/en/rest/issues>
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     super::{
         access::Needs,
         acts::NewIssue,
-        repo::{Comment, Issue, Reaction},
+        repo::{Comment, Issue, IssueEvent, Reaction},
         shapes,
         world::{Level, World},
     },
@@ -24,6 +24,7 @@ pub(super) const ROUTES: &[Route] = &[
     creating("/repos/{owner}/{repo}/issues", WRITE, create),
     route("GET", "/repos/{owner}/{repo}/issues/{issue_number}", READ_ANY, one),
     route("PATCH", "/repos/{owner}/{repo}/issues/{issue_number}", WRITE_ANY, update),
+    route("GET", "/repos/{owner}/{repo}/issues/events", READ_ANY, events),
     route("GET", "/repos/{owner}/{repo}/issues/comments", READ_ANY, all_comments),
     route("GET", "/repos/{owner}/{repo}/issues/{issue_number}/comments", READ_ANY, comments),
     creating("/repos/{owner}/{repo}/issues/{issue_number}/comments", WRITE_ANY, comment),
@@ -134,6 +135,25 @@ fn update(ask: &mut Ask<'_>) -> Answer {
 
 fn since(ask: &Ask<'_>) -> Option<jiff::Timestamp> {
     ask.asked("since").and_then(|text| text.parse().ok())
+}
+
+/// Newest first. <https://docs.github.com/en/rest/issues/events#list-issue-events-for-a-repository>
+fn events(ask: &mut Ask<'_>) -> Answer {
+    let repo = ask.repo();
+    let shape = |it: &IssueEvent| {
+        let mut shape = json!({"id": it.id, "node_id": shapes::node("LE", it.id), "event": it.event,
+            "url": ask.world.at(repo, &format!("/issues/events/{}", it.id)), "actor": ask.world.actor(&it.by),
+            "commit_id": null, "commit_url": null, "created_at": it.at, "performed_via_github_app": null,
+            "issue": ask.world.issue(repo, it.number)});
+        if let Some(label) = &it.label {
+            shape["label"] = label.clone();
+        }
+        if let Some(title) = &it.milestone {
+            shape["milestone"] = json!({"title": title});
+        }
+        shape
+    };
+    Ok(Reply::List(None, repo.events.iter().rev().map(shape).collect()))
 }
 
 fn all_comments(ask: &mut Ask<'_>) -> Answer {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    super::{access::Needs, acts::NewIssue, world::Level},
+    super::{access::Needs, acts::NewIssue, repo::Pull, world::Level},
     Answer, Ask, Refusal, Reply, Route, creating, route,
 };
 
@@ -32,12 +32,13 @@ fn list(ask: &mut Ask<'_>) -> Answer {
     let repo = ask.repo();
     let state = ask.asked("state").unwrap_or("open");
     let (head, base) = (ask.asked("head"), ask.asked("base"));
+    let owner = |pull: &Pull| ask.world.repo(pull.from).owner.clone();
     let fits = |number: &u64| {
         let (Some(issue), Some(pull)) = (repo.issues.get(number), repo.pulls.get(number)) else {
             return false;
         };
         (state == "all" || (state == "open") == issue.open)
-            && head.is_none_or(|head| head.eq_ignore_ascii_case(&format!("{}:{}", repo.owner, pull.head)))
+            && head.is_none_or(|head| head.eq_ignore_ascii_case(&format!("{}:{}", owner(pull), pull.head)))
             && base.is_none_or(|base| base == pull.base)
     };
     let mut numbers: Vec<u64> = repo.pulls.keys().copied().filter(fits).collect();
@@ -57,16 +58,10 @@ fn list(ask: &mut Ask<'_>) -> Answer {
 fn create(ask: &mut Ask<'_>) -> Answer {
     let (head, base) = (ask.needed("PullRequest", "head")?, ask.needed("PullRequest", "base")?);
     let title = ask.needed("PullRequest", "title")?;
-    let owner = ask.repo().owner.clone();
-    let branch = match head.split_once(':') {
-        None => head.clone(),
-        Some((who, branch)) if who.eq_ignore_ascii_case(&owner) => branch.to_owned(),
-        Some(_) => return Err(Refusal::invalid("PullRequest", "head", "invalid")),
-    };
     let new = NewIssue { title, body: ask.text("body"), ..NewIssue::default() };
     let draft = ask.body["draft"].as_bool().unwrap_or(false);
     let (repo, actor) = (ask.repo, ask.actor.clone());
-    let number = ask.world.open_pull(repo, &actor, &branch, &base, new, draft)?;
+    let number = ask.world.open_pull(repo, &actor, &head, &base, new, draft)?;
     // Whether it can be merged is worked out later.
     // <https://docs.github.com/en/rest/pulls/pulls#get-a-pull-request>
     Ok(Reply::Json(201, ask.world.full_pull(ask.repo(), number, None, "unknown")))

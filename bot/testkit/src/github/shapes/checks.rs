@@ -30,9 +30,11 @@ impl Repo {
 impl World {
     pub(in super::super) fn check_run(&self, repo: &Repo, it: &CheckRun) -> Value {
         let url = self.at(repo, &format!("/check-runs/{}", it.id));
+        // Where none is given it is the App's own address. <https://docs.github.com/en/rest/checks/runs#create-a-check-run>
+        let details = it.details.clone().unwrap_or_else(|| self.api(""));
         json!({
             "id": it.id, "node_id": node("CR", it.id), "head_sha": it.head, "name": it.name, "url": url,
-            "html_url": self.page(repo, &format!("/runs/{}", it.id)), "details_url": it.details,
+            "html_url": self.page(repo, &format!("/runs/{}", it.id)), "details_url": details,
             "status": it.status, "conclusion": it.conclusion, "started_at": it.started,
             "completed_at": it.completed, "external_id": it.external.clone().unwrap_or_default(),
             "check_suite": {"id": it.suite}, "app": self.app_by_id(it.app),
@@ -121,10 +123,11 @@ impl World {
     pub(in super::super) fn deployment_status(&self, repo: &Repo, it: &Deployment, index: usize) -> Value {
         let (id, state, description, at) = &it.statuses[index];
         let deployment = self.at(repo, &format!("/deployments/{}", it.id));
+        let page = self.page(repo, &format!("/deployments/{}", it.environment));
         json!({
             "id": id, "node_id": node("DES", *id), "state": state, "description": description,
-            "creator": self.actor(&it.creator), "environment": it.environment, "target_url": "",
-            "log_url": "", "environment_url": "", "url": format!("{deployment}/statuses/{id}"),
+            "creator": self.actor(&it.creator), "environment": it.environment, "target_url": page,
+            "log_url": page, "environment_url": page, "url": format!("{deployment}/statuses/{id}"),
             "deployment_url": deployment, "repository_url": self.at(repo, ""), "created_at": at,
             "updated_at": at,
         })

@@ -93,11 +93,14 @@ impl World {
         let known = self.accounts.get(&login.to_lowercase());
         let (id, kind) = known.map_or((10_137, "User"), |known| (known.id, known.kind));
         let login = known.map_or("ghost", |known| known.login.as_str());
-        let url = self.api(&format!("/users/{login}"));
+        let url = self.api(&format!("/users/{}", login.replace('[', "%5B").replace(']', "%5D")));
+        // The page of a bot is its App's.
+        let page =
+            login.strip_suffix("[bot]").map_or_else(|| login.to_owned(), |slug| format!("apps/{slug}"));
         let mut user = json!({
             "login": login, "id": id, "node_id": node("U", id), "gravatar_id": "", "type": kind,
             "avatar_url": self.api(&format!("/avatars/{id}")), "url": url,
-            "html_url": self.api(&format!("/{login}")), "site_admin": false,
+            "html_url": self.api(&format!("/{page}")), "site_admin": false,
         });
         for (name, path) in USER_URLS {
             user[name] = json!(format!("{url}{path}"));
@@ -130,7 +133,7 @@ impl World {
         let mut shape = json!({
             "id": repo.id, "node_id": node("R", repo.id), "name": repo.name, "full_name": repo.full_name(),
             "owner": self.user(&repo.owner), "private": repo.private, "html_url": page, "description": null,
-            "fork": false, "url": self.at(repo, ""), "clone_url": format!("{page}.git"),
+            "fork": repo.parent.is_some(), "url": self.at(repo, ""), "clone_url": format!("{page}.git"),
             "git_url": format!("{page}.git"), "ssh_url": format!("{page}.git"), "svn_url": page,
             "homepage": null, "language": null, "mirror_url": null, "license": null,
             "default_branch": repo.default_branch, "archived": repo.archived, "disabled": false,

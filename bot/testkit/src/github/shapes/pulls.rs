@@ -17,10 +17,11 @@ impl World {
         let issue = repo.issues.get(&number).expect("a pull request has an issue");
         let (url, page) =
             (self.at(repo, &format!("/pulls/{number}")), self.page(repo, &format!("/pull/{number}")));
-        let end = |name: &str, sha: &str| {
-            json!({"label": format!("{}:{name}", repo.owner), "ref": name, "sha": sha,
-                "user": self.user(&repo.owner), "repo": self.repository(repo)})
+        let end = |of: &Repo, name: &str, sha: &str| {
+            json!({"label": format!("{}:{name}", of.owner), "ref": name, "sha": sha,
+                "user": self.user(&of.owner), "repo": self.repository(of)})
         };
+        let from = self.repos.get(&pull.from).unwrap_or(repo);
         let issue_url = self.at(repo, &format!("/issues/{number}"));
         let statuses = self.at(repo, &format!("/statuses/{}", pull.head_sha));
         let test_merge = pull.tested.as_ref().map(|(_, merge)| merge.clone()).filter(|sha| !sha.is_empty());
@@ -33,7 +34,7 @@ impl World {
             "review_comments_url": format!("{url}/comments"),
             "review_comment_url": self.at(repo, "/pulls/comments{/number}"),
             "comments_url": format!("{issue_url}/comments"), "statuses_url": statuses,
-            "head": end(&pull.head, &pull.head_sha), "base": end(&pull.base, &pull.base_sha),
+            "head": end(from, &pull.head, &pull.head_sha), "base": end(repo, &pull.base, &pull.base_sha),
             "draft": pull.draft, "auto_merge": null, "merge_commit_sha": merge,
             "merged_at": pull.merged.as_ref().map(|merged| merged.at),
             "requested_reviewers": pull.reviewers.iter().map(|login| self.user(login)).collect::<Vec<_>>(),
@@ -130,11 +131,9 @@ impl World {
             "reactions": Self::rollup(&url, &it.reactions),
         });
         if let Some(line) = it.line {
-            extend(
-                &mut shape,
-                json!({"line": line, "original_line": line, "position": 1,
-                "original_position": 1}),
-            );
+            let more = json!({"line": line, "original_line": line, "position": 1, "original_position": 1,
+                "start_line": null, "original_start_line": null, "start_side": null});
+            extend(&mut shape, more);
         }
         if let Some(first) = it.answers {
             shape["in_reply_to_id"] = json!(first);
