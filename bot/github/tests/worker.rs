@@ -1,7 +1,12 @@
 //! What becomes of deliveries: the worker on an inbox in memory, and on facts that this test says. What the core makes of it is
 //! in the tests of `bot/hub`.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on panics")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on panics"
+)]
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -43,7 +48,13 @@ impl Inbox for Kept {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
-    async fn settle(&self, place: i64, kind: Settled, became: &str, news: Vec<News>) -> Result<(), InboxError> {
+    async fn settle(
+        &self,
+        place: i64,
+        kind: Settled,
+        became: &str,
+        news: Vec<News>,
+    ) -> Result<(), InboxError> {
         let done = self.waiting.lock().unwrap().pop_front().unwrap();
         assert_eq!(done.0, place, "in order");
         self.settled.lock().unwrap().push((format!("{kind:?}: {became}"), news));
@@ -122,7 +133,9 @@ impl Facts for Said {
         Ok((sha == "4".repeat(40)).then_some(7))
     }
     async fn log(&self, _: &RepositoryName, job: u64) -> Result<String, FactError> {
-        Ok(format!("2026-05-08T10:00:01.0000000Z test {job} FAILED\n2026-05-08T10:00:02.0000000Z ##[error]exit 101"))
+        Ok(format!(
+            "2026-05-08T10:00:01.0000000Z test {job} FAILED\n2026-05-08T10:00:02.0000000Z ##[error]exit 101"
+        ))
     }
     async fn red_jobs(&self, _: &RepositoryName, run: u64) -> Result<Vec<RedJob>, FactError> {
         let step = Some("cargo test".to_owned());
@@ -164,7 +177,9 @@ async fn becomes(facts: Said, deliveries: &[(&str, Value)]) -> String {
     for (kind, body) in deliveries {
         let mut body = body.clone();
         let fields = body.as_object_mut().unwrap();
-        fields.entry("repository").or_insert(json!({"id": 5, "full_name": "acme/Widget", "default_branch": "main"}));
+        fields
+            .entry("repository")
+            .or_insert(json!({"id": 5, "full_name": "acme/Widget", "default_branch": "main"}));
         let delivery = Delivery { id: "x".into(), kind: (*kind).into(), body: body.to_string().into_bytes() };
         inbox.take(delivery).await.unwrap();
     }
@@ -214,7 +229,10 @@ fn comment(id: u64, login: &str, body: &str, number: u64, pull: bool) -> (&'stat
         issue["pull_request"] = json!({});
     }
     let user = json!({"login": login, "type": if login.ends_with("[bot]") { "Bot" } else { "User" }});
-    ("issue_comment", json!({"action": "created", "issue": issue, "comment": {"id": id, "body": body, "user": user}}))
+    (
+        "issue_comment",
+        json!({"action": "created", "issue": issue, "comment": {"id": id, "body": body, "user": user}}),
+    )
 }
 
 #[tokio::test]
@@ -242,13 +260,21 @@ async fn comments_command_for_whoever_they_are() {
 async fn reviews_issues_and_what_becomes_of_repositories() {
     let user = json!({"login": "ann", "type": "User"});
     let review = |state: &str, body: Value| {
-        let review = json!({"id": 3, "state": state, "body": body, "commit_id": "4".repeat(40), "user": user});
-        ("pull_request_review", json!({"action": "submitted", "review": review, "pull_request": {"number": 7}}))
+        let review =
+            json!({"id": 3, "state": state, "body": body, "commit_id": "4".repeat(40), "user": user});
+        (
+            "pull_request_review",
+            json!({"action": "submitted", "review": review, "pull_request": {"number": 7}}),
+        )
     };
     let issue = |action: &str, login: &str| {
-        let issue = json!({"number": 12, "title": "It crashes", "body": null, "updated_at": "2026-05-08T10:00:00Z"});
+        let issue =
+            json!({"number": 12, "title": "It crashes", "body": null, "updated_at": "2026-05-08T10:00:00Z"});
         let sender = json!({"login": login, "type": "User"});
-        ("issues", json!({"action": action, "issue": issue, "label": {"name": "team:alpha"}, "sender": sender}))
+        (
+            "issues",
+            json!({"action": action, "issue": issue, "label": {"name": "team:alpha"}, "sender": sender}),
+        )
     };
     let elsewhere = json!({"id": 5, "full_name": "acme/gadget"});
     let installation = json!({"account": {"login": "Acme"}});
@@ -297,6 +323,7 @@ async fn a_red_job_runs_once_more_and_is_then_flaky_or_red() {
             "app": {"id": app, "slug": "linter"}, "pull_requests": [{"number": 7}]});
         ("check_run", json!({"action": "completed", "check_run": run}))
     };
-    let status = json!({"id": 4, "sha": "4".repeat(40), "context": "ci/old", "state": "error", "description": "boom"});
+    let status =
+        json!({"id": 4, "sha": "4".repeat(40), "context": "ci/old", "state": "error", "description": "boom"});
     insta::assert_snapshot!(becomes(Said::default(), &[check(3), check(77), ("status", status)]).await, @"");
 }

@@ -16,11 +16,7 @@ use qd_wire::signed::hex;
 use ring::hmac;
 use tokio::net::TcpStream;
 
-use crate::{
-    Failure,
-    figures::Figures,
-    site::Site,
-};
+use crate::{Failure, figures::Figures, site::Site};
 
 /// Deliveries per connection, and connections at once. GitHub opens many.
 const EACH: usize = 500;
@@ -63,7 +59,13 @@ pub async fn measure(
     let rate = taken.len() as f64 / seconds;
     let note = format!("{CONNECTIONS} connections, 12 KiB each, durable; at least 3,000");
     figures.add("webhook_accept_per_s", rate, "/s", taken.len(), note);
-    figures.add("webhook_accept_ms_p99", p99.as_secs_f64() * 1e3, "ms", taken.len(), "at that rate; below 20");
+    figures.add(
+        "webhook_accept_ms_p99",
+        p99.as_secs_f64() * 1e3,
+        "ms",
+        taken.len(),
+        "at that rate; below 20",
+    );
     Ok(())
 }
 

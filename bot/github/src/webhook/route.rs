@@ -153,7 +153,12 @@ impl Worker {
             }
         };
         let Became { settled, words, news } = became;
-        tracing::info!(delivery = delivery.id, event = delivery.kind, became = words, "a delivery is worked off");
+        tracing::info!(
+            delivery = delivery.id,
+            event = delivery.kind,
+            became = words,
+            "a delivery is worked off"
+        );
         if let Err(error) = self.inbox.settle(place, settled, &words, news).await {
             tracing::error!(delivery = delivery.id, %error, "what a delivery says could not be stored");
             tokio::time::sleep(PAUSE).await;
@@ -176,7 +181,9 @@ impl Worker {
             Meaning::Access { owner, names, lost } => return Ok(self.access(owner, names, *lost)),
             _ => {}
         }
-        let Some(repository) = &payload.repository else { return Ok(Became::ignored("it names no repository")) };
+        let Some(repository) = &payload.repository else {
+            return Ok(Became::ignored("it names no repository"));
+        };
         let before = match &meaning {
             Meaning::Renamed { before } => before.as_deref(),
             _ => None,
@@ -223,7 +230,11 @@ impl Worker {
     }
 
     /// Which repository of the fleet it is: by its name, or by its id where it had that name before.
-    async fn name(&self, repository: &Repository, before: Option<&str>) -> Result<Option<RepositoryName>, Delay> {
+    async fn name(
+        &self,
+        repository: &Repository,
+        before: Option<&str>,
+    ) -> Result<Option<RepositoryName>, Delay> {
         let key = format!("github/repository/{}", repository.id);
         let called = self.called(&repository.full_name).or_else(|| self.called(before?));
         let Some(name) = called else {
@@ -259,7 +270,11 @@ impl Worker {
         let meant = self.hearing.repositories.iter().filter(|(_, place)| is_meant(place));
         let standing = || lost.map_or(Standing::Back, |why| Standing::Lost { why: why.to_owned() });
         let news: Vec<News> = meant.flat_map(|(name, _)| self.standing(name, standing()).news).collect();
-        let words = format!("{} of this fleet are reached {}", news.len(), if lost.is_some() { "no more" } else { "now" });
+        let words = format!(
+            "{} of this fleet are reached {}",
+            news.len(),
+            if lost.is_some() { "no more" } else { "now" }
+        );
         Became { settled: Settled::Done, words, news }
     }
 
@@ -396,7 +411,14 @@ impl Worker {
         if run.passed {
             let names = before.unwrap_or_default();
             let flaky = names.lines().map(|job| {
-                news(format!("run/{}/{job}", run.id), job.to_owned(), Ended::Flaky, String::new(), String::new(), None)
+                news(
+                    format!("run/{}/{job}", run.id),
+                    job.to_owned(),
+                    Ended::Flaky,
+                    String::new(),
+                    String::new(),
+                    None,
+                )
             });
             let news: Vec<News> = flaky.collect();
             return Ok(Became { settled: Settled::Done, words: format!("{} are flaky", news.len()), news });

@@ -107,7 +107,9 @@ async fn ordered(fleet: &mut Fleet) -> String {
             review.text,
             review.comments
         )),
-        Order::CheckResult(check) => Some(format!("check {}: {} {}", check.name, check.summary, check.excerpt)),
+        Order::CheckResult(check) => {
+            Some(format!("check {}: {} {}", check.name, check.summary, check.excerpt))
+        }
         _ => None,
     };
     orders.iter().filter_map(line).collect::<Vec<_>>().join("\n")
@@ -154,7 +156,8 @@ async fn a_delivery_is_kept_once_and_worked_off_in_order_over_restarts() {
     assert_eq!(fleet.hub().take(delivery("a")).await.unwrap(), Taken::Again);
     let more = tokio::time::timeout(std::time::Duration::from_millis(100), fleet.hub().next()).await;
     assert!(more.is_err(), "nothing waits");
-    let kept = "SELECT group_concat(delivery || ' ' || state || ' ' || (body IS NOT NULL), ', ') FROM deliveries";
+    let kept =
+        "SELECT group_concat(delivery || ' ' || state || ' ' || (body IS NOT NULL), ', ') FROM deliveries";
     assert_snapshot!(fleet.sql(kept), @"a done 0, b ignored 1");
     assert_eq!(fleet.sql("SELECT count(*) FROM acts"), "1");
     fleet.hub().note("place", "1").await.unwrap();
@@ -232,7 +235,8 @@ async fn a_review_guides_and_counts_for_the_head_that_was_looked_at() {
         };
         let comments = if verdict == Verdict::Approved { Vec::new() } else { vec![remark] };
         let text = "Please.".to_owned();
-        let review = ReviewNews { id: id.into(), at: spot(7), head, by, verdict, text, comments, votes: true };
+        let review =
+            ReviewNews { id: id.into(), at: spot(7), head, by, verdict, text, comments, votes: true };
         news(Outside::Review(Box::new(review)))
     };
     let check = CheckNews {

@@ -138,8 +138,11 @@ impl World {
     /// What was done to an issue is listed, too. An edit of its text is not.
     /// <https://docs.github.com/en/rest/using-the-rest-api/issue-event-types>
     fn note_issue(&mut self, repo: u64, action: &str, by: &Actor, fields: &Value) {
-        const LISTED: [&str; 6] = ["labeled", "unlabeled", "closed", "reopened", "milestoned", "demilestoned"];
-        let Some(number) = fields["issue"]["number"].as_u64().filter(|_| LISTED.contains(&action)) else { return };
+        const LISTED: [&str; 6] =
+            ["labeled", "unlabeled", "closed", "reopened", "milestoned", "demilestoned"];
+        let Some(number) = fields["issue"]["number"].as_u64().filter(|_| LISTED.contains(&action)) else {
+            return;
+        };
         let (id, at) = (self.id(), self.now());
         let label = fields.get("label").map(|label| json!({"name": label["name"], "color": label["color"]}));
         let milestone = fields["milestone"]["title"].as_str().map(str::to_owned);

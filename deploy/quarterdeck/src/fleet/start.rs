@@ -34,8 +34,8 @@ use tokio::{sync::Mutex, task::JoinSet};
 use super::{
     FleetPlan, TeamPlan,
     channels::{self, Both, Linked},
-    github,
     forges::{Forges, PushTokens},
+    github,
     link::{self, Links},
     live::{Law, Live},
     plan::GithubPlan,

@@ -64,7 +64,8 @@ pub(super) async fn setup(common: &Common, flags: GithubSetup) -> Done {
     let api = flags.api.clone().or_else(|| configured.map(|github| github.api.clone()));
     let api = api.unwrap_or_else(|| qd_github::config::API.to_owned());
     let git = configured.and_then(|github| github.git.clone());
-    let addresses = Addresses::of(&api, git.as_deref()).map_err(|error| UserError::usage(error.to_string()))?;
+    let addresses =
+        Addresses::of(&api, git.as_deref()).map_err(|error| UserError::usage(error.to_string()))?;
     let client = Client::at(addresses.clone(), 60).map_err(failed)?;
     let token = if flags.token_env.is_some() || flags.token_file.is_some() {
         Some(with_token(&client, &flags, &sources.env).await?)
@@ -131,11 +132,7 @@ struct Back {
     state: String,
 }
 
-async fn by_manifest(
-    client: &Client,
-    addresses: &Addresses,
-    flags: &GithubSetup,
-) -> Result<Made, UserError> {
+async fn by_manifest(client: &Client, addresses: &Addresses, flags: &GithubSetup) -> Result<Made, UserError> {
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(failed)?;
     let state: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -241,7 +238,8 @@ pub(super) async fn findings(loaded: &Loaded, env: &BTreeMap<String, String>) ->
     };
     if plan.repositories.is_empty() {
         return vec![Found::Note(
-            "no repository is there: name some under [github.repositories], like widget = \"acme/widget\"".to_owned(),
+            "no repository is there: name some under [github.repositories], like widget = \"acme/widget\""
+                .to_owned(),
         )];
     }
     let GithubPlan {
@@ -338,7 +336,9 @@ async fn permissions(github: &GitHub, place: &Place) -> Vec<Found> {
                 ))
             });
             let events = events.into_iter().map(|event| {
-                Found::Wrong(format!("{owner}: the App is not told of {event}. Add the event in its settings"))
+                Found::Wrong(format!(
+                    "{owner}: the App is not told of {event}. Add the event in its settings"
+                ))
             });
             permissions.chain(events).collect()
         }

@@ -3,7 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use qd_testkit::github::{APP, Delivering, FakeGithub, Options, Outcome, Person, Role, Rules, WEBHOOK_SECRET};
+use qd_testkit::github::{
+    APP, Delivering, FakeGithub, Options, Outcome, Person, Role, Rules, WEBHOOK_SECRET,
+};
 use serde_json::json;
 
 use crate::support::{Project, Up, finished, open_approval, until};
@@ -75,7 +77,12 @@ impl Site {
     async fn until(&self, what: &str, so: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !so(self) {
-            assert!(Instant::now() < deadline, "{what}: {:?} {:?}", self.fake.deliveries().last(), self.fake.violations());
+            assert!(
+                Instant::now() < deadline,
+                "{what}: {:?} {:?}",
+                self.fake.deliveries().last(),
+                self.fake.violations()
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -111,8 +118,11 @@ async fn a_labelled_issue_becomes_a_merged_pull_request_with_a_review_and_a_red_
     // Whatever is delivered comes twice.
     site.fake.delivering(Delivering::Twice);
     let mut client = up.client("alpha", None);
-    let (ann, bob, oli) =
-        (site.person("ann", Role::Admin), site.person("bob", Role::Maintain), site.person("oli", Role::Write));
+    let (ann, bob, oli) = (
+        site.person("ann", Role::Admin),
+        site.person("bob", Role::Maintain),
+        site.person("oli", Role::Write),
+    );
     let issue = ann.opens_issue("Write a file", "With the time in it.");
     oli.labels(issue, "bug");
     ann.labels(issue, "team:alpha");
@@ -124,9 +134,13 @@ async fn a_labelled_issue_becomes_a_merged_pull_request_with_a_review_and_a_red_
     // A person without a link commands nothing, and one with the right does.
     let stranger = site.fake.drive().person("eve");
     let ignored = stranger.comments(issue, "/qd feature cancel A-1");
-    let released = ann.comments(issue, "Good to go.\n\n/qd feature move A-1 ready\n\n> /qd feature cancel A-1");
+    let released =
+        ann.comments(issue, "Good to go.\n\n/qd feature move A-1 ready\n\n> /qd feature cancel A-1");
     site.until("a reaction", |site| !site.fake.drive().reactions(PLACE, released).is_empty()).await;
-    assert_eq!(site.fake.drive().reactions(PLACE, released), [("quarterdeck[bot]".to_owned(), "eyes".to_owned())]);
+    assert_eq!(
+        site.fake.drive().reactions(PLACE, released),
+        [("quarterdeck[bot]".to_owned(), "eyes".to_owned())]
+    );
     site.told(issue, "Sent to alpha.").await;
     site.until("a pull request", |site| !site.fake.drive().pull_request(PLACE, issue + 1).is_null()).await;
     let pull = issue + 1;
@@ -171,7 +185,10 @@ async fn a_labelled_issue_becomes_a_merged_pull_request_with_a_review_and_a_red_
     bob.comments(pull, &format!("/approve {key}"));
     site.told(pull, "was already approved").await;
     site.told(issue, "merged as ").await;
-    assert_eq!(site.fake.drive().reactions(PLACE, ignored), [("quarterdeck[bot]".to_owned(), "confused".to_owned())]);
+    assert_eq!(
+        site.fake.drive().reactions(PLACE, ignored),
+        [("quarterdeck[bot]".to_owned(), "confused".to_owned())]
+    );
     site.is_content();
 }
 
