@@ -165,7 +165,12 @@ impl Here<'_> {
     async fn look(&self, target: &str) -> Result<Protection, CallError> {
         let app = self.github.tokens.own().await?.app;
         let branch = crate::forge::part_of_branch(target);
-        let rules: Vec<Rule> = self.list(&format!("/rules/branches/{branch}")).await?;
+        let rules: Vec<Rule> = match self.list(&format!("/rules/branches/{branch}")).await {
+            Ok(rules) => rules,
+            // An own server from before there were rulesets.
+            Err(CallError::NotFound(_)) => Vec::new(),
+            Err(error) => return Err(error),
+        };
         let merge_queue = rules.iter().any(|rule| rule.kind == "merge_queue");
         let mut asks = Asks { up_to_date: merge_queue, ..Asks::default() };
         let mut gaps = Vec::new();

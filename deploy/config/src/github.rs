@@ -51,6 +51,7 @@ pub struct Github {
     /// Where webhooks arrive, at the path `/github/webhooks`, like `127.0.0.1:8473` behind a proxy with a public address.
     /// Takes a secret. Default: none; GitHub is then asked every half minute what happened.
     #[serde(default)]
+    #[schemars(with = "Option<String>", extend("format" = "socket-address"))]
     pub listen: Option<SocketAddr>,
     /// Seconds between two looks for what was not delivered, 1 to 3600. Default: 600; without `listen` 30.
     #[serde(default)]

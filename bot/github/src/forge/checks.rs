@@ -112,14 +112,18 @@ impl Here<'_> {
     }
 
     pub(super) async fn checks(&self, commit: &CommitId) -> Result<Vec<Check>, ForgeError> {
-        let statuses: Vec<Status> = self
-            .list_in(&format!("/commits/{commit}/status"), "statuses")
-            .await
-            .map_err(|error| self.of_commit(error, commit))?;
+        let runs = self.runs(commit).await?;
+        let statuses: Result<Vec<Status>, _> =
+            self.list_in(&format!("/commits/{commit}/status"), "statuses").await;
+        let statuses = match statuses {
+            // The commit is there: what is not is statuses. Who may not see them is told 403.
+            Err(CallError::NotFound(_)) => Vec::new(),
+            statuses => statuses.map_err(|error| self.of_commit(error, commit))?,
+        };
         let mut by_name: BTreeMap<String, Check> =
             statuses.into_iter().map(|status| (status.context.clone(), status.check())).collect();
         // The newest of a name is the last.
-        by_name.extend(self.runs(commit).await?.iter().map(|run| (run.name.clone(), run.check())));
+        by_name.extend(runs.iter().map(|run| (run.name.clone(), run.check())));
         Ok(by_name.into_values().collect())
     }
 

@@ -232,7 +232,8 @@ impl Here<'_> {
             return Ok(());
         }
         let document = if draft { DRAFT } else { READY };
-        let done: Result<Value, _> = self.graphql(document, &json!({ "pullRequestId": pull.node_id }), true).await;
+        let done: Result<Value, _> =
+            self.graphql(document, &json!({ "pullRequestId": pull.node_id }), true).await;
         done.map(drop).map_err(|error| self.said(error, Some(&what(number))))
     }
 

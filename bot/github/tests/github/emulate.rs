@@ -14,7 +14,8 @@ use tokio::process::{Child, Command};
 
 /// An App's key that signs for nobody.
 fn key() -> String {
-    let made = std::process::Command::new("openssl").args(["genrsa", "-traditional", "2048"]).output().unwrap();
+    let made =
+        std::process::Command::new("openssl").args(["genrsa", "-traditional", "2048"]).output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     String::from_utf8(made.stdout).unwrap()
 }
@@ -30,7 +31,9 @@ struct Emulated {
 fn folder() -> Option<PathBuf> {
     let folder = std::env::var_os("QUARTERDECK_TEST_EMULATE").map(PathBuf::from);
     if folder.is_none() {
-        eprintln!("skipped: QUARTERDECK_TEST_EMULATE names no folder with the npm packages emulate@0.12.2 and node 22");
+        eprintln!(
+            "skipped: QUARTERDECK_TEST_EMULATE names no folder with the npm packages emulate@0.12.2 and node 22"
+        );
     }
     folder
 }
@@ -92,7 +95,8 @@ async fn emulated() -> Option<Emulated> {
 impl Emulated {
     /// A branch with one file more than main, made by its API.
     async fn branch(&self, name: &str) -> CommitId {
-        let minted = self.forge.tokens().of(&"acme/app".parse().unwrap(), qd_github::Scope::Push).await.unwrap();
+        let minted =
+            self.forge.tokens().of(&"acme/app".parse().unwrap(), qd_github::Scope::Push).await.unwrap();
         let (client, bearer) = (self.forge.client(), &minted.bearer);
         let base = self.forge.branch_head(&self.repository, "main").await.unwrap();
         let reference = json!({ "ref": format!("refs/heads/{name}"), "sha": base.as_str() });
@@ -120,7 +124,10 @@ async fn login_issues_and_comments() {
     };
     let opened = forge.open_issue(&new).await.unwrap();
     assert_eq!((opened.title.as_str(), opened.body.as_str(), opened.open), ("Broken", "It is.", true));
-    assert_eq!((opened.labels.as_slice(), opened.milestone.as_deref()), (&["bug".to_owned()][..], Some("First")));
+    assert_eq!(
+        (opened.labels.as_slice(), opened.milestone.as_deref()),
+        (&["bug".to_owned()][..], Some("First"))
+    );
     assert_eq!(forge.open_issue(&new).await.unwrap(), opened);
     let sticky = Marker("sticky".into());
     let first = forge.put_comment(&repository, opened.number, &sticky, "1 of 2").await.unwrap();

@@ -84,7 +84,11 @@ async fn few_requests_take_a_change_from_push_to_merge() {
     let pending = [Check::new("quarterdeck", Conclusion::Pending)];
     world.forge.report_checks(&world.repository, &opened.head, &pending).await.unwrap();
     for step in ["1 of 3", "2 of 3", "3 of 3"] {
-        world.forge.put_comment(&world.repository, opened.number, &Marker("sticky".into()), step).await.unwrap();
+        world
+            .forge
+            .put_comment(&world.repository, opened.number, &Marker("sticky".into()), step)
+            .await
+            .unwrap();
     }
     let head = &opened.head;
     world.forge.rebuild_merge(&world.repository, opened.number, head, head, &base).await.unwrap();

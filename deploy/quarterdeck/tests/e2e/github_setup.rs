@@ -55,10 +55,13 @@ fn press(fake: &FakeGithub, page: &str) -> (String, String) {
         let rest = form.split_once(from).unwrap_or_else(|| panic!("{from} in {form}")).1;
         rest.split_once(to).unwrap().0.replace("&quot;", "\"").replace("&amp;", "&")
     };
-    let manifest: serde_json::Value = serde_json::from_str(&between("name=\"manifest\" value=\"", "\"")).unwrap();
+    let manifest: serde_json::Value =
+        serde_json::from_str(&between("name=\"manifest\" value=\"", "\"")).unwrap();
     assert_eq!(manifest["redirect_url"], json!(format!("http://{address}/made")));
     let action = between("action=\"", "\"");
-    assert!(action.starts_with(&format!("{}/organizations/{OWNER}/settings/apps/new?state=", fake.api_url())));
+    assert!(
+        action.starts_with(&format!("{}/organizations/{OWNER}/settings/apps/new?state=", fake.api_url()))
+    );
     let state = action.split_once("state=").unwrap().1.to_owned();
     let code = fake.drive().accepts_manifest(&manifest);
     let (status, _) = send(address, &format!("GET /made?code={code}&state=another"), &[], "");
@@ -140,7 +143,11 @@ async fn a_team_pushes_with_a_token_that_it_asked_for_and_the_change_is_merged_o
 
     // No token lies anywhere in the state, whatever was logged or reported.
     let found = std::process::Command::new("grep")
-        .args(["-rlaE", "ghs_[A-Za-z0-9]{10}|x-access-token|eC1hY2Nlc3MtdG9rZW4", project.state().to_str().unwrap()])
+        .args([
+            "-rlaE",
+            "ghs_[A-Za-z0-9]{10}|x-access-token|eC1hY2Nlc3MtdG9rZW4",
+            project.state().to_str().unwrap(),
+        ])
         .output()
         .unwrap();
     assert_eq!(String::from_utf8(found.stdout).unwrap(), "", "files with a token in them");

@@ -2,6 +2,7 @@
 //! the toolchain is in [`needs`], what is run is in [`plan`].
 
 mod agents;
+mod emulate;
 mod github;
 mod install;
 mod needs;
@@ -21,6 +22,7 @@ use crate::{
     workspace::Workspace,
 };
 use agents::Agents;
+use emulate::Emulate;
 use github::Described;
 use plan::{Action, Facts, Scope};
 use report::Report;
@@ -68,9 +70,10 @@ pub(crate) fn run(args: &[String]) -> Outcome {
         Scope::Usual | Scope::Full => agents::provide(&mut report, options.allow_skips)?,
     };
     let described = github::provide(&mut report, options.scope, options.allow_skips)?;
+    let emulate = emulate::provide(&mut report, options.scope, options.allow_skips)?;
     for step in plan::steps(options.scope, &facts) {
         report.step(step.name, &step.shown(), || {
-            carry_out(&step.action, &facts, agents.as_ref(), described.as_ref())
+            carry_out(&step.action, &facts, agents.as_ref(), (described.as_ref(), emulate.as_ref()))
         })?;
     }
     report.finish();
@@ -81,7 +84,7 @@ fn carry_out(
     action: &Action,
     facts: &Facts,
     agents: Option<&Agents>,
-    described: Option<&Described>,
+    (described, emulate): (Option<&Described>, Option<&Emulate>),
 ) -> Outcome {
     match action {
         Action::Tidy => tidy::run(),
@@ -101,6 +104,9 @@ fn carry_out(
             }
             if let Some(described) = described {
                 described.tell(&mut cargo);
+            }
+            if let Some(emulate) = emulate {
+                emulate.tell(&mut cargo);
             }
             process::succeed(&mut cargo)
         }
