@@ -11,7 +11,7 @@ use crate::{
     answer::Handled,
     effect::{Effect, Save},
     state::FleetState,
-    text,
+    text::{self, messages::say},
 };
 
 /// The label that gives an issue to a team.

@@ -14,6 +14,7 @@ use crate::{
     event::Moment,
     forge::Marker,
     state::{Desk, FleetState},
+    text::messages::say,
 };
 
 /// Threads that wait for an answer at one pull request; the oldest go first.
