@@ -244,8 +244,18 @@ pub(super) async fn findings(loaded: &Loaded, env: &BTreeMap<String, String>) ->
             "no repository is there: name some under [github.repositories], like widget = \"acme/widget\"".to_owned(),
         )];
     }
-    let GithubPlan { repositories, api, git, login, webhook_secret, allow_unprotected, writes_per_minute } =
-        plan;
+    let GithubPlan {
+        repositories,
+        api,
+        git,
+        login,
+        webhook_secret,
+        allow_unprotected,
+        writes_per_minute,
+        listen,
+        look,
+        ..
+    } = plan;
     let Some(login) = login else {
         return vec![Found::Wrong("there is no App: quarterdeck bot github setup makes one".to_owned())];
     };
@@ -295,6 +305,13 @@ pub(super) async fn findings(loaded: &Loaded, env: &BTreeMap<String, String>) ->
         }
     }
     found.push(webhooks(&github, webhook_secret.is_some()).await);
+    found.push(match listen {
+        Some(listen) => Found::Fine(format!("webhooks arrive at {listen}{}", qd_github::webhook::PATH)),
+        None => Found::Note(format!(
+            "github.listen is not set: what happens there is looked for every {} s, and not told at once",
+            look.as_secs()
+        )),
+    });
     found
 }
 

@@ -130,6 +130,7 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
         distil: qd_core::Distil::new(&serde_json::Value::Null, jiff::tz::TimeZone::system())
             .map_err(|error| failed(&error))?,
         discord: None,
+        github: None,
         // Its two people are made up, and so is what they decide.
         beside_agents: qd_config::BesideAgents::Allow,
         teams,
