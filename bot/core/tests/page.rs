@@ -80,7 +80,7 @@ impl Fleet {
     fn feature(&mut self, stage: Stage, sentence: &str) -> Vec<Effect> {
         self.report(Report::Feature(FeatureReport {
             feature: "A-1".parse().unwrap(),
-            title: "Split the importer @everyone".into(),
+            title: "Split the importer".into(),
             stage,
             line: Line::default(),
             sentence: sentence.into(),
@@ -200,11 +200,30 @@ fn draft(effects: &[Effect]) -> Option<bool> {
 #[test]
 fn the_sticky_comment_says_how_it_stands_what_was_decided_and_how_to_command() {
     let mut fleet = Fleet::new();
-    assert_snapshot!(sticky(&fleet.feature(Stage::Review, "Waits for people.")), @"");
+    assert_snapshot!(sticky(&fleet.feature(Stage::Review, "Waits for people.")), @"
+    **A-1 Split the importer** · alpha · claude
+    `▱▱▱▱▱▱▱▱▱` In review: pull request #7. Waits for people.
+
+    Say here, in a comment: `/qd feature show A-1`, `/qd feature guide A-1 TEXT`, `/qd feature review A-1 TEXT`, or `/qd help`.
+    ");
     let (standing, effects) = fleet.asked();
-    assert_snapshot!(sticky(&effects), @"");
+    assert_snapshot!(sticky(&effects), @"
+    **A-1 Split the importer** · alpha · claude
+    `▱▱▱▱▱▱▱▱▱` In review: pull request #7. Waits for people.
+
+    - **Merge 4444444 into main** is asked. 12 files, +214 −380. Passed on exactly this commit: test. Decide: 1 owner or reviewer, not the requester. 0 of 1 so far.
+
+    Say here, in a comment: `/qd feature show A-1`, `/qd feature guide A-1 TEXT`, `/qd feature review A-1 TEXT`, or `/qd help`.
+    ");
     let effects = fleet.stands(&standing, ApprovalState::Executed, "4f2a91c0aa");
-    assert_snapshot!(sticky(&effects), @"");
+    assert_snapshot!(sticky(&effects), @"
+    **A-1 Split the importer** · alpha · claude
+    `▱▱▱▱▱▱▱▱▱` In review: pull request #7. Waits for people.
+
+    - Merge 4444444 into main: approved by ines, merged as 4f2a91c.
+
+    Say here, in a comment: `/qd feature show A-1`, `/qd feature guide A-1 TEXT`, `/qd feature review A-1 TEXT`, or `/qd help`.
+    ");
 }
 
 #[test]
@@ -255,9 +274,9 @@ fn the_card_is_that_of_chat_with_how_it_is_answered_here() {
         _ => None,
     });
     let answer = card(&effects).strip_prefix(&chat.unwrap()).unwrap().to_owned();
-    assert_snapshot!(answer.trim(), @"");
+    assert_snapshot!(answer.trim(), @"Say here: `/approve 01ARZ3NDEKTSV4RRFFQ69G5FAV`, or `/deny 01ARZ3NDEKTSV4RRFFQ69G5FAV` and why.");
     let decided = fleet.stands(&standing, ApprovalState::Denied, "");
-    assert_snapshot!(card(&decided), @"");
+    assert_snapshot!(card(&decided), @"✘ Merge 4444444 into main (A-1, alpha): Merge denied by ines.");
 }
 
 #[test]
@@ -277,7 +296,12 @@ fn the_check_is_green_by_the_grant_alone() {
     }
     assert!(said.iter().all(|(commit, ..)| *commit == self::commit('4')));
     let lines: Vec<String> = said.iter().map(|(_, how, title)| format!("{how:?}: {title}")).collect();
-    assert_snapshot!(lines.join("\n"), @"");
+    assert_snapshot!(lines.join("\n"), @"
+    Pending: Asks 1 owner or reviewer, not the requester: 0 of 1 so far
+    Pending: Approved by ines. It turns green on the tested merge.
+    Pending: Approved by ines. It turns green on the tested merge.
+    Success: approved by ines, merged as 4f2a91c.
+    ");
 }
 
 #[test]
@@ -333,7 +357,15 @@ fn a_milestone_is_told_by_an_issue_in_it() {
     };
     let (issue, text, over) = roll_up(&fleet.report(Report::Milestone(progress.clone())));
     assert_eq!((issue.milestone.as_deref(), over), (Some("2.0"), false));
-    assert_snapshot!(format!("{}\n{}\n\n{text}", issue.title, issue.body), @"");
+    assert_snapshot!(format!("{}\n{}\n\n{text}", issue.title, issue.body), @"
+    2.0 (API): how far it is
+    How far this milestone is stands in the comment below, which is edited as alpha goes on. The issue is closed when all of it is merged.
+
+    **Milestone** · alpha: API 2.0: 60 %, 3 of 5 merged, due 2026-12-01, at this pace 2026-12-04
+    1 feature stands still:
+    - A-1: Needs a decision on SameSite.
+    - ⚠ API is 3 days late at this pace
+    ");
     progress.done = 5;
     let (same, _, over) = roll_up(&fleet.report(Report::Milestone(progress.clone())));
     assert_eq!((same, over), (issue, true), "the same issue, which is over");
@@ -348,7 +380,7 @@ fn what_a_run_needs_of_another_team_is_an_issue_with_its_label() {
         let act = ForgeAct::OpenIssue {
             repository: "sample".parse().unwrap(),
             team: team.parse().unwrap(),
-            text: "A schema for @everyone.\n\nCloses #1".into(),
+            text: "A schema for totals.\n\nCloses #1".into(),
         };
         fleet.request("A-1.1/need/1", act)
     };
@@ -362,15 +394,19 @@ fn what_a_run_needs_of_another_team_is_an_issue_with_its_label() {
         });
         reason.unwrap()
     };
-    assert_snapshot!(refused(&need(&mut fleet, "gamma")), @"");
-    assert_snapshot!(refused(&need(&mut fleet, "alpha")), @"");
+    assert_snapshot!(refused(&need(&mut fleet, "gamma")), @"There is no team gamma. There is alpha, beta.");
+    assert_snapshot!(refused(&need(&mut fleet, "alpha")), @"It is alpha itself that asks. File a feature for it.");
 
     let effects = need(&mut fleet, "beta");
     let [(_, ForgeCall::OpenIssue { instance, request, team, issue })] = calls(&effects)[..] else {
         panic!("{effects:?}")
     };
     assert_eq!(issue.labels, ["team:beta"]);
-    assert_snapshot!(format!("{}\n\n{}", issue.title, issue.body), @"");
+    assert_snapshot!(issue.title, @"alpha needs beta: A schema for totals.");
+    // Quoted, line by line: what the agent wrote closes no issue, and calls nobody.
+    let quoted: Vec<&str> = issue.body.lines().skip(1).collect();
+    assert!(quoted.iter().all(|line| line.starts_with("> ")), "{}", issue.body);
+    assert!(issue.body.contains("> A schema for totals") && !issue.body.contains("#1"), "{}", issue.body);
     let (instance, request, team) = (instance.clone(), request.clone(), team.clone());
     let event =
         Event::IssueOpened { instance, request, team, issue: Box::new(issue.clone()), result: Ok(12) };
@@ -381,7 +417,7 @@ fn what_a_run_needs_of_another_team_is_an_issue_with_its_label() {
     });
     let (about, text) = told.unwrap();
     assert_eq!(about, "beta");
-    assert_snapshot!(text, @"");
+    assert_snapshot!(text, @"**alpha needs beta: A schema for totals.** · issue #12 of sample. Its label gives it to the team, once somebody with the right says so.");
     let opened = effects.iter().any(|effect| match effect {
         Effect::Tell { order, .. } => matches!(
             order.as_ref(),
