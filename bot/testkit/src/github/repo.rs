@@ -148,7 +148,8 @@ pub(super) struct Pull {
     pub(super) reviewers: BTreeSet<String>,
     /// Whether the test merge was made for this head and base.
     pub(super) tested: Option<(String, String)>,
-    pub(super) queued: bool,
+    /// In the merge queue: the commit that is tested.
+    pub(super) queued: Option<String>,
 }
 
 #[derive(Debug, Clone)]

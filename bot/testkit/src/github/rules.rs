@@ -38,10 +38,11 @@ fn check(repo: &Repo, sha: &str, name: &str, app: Option<u64>) -> Option<bool> {
 
 impl Repo {
     /// Why a pull request may not be merged now, in GitHub's words; nothing where it may.
-    pub(super) fn obstacle(&self, number: u64, by: &str) -> Option<String> {
+    /// What keeps it from being merged past the queue does not keep it from going through.
+    pub(super) fn obstacle(&self, number: u64, by: &str, by_queue: bool) -> Option<String> {
         let pull = self.pulls.get(&number)?;
         self.rules(&pull.base).into_iter().filter(|rules| !rules.lets(by)).find_map(|rules| {
-            if rules.merge_queue && !pull.queued {
+            if rules.merge_queue && !by_queue {
                 return Some("Changes must be made through the merge queue".to_owned());
             }
             let (approved, refused) = approvals(self, number);
@@ -76,6 +77,12 @@ impl Repo {
                 None => format!("Required status check \"{name}\" is expected."),
             })
         })
+    }
+
+    /// How all that a branch requires stands on a commit: passed, red, or not there yet.
+    pub(super) fn checks_on(&self, branch: &str, sha: &str) -> Option<bool> {
+        let mut required = self.rules(branch).into_iter().flat_map(|rules| &rules.checks);
+        required.try_fold(true, |passed, (name, app)| Some(passed && check(self, sha, name, *app)?))
     }
 
     /// Whether the base has moved past what the head is built on.
@@ -188,7 +195,7 @@ impl World {
                 if strict && repo.is_behind(number) {
                     return "behind";
                 }
-                if repo.obstacle(number, by).is_some() {
+                if repo.obstacle(number, by, false).is_some() {
                     return "blocked";
                 }
                 let red = repo.checks.values().filter(|run| run.head == pull.head_sha);

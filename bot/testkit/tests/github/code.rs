@@ -210,3 +210,47 @@ async fn a_stranger_proposes_from_a_fork() {
     assert_eq!(bot.put(&format!("{path}/merge"), json!({"sha": second})).await.status, 200);
     scene.ends_well();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merge_queue_lands_what_passed_there() {
+    let scene = Scene::new().await;
+    let (bot, drive) = (&scene.bot, scene.fake.drive());
+    let rules = Rules {
+        pull_request: Some(0),
+        checks: vec![("quarterdeck".to_owned(), Some(APP))],
+        merge_queue: true,
+        ..Rules::default()
+    };
+    drive.adds_ruleset("acme/app", "main", rules);
+    let ann = drive.collaborator("acme/app", "ann", Role::Write);
+    let head = ann.pushes("work", "One", &[("a.txt", "a\n")]);
+    let number = ann.opens_pull_request("work", "main", "Work", "Text");
+    let path = format!("/repos/acme/app/pulls/{number}");
+    let node = bot.get(&path).await.body["node_id"].clone();
+    let query = "mutation enqueue($pullRequestId: ID!) { enqueuePullRequest(input: {pullRequestId: $pullRequestId}) { \
+                 mergeQueueEntry { id } } }";
+    let enqueue = || bot.post("/graphql", json!({"query": query, "variables": {"pullRequestId": node}}));
+    let check = |sha: &str, conclusion: &str| {
+        let body =
+            json!({"name": "quarterdeck", "head_sha": sha, "status": "completed", "conclusion": conclusion});
+        bot.post("/repos/acme/app/check-runs", body)
+    };
+    let early = enqueue().await;
+    assert_eq!(
+        early.body["errors"][0]["message"], "Required status check \"quarterdeck\" is expected.",
+        "{early:?}"
+    );
+    check(&head, "success").await;
+    let past = bot.put(&format!("{path}/merge"), json!({"sha": head})).await;
+    assert_eq!((past.status, past.message()), (405, "Changes must be made through the merge queue"));
+    let queue = format!("gh-readonly-queue/main/pr-{number}");
+    for (conclusion, merged) in [("failure", false), ("success", true)] {
+        assert_eq!(enqueue().await.body["errors"], json!(null));
+        let group = drive.branch("acme/app", &queue).unwrap();
+        check(&group, conclusion).await;
+        assert_eq!(bot.get(&path).await.body["merged"], merged);
+        assert_eq!(drive.branch("acme/app", "main").unwrap() == group, merged);
+        assert_eq!(drive.branch("acme/app", &queue), None);
+    }
+    scene.ends_well();
+}

@@ -173,6 +173,8 @@ mod tests {
                 "apt-get install -y --no-install-recommends python3-venv",
                 "apt-get update",
                 "apt-get install -y --no-install-recommends nats-server",
+                "apt-get update",
+                "apt-get install -y --no-install-recommends openssl",
                 "cargo install --locked cargo-deny@0.20.2",
             ]
         );
@@ -199,6 +201,8 @@ mod tests {
     && sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3-venv \\
     && sudo env DEBIAN_FRONTEND=noninteractive apt-get update \\
     && sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends nats-server \\
+    && sudo env DEBIAN_FRONTEND=noninteractive apt-get update \\
+    && sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends openssl \\
     && cargo install --locked cargo-deny@0.20.2
 
 Or go on without: cargo xtask test --allow-skips"

@@ -25,7 +25,7 @@ pub(super) enum Source {
     Cargo(&'static str),
 }
 
-const NEEDS: [Need; 7] = [
+const NEEDS: [Need; 8] = [
     Need {
         suite: "browser",
         reason: "no chromium",
@@ -66,6 +66,14 @@ const NEEDS: [Need; 7] = [
         reason: "no nats-server",
         programs: &[&["nats-server"]],
         source: Source::Debian(&["nats-server"]),
+        minutes: 1,
+    },
+    // The fake GitHub gives every App a key of its own: RSA, which no library here makes.
+    Need {
+        suite: "github",
+        reason: "no openssl",
+        programs: &[&["openssl"]],
+        source: Source::Debian(&["openssl"]),
         minutes: 1,
     },
     Need {
@@ -109,8 +117,8 @@ mod tests {
 
     #[test]
     fn a_suite_needs_one_program_of_each_choice() {
-        assert_eq!(suites(&[]), ["browser", "npm", "walls", "docker", "python", "nats", "deny"]);
-        let walls = ["bwrap", "dockerd", "docker", "busybox", "python3", "nats-server"];
+        assert_eq!(suites(&[]), ["browser", "npm", "walls", "docker", "python", "nats", "github", "deny"]);
+        let walls = ["bwrap", "dockerd", "docker", "busybox", "python3", "nats-server", "openssl"];
         let with_walls = |more: &[&'static str]| suites(&[&walls, more].concat());
         assert_eq!(with_walls(&["cargo-deny", "chromium", "npm", "node"]), ["browser"]);
         assert_eq!(with_walls(&["google-chrome", "chromedriver", "npm", "node"]), ["deny"]);

@@ -105,6 +105,7 @@ impl World {
         if self.repo(repo).suite_state(suite).0 == "completed" {
             self.tell_suite(repo, suite, "completed", &by);
         }
+        self.advance_queue(repo, &by);
     }
 
     pub(in super::super) fn tell_check(&mut self, repo: u64, id: u64, action: &str) {

@@ -75,7 +75,7 @@ impl World {
             merged: None,
             reviewers: BTreeSet::new(),
             tested: None,
-            queued: false,
+            queued: None,
         };
         let held = self.repo_mut(repo);
         held.pulls.insert(number, pull);
@@ -241,7 +241,7 @@ impl World {
         let Some(tree) = held.git.merge_tree(&pull.base_sha, &pull.head_sha) else {
             return no("Pull Request is not mergeable");
         };
-        if let Some(obstacle) = held.obstacle(number, &who) {
+        if let Some(obstacle) = held.obstacle(number, &who, false) {
             return no(&obstacle);
         }
         let (title, body) = words;
@@ -258,25 +258,98 @@ impl World {
         let login = self.login(by);
         let email = format!("{login}@users.noreply.github.com");
         let commit = held.git.commit_tree(&tree, &parents, message.trim_end(), (&login, &email));
-        let (head, base, before) = (pull.head.clone(), pull.base.clone(), pull.base_sha.clone());
-        held.git.update_ref(&format!("refs/heads/{base}"), &commit);
+        self.land(repo, by, number, &commit);
+        Ok(commit)
+    }
+
+    /// The base moves to the commit that brings a pull request, which is merged by that.
+    fn land(&mut self, repo: u64, by: &Actor, number: u64, commit: &str) {
         let at = self.now();
         let held = self.repo_mut(repo);
-        if let Some(pull) = held.pulls.get_mut(&number) {
-            pull.merged = Some(Merged { sha: commit.clone(), at, by: by.clone() });
-        }
-        let delete = held.delete_branch_on_merge && held.pulls.get(&number).is_some_and(|it| it.from == repo);
+        let delete = held.delete_branch_on_merge;
+        let Some(pull) = held.pulls.get_mut(&number) else { return };
+        pull.merged = Some(Merged { sha: commit.to_owned(), at, by: by.clone() });
+        let (head, base, before) = (pull.head.clone(), pull.base.clone(), pull.base_sha.clone());
+        let delete = delete && pull.from == repo;
+        held.git.update_ref(&format!("refs/heads/{base}"), commit);
         self.set_open(repo, by, number, false, None);
         self.close_what_it_closes(repo, by, number);
-        self.moved(repo, by, &format!("refs/heads/{base}"), Some(&before), Some(&commit));
+        self.moved(repo, by, &format!("refs/heads/{base}"), Some(&before), Some(commit));
         if delete {
-            let held = self.repo(repo);
-            let old = held.branch(&head).cloned();
-            let reference = format!("refs/heads/{head}");
-            held.git.delete_ref(&reference);
-            self.moved(repo, by, &reference, old.as_deref(), None);
+            self.drop_branch(repo, by, &head);
         }
-        Ok(commit)
+    }
+
+    fn drop_branch(&mut self, repo: u64, by: &Actor, branch: &str) {
+        let held = self.repo(repo);
+        let old = held.branch(branch).cloned();
+        let reference = format!("refs/heads/{branch}");
+        held.git.delete_ref(&reference);
+        self.moved(repo, by, &reference, old.as_deref(), None);
+    }
+
+    /// Puts a pull request into the merge queue of its base: a branch with the merge of both is made, on which the required
+    /// checks must pass.
+    /// <https://docs.github.com/en/repositories/configuring-branches-and-merges-in-your-repository/configuring-pull-request-merges/managing-a-merge-queue>
+    pub(in super::super) fn enqueue(&mut self, repo: u64, by: &Actor, number: u64) -> Result<(), String> {
+        let who = self.bypass_name(by);
+        let held = self.repo(repo);
+        let Some(pull) = held.pulls.get(&number) else { return Err("no such pull request".to_owned()) };
+        if !held.rules(&pull.base).iter().any(|rules| rules.merge_queue) {
+            return Err("The branch has no merge queue".to_owned());
+        }
+        if pull.draft || pull.queued.is_some() || held.issues.get(&number).is_none_or(|issue| !issue.open) {
+            return Err("The pull request can not be added to the queue".to_owned());
+        }
+        if let Some(obstacle) = held.obstacle(number, &who, true) {
+            return Err(obstacle);
+        }
+        let (base, base_sha, head_sha) = (pull.base.clone(), pull.base_sha.clone(), pull.head_sha.clone());
+        let tree = held.git.merge_tree(&base_sha, &head_sha).ok_or("The pull request has conflicts")?;
+        let message = format!("Merge pull request #{number} from {}/{}", held.owner, pull.head);
+        let who = ("GitHub", "noreply@github.com");
+        let commit = held.git.commit_tree(&tree, &[&base_sha, &head_sha], &message, who);
+        let reference = format!("refs/heads/{}", Self::queue_branch(&base, number));
+        held.git.update_ref(&reference, &commit);
+        if let Some(pull) = self.repo_mut(repo).pulls.get_mut(&number) {
+            pull.queued = Some(commit.clone());
+        }
+        self.tell_issue(repo, number, "enqueued", by, json!({}));
+        self.moved(repo, by, &reference, None, Some(&commit));
+        let head_commit = self.simple_commit(self.repo(repo), &commit);
+        let group = json!({"head_sha": commit, "head_ref": reference, "base_ref": format!("refs/heads/{base}"),
+            "base_sha": base_sha, "head_commit": head_commit});
+        self.emit(repo, "merge_group", "checks_requested", by, json!({"merge_group": group}));
+        // Where nothing is required there is nothing to wait for.
+        if self.repo(repo).rules(&base).iter().all(|rules| rules.checks.is_empty()) {
+            self.advance_queue(repo, by);
+        }
+        Ok(())
+    }
+
+    fn queue_branch(base: &str, number: u64) -> String {
+        format!("gh-readonly-queue/{base}/pr-{number}")
+    }
+
+    /// Lands what passed in the queue, and puts out what failed there.
+    pub(in super::super) fn advance_queue(&mut self, repo: u64, by: &Actor) {
+        let held = self.repo(repo);
+        let queued = held.pulls.iter().filter_map(|(number, pull)| {
+            let group = pull.queued.clone()?;
+            Some((*number, pull.base.clone(), held.checks_on(&pull.base, &group)?, group))
+        });
+        let ended: Vec<(u64, String, bool, String)> = queued.collect();
+        for (number, base, passed, group) in ended {
+            if let Some(pull) = self.repo_mut(repo).pulls.get_mut(&number) {
+                pull.queued = None;
+            }
+            let reason = if passed { "MERGE" } else { "CI_FAILURE" };
+            self.tell_issue(repo, number, "dequeued", by, json!({"reason": reason}));
+            if passed {
+                self.land(repo, by, number, &group);
+            }
+            self.drop_branch(repo, by, &Self::queue_branch(&base, number));
+        }
     }
 
     /// Issues that the description of a pull request to the default branch closes.

@@ -184,16 +184,8 @@ fn draft(ask: &mut Ask<'_>, variables: &Value) -> Result<Value, Wrong> {
 /// <https://docs.github.com/en/graphql/reference/mutations#enqueuepullrequest>
 fn enqueue(ask: &mut Ask<'_>, variables: &Value) -> Result<Value, Wrong> {
     let (repo, number, id) = pull(ask, variables)?;
-    let held = ask.world.repo(repo);
-    let base = held.pulls.get(&number).map(|pull| pull.base.clone()).unwrap_or_default();
-    if !held.rules(&base).iter().any(|rules| rules.merge_queue) {
-        return Err(Wrong("UNPROCESSABLE", "The branch has no merge queue".to_owned()));
-    }
-    if let Some(pull) = ask.world.repo_mut(repo).pulls.get_mut(&number) {
-        pull.queued = true;
-    }
     let actor = ask.actor.clone();
-    ask.world.tell_issue(repo, number, "enqueued", &actor, json!({}));
+    ask.world.enqueue(repo, &actor, number).map_err(|words| Wrong("UNPROCESSABLE", words))?;
     Ok(json!({"enqueuePullRequest": {"mergeQueueEntry": {"id": node("MQE", repo), "state": "QUEUED",
         "position": 1, "pullRequest": {"id": id}}}}))
 }
