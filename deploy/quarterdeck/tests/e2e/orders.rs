@@ -37,7 +37,9 @@ fn code(answer: &str) -> String {
 /// A guild with one more owner and manager, whose fleet takes commands from it, and hears teams elsewhere.
 async fn guild() -> (Guild, u64, u16) {
     let guild = Guild::with("", "true", "").await;
-    let [owner, manager] = ["second owner", "manager"].map(|name| guild.fake.add_role(name));
+    let manager = guild.fake.add_role("manager");
+    let ines = guild.fake.members().into_iter().find(|(id, _, _)| *id == guild.ines).unwrap();
+    let owner = ines.2[0];
     let mara = guild.fake.add_member("mara", &[owner, manager]);
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let file = guild.project.folder().join("quarterdeck.toml");
@@ -120,7 +122,14 @@ fn tame(text: &str) -> String {
         }
         _ => line.to_owned(),
     };
-    crate::discord::tame(&text.lines().map(line).collect::<Vec<_>>().join("\n"))
+    let text = text.lines().map(line).collect::<Vec<_>>().join("\n");
+    let word = |word: &str| match word.trim_start_matches('(').parse::<u32>() {
+        Ok(100..200) => "NUMBER".to_owned(),
+        _ if word.len() == 26 && word.bytes().all(|byte| byte.is_ascii_alphanumeric()) => "KEY".to_owned(),
+        _ => word.to_owned(),
+    };
+    let words = |line: &str| line.split(' ').map(word).collect::<Vec<_>>().join(" ");
+    crate::discord::tame(&text.lines().map(words).collect::<Vec<_>>().join("\n"))
 }
 
 async fn destroys(fake: &FakeDiscord, guild: &Guild, user: u64, card: u64) -> String {
@@ -191,11 +200,14 @@ async fn a_machine_is_ordered_agreed_to_made_and_taken_away_in_chat() {
     elsewhere.ok(&["instance", "join", url, token]);
     let (done, text) = guild.seen(guild.dev, |text| text.starts_with('✔')).await;
     assert_eq!(done, living, "one message, edited as it goes");
-    insta::assert_snapshot!(tame(&text), @"");
+    insta::assert_snapshot!(tame(&text), @"
+    ✔ **Machine of beta** · ordered by olaf
+    beta: is at work (guest NUMBER on pve1).
+    ");
     let (closed, text) = guild.seen(guild.approvals, |text| text.starts_with("✔ Make a machine")).await;
     assert_eq!(closed, of_make);
-    insta::assert_snapshot!(tame(&text), @"");
-    insta::assert_snapshot!(tame(&guild.types(guild.olaf, "vm", sub("list", &[])).await), @"");
+    insta::assert_snapshot!(tame(&text), @"✔ Make a machine for beta (ordered by olaf): approved by mara, done.");
+    insta::assert_snapshot!(tame(&guild.types(guild.olaf, "vm", sub("list", &[])).await), @"beta: is at work (guest NUMBER on pve1)");
     let clones = cluster
         .ask("log")
         .as_array()
@@ -208,11 +220,20 @@ async fn a_machine_is_ordered_agreed_to_made_and_taken_away_in_chat() {
     // Two owners, each types its name.
     guild.types(guild.olaf, "vm", sub("destroy", &[("team", "beta")])).await;
     let (of_end, text) = card(&guild, "Destroy the machine of beta").await;
-    insta::assert_snapshot!(tame(&text), @"");
+    insta::assert_snapshot!(tame(&text), @"
+    **Destroy the machine of beta** (ordered by olaf)
+    It is deleted with its disks and snapshots. No backup is made.
+    Decide until WHEN: 2 owners, not the requester. 0 of 2 so far. By button, then the name that stands behind “On”, typed out.
+    Digest 9be1 40c7 d2aa
+    On: team beta. Type: approve KEY team beta
+    ");
     assert_eq!(destroys(&guild.fake, &guild, guild.ines, of_end).await, "Noted: 1 of 2.");
     assert_eq!(destroys(&guild.fake, &guild, mara, of_end).await, "Approved.");
     let (_, text) = guild.seen(guild.dev, |text| text.contains("is out of the fleet")).await;
-    insta::assert_snapshot!(tame(&text), @"");
+    insta::assert_snapshot!(tame(&text), @"
+    ✔ **End of the machine of beta** · ordered by olaf
+    It is gone with its disks, and beta is out of the fleet.
+    ");
     let keys = || guild.project.ok(&["bot", "instances"]);
     tokio::task::block_in_place(|| {
         until("the end of beta's key", || keys().contains("revoked").then_some(()))
