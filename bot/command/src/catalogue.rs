@@ -330,6 +330,14 @@ mod tests {
         team reload TEAM                     Have a team read its configuration again
         ask TEAM QUESTION                    Ask a team something
         standup now [TEAM]                   What happened since the last stand-up
+        standup schedule [TEAM] [HOUR] [ZONE] [DAYS] When stand-ups come, or another hour for a team's
+        vm list                              Machines of teams, and how far each is
+        vm plan [--template TEMPLATE] [--pool POOL] [--cores CORES] [--memory MEMORY] [--disk DISK] [--storage STORAGE] TEAM What a team's machine would take, and who decides
+        vm create [--template TEMPLATE] [--pool POOL] [--cores CORES] [--memory MEMORY] [--disk DISK] [--storage STORAGE] TEAM Make a machine for a team, once people agreed
+        vm destroy [--backup-to BACKUP] TEAM Take a team's machine away, once people agreed
+        link github                          A code that links your GitHub account
+        link discord                         A code that links your Discord account
+        link code CODE                       Link this account, by the code that you got elsewhere
         announce TEXT                        Tell all teams something
         person                               Who you are here, and what you may decide
         policy explain ACTION [TEAM]         Whether you may do something, and why

@@ -1,7 +1,7 @@
 //! Discord as a Chat: living messages, created once and then edited.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
@@ -56,6 +56,8 @@ pub(crate) struct Inner {
     pub(crate) taken: Mutex<HashSet<(u64, u64, String)>>,
     /// What people gave in the last minute.
     pub(crate) pace: Mutex<Pace>,
+    /// The newest messages of people that were taken: the gateway tells of one while its thread is read.
+    pub(crate) written: Mutex<BTreeSet<u64>>,
     /// Answers that came too late for their interaction, by account: they are given with the next one.
     pub(crate) unsaid: Mutex<HashMap<u64, Vec<String>>>,
     /// Messages of which it was tried to hang a thread on them.
@@ -77,6 +79,7 @@ impl Discord {
             registry: Mutex::default(),
             taken: Mutex::default(),
             pace: Mutex::default(),
+            written: Mutex::default(),
             unsaid: Mutex::default(),
             hung: Mutex::default(),
             absent: Mutex::default(),

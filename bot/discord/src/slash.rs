@@ -236,16 +236,16 @@ mod tests {
         team pause|resume|reload|limits|release
         ask
         standup now|schedule
+        vm list|plan|create|destroy
+        link github|discord|code
         announce
         person
         policy explain
         help
         milestone
-        vm list|plan|create|destroy
         plan
         project
         audit show
-        link github
         Make a feature
         ");
     }

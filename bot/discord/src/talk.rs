@@ -1,7 +1,7 @@
 //! What people write. A reply to a card is an answer. In a feature's thread, `review:` in front makes a review comment, and all else
 //! is guidance. Nobody guesses what is meant: the bot says as what it took it, and one button changes that.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use qd_core::{
     chat::{Commands, MessageKey, Remark, Way},
@@ -23,6 +23,8 @@ pub(crate) const MEANT: &str = "meant ";
 /// In front of a review comment.
 const REVIEW: &str = "review:";
 
+/// Messages that are remembered as taken: more than are read again after a time away.
+const REMEMBERED: usize = 10_000;
 /// What a person hears whose words Discord does not tell.
 const UNREAD: &str =
     "I am told what a reply says only if it mentions me: leave the @ of the reply on, or type /answer.";
@@ -84,6 +86,9 @@ impl Discord {
     /// Takes what somebody wrote, if it is meant for a team.
     pub(crate) async fn wrote(&self, commands: &Arc<dyn Commands>, message: &Message) {
         let Some(guild) = self.ours(message.guild_id).filter(|_| !message.author.bot) else { return };
+        if !self.is_new(message.id.get()) {
+            return;
+        }
         // Only the bot's own messages are known by a key.
         let to = message.referenced_message.as_ref().and_then(|to| self.registry().key(to.id.get()));
         let done = match to.and_then(|key| MessageKey(key).approval()) {
@@ -96,6 +101,16 @@ impl Discord {
         if let Err(problem) = done {
             tracing::warn!(problem = problem.text(), "what was written was not answered");
         }
+    }
+
+    /// Whether a message was not taken yet. Ids grow with time, so that the oldest are let go of.
+    fn is_new(&self, message: u64) -> bool {
+        let mut written = self.inner.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = written.insert(message);
+        if written.len() > REMEMBERED {
+            written.pop_first();
+        }
+        new
     }
 
     /// The feature whose thread this is.

@@ -272,6 +272,35 @@ async fn after_a_restart_a_thread_is_still_known() {
 }
 
 #[tokio::test]
+async fn what_was_written_in_a_thread_while_the_bot_was_away_is_read_once() {
+    for threads in [Threads::All, Threads::Mentions] {
+        let mut guild = Guild::connected(threads).await;
+        let thread = guild.thread().await;
+        let mention = threads == Threads::Mentions;
+        let before = guild.fake.write_with(guild.ines, thread, "Keep it small.", mention, &[]);
+        guild.below(thread, before).await;
+        guild.run.take().unwrap().abort();
+        guild.fake.drop_gateway(Drop::Forgotten);
+        let first = guild.fake.write_with(guild.ines, thread, "And fast.", mention, &[]);
+        guild.fake.write_with(guild.omar, thread, "Ines, lunch?", false, &[]);
+        let last = guild.fake.write_with(guild.omar, thread, "And well tested.", mention, &[]);
+        for _ in 0..2 {
+            guild.listen().await;
+            for missed in [first, last] {
+                assert!(guild.below(thread, missed).await.1.starts_with("Taken as guidance for A-142."));
+            }
+            guild.run.take().unwrap().abort();
+            guild.fake.drop_gateway(Drop::Forgotten);
+        }
+        let heard = guild.heard();
+        let heard = heard.iter().map(|line| line.rsplit("A-142 ").next().unwrap());
+        let heard: Vec<&str> = heard.filter(|line| *line != "Ines, lunch?").collect();
+        assert_eq!(heard, ["Keep it small.", "And fast.", "And well tested."], "{threads:?}: in order, once");
+        guild.is_content();
+    }
+}
+
+#[tokio::test]
 async fn a_question_stands_in_its_thread_and_a_reply_there_answers_it() {
     let guild = Guild::connected(Threads::Mentions).await;
     let thread = guild.thread().await;

@@ -8,7 +8,7 @@ use qd_core::{
     machines::{MachineCall, MachineGoing, MachineStep, Machined, Machines, Wanted},
     text,
 };
-use qd_types::{ApprovalId, Person};
+use qd_types::{ApprovalId, ApprovalState, Person};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::{
     sync::{mpsc, watch},
@@ -23,6 +23,9 @@ use crate::{
 
 /// Steps that wait to be told: the newest matter, and each is an edit of one message.
 const STEPS: usize = 16;
+
+/// After something that people agreed to could not be begun.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// After something that could not be kept.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -161,8 +164,22 @@ impl Hub {
                 Ok(false)
             }
             MachineGoing::Done(now) => self.machined(call, Machined::Done(now), true).await,
+            // People agreed, and it could not be begun: it is tried again for as long as their word holds.
+            MachineGoing::Not(why) if self.is_granted(call).await => {
+                tracing::warn!(id = call.id, why, "an order for a machine can't be carried out yet");
+                tokio::time::sleep(AGAIN).await;
+                Ok(false)
+            }
             MachineGoing::Not(why) => self.machined(call, Machined::Not(why), true).await,
         }
+    }
+
+    /// Whether people's yes is there and was not used up.
+    async fn is_granted(&self, call: &MachineCall) -> bool {
+        let Some(approval) = &call.approval else { return false };
+        let state = self.inner.state.lock().await;
+        let desk = state.fleet().and_then(|fleet| fleet.desk(approval));
+        desk.is_some_and(|desk| desk.approval().state == ApprovalState::Granted)
     }
 
     /// Returns when people decided.

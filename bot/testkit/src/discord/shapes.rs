@@ -80,10 +80,15 @@ pub(super) fn guild(world: &World, guild: u64) -> Value {
         "nsfw": false, "incidents_data": null})
 }
 
+/// As Discord writes it.
+fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00").to_string()
+}
+
 pub(super) fn message(world: &World, id: u64, channel: u64, body: &Value, webhook: bool) -> Value {
     let embeds: Vec<Value> = body["embeds"].as_array().cloned().unwrap_or_default();
     let mut message = json!({"id": id.to_string(), "channel_id": channel.to_string(), "author": user(world, BOT),
-        "content": body["content"].as_str().unwrap_or_default(), "timestamp": BEGAN, "edited_timestamp": null,
+        "content": body["content"].as_str().unwrap_or_default(), "timestamp": now(), "edited_timestamp": null,
         "tts": false, "mention_everyone": false, "mentions": [], "mention_roles": [], "attachments": [],
         "embeds": embeds.into_iter().map(embed).collect::<Vec<_>>(), "pinned": false, "type": if webhook { 20 } else { 0 },
         "flags": body["flags"].as_u64().unwrap_or(0), "components": numbered(&body["components"])});

@@ -244,6 +244,11 @@ impl Fleet {
         tasks.spawn(policies::follow(Arc::clone(&live)));
         tasks.spawn(http::serve_tcp(listener, live.service(), guard));
         live.serve_sockets().await?;
+        // Not before: whether a team has joined is asked over the bot's own socket.
+        if let Some(bot) = live.bot().filter(|_| built_in::has_cluster()) {
+            let (state, policies) = (plan.state.clone(), Arc::clone(live.policies()));
+            tasks.spawn(order_machines(state, policies, bot.hub.clone()));
+        }
         Ok(Self { address, live, tasks })
     }
 
@@ -331,9 +336,6 @@ async fn start_bot(
     hub.link_by(Arc::new(linking)).await?;
     tasks.spawn(hub.clone().run());
     tasks.spawn(departures::follow(plan.state.clone(), hub.clone(), plan.me.clone()));
-    if built_in::has_cluster() {
-        tasks.spawn(order_machines(plan.state.clone(), Arc::clone(policies), hub.clone()));
-    }
     if let Some(discord) = discord {
         tasks.spawn(channels::listen(discord, hub.clone()));
     }

@@ -130,11 +130,7 @@ impl ClusterMachines {
             tokio::select! {
                 answer = &mut called => return answer,
                 Some(step) = steps.recv() => {
-                    #[allow(
-                        clippy::cast_possible_truncation,
-                        clippy::cast_sign_loss,
-                        reason = "steps are few, and counted up from nothing"
-                    )]
+                    // Steps are few, and counted up from nothing.
                     let count = |number: f64| number.clamp(0.0, 1000.0) as u32;
                     told(MachineStep { done: count(step.done), of: step.total.map(count), text: step.text });
                 }

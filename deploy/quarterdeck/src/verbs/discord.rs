@@ -185,11 +185,18 @@ pub(super) async fn setup(common: &Common, flags: DiscordSetup) -> Done {
     let mut places = places(&loaded, &guild, flags.team_channels);
     let link = invite(application, guild_id, threads, true);
     make(&setup, &guild, &link, &mut places, flags.yes).await?;
-    write(common, &wanted, &places).await?;
+    let mut more = Vec::new();
+    let guilds = loaded.config.discord.iter().flat_map(|discord| &discord.guilds).enumerate();
+    for (index, guild) in guilds {
+        if let Some((setup, places)) = further(&loaded, &wanted, application, guild, flags.yes).await? {
+            more.push((index, setup, places));
+        }
+    }
+    let ids_of_more = more.iter().map(|(index, _, places)| (*index, ids(places))).collect();
+    write(common, &wanted, ids(&places), ids_of_more).await?;
     settle(&setup, application, &places).await?;
-    let more = loaded.config.discord.iter().flat_map(|discord| &discord.guilds).enumerate();
-    for (index, guild) in more {
-        further(common, &loaded, &wanted, application, (index, guild), flags.yes).await?;
+    for (_, setup, places) in &more {
+        settle(setup, application, places).await?;
     }
     if guild.may_make {
         say::line(
@@ -202,44 +209,28 @@ pub(super) async fn setup(common: &Common, flags: DiscordSetup) -> Done {
     Ok(())
 }
 
-/// A guild beside the first: its channels and roles, as the configuration names its teams.
+/// A guild beside the first: its channels and roles, as they are there now. `None` if the bot is not in it.
 async fn further(
-    common: &Common,
     loaded: &Loaded,
     wanted: &Wanted,
     application: u64,
-    (index, configured): (usize, &DiscordGuild),
+    configured: &DiscordGuild,
     yes: bool,
-) -> Done {
+) -> Result<Option<(Setup, Vec<Place>)>, UserError> {
     let (id, threads) = (configured.guild.get(), context::discord_threads(wanted.threads));
     let setup = Setup::new(&wanted.token, id, threads, wanted.api.as_deref());
     let link = invite(application, id, threads, true);
     let Some(guild) = setup.look().await?.guild else {
         say::line(&format!("It is not in the guild {id} yet. Open this link, then run this again:"));
         say::line(&link);
-        return Ok(());
+        return Ok(None);
     };
     let teams: Vec<&str> = configured.teams.iter().map(InstanceName::as_str).collect();
     say::line(&format!("It is in the guild {}, which has {}.", guild.name, teams.join(", ")));
     let mut places: Vec<Place> =
         channels(&configured.channels, &guild).chain(roles(loaded, &configured.roles, &guild)).collect();
     make(&setup, &guild, &link, &mut places, yes).await?;
-    let ids = ids(&places);
-    let edit = move |file: &mut DocumentMut| {
-        let guilds = table(file.as_table_mut(), "discord")?.get_mut("guilds");
-        let guilds = guilds.and_then(Item::as_array_of_tables_mut);
-        let section = guilds.and_then(|guilds| guilds.get_mut(index)).ok_or_else(|| {
-            UserError::failed(
-                "discord.guilds is not written as sections of its own: write each as [[discord.guilds]]",
-            )
-        })?;
-        for (part, name, id) in ids {
-            table(section, part)?.insert(&name, value(id));
-        }
-        Ok(())
-    };
-    roster::change(common, "The ids are in the configuration", edit).await?;
-    settle(&setup, application, &places).await
+    Ok(Some((setup, places)))
 }
 
 /// Registers the commands, looks what the bot lacks, and says hello.
@@ -313,16 +304,17 @@ fn agreed(question: &str) -> Result<bool, UserError> {
     Ok(matches!(line.trim(), "y" | "Y" | "yes"))
 }
 
-/// What is written: the section, the name in it, the id.
-fn ids(places: &[Place]) -> Vec<(&'static str, String, String)> {
+/// What is written of a guild: the section, the name in it, the id.
+type Ids = Vec<(&'static str, String, String)>;
+
+fn ids(places: &[Place]) -> Ids {
     let id = |place: &Place| Some((place.section, place.name.clone(), place.id?.to_string()));
     places.iter().filter_map(id).collect()
 }
 
 /// The ids go into the file.
-async fn write(common: &Common, wanted: &Wanted, places: &[Place]) -> Done {
+async fn write(common: &Common, wanted: &Wanted, ids: Ids, further: Vec<(usize, Ids)>) -> Done {
     let (guild, source, threads) = (wanted.guild.to_string(), wanted.source.clone(), wanted.threads);
-    let ids = ids(places);
     let edit = move |file: &mut DocumentMut| {
         let section = table(file.as_table_mut(), "discord")?;
         section.insert("guild", value(guild));
@@ -339,6 +331,17 @@ async fn write(common: &Common, wanted: &Wanted, places: &[Place]) -> Done {
         }
         for (part, name, id) in ids {
             table(section, part)?.insert(&name, value(id));
+        }
+        for (index, ids) in further {
+            let guilds = section.get_mut("guilds").and_then(Item::as_array_of_tables_mut);
+            let guild = guilds.and_then(|guilds| guilds.get_mut(index)).ok_or_else(|| {
+                UserError::failed(
+                    "discord.guilds is not written as sections of its own: write each as [[discord.guilds]]",
+                )
+            })?;
+            for (part, name, id) in ids {
+                table(guild, part)?.insert(&name, value(id));
+            }
         }
         Ok(())
     };

@@ -283,7 +283,7 @@ async fn every_command_answers_in_time_and_for_one_person_alone() {
     There is no action "feature.ad". Did you mean feature.add?
 
     /vm list
-    No host for virtual machines is configured here, so there is nothing to do with them.
+    No host for virtual machines is configured where the bot runs: a person sets PROXMOX_HOST and its like there.
 
     /link github
     GitHub is not configured here, so there is nothing to link.

@@ -37,7 +37,9 @@ fn code(answer: &str) -> String {
 /// A guild with one more owner and manager, whose fleet takes commands from it, and hears teams elsewhere.
 async fn guild() -> (Guild, u64, u16) {
     let guild = Guild::with("", "true", "").await;
-    let [owner, manager] = ["second owner", "manager"].map(|name| guild.fake.add_role(name));
+    let manager = guild.fake.add_role("manager");
+    let ines = guild.fake.members().into_iter().find(|(id, _, _)| *id == guild.ines).unwrap();
+    let owner = ines.2[0];
     let mara = guild.fake.add_member("mara", &[owner, manager]);
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let file = guild.project.folder().join("quarterdeck.toml");
@@ -108,11 +110,26 @@ async fn an_account_is_linked_by_a_code_that_its_person_got_elsewhere() {
 /// The card of this title, open: its id and text.
 async fn card(guild: &Guild, title: &str) -> (u64, String) {
     let begins = format!("**{title}**");
-    guild.seen(guild.approvals, |text| text.starts_with(&begins)).await
+    guild.seen(guild.approvals, |text| text.starts_with(&begins) && text.contains("Decide until")).await
 }
 
+/// What every run has anew.
 fn tame(text: &str) -> String {
-    crate::discord::tame(text).replace("guest 100", "guest NUMBER")
+    let line = |line: &str| match (line.find(" until "), line.rfind(" so far.")) {
+        (Some(from), Some(to)) => {
+            let who = line[..to].rfind(": ").unwrap();
+            format!("{} until WHEN{}", &line[..from], &line[who..])
+        }
+        _ => line.to_owned(),
+    };
+    let text = text.lines().map(line).collect::<Vec<_>>().join("\n");
+    let word = |word: &str| match word.trim_start_matches('(').parse::<u32>() {
+        Ok(100..200) => "NUMBER".to_owned(),
+        _ if word.len() == 26 && word.bytes().all(|byte| byte.is_ascii_alphanumeric()) => "KEY".to_owned(),
+        _ => word.to_owned(),
+    };
+    let words = |line: &str| line.split(' ').map(word).collect::<Vec<_>>().join(" ");
+    crate::discord::tame(&text.lines().map(words).collect::<Vec<_>>().join("\n"))
 }
 
 async fn destroys(fake: &FakeDiscord, guild: &Guild, user: u64, card: u64) -> String {
@@ -140,11 +157,24 @@ async fn a_machine_is_ordered_agreed_to_made_and_taken_away_in_chat() {
     guild.project.ok(&["provision", "invite", "beta", "--as", "mara"]);
     let wanted = [("team", "beta"), ("cores", "4"), ("memory", "8192")];
     let planned = guild.types(guild.olaf, "vm", sub("plan", &wanted)).await;
-    insta::assert_snapshot!(planned, @"");
+    insta::assert_snapshot!(planned, @"
+    1. Clone 190 (debian) (linked) to team-beta, under the first free number of 100-199, in no pool: 4 cores, 8192 MiB, 8 GiB.
+    2. Give it the tags qd;quarterdeck;team-beta, and Proxmox's protection.
+    3. Set the user quarterdeck, 0 keys and the network by cloud-init.
+    4. Start it, and wait for its agent.
+    5. Bring the program of the template, the configuration and the invitation into it.
+    6. Wait until beta says hello at the hub. If anything fails, all of it is taken away.
+    Asks 1 manager, not the requester. Nothing was done.
+    ");
     let asked = guild.types(guild.olaf, "vm", sub("create", &wanted)).await;
     insta::assert_snapshot!(asked, @"Asked 1 manager, not the requester. The card is in #approvals, how far it is stands in #dev.");
     let (of_make, text) = card(&guild, "Make a machine for beta").await;
-    insta::assert_snapshot!(tame(&text), @"");
+    insta::assert_snapshot!(tame(&text), @"
+    **Make a machine for beta** (ordered by olaf)
+    4 cores, 8192 MiB, the template's size of disk. From template 190, in no pool.
+    Decide until WHEN: 1 manager, not the requester. 0 of 1 so far. By button.
+    Digest 9be1 40c7 d2aa
+    ");
     let (living, _) = guild.seen(guild.dev, |text| text.contains("Nothing happens before.")).await;
     assert!(cluster.ask("guest/100").is_null(), "nothing happens before");
     let own = guild.clicks(guild.olaf, of_make, "Approve").await;
@@ -170,11 +200,14 @@ async fn a_machine_is_ordered_agreed_to_made_and_taken_away_in_chat() {
     elsewhere.ok(&["instance", "join", url, token]);
     let (done, text) = guild.seen(guild.dev, |text| text.starts_with('✔')).await;
     assert_eq!(done, living, "one message, edited as it goes");
-    insta::assert_snapshot!(tame(&text), @"");
+    insta::assert_snapshot!(tame(&text), @"
+    ✔ **Machine of beta** · ordered by olaf
+    beta: is at work (guest NUMBER on pve1).
+    ");
     let (closed, text) = guild.seen(guild.approvals, |text| text.starts_with("✔ Make a machine")).await;
     assert_eq!(closed, of_make);
-    insta::assert_snapshot!(tame(&text), @"");
-    insta::assert_snapshot!(tame(&guild.types(guild.olaf, "vm", sub("list", &[])).await), @"");
+    insta::assert_snapshot!(tame(&text), @"✔ Make a machine for beta (ordered by olaf): approved by mara, done.");
+    insta::assert_snapshot!(tame(&guild.types(guild.olaf, "vm", sub("list", &[])).await), @"beta: is at work (guest NUMBER on pve1)");
     let clones = cluster
         .ask("log")
         .as_array()
@@ -187,11 +220,20 @@ async fn a_machine_is_ordered_agreed_to_made_and_taken_away_in_chat() {
     // Two owners, each types its name.
     guild.types(guild.olaf, "vm", sub("destroy", &[("team", "beta")])).await;
     let (of_end, text) = card(&guild, "Destroy the machine of beta").await;
-    insta::assert_snapshot!(tame(&text), @"");
+    insta::assert_snapshot!(tame(&text), @"
+    **Destroy the machine of beta** (ordered by olaf)
+    It is deleted with its disks and snapshots. No backup is made.
+    Decide until WHEN: 2 owners, not the requester. 0 of 2 so far. By button, then the name that stands behind “On”, typed out.
+    Digest 9be1 40c7 d2aa
+    On: team beta. Type: approve KEY team beta
+    ");
     assert_eq!(destroys(&guild.fake, &guild, guild.ines, of_end).await, "Noted: 1 of 2.");
     assert_eq!(destroys(&guild.fake, &guild, mara, of_end).await, "Approved.");
     let (_, text) = guild.seen(guild.dev, |text| text.contains("is out of the fleet")).await;
-    insta::assert_snapshot!(tame(&text), @"");
+    insta::assert_snapshot!(tame(&text), @"
+    ✔ **End of the machine of beta** · ordered by olaf
+    It is gone with its disks, and beta is out of the fleet.
+    ");
     let keys = || guild.project.ok(&["bot", "instances"]);
     tokio::task::block_in_place(|| {
         until("the end of beta's key", || keys().contains("revoked").then_some(()))
