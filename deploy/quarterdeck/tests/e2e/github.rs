@@ -36,7 +36,7 @@ impl Site {
         fake.drive().adds_ruleset(PLACE, "refs/heads/main", needed);
         let project = Project::new(&[("README.md", "# GitHub\n")]);
         let text = format!(
-            "[[people]]\nname = \"ines\"\nroles = [\"owner\", \"manager\", \"operator\"]\n\n\
+            "[fleet]\nsolo = true\n\n[[people]]\nname = \"ines\"\nroles = [\"owner\", \"manager\", \"operator\"]\n\n\
              [[people]]\nname = \"omar\"\nroles = [\"owner\", \"reviewer\"]\n\n\
              [[people]]\nname = \"olaf\"\nroles = [\"operator\"]\n\n\
              [[teams]]\nname = \"alpha\"\nagent = \"shell\"\n\n\
