@@ -18,7 +18,6 @@ mod tools;
 mod trail;
 
 pub use agents::{AgentPlan, KnownAgent, words};
-pub use forges::Forges;
 pub use link::nats;
 pub use live::Live;
 pub use plan::{AuditPlan, FleetPlan, GithubPlan, RepositoryPlan, TeamPlan, bot_folder, team_folder};
