@@ -44,7 +44,7 @@ async fn what_is_said_in_a_review_stands_on_the_pull_request_once() {
     let said = "feature review A-1 Name it so, @ines\n*and so*";
     for _ in 0..2 {
         let told = fleet.hub().command(&olaf, &written("12"), said).await;
-        assert_snapshot!(told, @"Taken as a review comment on A-1. Sent to alpha.");
+        assert_eq!(told, "Taken as a review comment on A-1. Sent to alpha.");
     }
     // What is no review is for the team alone.
     fleet.hub().command(&olaf, &written("13"), "feature guide A-1 Use the new error type").await;
