@@ -119,8 +119,21 @@ impl Hub {
         let (intake, bells, waits) = (Intake::default(), Bells::default(), Waits::default());
         waits.set(db.read(Waits::of).await?);
         let (machines, links) = (OnceLock::new(), OnceLock::new());
-        let inner =
-            Inner { db, own, state, keeper, intake, waits, bells, calls, voice, forge, chat, machines, links };
+        let inner = Inner {
+            db,
+            own,
+            state,
+            keeper,
+            intake,
+            waits,
+            bells,
+            calls,
+            voice,
+            forge,
+            chat,
+            machines,
+            links,
+        };
         let hub = Self { inner: Arc::new(inner) };
         let mut state = hub.inner.state.lock().await;
         hub.turn(&mut state, |turn| {

@@ -134,8 +134,7 @@ fn sorted(mut taken: Vec<f64>) -> Result<(f64, f64), Failure> {
 
 /// `interaction_ack_ms_p99`: from the gateway's event to the answer that the person sees.
 async fn interactions(binary: &Path, figures: &mut Figures) -> Result<(), Failure> {
-    let guild =
-        Guild::new(binary, FakeDiscord::start().await, "bot", &hub::configuration(TEAMS)?).await?;
+    let guild = Guild::new(binary, FakeDiscord::start().await, "bot", &hub::configuration(TEAMS)?).await?;
     let mut crowd = hub::crowd(&guild.running, TEAMS).await?;
     let work = tokio::spawn(async move {
         let mut clock = tokio::time::interval(REPORTED / TEAMS);
@@ -190,7 +189,8 @@ fn has_mark(message: &Value) -> bool {
 
 /// `reaction_to_decision_ms_p99`: from a ✅ under a card to what it decides, done on the team's board.
 async fn reactions(binary: &Path, figures: &mut Figures) -> Result<(), Failure> {
-    let guild = Guild::new(binary, FakeDiscord::start().await, "up", &format!("{}{RULE}", settings(2))).await?;
+    let guild =
+        Guild::new(binary, FakeDiscord::start().await, "up", &format!("{}{RULE}", settings(2))).await?;
     let (mut client, mut taken) = (guild.running.client()?, Vec::with_capacity(REACTIONS));
     for number in 0..REACTIONS {
         // It is asked about, and not filed yet.

@@ -3,8 +3,8 @@
 
 use std::{fmt::Write as _, path::Path, time::Instant};
 
+use qd_nats::{Names, NatsCarrier, Server, UserKey, instance_user};
 use qd_natsd::{Natsd, with_users};
-use qd_nats::{NatsCarrier, Names, Server, UserKey, instance_user};
 use qd_types::InstanceName;
 use qd_wire::port::Carrier as _;
 

@@ -321,7 +321,8 @@ mod tests {
 
         — coder, in run A-1.2
         ");
-        let blocked = InTheWay { text: "No key.".into(), needs: Some("A test key.".into()), feature: None };
+        let blocked =
+            InTheWay { text: "No key.".into(), needs: Some("A test key.".into()), feature: None, team: None };
         insta::assert_snapshot!(blocked.words(&agent()), @"
         **Blocked**: No key.
 

@@ -118,7 +118,7 @@ impl Here<'_> {
     }
 
     /// All from this branch, whatever became of them, newest first.
-    async fn from_branch(&self, branch: &str) -> Result<Vec<Pull>, ForgeError> {
+    async fn of_branch(&self, branch: &str) -> Result<Vec<Pull>, ForgeError> {
         let head = part(&format!("{}:{branch}", self.place.owner()));
         let path = format!("/pulls?state=all&head={head}&sort=created&direction=desc");
         self.list(&path).await.map_err(|error| self.said(error, None))
@@ -133,7 +133,7 @@ impl Here<'_> {
 
     pub(super) async fn open_pull_request(&self, new: &NewPullRequest) -> Result<PullRequest, ForgeError> {
         let own = self.own_login().await?;
-        let known = self.from_branch(&new.branch).await?;
+        let known = self.of_branch(&new.branch).await?;
         let is_mine = |pull: &&Pull| {
             let writer = pull.user.as_ref().is_some_and(|user| user.login == own);
             writer && mark::carries(pull.body.as_deref().unwrap_or_default(), &new.marker)

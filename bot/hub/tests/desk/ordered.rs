@@ -32,6 +32,8 @@ fn in_review(pull_request: Option<u64>) -> Report {
         seconds: None,
         needs_person: false,
         spent: None,
+        repository: None,
+        issue: None,
     })
 }
 

@@ -64,7 +64,6 @@ pub(crate) struct Script {
     pub(crate) elsewhere: bool,
     /// It takes no comments: refuses them, or does not answer.
     pub(crate) mute: Option<ForgeError>,
-    /// The pull request is a draft.
     pub(crate) draft: bool,
     /// What it was told, in order.
     pub(crate) told: Vec<String>,
@@ -79,8 +78,7 @@ impl Scripted {
 
     /// What it was told that begins so.
     pub(crate) fn told(&self, begins: &str) -> Vec<String> {
-        let script = self.0.lock().unwrap();
-        script.told.iter().filter(|what| what.starts_with(begins)).cloned().collect()
+        self.0.lock().unwrap().told.iter().filter(|what| what.starts_with(begins)).cloned().collect()
     }
 }
 
