@@ -127,13 +127,6 @@ impl Guest {
         })
     }
 
-    /// With what its configuration gives it, where that is more than it has as it runs.
-    pub(crate) fn as_given(&self, config: &Value) -> Self {
-        let cores = count(config, "cores").saturating_mul(count(config, "sockets").max(1));
-        let memory = count(config, "memory") << 20;
-        Self { cores: self.cores.max(cores), memory: self.memory.max(memory), ..self.clone() }
-    }
-
     /// A virtual machine of which only this is known.
     pub(crate) fn machine(vmid: VmId, node: NodeName, name: String) -> Self {
         Self {

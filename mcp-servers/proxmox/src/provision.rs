@@ -30,25 +30,7 @@ pub(crate) struct Needs {
 impl Cluster {
     /// Whether a pool has room for it. Whoever asks holds the pool, so that two do not take the same room.
     pub(crate) async fn room(&self, pool: Option<&PoolId>, needs: Needs) -> Result<(), Fault> {
-        let mut rows = self.resources().await?;
-        let counts = (needs.cores > 0 && self.config.quota.cores.is_some())
-            || (needs.memory_mib > 0 && self.config.quota.memory_mib.is_some());
-        for row in rows.iter_mut().filter(|_| counts) {
-            let Some(guest) = Guest::of_row(row).filter(|guest| guest.pool.as_ref() == pool) else {
-                continue;
-            };
-            if !guest.is_running() {
-                continue;
-            }
-            // Until it is started anew, a row does not show what a guest was given while it runs.
-            let config = self.see(&requests::config(&guest)).await?;
-            let given = guest.as_given(&config);
-            if let Some(fields) = row.as_object_mut() {
-                fields.insert("maxcpu".to_owned(), given.cores.into());
-                fields.insert("maxmem".to_owned(), given.memory.into());
-            }
-        }
-        self.room_in(&rows, pool, needs)
+        self.room_in(&self.resources().await?, pool, needs)
     }
 
     /// The same, going by these rows.
