@@ -10,7 +10,16 @@ use tokio::sync::watch;
 
 use crate::{
     Approvals, Approved, Caller, Change, Clock, Law, Limits, Look, Messages, Page, ToolError, Trail,
-    entry::Entry, limits::Gate, offers::Face, outputs::Outputs, pipeline::OUTCOME, redact::Redact, schema,
+    entry::Entry,
+    limits::Gate,
+    offers::Face,
+    outputs::Outputs,
+    pipeline::{
+        OUTCOME,
+        records::{AuditTail, Behind, PlanShow},
+    },
+    redact::Redact,
+    schema,
     tasks::Tasks,
 };
 
@@ -20,13 +29,15 @@ pub struct Server {
     about: String,
     served: Arc<watch::Sender<u64>>,
     entries: BTreeMap<String, Arc<Entry>>,
+    behind: Behind,
 }
 
 impl Server {
     /// A server without tools yet. `name` is the one in the configuration, `about` is for whoever reads the list of servers.
     pub fn new(name: impl Into<String>, about: impl Into<String>) -> Self {
         let served = Arc::new(watch::Sender::new(0));
-        Self { name: name.into(), about: about.into(), served, entries: BTreeMap::new() }
+        let (entries, behind) = (BTreeMap::new(), Behind::default());
+        Self { name: name.into(), about: about.into(), served, entries, behind }
     }
 
     /// With a tool that only reads.
@@ -57,6 +68,13 @@ impl Server {
     pub fn prompt(self, tool: impl Look<Output = Messages>) -> Result<Self, ToolError> {
         let entry = Entry::prompt(&self.name, tool)?;
         self.with(entry)
+    }
+
+    /// With two tools that read what its guard keeps: `plan_show`, what people were asked to agree to, and `audit_tail`, the
+    /// newest rows of the trail.
+    pub fn records(self) -> Result<Self, ToolError> {
+        let behind = self.behind.clone();
+        self.look(PlanShow(behind.clone()))?.look(AuditTail(behind))
     }
 
     pub(crate) fn with(mut self, entry: Entry) -> Result<Self, ToolError> {
@@ -147,7 +165,10 @@ impl Guard {
     ) -> Self {
         let (gate, redact) = (Gate::new(settings.limits), Redact::new(settings.secrets.clone()));
         let (outputs, tasks) = (Outputs::default(), Tasks::default());
-        Self(Arc::new(Inner { server, law, approvals, trail, gate, redact, outputs, tasks, settings }))
+        let behind = server.behind.clone();
+        let inner = Arc::new(Inner { server, law, approvals, trail, gate, redact, outputs, tasks, settings });
+        behind.get_or_init(|| Arc::downgrade(&inner));
+        Self(inner)
     }
 
     /// The tools as policy has to know them.

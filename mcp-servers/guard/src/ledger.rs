@@ -27,7 +27,7 @@ use qd_types::{ApprovalId, Subject};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use crate::{Approvals, Asked, Asking, Event, Standing, StoreError, Trail};
+use crate::{Approvals, Asked, Asking, Event, Noted, Standing, StoreError, Trail, Wanted};
 
 /// Time between two looks at the clocks of all requests.
 const SWEEP: Duration = Duration::from_secs(20);
@@ -242,6 +242,7 @@ impl Approvals for Ledger {
                 subject: record.approval.subject.clone(),
                 reason: record.reason.clone(),
                 queued: record.queued,
+                left_ms: record.left_ms,
                 id,
                 effect,
             }))
@@ -302,5 +303,11 @@ impl Trail for Ledger {
 
     async fn grouped(&self, event: Event) -> Result<(), StoreError> {
         self.writer.take(event).await
+    }
+
+    async fn newest(&self, wanted: Wanted) -> Result<Vec<Noted>, StoreError> {
+        self.flush().await?;
+        let read = self.db.read(move |c| trail::newest(c, &wanted));
+        read.await.map_err(|error: LedgerError| store("Reading the trail", error))
     }
 }

@@ -35,7 +35,7 @@ pub use limits::{LimitError, Limits};
 pub use offers::{Content, Embedded, Message, Messages, Page, Speaker};
 pub use outputs::Link;
 pub use pipeline::{Answer, Incoming, Outcome, Pending, Preview, Refusal, Stage};
-pub use ports::{Approvals, Asked, Asking, Event, Law, Standing, StoreError, Trail};
+pub use ports::{Approvals, Asked, Asking, Event, Law, Noted, Standing, StoreError, Trail, Wanted, Whose};
 pub use quoted::{CAREFUL, Quoted};
 pub use schema::DRY_RUN;
 pub use serve::Session;

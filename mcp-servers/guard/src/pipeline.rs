@@ -10,6 +10,8 @@
 //! | the live state once more, and the effect | [`approval`], [`effect`] |
 //! | secrets, length | [`answer`] |
 //! | the trail | [`audit`] |
+//!
+//! What was asked for and what was written down is read by tools as well: [`records`].
 
 pub(crate) mod answer;
 pub(crate) mod approval;
@@ -17,6 +19,7 @@ mod audit;
 mod effect;
 mod parse;
 mod policy;
+pub(crate) mod records;
 
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;

@@ -1,11 +1,15 @@
 //! What the pipeline asks of others: who may do what, who agreed, and where it is written down. Each port has one real
 //! adapter: [`EngineLaw`](crate::EngineLaw) and [`Ledger`](crate::Ledger).
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use qd_approvals::{Authorised, EffectState, Outcome, Probe};
 use qd_audit::Kind;
 use qd_engine::Request;
-use qd_types::{ApprovalId, ApprovalState, Ask, Decision, Subject};
+use qd_types::{ApprovalId, ApprovalState, Ask, Decision, RunId, Subject};
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 
@@ -65,8 +69,18 @@ pub struct Standing {
     pub reason: Option<String>,
     /// It waits behind others of its run.
     pub queued: bool,
+    /// Milliseconds that are left to decide, or once granted to carry it out; `None` while no clock runs.
+    pub left_ms: Option<i64>,
     /// The effect, if the grant was spent: where it stands, and what it left.
     pub effect: Option<(EffectState, Option<String>)>,
+}
+
+impl Standing {
+    /// Whether this caller asked for it.
+    pub(crate) fn is_asked_by(&self, caller: &Caller) -> bool {
+        let binding = self.subject.binding.as_ref();
+        binding.is_some_and(|binding| binding.askers.contains(&caller.account()))
+    }
 }
 
 /// Who agreed.
@@ -112,6 +126,55 @@ pub struct Event {
     pub payload: Map<String, Value>,
 }
 
+/// Which rows of the trail somebody wants to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// About these tools, by their full names. What people said counts to the tool that asked them.
+    pub tools: BTreeSet<String>,
+    /// Of whom.
+    pub whose: Whose,
+    /// How many at most.
+    pub limit: usize,
+}
+
+/// Of whom rows of the trail are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whose {
+    /// Of one run.
+    Run(RunId),
+    /// Of a service account.
+    Service(String),
+    /// Of all.
+    Everybody,
+}
+
+/// A row of the trail as callers read it. People stand in it under pseudonyms.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Noted {
+    /// When it was written, in UTC.
+    pub at: String,
+    /// What happened: `call`, `request`, `vote`, `decision`, `execution`, `outcome`.
+    pub kind: String,
+    /// Who did it: `agent:A-1.1`, `person:` and a pseudonym, `team:alpha`.
+    pub who: String,
+    /// The same as a sentence.
+    pub text: String,
+    /// The tool's full name.
+    pub tool: String,
+    /// The run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// The call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call: Option<String>,
+    /// The approval.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<String>,
+    /// The ids by which an effect is found elsewhere, as tasks of a service.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub traces: Vec<String>,
+}
+
 /// Where it is written down.
 #[async_trait]
 pub trait Trail: Send + Sync {
@@ -120,4 +183,7 @@ pub trait Trail: Send + Sync {
 
     /// Taken, and written soon, together with others. Refused once writing has failed.
     async fn grouped(&self, event: Event) -> Result<(), StoreError>;
+
+    /// The newest rows of those that are wanted, newest first, with all that was taken before.
+    async fn newest(&self, wanted: Wanted) -> Result<Vec<Noted>, StoreError>;
 }

@@ -95,7 +95,8 @@ pub fn server(name: &str, cluster: Cluster, hub: Arc<dyn Hub>) -> Result<Server,
         .look(Seeing::<rights::Whoami>::new(c))?
         .look(Seeing::<rights::Doctor>::new(c))?
         .look(Seeing::<undo::ListChanges>::new(c))?
-        .look(Seeing::<team::ListTeams>::new(c))?;
+        .look(Seeing::<team::ListTeams>::new(c))?
+        .records()?;
     if !elevated {
         return Ok(reads);
     }

@@ -275,11 +275,11 @@ fn every_tool_can_be_served() {
         let cluster = Cluster::connect(config.clone()).unwrap();
         crate::server("proxmox", cluster, Arc::new(crate::NoHub)).unwrap().known_tools().len()
     };
-    assert_eq!(tools(&config), 20);
+    assert_eq!(tools(&config), 22);
     config.elevated = true;
-    assert_eq!(tools(&config), 55);
+    assert_eq!(tools(&config), 57);
     config.programs = vec!["/bin/ls".to_owned()];
-    assert_eq!(tools(&config), 56);
+    assert_eq!(tools(&config), 58);
 }
 
 #[tokio::test(flavor = "multi_thread")]

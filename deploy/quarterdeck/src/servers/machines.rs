@@ -286,6 +286,7 @@ impl Approvals for BotApprovals {
             state: found.record.state(),
             reason: found.record.reason.clone(),
             queued: found.record.queued,
+            left_ms: found.record.left_ms,
             effect: found.effect.map(|effect| (effect.state, effect.outcome)),
             subject: found.record.approval.subject,
         }))

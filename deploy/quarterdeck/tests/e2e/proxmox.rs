@@ -131,6 +131,13 @@ fn a_guest_is_read_refused_and_started_once_people_agreed() {
     assert!(task.starts_with("UPID:pve1:") && task.contains(":qmstart:103:"), "{task}");
     let again = client.call("call_outcome", json!({ "approval": id }));
     assert_eq!(again["structuredContent"]["result"], *result);
+    // The guard's own tools of this server say the same.
+    let plan = client.call("plan_show", json!({ "approval": id }));
+    let plan = &plan["structuredContent"];
+    assert_eq!((&plan["tool"], &plan["state"]), (&json!("proxmox.start"), &json!("executed")), "{plan}");
+    let trail = client.call("audit_tail", json!({ "tool": "start" }));
+    let rows = trail["structuredContent"]["rows"].as_array().unwrap();
+    assert!(rows.iter().any(|row| row["kind"] == "outcome" && row["traces"][0] == *task), "{trail}");
     client.end();
     // The row of what came of it names the task, so that Proxmox's own log can be joined to it.
     let shown = project.ok(&["audit", "show", &id]);

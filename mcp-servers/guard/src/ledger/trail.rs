@@ -2,6 +2,7 @@
 //! look at something; they are lost only with the machine, and only the last few.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -10,14 +11,15 @@ use std::{
 };
 
 use jiff::Timestamp;
-use qd_audit::{About, Actor, Entry};
-use qd_sqlite::Db;
+use qd_approvals::inert;
+use qd_audit::{About, Actor, Entry, Kind};
+use qd_sqlite::{Db, DbError};
 use rusqlite::Connection;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Clock, LedgerError, store};
-use crate::{Event, StoreError, Who};
+use crate::{Event, Noted, StoreError, Wanted, Who, Whose};
 
 /// Rows that may wait. More than a second's worth of the fastest client; then a caller waits for the disk.
 const WAITING: usize = 4096;
@@ -71,6 +73,72 @@ impl Rows<'_> {
     pub(super) fn person(&self, id: &qd_types::PersonId) -> Result<Actor, LedgerError> {
         Ok(Actor::Person(qd_audit::pseudonym(self.0, id)?))
     }
+}
+
+/// Rows from the end of the chain that are looked at for those that somebody wants.
+const LOOKED_AT: i64 = 20_000;
+
+/// Longest text of a row that is read, in characters.
+const TEXT: usize = 400;
+
+/// A row with what its payload says.
+struct Read {
+    noted: Noted,
+    service: Option<String>,
+}
+
+/// The newest of the rows that are wanted. What people said names the approval and no tool: its tool is the one of the row
+/// that asked them. Rows that went to a segment file are not read.
+pub(super) fn newest(c: &Connection, wanted: &Wanted) -> Result<Vec<Noted>, LedgerError> {
+    let sql =
+        "SELECT at, kind, actor, run, call, approval, payload FROM audit_chain ORDER BY seq DESC LIMIT ?1";
+    let mut statement = c.prepare_cached(sql).map_err(DbError::from)?;
+    let rows = statement.query_map([LOOKED_AT], read).map_err(DbError::from)?;
+    let rows: Vec<Read> = rows.collect::<Result<_, _>>().map_err(DbError::from)?;
+    let asked: BTreeMap<String, (String, Option<String>)> = rows
+        .iter()
+        .filter(|row| row.noted.kind == Kind::Request.as_str() && !row.noted.tool.is_empty())
+        .filter_map(|row| Some((row.noted.approval.clone()?, (row.noted.tool.clone(), row.service.clone()))))
+        .collect();
+    let run = match &wanted.whose {
+        Whose::Run(run) => Some(run.to_string()),
+        Whose::Service(_) | Whose::Everybody => None,
+    };
+    let found = rows.into_iter().filter_map(|Read { mut noted, mut service }| {
+        if noted.tool.is_empty() {
+            (noted.tool, service) = asked.get(noted.approval.as_ref()?)?.clone();
+        }
+        let is_theirs = match &wanted.whose {
+            Whose::Run(_) => noted.run.is_some() && noted.run == run,
+            Whose::Service(name) => service.as_ref() == Some(name),
+            Whose::Everybody => true,
+        };
+        (is_theirs && wanted.tools.contains(&noted.tool)).then_some(noted)
+    });
+    Ok(found.take(wanted.limit).collect())
+}
+
+fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Read> {
+    let payload: String = row.get(6)?;
+    // What can't be read is still a row: that something is wrong with it, the chain's verification says.
+    let payload: Value = serde_json::from_str(&payload).unwrap_or_default();
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+    let tool = payload.get("tool");
+    let tool = text(tool).or_else(|| text(tool.and_then(|tool| tool.get("name"))));
+    let traces = payload.get("traces").and_then(Value::as_array);
+    let at: i64 = row.get(0)?;
+    let noted = Noted {
+        at: Timestamp::from_millisecond(at).map_or_else(|_| at.to_string(), |at| at.to_string()),
+        kind: row.get(1)?,
+        who: row.get(2)?,
+        text: inert::plain(&text(payload.get("text")).unwrap_or_default(), TEXT),
+        tool: tool.unwrap_or_default(),
+        run: row.get(3)?,
+        call: row.get(4)?,
+        approval: row.get(5)?,
+        traces: traces.into_iter().flatten().filter_map(|id| text(Some(id))).collect(),
+    };
+    Ok(Read { noted, service: text(payload.get("service")) })
 }
 
 enum Job {

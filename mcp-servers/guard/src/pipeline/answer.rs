@@ -1,6 +1,7 @@
 //! What a caller gets: a result, what would happen, that people have to agree first, or why not. Secrets are taken out and
 //! long results cut here, so that nothing leaves without it.
 
+use qd_types::ApprovalId;
 use serde_json::{Value, json};
 
 use crate::{Call, Fault, Guard, Link, StoreError, outputs::cut};
@@ -63,6 +64,12 @@ impl Refusal {
 
     pub(super) fn store(error: &StoreError) -> Self {
         Self::new(Stage::Store, format!("{error}."), "Nothing was done. Tell whoever runs this server.")
+    }
+
+    /// There is no such request, or it is somebody else's.
+    pub(super) fn not_asked(id: &ApprovalId) -> Self {
+        let way_out = "Call the tool itself; the answer says what to ask again with.";
+        Self::new(Stage::Approval, format!("You asked for no approval {id} here."), way_out)
     }
 
     pub(super) fn broken() -> Self {

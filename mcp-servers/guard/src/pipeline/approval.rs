@@ -109,21 +109,15 @@ impl Guard {
     /// How a request stands, if it is this caller's. Everybody else's is not there.
     async fn mine(&self, caller: &Caller, id: &ApprovalId) -> Result<Standing, Refusal> {
         let found = self.0.approvals.standing(id).await.map_err(|error| Refusal::store(&error))?;
-        let is_mine = |standing: &Standing| {
-            let asker = caller.account();
-            let bound = standing.subject.binding.as_ref();
-            let here = bound.and_then(|bound| bound.tool.as_ref()).and_then(|tool| self.own(&tool.name));
-            standing.subject.instance == *caller.team()
-                && bound.is_some_and(|bound| bound.askers.contains(&asker))
-                && here.is_some()
-        };
-        found.filter(is_mine).ok_or_else(|| {
-            Refusal::new(
-                Stage::Approval,
-                format!("You asked for no approval {id} here."),
-                "Call the tool itself; the answer says what to ask again with.",
-            )
-        })
+        let is_mine =
+            |standing: &Standing| self.is_asked_here(caller, standing) && standing.is_asked_by(caller);
+        found.filter(is_mine).ok_or_else(|| Refusal::not_asked(id))
+    }
+
+    /// Whether it is a call of a tool of this server, kept by the caller's team.
+    pub(super) fn is_asked_here(&self, caller: &Caller, standing: &Standing) -> bool {
+        let tool = standing.subject.binding.as_ref().and_then(|bound| bound.tool.as_ref());
+        standing.subject.instance == *caller.team() && tool.is_some_and(|tool| self.own(&tool.name).is_some())
     }
 
     /// Where a request of this caller is in its life. The error is for the caller.

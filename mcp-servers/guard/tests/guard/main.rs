@@ -16,6 +16,7 @@ mod offers;
 mod pipeline;
 mod proxy;
 mod reach;
+mod records;
 mod table;
 mod tasks;
 mod world;

@@ -271,6 +271,7 @@ async fn a_machine_is_made_once_and_taken_away_whole() {
     insta::assert_snapshot!(plan.steps.join("\n"), @"
     Shut the machine of alpha down (guest 110).
     Delete it with its disks and snapshots, for good.
+    Put alpha out of the fleet: its key counts no more.
     ");
     stage.destroy(None).await.unwrap().unwrap();
     assert_eq!(stage.left().await, Vec::<String>::new());

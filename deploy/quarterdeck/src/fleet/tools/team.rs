@@ -59,6 +59,7 @@ impl Approvals for TeamApprovals {
             state: found.record.state(),
             reason: found.record.reason.clone(),
             queued: found.record.queued,
+            left_ms: found.record.left_ms,
             effect: found.effect.map(|effect| (effect.state, effect.outcome)),
             subject: found.record.approval.subject,
         }))
