@@ -5,7 +5,8 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that cannot go on panics"
+    clippy::print_stderr,
+    reason = "a test that cannot go on panics, and one that is skipped says so"
 )]
 
 use std::{

@@ -86,7 +86,7 @@ impl Said {
     fn answers(&self, what: &str) -> Result<(), FactError> {
         let mut asked = self.asked.lock().unwrap();
         *asked += 1;
-        if *asked % 3 == 0 && self.down.lock().unwrap().insert(what.to_owned()) {
+        if (*asked).is_multiple_of(3) && self.down.lock().unwrap().insert(what.to_owned()) {
             return Err(FactError::Later("GitHub did not answer".to_owned()));
         }
         Ok(())

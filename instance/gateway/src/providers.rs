@@ -299,7 +299,7 @@ mod tests {
         insta::assert_snapshot!(check(local), @"local");
         insta::assert_snapshot!(check(&local.replace("[local]", "['a b']")), @r#"provider "a b": a name has letters, digits, - and _, like openai"#);
         insta::assert_snapshot!(check(&local.replace("http://10.0.0.7:8000/api/", "ftp://x")), @r#"provider local: base_url "ftp://x" is no address like https://api.openai.com"#);
-        insta::assert_snapshot!(check(&format!("{local}key = {{ file = '/nowhere/key' }}")), @"provider local: its key can't be read from /nowhere/key: Not a directory (os error 20)");
+        insta::assert_snapshot!(check(&format!("{local}key = {{ file = '/dev/null/key' }}")), @"provider local: its key can't be read from /dev/null/key: Not a directory (os error 20)");
         insta::assert_snapshot!(check(&format!("{local}key = {{ env = 'PATH' }}")), @"provider local: base_url http://10.0.0.7:8000/api is not encrypted, and a key may not go there: use https");
         insta::assert_snapshot!(check(&format!("{local}fallback = [{{ provider = 'other' }}]")), @"provider local: its fallback other is no provider of the same shape");
     }

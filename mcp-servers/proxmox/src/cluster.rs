@@ -127,6 +127,19 @@ impl Guest {
         })
     }
 
+    /// With the cores and the memory that it has or that wait for its next start, whichever is more. `pending` has its settings
+    /// with what waits.
+    pub(crate) fn as_given(&self, pending: &Value) -> Self {
+        let most = |key: &str| {
+            let rows = pending.as_array().into_iter().flatten();
+            let of = |row: &Value| count(row, "value").max(count(row, "pending"));
+            rows.filter(|row| text(row, "key") == key).map(of).max().unwrap_or_default()
+        };
+        let cores = most("cores").saturating_mul(most("sockets").max(1));
+        let memory = most("memory") << 20;
+        Self { cores: self.cores.max(cores), memory: self.memory.max(memory), ..self.clone() }
+    }
+
     /// A virtual machine of which only this is known.
     pub(crate) fn machine(vmid: VmId, node: NodeName, name: String) -> Self {
         Self {

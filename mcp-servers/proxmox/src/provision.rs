@@ -30,7 +30,28 @@ pub(crate) struct Needs {
 impl Cluster {
     /// Whether a pool has room for it. Whoever asks holds the pool, so that two do not take the same room.
     pub(crate) async fn room(&self, pool: Option<&PoolId>, needs: Needs) -> Result<(), Fault> {
-        self.room_in(&self.resources().await?, pool, needs)
+        let mut rows = self.resources().await?;
+        for row in &mut rows {
+            let Some(guest) = Guest::of_row(row).filter(|guest| guest.pool.as_ref() == pool) else {
+                continue;
+            };
+            let given = self.given(&guest).await?;
+            if let Some(fields) = row.as_object_mut() {
+                fields.insert("maxcpu".to_owned(), given.cores.into());
+                fields.insert("maxmem".to_owned(), given.memory.into());
+            }
+        }
+        self.room_in(&rows, pool, needs)
+    }
+
+    /// A guest with what it was given while it runs, of which its row shows nothing before its next start. Looked at where cores or
+    /// memory are limited.
+    pub(crate) async fn given(&self, guest: &Guest) -> Result<Guest, Fault> {
+        let quota = self.config.quota;
+        if !guest.is_running() || (quota.cores.is_none() && quota.memory_mib.is_none()) {
+            return Ok(guest.clone());
+        }
+        Ok(guest.as_given(&self.see(&requests::pending(guest)).await?))
     }
 
     /// The same, going by these rows.

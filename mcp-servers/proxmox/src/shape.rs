@@ -57,9 +57,10 @@ impl Looked {
         }
         let more =
             |wanted: Option<u32>, now: u64| wanted.map_or(0, |wanted| u64::from(wanted).saturating_sub(now));
+        let given = cluster.given(guest).await?;
         let needs = Needs {
-            cores: more(cores, guest.cores),
-            memory_mib: more(memory_mib, guest.memory >> 20),
+            cores: more(cores, given.cores),
+            memory_mib: more(memory_mib, given.memory >> 20),
             ..Needs::default()
         };
         cluster.room(guest.pool.as_ref(), needs).await?;

@@ -204,8 +204,13 @@ impl Here<'_> {
     }
 
     pub(super) async fn set_labels(&self, number: u64, wanted: &[String]) -> Result<(), ForgeError> {
-        let body = json!({ "labels": labels(wanted)? });
-        let set = self.act(Method::Put, &format!("/issues/{number}/labels"), Some(&body)).await;
+        let (wanted, path) = (labels(wanted)?, format!("/issues/{number}/labels"));
+        // "Set labels for an issue" takes one label at least, by GitHub's own description.
+        let set = if wanted.is_empty() {
+            self.act(Method::Delete, &path, None).await
+        } else {
+            self.act(Method::Put, &path, Some(&json!({ "labels": wanted }))).await
+        };
         set.map_err(|error| self.said(error, Some(&issue_of(number))))
     }
 

@@ -39,7 +39,7 @@ pub(super) async fn provision(common: &Common, asked: Provision) -> Done {
         }
         ProvisionVerb::List => ("list_teams", json!({})),
     };
-    let result = called(common, &server, tool, &arguments).await?;
+    let result = Box::pin(called(common, &server, tool, &arguments)).await?;
     told(common, &result);
     Ok(())
 }

@@ -236,7 +236,7 @@ async fn a_machine_is_ordered_agreed_to_made_and_taken_away_in_chat() {
     ");
     let keys = || guild.project.ok(&["bot", "instances"]);
     tokio::task::block_in_place(|| {
-        until("the end of beta's key", || keys().contains("revoked").then_some(()))
+        until("the end of beta's key", || keys().contains("revoked").then_some(()));
     });
     insta::assert_snapshot!(guild.types(guild.olaf, "vm", sub("list", &[])).await, @"There is no machine of a team.");
     guild.is_content();

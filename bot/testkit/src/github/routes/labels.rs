@@ -15,6 +15,7 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/repos/{owner}/{repo}/issues/{issue_number}/labels", READ, of_issue),
     route("POST", "/repos/{owner}/{repo}/issues/{issue_number}/labels", WRITE, add),
     route("PUT", "/repos/{owner}/{repo}/issues/{issue_number}/labels", WRITE, set),
+    route("DELETE", "/repos/{owner}/{repo}/issues/{issue_number}/labels", WRITE, remove_all),
     route("DELETE", "/repos/{owner}/{repo}/issues/{issue_number}/labels/{name}", WRITE, remove),
     route("GET", "/repos/{owner}/{repo}/milestones", READ, milestones),
     creating("/repos/{owner}/{repo}/milestones", WRITE, create_milestone),
@@ -86,6 +87,12 @@ fn set(ask: &mut Ask<'_>) -> Answer {
     let number = ask.issue_number()?;
     let all = names(ask);
     put(ask, number, &all)
+}
+
+fn remove_all(ask: &mut Ask<'_>) -> Answer {
+    let number = ask.issue_number()?;
+    put(ask, number, &[])?;
+    Ok(Reply::Empty)
 }
 
 fn remove(ask: &mut Ask<'_>) -> Answer {

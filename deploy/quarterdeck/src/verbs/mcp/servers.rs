@@ -35,9 +35,7 @@ fn make(name: &str, config: &Config, reach: &Reach) -> Option<Result<Server, Too
 
 /// GitHub, if the configuration has repositories there, and something to be there as.
 fn on_github(loaded: &Loaded) -> Option<qd_github::GitHub> {
-    if loaded.config.github.is_none() {
-        return None;
-    }
+    loaded.config.github.as_ref()?;
     let text =
         |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
     let env: BTreeMap<String, String> = std::env::vars_os().filter_map(text).collect();
