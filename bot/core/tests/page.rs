@@ -153,11 +153,13 @@ impl Fleet {
 }
 
 fn calls(effects: &[Effect]) -> Vec<(&str, &ForgeCall)> {
-    let call = |effect| match effect {
-        &Effect::Forge { ref key, ref call } => Some((key.as_str(), call)),
-        _ => None,
-    };
-    effects.iter().filter_map(call).collect()
+    effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Forge { key, call } => Some((key.as_str(), call)),
+            _ => None,
+        })
+        .collect()
 }
 
 fn sticky(effects: &[Effect]) -> String {
@@ -318,11 +320,10 @@ fn a_tested_commit_that_was_not_merged_is_green_no_more() {
             ForgeAct::Merge { approval: approval_, merge, tested, base, checks: vec![] },
         );
         let effects = fleet.happens(Event::Merged { approval, result: Err(error) });
-        let found = calls(&effects).into_iter().find_map(|(_, call)| match call {
+        calls(&effects).into_iter().find_map(|(_, call)| match call {
             ForgeCall::Check { commit, check, .. } => Some((commit.clone(), check.conclusion)),
             _ => None,
-        });
-        found
+        })
     };
     let moved = ForgeError::BaseMoved { actual: commit('9') };
     assert_eq!(merge(moved), Some((commit('5'), Conclusion::Pending)));

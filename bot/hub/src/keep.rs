@@ -212,11 +212,16 @@ pub(crate) fn act(c: &Connection, key: &str, call: &ForgeCall, millis: i64) -> R
         | ForgeCall::Open { .. }
         | ForgeCall::OpenIssue { .. }
         | ForgeCall::Rebuild { .. }
-        | ForgeCall::Answer { .. }
         | ForgeCall::Settle { .. }
         | ForgeCall::Close { .. } => {
             "INSERT INTO acts (key, call, state, changed) VALUES (?1, ?2, 'pending', ?3)
              ON CONFLICT DO UPDATE SET call = excluded.call, state = 'pending', changed = excluded.changed"
+        }
+        // The same words stand there already.
+        ForgeCall::Answer { .. } => {
+            "INSERT INTO acts (key, call, state, changed) VALUES (?1, ?2, 'pending', ?3)
+             ON CONFLICT DO UPDATE SET call = excluded.call, state = 'pending', changed = excluded.changed
+             WHERE call <> excluded.call"
         }
         ForgeCall::Pushed { .. } => {
             "INSERT INTO acts (key, call, state, changed) VALUES (?1, ?2, 'pending', ?3) ON CONFLICT DO NOTHING"
