@@ -19,8 +19,12 @@ const DEEPEST: usize = 16;
 const FILE: &str = "generated/api.github.com.json";
 /// Where the description contradicts GitHub's own answers: an account is there a person and an enterprise at once, and what
 /// a single installation has is missing in the list.
-const MISTAKEN: [(&str, &str); 2] =
-    [("/app/installations", "/account"), ("/app/installations", "/client_id")];
+const MISTAKEN: [(&str, &str); 3] = [
+    ("/app/installations", "/account"),
+    ("/app/installations", "/client_id"),
+    // The documentation has this permission ("Permissions required for GitHub Apps"), the description has not.
+    ("/app/installations", "/permissions/merge_queues"),
+];
 /// Where the schemas lie in it.
 const SCHEMAS: &str = "#/components/schemas/";
 

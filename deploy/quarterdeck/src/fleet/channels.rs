@@ -54,12 +54,14 @@ impl People for Linked {
 pub(super) struct Linking {
     pub(super) roster: Roster,
     pub(super) discord: bool,
+    pub(super) github: bool,
 }
 
 #[async_trait]
 impl Links for Linking {
     fn services(&self) -> Vec<Service> {
-        self.discord.then_some(Service::Discord).into_iter().collect()
+        let github = self.github.then_some(Service::Github);
+        self.discord.then_some(Service::Discord).into_iter().chain(github).collect()
     }
 
     async fn link(&self, person: &PersonId, identity: &qd_types::Identity) -> Result<(), String> {

@@ -332,7 +332,8 @@ async fn start_bot(
         chat,
     )
     .await?;
-    let linking = Linking { roster: roster.clone(), discord: discord.is_some() };
+    let (on_discord, on_github) = (discord.is_some(), plan.github.is_some());
+    let linking = Linking { roster: roster.clone(), discord: on_discord, github: on_github };
     hub.link_by(Arc::new(linking)).await?;
     tasks.spawn(hub.clone().run());
     tasks.spawn(departures::follow(plan.state.clone(), hub.clone(), plan.me.clone()));

@@ -37,7 +37,7 @@ impl Site {
         let project = Project::new(&[("README.md", "# GitHub\n")]);
         let text = format!(
             "[fleet]\nsolo = true\n\n[[people]]\nname = \"ines\"\nroles = [\"owner\", \"manager\", \"operator\"]\n\n\
-             [[people]]\nname = \"omar\"\nroles = [\"owner\", \"reviewer\"]\n\n\
+             [[people]]\nname = \"omar\"\nroles = [\"reviewer\"]\n\n\
              [[people]]\nname = \"olaf\"\nroles = [\"operator\"]\n\n\
              [[teams]]\nname = \"alpha\"\nagent = \"shell\"\n\n\
              [agents.shell]\ncommand = [\"sh\", \"-c\", '''{agent}''']\n\n\

@@ -182,6 +182,7 @@ fn no_argument_of_any_tool_leads_elsewhere() {
     board.propose_lesson repository
     board.question key
     board.report_blocker feature
+    board.report_blocker team
     board.report_progress feature
     board.request_review run
     board.show id
