@@ -17,6 +17,8 @@ pub mod github;
 pub mod grant;
 pub mod harness;
 mod nowhere;
+#[cfg(any(feature = "discord", feature = "github"))]
+mod openapi;
 mod scene;
 
 pub use grant::granted;

@@ -91,6 +91,15 @@ fn answer(bytes: &[u8]) -> Result<Said, Failure> {
     Ok(serde_json::from_str::<Answer>(&signed.payload)?.said)
 }
 
+/// Another secret for each instance and purpose, the same each time.
+pub fn secret(purpose: u8, number: u32) -> [u8; 32] {
+    let mut secret = [purpose; 32];
+    for (byte, part) in secret.iter_mut().zip(number.to_be_bytes()) {
+        *byte = part;
+    }
+    secret
+}
+
 /// All up to the last has to be acknowledged.
 pub fn acknowledged(said: &[u8], last: u64) -> Result<(), Failure> {
     match answer(said)? {
@@ -105,10 +114,7 @@ impl Remote {
         let mut calls = connect(bot).await?;
         let card = request(Method::GET, "/wire/v1/card").body(Full::default())?;
         let card: Card = serde_json::from_slice(&whole(calls.send_request(card).await?).await?)?;
-        let mut secret = [7; 32];
-        for (byte, part) in secret.iter_mut().zip(number.to_be_bytes()) {
-            *byte = part;
-        }
+        let secret = secret(7, number);
         let (key, sealing) = (SigningKey::from_bytes(&secret), SealingKey::new(&secret)?);
         let (name, fleet) = (token.instance.clone(), card.fleet);
         let remote = Self { name, fleet, bot, key, seq: 0, calls: None, orders: None };

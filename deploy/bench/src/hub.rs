@@ -20,13 +20,13 @@ use crate::{
 };
 
 /// Instances.
-const INSTANCES: u32 = 1000;
+pub const INSTANCES: u32 = 1000;
 /// Reports of one call.
-const REPORTS: u64 = 10;
+pub const REPORTS: u64 = 10;
 /// Seconds for which each instance ships one batch a second: 10,000 reports a second.
 const SECONDS: u32 = 10;
 /// Batches that each instance then ships one after the other, as fast as they are acknowledged.
-const ROUNDS: u32 = 12;
+pub const ROUNDS: u32 = 12;
 /// Orders whose way is measured.
 const ORDERS: usize = 300;
 /// What a bot that has just been started and connected does first.
@@ -165,17 +165,33 @@ async fn load(running: Running, mut crowd: Vec<Remote>, figures: &mut Figures) -
     );
     figures.add("hub_ack_ms_p99", p99, "ms", taken.len(), note);
 
-    let begun = Instant::now();
-    let cpu = running.cpu()?;
-    let mut tasks = Vec::new();
-    for (mut remote, batches) in crowd {
-        tasks.push(tokio::spawn(async move {
-            for batch in batches {
-                remote.ship(batch).await?;
-            }
-            Ok::<_, Failure>(())
-        }));
-    }
+    let work = crowd.into_iter().map(|(mut remote, batches)| async move {
+        for batch in batches {
+            remote.ship(batch).await?;
+        }
+        Ok(())
+    });
+    let (rate, busy, reports) = as_fast_as_it_goes(&running, work).await?;
+    let note = format!(
+        "1,000 instances over HTTP, each on disk before it is acknowledged; {busy:.2} cores of the bot; at least 10,000"
+    );
+    figures.add("hub_reports_per_s", rate, "1/s", reports, note);
+    watched.abort();
+    let most = *most.lock().await;
+    figures.add("bot_rss_mib_1000_load", most, "MiB", 1, "the highest while it was loaded; at most 200");
+    Ok(())
+}
+
+/// All instances ship their rounds at once: reports a second, the bot's cores meanwhile, and how many reports they are.
+pub async fn as_fast_as_it_goes<W>(
+    running: &Running,
+    work: impl Iterator<Item = W>,
+) -> Result<(f64, f64, usize), Failure>
+where
+    W: Future<Output = Result<(), Failure>> + Send + 'static,
+{
+    let (begun, cpu) = (Instant::now(), running.cpu()?);
+    let tasks: Vec<_> = work.map(tokio::spawn).collect();
     for task in tasks {
         task.await??;
     }
@@ -183,15 +199,7 @@ async fn load(running: Running, mut crowd: Vec<Remote>, figures: &mut Figures) -
     let reports = u64::from(INSTANCES) * u64::from(ROUNDS) * REPORTS;
     #[allow(clippy::cast_precision_loss, reason = "a count of reports")]
     let rate = reports as f64 / took;
-    let busy = (running.cpu()? - cpu) / took;
-    let note = format!(
-        "1,000 instances over HTTP, each on disk before it is acknowledged; {busy:.2} cores of the bot; at least 10,000"
-    );
-    figures.add("hub_reports_per_s", rate, "1/s", usize::try_from(reports)?, note);
-    watched.abort();
-    let most = *most.lock().await;
-    figures.add("bot_rss_mib_1000_load", most, "MiB", 1, "the highest while it was loaded; at most 200");
-    Ok(())
+    Ok((rate, (running.cpu()? - cpu) / took, usize::try_from(reports)?))
 }
 
 async fn watch(running: Arc<Running>, most: Arc<Mutex<f64>>) {

@@ -1,7 +1,7 @@
 //! The same bot behind a real NATS server with JetStream, on the same cores: how many reports of a thousand instances it takes,
 //! each on disk before it is acknowledged. Each instance has a connection and a user of its own.
 
-use std::{fmt::Write as _, path::Path, time::Instant};
+use std::{fmt::Write as _, path::Path};
 
 use qd_nats::{Names, NatsCarrier, Server, UserKey, instance_user};
 use qd_natsd::{Natsd, with_users};
@@ -12,15 +12,10 @@ use crate::{
     Failure,
     crowd::{self, Signed},
     figures::Figures,
-    hub,
+    hub::{self, INSTANCES, REPORTS, ROUNDS},
     site::Site,
 };
 
-/// Instances, and the reports of one call: as over HTTP.
-const INSTANCES: u32 = 1000;
-const REPORTS: u64 = 10;
-/// Calls that each makes one after the other.
-const ROUNDS: u32 = 12;
 /// A place in the configuration of the server that is no user's yet.
 const NOBODY: &str = "{user: nobody, password: nothing}";
 
@@ -43,7 +38,7 @@ pub async fn measure(
     let mut users = running.says(&["bot", "nats-user"])?;
     let mut keys = Vec::new();
     for number in 0..INSTANCES {
-        let (name, key) = (name(number)?, UserKey::new(&secret(number))?);
+        let (name, key) = (name(number)?, UserKey::new(&crowd::secret(11, number))?);
         writeln!(users, "{}", instance_user(&names, &name, key.public()))?;
         keys.push((name, key));
     }
@@ -60,40 +55,20 @@ pub async fn measure(
             (0..ROUNDS).map(|_| remote.signed_batch(REPORTS)).collect::<Result<_, _>>()?;
         ready.push((carrier, calls));
     }
-    let (begun, cpu) = (Instant::now(), running.cpu()?);
-    let mut tasks = Vec::new();
-    for (carrier, calls) in ready {
-        tasks.push(tokio::spawn(async move {
-            for Signed { call, reports, last } in calls {
-                crowd::acknowledged(&carrier.call(call, reports).await?, last)?;
-            }
-            Ok::<_, Failure>(())
-        }));
-    }
-    for task in tasks {
-        task.await??;
-    }
-    let took = begun.elapsed().as_secs_f64();
-    let reports = u64::from(INSTANCES) * u64::from(ROUNDS) * REPORTS;
-    #[allow(clippy::cast_precision_loss, reason = "a count of reports")]
-    let rate = reports as f64 / took;
-    let busy = (running.cpu()? - cpu) / took;
+    let work = ready.into_iter().map(|(carrier, calls)| async move {
+        for Signed { call, reports, last } in calls {
+            crowd::acknowledged(&carrier.call(call, reports).await?, last)?;
+        }
+        Ok(())
+    });
+    let (rate, busy, reports) = hub::as_fast_as_it_goes(&running, work).await?;
     let note = format!(
         "1,000 instances over NATS JetStream on the same cores, each on disk before it is acknowledged; {busy:.2} cores of the bot"
     );
-    figures.add("hub_reports_per_s_nats", rate, "1/s", usize::try_from(reports)?, note);
+    figures.add("hub_reports_per_s_nats", rate, "1/s", reports, note);
     Ok(())
 }
 
 fn name(number: u32) -> Result<InstanceName, Failure> {
     Ok(format!("team-{number}").parse()?)
-}
-
-/// Another one for each, the same each time.
-fn secret(number: u32) -> [u8; 32] {
-    let mut secret = [11; 32];
-    for (byte, part) in secret.iter_mut().zip(number.to_be_bytes()) {
-        *byte = part;
-    }
-    secret
 }

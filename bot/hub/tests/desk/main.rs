@@ -15,6 +15,7 @@ mod inbox;
 mod ordered;
 mod pages;
 mod places;
+mod scripted;
 mod support;
 mod voice;
 

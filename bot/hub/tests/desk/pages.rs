@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use insta::assert_snapshot;
 use qd_core::{chat::Channel, forge::ForgeError};
-use qd_types::{ApprovalId, Line, Stage};
+use qd_types::{Line, Stage};
 use qd_wire::v1::{FeatureReport, ForgeOutcome, Report};
 
-use crate::support::{Fleet, commit, merge, rules};
+use crate::{
+    places::{asked, cards, clock_runs},
+    support::{Fleet, commit, merge, rules},
+};
 
 fn report(sentence: &str) -> Report {
     Report::Feature(FeatureReport {
@@ -32,24 +35,6 @@ async fn read() -> Fleet {
     let mut rules = rules();
     rules.read.insert("sample".to_owned());
     Fleet::with(rules).await
-}
-
-async fn asked(fleet: &mut Fleet) -> ApprovalId {
-    fleet.request("A-1.1/ask", Fleet::ask_merge(merge())).await;
-    let ForgeOutcome::Asked { approval } = fleet.first("A-1.1/ask").await else { panic!() };
-    approval
-}
-
-fn cards(fleet: &Fleet, id: &ApprovalId) -> String {
-    fleet.sql(&format!(
-        "SELECT group_concat(surface || ' ' || recipient || ' ' || state, ', ')
-         FROM (SELECT * FROM approval_cards WHERE approval = '{id}' ORDER BY rank)"
-    ))
-}
-
-fn clock_runs(fleet: &Fleet, id: &ApprovalId) -> bool {
-    let sql = format!("SELECT decide_from IS NOT NULL FROM approval_requests WHERE id = '{id}'");
-    fleet.sql(&sql) == "1"
 }
 
 #[tokio::test]

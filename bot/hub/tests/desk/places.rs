@@ -8,21 +8,21 @@ use qd_wire::v1::{ForgeOutcome, Report, Shown};
 use crate::support::{Fleet, merge, rules};
 
 /// Asks for a merge, and waits for no card.
-async fn asked(fleet: &mut Fleet) -> ApprovalId {
+pub(crate) async fn asked(fleet: &mut Fleet) -> ApprovalId {
     fleet.request("A-1.1/ask", Fleet::ask_merge(merge())).await;
     let ForgeOutcome::Asked { approval } = fleet.first("A-1.1/ask").await else { panic!() };
     approval
 }
 
 /// Where its cards are, the first place first.
-fn cards(fleet: &Fleet, id: &ApprovalId) -> String {
+pub(crate) fn cards(fleet: &Fleet, id: &ApprovalId) -> String {
     fleet.sql(&format!(
         "SELECT group_concat(surface || ' ' || recipient || ' ' || state, ', ')
          FROM (SELECT * FROM approval_cards WHERE approval = '{id}' ORDER BY rank)"
     ))
 }
 
-fn clock_runs(fleet: &Fleet, id: &ApprovalId) -> bool {
+pub(crate) fn clock_runs(fleet: &Fleet, id: &ApprovalId) -> bool {
     let sql = format!("SELECT decide_from IS NOT NULL FROM approval_requests WHERE id = '{id}'");
     fleet.sql(&sql) == "1"
 }

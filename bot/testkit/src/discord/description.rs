@@ -10,8 +10,7 @@ use std::{
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
-/// How deep unknown fields are looked for.
-const DEEPEST: usize = 12;
+use crate::openapi;
 
 pub(super) struct Description {
     document: Value,
@@ -81,7 +80,7 @@ impl Description {
             Some(_) if schema.is_null() => wrong.push("takes no body".to_owned()),
             Some(body) => {
                 wrong.extend(self.invalid(&format!("{method} {template}"), schema, body));
-                self.unknown(&[schema], body, "", 0, &mut wrong);
+                wrong.extend(openapi::unknown(&self.document, schema, body));
             }
             None => {}
         }
@@ -111,63 +110,6 @@ impl Description {
             jsonschema::validator_for(&root).expect("the description's schemas are valid")
         });
         validator.iter_errors(body).map(|error| format!("{} at {}", error, error.instance_path())).collect()
-    }
-
-    /// Fields that none of the schemas names. Alternatives are taken together: which one is meant is the validator's.
-    fn unknown(&self, schemas: &[&Value], value: &Value, place: &str, depth: usize, wrong: &mut Vec<String>) {
-        if depth > DEEPEST {
-            return;
-        }
-        let mut flat = Vec::new();
-        for schema in schemas {
-            self.flatten(schema, &mut flat, 0);
-        }
-        match value {
-            Value::Object(fields) => {
-                let open = flat.iter().any(|schema| {
-                    schema["additionalProperties"].is_object() || schema["additionalProperties"] == true
-                });
-                let objects = flat.iter().any(|schema| schema["properties"].is_object());
-                for (name, inner) in fields {
-                    let known: Vec<&Value> = flat
-                        .iter()
-                        .map(|schema| &schema["properties"][name])
-                        .filter(|it| !it.is_null())
-                        .collect();
-                    if !known.is_empty() {
-                        self.unknown(&known, inner, &format!("{place}/{name}"), depth + 1, wrong);
-                    } else if objects && !open {
-                        wrong.push(format!("unknown field {place}/{name}"));
-                    }
-                }
-            }
-            Value::Array(items) => {
-                let known: Vec<&Value> =
-                    flat.iter().map(|schema| &schema["items"]).filter(|it| !it.is_null()).collect();
-                for (index, item) in items.iter().enumerate() {
-                    self.unknown(&known, item, &format!("{place}/{index}"), depth + 1, wrong);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn flatten<'a>(&'a self, schema: &'a Value, flat: &mut Vec<&'a Value>, depth: usize) {
-        if depth > DEEPEST {
-            return;
-        }
-        if let Some(name) = schema["$ref"].as_str().and_then(|name| name.strip_prefix('#')) {
-            if let Some(target) = self.document.pointer(name) {
-                self.flatten(target, flat, depth + 1);
-            }
-            return;
-        }
-        flat.push(schema);
-        for word in ["allOf", "oneOf", "anyOf"] {
-            for inner in schema[word].as_array().into_iter().flatten() {
-                self.flatten(inner, flat, depth + 1);
-            }
-        }
     }
 }
 

@@ -12,9 +12,8 @@ use jsonschema::{Draft, Validator};
 use serde_json::{Map, Value, json};
 
 use super::routes;
+use crate::openapi;
 
-/// How deep unknown fields are looked for.
-const DEEPEST: usize = 16;
 /// Where in the folder of the package it lies.
 const FILE: &str = "generated/api.github.com.json";
 /// Where the description contradicts GitHub's own answers: an account is there a person and an enterprise at once, and what
@@ -77,7 +76,7 @@ impl Description {
         let parameters: BTreeMap<&str, &Value> = [&item["parameters"], &operation["parameters"]]
             .into_iter()
             .flat_map(|list| list.as_array().into_iter().flatten())
-            .map(|parameter| self.resolved(parameter))
+            .map(|parameter| openapi::resolved(&self.document, parameter))
             .filter(|parameter| parameter["in"] == "query")
             .filter_map(|parameter| Some((parameter["name"].as_str()?, parameter)))
             .collect();
@@ -91,14 +90,14 @@ impl Description {
                 wrong.push(format!("parameter {name} may not be {value}"));
             }
         }
-        let wanted = self.resolved(&operation["requestBody"]);
+        let wanted = openapi::resolved(&self.document, &operation["requestBody"]);
         let schema = &wanted["content"]["application/json"]["schema"];
         match body {
             // An empty object says nothing.
             Some(body) if schema.is_null() && *body != json!({}) => wrong.push("takes no body".to_owned()),
             Some(body) if !schema.is_null() => {
                 wrong.extend(self.invalid(&format!("{method} {template}"), schema, body));
-                self.unknown(&[schema], body, "", 0, &mut wrong);
+                wrong.extend(openapi::unknown(&self.document, schema, body));
             }
             None if wanted["required"] == true => wrong.push("a body is required".to_owned()),
             _ => {}
@@ -118,7 +117,7 @@ impl Description {
         if operation.is_null() {
             return vec![];
         }
-        let told = self.resolved(&operation["responses"][status.to_string()]);
+        let told = openapi::resolved(&self.document, &operation["responses"][status.to_string()]);
         if told.is_null() {
             return vec![format!("the description has no status {status}")];
         }
@@ -126,7 +125,7 @@ impl Description {
         match body {
             Some(body) if !schema.is_null() => {
                 let mut wrong = self.invalid(&format!("{method} {template} {status}"), schema, body);
-                self.unknown(&[schema], body, "", 0, &mut wrong);
+                wrong.extend(openapi::unknown(&self.document, schema, body));
                 let mistaken = MISTAKEN.iter().filter(|(route, _)| *route == template);
                 let ends: Vec<&str> = mistaken.map(|(_, end)| *end).collect();
                 wrong.retain(|text| !ends.iter().any(|end| text.ends_with(end)));
@@ -146,11 +145,6 @@ impl Description {
         }
         let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
         self.invalid(&format!("webhook {name}"), schema, payload)
-    }
-
-    fn resolved<'a>(&'a self, value: &'a Value) -> &'a Value {
-        let pointer = value["$ref"].as_str().and_then(|name| name.strip_prefix('#'));
-        pointer.and_then(|pointer| self.document.pointer(pointer)).unwrap_or(value)
     }
 
     fn invalid(&self, name: &str, schema: &Value, body: &Value) -> Vec<String> {
@@ -175,58 +169,6 @@ impl Description {
                 format!("{text} at {}", error.instance_path())
             })
             .collect()
-    }
-
-    /// Fields that none of the schemas names. Alternatives are taken together: which one is meant is the validator's.
-    fn unknown(&self, schemas: &[&Value], value: &Value, place: &str, depth: usize, wrong: &mut Vec<String>) {
-        if depth > DEEPEST {
-            return;
-        }
-        let mut flat = Vec::new();
-        for schema in schemas {
-            self.flatten(schema, &mut flat, 0);
-        }
-        match value {
-            Value::Object(fields) => {
-                let open = flat.iter().any(|schema| {
-                    schema["additionalProperties"].is_object() || schema["additionalProperties"] == true
-                });
-                let objects = flat.iter().any(|schema| schema["properties"].is_object());
-                for (name, inner) in fields {
-                    let known: Vec<&Value> =
-                        flat.iter().map(|it| &it["properties"][name]).filter(|it| !it.is_null()).collect();
-                    if !known.is_empty() {
-                        self.unknown(&known, inner, &format!("{place}/{name}"), depth + 1, wrong);
-                    } else if objects && !open {
-                        wrong.push(format!("unknown field {place}/{name}"));
-                    }
-                }
-            }
-            Value::Array(items) => {
-                let known: Vec<&Value> =
-                    flat.iter().map(|it| &it["items"]).filter(|it| !it.is_null()).collect();
-                for (index, item) in items.iter().enumerate() {
-                    self.unknown(&known, item, &format!("{place}/{index}"), depth + 1, wrong);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn flatten<'a>(&'a self, schema: &'a Value, flat: &mut Vec<&'a Value>, depth: usize) {
-        if depth > DEEPEST {
-            return;
-        }
-        let resolved = self.resolved(schema);
-        if !std::ptr::eq(resolved, schema) {
-            return self.flatten(resolved, flat, depth + 1);
-        }
-        flat.push(schema);
-        for word in ["allOf", "oneOf", "anyOf"] {
-            for inner in schema[word].as_array().into_iter().flatten() {
-                self.flatten(inner, flat, depth + 1);
-            }
-        }
     }
 }
 
