@@ -303,9 +303,21 @@ async fn by_turns(
     tool: &str,
     samples: usize,
 ) -> Result<(Vec<f64>, Vec<f64>), Failure> {
+    by_turns_and(plain, guarded, tool, samples, &mut async || Ok(())).await
+}
+
+/// The two servers by turns with something else that is measured beside them.
+async fn by_turns_and(
+    plain: &mut Client,
+    guarded: &mut Client,
+    tool: &str,
+    samples: usize,
+    beside: &mut impl AsyncFnMut() -> Result<(), Failure>,
+) -> Result<(Vec<f64>, Vec<f64>), Failure> {
     let (mut without, mut with) = (Vec::with_capacity(samples), Vec::with_capacity(samples));
     for round in 0..WARM + samples {
         let (one, other) = (plain.call(tool).await?, guarded.call(tool).await?);
+        beside().await?;
         if round >= WARM {
             without.push(one);
             with.push(other);
@@ -370,10 +382,20 @@ pub async fn measure(figures: &mut Figures, wanted: &impl Fn(&str) -> bool) -> R
             }
         }
         if changes {
-            let stream = by_turns(&mut plain, &mut guarded, "restart", CHANGES).await?;
-            let over_http =
-                by_turns(&mut plain_over_http, &mut guarded_over_http, "restart", CHANGES).await?;
-            let commit = commits(&behind).await?;
+            let mut commits = Vec::with_capacity(2 * CHANGES);
+            let (stream, over_http) = {
+                let mut committing = async || {
+                    commits.push(commit(&behind).await?);
+                    Ok(())
+                };
+                let (plain_http, guarded_http) = (&mut plain_over_http, &mut guarded_over_http);
+                (
+                    by_turns_and(&mut plain, &mut guarded, "restart", CHANGES, &mut committing).await?,
+                    by_turns_and(plain_http, guarded_http, "restart", CHANGES, &mut committing).await?,
+                )
+            };
+            commits.sort_by(f64::total_cmp);
+            let commit = at(&commits, 50)?;
             let (one, other) = (added(&stream, 50)?, added(&over_http, 50)?);
             let note = format!(
                 "the worse of stdio {one:.0} and HTTP {other:.0}; at most {:.0}: 150 and one durable commit",
@@ -384,8 +406,8 @@ pub async fn measure(figures: &mut Figures, wanted: &impl Fn(&str) -> bool) -> R
                 "commit_us_p50",
                 commit,
                 "us",
-                CHANGES,
-                "one durable row of the trail, in the same run",
+                commits.len(),
+                "one durable row of the trail, by turns with the calls",
             );
         }
         stop.cancel();
@@ -396,21 +418,15 @@ pub async fn measure(figures: &mut Figures, wanted: &impl Fn(&str) -> bool) -> R
     Ok(())
 }
 
-/// One durable commit, in microseconds.
-async fn commits(behind: &Behind) -> Result<f64, Failure> {
-    let mut taken = Vec::with_capacity(CHANGES);
-    for number in 0..CHANGES {
-        let mut payload = Map::new();
-        payload.insert("text".to_owned(), json!(format!("calls bench.restart, round {number}")));
-        let call = number.to_string();
-        let caller = behind.caller.clone();
-        let event = Event { kind: Kind::Call, caller, call, approval: None, payload };
-        let begun = Instant::now();
-        behind.ledger.durable(event).await?;
-        taken.push(begun.elapsed().as_secs_f64() * 1e6);
-    }
-    taken.sort_by(f64::total_cmp);
-    at(&taken, 50)
+/// One durable row of the trail: how long it took, in microseconds.
+async fn commit(behind: &Behind) -> Result<f64, Failure> {
+    let mut payload = Map::new();
+    payload.insert("text".to_owned(), json!("calls bench.restart"));
+    let (caller, call) = (behind.caller.clone(), ulid::Ulid::generate().to_string());
+    let event = Event { kind: Kind::Call, caller, call, approval: None, payload };
+    let begun = Instant::now();
+    behind.ledger.durable(event).await?;
+    Ok(begun.elapsed().as_secs_f64() * 1e6)
 }
 
 /// `guard_proxy_calls_per_s`: until the last call is answered and its row is on disk.

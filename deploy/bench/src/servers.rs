@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use crate::{Failure, figures::Figures, site::Site};
 
 const STARTS: usize = 15;
-/// A server stays for as long as its client does: what it keeps is what it has after its start is over.
-const IDLE: Duration = Duration::from_secs(7);
+/// A server stays for as long as its client does: what it keeps is what it has when it was asked and is quiet again.
+const IDLE: Duration = Duration::from_secs(12);
 
 /// `mcp_start_ms` and `mcp_rss_mib`.
 pub async fn measure(
@@ -54,8 +54,8 @@ pub async fn measure(
         }
         if wanted("mcp_rss_mib") {
             let (_, mut server) = start(command(&["mcp", name]))?;
-            tokio::time::sleep(IDLE).await;
             server.ask("tools/list", &json!({}))?;
+            tokio::time::sleep(IDLE).await;
             most = most.max(server.rss_mib()?);
             server.end()?;
         }

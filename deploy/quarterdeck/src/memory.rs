@@ -1,23 +1,50 @@
-//! What a start needs and nothing after it: pages of the program's own file, and what the allocator keeps of what was freed. They
-//! are given back once it has started; the file's are read again, from the system's cache, where something is called once more.
+//! What a start needs, or a burst of work, and nothing after it: pages of the program's own file, and what the allocator keeps
+//! of what was freed. They are given back when the process is quiet; the file's are read again, from the system's cache, where
+//! something is called once more.
 
 use std::{fs, time::Duration};
 
-use rustix::mm::{Advice, madvise};
+use rustix::{
+    mm::{Advice, madvise},
+    time::{ClockId, clock_gettime},
+};
 
-/// How long after a start the last of what only it needs was called, and how long after that everything that is done again
-/// and again was done for the first time.
-const SETTLED: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(25)];
+/// Time between two looks at what the process does.
+const LOOK: Duration = Duration::from_secs(5);
 
-/// Gives the pages back when the start is over.
-pub fn settle_soon() {
+/// Processor time between two looks: a process that used less is quiet.
+const QUIET: Duration = Duration::from_millis(100);
+
+/// What is worth giving back, in bytes: about half of what a start or a burst of calls reads.
+const WORTH: u64 = 4 * 1024 * 1024;
+
+/// Gives pages back whenever the process is quiet and has more than after the last time.
+pub fn settle_when_quiet() {
     tokio::spawn(async {
-        for after in SETTLED {
-            tokio::time::sleep(after).await;
-            settle();
-            trim();
+        let (mut used, mut kept) = (processor_time(), 0);
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let before = std::mem::replace(&mut used, processor_time());
+            if used.saturating_sub(before) < QUIET && of_files() > kept + WORTH {
+                settle();
+                trim();
+                kept = of_files();
+            }
         }
     });
+}
+
+/// What this process has computed since it began.
+fn processor_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()
+}
+
+/// Bytes of files that are in this process's memory: the third number of `/proc/self/statm` (`man 5 proc_pid_statm`). On a
+/// system without it there are none.
+fn of_files() -> u64 {
+    let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: u64 = statm.split_ascii_whitespace().nth(2).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+    pages * rustix::param::page_size() as u64
 }
 
 /// Heaps of the allocator at the most. glibc makes up to eight for each core, and each keeps what was freed in it.
@@ -42,7 +69,7 @@ fn trim() {
 
 /// Gives the pages of the program's file back: code and constants, which nobody ever writes. On a system without
 /// `/proc/self/maps` it does nothing.
-pub fn settle() {
+fn settle() {
     let Ok(maps) = fs::read_to_string("/proc/self/maps") else { return };
     for (start, length) in program(&maps) {
         // SAFETY: a private mapping of a file that was never written holds what the file holds; a page that is gone is read

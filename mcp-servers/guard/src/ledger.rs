@@ -277,7 +277,12 @@ impl Approvals for Ledger {
 
     async fn interrupted(&self) -> Result<Vec<ApprovalId>, StoreError> {
         let under_way = |effect: &qd_approvals::Effect| effect.state == EffectState::UnderWay;
-        let found = self.with("Looking for what was cut short", |a, _, _| Ok(a.interrupted()?)).await?;
+        let (executor, people, now) = (self.executor.clone(), self.people(), (self.clock)());
+        let read = self
+            .db
+            .read(move |c| Ok(qd_approvals::Approvals::reading(c, &executor, &people, now)?.interrupted()?));
+        let found =
+            read.await.map_err(|error: LedgerError| store("Looking for what was cut short", error))?;
         Ok(found.into_iter().filter(under_way).map(|effect| effect.approval).collect())
     }
 

@@ -57,7 +57,7 @@ async fn serve(
     let extra = Router::new().route("/fleet/reload", post(reload)).layer(Extension(Arc::clone(&reloader)));
     let fleet = Fleet::start(&plan, &roles, extra).await.map_err(|error| UserError::from_error(&error))?;
     reloader.lock().await.attach(&fleet);
-    crate::memory::settle_soon();
+    crate::memory::settle_when_quiet();
     for team in fleet.live().teams() {
         tokio::spawn(reload_ordered(team.reloads(), Arc::clone(&reloader)));
     }

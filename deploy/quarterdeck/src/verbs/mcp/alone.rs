@@ -191,8 +191,7 @@ impl Home {
         let settings = Settings { decide: self.decide.clone(), ..Settings::default() };
         let guard = Guard::new(server, Arc::new(law), ledger.clone(), ledger.clone(), settings);
         guard.recover().await.map_err(|error| UserError::from_error(&error))?;
-        crate::memory::settle();
-        crate::memory::settle_soon();
+        crate::memory::settle_when_quiet();
         Ok((guard, ledger))
     }
 }
