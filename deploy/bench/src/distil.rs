@@ -14,6 +14,8 @@ use qd_approvals::SurfaceKey;
 use qd_core::{
     Distil, Event, FleetState, Moment, Rules,
     chat::{Delivered, Given, Proof},
+    effect::ForgeCall,
+    forge::Brought,
     handle,
 };
 use qd_engine::{Bundle, KnownPerson, Policies};
@@ -62,7 +64,11 @@ fn team(number: u32) -> Result<InstanceName, Failure> {
 }
 
 fn rules() -> Result<Rules, Failure> {
-    let people = vec![Person { id: "ines".parse()?, roles: vec![Role::Owner] }];
+    // One decides, and one writes the features: who asks does not decide.
+    let people = vec![
+        Person { id: "ines".parse()?, roles: vec![Role::Owner] },
+        Person { id: "theo".parse()?, roles: vec![Role::Manager] },
+    ];
     let teams: Vec<InstanceName> = (0..TEAMS).map(team).collect::<Result<_, _>>()?;
     let known = |person| KnownPerson { person, identities: Vec::new() };
     let facts = qd_engine::Facts {
@@ -162,6 +168,7 @@ enum Happens {
     Blocked { team: u32, feature: u32, over: bool },
     Ask { team: u32, feature: u32 },
     Decide { team: u32, feature: u32 },
+    Merge { team: u32, feature: u32 },
     Done { team: u32, feature: u32 },
 }
 
@@ -208,6 +215,7 @@ fn plan() -> BinaryHeap<Reverse<(i64, Happens)>> {
             all.push(Reverse((end + 30, Happens::Ask { team, feature })));
             let decided = end + 150 + chance.below(40 * 60);
             all.push(Reverse((decided, Happens::Decide { team, feature })));
+            all.push(Reverse((decided + 60, Happens::Merge { team, feature })));
             all.push(Reverse((decided + 90, Happens::Done { team, feature })));
         }
     }
@@ -215,12 +223,17 @@ fn plan() -> BinaryHeap<Reverse<(i64, Happens)>> {
 }
 
 /// What the day came to.
+#[derive(Default)]
 struct Day {
     reports: u64,
     beats: u64,
     calls: u64,
     delays: Vec<f64>,
-    late: usize,
+    /// Since when a merge is asked for, until its card is shown.
+    asked: BTreeMap<FeatureId, Timestamp>,
+    /// The card of each merge that is shown.
+    shown: BTreeMap<FeatureId, ApprovalId>,
+    merged: u32,
 }
 
 /// `discord_calls_per_1000_reports` and `approval_card_delay_s_p99`.
@@ -230,9 +243,12 @@ async fn day(figures: &mut Figures) -> Result<(), Failure> {
     let rules = rules()?;
     let done =
         db.write(move |c| Ok::<_, qd_sqlite::DbError>(live(c, rules).map_err(|error| error.to_string())));
-    let Day { reports, beats, calls, mut delays, late } = done.await??;
-    if late > 0 {
-        return Err(format!("{late} cards were never shown").into());
+    let Day { reports, beats, calls, mut delays, asked, merged, .. } = done.await??;
+    if !asked.is_empty() {
+        return Err(format!("{} cards were never shown", asked.len()).into());
+    }
+    if merged != TEAMS * FEATURES {
+        return Err(format!("{merged} features were merged of {}", TEAMS * FEATURES).into());
     }
     delays.sort_by(f64::total_cmp);
     let p99 = *delays.get(delays.len() * 99 / 100).ok_or("no cards")?;
@@ -254,19 +270,17 @@ fn live(c: &Connection, rules: Rules) -> Result<Day, Failure> {
     });
     let mut steps = Steps::start(c, rules, SurfaceKey::new(&[7; 32]), &[], fresh, midnight)?;
     let ines = Person { id: "ines".parse()?, roles: vec![Role::Owner] };
-    let mut day = Day { reports: 0, beats: 0, calls: 0, delays: Vec::new(), late: 0 };
-    let (mut numbers, mut asked) = (BTreeMap::<u32, u64>::new(), BTreeMap::<FeatureId, Timestamp>::new());
-    let mut shown = BTreeSet::<ApprovalId>::new();
+    let (mut day, mut numbers) = (Day::default(), BTreeMap::<u32, u64>::new());
     let mut clock = 0;
     let mut due = plan();
     while let Some(Reverse((second, happens))) = due.pop() {
         // Each second until then, chat is given what it can take.
         while clock < second {
-            say(c, &mut steps, at(midnight, clock)?, &mut day, &mut asked, &mut shown)?;
+            say(c, &mut steps, at(midnight, clock)?, &mut day)?;
             clock += 1;
         }
         let now = at(midnight, second)?;
-        let reports = match happens {
+        let (number, reports) = match happens {
             Happens::Tick => {
                 steps.tick(c, now)?;
                 continue;
@@ -274,19 +288,25 @@ fn live(c: &Connection, rules: Rules) -> Result<Day, Failure> {
             Happens::Decide { team, feature } => {
                 let given = Given::on_console(Proof::SignedIn);
                 steps.command(c, ines.clone(), given, format!("approve {}", id(team, feature)?), now)?;
-                say(c, &mut steps, now, &mut day, &mut asked, &mut shown)?;
+                say(c, &mut steps, now, &mut day)?;
                 continue;
             }
             Happens::Beat(team) => {
                 day.beats += 1;
                 (team, vec![beat(now)])
             }
+            Happens::Merge { team, feature } => {
+                let id = id(team, feature)?;
+                let approval = day.shown.get(&id).ok_or_else(|| format!("{id} has no card"))?.clone();
+                (team, vec![merge(team, feature, Some(approval))?])
+            }
             other => reported(other, now)?,
         };
-        let (number, reports) = reports;
         for report in reports {
-            if let Report::ForgeRequest(request) = &report {
-                asked.insert(request.feature.clone(), now);
+            if let Report::ForgeRequest(ForgeRequest { act: ForgeAct::AskMerge { .. }, feature, .. }) =
+                &report
+            {
+                day.asked.insert(feature.clone(), now);
             }
             let seq = numbers.entry(number).or_default();
             *seq += 1;
@@ -297,9 +317,9 @@ fn live(c: &Connection, rules: Rules) -> Result<Day, Failure> {
                 return Err(format!("team {number} is not acknowledged").into());
             }
         }
-        say(c, &mut steps, now, &mut day, &mut asked, &mut shown)?;
+        act(c, &mut steps, now, &mut day)?;
+        say(c, &mut steps, now, &mut day)?;
     }
-    day.late = asked.len();
     Ok(day)
 }
 
@@ -308,29 +328,68 @@ fn at(midnight: Timestamp, second: i64) -> Result<Timestamp, Failure> {
 }
 
 /// Chat is given what it can take now.
-fn say(
-    c: &Connection,
-    steps: &mut Steps,
-    now: Timestamp,
-    day: &mut Day,
-    asked: &mut BTreeMap<FeatureId, Timestamp>,
-    shown: &mut BTreeSet<ApprovalId>,
-) -> Result<(), Failure> {
+fn say(c: &Connection, steps: &mut Steps, now: Timestamp, day: &mut Day) -> Result<(), Failure> {
     while let Some(due) = steps.message_now(c, now)? {
         day.calls += 1;
-        if let Some(approval) = due.message().key.approval()
-            && shown.insert(approval)
+        let message = due.message();
+        // The first time that a card is shown is what people wait for.
+        if let Some(approval) = message.key.approval()
+            && let Some(feature) = message.about.as_ref().and_then(|about| about.feature.as_ref())
+            && let Some(since) = day.asked.remove(feature)
         {
-            // The card names its feature; the first time that it is shown is what people wait for.
-            let text = &due.message().text;
-            let feature = asked.keys().find(|feature| text.contains(&format!("({feature},"))).cloned();
-            if let Some(since) = feature.and_then(|feature| asked.remove(&feature)) {
-                day.delays.push(now.duration_since(since).as_secs_f64() + CALL);
-            }
+            day.delays.push(now.duration_since(since).as_secs_f64() + CALL);
+            day.shown.insert(feature.clone(), approval);
         }
-        steps.delivered(c, &due, &Delivered { id: due.message().key.0.clone(), at: now }, now)?;
+        steps.delivered(c, &due, &Delivered { id: message.key.0.clone(), at: now }, now)?;
     }
     Ok(())
+}
+
+/// The forge does all that it is asked, at once.
+fn act(c: &Connection, steps: &mut Steps, now: Timestamp, day: &mut Day) -> Result<(), Failure> {
+    while let Some(act) = steps.begin_act(c)? {
+        match &act.call {
+            call if call.is_living() => steps.shown(c, &act, now)?,
+            ForgeCall::Rebuild { approval, .. } => {
+                let (approval, result) = (approval.clone(), Ok(brought()));
+                steps.acted(c, act.id, Event::Rebuilt { approval, result }, now)?;
+            }
+            ForgeCall::Merge { approval, rebuilt, order, .. } => {
+                steps.did_not(c, approval, now)?;
+                steps.authorise(c, approval, rebuilt, &act.key, now)??;
+                let (approval, result) = (approval.clone(), Ok(order.head.clone()));
+                steps.acted(c, act.id, Event::Merged { approval, result }, now)?;
+                day.merged += 1;
+            }
+            other => return Err(format!("nobody asked the forge for {other:?}").into()),
+        }
+    }
+    Ok(())
+}
+
+/// What each feature changes.
+fn brought() -> Brought {
+    Brought { diff: "d".repeat(64), paths: vec!["src/lib.rs".to_owned()] }
+}
+
+/// A team asks whether it may merge, or has the approval for it.
+fn merge(team: u32, feature: u32, approval: Option<ApprovalId>) -> Result<Report, Failure> {
+    let (id, Brought { diff, paths }) = (id(team, feature)?, brought());
+    let (number, run) = (team * 100 + feature, format!("{id}.1").parse()?);
+    let head = format!("{number:040x}").parse()?;
+    let (repository, target) = ("sample".parse()?, "main".to_owned());
+    let merge = Merge { repository, pull_request: number.into(), target, head, diff, paths: Some(paths) };
+    let (request, act) = match approval {
+        None => {
+            let (words, facts) = (Some("Splits it.".to_owned()), "12 files, +214 −380.".to_owned());
+            ("ask", ForgeAct::AskMerge { merge, requesters: vec!["theo".parse()?], words, facts })
+        }
+        Some(approval) => {
+            let (tested, base) = (format!("{:040x}", number + 1_000_000).parse()?, "0".repeat(40).parse()?);
+            ("merge", ForgeAct::Merge { approval, merge, tested, base, checks: Vec::new() })
+        }
+    };
+    Ok(Report::ForgeRequest(ForgeRequest { id: format!("{id}.1/{request}"), feature: id, run, act }))
 }
 
 /// Each team has a prefix of its own, in letters.
@@ -351,7 +410,9 @@ fn reported(happens: Happens, now: Timestamp) -> Result<(u32, Vec<Report>), Fail
         Report::Cost(Cost { day, spent: spent(calls) })
     };
     Ok(match happens {
-        Happens::Tick | Happens::Beat(_) | Happens::Decide { .. } => return Err("it is no report".into()),
+        Happens::Tick | Happens::Beat(_) | Happens::Decide { .. } | Happens::Merge { .. } => {
+            return Err("it is no report".into());
+        }
         Happens::Change { team, feature, change: 0 } => {
             let id = id(team, feature)?;
             let reports =
@@ -373,21 +434,8 @@ fn reported(happens: Happens, now: Timestamp) -> Result<(u32, Vec<Report>), Fail
             (team, vec![Report::Feature(report), Report::Alert(alert), Report::Blocked(blocked)])
         }
         Happens::Ask { team, feature } => {
-            let id = id(team, feature)?;
-            let merge = Merge {
-                repository: "sample".parse()?,
-                pull_request: u64::from(team * 100 + feature),
-                target: "main".to_owned(),
-                head: format!("{:040x}", team * 100 + feature).parse()?,
-                diff: "d".repeat(64),
-                paths: None,
-            };
-            let (words, facts) = (Some("Splits it.".to_owned()), "12 files, +214 −380.".to_owned());
-            let act = ForgeAct::AskMerge { merge, requesters: Vec::new(), words, facts };
-            let run = format!("{id}.1").parse()?;
-            let request = ForgeRequest { id: format!("{id}.1/ask"), feature: id.clone(), run, act };
-            let report = self::feature(&id, Stage::Review, CHANGES);
-            (team, vec![Report::Feature(report), Report::ForgeRequest(request)])
+            let report = self::feature(&id(team, feature)?, Stage::Review, CHANGES);
+            (team, vec![Report::Feature(report), merge(team, feature, None)?])
         }
         Happens::Done { team, feature } => {
             let report = self::feature(&id(team, feature)?, Stage::Done, CHANGES);

@@ -49,7 +49,7 @@ pub async fn measure(
     // They join over HTTP, which is measured elsewhere.
     let mut ready = Vec::new();
     for (mut remote, (name, key)) in hub::crowd(&running, INSTANCES).await?.into_iter().zip(keys) {
-        let server = Server { url: url.clone(), user: name.to_string(), key, roots: None };
+        let server = Server { url: url.clone(), user: name.to_string(), key, ca: None };
         let carrier = NatsCarrier::connect_now(&server, "fleet", &name).await?;
         let calls: Vec<Signed> =
             (0..ROUNDS).map(|_| remote.signed_batch(REPORTS)).collect::<Result<_, _>>()?;

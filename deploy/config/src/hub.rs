@@ -1,6 +1,6 @@
 //! Where instances that run elsewhere reach the bot.
 
-use std::{net::SocketAddr, num::NonZeroU32};
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,10 +22,20 @@ pub struct Hub {
     /// A NATS server with JetStream that carries what they say, beside the address above or without one, like
     /// `tls://nats.example.org:4222`. Default: none.
     pub nats: Option<String>,
+    /// The certificate (PEM) of the authority that signed the NATS server's, by its full path. Default: the system's authorities.
+    pub nats_ca: Option<PathBuf>,
 }
 
 /// The fleet's name is a part of subjects there.
 pub(crate) fn check(config: &Config, add: &mut impl FnMut(String, String)) {
+    if let Some(ca) = &config.hub.nats_ca {
+        if config.hub.nats.is_none() {
+            add("hub.nats_ca".into(), "there is no hub.nats that it is for".into());
+        }
+        if !ca.is_absolute() {
+            add("hub.nats_ca".into(), format!("{} is no full path, which begins with /", ca.display()));
+        }
+    }
     let Some(url) = &config.hub.nats else { return };
     let host = url.strip_prefix("nats://").or_else(|| url.strip_prefix("tls://"));
     if host.is_none_or(|host| host.is_empty() || host.contains(['/', '@'])) {

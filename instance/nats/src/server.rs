@@ -2,7 +2,7 @@
 //! same words, whoever finds it out.
 
 use std::{
-    fmt,
+    fmt, io,
     path::PathBuf,
     str::FromStr,
     sync::{Arc, Mutex, PoisonError},
@@ -14,6 +14,7 @@ use async_nats::{
         self, ErrorCode,
         context::{CreateStreamError, CreateStreamErrorKind, PublishError, PublishErrorKind},
     },
+    rustls,
 };
 
 use crate::{Names, UserKey, names::token};
@@ -63,8 +64,8 @@ pub struct Server {
     pub user: String,
     /// By which the server knows them.
     pub key: UserKey,
-    /// Certificates that are trusted beside the system's, PEM.
-    pub roots: Option<PathBuf>,
+    /// A file (PEM) with the certificates of the authorities that are believed in place of the system's.
+    pub ca: Option<PathBuf>,
 }
 
 /// Why it does not work.
@@ -85,6 +86,18 @@ pub enum NatsError {
         /// Where.
         url: String,
         /// What was tried last.
+        problem: String,
+    },
+    /// Whoever is there may be somebody else.
+    #[error(
+        "the NATS server at {url} is not believed to be it ({problem}). Where its certificate is of an authority of your own, \
+         name the file with that authority's certificate: hub.nats_ca where the bot runs, quarterdeck instance join --ca FILE \
+         for a team"
+    )]
+    Unbelieved {
+        /// Where.
+        url: String,
+        /// What is wrong with its certificate.
         problem: String,
     },
     /// It does not know the user.
@@ -147,7 +160,10 @@ impl Server {
         self.options().connect(&self.url).await.map_err(|error| match error.kind() {
             ConnectErrorKind::AuthorizationViolation => self.refused(),
             ConnectErrorKind::Authentication => NatsError::Key(error.to_string()),
-            _ => self.away(causes(&error)),
+            _ => match unbelieved(&error) {
+                Some(problem) => NatsError::Unbelieved { url: self.url.clone(), problem },
+                None => self.away(causes(&error)),
+            },
         })
     }
 
@@ -171,8 +187,8 @@ impl Server {
         let options = ConnectOptions::with_nkey(self.key.seed().to_owned())
             .name(format!("quarterdeck {}", self.user))
             .custom_inbox_prefix(Names::inbox(&self.user));
-        match &self.roots {
-            Some(roots) => options.add_root_certificates(roots.clone()),
+        match &self.ca {
+            Some(ca) => options.add_root_certificates(ca.clone()),
             None => options,
         }
     }
@@ -188,7 +204,10 @@ impl Server {
             }
             Event::ClientError(ClientError::Other(problem)) => {
                 let silent = problem == ConnectErrorKind::Io.to_string();
-                trouble.set(self.away(if silent { "nobody answers".to_owned() } else { problem }));
+                // A certificate that is not believed is an end of the connection like any other, here.
+                let believed =
+                    if self.url.starts_with("tls://") { ", or its certificate is not believed" } else { "" };
+                trouble.set(self.away(if silent { format!("nobody answers{believed}") } else { problem }));
             }
             Event::ClientError(problem) => trouble.set(self.away(problem.to_string())),
             Event::ServerError(ServerError::Other(what)) => {
@@ -237,6 +256,20 @@ impl Server {
 fn is_off(error: &jetstream::Error) -> bool {
     [ErrorCode::JETSTREAM_NOT_ENABLED, ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT]
         .contains(&error.error_code())
+}
+
+/// What is wrong with the certificate of whoever answered, if it is that.
+fn unbelieved(error: &dyn std::error::Error) -> Option<String> {
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let within = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let tls = within.and_then(|within| within.downcast_ref::<rustls::Error>());
+        if let Some(tls @ rustls::Error::InvalidCertificate(_)) = tls {
+            return Some(tls.to_string());
+        }
+        next = cause.source();
+    }
+    None
 }
 
 /// An error and what it came from.

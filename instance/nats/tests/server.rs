@@ -42,7 +42,7 @@ fn users() -> String {
 }
 
 fn as_user(natsd: &Natsd, user: &str) -> Server {
-    Server { url: natsd.url(), user: user.into(), key: key(user), roots: None }
+    Server { url: natsd.url(), user: user.into(), key: key(user), ca: None }
 }
 
 /// A bot that shows its card, and refuses all else.

@@ -17,6 +17,10 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+mod tls;
+
+pub use tls::Authority;
+
 /// The configuration that is shipped.
 const SHIPPED: &str = include_str!("../../../deploy/nats/nats-server.conf");
 
@@ -156,12 +160,13 @@ impl Drop for Natsd {
 
 /// Whether the suite is left out, because the server is not here. In CI that is a failure, unless it was told.
 fn is_skipped() -> bool {
-    if Command::new("nats-server").arg("--version").stdout(Stdio::null()).status().is_ok() {
+    let is_there = |program, ask| Command::new(program).arg(ask).stdout(Stdio::null()).status().is_ok();
+    if is_there("nats-server", "--version") && is_there("openssl", "version") {
         return false;
     }
     let told = std::env::var("QUARTERDECK_SKIP").unwrap_or_default().split(',').any(|suite| suite == "nats");
     let ci = std::env::var("CI").is_ok_and(|value| value == "true");
-    assert!(told || !ci, "nats-server is not installed: apt-get install nats-server");
-    eprintln!("SKIPPED: nats-server is not installed (apt-get install nats-server)");
+    assert!(told || !ci, "nats-server or openssl is not installed: apt-get install nats-server openssl");
+    eprintln!("SKIPPED: nats-server or openssl is not installed (apt-get install nats-server openssl)");
     true
 }

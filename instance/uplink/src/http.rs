@@ -1,7 +1,7 @@
 //! The transport over HTTP, from the instance. A call is a POST; orders come on one long answer, which is opened again after
 //! every break, sleep and silence.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use qd_wire::{
@@ -12,6 +12,8 @@ use qd_wire::{
 use reqwest::{Client, Response};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use tokio::{sync::Mutex, time::Instant};
+
+use crate::{JoinError, way};
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -41,20 +43,25 @@ struct Events {
 
 impl HttpCarrier {
     /// The bot at `url`: `https://bot.example.org`, or `http://…` where the way is trusted to be private. What travels is signed
-    /// in either case.
+    /// in either case. The authorities in the file `ca` are believed in place of the system's.
     ///
     /// # Errors
-    /// If it is no such address, in words.
-    pub fn new(url: &str) -> Result<Self, String> {
+    /// If it is no such address, or no certificate is in the file.
+    pub fn new(url: &str, ca: Option<&Path>) -> Result<Self, JoinError> {
         let base = url.trim_end_matches('/').to_owned();
         if !(base.starts_with("https://") || base.starts_with("http://")) {
-            return Err(format!("{url:?} is no address of a bot, like https://bot.example.org:7718"));
+            let text = format!("{url:?} is no address of a bot, like https://bot.example.org:7718");
+            return Err(JoinError::Address(text));
         }
+        let believed = match ca {
+            Some(ca) => way::read(ca)?,
+            None => rustls_native_certs::load_native_certs().certs,
+        };
         let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        roots.add_parsable_certificates(believed);
         let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
+            .map_err(|error| JoinError::Address(format!("{url}: {error}")))?
             .with_root_certificates(roots)
             .with_no_client_auth();
         let client = Client::builder()
@@ -66,7 +73,7 @@ impl HttpCarrier {
             .tcp_keepalive(SILENCE)
             .tcp_nodelay(true)
             .build()
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| JoinError::Address(format!("{url}: {error}")))?;
         Ok(Self { client, base, stream: Mutex::default() })
     }
 

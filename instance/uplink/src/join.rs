@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Identity, SignedUplink, Status,
     link::nonce,
-    way::{When, way},
+    way::{When, authorities, way},
 };
 
 /// The file in an instance's state folder that says which bot it belongs to.
@@ -36,6 +36,9 @@ const FILE: &str = "uplink.json";
 pub struct Link {
     /// Where the bot is: `https://bot.example.org:7718`, or `tls://nats.example.org:4222/home` behind a NATS server.
     pub url: String,
+    /// A file with the certificates of the authorities that are believed there, in place of the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
     /// The fleet.
     pub fleet: String,
     /// What the instance is called there.
@@ -66,6 +69,14 @@ pub enum JoinError {
     /// The address.
     #[error("{0}")]
     Address(String),
+    /// The authorities that are to be believed.
+    #[error("{} can't be used as the certificates of authorities, in PEM: {problem}", file.display())]
+    Authorities {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The NATS server that the bot is behind.
     #[error(transparent)]
     Nats(#[from] NatsError),
@@ -165,7 +176,7 @@ impl Link {
     }
 
     async fn open(&self, folder: &Path, status: Status, when: When) -> Result<SignedUplink, JoinError> {
-        let carrier = way(&self.url, &self.instance, folder, when).await?;
+        let carrier = way(&self.url, self.ca.as_deref(), &self.instance, folder, when).await?;
         let identity = Identity {
             fleet: self.fleet.clone(),
             instance: self.instance.clone(),
@@ -229,12 +240,14 @@ impl Keys {
     }
 }
 
-/// Joins the fleet of the bot at `url` with its token. The instance's state is in `folder`; who joined before gets new keys.
+/// Joins the fleet of the bot at `url` with its token; the authorities in the file `ca` are believed there in place of the
+/// system's. The instance's state is in `folder`; who joined before gets new keys.
 ///
 /// # Errors
 /// If the bot is another one than the token's, refuses, or can't be reached.
-pub async fn join(url: &str, token: &Token, folder: &Path) -> Result<Joined, JoinError> {
-    let carrier = way(url, &token.instance, folder, When::Now).await?;
+pub async fn join(url: &str, ca: Option<&Path>, token: &Token, folder: &Path) -> Result<Joined, JoinError> {
+    let ca = ca.map(authorities).transpose()?;
+    let carrier = way(url, ca.as_deref(), &token.instance, folder, When::Now).await?;
     let carry = |source| JoinError::Carry { url: url.to_owned(), source };
     let card = carrier.card().await.map_err(carry)?;
     let (signing, sealing) = (key(&card.signing)?, key(&card.sealing)?);
@@ -272,6 +285,7 @@ pub async fn join(url: &str, token: &Token, folder: &Path) -> Result<Joined, Joi
     }
     let link = Link {
         url: url.to_owned(),
+        ca,
         fleet: card.fleet,
         instance: token.instance.clone(),
         signing: card.signing,

@@ -8,4 +8,4 @@ mod way;
 pub use http::HttpCarrier;
 pub use join::{JoinError, Joined, Link, join, rotate};
 pub use link::{Identity, SignedUplink, State, Status};
-pub use way::nats_key;
+pub use way::{authorities, nats_key};

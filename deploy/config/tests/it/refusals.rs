@@ -247,4 +247,8 @@ fn a_nats_server_that_can_t_be_one() {
     DIR/quarterdeck.toml:4: hub.nats: is no address of a NATS server, like tls://nats.example.org:4222.
     "#);
     insta::assert_snapshot!(refused("[hub]\nnats = \"tls://bot:secret@nats.example.org\"\n"), @"DIR/quarterdeck.toml:2: hub.nats: is no address of a NATS server, like tls://nats.example.org:4222.");
+    insta::assert_snapshot!(refused("[hub]\nnats_ca = \"ca.pem\"\n"), @r"
+    DIR/quarterdeck.toml:2: hub.nats_ca: there is no hub.nats that it is for.
+    DIR/quarterdeck.toml:2: hub.nats_ca: ca.pem is no full path, which begins with /.
+    ");
 }

@@ -1,5 +1,7 @@
 //! `bot` and `instance` on the command line.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use qd_types::InstanceName;
 use qd_wire::call::Token;
@@ -78,6 +80,10 @@ pub enum InstanceVerb {
     Join {
         /// Where the bot is, like https://bot.example.org or tls://nats.example.org:4222/FLEET
         url: String,
+        /// A file (PEM) with the certificate of the authority that signed the bot's or the NATS server's certificate
+        /// [default: the system's authorities]
+        #[arg(long, value_name = "FILE")]
+        ca: Option<PathBuf>,
         /// The token
         token: Token,
     },

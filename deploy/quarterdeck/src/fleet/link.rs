@@ -87,7 +87,8 @@ impl Links {
 pub fn nats(config: &qd_config::Config, state: &Path) -> Result<Option<Server>, JoinError> {
     let Some(url) = config.hub.nats.clone() else { return Ok(None) };
     let key = qd_uplink::nats_key(&bot_folder(state))?;
-    Ok(Some(Server { url, user: "bot".to_owned(), key, roots: None }))
+    let ca = config.hub.nats_ca.as_deref().map(qd_uplink::authorities).transpose()?;
+    Ok(Some(Server { url, user: "bot".to_owned(), key, ca }))
 }
 
 /// A team's way to its bot, and the bot's keys: to the one in this process, or to the one that it joined. None if there is

@@ -1,5 +1,7 @@
 //! `bot` and `instance`: one role alone, and how teams on other computers belong to a bot.
 
+use std::path::Path;
+
 use hyper::Method;
 use qd_types::InstanceName;
 use qd_uplink::{Joined, Link};
@@ -38,7 +40,7 @@ pub(super) async fn bot(common: &Common, asked: Bot) -> Done {
 
 pub(super) async fn instance(common: &Common, asked: Instance) -> Done {
     match (asked.verb, asked.name) {
-        (Some(InstanceVerb::Join { url, token }), _) => join(common, &url, &token).await,
+        (Some(InstanceVerb::Join { url, ca, token }), _) => join(common, &url, ca.as_deref(), &token).await,
         (Some(InstanceVerb::Rotate { name }), _) => rotate(common, &name).await,
         (Some(InstanceVerb::NatsKey { name }), _) => nats::key(common, &name),
         (Some(InstanceVerb::Status { name }), _) => status(common, &name).await,
@@ -112,10 +114,11 @@ async fn instances(common: &Common) -> Done {
     Ok(())
 }
 
-async fn join(common: &Common, url: &str, token: &Token) -> Done {
+async fn join(common: &Common, url: &str, ca: Option<&Path>, token: &Token) -> Done {
     let loaded = context::load(&context::sources(common)?)?;
     let folder = team_folder(&loaded.state_dir, &token.instance);
-    let joined = qd_uplink::join(url, token, &folder).await.map_err(|error| UserError::from_error(&error))?;
+    let joined = qd_uplink::join(url, ca, token, &folder).await;
+    let joined = joined.map_err(|error| UserError::from_error(&error))?;
     let Joined { fleet, instance, bot } = &joined;
     let name = &token.instance;
     if common.json {

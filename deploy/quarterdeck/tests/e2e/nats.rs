@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use qd_natsd::Natsd;
+use qd_natsd::{Authority, Natsd};
 
 use crate::{
     apart::{Place, Role, says},
@@ -175,4 +175,83 @@ async fn two_teams_and_their_bot_work_over_a_server_that_is_killed() {
     let silent = tokio::time::timeout(Duration::from_secs(60), silent).await.unwrap();
     insta::assert_snapshot!(silent, @"✖ uplink         alpha: the bot at URL/fleet can't be reached: the NATS server at URL can't be reached (nobody answers): see whether it runs there");
     drop((bot, roles));
+}
+
+/// With TLS as the shipped configuration shows it, and a certificate of an authority that no system knows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_is_believed_by_the_authority_that_is_named_alone() {
+    let nobody = qd_natsd::with_users("{user: nobody, password: nothing}");
+    let Some(mut natsd) = Natsd::for_test(&nobody) else { return };
+    let (authority, other) = (Authority::new(), Authority::new());
+    natsd.configure(&authority.served(&nobody));
+    natsd.stop();
+    natsd.start();
+    let (url, project) =
+        (natsd.url().replace("nats://", "tls://"), Project::new(&[("README.md", "# TLS\n")]));
+    let files = [&authority, &other].map(|authority| authority.file().display().to_string());
+    let unnamed = text(&url);
+    let named = |file: &str| {
+        unnamed.replace(&format!("nats = \"{url}\"\n"), &format!("nats = \"{url}\"\nnats_ca = \"{file}\"\n"))
+    };
+    let at_the_bot = Place::new(&project, "bot", &unnamed);
+    let own = user(&at_the_bot, &[]);
+
+    // The bot's side: the system's authorities, another one, a file that is none, and the right one.
+    insta::assert_snapshot!(plain(&doctor(&at_the_bot), &url, &[]), @"✖ nats           the NATS server at URL is not believed to be it (invalid peer certificate: UnknownIssuer). Where its certificate is of an authority of your own, name the file with that authority's certificate: hub.nats_ca where the bot runs, quarterdeck instance join --ca FILE for a team");
+    std::fs::write(&at_the_bot.file, named(&files[1])).unwrap();
+    insta::assert_snapshot!(plain(&doctor(&at_the_bot), &url, &[]), @"✖ nats           the NATS server at URL is not believed to be it (invalid peer certificate: BadSignature). Where its certificate is of an authority of your own, name the file with that authority's certificate: hub.nats_ca where the bot runs, quarterdeck instance join --ca FILE for a team");
+    std::fs::write(&at_the_bot.file, named("/dev/null")).unwrap();
+    insta::assert_snapshot!(doctor(&at_the_bot), @"✖ nats           /dev/null can't be used as the certificates of authorities, in PEM: no certificate is in it");
+    std::fs::write(&at_the_bot.file, named(&files[0])).unwrap();
+
+    // A team's side.
+    let forge = at_the_bot.state.join("bot/forge/repos/project.git");
+    let remote = format!("name = \"project\"\nremote = \"{}\"", forge.display());
+    let elsewhere =
+        unnamed.replace("name = \"project\"", &remote).replace(&format!("nats = \"{url}\"\n"), "");
+    let alpha = Place::new(&project, "alpha", &elsewhere);
+    let nkey = alpha.ok(&["instance", "nats-key", "alpha"]);
+    let users = own + &user(&at_the_bot, &["alpha", nkey.trim()]);
+    natsd.configure(&authority.served(&qd_natsd::with_users(&users)));
+    natsd.stop();
+    natsd.start();
+    let fine = plain(&doctor(&at_the_bot), &url, &[]);
+    assert!(fine.starts_with("✔ nats           the NATS server at URL, version "), "{fine}");
+    let bot = at_the_bot.start(&["bot"]);
+    let speaks = bot.session();
+    let invited = at_the_bot.ok(&["bot", "invite", "alpha"]);
+    let line = invited.lines().find(|line| line.starts_with("quarterdeck ")).unwrap();
+    let args: Vec<&str> = line.split(' ').skip(1).collect();
+    let with = |file: &'static str| [&args[..], &["--ca", file]].concat();
+    insta::assert_snapshot!(plain(&said(&alpha, &args), &url, &[]), @"quarterdeck: the NATS server at URL is not believed to be it (invalid peer certificate: UnknownIssuer). Where its certificate is of an authority of your own, name the file with that authority's certificate: hub.nats_ca where the bot runs, quarterdeck instance join --ca FILE for a team");
+    insta::assert_snapshot!(plain(&said(&alpha, &[&args[..], &["--ca", &files[1]]].concat()), &url, &[]), @"quarterdeck: the NATS server at URL is not believed to be it (invalid peer certificate: BadSignature). Where its certificate is of an authority of your own, name the file with that authority's certificate: hub.nats_ca where the bot runs, quarterdeck instance join --ca FILE for a team");
+    insta::assert_snapshot!(said(&alpha, &with("/nowhere/ca.pem")), @"quarterdeck: /nowhere/ca.pem can't be used as the certificates of authorities, in PEM: I/O error: No such file or directory (os error 2)");
+    let joined = alpha.ok(&[&args[..], &["--ca", &files[0]]].concat());
+    assert!(joined.starts_with("alpha belongs to the fleet fleet now."), "{joined}");
+    assert!(!joined.contains("can be read on the way"), "{joined}");
+
+    // Work goes over it, in both directions.
+    let role = alpha.start(&["instance", "alpha"]);
+    let votes = role.session();
+    insta::assert_snapshot!(says(&bot, &speaks, "feature add --team alpha --ready Write one"), @"Sent to alpha.");
+    let mut client = alpha.client("alpha", &votes);
+    approve(&mut client, "A-1").await;
+    until(&mut client, "A-1", finished).await;
+
+    // The server gets another certificate while they run: it is not believed any more, and that is said.
+    natsd.configure(&other.served(&qd_natsd::with_users(&users)));
+    natsd.stop();
+    natsd.start();
+    let lost = async {
+        loop {
+            let up = doctor(&alpha);
+            if up.contains("not believed") {
+                break plain(&up, &url, &[]);
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    };
+    let lost = tokio::time::timeout(Duration::from_secs(60), lost).await.unwrap();
+    insta::assert_snapshot!(lost, @"✖ uplink         alpha: the bot at URL/fleet can't be reached: the NATS server at URL can't be reached (nobody answers, or its certificate is not believed): see whether it runs there");
+    drop((bot, role));
 }

@@ -66,7 +66,7 @@ impl Transport for Proxied {
     }
 
     async fn carrier(&self, _: &InstanceName) -> Arc<dyn Carrier> {
-        Arc::new(HttpCarrier::new(&format!("http://{}", self.address)).unwrap())
+        Arc::new(HttpCarrier::new(&format!("http://{}", self.address), None).unwrap())
     }
 
     async fn breaks(&mut self) {

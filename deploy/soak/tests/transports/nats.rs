@@ -43,7 +43,7 @@ impl Nats {
     }
 
     fn server(&self, user: &str) -> Server {
-        Server { url: self.server.url(), user: user.into(), key: key(user), roots: None }
+        Server { url: self.server.url(), user: user.into(), key: key(user), ca: None }
     }
 }
 

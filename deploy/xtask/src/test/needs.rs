@@ -63,9 +63,9 @@ const NEEDS: [Need; 8] = [
     },
     Need {
         suite: "nats",
-        reason: "no nats-server",
-        programs: &[&["nats-server"]],
-        source: Source::Debian(&["nats-server"]),
+        reason: "no nats-server or openssl",
+        programs: &[&["nats-server"], &["openssl"]],
+        source: Source::Debian(&["nats-server", "openssl"]),
         minutes: 1,
     },
     // The fake GitHub gives every App a key of its own: RSA, which no library here makes.

@@ -51,9 +51,9 @@ pub(super) async fn tell(scene: &Scene, fleet: &Fleet, root: &Path) -> Result<()
         scene.you.id
     ));
     let (url, folder) = (format!("http://{address}"), team_folder(&plan.state, &name));
-    let joined = qd_uplink::join(&url, &token, &folder).await.map_err(|error| failed(&error))?;
+    let joined = qd_uplink::join(&url, None, &token, &folder).await.map_err(|error| failed(&error))?;
     say::note(&format!("{NAME} joins with it over HTTP. Its key: {}", joined.instance));
-    match qd_uplink::join(&url, &token, &root.join("thief")).await {
+    match qd_uplink::join(&url, None, &token, &root.join("thief")).await {
         Ok(_) => return Err(UserError::failed("the demo's token worked twice")),
         Err(error) => say::note(&format!("Somebody else tries the same token: {error}.")),
     }
