@@ -311,12 +311,12 @@ pub enum ForgeCall {
         /// What.
         issue: NewIssue,
     },
-    /// Have the sticky comment of a pull request say how its feature stands. A living state: the newest is shown, and edits
-    /// take their time.
+    /// Have the sticky comment of a pull request or an issue say how its feature stands. A living state: the newest is shown,
+    /// and edits take their time.
     Show {
         /// Where.
         repository: RepositoryName,
-        /// Which.
+        /// Which; they are counted together.
         number: u64,
         /// The sticky comment.
         text: String,

@@ -382,17 +382,8 @@ fn stands(
 fn answer(to: &Asked, text: &str) -> Effect {
     let key = format!("answer/{}/{}", to.at, to.what);
     let body = say!("outside-answer", account = text::inert(&to.account, 60), text = text);
-    comment(&to.at, key, body)
-}
-
-/// A comment that is written once under its key, and edited.
-fn comment(at: &Spot, key: String, body: String) -> Effect {
-    let call = ForgeCall::Answer {
-        repository: at.repository.clone(),
-        number: at.number,
-        marker: Marker(key.clone()),
-        body,
-    };
+    let (repository, number) = (to.at.repository.clone(), to.at.number);
+    let call = ForgeCall::Answer { repository, number, marker: Marker(key.clone()), body };
     Effect::Forge { key, call }
 }
 

@@ -12,7 +12,7 @@ use ring::{
 use rustls_pki_types::{PrivateKeyDer, pem::PemObject as _};
 use secrecy::SecretString;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use crate::{
@@ -181,6 +181,8 @@ pub struct Minted {
     pub bearer: Bearer,
     /// When it ends; a personal token does not say.
     pub ends: Option<Timestamp>,
+    /// What its repository was called when it was made, which may be another name than the configuration has.
+    pub called: Place,
 }
 
 /// An installation of the App.
@@ -212,6 +214,8 @@ pub struct Account {
 struct Known {
     installations: BTreeMap<String, Installation>,
     minted: BTreeMap<(Place, Scope), Minted>,
+    /// Ids of repositories, which they keep when they are renamed.
+    ids: BTreeMap<Place, u64>,
     own: Option<Own>,
 }
 
@@ -242,18 +246,27 @@ impl Tokens {
 
     /// A token for a repository and a purpose.
     pub async fn of(&self, place: &Place, scope: Scope) -> Result<Minted, CallError> {
-        let Login::App(_) = &self.login else {
-            return Ok(Minted { bearer: self.own_bearer()?, ends: None });
-        };
         let mut known = self.known.lock().await;
         let key = (place.clone(), scope);
         if let Some(minted) = known.minted.get(&key).filter(|minted| minted.lasts(Timestamp::now())) {
             return Ok(minted.clone());
         }
-        let installation = self.installation(&mut known, place).await?;
-        let minted = self.mint(&installation, place, scope).await?;
+        let minted = self.make(&mut known, place, scope).await?;
         known.minted.insert(key, minted.clone());
         Ok(minted)
+    }
+
+    /// A token of its own for somebody who keeps it: nobody else has it, and whoever asks again has found that it does not count.
+    pub async fn handed_out(&self, place: &Place, scope: Scope) -> Result<Minted, CallError> {
+        self.make(&mut *self.known.lock().await, place, scope).await
+    }
+
+    async fn make(&self, known: &mut Known, place: &Place, scope: Scope) -> Result<Minted, CallError> {
+        let Login::App(_) = &self.login else {
+            return Ok(Minted { bearer: self.own_bearer()?, ends: None, called: place.clone() });
+        };
+        let installation = self.installation(known, place).await?;
+        self.mint(known, &installation, place, scope).await
     }
 
     /// A token that GitHub does not take any more goes, and what is known of its installation with it.
@@ -296,7 +309,8 @@ impl Tokens {
 
     async fn installation(&self, known: &mut Known, place: &Place) -> Result<Installation, CallError> {
         let owner = place.owner().to_ascii_lowercase();
-        if let Some(installation) = known.installations.get(&owner) {
+        let counts = |one: &&Installation| one.suspended_at.is_none();
+        if let Some(installation) = known.installations.get(&owner).filter(counts) {
             return Ok(installation.clone());
         }
         let all: Vec<Installation> = self.client.list(&self.own_bearer()?, "/app/installations").await?;
@@ -309,35 +323,83 @@ impl Tokens {
 
     async fn mint(
         &self,
+        known: &mut Known,
         installation: &Installation,
         place: &Place,
         scope: Scope,
     ) -> Result<Minted, CallError> {
-        #[derive(Deserialize)]
-        struct Made {
-            token: String,
-            expires_at: Timestamp,
-        }
         if installation.suspended_at.is_some() {
             let text = format!("the installation at {} is suspended: unsuspend it there", place.owner());
             return Err(CallError::Forbidden(text));
         }
         let permissions: BTreeMap<_, _> = scope.permissions().iter().copied().collect();
-        let body = json!({ "repositories": [place.name()], "permissions": permissions });
-        let path = format!("/app/installations/{}/access_tokens", installation.id);
-        let made = self.client.change(&self.own_bearer()?, Method::Post, &path, &body).await;
-        let Made { token, expires_at } = made.map_err(|error| match error {
+        let by_id = |id: u64| json!({ "repository_ids": [id], "permissions": permissions });
+        let made = match known.ids.get(place) {
+            Some(id) => self.made(installation, &by_id(*id)).await,
+            None => {
+                let by_name = json!({ "repositories": [place.name()], "permissions": permissions });
+                match self.made(installation, &by_name).await {
+                    // It may be called otherwise by now.
+                    Err(CallError::Invalid(words)) => match self.id_of(installation, place).await {
+                        Ok(id) => self.made(installation, &by_id(id)).await,
+                        Err(CallError::NotFound(_) | CallError::Forbidden(_) | CallError::Invalid(_)) => {
+                            Err(CallError::Invalid(words))
+                        }
+                        Err(error) => Err(error),
+                    },
+                    made => made,
+                }
+            }
+        };
+        let Made { token, expires_at, repositories } = made.map_err(|error| match error {
             CallError::Invalid(words) => CallError::Forbidden(format!(
                 "the App has no token for {place} ({words}): give its installation that repository and these permissions: {}",
                 named(scope)
             )),
             other => other,
         })?;
+        let mut called = None;
+        if let [repository] = repositories.as_slice() {
+            known.ids.insert(place.clone(), repository.id);
+            called = repository.full_name.parse().ok();
+        }
         Ok(Minted {
             bearer: Bearer { token: Some(token.into()), lane: installation.id },
             ends: Some(expires_at),
+            called: called.unwrap_or_else(|| place.clone()),
         })
     }
+
+    async fn made(&self, installation: &Installation, body: &Value) -> Result<Made, CallError> {
+        let path = format!("/app/installations/{}/access_tokens", installation.id);
+        self.client.change(&self.own_bearer()?, Method::Post, &path, body).await
+    }
+
+    /// The id of a repository that has no such name any more: under its old one GitHub still shows the way, to a token that
+    /// sees names and nothing else (docs.github.com, "Renaming a repository").
+    async fn id_of(&self, installation: &Installation, place: &Place) -> Result<u64, CallError> {
+        let sees = json!({ "permissions": { "metadata": "read" } });
+        let Made { token, .. } = self.made(installation, &sees).await?;
+        let bearer = Bearer { token: Some(token.into()), lane: installation.id };
+        let found: Called = self.client.get(&bearer, &format!("/repos/{place}")).await?;
+        Ok(found.id)
+    }
+}
+
+/// A token, as GitHub hands it out (docs.github.com, "Create an installation access token for an app").
+#[derive(Deserialize)]
+struct Made {
+    token: String,
+    expires_at: Timestamp,
+    #[serde(default)]
+    repositories: Vec<Called>,
+}
+
+/// A repository by its id, and what it is called now.
+#[derive(Deserialize)]
+struct Called {
+    id: u64,
+    full_name: String,
 }
 
 impl Minted {
@@ -374,6 +436,7 @@ mod tests {
         let minted = |minutes| Minted {
             bearer: Bearer::new("t".to_owned().into()),
             ends: Some(now + SignedDuration::from_mins(minutes)),
+            called: "acme/app".parse().unwrap(),
         };
         assert!(minted(6).lasts(now) && !minted(5).lasts(now));
     }

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::{
     app::Bearer,
     config::{Addresses, Config, ConfigError},
+    known::Known,
     pace::{Lane, Pace},
 };
 
@@ -84,14 +85,15 @@ pub enum CallError {
 }
 
 /// An answer with a good status.
-struct Reply {
-    status: u16,
+#[derive(Debug, Clone)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
     headers: HeaderMap,
-    body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Reply {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
@@ -103,7 +105,7 @@ impl Reply {
 
 /// A list as it was read before, for the next poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen(String);
+pub struct Seen(pub(crate) String);
 
 /// GitHub, for whoever has a token. Cheap to clone.
 #[derive(Clone)]
@@ -111,6 +113,7 @@ pub struct Client {
     crab: Octocrab,
     addresses: Arc<Addresses>,
     pace: Pace,
+    known: Known,
 }
 
 impl std::fmt::Debug for Client {
@@ -148,7 +151,12 @@ impl Client {
             .set_write_timeout(Some(PATIENCE))
             .build()
             .map_err(build)?;
-        Ok(Self { crab, addresses: Arc::new(addresses), pace: Pace::new(writes_per_minute) })
+        Ok(Self {
+            crab,
+            addresses: Arc::new(addresses),
+            pace: Pace::new(writes_per_minute),
+            known: Known::default(),
+        })
     }
 
     /// Where this GitHub is.
@@ -307,6 +315,8 @@ impl Client {
             self.pace.write(bearer.lane).await;
         }
         let at = format!("{}{path}", self.addresses.rest);
+        let known = if method == Method::Get && seen.is_none() { self.known.at(&at) } else { None };
+        let seen = known.as_ref().map(|(seen, _)| seen).or(seen);
         let reply = match self.send(bearer, method, &at, body, seen).await {
             // Too many: nothing happened, and a short wait is no news.
             Err(CallError::Limited(wait)) if wait <= SHORT => {
@@ -315,6 +325,12 @@ impl Client {
             }
             sent => sent,
         }?;
+        if let Some((_, known)) = known.filter(|_| reply.status == 304) {
+            return Ok(known);
+        }
+        if method == Method::Get {
+            self.known.keep(&at, &reply);
+        }
         self.follow(bearer, method, reply, body).await
     }
 

@@ -48,6 +48,8 @@ pub(crate) struct Inner {
     pub(crate) allow_unprotected: bool,
     pub(crate) protections: Protections,
     pub(crate) written: Mutex<threads::Written>,
+    reported: Mutex<checks::Reported>,
+    opened: Mutex<pull_requests::Opened>,
 }
 
 /// What an instance pushes with.
@@ -55,6 +57,8 @@ pub(crate) struct Inner {
 pub struct PushCredential {
     /// Where it counts.
     pub address: String,
+    /// Where the repository is pushed to now, which is elsewhere once it was renamed.
+    pub remote: String,
     /// The user.
     pub user: String,
     /// The token.
@@ -77,6 +81,8 @@ impl GitHub {
                 allow_unprotected,
                 protections: Protections::default(),
                 written: Mutex::default(),
+                reported: Mutex::default(),
+                opened: Mutex::default(),
             }),
         })
     }
@@ -123,10 +129,12 @@ impl GitHub {
     /// What an instance pushes to a repository with: a token that can do that alone.
     pub async fn push_credential(&self, repository: &RepositoryName) -> Result<PushCredential, ForgeError> {
         let here = self.inner.here(repository)?;
-        let minted = here.github.tokens.of(here.place, Scope::Push).await;
-        let Minted { bearer, ends } = minted.map_err(|error| here.said(error, None))?;
+        let minted = here.github.tokens.handed_out(here.place, Scope::Push).await;
+        let Minted { bearer, ends, called } = minted.map_err(|error| here.said(error, None))?;
+        let addresses = here.github.client.addresses();
         Ok(PushCredential {
-            address: here.github.client.addresses().git.clone(),
+            address: addresses.git.clone(),
+            remote: addresses.remote(&called),
             user: GIT_USER.to_owned(),
             password: bearer.token().expose_secret().to_owned(),
             ends: ends.map(jiff::Timestamp::as_second),
@@ -142,10 +150,11 @@ impl Inner {
         Ok(Here { github: self, repository, place, scope: Scope::Work })
     }
 
-    /// What git fetches with.
-    pub(crate) async fn access(&self, place: &Place) -> Result<Access, CallError> {
-        let Minted { bearer, .. } = self.tokens.of(place, Scope::Read).await?;
-        Ok(Access::basic(&self.client.addresses().git, GIT_USER, &bearer.token()))
+    /// From where git fetches, and with what.
+    pub(crate) async fn access(&self, place: &Place) -> Result<(String, Access), CallError> {
+        let Minted { bearer, called, .. } = self.tokens.of(place, Scope::Read).await?;
+        let addresses = self.client.addresses();
+        Ok((addresses.remote(&called), Access::basic(&addresses.git, GIT_USER, &bearer.token())))
     }
 }
 

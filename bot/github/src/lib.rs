@@ -4,6 +4,7 @@ pub mod app;
 pub mod client;
 pub mod config;
 mod forge;
+mod known;
 mod mark;
 mod mirror;
 mod pace;

@@ -6,7 +6,7 @@ const BEFORE: &str = "<!-- quarterdeck:";
 const AFTER: &str = " -->";
 
 /// The marker as it stands in a comment of HTML: what could end the comment is written as `%XX`.
-fn written(marker: &Marker) -> String {
+pub(crate) fn written(marker: &Marker) -> String {
     let mut text = String::from(BEFORE);
     for byte in marker.0.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'/' | b':') {
@@ -28,6 +28,12 @@ pub(crate) fn hide(body: &str, marker: &Marker) -> String {
 /// Whether the text carries the marker, at its end.
 pub(crate) fn carries(text: &str, marker: &Marker) -> bool {
     text.trim_end().ends_with(&written(marker))
+}
+
+/// The marker that the text carries at its end, as it stands there.
+pub(crate) fn carried(text: &str) -> Option<&str> {
+    let text = text.trim_end();
+    text.get(text.rfind(BEFORE)?..).filter(|mark| mark.ends_with(AFTER))
 }
 
 /// Whether the text carries a marker of ours, whichever: whoever puts one into a text of their own is not heard in it.
@@ -57,10 +63,12 @@ mod tests {
         for body in ["", "Text.", "One\n\nTwo <!-- a note -->"] {
             let text = hide(body, &marker);
             assert!(carries(&text, &marker) && !carries(&text, &Marker("A-1".into())), "{text}");
+            assert_eq!(carried(&text), Some(written(&marker).as_str()));
             assert_eq!(shown(&text), body);
         }
         assert_eq!(hide("Text.", &marker), "Text.\n\n<!-- quarterdeck:A%2D1/r1%20%2D%2D%3E%20x -->");
         assert_eq!(shown("One\r\nTwo"), "One\nTwo");
         assert!(!carries("<!-- quarterdeck:m --> and more", &Marker("m".into())));
+        assert_eq!(carried("<!-- quarterdeck:m --> and more"), None);
     }
 }

@@ -255,7 +255,8 @@ impl Reconciler {
         };
         let when = |pointer: &str| said.pointer(pointer).and_then(Value::as_str)?.parse::<Timestamp>().ok();
         let edits = ["/repository/issue/lastEditedAt", "/repository/issue/timelineItems/nodes/0/createdAt"];
-        Ok(edits.into_iter().filter_map(when).any(|edited| at.is_none_or(|at| edited > at)))
+        // GitHub counts whole seconds: what was edited in the same one may have been edited after.
+        Ok(edits.into_iter().filter_map(when).any(|edited| at.is_none_or(|at| edited >= at)))
     }
 
     async fn comments(&self, here: &Here<'_>, since: Timestamp) -> Result<(), ReconcileError> {

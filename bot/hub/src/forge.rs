@@ -14,8 +14,8 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::{Hub, HubError, json};
 
-/// Between two edits of what is living at the forge.
-const CALM: Duration = Duration::from_secs(5);
+/// Between two edits of what is living at the forge, and from a change to its edit.
+pub(crate) const CALM: Duration = Duration::from_secs(5);
 
 /// The same for what is told of a milestone.
 const ROLL_UP: Duration = Duration::from_secs(60);
@@ -310,6 +310,7 @@ async fn open(
         hub.inner.forge.open_milestone(&new.repository, title).await?;
     }
     let pull_request = hub.inner.forge.open_pull_request(new).await?;
+    qd_failpoint::reached("opened");
     hub.inner.forge.report_checks(&new.repository, head, checks).await?;
     Ok(pull_request.number)
 }
@@ -339,7 +340,9 @@ async fn merge(
         forge.set_draft(&order.repository, order.number, false).await?;
     }
     forge.report_checks(&order.repository, &order.head, checks).await?;
+    qd_failpoint::reached("green");
     let commit = forge.merge(&spent, order).await?;
+    qd_failpoint::reached("in_main");
     tidy_up(hub, &PullRequest { head: order.head.clone(), ..now }).await;
     Ok(commit)
 }

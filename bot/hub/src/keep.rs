@@ -14,6 +14,7 @@ use rusqlite::{Connection, params};
 
 use crate::{
     HubError,
+    forge::CALM,
     json::{from_json, to_json},
     keeper::{self, Keeper},
 };
@@ -198,14 +199,16 @@ pub(crate) fn again(c: &Connection, id: &ApprovalId, now: Timestamp) -> Result<(
 pub(crate) fn act(c: &Connection, key: &str, call: &ForgeCall, millis: i64) -> Result<(), HubError> {
     let json = to_json("acts", call)?;
     let sql = match call {
-        // The newest wins; the same again is not said again, and it keeps its place and when it is due.
+        // The newest wins; the same again is not said again, and it keeps its place. What stands there already is edited a
+        // little later: what changes together is edited once.
         ForgeCall::Show { .. }
         | ForgeCall::Draft { .. }
         | ForgeCall::Card { .. }
         | ForgeCall::Check { .. }
         | ForgeCall::RollUp { .. } => {
             "INSERT INTO acts (key, call, state, changed, living) VALUES (?1, ?2, 'pending', ?3, 1)
-             ON CONFLICT DO UPDATE SET call = excluded.call, state = 'pending', attempts = 0, changed = excluded.changed
+             ON CONFLICT DO UPDATE SET call = excluded.call, state = 'pending', attempts = 0, changed = excluded.changed,
+             due = CASE state WHEN 'done' THEN max(due, excluded.changed + ?4) ELSE due END
              WHERE call <> excluded.call"
         }
         ForgeCall::Merge { .. }
@@ -227,7 +230,13 @@ pub(crate) fn act(c: &Connection, key: &str, call: &ForgeCall, millis: i64) -> R
             "INSERT INTO acts (key, call, state, changed) VALUES (?1, ?2, 'pending', ?3) ON CONFLICT DO NOTHING"
         }
     };
-    c.prepare_cached(sql)?.execute(params![key, json, millis])?;
+    let mut statement = c.prepare_cached(sql)?;
+    if call.is_living() {
+        let calm = i64::try_from(CALM.as_millis()).unwrap_or(i64::MAX);
+        statement.execute(params![key, json, millis, calm])?;
+    } else {
+        statement.execute(params![key, json, millis])?;
+    }
     Ok(())
 }
 

@@ -24,6 +24,6 @@ pub use care::{
 pub use error::WorktreeError;
 pub use layout::{Layout, Purpose};
 pub use pool::Pool;
-pub use port::{Brought, Credentials, Found, Merged, RepositorySpec, Stamp, Worktree, Worktrees};
+pub use port::{Brought, Credentials, Found, Merged, Reach, RepositorySpec, Stamp, Worktree, Worktrees};
 pub use qd_git::{DiffStat, DiffText, Effort, Identity, Objects};
 pub use radar::Conflicting;

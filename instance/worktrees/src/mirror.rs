@@ -5,7 +5,7 @@ use qd_git::{GitError, Push, Repo, Swap};
 use qd_types::{CommitId, RepositoryName, RunId};
 
 use crate::{
-    GitWorktrees, RepositorySpec, WorktreeError,
+    Credentials, GitWorktrees, Reach, RepositorySpec, WorktreeError,
     care::guard::{fetch_turn, moves::note_reference},
     error::git,
     layout::{FORGE, base_ref, branch_ref},
@@ -46,6 +46,13 @@ pub(crate) async fn swap(
     }
 }
 
+/// Scheme and host of an address.
+fn host(remote: &str) -> Option<&str> {
+    let at = remote.find("://")? + 3;
+    let rest = remote.get(at..)?;
+    remote.get(..at + rest.find('/').unwrap_or(rest.len()))
+}
+
 impl GitWorktrees {
     /// The mirror, which must be there.
     pub(crate) async fn mirror(&self, repository: &RepositoryName) -> Result<Repo, WorktreeError> {
@@ -70,16 +77,32 @@ impl GitWorktrees {
         found.map(|_| ()).ok_or_else(missing)
     }
 
-    /// The mirror, with what the repository's forge asks for.
-    async fn reaching(&self, mirror: &Repo, repository: &RepositorySpec) -> Result<Repo, WorktreeError> {
-        let over_http = ["https://", "http://"].iter().any(|scheme| repository.remote.starts_with(scheme));
-        let Some(credentials) = self.credentials.as_ref().filter(|_| over_http) else {
-            return Ok(mirror.clone());
+    /// The mirror, with what the repository's forge asks for; and where that is now.
+    async fn reaching(
+        &self,
+        mirror: &Repo,
+        repository: &RepositorySpec,
+    ) -> Result<(Repo, String), WorktreeError> {
+        let Some(credentials) = self.asks(repository) else {
+            return Ok((mirror.clone(), repository.remote.clone()));
         };
-        let access = credentials.access(&repository.name).await;
-        let access = access
-            .map_err(|reason| WorktreeError::NoCredential { repository: repository.name.clone(), reason })?;
-        Ok(mirror.clone().with_access(access))
+        let missing = |reason| WorktreeError::NoCredential { repository: repository.name.clone(), reason };
+        let Reach { access, remote } = credentials.access(&repository.name).await.map_err(missing)?;
+        let remote = remote.filter(|remote| host(remote) == host(&repository.remote));
+        Ok((mirror.clone().with_access(access), remote.unwrap_or_else(|| repository.remote.clone())))
+    }
+
+    /// Whose credentials a repository's forge asks for.
+    fn asks(&self, repository: &RepositorySpec) -> Option<&dyn Credentials> {
+        let over_http = ["https://", "http://"].iter().any(|scheme| repository.remote.starts_with(scheme));
+        self.credentials.as_deref().filter(|_| over_http)
+    }
+
+    /// After a call that did not come through: the credential may have been at fault.
+    async fn let_in_no_more(&self, repository: &RepositorySpec) {
+        if let Some(credentials) = self.asks(repository) {
+            credentials.forget(&repository.name).await;
+        }
     }
 
     pub(crate) async fn refresh_mirror(
@@ -102,9 +125,12 @@ impl GitWorktrees {
         {
             let _fetch = self.turns.take(fetch_turn(&mirror)).await;
             let before = self.before_fetch(&mirror).await?;
-            let reaching = self.reaching(&mirror, repository).await?;
-            let fetched = reaching.fetch(&repository.remote, &[&all], true).await;
+            let (reaching, remote) = self.reaching(&mirror, repository).await?;
+            let fetched = reaching.fetch(&remote, &[&all], true).await;
             self.after_fetch(&mirror, before).await?;
+            if fetched.is_err() {
+                self.let_in_no_more(repository).await;
+            }
             fetched.map_err(git("fetching from the forge"))?;
         }
         let target = format!("{FORGE}{}", repository.target);
@@ -124,8 +150,11 @@ impl GitWorktrees {
     ) -> Result<(), WorktreeError> {
         let mirror = self.mirror(&repository.name).await?;
         self.need_commit(&mirror, &repository.name, commit).await?;
-        let reaching = self.reaching(&mirror, repository).await?;
-        let pushed = reaching.push(&repository.remote, commit, branch, expected).await;
+        let (reaching, remote) = self.reaching(&mirror, repository).await?;
+        let pushed = reaching.push(&remote, commit, branch, expected).await;
+        if pushed.is_err() {
+            self.let_in_no_more(repository).await;
+        }
         match pushed.map_err(git("pushing to the forge"))? {
             Push::Done => {}
             Push::LeaseLost { actual } => {

@@ -28,7 +28,18 @@ pub trait Credentials: std::fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// Why there is none, for people.
-    async fn access(&self, repository: &RepositoryName) -> Result<Access, String>;
+    async fn access(&self, repository: &RepositoryName) -> Result<Reach, String>;
+    /// The forge did not let it in, or was not reached: another one is to be had the next time.
+    async fn forget(&self, repository: &RepositoryName);
+}
+
+/// How a forge's repository is reached.
+#[derive(Debug, Clone)]
+pub struct Reach {
+    /// What it asks for.
+    pub access: Access,
+    /// Where it is now, on the same host; `None` if it is where it was.
+    pub remote: Option<String>,
 }
 
 /// By whom and when a commit says it was made. Passed in, so that a step that is repeated makes the same one.

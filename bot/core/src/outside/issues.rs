@@ -6,10 +6,10 @@ use qd_wire::v1::{FeatureReport, IssueEvent, IssueHappened, Order};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{Actor, Done, IssueNews, IssueText, Spoken, Spot, comment, refusal, told};
+use super::{Actor, Done, IssueNews, IssueText, Spoken, Spot, refusal, told};
 use crate::{
     answer::Handled,
-    effect::{Effect, Save},
+    effect::{Effect, ForgeCall, Save},
     state::FleetState,
     text::{self, messages::say},
 };
@@ -236,7 +236,7 @@ fn keep(state: &mut FleetState, at: &Spot, tracked: Option<Tracked>) -> Effect {
     Effect::Save(Save::Issue(at.clone(), tracked.map(Box::new)))
 }
 
-/// A feature that came of an issue is named there, and where it stands: one comment, edited.
+/// A feature that came of an issue is named there, and where it stands: one living comment.
 pub(super) fn linked(state: &mut FleetState, team: &InstanceName, report: &FeatureReport) -> Vec<Effect> {
     let Some(at) = report.issue.as_deref().and_then(|issue| issue.parse::<Spot>().ok()) else {
         return Vec::new();
@@ -251,7 +251,8 @@ pub(super) fn linked(state: &mut FleetState, team: &InstanceName, report: &Featu
     let next = Tracked { feature: now, ..tracked.clone() };
     let body = say!("issue-linked", feature = report.feature, team = team, stage = stage(report));
     let key = format!("issue/{at}");
-    vec![keep(state, &at, Some(next)), comment(&at, key, body)]
+    let call = ForgeCall::Show { repository: at.repository.clone(), number: at.number, text: body };
+    vec![keep(state, &at, Some(next)), Effect::Forge { key, call }]
 }
 
 /// Where it stands, as an issue shows it.

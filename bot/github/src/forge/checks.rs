@@ -1,9 +1,9 @@
 //! Checks: check runs where an App writes them, commit statuses where a token does, and both where they are read.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::PoisonError};
 
 use qd_core::forge::{Check, CheckText, Conclusion, ForgeError};
-use qd_types::CommitId;
+use qd_types::{CommitId, RepositoryName};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -13,9 +13,16 @@ use crate::client::{CallError, Method};
 /// Characters of a status's description: GitHub's most.
 const DESCRIPTION: usize = 140;
 
+/// Commits whose check runs are known without a look.
+const KNOWN: usize = 256;
+
+/// The check runs of ours, by commit, as they were reported: nobody else changes them.
+#[derive(Debug, Default)]
+pub(crate) struct Reported(BTreeMap<(RepositoryName, CommitId), Vec<Run>>);
+
 /// A check run (docs.github.com, "REST API endpoints for check runs").
 #[derive(Debug, Clone, Deserialize)]
-struct Run {
+pub(crate) struct Run {
     id: u64,
     name: String,
     status: String,
@@ -136,10 +143,17 @@ impl Here<'_> {
         }
         let own = self.github.tokens.own().await.map_err(|error| self.said(error, None))?;
         let Some(app) = own.app else { return self.report_statuses(commit, &wanted).await };
-        let runs = self.runs(commit).await?;
+        let key = (self.repository.clone(), commit.clone());
+        // Taken out: what fails below is looked at anew the next time.
+        let mut runs = match self.reported(|reported| reported.0.remove(&key)) {
+            Some(runs) => runs,
+            None => {
+                let is_ours = |run: &Run| run.app.as_ref().is_some_and(|by| by.id == app);
+                self.runs(commit).await?.into_iter().filter(is_ours).collect()
+            }
+        };
         for check in wanted.into_values() {
-            let mine = |run: &&Run| run.name == check.name && run.app.as_ref().is_some_and(|by| by.id == app);
-            let known = runs.iter().rev().find(mine);
+            let known = runs.iter().rev().find(|run| run.name == check.name);
             if known.is_some_and(|run| run.check() == *check) {
                 continue;
             }
@@ -149,20 +163,32 @@ impl Here<'_> {
                 run.check().conclusion == Conclusion::Pending
                     && (run.check().text.is_none() || check.text.is_some())
             });
-            let told = match goes_on {
+            let told: Result<Run, _> = match goes_on {
                 Some(run) => {
-                    self.act(Method::Patch, &format!("/check-runs/{}", run.id), Some(&Value::Object(body)))
-                        .await
+                    let path = format!("/check-runs/{}", run.id);
+                    self.change(Method::Patch, &path, &Value::Object(body)).await
                 }
                 None => {
                     body.insert("name".into(), json!(check.name));
                     body.insert("head_sha".into(), json!(commit.as_str()));
-                    self.act(Method::Post, "/check-runs", Some(&Value::Object(body))).await
+                    self.change(Method::Post, "/check-runs", &Value::Object(body)).await
                 }
             };
-            told.map_err(|error| self.of_commit(error, commit))?;
+            let told = told.map_err(|error| self.of_commit(error, commit))?;
+            runs.retain(|run| run.id != told.id);
+            runs.push(told);
         }
+        self.reported(|reported| {
+            if reported.0.len() >= KNOWN {
+                reported.0.pop_first();
+            }
+            reported.0.insert(key, runs);
+        });
         Ok(())
+    }
+
+    fn reported<T>(&self, change: impl FnOnce(&mut Reported) -> T) -> T {
+        change(&mut self.github.reported.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Check runs are an App's alone.

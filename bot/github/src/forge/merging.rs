@@ -12,6 +12,7 @@ use super::{
     here::{commit, refused, title},
 };
 use crate::{
+    app::Scope,
     client::{CallError, Method},
     mirror,
 };
@@ -182,9 +183,13 @@ impl Here<'_> {
     /// Git's objects of a pull request and its target.
     async fn objects(&self, target: &str, number: u64) -> Result<qd_git::Repo, ForgeError> {
         let github = self.github;
-        let access = github.access(self.place).await.map_err(|error| self.said(error, None))?;
-        let remote = github.client.addresses().remote(self.place);
-        github.mirrors.with(self.repository, &remote, access, target, number).await
+        let (remote, access) = github.access(self.place).await.map_err(|error| self.said(error, None))?;
+        let fetched = github.mirrors.with(self.repository, &remote, access, target, number).await;
+        if fetched.is_err() {
+            // Whether the token was at fault is not told: the next try has another one.
+            github.tokens.forget(self.place, Scope::Read).await;
+        }
+        fetched
     }
 
     pub(super) async fn rebuild_merge(

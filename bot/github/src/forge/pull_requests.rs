@@ -1,7 +1,9 @@
 //! Pull requests: opened once, found again by their marker, closed, drafts. And the branches that they come from.
 
+use std::{collections::BTreeMap, sync::PoisonError};
+
 use qd_core::forge::{ForgeError, Marker, NewPullRequest, PullRequest, PullRequestState};
-use qd_types::CommitId;
+use qd_types::{CommitId, RepositoryName};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -32,11 +34,22 @@ pub(super) struct Pull {
     user: Option<Account>,
 }
 
+/// Pull requests that were opened from here, each with whether it was left a draft: they come from no fork.
+#[derive(Debug, Default)]
+pub(crate) struct Opened(BTreeMap<(RepositoryName, u64), bool>);
+
 #[derive(Debug, Clone, Deserialize)]
 struct Side {
     #[serde(rename = "ref")]
     name: String,
     sha: String,
+    /// Gone if the fork was deleted.
+    repo: Option<Id>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Id {
+    id: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -59,6 +72,9 @@ struct Object {
     sha: String,
 }
 
+/// Pull requests of which it is known that they were opened here; those that were not are asked about.
+const OPENED: usize = 1_000;
+
 const READY: &str = "mutation markPullRequestReadyForReview($pullRequestId: ID!) { \
     markPullRequestReadyForReview(input: { pullRequestId: $pullRequestId }) { pullRequest { isDraft } } }";
 
@@ -70,6 +86,14 @@ pub(super) fn names(labels: Vec<Label>) -> Vec<String> {
     let mut names: Vec<String> = labels.into_iter().map(|label| label.name).collect();
     names.sort();
     names
+}
+
+impl Pull {
+    /// Whether it comes from the repository itself.
+    fn is_own(&self) -> bool {
+        let id = |side: &Side| side.repo.as_ref().map(|repo| repo.id);
+        id(&self.head).is_some() && id(&self.head) == id(&self.base)
+    }
 }
 
 fn what(number: u64) -> String {
@@ -170,7 +194,22 @@ impl Here<'_> {
             Err(CallError::Invalid(words)) => return Err(self.not_proposed(new, &words)),
             Err(error) => return Err(self.said(error, None)),
         };
+        self.written(|written| written.is_new(self.repository, made.number));
+        self.opened(|opened| opened.insert((self.repository.clone(), made.number), made.draft));
         self.see_to(made, new).await
+    }
+
+    fn opened<T>(&self, change: impl FnOnce(&mut BTreeMap<(RepositoryName, u64), bool>) -> T) -> T {
+        let mut opened = self.github.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if opened.0.len() > OPENED {
+            opened.0.pop_first();
+        }
+        change(&mut opened.0)
+    }
+
+    /// Whether it is known to be opened from here.
+    pub(crate) fn is_opened_here(&self, number: u64) -> bool {
+        self.opened(|opened| opened.contains_key(&(self.repository.clone(), number)))
     }
 
     /// Gives an open one what it was to have: whoever opened it may have ended before that.
@@ -224,6 +263,10 @@ impl Here<'_> {
     }
 
     pub(super) async fn set_draft(&self, number: u64, draft: bool) -> Result<(), ForgeError> {
+        let key = (self.repository.clone(), number);
+        if self.opened(|opened| opened.get(&key) == Some(&draft)) {
+            return Ok(());
+        }
         let pull = self.pull(number).await?;
         if pull.merged_at.is_some() || pull.state != "open" {
             return Err(refused(format!("pull request {number} is not open: open another one")));
@@ -234,6 +277,11 @@ impl Here<'_> {
         let document = if draft { DRAFT } else { READY };
         let done: Result<Value, _> =
             self.graphql(document, &json!({ "pullRequestId": pull.node_id }), true).await;
+        self.opened(|opened| {
+            if let Some(known) = opened.get_mut(&key) {
+                *known = draft;
+            }
+        });
         done.map(drop).map_err(|error| self.said(error, Some(&what(number))))
     }
 
@@ -260,17 +308,10 @@ impl Here<'_> {
         if here.default_branch == branch {
             return Err(refused(format!("{branch} is the target of {}: it stays", self.repository)));
         }
-        let owner = self.place.owner();
-        for query in
-            [format!("head={}", part(&format!("{owner}:{branch}"))), format!("base={}", part(branch))]
-        {
-            let open: Vec<Pull> = self
-                .list(&format!("/pulls?state=open&{query}"))
-                .await
-                .map_err(|error| self.said(error, None))?;
-            if let Some(Pull { number, .. }) = open.first() {
-                return Err(refused(format!("pull request {number} needs {branch}: close it first")));
-            }
+        let open: Vec<Pull> = self.list("/pulls?state=open").await.map_err(|error| self.said(error, None))?;
+        let needs = |pull: &&Pull| pull.base.name == branch || (pull.head.name == branch && pull.is_own());
+        if let Some(Pull { number, .. }) = open.iter().find(needs) {
+            return Err(refused(format!("pull request {number} needs {branch}: close it first")));
         }
         if actual != *head {
             return Err(ForgeError::HeadMoved { actual });

@@ -1,7 +1,10 @@
 //! Issues, comments, labels, milestones, and the threads of reviews. What is ours is known by its marker and by who wrote it: a
 //! marker that somebody copied counts for nothing.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::PoisonError,
+};
 
 use jiff::Timestamp;
 use qd_core::forge::{Comment, ForgeError, Issue, Marker, Milestone, NewIssue};
@@ -24,7 +27,33 @@ const KNOWN: usize = 1_000;
 
 /// What was written last: a living comment is edited without looking for it again.
 #[derive(Debug, Default)]
-pub(crate) struct Written(BTreeMap<(RepositoryName, u64, String), Comment>);
+pub(crate) struct Written {
+    /// By where it stands, and the marker it carries.
+    comments: BTreeMap<(RepositoryName, u64, String), Comment>,
+    /// Where all that is ours is known: another comment there is new.
+    read: BTreeSet<(RepositoryName, u64)>,
+}
+
+impl Written {
+    /// Nothing of ours stands there yet.
+    pub(crate) fn is_new(&mut self, repository: &RepositoryName, number: u64) {
+        self.read.insert((repository.clone(), number));
+    }
+
+    /// It has to be looked at again.
+    fn forget(&mut self, repository: &RepositoryName, number: u64) {
+        self.read.remove(&(repository.clone(), number));
+    }
+
+    fn note(&mut self, key: (RepositoryName, u64, String), comment: Comment) {
+        if self.comments.len() >= KNOWN
+            && let Some(((repository, number, _), _)) = self.comments.pop_first()
+        {
+            self.forget(&repository, number);
+        }
+        self.comments.insert(key, comment);
+    }
+}
 
 #[derive(Debug, Clone, Deserialize)]
 struct Said {
@@ -258,58 +287,67 @@ impl Here<'_> {
         marker: &Marker,
         body: &str,
     ) -> Result<Comment, ForgeError> {
-        let key = (self.repository.clone(), number, marker.0.clone());
-        let known = self.written(|written| written.get(&key).cloned());
-        if let Some(known) = &known
-            && known.body == body
-        {
+        let key = (self.repository.clone(), number, mark::written(marker));
+        let of = |error: CallError| self.said(error, Some(&thread_of(number)));
+        if !self.written(|written| written.read.contains(&(self.repository.clone(), number))) {
+            self.read_own(number).await?;
+        }
+        let known = self.written(|written| written.comments.get(&key).cloned());
+        if let Some(known) = known.as_ref().filter(|known| known.body == body) {
             return Ok(known.clone());
         }
         let text = json!({ "body": mark::hide(body, marker) });
-        if let Some(known) = known {
-            match self.edit(known.id, &text).await {
-                // Somebody removed it: it is looked for, and else written again.
-                Err(CallError::NotFound(_)) => {}
-                edited => {
-                    return self
-                        .note(key, edited.map_err(|error| self.said(error, Some(&thread_of(number))))?);
-                }
-            }
+        let put = match &known {
+            Some(known) => match self.edit(known.id, &text).await {
+                // Somebody removed it: it is written again.
+                Err(CallError::NotFound(_)) => self.write(number, &text).await,
+                edited => edited,
+            },
+            None => self.write(number, &text).await,
+        };
+        if put.is_err() {
+            // What became of it is seen there alone.
+            self.written(|written| {
+                written.comments.remove(&key);
+                written.forget(self.repository, number);
+            });
         }
+        let comment = put.map_err(of)?.shown();
+        self.written(|written| written.note(key, comment.clone()));
+        Ok(comment)
+    }
+
+    /// Reads which comments there are ours.
+    async fn read_own(&self, number: u64) -> Result<(), ForgeError> {
         let own = self.own_login().await?;
-        let mine = |said: &Said| {
-            said.user.as_ref().is_some_and(|user| user.login == own)
-                && mark::carries(said.body.as_deref().unwrap_or_default(), marker)
-        };
-        let found = self.said_on(number).await?.into_iter().find(mine);
-        let written = match found {
-            Some(said) => self.edit(said.id, &text).await,
-            None => self.change(Method::Post, &format!("/issues/{number}/comments"), &text).await,
-        };
-        self.note(key, written.map_err(|error| self.said(error, Some(&thread_of(number))))?)
+        let all = self.said_on(number).await?;
+        let ours = all.into_iter().filter(|said| said.user.as_ref().is_some_and(|user| user.login == own));
+        let marked = ours.filter_map(|said| {
+            let mark = mark::carried(said.body.as_deref()?)?.to_owned();
+            Some(((self.repository.clone(), number, mark), said.shown()))
+        });
+        let marked: Vec<_> = marked.collect();
+        self.written(|written| {
+            written.comments.retain(|(repository, at, _), _| repository != self.repository || *at != number);
+            // Of two with one marker the first counts.
+            for (key, comment) in marked.into_iter().rev() {
+                written.note(key, comment);
+            }
+            written.is_new(self.repository, number);
+        });
+        Ok(())
     }
 
     async fn edit(&self, id: u64, text: &Value) -> Result<Said, CallError> {
         self.change(Method::Patch, &format!("/issues/comments/{id}"), text).await
     }
 
-    fn written<T>(
-        &self,
-        change: impl FnOnce(&mut BTreeMap<(RepositoryName, u64, String), Comment>) -> T,
-    ) -> T {
-        let written = self.github.written.lock();
-        change(&mut written.unwrap_or_else(std::sync::PoisonError::into_inner).0)
+    async fn write(&self, number: u64, text: &Value) -> Result<Said, CallError> {
+        self.change(Method::Post, &format!("/issues/{number}/comments"), text).await
     }
 
-    fn note(&self, key: (RepositoryName, u64, String), said: Said) -> Result<Comment, ForgeError> {
-        let comment = said.shown();
-        self.written(|written| {
-            if written.len() >= KNOWN {
-                written.pop_first();
-            }
-            written.insert(key, comment.clone());
-        });
-        Ok(comment)
+    pub(super) fn written<T>(&self, change: impl FnOnce(&mut Written) -> T) -> T {
+        change(&mut self.github.written.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A thread of a review of a pull request.

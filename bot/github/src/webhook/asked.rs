@@ -152,7 +152,11 @@ impl Facts for GitHub {
     }
 
     async fn is_from_fork(&self, repository: &RepositoryName, number: u64) -> Result<bool, FactError> {
-        let pull: Pull = self.asked(repository)?.get(&format!("/pulls/{number}")).await?;
+        let here = self.asked(repository)?;
+        if here.is_opened_here(number) {
+            return Ok(false);
+        }
+        let pull: Pull = here.get(&format!("/pulls/{number}")).await?;
         let (head, base) = (pull.head.repo.map(|repo| repo.id), pull.base.repo.map(|repo| repo.id));
         Ok(head.is_none() || head != base)
     }

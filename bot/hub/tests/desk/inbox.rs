@@ -82,8 +82,8 @@ async fn fleet() -> Fleet {
 /// What was written at the forge, by key.
 fn written(fleet: &Fleet) -> String {
     fleet.sql(
-        "SELECT coalesce(group_concat(key || ': ' || (call ->> '$.body'), char(10)), '')
-         FROM (SELECT * FROM acts WHERE call ->> '$.call' IN ('answer', 'settle') ORDER BY id)",
+        "SELECT coalesce(group_concat(key || ': ' || coalesce(call ->> '$.body', call ->> '$.text'), char(10)), '')
+         FROM (SELECT * FROM acts WHERE call ->> '$.call' IN ('answer', 'settle') OR key LIKE 'issue/%' ORDER BY id)",
     )
 }
 

@@ -13,7 +13,7 @@ use qd_git::Access;
 use qd_types::RepositoryName;
 use qd_uplink::SignedUplink;
 use qd_wire::sealed::SealingKey;
-use qd_worktrees::Credentials;
+use qd_worktrees::{Credentials, Reach};
 use secrecy::SecretString;
 use serde::Deserialize;
 use tokio::sync::Mutex;
@@ -28,6 +28,8 @@ const UNSAID: SignedDuration = SignedDuration::from_mins(10);
 #[derive(Deserialize)]
 struct Credential {
     address: String,
+    /// Where the repository is now, said by newer bots.
+    remote: Option<String>,
     user: String,
     password: SecretString,
     ends: Option<i64>,
@@ -37,7 +39,7 @@ struct Credential {
 #[derive(Default)]
 pub(super) struct PushAccess {
     way: OnceLock<(Arc<SignedUplink>, SealingKey)>,
-    known: Mutex<BTreeMap<RepositoryName, (Access, Timestamp)>>,
+    known: Mutex<BTreeMap<RepositoryName, (Reach, Timestamp)>>,
 }
 
 impl fmt::Debug for PushAccess {
@@ -55,24 +57,28 @@ impl PushAccess {
 
 #[async_trait]
 impl Credentials for PushAccess {
-    async fn access(&self, repository: &RepositoryName) -> Result<Access, String> {
+    async fn access(&self, repository: &RepositoryName) -> Result<Reach, String> {
         let Some((uplink, key)) = self.way.get() else {
             return Err("it comes from the bot, and no bot is known here (quarterdeck up, or quarterdeck instance join)".into());
         };
         let mut known = self.known.lock().await;
         let now = Timestamp::now();
-        if let Some((access, ends)) = known.get(repository)
+        if let Some((reach, ends)) = known.get(repository)
             && ends.duration_since(now) > EARLY
         {
-            return Ok(access.clone());
+            return Ok(reach.clone());
         }
         let bytes = uplink.credential(repository.as_str(), key).await.map_err(|error| error.to_string())?;
-        let Credential { address, user, password, ends } = serde_json::from_slice(&bytes)
+        let Credential { address, remote, user, password, ends } = serde_json::from_slice(&bytes)
             .map_err(|_| "the bot's answer is no credential: one of the two is older".to_owned())?;
         let ends = ends.and_then(|ends| Timestamp::from_second(ends).ok());
         let ends = ends.or_else(|| now.checked_add(EARLY + UNSAID).ok()).unwrap_or(now);
-        let access = Access::basic(address, &user, &password);
-        known.insert(repository.clone(), (access.clone(), ends));
-        Ok(access)
+        let reach = Reach { access: Access::basic(address, &user, &password), remote };
+        known.insert(repository.clone(), (reach.clone(), ends));
+        Ok(reach)
+    }
+
+    async fn forget(&self, repository: &RepositoryName) {
+        self.known.lock().await.remove(repository);
     }
 }
