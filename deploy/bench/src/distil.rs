@@ -383,7 +383,8 @@ fn reported(happens: Happens, now: Timestamp) -> Result<(u32, Vec<Report>), Fail
                 paths: None,
             };
             let (words, facts) = (Some("Splits it.".to_owned()), "12 files, +214 −380.".to_owned());
-            let act = ForgeAct::AskMerge { merge, requesters: Vec::new(), words, facts };
+            let act =
+                ForgeAct::AskMerge { merge, requesters: Vec::new(), words, facts, findings: Vec::new() };
             let run = format!("{id}.1").parse()?;
             let request = ForgeRequest { id: format!("{id}.1/ask"), feature: id.clone(), run, act };
             let report = self::feature(&id, Stage::Review, CHANGES);
