@@ -17,8 +17,7 @@ use qd_core::{
 use qd_engine::{Bundle, Facts, KnownPerson, Policies};
 use qd_hub::{Hub, HubError};
 use qd_types::{
-    ApprovalId, Ballot, CommitId, Digest, Identity, InstanceName, Merge, Person, PolicyRule, Role,
-    SpentGrant, Vote,
+    ApprovalId, Ballot, CommitId, Digest, Identity, InstanceName, Merge, Person, PolicyRule, Role, Vote,
 };
 use qd_wire::v1::{
     Ack, ApprovalCard, Envelope, ForgeAct, ForgeOutcome, ForgeRequest, Order, Report, SignedVote,
