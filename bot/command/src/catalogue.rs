@@ -12,6 +12,8 @@ pub enum Completes {
     Features,
     /// Teams.
     Teams,
+    /// Clusters of virtual machines.
+    Clusters,
     /// Actions of the policies.
     Actions,
 }
@@ -89,9 +91,16 @@ const fn flag(name: &'static str, says: &'static str, flag: &'static str) -> Opt
     Opt { stands: Stands::After(flag), ..opt(name, says, false, Completes::Nothing) }
 }
 
+/// On which of several clusters.
+const CLUSTER: Opt = Opt {
+    completes: Completes::Clusters,
+    ..flag("cluster", "One of several clusters, by its name", "--cluster")
+};
+
 /// What a machine of a team has.
 const MACHINE: &[Opt] = &[
     WHOSE,
+    CLUSTER,
     flag("template", "Number of the template", "--template"),
     flag("pool", "Its pool", "--pool"),
     flag("cores", "Cores, 2 if left out", "--cores"),
@@ -183,8 +192,9 @@ pub const ENTRIES: &[Entry] = &[
     entry(
         "vm destroy",
         "Take a team's machine away, once people agreed",
-        &[WHOSE, flag("backup", "Keep a last backup on this storage", "--backup-to")],
+        &[WHOSE, CLUSTER, flag("backup", "Keep a last backup on this storage", "--backup-to")],
     ),
+    entry("vm clusters", "Clusters that machines are made in, a line each", &[]),
     entry("link github", "A code that links your GitHub account", &[]),
     entry("link discord", "A code that links your Discord account", &[]),
     entry(
@@ -332,9 +342,10 @@ mod tests {
         standup now [TEAM]                   What happened since the last stand-up
         standup schedule [TEAM] [HOUR] [ZONE] [DAYS] When stand-ups come, or another hour for a team's
         vm list                              Machines of teams, and how far each is
-        vm plan [--template TEMPLATE] [--pool POOL] [--cores CORES] [--memory MEMORY] [--disk DISK] [--storage STORAGE] TEAM What a team's machine would take, and who decides
-        vm create [--template TEMPLATE] [--pool POOL] [--cores CORES] [--memory MEMORY] [--disk DISK] [--storage STORAGE] TEAM Make a machine for a team, once people agreed
-        vm destroy [--backup-to BACKUP] TEAM Take a team's machine away, once people agreed
+        vm plan [--cluster CLUSTER] [--template TEMPLATE] [--pool POOL] [--cores CORES] [--memory MEMORY] [--disk DISK] [--storage STORAGE] TEAM What a team's machine would take, and who decides
+        vm create [--cluster CLUSTER] [--template TEMPLATE] [--pool POOL] [--cores CORES] [--memory MEMORY] [--disk DISK] [--storage STORAGE] TEAM Make a machine for a team, once people agreed
+        vm destroy [--cluster CLUSTER] [--backup-to BACKUP] TEAM Take a team's machine away, once people agreed
+        vm clusters                          Clusters that machines are made in, a line each
         link github                          A code that links your GitHub account
         link discord                         A code that links your Discord account
         link code CODE                       Link this account, by the code that you got elsewhere

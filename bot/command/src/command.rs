@@ -4,7 +4,7 @@ use std::fmt;
 
 use qd_types::{FeatureId, InstanceName, Stage, Verb};
 
-use crate::{NewMachine, When, catalogue::Elsewhere};
+use crate::{NewMachine, OldMachine, When, catalogue::Elsewhere};
 
 /// Which approval.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,11 +177,11 @@ pub enum Command {
     },
     /// Take a team's machine away.
     VmDestroy {
-        /// Whose.
-        team: InstanceName,
-        /// Where a last backup is kept, if anywhere.
-        backup_to: Option<String>,
+        /// Which.
+        machine: OldMachine,
     },
+    /// Clusters that machines are made in.
+    VmClusters,
     /// A code by which the person's account on another service is linked.
     Link {
         /// Which service: `github`.
@@ -329,10 +329,8 @@ impl fmt::Display for Command {
             Self::VmList => f.write_str("vm list"),
             Self::VmPlan { machine } => write!(f, "vm plan {machine}"),
             Self::VmCreate { machine } => write!(f, "vm create {machine}"),
-            Self::VmDestroy { team, backup_to: None } => write!(f, "vm destroy {team}"),
-            Self::VmDestroy { team, backup_to: Some(storage) } => {
-                write!(f, "vm destroy {team} --backup-to {storage}")
-            }
+            Self::VmDestroy { machine } => write!(f, "vm destroy {machine}"),
+            Self::VmClusters => f.write_str("vm clusters"),
             Self::Link { service } => write!(f, "link {service}"),
             Self::LinkCode { code } => write!(f, "link code {code}"),
             Self::Ask { team, question } => write!(f, "ask {team} {question}"),

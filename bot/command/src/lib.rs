@@ -8,6 +8,6 @@ mod schedule;
 
 pub use catalogue::help;
 pub use command::{Command, FleetPart, Service, Which};
-pub use machine::NewMachine;
+pub use machine::{NewMachine, OldMachine};
 pub use parse::{CommandError, parse};
 pub use schedule::{Hour, When};

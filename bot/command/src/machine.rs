@@ -11,6 +11,8 @@ use crate::parse::{CommandError, first, nearest, no, team};
 pub struct NewMachine {
     /// Whose.
     pub team: InstanceName,
+    /// Where it is made, if not on the cluster that has no name.
+    pub cluster: Option<String>,
     /// Number of the template.
     pub template: Option<u32>,
     /// Its pool.
@@ -25,12 +27,15 @@ pub struct NewMachine {
     pub storage: Option<String>,
 }
 
-const FLAGS: [&str; 6] = ["--template", "--pool", "--cores", "--memory", "--disk", "--storage"];
+const CLUSTER: &str = "--cluster";
+
+const FLAGS: [&str; 7] = [CLUSTER, "--template", "--pool", "--cores", "--memory", "--disk", "--storage"];
 
 impl fmt::Display for NewMachine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let number = |number: Option<u32>| number.map(|number| number.to_string());
         let values = [
+            self.cluster.clone(),
             number(self.template),
             self.pool.clone(),
             number(self.cores),
@@ -46,7 +51,7 @@ impl fmt::Display for NewMachine {
 
 /// `beta --template 9000 --cores 4`, in any order; what `verb` needs is said by its name.
 pub(crate) fn new_machine(verb: &str, text: &str) -> Result<NewMachine, CommandError> {
-    let (mut whose, mut values) = (None, [const { None::<String> }; 6]);
+    let (mut whose, mut values) = (None, [const { None::<String> }; 7]);
     let mut rest = text;
     while !rest.is_empty() {
         let (word, after) = first(rest);
@@ -80,9 +85,10 @@ pub(crate) fn new_machine(verb: &str, text: &str) -> Result<NewMachine, CommandE
         };
         value.map(read).transpose()
     };
-    let [template, pool, cores, memory, disk, storage] = values;
+    let [cluster, template, pool, cores, memory, disk, storage] = values;
     Ok(NewMachine {
         team,
+        cluster: cluster.as_deref().map(named).transpose()?,
         template: number("--template", template)?,
         pool,
         cores: number("--cores", cores)?,
@@ -92,15 +98,70 @@ pub(crate) fn new_machine(verb: &str, text: &str) -> Result<NewMachine, CommandE
     })
 }
 
-/// `beta --backup-to nas`.
-pub(crate) fn old_machine(text: &str) -> Result<(InstanceName, Option<String>), CommandError> {
-    let words: Vec<&str> = text.split(' ').filter(|word| !word.is_empty() && *word != "--").collect();
-    match words.as_slice() {
-        [] => no("vm destroy needs a team: vm destroy beta --backup-to nas"),
-        [whose] => Ok((team(whose)?, None)),
-        [whose, "--backup-to", storage] | ["--backup-to", storage, whose] => {
-            Ok((team(whose)?, Some((*storage).to_owned())))
+/// The name of a cluster: small letters and digits, as it fits into the variables that it is configured by.
+fn named(cluster: &str) -> Result<String, CommandError> {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    if (1..=20).contains(&cluster.len()) && cluster.bytes().all(fits) {
+        return Ok(cluster.to_owned());
+    }
+    no(format!(
+        "{CLUSTER} takes a name of small letters and digits, not {cluster:?}. Which there are: vm clusters"
+    ))
+}
+
+/// A team's machine that is to go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OldMachine {
+    /// Whose.
+    pub team: InstanceName,
+    /// Where it is, if not on the cluster that has no name.
+    pub cluster: Option<String>,
+    /// Where a last backup is kept, if anywhere.
+    pub backup_to: Option<String>,
+}
+
+impl fmt::Display for OldMachine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.team)?;
+        let given = [(CLUSTER, &self.cluster), (BACKUP, &self.backup_to)];
+        let mut given = given.into_iter().filter_map(|(flag, value)| Some((flag, value.as_ref()?)));
+        given.try_for_each(|(flag, value)| write!(f, " {flag} {value}"))
+    }
+}
+
+const BACKUP: &str = "--backup-to";
+
+/// `beta --cluster lab --backup-to nas`, in any order.
+pub(crate) fn old_machine(text: &str) -> Result<OldMachine, CommandError> {
+    let (mut whose, mut cluster, mut backup_to) = (None, None, None);
+    let mut words = text.split(' ').filter(|word| !word.is_empty() && *word != "--");
+    let unfit = || {
+        no(format!("vm destroy takes a team, {CLUSTER} NAME and {BACKUP} STORAGE. What does {text:?} mean?"))
+    };
+    while let Some(word) = words.next() {
+        let before = match word {
+            CLUSTER | BACKUP => {
+                let Some(value) = words.next().filter(|value| !value.starts_with("--")) else {
+                    return unfit();
+                };
+                if word == CLUSTER {
+                    cluster.replace(named(value)?)
+                } else {
+                    backup_to.replace(value.to_owned())
+                }
+            }
+            word if word.starts_with("--") || whose.is_some() => return unfit(),
+            word => {
+                whose = Some(team(word)?);
+                None
+            }
+        };
+        if before.is_some() {
+            return unfit();
         }
-        _ => no(format!("vm destroy takes a team and --backup-to STORAGE. What does {text:?} mean?")),
+    }
+    match whose {
+        Some(team) => Ok(OldMachine { team, cluster, backup_to }),
+        None => no("vm destroy needs a team: vm destroy beta --backup-to nas"),
     }
 }

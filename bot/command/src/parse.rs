@@ -98,11 +98,9 @@ fn plain(text: &str) -> Result<Command, CommandError> {
             ("list", "") => Ok(Command::VmList),
             ("plan", machine) => Ok(Command::VmPlan { machine: new_machine("plan", machine)? }),
             ("create", machine) => Ok(Command::VmCreate { machine: new_machine("create", machine)? }),
-            ("destroy", machine) => {
-                let (team, backup_to) = old_machine(machine)?;
-                Ok(Command::VmDestroy { team, backup_to })
-            }
-            _ => elsewhere("vm", rest, &["list", "plan", "create", "destroy"]),
+            ("destroy", machine) => Ok(Command::VmDestroy { machine: old_machine(machine)? }),
+            ("clusters", "") => Ok(Command::VmClusters),
+            _ => elsewhere("vm", rest, &["list", "plan", "create", "destroy", "clusters"]),
         },
         "link" => link(rest),
         "person" if rest.is_empty() => Ok(Command::Person),
@@ -388,6 +386,8 @@ mod tests {
         insta::assert_snapshot!(check("standup schedule alpha 09:30 UTC mon,wed,sat-sun"), @"standup schedule alpha 09:30 UTC mon,wed,sat,sun");
         insta::assert_snapshot!(check("/vm create --cores 4 --template 9000 -- beta"), @"vm create beta --template 9000 --cores 4");
         insta::assert_snapshot!(check("vm destroy --backup-to nas -- beta"), @"vm destroy beta --backup-to nas");
+        insta::assert_snapshot!(check("vm destroy beta --backup-to nas --cluster lab"), @"vm destroy beta --cluster lab --backup-to nas");
+        insta::assert_snapshot!(check("/vm create --cores 4 --cluster lab beta"), @"vm create beta --cluster lab --cores 4");
         insta::assert_snapshot!(check("/link GitHub"), @"link github");
         insta::assert_snapshot!(check("/qd link ABCDE-FGHIJ"), @"link code ABCDE-FGHIJ");
         insta::assert_snapshot!(check("fleet Risks"), @"fleet risks");
@@ -416,10 +416,12 @@ mod tests {
         insta::assert_snapshot!(check("standup alpha"), @r#"✘ I don't know "standup alpha". There is standup now, standup now TEAM, and standup schedule TEAM 09:30."#);
         insta::assert_snapshot!(check("standup schedule alpha 24:00"), @r#"✘ "24:00" is no time of a day. Say 09:30, off or default."#);
         insta::assert_snapshot!(check("standup schedule alpha 09:00 sat-mon"), @r#"✘ I don't understand "sat-mon" of a stand-up's hour. Say it like 09:30 Europe/Berlin mon-fri."#);
-        insta::assert_snapshot!(check("vm"), @"✘ vm needs a verb: list, plan, create, destroy.");
+        insta::assert_snapshot!(check("vm"), @"✘ vm needs a verb: list, plan, create, destroy, clusters.");
         insta::assert_snapshot!(check("vm create"), @"✘ vm create needs a team: vm create beta --template 9000 --cores 4");
         insta::assert_snapshot!(check("vm create beta --core 4"), @"✘ vm create does not know --core. Did you mean --cores?");
         insta::assert_snapshot!(check("vm create beta --cores many"), @r#"✘ --cores takes a number, not "many"."#);
+        insta::assert_snapshot!(check("vm create beta --cluster ../lab"), @r#"✘ --cluster takes a name of small letters and digits, not "../lab". Which there are: vm clusters"#);
+        insta::assert_snapshot!(check("vm destroy beta --backup-to a --backup-to b"), @r#"✘ vm destroy takes a team, --cluster NAME and --backup-to STORAGE. What does "beta --backup-to a --backup-to b" mean?"#);
         insta::assert_snapshot!(check("vm destroy"), @"✘ vm destroy needs a team: vm destroy beta --backup-to nas");
         insta::assert_snapshot!(check("link"), @"✘ link needs a service, or a code: link github, link discord.");
         insta::assert_snapshot!(check("link githup"), @r#"✘ I don't know "link githup". Did you mean github?"#);

@@ -58,9 +58,11 @@ pub(crate) fn handle(
             Ok(team) => say(inquiry::explain(state, person, action, &team)),
             Err(problem) => say(problem),
         },
-        Command::VmList | Command::VmPlan { .. } | Command::VmCreate { .. } | Command::VmDestroy { .. } => {
-            machines::wanted(person, given, &command, moment)
-        }
+        Command::VmList
+        | Command::VmPlan { .. }
+        | Command::VmCreate { .. }
+        | Command::VmDestroy { .. }
+        | Command::VmClusters => machines::wanted(person, given, &command, moment),
         Command::Link { service } => links::ask(state, person, given, service, moment),
         Command::LinkCode { code } => match given.account {
             Some(_) => links::redeem(state, &given.identity(&person.id), Some(&person.id), &code, moment),

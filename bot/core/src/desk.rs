@@ -34,6 +34,7 @@ pub(crate) struct Ask {
     pub(crate) requesters: Vec<PersonId>,
     pub(crate) words: Option<String>,
     pub(crate) facts: String,
+    pub(crate) findings: Vec<qd_wire::v1::Finding>,
 }
 
 /// What was asked for before, as the policies of now would have it asked. The error is their no.
@@ -95,7 +96,8 @@ pub(crate) fn ask(state: &FleetState, ask: Ask) -> Vec<Effect> {
         }
         _ => ask.facts,
     };
-    let filed = Filed { facts, feature_title, merging: None, on_board: false, on_forge: None };
+    let findings = ask.findings;
+    let filed = Filed { facts, feature_title, merging: None, on_board: false, on_forge: None, findings };
     let asking = Asking { subject, terms: asked.terms, words: ask.words, request: ask.request, filed };
     effects.push(Effect::Step(Step::Ask(Box::new(asking))));
     effects

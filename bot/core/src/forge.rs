@@ -143,6 +143,20 @@ pub struct CheckText {
     pub title: String,
     /// Markdown.
     pub summary: String,
+    /// Remarks on lines of the commit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub annotations: Vec<Annotation>,
+}
+
+/// A remark on a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Annotation {
+    /// Path in the repository.
+    pub path: String,
+    /// From 1.
+    pub line: u32,
+    /// What is remarked, as plain text.
+    pub message: String,
 }
 
 /// A comment on a pull request or an issue.

@@ -239,7 +239,7 @@ fn request_from(state: &mut FleetState, instance: &InstanceName, request: ForgeR
             effects.push(Effect::Forge { key, call });
             effects
         }
-        ForgeAct::AskMerge { merge, requesters, words, facts } => {
+        ForgeAct::AskMerge { merge, requesters, words, facts, findings } => {
             let at = Spot { repository: merge.repository.clone(), number: merge.pull_request };
             let settled = outside::asked(state, &at, &merge.head);
             let ask = desk::Ask {
@@ -251,6 +251,7 @@ fn request_from(state: &mut FleetState, instance: &InstanceName, request: ForgeR
                 requesters,
                 words,
                 facts,
+                findings,
             };
             let mut effects = desk::ask(state, ask);
             effects.extend(settled);
@@ -266,6 +267,7 @@ fn request_from(state: &mut FleetState, instance: &InstanceName, request: ForgeR
                 requesters,
                 words,
                 facts,
+                findings: Vec::new(),
             };
             desk::ask(state, ask)
         }

@@ -128,6 +128,16 @@ pub(crate) fn redeem(
     Handled { effects, links: Some(hash), ..Handled::default() }
 }
 
+/// Whether it is a code, said with the account that is to be linked.
+pub fn is_code(text: &str) -> bool {
+    matches!(parse(text), Ok(Command::LinkCode { .. }))
+}
+
+/// Whether it asks for a code: it is for whoever asks alone, and not to be said where others read.
+pub(crate) fn asks(text: &str) -> bool {
+    matches!(parse(text), Ok(Command::Link { .. }))
+}
+
 /// An account that nobody is linked to says something.
 pub(crate) fn stranger(state: &mut FleetState, identity: &Identity, text: &str, moment: Moment) -> Handled {
     match parse(text) {

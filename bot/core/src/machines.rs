@@ -2,7 +2,7 @@
 //! port, where it happens; what people have to agree to is a card like any other.
 
 use async_trait::async_trait;
-use qd_command::{Command, NewMachine, parse};
+use qd_command::{Command, NewMachine, OldMachine, parse};
 use qd_types::{ApprovalId, InstanceName, Person};
 use serde::{Deserialize, Serialize};
 
@@ -24,12 +24,7 @@ pub enum MachineOrder {
     /// Make it.
     Create(NewMachine),
     /// Take it away.
-    Destroy {
-        /// Whose.
-        team: InstanceName,
-        /// Where a last backup is kept, if anywhere.
-        backup_to: Option<String>,
-    },
+    Destroy(OldMachine),
 }
 
 impl MachineOrder {
@@ -37,9 +32,7 @@ impl MachineOrder {
     pub fn of(command: &Command) -> Option<Self> {
         match command {
             Command::VmCreate { machine } => Some(Self::Create(machine.clone())),
-            Command::VmDestroy { team, backup_to } => {
-                Some(Self::Destroy { team: team.clone(), backup_to: backup_to.clone() })
-            }
+            Command::VmDestroy { machine } => Some(Self::Destroy(machine.clone())),
             _ => None,
         }
     }
@@ -48,7 +41,15 @@ impl MachineOrder {
     pub fn team(&self) -> &InstanceName {
         match self {
             Self::Create(machine) => &machine.team,
-            Self::Destroy { team, .. } => team,
+            Self::Destroy(machine) => &machine.team,
+        }
+    }
+
+    /// The cluster that it names.
+    pub fn cluster(&self) -> Option<&str> {
+        match self {
+            Self::Create(machine) => machine.cluster.as_deref(),
+            Self::Destroy(machine) => machine.cluster.as_deref(),
         }
     }
 }
@@ -122,6 +123,9 @@ pub struct MachineStanding {
 /// Whoever makes machines. Errors are sentences with the way out, for the person.
 #[async_trait]
 pub trait Machines: Send + Sync {
+    /// The clusters that are named in orders; whether there is one without a name goes unsaid.
+    fn clusters(&self) -> Vec<String>;
+
     /// Machines that there are, and how far each is.
     async fn list(&self, by: &Person) -> Result<Vec<MachineStanding>, String>;
 
@@ -144,6 +148,8 @@ pub trait Machines: Send + Sync {
 pub enum Wanted {
     /// Which there are.
     List,
+    /// Where they are made.
+    Clusters,
     /// What an order would do.
     Plan(MachineOrder),
     /// Have it carried out: the row is written in the command's transaction.
@@ -167,7 +173,11 @@ pub enum Machined {
 pub(crate) fn concerns(command: &Command) -> bool {
     matches!(
         command,
-        Command::VmList | Command::VmPlan { .. } | Command::VmCreate { .. } | Command::VmDestroy { .. }
+        Command::VmList
+            | Command::VmPlan { .. }
+            | Command::VmCreate { .. }
+            | Command::VmDestroy { .. }
+            | Command::VmClusters
     )
 }
 
@@ -186,6 +196,7 @@ pub(crate) fn wanted(person: &Person, given: &Given, command: &Command, moment: 
             plan: None,
             approval: None,
         })),
+        Command::VmClusters => Wanted::Clusters,
         _ => Wanted::List,
     };
     Handled { wanted: Some(wanted), ..Handled::default() }

@@ -20,6 +20,7 @@ use crate::{
     event::Moment,
     forge::Marker,
     handle::alert as raise,
+    links,
     state::FleetState,
     text::{self, messages::say},
 };
@@ -312,10 +313,16 @@ pub(crate) fn handle(state: &mut FleetState, what: Outside, moment: Moment) -> H
 /// A command, as from any surface. What only an issue can be told is read first.
 fn command(state: &mut FleetState, spoken: &Spoken, moment: Moment) -> Handled {
     let Some(person) = &spoken.by.person else {
+        if links::is_code(&spoken.text) {
+            return links::stranger(state, &spoken.by.account, &spoken.text, moment);
+        }
         return told(say!("outside-stranger", account = spoken.by.account));
     };
     if spoken.more {
         return told(say!("outside-one-command"));
+    }
+    if links::asks(&spoken.text) {
+        return told(say!("link-not-here"));
     }
     match (&spoken.issue, spoken.text.trim()) {
         (Some(issue), "split") => return issues::split(state, spoken, issue, person),

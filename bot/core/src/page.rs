@@ -2,18 +2,22 @@
 //! alone. All of it is made of what is known, and follows it: the same state gives the same page.
 
 use qd_types::{Action, ApprovalId, ApprovalState, CommitId, FeatureId, InstanceName, RepositoryName, Stage};
-use qd_wire::v1::{FeatureReport, MilestoneProgress};
+use qd_wire::v1::{FeatureReport, Finding, MilestoneProgress};
 
 use crate::{
     desk::OWN_CHECK,
     effect::{Effect, ForgeCall, Save, Step},
-    forge::{Check, CheckText, Conclusion, ForgeError, Marker, MergeOrder, NewIssue},
+    forge::{Annotation, Check, CheckText, Conclusion, ForgeError, Marker, MergeOrder, NewIssue},
     state::{Desk, FleetState},
     text::{self, messages::say},
 };
 
 /// Approvals of which a pull request tells, the newest.
 const TOLD: usize = 8;
+/// Remarks on lines that a check carries.
+const ANNOTATIONS: usize = 50;
+/// Longest of one, in characters.
+const REMARK: usize = 400;
 
 /// The pull request of a feature, as it is to be now; nothing if it has none.
 pub(crate) fn of_feature(state: &FleetState, team: &InstanceName, feature: &FeatureId) -> Vec<Effect> {
@@ -74,7 +78,8 @@ pub(crate) fn of_approval(desk: &Desk) -> Vec<Effect> {
         | ApprovalState::Unknown
         | ApprovalState::Lapsed => Conclusion::Failure,
     };
-    let text = CheckText { title: text::check_title(desk), summary: text::approval(desk) };
+    let annotations = annotations(&desk.filed.findings);
+    let text = CheckText { title: text::check_title(desk), summary: text::approval(desk), annotations };
     vec![
         Effect::Forge { key: format!("card/{id}"), call: card },
         check(&id, "asked", repository, merge.head.clone(), conclusion, text),
@@ -89,8 +94,18 @@ pub(crate) fn not_merged(id: &ApprovalId, order: &MergeOrder, error: &ForgeError
         ForgeError::BaseMoved { .. } => (Conclusion::Pending, say!("check-base-moved")),
         _ => (Conclusion::Failure, say!("check-not-merged")),
     };
-    let text = CheckText { title, summary: text::sentence(error) };
+    let text = CheckText { title, summary: text::sentence(error), annotations: Vec::new() };
     Some(check(id, "tested", order.repository.clone(), order.head.clone(), conclusion, text))
+}
+
+/// What a team's checks remarked, at the lines that they remarked it on.
+fn annotations(findings: &[Finding]) -> Vec<Annotation> {
+    let one = |finding: &Finding| Annotation {
+        path: finding.path.clone(),
+        line: finding.line.max(1),
+        message: text::inert(finding.text.as_str(), REMARK),
+    };
+    findings.iter().take(ANNOTATIONS).map(one).collect()
 }
 
 fn check(

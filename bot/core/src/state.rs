@@ -174,6 +174,9 @@ pub struct Filed {
     /// The comment on its pull request that shows it, where people read that.
     #[serde(default)]
     pub on_forge: Option<u64>,
+    /// What the team's checks remarked on lines of the head that it is about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<qd_wire::v1::Finding>,
 }
 
 /// An approval that the bot executes.

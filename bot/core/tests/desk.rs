@@ -102,6 +102,7 @@ impl Fleet {
             requesters: vec!["theo".parse().unwrap()],
             words: Some("Splits it. **now**".into()),
             facts: "12 files, +214 −380. Passed on exactly this commit: test.".into(),
+            findings: Vec::new(),
         };
         self.request("A-1.1/ask", act)
     }

@@ -145,7 +145,13 @@ impl Fleet {
             diff: "d".repeat(64),
             paths: None,
         };
-        let act = ForgeAct::AskMerge { merge, requesters: vec![], words: None, facts: "2 files.".into() };
+        let act = ForgeAct::AskMerge {
+            merge,
+            requesters: vec![],
+            words: None,
+            facts: "2 files.".into(),
+            findings: vec![],
+        };
         let run = format!("{id}.1").parse().unwrap();
         let request = ForgeRequest { id: format!("{id}.1/ask"), feature: id.parse().unwrap(), run, act };
         let effects = self.report("alpha", Report::ForgeRequest(request));

@@ -109,6 +109,11 @@ impl Fleet {
             requesters: vec!["theo".parse().unwrap()],
             words: Some("Splits it. /approve".into()),
             facts: "12 files, +214 −380. Passed on exactly this commit: test.".into(),
+            findings: vec![qd_wire::v1::Finding {
+                path: "src/a.rs".into(),
+                line: 3,
+                text: "Unused @x".into(),
+            }],
         };
         let effects = self.request("A-1.1/ask", act);
         let asking = effects.iter().find_map(|effect| match effect {

@@ -178,6 +178,7 @@ pub(crate) fn completing(name: &str, options: &[CommandDataOption]) -> Option<(S
         Completes::Approvals => Source::Line("approvals"),
         Completes::Features => Source::Line("board"),
         Completes::Teams => Source::Line("fleet teams"),
+        Completes::Clusters => Source::Line("vm clusters"),
         Completes::Actions => Source::Actions,
     };
     Some((source, typed))
@@ -236,7 +237,7 @@ mod tests {
         team pause|resume|reload|limits|release
         ask
         standup now|schedule
-        vm list|plan|create|destroy
+        vm list|plan|create|destroy|clusters
         link github|discord|code
         announce
         person

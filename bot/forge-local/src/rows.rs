@@ -17,7 +17,8 @@ use qd_sqlite::Migration;
 use rusqlite::{Row, types::Type};
 
 /// Forward only: a change is a new entry.
-pub(crate) const MIGRATIONS: &[Migration] = &[include_str!("schema.sql"), include_str!("schema_2.sql")];
+pub(crate) const MIGRATIONS: &[Migration] =
+    &[include_str!("schema.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
 
 fn bad(column: &str, kind: Type, why: impl Error + Send + Sync + 'static) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, kind, format!("column {column}: {why}").into())

@@ -244,6 +244,8 @@ async fn comments_command_for_whoever_they_are() {
             comment(1, "ann", "/approve 01ARZ3", 7, true),
             comment(2, "bo", "/approve 01ARZ3", 7, true),
             comment(3, "cy", "/approve 01ARZ3", 7, true),
+            comment(11, "cy", "/qd board", 12, false),
+            comment(12, "cy", "/qd link ABCDEF-GHJKMN", 12, false),
             comment(4, "ann", "Just words.", 7, true),
             comment(5, "ann", "/qd board", 9, true),
             comment(6, "ship-it[bot]", "/qd board", 7, true),
@@ -259,7 +261,11 @@ async fn comments_command_for_whoever_they_are() {
       Some("comment/sample/1") sample#7 by Some(("ann", [Owner, Reviewer])): "approve 01ARZ3"
     Done: a command of github:bo
       Some("comment/sample/2") sample#7 by Some(("bo", [Reviewer])): "approve 01ARZ3"
+    Done: a command of github:cy
+      Some("comment/sample/3") sample#7 by None: "approve 01ARZ3"
     Done: github:cy is nobody here
+    Done: a command of github:cy
+      Some("comment/sample/12") sample#12 by None: "link ABCDEF-GHJKMN"
     Done: it is no command
     Done: nothing is commanded from a fork
     Done: the bot wrote it itself
@@ -272,6 +278,8 @@ async fn comments_command_for_whoever_they_are() {
     sample 1: eyes
     sample 2: eyes
     sample 3: confused
+    sample 11: confused
+    sample 12: eyes
     sample 8: eyes
     sample 9: eyes
     "##);

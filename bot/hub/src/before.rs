@@ -87,7 +87,7 @@ fn end(turn: &mut Turn<'_>, before: Before) -> Result<(), HubError> {
     }
     let requesters = subject.requesters;
     let act = match subject.action {
-        Action::Merge(merge) => ForgeAct::AskMerge { merge, requesters, words, facts },
+        Action::Merge(merge) => ForgeAct::AskMerge { merge, requesters, words, facts, findings: Vec::new() },
         Action::Push(push) => ForgeAct::AskPush { push, requesters, words, facts },
         // The bot asked for nothing else.
         _ => return Ok(()),

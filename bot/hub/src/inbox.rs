@@ -46,8 +46,13 @@ fn broken(error: &HubError) -> InboxError {
     InboxError::Broken(error.to_string())
 }
 
-/// A word of a person that is on its way to an instance, and where the answer goes.
-type Late = (Asked, PersonId, ApprovalId);
+/// What is answered once it is known, and where the answer goes.
+enum Late {
+    /// A word of a person that is on its way to an instance.
+    Word(Asked, PersonId, ApprovalId),
+    /// A code that was said with an account, by its hash.
+    Code(Asked, String),
+}
 
 /// Tells the core; what it says to whoever did it is an answer at the forge.
 fn tell(turn: &mut Turn<'_>, news: Vec<News>) -> Result<Vec<Late>, HubError> {
@@ -68,7 +73,7 @@ fn tell(turn: &mut Turn<'_>, news: Vec<News>) -> Result<Vec<Late>, HubError> {
             Some(person) => turn.happens(Event::Collect { person: person.clone(), of: None })?,
             None => None,
         };
-        turn.awaits = None;
+        (turn.awaits, turn.links) = (None, None);
         let reply = turn.happens(Event::Outside(Box::new(what)))?;
         let said: Vec<String> = missed.into_iter().chain(reply).collect();
         let Some(to) = asked else { continue };
@@ -76,8 +81,10 @@ fn tell(turn: &mut Turn<'_>, news: Vec<News>) -> Result<Vec<Late>, HubError> {
             let text = said.join("\n");
             turn.happens(Event::Outside(Box::new(Outside::Answer { to: to.clone(), text })))?;
         }
-        if let (Some(person), Some(approval)) = (person, turn.awaits.take()) {
-            late.push((to, person, approval));
+        if let Some(hash) = turn.links.take() {
+            late.push(Late::Code(to, hash));
+        } else if let (Some(person), Some(approval)) = (person, turn.awaits.take()) {
+            late.push(Late::Word(to, person, approval));
         }
     }
     turn.c.prepare_cached("DELETE FROM told_once WHERE at < ?1")?.execute([now - TOLD])?;
@@ -85,16 +92,27 @@ fn tell(turn: &mut Turn<'_>, news: Vec<News>) -> Result<Vec<Late>, HubError> {
 }
 
 impl Hub {
-    /// What instances say to words of people is the better answer: the comment is edited if it comes soon.
+    /// What instances say to words of people is the better answer: the comment is edited if it comes soon. An account is
+    /// linked after its code is on disk.
     fn answer_late(&self, late: Vec<Late>) {
-        for (to, person, approval) in late {
+        for late in late {
             let hub = self.clone();
             tokio::spawn(async move {
-                if let Err(error) = hub.answer_when_heard(to, &person, approval).await {
-                    tracing::warn!(%error, "a person is told later what an instance said");
+                let answered = match late {
+                    Late::Word(to, person, approval) => hub.answer_when_heard(to, &person, approval).await,
+                    Late::Code(to, hash) => hub.answer_when_linked(to, hash).await,
+                };
+                if let Err(error) = answered {
+                    tracing::warn!(%error, "somebody at the forge is not answered now");
                 }
             });
         }
+    }
+
+    async fn answer_when_linked(&self, to: Asked, hash: String) -> Result<(), HubError> {
+        let Some(text) = self.linked(hash).await? else { return Ok(()) };
+        let answer = Event::Outside(Box::new(Outside::Answer { to, text }));
+        self.process(answer, |_| Ok(())).await.map(drop)
     }
 
     async fn answer_when_heard(

@@ -230,6 +230,7 @@ impl Hub {
                 let listed = machines.list(from).await;
                 Ok(listed.map_or_else(|why| why, |listed| text::machines::list(&listed)))
             }
+            Wanted::Clusters => Ok(text::machines::clusters(&machines.clusters())),
             Wanted::Plan(order) => {
                 let planned = machines.plan(from, &order).await;
                 Ok(planned.map_or_else(|why| why, |plan| text::machines::plan(&plan)))

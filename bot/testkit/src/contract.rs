@@ -36,6 +36,7 @@ macro_rules! each_forge_contract {
             checks_gate_the_merge
             checks_belong_to_a_commit
             a_check_says_more_than_how_it_ended
+            a_check_remarks_on_lines
             a_merge_commit_has_both_parents
             a_squash_is_one_commit_on_the_target
             a_diverged_head_is_merged_with_the_target

@@ -382,7 +382,16 @@ fn merge(team: u32, feature: u32, approval: Option<ApprovalId>) -> Result<Report
     let (request, act) = match approval {
         None => {
             let (words, facts) = (Some("Splits it.".to_owned()), "12 files, +214 −380.".to_owned());
-            ("ask", ForgeAct::AskMerge { merge, requesters: vec!["theo".parse()?], words, facts })
+            (
+                "ask",
+                ForgeAct::AskMerge {
+                    merge,
+                    requesters: vec!["theo".parse()?],
+                    words,
+                    facts,
+                    findings: Vec::new(),
+                },
+            )
         }
         Some(approval) => {
             let (tested, base) = (format!("{:040x}", number + 1_000_000).parse()?, "0".repeat(40).parse()?);

@@ -383,8 +383,8 @@ pub struct Fields {
     /// The model that the agent is told to use
     #[arg(long)]
     pub model: Option<String>,
-    /// none, first (the agent plans, then works), approve (a person accepts the plan before work) or goal (it proposes
-    /// features)
+    /// none, first (the agent plans, then works), approve (a person accepts the plan before work), goal (it proposes
+    /// features) or page (it proposes them as a page of the repository)
     #[arg(long)]
     pub plan: Option<PlanMode>,
     /// A person who does it: no agent starts on it

@@ -83,7 +83,10 @@ impl Story<'_> {
                 None => {
                     let merge = self.merge(number)?;
                     let (requesters, facts) = (vec![person("theo")?], "1 file.".to_owned());
-                    return self.ask(ask, ForgeAct::AskMerge { merge, requesters, words: None, facts });
+                    return self.ask(
+                        ask,
+                        ForgeAct::AskMerge { merge, requesters, words: None, facts, findings: Vec::new() },
+                    );
                 }
                 Some(None | Some(ForgeOutcome::Asked { .. })) => return Ok(Next::Wait),
                 Some(Some(ForgeOutcome::Approved { approval, .. })) => approval.clone(),

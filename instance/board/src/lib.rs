@@ -13,6 +13,7 @@ pub mod hit;
 pub mod hours;
 pub mod loops;
 pub mod operation;
+pub mod page;
 mod patch;
 pub mod project;
 pub mod recurring;

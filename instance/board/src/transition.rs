@@ -75,7 +75,9 @@ pub fn transition(from: &Position, happened: &Happened) -> Result<Position, Refu
         (Running | Review, Happened::RunEnded(why)) => Ok(Position { stage: Ready, held: Some(why.clone()) }),
         (Running | Review, Happened::RunRetries(_)) => at(Ready),
         (Running | Review, Happened::BackToAgent) => at(Running),
-        (Running, Happened::Planned(why)) => Ok(Position { stage: Backlog, held: Some(why.clone()) }),
+        (Running | Review, Happened::Planned(why)) => {
+            Ok(Position { stage: Backlog, held: Some(why.clone()) })
+        }
         (Backlog, Happened::PartsDone) => at(Done),
         (stage, Happened::PartsDone) => refuse(format!("Its parts are done, and it is in {stage} itself.")),
         (

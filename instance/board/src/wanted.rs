@@ -235,6 +235,8 @@ pub enum PlanMode {
     Approve,
     /// It is a goal: the agent proposes features for it and changes nothing. What a person accepts becomes its parts.
     Goal,
+    /// It is a goal whose proposal is a page of the repository: merging its pull request makes its parts.
+    Page,
 }
 
 impl PlanMode {
@@ -250,6 +252,7 @@ impl PlanMode {
             Self::First => "first",
             Self::Approve => "approve",
             Self::Goal => "goal",
+            Self::Page => "page",
         }
     }
 }
@@ -257,12 +260,12 @@ impl PlanMode {
 impl FromStr for PlanMode {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let all = [Self::None, Self::First, Self::Approve, Self::Goal];
+        let all = [Self::None, Self::First, Self::Approve, Self::Goal, Self::Page];
         let found = all.into_iter().find(|mode| mode.as_str() == text);
         found.ok_or(IdError {
             kind: "a plan mode",
             text: text.to_owned(),
-            want: "none, first, approve or goal",
+            want: "none, first, approve, goal or page",
         })
     }
 }

@@ -123,6 +123,21 @@ impl Repo {
         self.git.text(call(&["write-tree"])).await?.trim().parse()
     }
 
+    /// The tree of a commit with this text as one of its files, whatever stood there. A folder in its place is an error.
+    pub async fn tree_with(&self, commit: &CommitId, path: &str, text: &str) -> Result<TreeId, GitError> {
+        let blob = self.git.write(|| self.call(["hash-object", "-w", "--stdin"]).stdin(text)).await?;
+        let scratch = tempfile::Builder::new()
+            .prefix("qd-index-")
+            .tempdir()
+            .map_err(GitError::io("making a folder for an index", std::env::temp_dir()))?;
+        let index = scratch.path().join("index");
+        let call = |args: &[&str]| self.call(args).env("GIT_INDEX_FILE", &index);
+        let entry = format!("100644,{},{path}", String::from_utf8_lossy(&blob).trim());
+        self.git.ok(call(&["read-tree", commit.as_str()])).await?;
+        self.git.ok(call(&["update-index", "--add", "--cacheinfo", &entry])).await?;
+        self.git.text(call(&["write-tree"])).await?.trim().parse()
+    }
+
     /// A file of a tree; none if there is no such file, or it is a folder.
     pub async fn blob_at(&self, tree: &TreeId, path: &str) -> Result<Option<Vec<u8>>, GitError> {
         let (tree, path) = (tree.to_string(), path.to_owned());

@@ -28,8 +28,30 @@ impl Store {
         let (id, actor, lens) = (run.clone(), actor.clone(), self.lens());
         self.write(move |c| {
             let by = actor.as_str();
-            let goal = Goal { run: &id, by, editor: Some(&actor), text: &text, how: &how };
+            let goal = Goal { run: &id, by, editor: Some(&actor), text: &text, how: &how, step: Step::Agent };
             file(c, &lens, &goal, plan, now).map(|_| ())
+        })
+        .await
+    }
+
+    /// The page with a goal's plan is merged: its features are filed as it has them, and its run ends at this step.
+    /// `false` if that was done before.
+    pub async fn page_merged(
+        &self,
+        run: &RunId,
+        step: Step,
+        (by, text): (String, String),
+        plan: exchange::Plan,
+        how: Import,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (id, lens) = (run.clone(), self.lens());
+        self.write(move |c| {
+            if runs::one(c, &id)?.end.is_some() {
+                return Ok(false);
+            }
+            let goal = Goal { run: &id, by: &by, editor: None, text: &text, how: &how, step };
+            file(c, &lens, &goal, plan, now).map(|_| true)
         })
         .await
     }
@@ -47,6 +69,8 @@ pub(crate) struct Goal<'a> {
     pub(crate) text: &'a str,
     /// How its features are filed.
     pub(crate) how: &'a Import,
+    /// The step that it is accepted in.
+    pub(crate) step: Step,
 }
 
 /// Files what was proposed and ends the run that proposed it. How many features were filed.
@@ -57,7 +81,7 @@ pub(crate) fn file(
     plan: exchange::Plan,
     now: Timestamp,
 ) -> Result<u32, StoreError> {
-    let Goal { run: id, by, editor, text, how } = *goal;
+    let Goal { run: id, by, editor, text, how, step } = *goal;
     let run = runs::one(c, id)?;
     if run.plan.is_none() || run.plan_accepted.is_some() || run.end.is_some() {
         return Err(Refused { reason: format!("No plan of run {id} waits.") }.into());
@@ -77,7 +101,7 @@ pub(crate) fn file(
     ])?;
     runs::told(c, lens, id, "plan", format!("{by} accepted the plan."), now)?;
     let features = u32::try_from(imported.filed.len()).unwrap_or(u32::MAX);
-    runs::end(c, lens, id, Some(Step::Agent), &RunEnd::Planned { features }, now)?;
+    runs::end(c, lens, id, Some(step), &RunEnd::Planned { features }, now)?;
     settle(c, lens, id.feature(), now)?;
     Ok(features)
 }

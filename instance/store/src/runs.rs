@@ -552,7 +552,7 @@ fn mark(
     Ok(())
 }
 
-fn write_facts(c: &Connection, run: &RunId, facts: &[RunFact]) -> Result<(), StoreError> {
+pub(crate) fn write_facts(c: &Connection, run: &RunId, facts: &[RunFact]) -> Result<(), StoreError> {
     for fact in facts {
         let (column, value): (&str, rusqlite::types::Value) = match fact {
             RunFact::Base(commit) => ("base = ?2", commit.to_string().into()),

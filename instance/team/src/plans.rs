@@ -18,6 +18,9 @@ impl Team {
         let (actor, now) = (&caller.person.id, Timestamp::now());
         let snapshot = self.store().snapshot(id.feature(), now).await.map_err(problem::from_store)?;
         let feature = snapshot.feature;
+        if feature.wanted.plan == PlanMode::Page {
+            return Err(problem::refused("Its plan is a page: it is accepted by merging its pull request."));
+        }
         if feature.wanted.plan != PlanMode::Goal {
             let accepted = self.store().accept_plan(id, actor.as_str(), plan.text, now).await;
             accepted.map_err(problem::from_store)?;
@@ -41,7 +44,11 @@ impl Team {
     /// What a person accepts for a goal: in its project, unless the tree says otherwise, and known by where it came from.
     pub(crate) fn tree(&self, of: &Feature, text: &str) -> Answer<Plan> {
         let invalid = |error: qd_board::FieldError| problem::invalid(format!("{error}."));
-        let mut tree = goal::read(&of.id, &self.name(), text).map_err(invalid)?;
+        self.placed(of, goal::read(&of.id, &self.name(), text).map_err(invalid)?)
+    }
+
+    /// The same of a plan that was read.
+    pub(crate) fn placed(&self, of: &Feature, mut tree: Plan) -> Answer<Plan> {
         self.settle_repositories(&mut tree)?;
         for item in &mut tree.items {
             // A proposal is of what is to come.

@@ -22,7 +22,7 @@ pub use facts::{
     Snapshot, StepFact,
 };
 pub use fleet::{FleetAnswer, FleetAsk, FleetQuery, Risk, TeamCost, TeamStatus};
-pub use forge::{CheckReport, ForgeAct, ForgeOutcome, ForgeRequest};
+pub use forge::{CheckReport, Finding, ForgeAct, ForgeOutcome, ForgeRequest};
 pub use order::{
     Announcement, BoardCommand, FeatureEdit, ForgeCheck, IssueEvent, IssueHappened, NewWork, OnBehalf, Order,
     Remark, Review, ReviewComment, Verdict,

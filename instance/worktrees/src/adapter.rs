@@ -230,6 +230,37 @@ impl Worktrees for GitWorktrees {
         Ok(tree.to_string())
     }
 
+    async fn file(
+        &self,
+        repository: &RepositoryName,
+        commit: &CommitId,
+        path: &str,
+        max: usize,
+    ) -> Result<Option<String>, WorktreeError> {
+        self.read_file(repository, commit, path, max).await
+    }
+
+    async fn with_file(
+        &self,
+        repository: &RepositoryName,
+        parent: &CommitId,
+        file: (&str, &str),
+        message: &str,
+        stamp: &Stamp,
+    ) -> Result<CommitId, WorktreeError> {
+        self.commit_file(repository, parent, file, message, stamp).await
+    }
+
+    async fn branch(
+        &self,
+        repository: &RepositoryName,
+        branch: &str,
+    ) -> Result<Option<CommitId>, WorktreeError> {
+        let mirror = self.mirror(repository).await?;
+        let found = mirror.resolve(&format!("{}{branch}", crate::layout::FORGE)).await;
+        found.map_err(git("reading a branch of the forge"))
+    }
+
     async fn target(&self, repository: &RepositorySpec) -> Result<Option<CommitId>, WorktreeError> {
         self.known_target(repository).await
     }

@@ -6,6 +6,7 @@ pub mod care;
 mod checkout;
 mod create;
 pub mod error;
+mod file;
 mod keep;
 pub mod layout;
 mod list;

@@ -241,6 +241,32 @@ pub trait Worktrees: Care + Send + Sync {
     /// The id of a commit's tree, in hex: the same files, the same id.
     async fn tree_id(&self, repository: &RepositoryName, commit: &CommitId) -> Result<String, WorktreeError>;
 
+    /// A file of a commit as text, at most `max` bytes of it; none if there is none, or it is no text of that length.
+    async fn file(
+        &self,
+        repository: &RepositoryName,
+        commit: &CommitId,
+        path: &str,
+        max: usize,
+    ) -> Result<Option<String>, WorktreeError>;
+
+    /// A commit on top of `parent` that differs in one file, given as its path and its text. No branch is moved.
+    async fn with_file(
+        &self,
+        repository: &RepositoryName,
+        parent: &CommitId,
+        file: (&str, &str),
+        message: &str,
+        stamp: &Stamp,
+    ) -> Result<CommitId, WorktreeError>;
+
+    /// The head of a branch on the forge as of the last refresh or push; none if it is not there.
+    async fn branch(
+        &self,
+        repository: &RepositoryName,
+        branch: &str,
+    ) -> Result<Option<CommitId>, WorktreeError>;
+
     /// The head of the target branch as of the last refresh; none before the first.
     async fn target(&self, repository: &RepositorySpec) -> Result<Option<CommitId>, WorktreeError>;
 

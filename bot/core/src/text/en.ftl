@@ -125,9 +125,12 @@ machine-disk-templates = the template's size
 machine-no-pool = no pool
 machine-facts-gone = It is deleted with its disks and snapshots. No backup is made.
 machine-facts-backup = It is deleted with its disks and snapshots, after a last backup to { $storage }.
+machine-cluster = On the cluster { $cluster }.
 machine-order-again = Its order is over. Order it again: vm create, or vm destroy.
 machines-none = No host for virtual machines is configured where the bot runs: a person sets PROXMOX_HOST and its like there.
 machines-empty = There is no machine of a team.
+clusters-none = There is one cluster, and it has no name: leave --cluster out.
+cluster-line = { $name }: machines are made there with --cluster { $name }
 machines-elsewhere = Machines are the whole fleet's: they are ordered where the whole fleet is commanded.
 
 ## Digests, risks, pipelines
@@ -271,6 +274,7 @@ link-code-github = Write this as a comment on an issue or pull request of the fl
     It works once, for 15 minutes. Show it to nobody.
 link-code-discord = Type this on Discord, with the account that is yours: /link code { $code }
     It works once, for 15 minutes. Show it to nobody.
+link-not-here = A code is for you alone, and everybody reads this. Ask for it in chat or at a terminal.
 link-no-code = That code is not known for { $service }, was used, or is older than 15 minutes. Get another one where you are known: link { $service }
 link-anothers = This account is linked to you already, and the code is another person's.
 link-elsewhere = A code is said with the account that is to be linked: on GitHub /qd link CODE, on Discord /link code CODE.
@@ -333,7 +337,7 @@ careful = Careful: { $warning }
 ## What people do at a forge
 
 outside-answer = **{ $account }**: { $text }
-outside-stranger = I don't know who { $account } is here. An owner links the account with: quarterdeck person link NAME { $account }
+outside-stranger = I don't know who { $account } is here. If you are known in chat, ask there for a code with: link github. Then write it here: /qd link CODE. Else an owner links the account with: quarterdeck person link NAME { $account }
 outside-one-command = One comment, one command: there were more in this one, so nothing was done.
 issue-linked = **{ $feature }** of { $team }: { $stage }
 issue-backlog = in the backlog. Whoever may release it writes: /qd feature move { $feature } ready

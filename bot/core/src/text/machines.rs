@@ -10,8 +10,8 @@ const MARKS: u32 = 8;
 
 fn head(call: &MachineCall) -> String {
     match call.order() {
-        Some(MachineOrder::Destroy { team, .. }) => {
-            say!("machine-head-destroy", team = team, person = call.by.id)
+        Some(MachineOrder::Destroy(machine)) => {
+            say!("machine-head-destroy", team = machine.team, person = call.by.id)
         }
         Some(order) => say!("machine-head-create", team = order.team(), person = call.by.id),
         None => say!("machine-head-unread", person = call.by.id),
@@ -43,7 +43,7 @@ pub(crate) fn step(call: &MachineCall, step: &MachineStep) -> String {
 
 pub(crate) fn done(call: &MachineCall, now: &MachineStanding) -> String {
     let said = match call.order() {
-        Some(MachineOrder::Destroy { team, .. }) => say!("machine-gone", team = team),
+        Some(MachineOrder::Destroy(machine)) => say!("machine-gone", team = machine.team),
         _ => say!("machine-there", machine = line(now)),
     };
     say!("machine-done", head = head(call), said = said)
@@ -56,7 +56,9 @@ pub(crate) fn not(call: &MachineCall, why: &str) -> String {
 /// For whoever ordered it, where nobody else was told.
 pub(crate) fn refused(call: &MachineCall, why: &str) -> String {
     match call.order() {
-        Some(MachineOrder::Destroy { team, .. }) => say!("machine-refused-destroy", team = team, why = why),
+        Some(MachineOrder::Destroy(machine)) => {
+            say!("machine-refused-destroy", team = machine.team, why = why)
+        }
         Some(order) => say!("machine-refused-create", team = order.team(), why = why),
         None => why.to_owned(),
     }
@@ -76,6 +78,15 @@ pub fn asked(call: &MachineCall) -> String {
 /// There is nobody who makes machines.
 pub fn none() -> String {
     say!("machines-none")
+}
+
+/// Clusters that orders name, a line each.
+pub fn clusters(names: &[String]) -> String {
+    if names.is_empty() {
+        return say!("clusters-none");
+    }
+    let line = |name: &String| say!("cluster-line", name = inert(name, TITLE));
+    names.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// Machines, a line each.
@@ -99,21 +110,32 @@ pub fn facts(subject: &Subject) -> String {
         Some(serde_json::Value::Null) | None => None,
         Some(other) => Some(inert(&other.to_string(), TITLE)),
     };
+    let on_cluster = |said: String| match cluster(subject) {
+        Some(cluster) => format!("{said} {}", say!("machine-cluster", cluster = cluster)),
+        None => said,
+    };
     if field("template").is_none() {
-        return match field("backup_to") {
+        return on_cluster(match field("backup_to") {
             Some(storage) => say!("machine-facts-backup", storage = storage),
             None => say!("machine-facts-gone"),
-        };
+        });
     }
     let disk = field("disk_gib").map_or_else(|| say!("machine-disk-templates"), |gib| format!("{gib} GiB"));
-    say!(
+    on_cluster(say!(
         "machine-facts",
         cores = field("cores").unwrap_or_default(),
         memory = field("memory_mib").unwrap_or_default(),
         disk = disk,
         template = field("template").unwrap_or_default(),
         pool = field("pool").unwrap_or_else(|| say!("machine-no-pool"))
-    )
+    ))
+}
+
+/// The cluster that it is about, if that has a name: the server of its tools is called by it.
+fn cluster(subject: &Subject) -> Option<String> {
+    let tool = subject.binding.as_ref()?.tool.as_ref()?;
+    let (server, _) = tool.name.split_once('.')?;
+    server.strip_prefix("proxmox-").map(|cluster| inert(cluster, TITLE))
 }
 
 fn team(subject: &Subject) -> Option<String> {

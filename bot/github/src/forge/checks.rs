@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::PoisonError};
 
-use qd_core::forge::{Check, CheckText, Conclusion, ForgeError};
+use qd_core::forge::{Annotation, Check, CheckText, Conclusion, ForgeError};
 use qd_types::{CommitId, RepositoryName};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -12,6 +12,8 @@ use crate::client::{CallError, Method};
 
 /// Characters of a status's description: GitHub's most.
 const DESCRIPTION: usize = 140;
+/// Annotations that one request takes (docs.github.com, "REST API endpoints for check runs").
+const ANNOTATIONS: usize = 50;
 
 /// Commits whose check runs are known without a look.
 const KNOWN: usize = 256;
@@ -40,6 +42,16 @@ struct AppId {
 struct Output {
     title: Option<String>,
     summary: Option<String>,
+    #[serde(default)]
+    annotations_count: usize,
+}
+
+/// An annotation (docs.github.com, "List check run annotations").
+#[derive(Debug, Clone, Deserialize)]
+struct Remark {
+    path: String,
+    start_line: u32,
+    message: Option<String>,
 }
 
 /// A commit status (docs.github.com, "REST API endpoints for commit statuses").
@@ -51,6 +63,20 @@ struct Status {
 }
 
 impl Run {
+    /// Annotations that stand there.
+    fn remarks(&self) -> usize {
+        self.output.as_ref().map_or(0, |output| output.annotations_count)
+    }
+
+    /// Whether it says this, and remarks as much.
+    fn says(&self, check: &Check) -> bool {
+        let remarks = |check: &Check| check.text.as_ref().map_or(0, |text| text.annotations.len());
+        let mut bare = check.clone();
+        bare.text.iter_mut().for_each(|text| text.annotations.clear());
+        self.check() == bare && self.remarks() == remarks(check)
+    }
+
+    /// Without what it remarks on lines: that is read apart.
     fn check(&self) -> Check {
         let conclusion = match (self.status.as_str(), self.conclusion.as_deref()) {
             ("completed", Some("success" | "neutral" | "skipped")) => Conclusion::Success,
@@ -62,10 +88,16 @@ impl Run {
             Some(CheckText {
                 title: output.title.clone()?,
                 summary: output.summary.clone().unwrap_or_default(),
+                annotations: Vec::new(),
             })
         });
         Check { name: self.name.clone(), conclusion, text }
     }
+}
+
+fn annotation(remark: Remark) -> Annotation {
+    let Remark { path, start_line: line, message } = remark;
+    Annotation { path, line, message: message.unwrap_or_default() }
 }
 
 impl Status {
@@ -76,13 +108,26 @@ impl Status {
             _ => Conclusion::Failure,
         };
         let text = self.description.filter(|text| !text.is_empty());
-        let text = text.map(|title| CheckText { title, summary: String::new() });
+        let text = text.map(|title| CheckText { title, summary: String::new(), annotations: Vec::new() });
         Check { name: self.context, conclusion, text }
     }
 }
 
-/// How a check run is written.
-fn written(check: &Check) -> serde_json::Map<String, Value> {
+/// What a check run says, with some of its annotations: what was written before stays, and these come to it.
+fn output(text: &CheckText, annotations: &[Annotation]) -> Value {
+    let remark = |one: &Annotation| {
+        json!({ "path": one.path, "start_line": one.line, "end_line": one.line, "annotation_level": "warning",
+            "message": one.message })
+    };
+    let mut output = json!({ "title": text.title, "summary": text.summary });
+    if !annotations.is_empty() {
+        output["annotations"] = annotations.iter().map(remark).collect();
+    }
+    output
+}
+
+/// How a check run is written where so many of its annotations stand already; those that one request does not take follow.
+fn written(check: &Check, remarks: usize) -> serde_json::Map<String, Value> {
     let mut body = serde_json::Map::new();
     match check.conclusion {
         Conclusion::Pending => body.insert("status".into(), json!("in_progress")),
@@ -92,8 +137,10 @@ fn written(check: &Check) -> serde_json::Map<String, Value> {
     if check.conclusion != Conclusion::Pending {
         body.insert("status".into(), json!("completed"));
     }
-    if let Some(CheckText { title, summary }) = &check.text {
-        body.insert("output".into(), json!({ "title": title, "summary": summary }));
+    if let Some(text) = &check.text {
+        let fresh = text.annotations.get(remarks..).unwrap_or_default();
+        let first = fresh.chunks(ANNOTATIONS).next().unwrap_or_default();
+        body.insert("output".into(), output(text, first));
     }
     body
 }
@@ -131,6 +178,16 @@ impl Here<'_> {
             statuses.into_iter().map(|status| (status.context.clone(), status.check())).collect();
         // The newest of a name is the last.
         by_name.extend(runs.iter().map(|run| (run.name.clone(), run.check())));
+        let newest: BTreeMap<&str, &Run> = runs.iter().map(|run| (run.name.as_str(), run)).collect();
+        for run in newest.into_values().filter(|run| run.remarks() > 0) {
+            let remarks: Vec<Remark> = self
+                .list(&format!("/check-runs/{}/annotations", run.id))
+                .await
+                .map_err(|error| self.of_commit(error, commit))?;
+            if let Some(text) = by_name.get_mut(&run.name).and_then(|check| check.text.as_mut()) {
+                text.annotations = remarks.into_iter().map(annotation).collect();
+            }
+        }
         Ok(by_name.into_values().collect())
     }
 
@@ -154,15 +211,19 @@ impl Here<'_> {
         };
         for check in wanted.into_values() {
             let known = runs.iter().rev().find(|run| run.name == check.name);
-            if known.is_some_and(|run| run.check() == *check) {
+            if known.is_some_and(|run| run.says(check)) {
                 continue;
             }
-            let mut body = written(check);
-            // What is pending ends where it began; a text that is to go needs another run, and so does what has ended.
+            // What is pending ends where it began; a text or remarks that are to go need another run, and so does what has
+            // ended.
+            let wanted = check.text.as_ref().map_or(0, |text| text.annotations.len());
             let goes_on = known.filter(|run| {
                 run.check().conclusion == Conclusion::Pending
                     && (run.check().text.is_none() || check.text.is_some())
+                    && run.remarks() <= wanted
             });
+            let there = goes_on.map_or(0, Run::remarks);
+            let mut body = written(check, there);
             let told: Result<Run, _> = match goes_on {
                 Some(run) => {
                     let path = format!("/check-runs/{}", run.id);
@@ -175,6 +236,8 @@ impl Here<'_> {
                 }
             };
             let told = told.map_err(|error| self.of_commit(error, commit))?;
+            let remarked = self.remark(told, check, there + ANNOTATIONS).await;
+            let told = remarked.map_err(|error| self.of_commit(error, commit))?;
             runs.retain(|run| run.id != told.id);
             runs.push(told);
         }
@@ -185,6 +248,16 @@ impl Here<'_> {
             reported.0.insert(key, runs);
         });
         Ok(())
+    }
+
+    /// Writes the annotations from that one on, as many at a time as are taken. Returns the run with them.
+    async fn remark(&self, mut run: Run, check: &Check, from: usize) -> Result<Run, CallError> {
+        let Some(text) = &check.text else { return Ok(run) };
+        for some in text.annotations.get(from..).unwrap_or_default().chunks(ANNOTATIONS) {
+            let body = json!({ "output": output(text, some) });
+            run = self.change(Method::Patch, &format!("/check-runs/{}", run.id), &body).await?;
+        }
+        Ok(run)
     }
 
     fn reported<T>(&self, change: impl FnOnce(&mut Reported) -> T) -> T {

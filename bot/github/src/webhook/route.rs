@@ -10,6 +10,7 @@ use qd_core::{
     Pipeline,
     chat::Scope,
     inbox::{Inbox, InboxError, News, Settled, Waiting},
+    links::is_code,
     outside::{
         Actor, CheckNews, Ended, IssueNews, IssueText, Outside, ReviewNews, Spoken, Spot, Standing, Verdict,
     },
@@ -337,17 +338,24 @@ impl Worker {
         if fork && known(self.facts.is_from_fork(name, number).await)?.unwrap_or(true) {
             return Ok(Became::nothing("nothing is commanded from a fork"));
         }
-        let (by, level) = self.actor(name, &by.login).await?;
-        if by.person.is_none() && level < Level::Write {
+        let (by, _) = self.actor(name, &by.login).await?;
+        let text = said.swap_remove(0);
+        let more = !said.is_empty();
+        if by.person.is_none() && !is_code(&text) {
             known(self.facts.react(name, id, Reaction::Confused).await)?;
-            return Ok(Became::nothing(format!("{} is nobody here", by.account)));
+            // Whoever is nobody here is told so once, wherever they write.
+            let key = format!("github/stranger/{}", by.account.account);
+            if self.inbox.noted(&key).await?.is_some() {
+                return Ok(Became::nothing(format!("{} is nobody here", by.account)));
+            }
+            self.inbox.note(&key, "told").await?;
+        } else {
+            known(self.facts.react(name, id, Reaction::Eyes).await)?;
         }
-        known(self.facts.react(name, id, Reaction::Eyes).await)?;
-        let more = said.len() > 1;
         let spoken = Spoken {
             at: Spot { repository: name.clone(), number },
             comment: id.to_string(),
-            text: said.swap_remove(0),
+            text,
             by,
             more,
             issue,

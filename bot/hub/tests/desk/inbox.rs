@@ -240,7 +240,7 @@ async fn a_comment_decides_for_whoever_may_and_says_what_is_missing() {
     // When it was decided is now.
     let said = said.rsplit_once(" at ").unwrap().0;
     assert_snapshot!(said, @r##"
-    answer/sample#12/comment/1: **mallory**: I don't know who github:mallory is here. An owner links the account with: quarterdeck person link NAME github:mallory
+    answer/sample#12/comment/1: **mallory**: I don't know who github:mallory is here. If you are known in chat, ask there for a code with: link github. Then write it here: /qd link CODE. Else an owner links the account with: quarterdeck person link NAME github:mallory
     answer/sample#12/comment/2: **olaf-gh**: You need the role owner or reviewer for this. You have: operator.
     answer/sample#12/comment/3: **olaf-gh**: It is not proved who gave this vote: the account github:olaf-gh is not linked to ines.
     answer/sample#12/comment/4: **ines-gh**: Approved.

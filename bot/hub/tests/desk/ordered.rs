@@ -84,7 +84,7 @@ async fn a_stand_up_comes_when_its_team_wants_it() {
 #[tokio::test]
 async fn where_nobody_makes_machines_that_is_said_and_nothing_is_kept() {
     let fleet = Fleet::new().await;
-    for said in ["vm list", "vm plan beta", "vm create beta", "vm destroy beta"] {
+    for said in ["vm list", "vm plan beta", "vm create beta", "vm destroy beta", "vm clusters"] {
         assert_eq!(
             fleet.says("ines", said).await,
             "No host for virtual machines is configured where the bot runs: a person sets PROXMOX_HOST and its like there.",

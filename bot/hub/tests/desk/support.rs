@@ -218,6 +218,7 @@ impl Fleet {
             requesters: vec!["theo".parse().unwrap()],
             words: Some("Splits it.".into()),
             facts: "12 files, +214 −380.".into(),
+            findings: Vec::new(),
         }
     }
 

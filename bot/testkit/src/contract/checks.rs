@@ -1,6 +1,6 @@
 //! Checks: the newest of a name counts, and they stand before a merge.
 
-use qd_core::forge::{Check, CheckText, Conclusion, MergeMethod};
+use qd_core::forge::{Annotation, Check, CheckText, Conclusion, MergeMethod};
 
 use crate::{
     ForgeHarness,
@@ -76,11 +76,40 @@ pub async fn a_check_says_more_than_how_it_ended(harness: &dyn ForgeHarness) {
     let scene = Scene(harness);
     let opened = scene.pull_request().await;
     let (forge, here, head) = (scene.forge(), scene.repository(), &opened.head);
-    let asks = CheckText { title: "Asks one owner".into(), summary: "Merge it?\n\n`/approve 1`".into() };
+    let asks = CheckText {
+        title: "Asks one owner".into(),
+        summary: "Merge it?\n\n`/approve 1`".into(),
+        annotations: Vec::new(),
+    };
     let pending = Check { text: Some(asks), ..check("quarterdeck", Conclusion::Pending) };
     forge.report_checks(here, head, std::slice::from_ref(&pending)).await.unwrap();
     assert_eq!(forge.checks(here, head).await.unwrap(), [pending]);
     let green = check("quarterdeck", Conclusion::Success);
     forge.report_checks(here, head, std::slice::from_ref(&green)).await.unwrap();
     assert_eq!(forge.checks(here, head).await.unwrap(), [green]);
+}
+
+/// What it remarks on lines stands beside it, more than one request takes as well, and once.
+pub async fn a_check_remarks_on_lines(harness: &dyn ForgeHarness) {
+    let scene = Scene(harness);
+    let opened = scene.pull_request().await;
+    let (forge, here, head) = (scene.forge(), scene.repository(), &opened.head);
+    let remark = |line: u32| Annotation { path: "change.txt".into(), line, message: format!("Line {line}.") };
+    let text = |most: u32| CheckText {
+        title: "Asks one owner".into(),
+        summary: "Merge it?".into(),
+        annotations: (1..=most).map(remark).collect(),
+    };
+    let told = |conclusion, most| Check { text: Some(text(most)), ..check("quarterdeck", conclusion) };
+    let pending = told(Conclusion::Pending, 120);
+    for _ in 0..2 {
+        forge.report_checks(here, head, std::slice::from_ref(&pending)).await.unwrap();
+        assert_eq!(forge.checks(here, head).await.unwrap(), [pending.clone()]);
+    }
+    let green = told(Conclusion::Success, 120);
+    forge.report_checks(here, head, std::slice::from_ref(&green)).await.unwrap();
+    assert_eq!(forge.checks(here, head).await.unwrap(), [green]);
+    let fewer = told(Conclusion::Failure, 1);
+    forge.report_checks(here, head, std::slice::from_ref(&fewer)).await.unwrap();
+    assert_eq!(forge.checks(here, head).await.unwrap(), [fewer]);
 }

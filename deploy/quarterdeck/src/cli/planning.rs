@@ -16,6 +16,9 @@ pub struct Plan {
     /// What is to be reached, in a line
     #[arg(required = true)]
     pub goal: Option<String>,
+    /// Propose it as a page in docs/plans, by pull request: merging it files the features
+    #[arg(long, conflicts_with = "plan")]
+    pub page: bool,
     /// Everything else
     #[command(flatten)]
     pub fields: Box<Fields>,

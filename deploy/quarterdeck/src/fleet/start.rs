@@ -54,10 +54,7 @@ use crate::{
     in_force,
     people::{self, Desk, Roster, heads, pages},
     policies::PolicyPlan,
-    servers::{
-        built_in, departures,
-        machines::{ClusterMachines, NoMachines},
-    },
+    servers::{built_in, departures, machines::Clusters},
 };
 
 /// How often the embedded forge looks whether its source check-outs have something new.
@@ -245,7 +242,7 @@ impl Fleet {
         tasks.spawn(http::serve_tcp(listener, live.service(), guard));
         live.serve_sockets().await?;
         // Not before: whether a team has joined is asked over the bot's own socket.
-        if let Some(bot) = live.bot().filter(|_| built_in::has_cluster()) {
+        if let Some(bot) = live.bot().filter(|_| !built_in::clusters().is_empty()) {
             let (state, policies) = (plan.state.clone(), Arc::clone(live.policies()));
             tasks.spawn(order_machines(state, policies, bot.hub.clone()));
         }
@@ -385,16 +382,10 @@ pub fn on_github(plan: &FleetPlan) -> Result<Option<GitHub>, FleetError> {
     })?))
 }
 
-/// Has machines ordered in chat be made by the cluster that the environment names. One that can't be had stops nothing else: orders
-/// are refused, and the log says why.
+/// Has machines ordered in chat be made by the clusters that the environment names.
 async fn order_machines(state: PathBuf, policies: Arc<Engine>, hub: Hub) {
-    match ClusterMachines::open(&state, &policies, hub.clone()).await {
-        Ok(machines) => hub.run_machines(Arc::new(machines)).await,
-        Err(error) => {
-            tracing::error!(%error, "machines can't be ordered in chat");
-            hub.run_machines(Arc::new(NoMachines(error.to_string()))).await;
-        }
-    }
+    let clusters = Clusters::open(&state, &policies, &hub).await;
+    hub.run_machines(Arc::new(clusters)).await;
 }
 
 /// Hears instances that run elsewhere, if it should; gives the addresses by which they reach it.

@@ -100,6 +100,9 @@ fn shown(pull: &PullRequest, checks: &[Check], comments: &[Comment]) -> Markup {
                     p { strong { (check.name) } " " (ended(check.conclusion))
                         @if let Some(text) = &check.text { ": " (text.title) }
                     }
+                    @for remark in check.text.iter().flat_map(|text| &text.annotations) {
+                        p.faint { code { (remark.path) ":" (remark.line) } " " (remark.message) }
+                    }
                 }
             }
             @for comment in comments {

@@ -1,6 +1,6 @@
 //! The servers that come with the program, from the configuration and what stands behind them here.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use qd_config::{Config, McpDockerScope};
 use qd_guard::{Server, ToolError};
@@ -12,7 +12,7 @@ use qd_types::{InstanceName, RepositoryName};
 
 use super::{chat::ConsoleChat, forge::EmbeddedForge, hub::FleetHub};
 
-/// The server of the cluster that has no name of its own: chat orders machines of that one.
+/// The server of the cluster that has no name of its own; of one with a name, what its server's name begins with.
 pub const CLUSTER: &str = "proxmox";
 
 /// What stands behind the servers.
@@ -82,9 +82,24 @@ pub fn cluster(name: &str) -> Result<qd_mcp_proxmox::Config, qd_mcp_proxmox::Con
     qd_mcp_proxmox::Config::of_cluster(lab, |variable| std::env::var(variable).ok())
 }
 
-/// Whether the environment names a cluster, rightly or not: the one that chat orders machines of.
+/// Whether the environment names the cluster that has no name, rightly or not.
 pub fn has_cluster() -> bool {
-    std::env::var("PROXMOX_HOST").is_ok_and(|host| !host.trim().is_empty())
+    clusters().contains(&None)
+}
+
+/// The clusters that the environment names, rightly or not, by their names: none is that of `PROXMOX_HOST`, and `lab` that of
+/// `PROXMOX_LAB_HOST`.
+pub fn clusters() -> BTreeSet<Option<String>> {
+    let set = std::env::vars_os().filter(|(_, value)| !value.to_string_lossy().trim().is_empty());
+    let names = set.filter_map(|(variable, _)| {
+        let rest = variable.to_str()?.strip_prefix("PROXMOX_")?;
+        let name = if rest == "HOST" { "" } else { rest.strip_suffix("_HOST")? }.to_ascii_lowercase();
+        match name.as_str() {
+            "" => Some(None),
+            _ => qd_config::is_cluster(&format!("{CLUSTER}-{name}")).then_some(Some(name)),
+        }
+    });
+    names.collect()
 }
 
 fn docker(config: &Config) -> qd_mcp_docker::Config {

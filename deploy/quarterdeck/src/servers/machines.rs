@@ -1,12 +1,12 @@
-//! Machines that are ordered in chat: the tools of the cluster's server, through the guard, in the bot's process. The guard
-//! decides for the person who ordered; what people have to agree to is an approval of the bot's.
+//! Machines that are ordered in chat: the tools of each cluster's server, through a guard of its own, in the bot's process. The
+//! guard decides for the person who ordered; what people have to agree to is an approval of the bot's.
 
-use std::{path::Path, pin::pin, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, pin::pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use qd_approvals::{Authorised, Directory, Executor, Outcome, Probe, Terms};
-use qd_command::NewMachine;
+use qd_command::{NewMachine, OldMachine};
 use qd_core::machines::{MachineGoing, MachineOrder, MachinePlan, MachineStanding, MachineStep, Machines};
 use qd_engine::Engine;
 use qd_guard::{
@@ -57,24 +57,24 @@ pub enum MachinesError {
     Name(#[from] qd_types::IdError),
 }
 
-/// The guard over the cluster's tools.
-pub struct ClusterMachines {
+/// The guard over a cluster's tools.
+struct ClusterMachines {
     guard: Guard,
     bot: InstanceName,
     template: Option<u32>,
 }
 
 impl ClusterMachines {
-    /// Of the cluster that the environment names. What a crash cut short is looked at.
+    /// Of the cluster that the environment names so. What a crash cut short is looked at.
     ///
     /// # Errors
     /// If the environment says what is not understood, or something can't be opened.
-    pub async fn open(state: &Path, policies: &Arc<Engine>, hub: Hub) -> Result<Self, MachinesError> {
-        let config = built_in::cluster(CLUSTER)?;
+    async fn open(name: &str, state: &Path, policies: &Arc<Engine>, hub: Hub) -> Result<Self, MachinesError> {
+        let config = built_in::cluster(name)?;
         let template = config.machine.template;
-        let cluster = Cluster::connect(config)?.keeping(state.join("proxmox").join(CLUSTER));
-        let server = qd_mcp_proxmox::server(CLUSTER, cluster, Arc::new(FleetHub::new(state)))?;
-        let place = folder_of_tools(state).join(BOT).join(CLUSTER);
+        let cluster = Cluster::connect(config)?.keeping(state.join("proxmox").join(name));
+        let server = qd_mcp_proxmox::server(name, cluster, Arc::new(FleetHub::new(state)))?;
+        let place = folder_of_tools(state).join(BOT).join(name);
         // Nobody is asked in it: it has the trail of calls.
         let ledger =
             Ledger::open(&place, Executor::new(BOT), Directory::default(), Arc::new(Timestamp::now)).await?;
@@ -93,7 +93,7 @@ impl ClusterMachines {
     fn call_of(&self, order: &MachineOrder) -> Result<(&'static str, Value), String> {
         match order {
             MachineOrder::Create(machine) => Ok(("team_create", self.new_team(machine)?)),
-            MachineOrder::Destroy { team, backup_to } => {
+            MachineOrder::Destroy(OldMachine { team, backup_to, .. }) => {
                 Ok(("team_destroy", json!({ "team": team, "backup_to": backup_to })))
             }
         }
@@ -165,8 +165,7 @@ fn whole(result: qd_guard::Outcome) -> Value {
     }
 }
 
-#[async_trait]
-impl Machines for ClusterMachines {
+impl ClusterMachines {
     async fn list(&self, by: &Person) -> Result<Vec<MachineStanding>, String> {
         match self.call(by, ("list_teams", &json!({})), &|_| {}).await {
             Answer::Done { result, .. } => {
@@ -227,33 +226,85 @@ impl Machines for ClusterMachines {
     }
 }
 
-/// In place of a cluster that can't be had: every order is refused, with the reason.
-pub struct NoMachines(pub String);
+/// All clusters that the environment names, by their names; one that can't be had is there with the reason, and orders that
+/// name it are refused with that.
+pub struct Clusters(BTreeMap<Option<String>, Result<ClusterMachines, String>>);
 
-impl NoMachines {
-    fn why(&self) -> String {
-        format!("Machines can't be ordered: {}. A person sets that right where the bot runs.", self.0)
+impl Clusters {
+    /// Opens them.
+    pub async fn open(state: &Path, policies: &Arc<Engine>, hub: &Hub) -> Self {
+        let mut all = BTreeMap::new();
+        for name in built_in::clusters() {
+            let server = name.as_ref().map_or_else(|| CLUSTER.to_owned(), |name| format!("{CLUSTER}-{name}"));
+            let opened = ClusterMachines::open(&server, state, policies, hub.clone()).await;
+            let opened = opened.map_err(|error| {
+                tracing::error!(server, %error, "machines of a cluster can't be ordered in chat");
+                format!("Machines can't be ordered: {error}. A person sets that right where the bot runs.")
+            });
+            all.insert(name, opened);
+        }
+        Self(all)
+    }
+
+    fn of(&self, order: &MachineOrder) -> Result<&ClusterMachines, String> {
+        let named = order.cluster().map(str::to_owned);
+        match (self.0.get(&named), named) {
+            (Some(Ok(machines)), _) => Ok(machines),
+            (Some(Err(why)), _) => Err(why.clone()),
+            (None, Some(name)) => Err(format!("There is no cluster {name}. Which there are: vm clusters")),
+            (None, None) => {
+                Err("Say on which cluster: --cluster NAME. Which there are: vm clusters".to_owned())
+            }
+        }
     }
 }
 
 #[async_trait]
-impl Machines for NoMachines {
-    async fn list(&self, _: &Person) -> Result<Vec<MachineStanding>, String> {
-        Err(self.why())
+impl Machines for Clusters {
+    fn clusters(&self) -> Vec<String> {
+        self.0.keys().flatten().cloned().collect()
     }
 
-    async fn plan(&self, _: &Person, _: &MachineOrder) -> Result<MachinePlan, String> {
-        Err(self.why())
+    async fn list(&self, by: &Person) -> Result<Vec<MachineStanding>, String> {
+        let mut all = Vec::new();
+        for (name, machines) in &self.0 {
+            let listed = match machines {
+                Ok(machines) => machines.list(by).await,
+                Err(why) => Err(why.clone()),
+            };
+            match (listed, name) {
+                (Ok(listed), None) => all.extend(listed),
+                (Ok(listed), Some(name)) => all.extend(listed.into_iter().map(|each| MachineStanding {
+                    place: format!("{}, cluster {name}", each.place),
+                    ..each
+                })),
+                (Err(why), _) if self.0.len() == 1 => return Err(why),
+                // What another cluster has is said all the same.
+                (Err(why), name) => all.push(MachineStanding {
+                    team: "Not listed".to_owned(),
+                    place: format!("cluster {}", name.as_deref().unwrap_or("without a name")),
+                    standing: why,
+                }),
+            }
+        }
+        Ok(all)
+    }
+
+    async fn plan(&self, by: &Person, order: &MachineOrder) -> Result<MachinePlan, String> {
+        self.of(order)?.plan(by, order).await
     }
 
     async fn go_on(
         &self,
-        _: &Person,
-        _: &MachineOrder,
-        _: Option<&ApprovalId>,
-        _: &(dyn Fn(MachineStep) + Send + Sync),
+        by: &Person,
+        order: &MachineOrder,
+        approval: Option<&ApprovalId>,
+        progress: &(dyn Fn(MachineStep) + Send + Sync),
     ) -> MachineGoing {
-        MachineGoing::Not(self.why())
+        match self.of(order) {
+            Ok(machines) => machines.go_on(by, order, approval, progress).await,
+            Err(why) => MachineGoing::Not(why),
+        }
     }
 }
 

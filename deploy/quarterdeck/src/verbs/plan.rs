@@ -16,13 +16,16 @@ pub(super) async fn plan(common: &Common, plan: Plan) -> Done {
     match plan.verb {
         None => {
             let mut wanted = feature::wanted(plan.goal.unwrap_or_default(), *plan.fields)?;
-            wanted.plan = PlanMode::Goal;
+            wanted.plan = if plan.page { PlanMode::Page } else { PlanMode::Goal };
             let new = NewFeature { wanted, repository: plan.repository, ready: true };
             let view: FeatureView = client.post("features", &new).await.map_err(explain)?;
             feature::print(common, &view);
             if !common.json {
                 let id = &view.feature.id;
                 say::line(&format!("When it is proposed, read it with: quarterdeck plan show {id}"));
+                if plan.page {
+                    say::line("It is accepted by merging its pull request.");
+                }
             }
         }
         Some(PlanVerb::Show { id }) => {

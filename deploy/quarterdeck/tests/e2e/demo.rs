@@ -48,6 +48,10 @@ fn three_features_go_from_card_to_main() {
     assert!(tools.contains("quarterdeck approvals approve alpha/"), "{err}");
     assert!(tools.contains("asks again, twice, and gets the same: added as note 1."), "{err}");
     assert!(tools.contains("It is not served any more:\n  -") && tools.contains("<IMPORTANT>"), "{err}");
+    let cluster = err.split("A cluster of Proxmox VE").nth(1).unwrap_or_default();
+    assert!(cluster.contains("The agent of A-1 looks: "), "{err}");
+    assert!(cluster.contains("start 700, and is refused: The number 700 is outside"), "{err}");
+    assert!(cluster.contains("start 103, and is refused: "), "{err}");
     assert!(err.contains("Run git diff --stat (A-2, alpha). On: git diff --stat"), "{err}");
     assert!(err.contains("A-2  Its agent acting spent 1,050 tokens, $0.0011"), "{err}");
     assert!(err.contains("gamma joins with it over HTTP. Its key: "), "{err}");

@@ -51,6 +51,7 @@ mod paths;
 mod people;
 mod places;
 mod planning;
+mod plans;
 mod policies;
 mod proxmox;
 mod pulls;

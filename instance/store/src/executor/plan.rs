@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use qd_approvals::Spending;
 use qd_board::exchange;
-use qd_types::{ApprovalId, Ballot, Subject};
+use qd_types::{ApprovalId, Ballot, Step, Subject};
 
 use super::Keeper;
 use crate::{
@@ -73,7 +73,14 @@ impl Store {
             let by = yes.map(|vote| vote.person.id.to_string()).collect::<Vec<_>>().join(" and ");
             let outcome = match proposal.goal {
                 Some((plan, how)) => {
-                    let goal = Goal { run: &run.id, by: &by, editor: None, text: &proposal.text, how: &how };
+                    let goal = Goal {
+                        run: &run.id,
+                        by: &by,
+                        editor: None,
+                        text: &proposal.text,
+                        how: &how,
+                        step: Step::Agent,
+                    };
                     let filed = goals::file(own.c, own.lens, &goal, plan, own.now)?;
                     if filed == 1 {
                         "1 feature is filed".to_owned()

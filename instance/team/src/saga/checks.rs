@@ -8,17 +8,17 @@ use qd_store::RunFact;
 use qd_types::{CommitId, Step};
 use qd_worktrees::Purpose;
 
-use super::{Here, StepError, cache, chain};
+use super::{Here, StepError, cache, chain, page};
 use crate::problem::capital;
 
 /// Makes the candidate and checks it.
 pub(super) async fn verify(here: &Here<'_>) -> Result<(), StepError> {
     let message = message(here);
-    let candidate = here
-        .team
-        .worktrees()
-        .candidate(&here.repository.spec.name, &here.run.id, &message, &here.stamp())
-        .await?;
+    let (name, worktrees) = (&here.repository.spec.name, here.team.worktrees());
+    let candidate = match page::is_page(here) {
+        true => page::candidate(here, &message).await?,
+        false => worktrees.candidate(name, &here.run.id, &message, &here.stamp()).await?,
+    };
     let Some(candidate) = candidate else {
         // There is no change to judge by: what it said decides when it is tried again, and nothing else.
         let class = FailureClass::of_words(here.run.words.as_deref().unwrap_or_default());
@@ -44,7 +44,6 @@ pub(super) async fn verify(here: &Here<'_>) -> Result<(), StepError> {
             0 => "unverified".to_owned(),
             count => format!("{count} of {count} passed"),
         };
-        let name = &here.repository.spec.name;
         let touched = here.team.worktrees().touches(name, base(here)?, &candidate).await?;
         let facts = vec![RunFact::Commit(candidate), RunFact::Touched(touched)];
         return here.done(Step::Checks, Some(note), facts).await;
@@ -117,6 +116,9 @@ pub(super) async fn run(
     }
     if checkout.is_some() {
         here.team.worktrees().drop_checkout(name, &here.run.id, &purpose).await?;
+    }
+    if page::is_page(here) && facts.iter().all(|fact| fact.passed) {
+        facts.push(page::check(here, commit, round).await?);
     }
     Ok(facts)
 }

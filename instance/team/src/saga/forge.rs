@@ -9,7 +9,7 @@ use qd_types::{CommitId, Merge, Push, Step};
 use qd_wire::v1::{ChangeSize, CheckReport, ForgeAct, ForgeOutcome, ForgeRequest};
 use qd_worktrees::{sensitive, why_sensitive};
 
-use super::{Here, StepError, checks::base, work::checked};
+use super::{Here, StepError, checks::base, findings, page, work::checked};
 use crate::circuits;
 
 /// The branch goes to the forge.
@@ -110,20 +110,31 @@ async fn size(here: &Here<'_>) -> Result<ChangeSize, StepError> {
 /// People decide about exactly this head. What they or the forge's checks say meanwhile goes back to the agent, and they are
 /// asked anew about what it makes of it.
 pub(super) async fn review(here: &Here<'_>) -> Result<(), StepError> {
+    if page::is_page(here)
+        && let Some(moved) = page::moved(here).await?
+    {
+        return page::follow(here, Step::Review, moved).await;
+    }
     let merge = merge_of(here).await?;
     let act = ForgeAct::AskMerge {
         merge,
         requesters: here.feature.requesters(),
         words: here.run.words.clone(),
         facts: facts(here).await?,
+        findings: findings::findings(here).await?,
     };
     let again = match here.run.returns {
         0 => String::new(),
         returns => format!("/{returns}"),
     };
-    let id = request(here, &format!("ask{again}"), act).await?;
+    let what = match page::is_page(here) {
+        true => page::asks(checked(here)?),
+        false => format!("ask{again}"),
+    };
+    let id = request(here, &what, act).await?;
     let outcome = match decided(here, &id).await? {
         Decided::Outcome(outcome) => outcome,
+        Decided::Moved(moved) => return page::follow(here, Step::Review, moved).await,
         Decided::Feedback { about, text } => {
             return super::merge::back(here, base(here)?, &about, FailureClass::Denied, Some(text))
                 .await
@@ -180,6 +191,8 @@ enum Decided {
     Outcome(ForgeOutcome),
     /// Something was said that the agent has to hear.
     Feedback { about: String, text: String },
+    /// They changed or merged the page of a plan by themselves.
+    Moved(page::Moved),
 }
 
 /// What was said about the work and its agent has not heard: about what, and the words.
@@ -207,6 +220,11 @@ async fn decided(here: &Here<'_>, id: &str) -> Result<Decided, StepError> {
         }
         tokio::select! {
             changed = qd_store::Store::changed(&mut commits) => changed?,
+            () = tokio::time::sleep(page::LOOK), if page::is_page(here) => {
+                if let Some(moved) = page::moved(here).await? {
+                    return Ok(Decided::Moved(moved));
+                }
+            }
             _ = stop.wanted() => return Err(StepError::Stopped),
         }
     }
@@ -264,10 +282,11 @@ async fn facts(here: &Here<'_>) -> Result<String, StepError> {
     let stat = here.team.worktrees().diff_stat(&here.repository.spec.name, base, commit).await?;
     let files = if stat.files == 1 { "1 file".to_owned() } else { format!("{} files", stat.files) };
     let checks = here.checks();
-    let verified = if checks.is_empty() {
+    let verified = if checks.is_empty() && page::also(here).is_none() {
         "Unverified: the repository has no checks.".to_owned()
     } else {
-        let names: Vec<&str> = checks.iter().map(|check| check.name.as_str()).collect();
+        let names = checks.iter().map(|check| check.name.as_str()).chain(page::also(here));
+        let names: Vec<&str> = names.collect();
         format!("Passed on exactly this commit: {}.", names.join(", "))
     };
     let policy = &here.team.options().runs;
@@ -287,6 +306,9 @@ async fn facts(here: &Here<'_>) -> Result<String, StepError> {
 
 fn body(here: &Here<'_>) -> String {
     let mut text = here.feature.wanted.description.clone();
+    if page::is_page(here) {
+        text = format!("{}\n\n{text}", page::body(here)).trim_end().to_owned();
+    }
     if !text.is_empty() {
         text.push_str("\n\n");
     }
@@ -307,6 +329,10 @@ fn body(here: &Here<'_>) -> String {
 
 /// The issue that the feature comes from, if a pull request here closes it: one of the same repository.
 fn closes(here: &Here<'_>) -> Option<u64> {
+    // A goal is not reached by its plan.
+    if page::is_page(here) {
+        return None;
+    }
     let source = here.feature.wanted.source.as_ref().filter(|source| source.kind == SourceKind::Issue)?;
     let (repository, number) = source.reference.rsplit_once('#')?;
     number.parse().ok().filter(|_| repository == here.repository.spec.name.as_str())

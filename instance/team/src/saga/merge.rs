@@ -4,12 +4,12 @@
 use jiff::Timestamp;
 use qd_agents::transcript::Kind;
 use qd_board::{FailureClass, Feedback, RunEnd};
-use qd_types::{ApprovalId, CommitId};
+use qd_types::{ApprovalId, CommitId, Step};
 use qd_wire::v1::{CheckReport, ForgeAct, ForgeOutcome};
 use qd_worktrees::Merged;
 
 use super::{
-    Here, StepError, checks, forge,
+    Here, StepError, checks, forge, page,
     work::{self, checked},
 };
 use crate::features::taking_back;
@@ -27,10 +27,20 @@ pub(super) async fn merge(here: &Here<'_>) -> Result<(), StepError> {
             StepError::failed(FailureClass::Unknown, "The run has no approval to merge with.")
         })?;
     for round in 1..=ROUNDS {
-        let id = format!("{}/merge/{round}", here.run.id);
+        // What is asked about a page is about one commit of it: people may have pushed another since.
+        let what = match page::is_page(here) {
+            true => format!("merge/{}/{round}", checked(here)?),
+            false => format!("merge/{round}"),
+        };
+        let id = format!("{}/{what}", here.run.id);
         let outcome = if here.store().requested(&id).await? {
             forge::outcome(here, &id).await?
         } else {
+            if page::is_page(here)
+                && let Some(moved) = page::moved(here).await?
+            {
+                return page::follow(here, Step::Merge, moved).await;
+            }
             let tested = match test(here, round).await? {
                 Test::Green(tested) => tested,
                 Test::Back => return Ok(()),
@@ -47,7 +57,7 @@ pub(super) async fn merge(here: &Here<'_>) -> Result<(), StepError> {
                 base: tested.base,
                 checks: tested.checks,
             };
-            forge::ask(here, &format!("merge/{round}"), act).await?
+            forge::ask(here, &what, act).await?
         };
         match outcome {
             ForgeOutcome::Merged { commit } => {
@@ -58,7 +68,14 @@ pub(super) async fn merge(here: &Here<'_>) -> Result<(), StepError> {
                 return merged(here, commit).await;
             }
             ForgeOutcome::BaseMoved { .. } => {}
-            other => return Err(forge::unexpected(&other)),
+            other => {
+                // People may have pushed to the branch, or merged it, while its merge was tested.
+                let moved = if page::is_page(here) { page::moved(here).await? } else { None };
+                return match moved {
+                    Some(moved) => page::follow(here, Step::Merge, moved).await,
+                    None => Err(forge::unexpected(&other)),
+                };
+            }
         }
     }
     let reason = format!("The target branch moved {ROUNDS} times while the merge was tested.");
@@ -90,6 +107,9 @@ async fn merged(here: &Here<'_>, commit: CommitId) -> Result<(), StepError> {
         here.transcript()?.append(Kind::System, &format!("{why} It is taken back."))?;
         Some((taking_back(&here.feature, &commit, Some(&why), 0), why))
     };
+    if page::is_page(here) && back.is_none() {
+        return page::merged(here, Step::Merge, &commit, here.run.approved_by.join(" and ")).await;
+    }
     let end = RunEnd::Merged { commit };
     Ok(here.store().end_merged(&here.run.id, end, back, Timestamp::now()).await?)
 }
@@ -149,6 +169,10 @@ pub(super) async fn back(
     class: FailureClass,
     log: Option<String>,
 ) -> Result<Test, StepError> {
+    if page::is_page(here) {
+        page::back(here, onto, about, class, log.unwrap_or_default()).await?;
+        return Ok(Test::Back);
+    }
     let returns = here.team.options().runs.returns;
     if here.run.returns >= returns {
         let reason = format!("It went back to its agent {returns} times, and there is still {about}.");

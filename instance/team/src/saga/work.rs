@@ -16,7 +16,7 @@ use qd_store::RunFact;
 use qd_types::{CommitId, FeatureId, Step};
 use qd_worktrees::{Setup, WorktreeError};
 
-use super::{Here, StepError, budget, chain, context, plan, rest, served::tools, walled::walls};
+use super::{Here, StepError, budget, chain, context, page, plan, rest, served::tools, walled::walls};
 use crate::{
     calls, lessons,
     permissions::{self, Desk, Watch},
@@ -104,6 +104,9 @@ pub(super) async fn agent(here: &Here<'_>) -> Result<(), StepError> {
         return Ok(());
     }
     let mode = here.feature.wanted.plan;
+    if mode == PlanMode::Page {
+        return propose(here).await;
+    }
     if mode != PlanMode::None && here.run.plan.is_none() {
         return if mode == PlanMode::Goal { propose(here).await } else { write_plan(here).await };
     }
@@ -173,21 +176,34 @@ async fn write_plan(here: &Here<'_>) -> Result<(), StepError> {
     Ok(here.store().note(&here.run.id, vec![RunFact::Plan(text), worked]).await?)
 }
 
-/// The agent proposes features for a goal. What can't be taken goes back to it with the reason.
+/// The agent proposes features for a goal. What can't be taken goes back to it with the reason. As a page it is all that the
+/// agent's step brings; else people are asked about it within the step.
 async fn propose(here: &Here<'_>) -> Result<(), StepError> {
     let options = here.team.options();
-    let mut wrong = here.run.feedback.as_ref().map(|feedback| feedback.text.clone());
+    let said_of_it = here.run.feedback.as_ref().map(|feedback| feedback.text.clone());
+    let red = || failing(here, options.runs.log_lines).map(|check| format!("{}: {}", check.name, check.log));
+    let mut wrong = page::told(here, said_of_it.or_else(red));
     for _ in 0..=options.runs.repair_rounds {
         let end = take_turn(here, Turn::Goal(wrong.as_deref())).await?;
         let worked = RunFact::Worked(millis(end.took));
         let text = goal::proposal(&said(here)?);
-        let read = goal::read(&here.feature.id, &options.name, &text).map_err(|error| error.to_string());
+        let read = match page::is_page(here) {
+            true => page::wrong(here, &text).await?.map_or(Ok(()), Err),
+            false => goal::read(&here.feature.id, &options.name, &text)
+                .map(drop)
+                .map_err(|error| error.to_string()),
+        };
         let read = match (read, plan::denied(here, &text).await?) {
-            (Ok(_), Some(no)) => Err(format!("This was proposed before. {}", no.trim_end_matches('.'))),
+            (Ok(()), Some(no)) => Err(format!("This was proposed before. {}", no.trim_end_matches('.'))),
             (read, _) => read,
         };
         match read {
-            Ok(_) => return Ok(here.store().note(&here.run.id, vec![RunFact::Plan(text), worked]).await?),
+            Ok(()) if page::is_page(here) => {
+                let words = RunFact::Words(Some(text.clone()));
+                let facts = vec![RunFact::Plan(text), words, worked];
+                return here.done(Step::Agent, Some("proposed".into()), facts).await;
+            }
+            Ok(()) => return Ok(here.store().note(&here.run.id, vec![RunFact::Plan(text), worked]).await?),
             Err(error) => {
                 here.store().note(&here.run.id, vec![worked]).await?;
                 here.transcript()?.append(Kind::System, &format!("The proposal can't be taken. {error}."))?;
@@ -554,6 +570,10 @@ fn tail(text: &str, lines: usize) -> String {
 /// The branch moves to the commit that the checks passed on.
 pub(super) async fn commit(here: &Here<'_>) -> Result<(), StepError> {
     let commit = checked(here)?;
+    if page::is_page(here) {
+        // The worktree is the agent's to read in: the page was never in it.
+        return here.done(Step::Commit, Some(commit.short().to_owned()), Vec::new()).await;
+    }
     here.team.worktrees().commit(&here.repository.spec.name, &here.run.id, commit).await?;
     here.done(Step::Commit, Some(commit.short().to_owned()), Vec::new()).await
 }

@@ -4,7 +4,7 @@ use qd_types::{ApprovalId, CommitId, FeatureId, InstanceName, PersonId, Reposito
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Passage;
+use super::{Passage, Sentence};
 
 /// An outward act, asked of the bot. The same id again is the same act.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -56,6 +56,9 @@ pub enum ForgeAct {
         words: Option<String>,
         /// What the checks said about the head, and the size of the change: facts for the card.
         facts: String,
+        /// What the checks remarked on lines that the change touches.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        findings: Vec<Finding>,
     },
     /// Ask people whether a change of paths that hold more than code may be pushed.
     AskPush {
@@ -99,6 +102,17 @@ pub enum ForgeAct {
         /// Why.
         reason: String,
     },
+}
+
+/// What a check remarked on a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Finding {
+    /// Path in the repository.
+    pub path: String,
+    /// Line in the head, from 1.
+    pub line: u32,
+    /// What, in a sentence.
+    pub text: Sentence,
 }
 
 /// What one check said.

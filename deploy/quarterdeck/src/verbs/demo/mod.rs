@@ -5,6 +5,7 @@
 pub(super) mod acting;
 mod apart;
 mod ask;
+mod cluster;
 mod engine;
 mod guild;
 mod progress;
@@ -101,6 +102,7 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<ExitCode, UserEr
         trail::tell(&scene.plan.state, first)?;
     }
     tools::tell(&scene, &root.join(scene::SERVER)).await?;
+    cluster::tell(&scene).await?;
     if let Place::Kept(path) = &place {
         say::note(&format!("State is kept in {}.", path.display()));
     }

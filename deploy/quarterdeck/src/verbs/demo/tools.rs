@@ -8,7 +8,7 @@ use qd_approvals::{
     Approvals, Directory, Executor, KeyOwner, Known, Proof, Statement, SurfaceKey, confirm::Way,
 };
 use qd_guard::{
-    Answer, Caller, EngineLaw, Guard, Incoming, Ledger, Outcome, Settings, Who,
+    Answer, Caller, EngineLaw, Guard, Incoming, Ledger, Outcome, Server, Settings, Who,
     proxy::{Mapping, Pins, Proxy, Trust},
 };
 use qd_types::{Ballot, InstanceName, RunId, Vote};
@@ -85,8 +85,19 @@ async fn connect(
     Ok((proxy.map_err(|error| failed(&error))?, child))
 }
 
-/// The agent asks, a person agrees, and it is done once.
-async fn called(scene: &Scene, proxy: &Proxy, folder: &Path) -> Result<(), UserError> {
+/// A server behind the guard, with what is kept of its calls.
+pub(super) struct Behind {
+    pub(super) guard: Guard,
+    /// The agent of the first run.
+    pub(super) agent: Caller,
+    ledger: Arc<Ledger>,
+    key: SurfaceKey,
+    executor: Executor,
+    people: Directory,
+}
+
+/// Puts a server behind the guard, under the policies of the demo.
+pub(super) async fn behind(scene: &Scene, server: Server, folder: &Path) -> Result<Behind, UserError> {
     let team: InstanceName = "alpha".parse().map_err(|error: qd_types::IdError| failed(&error))?;
     let run: RunId = "A-1.1".parse().map_err(|error: qd_types::IdError| failed(&error))?;
     let key = SurfaceKey::open(&folder.join("surface.key")).map_err(|error| failed(&error))?;
@@ -97,7 +108,6 @@ async fn called(scene: &Scene, proxy: &Proxy, folder: &Path) -> Result<(), UserE
         people.people.insert(person.id.clone(), known);
     }
     people.add_key(key.public(), KeyOwner::Instance(team.clone()));
-    let server = proxy.server().map_err(|error| failed(&error))?;
     let mut policies = scene.plan.policies.clone();
     policies.facts.tools = server.known_tools();
     let law = Arc::new(EngineLaw::new(Arc::new(policies.engine()?)));
@@ -108,8 +118,15 @@ async fn called(scene: &Scene, proxy: &Proxy, folder: &Path) -> Result<(), UserE
     let guard = Guard::new(server, law, ledger.clone(), ledger.clone(), settings);
     let agent = "scripted".to_owned();
     let on_behalf = vec![scene.requester.id.clone()];
-    let caller = Caller::new(Who::Agent { team, agent, run, on_behalf });
+    let agent = Caller::new(Who::Agent { team, agent, run, on_behalf });
+    Ok(Behind { guard, agent, ledger, key, executor, people })
+}
 
+/// The agent asks, a person agrees, and it is done once.
+async fn called(scene: &Scene, proxy: &Proxy, folder: &Path) -> Result<(), UserError> {
+    let server = proxy.server().map_err(|error| failed(&error))?;
+    let Behind { guard, agent: caller, ledger, key, executor, people } =
+        behind(scene, server, folder).await?;
     let answer = guard.call(&caller, incoming("add", &[("text", "Totals are rounded down.")])).await;
     let Answer::Pending(pending) = answer else {
         return Err(UserError::failed(format!("the demo's agent was not asked to wait: {answer:?}")));
