@@ -50,6 +50,7 @@ pub(crate) struct Inner {
     pub(crate) written: Mutex<threads::Written>,
     reported: Mutex<checks::Reported>,
     opened: Mutex<pull_requests::Opened>,
+    defaults: Mutex<pull_requests::Defaults>,
 }
 
 /// What an instance pushes with.
@@ -83,6 +84,7 @@ impl GitHub {
                 written: Mutex::default(),
                 reported: Mutex::default(),
                 opened: Mutex::default(),
+                defaults: Mutex::default(),
             }),
         })
     }

@@ -40,6 +40,7 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 const KNOWN: &[&str] = &[
     "webhook_accept_per_s",
     "webhook_accept_ms_p99",
+    "comment_to_reaction_ms_p99",
     "instance_cold_start_ms",
     "instance_idle_rss_mib",
     "up_idle_rss_mib",

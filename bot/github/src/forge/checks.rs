@@ -260,6 +260,12 @@ impl Here<'_> {
         Ok(run)
     }
 
+    /// A commit that was proposed just now has no check of ours: those come after its pull request.
+    pub(super) fn unchecked(&self, commit: &CommitId) {
+        let key = (self.repository.clone(), commit.clone());
+        self.reported(|reported| reported.0.entry(key).or_default().clear());
+    }
+
     fn reported<T>(&self, change: impl FnOnce(&mut Reported) -> T) -> T {
         change(&mut self.github.reported.lock().unwrap_or_else(PoisonError::into_inner))
     }

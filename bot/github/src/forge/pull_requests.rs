@@ -1,11 +1,12 @@
 //! Pull requests: opened once, found again by their marker, closed, drafts. And the branches that they come from.
 
-use std::{collections::BTreeMap, sync::PoisonError};
+use std::{collections::BTreeMap, sync::PoisonError, time::Duration};
 
 use qd_core::forge::{ForgeError, Marker, NewPullRequest, PullRequest, PullRequestState};
 use qd_types::{CommitId, RepositoryName};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::here::{Here, branch_part, commit, labels, part, refused, title};
 use crate::{
@@ -33,6 +34,13 @@ pub(super) struct Pull {
     milestone: Option<Titled>,
     user: Option<Account>,
 }
+
+/// Default branches, each with when it was read.
+#[derive(Debug, Default)]
+pub(crate) struct Defaults(BTreeMap<RepositoryName, (Instant, String)>);
+
+/// How long it counts.
+const COUNTS: Duration = Duration::from_secs(600);
 
 /// Pull requests that were opened from here, each with whether it was left a draft: they come from no fork.
 #[derive(Debug, Default)]
@@ -195,6 +203,7 @@ impl Here<'_> {
             Err(error) => return Err(self.said(error, None)),
         };
         self.written(|written| written.is_new(self.repository, made.number));
+        self.unchecked(&commit(&made.head.sha)?);
         self.opened(|opened| opened.insert((self.repository.clone(), made.number), made.draft));
         self.see_to(made, new).await
     }
@@ -294,18 +303,34 @@ impl Here<'_> {
         commit(&read.map_err(|error| self.said(error, Some(&missing)))?.object.sha)
     }
 
+    /// Where a clone of the repository begins.
+    async fn default_branch(&self) -> Result<String, ForgeError> {
+        #[derive(Deserialize)]
+        struct Repository {
+            default_branch: String,
+        }
+        let of =
+            |all: &mut Defaults| all.0.get(self.repository).filter(|(at, _)| at.elapsed() < COUNTS).cloned();
+        if let Some((_, known)) = self.defaults(of) {
+            return Ok(known);
+        }
+        let Repository { default_branch } = self.get("").await.map_err(|error| self.said(error, None))?;
+        let noted = (Instant::now(), default_branch.clone());
+        self.defaults(|all| all.0.insert(self.repository.clone(), noted));
+        Ok(default_branch)
+    }
+
+    fn defaults<T>(&self, change: impl FnOnce(&mut Defaults) -> T) -> T {
+        change(&mut self.github.defaults.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// GitHub has no removal that names what stood there: it is looked at right before.
     pub(super) async fn delete_branch(&self, branch: &str, head: &CommitId) -> Result<(), ForgeError> {
         let actual = match self.branch_head(branch).await {
             Err(ForgeError::NotFound { .. }) => return Ok(()),
             actual => actual?,
         };
-        #[derive(Deserialize)]
-        struct Repository {
-            default_branch: String,
-        }
-        let here: Repository = self.get("").await.map_err(|error| self.said(error, None))?;
-        if here.default_branch == branch {
+        if self.default_branch().await? == branch {
             return Err(refused(format!("{branch} is the target of {}: it stays", self.repository)));
         }
         let open: Vec<Pull> = self.list("/pulls?state=open").await.map_err(|error| self.said(error, None))?;

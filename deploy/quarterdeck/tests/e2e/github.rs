@@ -1,12 +1,16 @@
 //! GitHub heard, through the front door: the binary, a fake GitHub over real git, and a real team. What is delivered, lost or
 //! delivered twice ends in the same way.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use qd_api::Client;
 use qd_testkit::github::{
     APP, Delivering, FakeGithub, Options, Outcome, Person, Role, Rules, WEBHOOK_SECRET,
 };
+use qd_types::Action;
 use serde_json::json;
 
 use crate::support::{Project, Up, finished, open_approval, until};
@@ -119,11 +123,14 @@ impl Site {
         issue
     }
 
-    /// What a merge waits for: the key of its approval.
+    /// What the merge of what is there now waits for: the key of its approval.
     pub async fn key(&self, client: &mut Client, feature: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            if let Some(open) = open_approval(client, feature).await {
+            if let Some(open) = open_approval(client, feature).await
+                && let Action::Merge(merge) = &open.approval.subject.action
+                && self.head(merge.pull_request).1 == merge.head.as_str()
+            {
                 return open.approval.id.key();
             }
             assert!(Instant::now() < deadline, "nobody is asked about {feature}");
@@ -300,5 +307,60 @@ async fn a_delivery_outlives_the_process() {
         .await;
         drop(up);
     }
+    site.is_content();
+}
+
+/// What a request asks for, whichever one it is about; and whether nothing was new, which GitHub does not count. Nothing for git's.
+fn kind(line: &str) -> Option<(bool, String)> {
+    let (asked, status) = line.rsplit_once(' ')?;
+    let (method, path) = asked.split_once(' ')?;
+    if path.contains(".git/") {
+        return None;
+    }
+    let path = path.split("/heads/").next().unwrap();
+    let mut whose = false;
+    let parts = path.split('/').map(|part| {
+        let is_one = whose || part.len() == 40 || part.parse::<u64>().is_ok();
+        whose = part == "collaborators";
+        if is_one { "…" } else { part }
+    });
+    Some((status == "304", format!("{method} {}", parts.collect::<Vec<_>>().join("/"))))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feature_from_issue_to_merge_costs_at_most_25_calls() {
+    let site = Site::new("n=$(date +%N); echo $n > out-$n.txt", 600).await;
+    let up = site.up();
+    let mut client = up.client("alpha", None);
+    let (ann, bob) = (site.person("ann", Role::Admin), site.person("bob", Role::Maintain));
+    let mut before = 0;
+    // A bot that runs has its tokens and knows how the branch is protected: the second one is counted.
+    for feature in ["A-1", "A-2"] {
+        before = site.fake.requests().len();
+        let issue = ann.opens_issue("Write a file", "With the time in it.");
+        ann.labels(issue, "team:alpha");
+        site.told(issue, &format!("{feature}** of alpha")).await;
+        ann.comments(issue, &format!("/qd feature move {feature} ready"));
+        let key = site.key(&mut client, feature).await;
+        site.told(issue + 1, &format!("/approve {key}")).await;
+        bob.comments(issue + 1, &format!("/approve {key}"));
+        until(&mut client, feature, finished).await;
+        site.told(issue + 1, "✔ Merge").await;
+        site.told(issue + 1, "merged as").await;
+        site.told(issue, "merged as").await;
+    }
+    let mut calls: BTreeMap<(bool, String), u64> = BTreeMap::new();
+    for line in site.fake.requests().split_off(before) {
+        if let Some(kind) = kind(&line) {
+            *calls.entry(kind).or_default() += 1;
+        }
+    }
+    let line = |((known, kind), count): (&(bool, String), &u64)| {
+        format!("{count:>3} {kind}{}", if *known { " (nothing new)" } else { "" })
+    };
+    let list: Vec<String> = calls.iter().map(line).collect();
+    eprintln!("{}", list.join("\n"));
+    let counted: u64 = calls.iter().filter(|((known, _), _)| !known).map(|(_, count)| count).sum();
+    assert!(counted <= 25, "{counted} calls:\n{}", list.join("\n"));
     site.is_content();
 }

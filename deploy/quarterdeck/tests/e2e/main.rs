@@ -38,6 +38,7 @@ mod exchange;
 mod gates;
 mod gateway;
 mod github;
+mod github_days;
 mod github_setup;
 mod hub;
 mod lessons;

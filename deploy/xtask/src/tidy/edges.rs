@@ -144,7 +144,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             // A thousand instances speak over a real NATS server, too.
             "instance/nats",
             "instance/natsd",
-            // The bot is measured beside the fake Discord.
+            // The bot is measured beside the fakes.
             "bot/testkit",
             // What the guard adds is measured beside the same server without it, which nobody but the measure has.
             "mcp-servers/guard",
