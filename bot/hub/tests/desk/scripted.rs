@@ -11,7 +11,9 @@ use qd_core::forge::{
     Brought, Check, Comment, Forge, ForgeError, Issue, Marker, MergeOrder, Milestone, NewIssue,
     NewPullRequest, PullRequest, PullRequestState,
 };
-use qd_types::{CommitId, RepositoryName};
+use qd_types::{CommitId, RepositoryName, SpentGrant};
+
+use crate::support::{brought, commit};
 
 /// What the forge says, in turn.
 #[derive(Default)]
