@@ -223,6 +223,14 @@ pub(crate) fn withdraw(state: &FleetState, instance: &InstanceName, run: &RunId)
         .collect()
 }
 
+/// The bot or the instance went back to an earlier state: what was granted may be used up already, and holds no more.
+pub(crate) fn lapse(state: &FleetState, instance: &InstanceName) -> Vec<Effect> {
+    let granted = |desk: &&Desk| {
+        desk.approval().subject.instance == *instance && desk.approval().state == ApprovalState::Granted
+    };
+    state.approvals.values().filter(granted).map(|desk| call_off(desk, &say!("epoch-began"))).collect()
+}
+
 /// Shows an approval everywhere it stands.
 fn shown(desk: &Desk) -> Vec<Effect> {
     let approval = desk.approval();

@@ -34,6 +34,11 @@ pub enum Event {
         /// What.
         report: Box<Report>,
     },
+    /// An instance begins to number its reports anew: it or the bot has lost rows, as one has that was restored.
+    EpochBegan {
+        /// Which.
+        instance: InstanceName,
+    },
     /// A person gave a command in chat; the answer is for them alone.
     Command {
         /// Who, with the roles they hold now.

@@ -42,6 +42,7 @@ pub fn handle(state: &mut FleetState, event: Event, moment: Moment) -> Handled {
             };
             vec![answer(&instance, &request, outcome)].into()
         }
+        Event::EpochBegan { instance } => desk::lapse(state, &instance).into(),
         Event::Rebuilt { approval, result } => desk::rebuilt(state, &approval, result).into(),
         Event::Merged { approval, result } => {
             let mut effects = match &result {

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use qd_sqlite::outbox::{self, Receipt};
+use qd_core::Event;
+use qd_sqlite::outbox::{self, Agreement, Receipt};
 use qd_types::InstanceName;
 use qd_wire::v1::{Ack, Envelope, Order, Report};
 use rusqlite::Connection;
@@ -44,6 +45,10 @@ pub(crate) fn apply(turn: &mut Turn<'_>, from: &InstanceName, reports: &[Placed]
                 if let Report::Unread(unread) = report {
                     tracing::warn!(instance = %from, seq = ack.seq, why = unread.why, "a report is skipped and kept");
                     outbox::keep_unread(turn.c, from.as_str(), ack.epoch, ack.seq, &unread.payload)?;
+                }
+                // The first of an epoch: what was granted in the one before it does not hold in this one.
+                if ack.seq == 1 {
+                    turn.happens(Event::EpochBegan { instance: from.clone() })?;
                 }
                 turn.reported(from, report.clone())?;
             }
@@ -86,7 +91,7 @@ pub(crate) fn agree(c: &Connection, to: &InstanceName, after: Ack, newly: bool) 
     if !newly && !outbox::agrees(c, to.as_str(), after.epoch, after.seq)? {
         return Err(HubError::Late { instance: to.to_string() });
     }
-    if outbox::agree(c, to.as_str(), after.epoch, after.seq)? {
+    if outbox::agree(c, to.as_str(), after.epoch, after.seq)? != Agreement::Same {
         tracing::warn!(instance = %to, "it and the bot do not know of the same orders: they are numbered anew");
     }
     Ok(outbox::acknowledge(c, to.as_str(), after.epoch, after.seq)?)

@@ -164,16 +164,34 @@ fn fit(
     Ok(fresh)
 }
 
-/// What the peer says that it has, heard before anything is shipped. `true` if one of the two has lost rows, as one does that is
-/// new or was restored: a new epoch begins, what waits is numbered anew, and the sender has to say again all that holds.
-pub fn agree(connection: &Connection, peer: &str, epoch: u64, seq: u64) -> Result<bool, DbError> {
+/// Whether two sides know of the same rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Agreement {
+    /// They do.
+    Same,
+    /// The peer has lost rows, as one does that is new or was restored.
+    PeerLost,
+    /// The peer has more than it was sent: this side was restored.
+    OwnLost,
+}
+
+/// What the peer says that it has, heard before anything is shipped. If one of the two has lost rows, a new epoch begins, what
+/// waits is numbered anew, and the sender has to say again all that holds.
+pub fn agree(connection: &Connection, peer: &str, epoch: u64, seq: u64) -> Result<Agreement, DbError> {
     connection
         .prepare_cached("INSERT INTO outbox_peer VALUES (?1, 1, 0, 0) ON CONFLICT DO NOTHING")?
         .execute([peer])?;
     if agrees(connection, peer, epoch, seq)? {
-        return Ok(false);
+        return Ok(Agreement::Same);
     }
-    drop_received(connection, peer, epoch, seq)?;
+    let (ours, last): (i64, i64) = connection
+        .prepare_cached("SELECT epoch, last_seq FROM outbox_peer WHERE peer = ?1")?
+        .query_row([peer], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let found =
+        if (epoch, seq) > (ours as u64, last as u64) { Agreement::OwnLost } else { Agreement::PeerLost };
+    if found == Agreement::OwnLost && epoch == ours as u64 {
+        drop_received(connection, peer)?;
+    }
     connection
         .prepare_cached(
             "DELETE FROM outbox WHERE peer = ?1 AND seq IS NOT NULL AND EXISTS
@@ -187,21 +205,14 @@ pub fn agree(connection: &Connection, peer: &str, epoch: u64, seq: u64) -> Resul
             "UPDATE outbox_peer SET epoch = max(epoch, ?2) + 1, last_seq = 0, acked = 0 WHERE peer = ?1",
         )?
         .execute(params![peer, epoch as i64])?;
-    Ok(true)
+    Ok(found)
 }
 
 /// The peer has more of this epoch than was sent: this database is a copy of before. What has a number here the peer has, and
 /// is not told twice. What has none may have been sent since the copy was made, or be new since: it is told, as nothing may be
 /// lost.
-fn drop_received(connection: &Connection, peer: &str, epoch: u64, seq: u64) -> Result<(), DbError> {
-    let behind = connection
-        .prepare_cached("SELECT 1 FROM outbox_peer WHERE peer = ?1 AND epoch = ?2 AND last_seq < ?3")?
-        .exists(params![peer, epoch as i64, seq as i64])?;
-    if behind {
-        connection
-            .prepare_cached("DELETE FROM outbox WHERE peer = ?1 AND seq IS NOT NULL")?
-            .execute([peer])?;
-    }
+fn drop_received(connection: &Connection, peer: &str) -> Result<(), DbError> {
+    connection.prepare_cached("DELETE FROM outbox WHERE peer = ?1 AND seq IS NOT NULL")?.execute([peer])?;
     Ok(())
 }
 

@@ -13,7 +13,7 @@
 
 use qd_sqlite::{
     Db, DbError,
-    outbox::{self, Receipt},
+    outbox::{self, Agreement, Receipt},
 };
 
 const V1: &str = "CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);";
@@ -205,21 +205,29 @@ async fn two_sides_that_do_not_know_of_the_same_rows_begin_a_new_epoch() {
     let db = Db::open(&dir.path().join("a.db"), &[outbox::SCHEMA]).unwrap();
     let shipped = db
         .write(|c| {
-            assert!(!outbox::agree(c, "bot", 0, 0)?, "both are new");
+            assert_eq!(outbox::agree(c, "bot", 0, 0)?, Agreement::Same, "both are new");
             for (living, body) in [(None, "one"), (Some("f1"), "old"), (None, "two")] {
                 outbox::push(c, "bot", living, 0, body)?;
             }
             outbox::ship(c, "bot", 10)?;
-            assert!(!outbox::agree(c, "bot", 0, 0)?, "it has not taken them yet");
-            assert!(!outbox::agree(c, "bot", 1, 2)?, "it has, and that was not heard");
+            assert_eq!(outbox::agree(c, "bot", 0, 0)?, Agreement::Same, "it has not taken them yet");
+            assert_eq!(outbox::agree(c, "bot", 1, 2)?, Agreement::Same, "it has, and that was not heard");
             outbox::acknowledge(c, "bot", 1, 1)?;
             outbox::push(c, "bot", Some("f1"), 0, "newer")?;
-            assert!(outbox::agree(c, "bot", 0, 0)?, "it lost what it had acknowledged");
-            assert!(!outbox::agree(c, "bot", 0, 0)?, "and is told from the beginning");
+            assert_eq!(
+                outbox::agree(c, "bot", 0, 0)?,
+                Agreement::PeerLost,
+                "it lost what it had acknowledged"
+            );
+            assert_eq!(outbox::agree(c, "bot", 0, 0)?, Agreement::Same, "and is told from the beginning");
             let all = outbox::ship(c, "bot", 10)?;
             outbox::acknowledge(c, "bot", 2, 2)?;
-            assert!(outbox::agree(c, "bot", 2, 9)?, "it has what this side lost");
-            assert!(outbox::agree(c, "bot", 5, 1)?, "and of an epoch that this side never began");
+            assert_eq!(outbox::agree(c, "bot", 2, 9)?, Agreement::OwnLost, "it has what this side lost");
+            assert_eq!(
+                outbox::agree(c, "bot", 5, 1)?,
+                Agreement::OwnLost,
+                "and of an epoch that this side never began"
+            );
             outbox::push(c, "bot", None, 0, "three")?;
             let last = outbox::ship(c, "bot", 10)?;
             Ok::<_, DbError>([all, last].concat())

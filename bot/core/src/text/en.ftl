@@ -316,6 +316,7 @@ vote-known = That vote was noted before.
 nobody-decided = Nobody decided yet.
 change-is-another = The change is another one now.
 run-ended = Its run has ended.
+epoch-began = Since it was given, the bot or the team was restored from a backup: it may be used up.
 vote-approved = Approved.
 vote-denied = Denied.
 approval-gone = There is no such approval any more. Start the run again, and people are asked anew.

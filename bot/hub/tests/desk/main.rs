@@ -199,6 +199,24 @@ async fn a_grant_that_was_not_used_in_time_pays_for_nothing() {
 }
 
 #[tokio::test]
+async fn what_was_granted_before_a_restore_does_not_hold_after_it() {
+    let mut fleet = Fleet::new().await;
+    let id = fleet.ask("A-1.1/ask").await;
+    fleet.says("ines", "approve A-1").await;
+    let copy = fleet.backup();
+    fleet.forge.0.lock().unwrap().merged = [Ok(commit('9'))].into();
+    fleet.do_merge("A-1.1/merge/1", &id, merge()).await;
+    assert_eq!(fleet.first("A-1.1/merge/1").await, ForgeOutcome::Merged { commit: commit('9') });
+    fleet.restore(&copy).await;
+    assert_eq!(fleet.state(&id), "granted", "it knows no better");
+
+    fleet.do_merge("A-1.1/merge/2", &id, merge()).await;
+    assert_snapshot!(reason(fleet.first("A-1.1/merge/2").await), @"The approval lapsed: Since it was given, the bot or the team was restored from a backup: it may be used up.");
+    assert_eq!((fleet.state(&id).as_str(), fleet.forge.0.lock().unwrap().merges), ("lapsed", 1));
+    assert_ne!(fleet.ask("A-1.1/ask/2").await, id, "people decide anew");
+}
+
+#[tokio::test]
 async fn rules_that_changed_lapse_what_was_approved_under_the_old_ones() {
     let mut fleet = Fleet::new().await;
     let id = fleet.ask("A-1.1/ask").await;

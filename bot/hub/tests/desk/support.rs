@@ -86,6 +86,7 @@ pub(crate) struct Fleet {
     pub(crate) forge: Scripted,
     chat: Remembers,
     hub: Option<(Hub, tokio::task::JoinHandle<()>)>,
+    epoch: u64,
     seq: u64,
     after: Ack,
     orders: Vec<Order>,
@@ -142,6 +143,7 @@ impl Fleet {
             forge: Scripted::default(),
             chat: Remembers::default(),
             hub: None,
+            epoch: 1,
             seq: 0,
             after: Ack { epoch: 0, seq: 0 },
             orders: Vec::new(),
@@ -196,15 +198,36 @@ impl Fleet {
         self.start().await;
     }
 
+    /// A copy of the bot's database.
+    pub(crate) fn backup(&self) -> std::path::PathBuf {
+        let copy = self.dir.path().join("copy.db");
+        #[allow(clippy::disallowed_methods, reason = "a backup is made beside the bot")]
+        let c = rusqlite::Connection::open(self.file()).unwrap();
+        c.execute("VACUUM INTO ?1", [copy.display().to_string()]).unwrap();
+        copy
+    }
+
+    /// The process ends, the copy takes the place of its database, and it starts again. Its team, of which it knows less now,
+    /// begins a new epoch.
+    pub(crate) async fn restore(&mut self, copy: &std::path::Path) {
+        self.stop().await;
+        for of_it in ["bot.db-wal", "bot.db-shm"] {
+            let _none = std::fs::remove_file(self.dir.path().join(of_it));
+        }
+        std::fs::copy(copy, self.file()).unwrap();
+        self.start().await;
+        (self.epoch, self.seq) = (self.epoch + 1, 0);
+    }
+
     pub(crate) fn hub(&self) -> &Hub {
         &self.hub.as_ref().unwrap().0
     }
 
     pub(crate) async fn report(&mut self, body: Report) {
         self.seq += 1;
-        let envelope = Envelope { epoch: 1, seq: self.seq, at: Timestamp::now(), body };
+        let envelope = Envelope { epoch: self.epoch, seq: self.seq, at: Timestamp::now(), body };
         let ack = self.hub().receive(&alpha(), vec![envelope]).await.unwrap();
-        assert_eq!(ack, Ack { epoch: 1, seq: self.seq });
+        assert_eq!(ack, Ack { epoch: self.epoch, seq: self.seq });
     }
 
     pub(crate) async fn request(&mut self, id: &str, act: ForgeAct) {

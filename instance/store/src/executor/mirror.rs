@@ -3,13 +3,16 @@
 
 use jiff::Timestamp;
 use qd_approvals::{Ask, Asker, Cast, Reopened, Statement};
-use qd_sqlite::outbox::{self, Receipt};
+use qd_sqlite::outbox::{self, Agreement, Receipt};
 use qd_types::{Action, ApprovalId, PersonId};
 use qd_wire::v1::{Ack, Envelope, Heard, Order, Report};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{Keeper, Own, inbox, within};
 use crate::{Applied, Store, StoreError, events, events::Draft, report, rows, store::Lens};
+
+/// Why nothing holds that was granted before a restore.
+const RESTORED: &str = "Since it was given, the team was restored from a backup: it may be used up.";
 
 impl Store {
     /// Applies what a person said in chat: a vote, or the wish to have something asked again. What became of it goes back to
@@ -45,7 +48,8 @@ impl Store {
     }
 
     /// The bot says what it has. If that is not what it was sent, it is new or was restored: it is sent all that holds now,
-    /// the cards that are open among it. `true` if so.
+    /// the cards that are open among it. `true` if so. If it has more than it was sent, this side was restored: nothing that was
+    /// granted here holds.
     pub async fn greeted(&self, keeper: &Keeper, has: Ack, now: Timestamp) -> Result<bool, StoreError> {
         let (keeper, lens) = (keeper.clone(), self.lens());
         self.write(move |c| greeted(c, &lens, &keeper, has, now)).await
@@ -71,8 +75,11 @@ pub(crate) fn greeted(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     within(c, lens, keeper, now, |own| {
-        if !outbox::agree(own.c, rows::BOT, has.epoch, has.seq)? {
-            return Ok(false);
+        match outbox::agree(own.c, rows::BOT, has.epoch, has.seq)? {
+            Agreement::Same => return Ok(false),
+            Agreement::PeerLost => {}
+            // What was granted may be used up already: nobody here knows.
+            Agreement::OwnLost => own.approvals.lapse_all(RESTORED).map(drop)?,
         }
         own.c.execute("DELETE FROM cards_up", [])?;
         report::anew(own.c, own.lens, own.now)?;
