@@ -2,7 +2,10 @@
 
 use async_trait::async_trait;
 use qd_approvals::{CardSurface, SurfaceError, face::Face};
-use qd_core::chat::{Channel, Chat as _, ChatError, Message, MessageKey, ballots};
+use qd_core::{
+    chat::{Channel, Chat as _, ChatError, Message, MessageKey, ballots},
+    say,
+};
 use qd_types::{ApprovalId, Role};
 
 use crate::{Console, ConsoleError};
@@ -68,7 +71,7 @@ impl CardSurface for Console {
             .ok_or_else(|| refused(recipient, "there is no such card to point at"))?;
         let who: Vec<String> = roles.iter().map(|role| format!("@{role}")).collect();
         let (who, key) = (who.join(", "), approval.key());
-        let text = format!("⏳ {who}: half of the time to decide is over. approve {key} or deny {key}");
+        let text = say!("half-over", who = who, key = key);
         let key = MessageKey(format!("escalation:{key}"));
         let mention = Message::new(channel, key, text);
         self.put(&mention).await.map_err(|error| chat(recipient, error))?;

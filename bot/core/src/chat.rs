@@ -8,7 +8,7 @@ pub use qd_wire::v1::Remark;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::picture::Picture;
+use crate::{picture::Picture, text::messages::say};
 
 /// The channels of a fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -151,9 +151,9 @@ pub fn ballots(id: &qd_types::ApprovalId, confirm: qd_types::Confirm) -> (Vec<Bu
     let (approve, deny) = (format!("approve {}", id.key()), format!("deny {}", id.key()));
     let mut buttons = Vec::new();
     if !confirm.typed {
-        buttons.push(Button { label: "Approve".into(), command: approve.clone() });
+        buttons.push(Button { label: say!("button-approve"), command: approve.clone() });
     }
-    buttons.push(Button { label: "Deny".into(), command: deny.clone() });
+    buttons.push(Button { label: say!("button-deny"), command: deny.clone() });
     let mut reactions = Vec::new();
     if confirm.way == Way::Reaction && !confirm.typed {
         reactions.push(Reaction { mark: "✅".into(), command: approve });

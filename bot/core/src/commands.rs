@@ -1,7 +1,9 @@
 //! Commands that people give in chat. The answer is for them alone; what follows is the same as from any surface.
 
 use qd_command::{Command, FleetPart, When, Which, parse};
-use qd_types::{Action, Approval, ApprovalState, FeatureId, Identity, InstanceName, Person, Stage, Verb};
+use qd_types::{
+    Action, Approval, ApprovalState, FeatureId, Identity, InstanceName, Person, Ruling, Stage, Verb,
+};
 use qd_wire::v1::{Announcement, BoardCommand, FeatureReport, NewWork, OnBehalf, Order, Remark};
 
 use crate::{
@@ -178,14 +180,30 @@ fn order(
     to: InstanceName,
     command: BoardCommand,
 ) -> Handled {
-    if let Err(refusal) = state.rules.permit(person, command.verb(), &to) {
-        return say(format!("{} {}", refusal.reason, refusal.help));
-    }
-    let reply = Some(text::presence::order(state, &to, Clock::for_one(state, given), moment.at));
-    let by = on_behalf(person, &given.surface, moment);
-    let order = Order::Command { by, command };
+    let asks = match permitted(state, person, command.verb(), &to) {
+        Ok(asks) => asks,
+        Err(no) => return say(no),
+    };
+    let sent = text::presence::order(state, &to, Clock::for_one(state, given), moment.at);
+    let reply = asks.map_or(sent.clone(), |who| say!("order-asks", sent = sent, who = who));
+    let order = Order::Command { by: on_behalf(person, given, moment), command };
     let effects = vec![Effect::Tell { to, living: None, order: Box::new(order) }];
-    Handled { effects, reply, ..Handled::default() }
+    Handled { effects, reply: Some(reply), ..Handled::default() }
+}
+
+/// Whether a person may give a team such a command: who has to agree before it is carried out, if anybody. The team asks them.
+/// The error is why not, and what would help.
+fn permitted(
+    state: &FleetState,
+    person: &Person,
+    verb: Verb,
+    team: &InstanceName,
+) -> Result<Option<String>, String> {
+    let Err(refusal) = state.rules.permit(person, verb, team) else { return Ok(None) };
+    match &refusal.decision.ruling {
+        Ruling::Ask(ask) => Ok(Some(ask.requirement.describe())),
+        Ruling::Allow | Ruling::Deny { .. } => Err(format!("{} {}", refusal.reason, refusal.help)),
+    }
 }
 
 /// To the team that has the feature.
@@ -226,8 +244,10 @@ fn remark(
         Proof::Service(word) => Some(format!("{}/{word}", given.surface)),
         _ => None,
     };
-    let comment =
-        (remark == Remark::Review).then(|| comment(state, person, &team, report, said.as_deref(), &text));
+    // On the pull request it stands once it goes to the run, which others may have to agree to.
+    let at_once = state.rules.permit(person, Verb::RunGuide, &team).is_ok();
+    let comment = (remark == Remark::Review && at_once)
+        .then(|| comment(state, person, &team, report, said.as_deref(), &text));
     let command = BoardCommand::Guide { feature: id.clone(), text: text.into(), remark, said };
     let place = (given, moment);
     let mut handled = order(state, person, place, team, command);
@@ -273,9 +293,9 @@ fn orders(
     command: impl Fn() -> BoardCommand,
 ) -> Handled {
     let to = team.map_or_else(|| state.rules.teams.clone(), |team| vec![team]);
-    let refused = to.iter().find_map(|team| state.rules.permit(person, command().verb(), team).err());
-    if let Some(refusal) = refused {
-        return say(format!("{} {}", refusal.reason, refusal.help));
+    let refused = to.iter().find_map(|team| permitted(state, person, command().verb(), team).err());
+    if let Some(no) = refused {
+        return say(no);
     }
     let (mut effects, mut replies) = (Vec::new(), Vec::new());
     for team in to {
@@ -302,7 +322,7 @@ fn reload(
     let (mut effects, mut replies) = (Vec::new(), Vec::new());
     for to in team.map_or_else(|| state.rules.teams.clone(), |team| vec![team]) {
         replies.push(text::presence::order(state, &to, Clock::for_one(state, given), moment.at));
-        let order = Box::new(Order::Reload { by: on_behalf(person, &given.surface, moment) });
+        let order = Box::new(Order::Reload { by: on_behalf(person, given, moment) });
         // Said twice before it is heard, it is done once.
         effects.push(Effect::Tell { to, living: Some("reload".to_owned()), order });
     }
@@ -340,7 +360,7 @@ fn announce(state: &FleetState, person: &Person, given: &Given, text: String, mo
     let mut effects = vec![desk::put(route.channel, key, text::announcement(&person.id, &text))];
     let order = Order::Announcement(Announcement {
         id,
-        by: on_behalf(person, &given.surface, moment),
+        by: on_behalf(person, given, moment),
         team: None,
         text: text.into(),
     });
@@ -353,11 +373,13 @@ fn announce(state: &FleetState, person: &Person, given: &Given, text: String, mo
     Handled { effects, reply, ..Handled::default() }
 }
 
-fn on_behalf(person: &Person, surface: &str, moment: Moment) -> OnBehalf {
+fn on_behalf(person: &Person, given: &Given, moment: Moment) -> OnBehalf {
+    // On a surface of the bot's own the name is the account.
+    let account = given.account.clone().unwrap_or_else(|| person.id.to_string());
     OnBehalf {
         person: person.clone(),
-        surface: surface.to_owned(),
-        identity: Some(Identity { service: "local".into(), account: person.id.to_string() }),
+        surface: given.surface.clone(),
+        identity: Some(Identity { service: given.surface.clone(), account }),
         at: Some(moment.at),
     }
 }

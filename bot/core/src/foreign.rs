@@ -8,7 +8,8 @@ use qd_approvals::{
     question,
 };
 use qd_types::{
-    Action, Approval, ApprovalId, Ballot, Identity, InstanceName, Person, PersonId, Question, Vote,
+    Action, Approval, ApprovalId, ApprovalState, Ballot, Identity, InstanceName, Person, PersonId, Question,
+    Verb, Vote,
 };
 use qd_wire::v1::{Alert, ApprovalCard, Heard, Order};
 
@@ -18,7 +19,7 @@ use crate::{
     desk,
     effect::{Effect, Save, Step, Word},
     event::Moment,
-    page,
+    handle, page,
     state::{FleetState, Foreign, Spoken},
     text::{self, messages::say},
 };
@@ -31,6 +32,9 @@ const REMEMBERED: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// How many that are closed are remembered.
 const CLOSED: usize = 500;
+
+/// Before the name of a change of a team's board that people have to agree to.
+const CHANGE: &str = "board.";
 
 /// Choices that get a button: a row holds five, and one is the no.
 const CHOICES: usize = 4;
@@ -91,13 +95,35 @@ pub(crate) fn stands(
         before.and_then(|before| before.closed_at).or(Some(moment.at))
     };
     let words = before.map_or_else(Default::default, |before| before.words.clone());
+    let was = before.map(|before| before.approval().state);
     let approval = card.approval.clone();
     state.foreign.insert(key.clone(), Foreign { card, words, closed_at });
     let mut effects = kept(state, &key);
+    effects.extend(ordered(state, &key, was));
     if !approval.state.is_open() {
         effects.extend(desk::seen(state, &approval, moment));
     }
     Ok(effects)
+}
+
+/// Whoever gave the order that others have to agree to is told that it waits, unless they know it, and how it ended.
+fn ordered(state: &mut FleetState, key: &str, was: Option<ApprovalState>) -> Option<Effect> {
+    let found = state.foreign.get(key)?;
+    let (approval, subject) = (found.approval(), &found.approval().subject);
+    let Action::Tool(call) = &subject.action else { return None };
+    let verb: Verb = call.does.strip_prefix(CHANGE)?.parse().ok()?;
+    let person = subject.requesters.first()?.clone();
+    let mut askers = subject.binding.iter().flat_map(|binding| &binding.askers);
+    // What was asked for at the team's own computer is told there.
+    askers.find(|asker| asker.service != "local")?;
+    let told = if approval.state.is_final() {
+        was.is_none_or(|was| !was.is_final()).then(|| text::order_ended(found))?
+    } else {
+        let known = state.rules.person(&person)?;
+        let asks_here = state.rules.permit(known, verb, &subject.instance).is_err();
+        (was.is_none() && !asks_here).then(|| text::order_waits(found))?
+    };
+    Some(handle::told_later(state, &person, told))
 }
 
 /// An instance says what became of a person's word.
@@ -320,6 +346,6 @@ fn choices(approval: &Approval, question: &Question) -> Vec<Button> {
             command: format!("answer {key} {choice}"),
         })
         .collect();
-    buttons.push(Button { label: "Deny".into(), command: format!("deny {key}") });
+    buttons.push(Button { label: say!("button-deny"), command: format!("deny {key}") });
     buttons
 }

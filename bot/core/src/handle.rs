@@ -154,11 +154,16 @@ fn collect(state: &mut FleetState, person: &PersonId, of: Option<&ApprovalId>) -
 /// An order was not carried out: whoever gave it is told, the next time that they say something.
 fn refused(state: &mut FleetState, instance: &InstanceName, refusal: &Refusal) -> Vec<Effect> {
     let Some(person) = &refusal.person else { return Vec::new() };
+    vec![told_later(state, person, text::refused(instance, refusal))]
+}
+
+/// A person is told, the next time that they say something.
+pub(crate) fn told_later(state: &mut FleetState, person: &PersonId, text: String) -> Effect {
     let untold = state.untold.entry(person.clone()).or_default();
-    untold.push(text::refused(instance, refusal));
+    untold.push(text);
     let too_many = untold.len().saturating_sub(UNTOLD);
     untold.drain(..too_many);
-    vec![Effect::Save(Save::Untold(person.clone(), untold.clone()))]
+    Effect::Save(Save::Untold(person.clone(), untold.clone()))
 }
 
 /// One message per cause and time that it is raised, counted, edited while it goes on and when it is over.

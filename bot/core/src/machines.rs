@@ -9,14 +9,12 @@ use serde::{Deserialize, Serialize};
 use crate::{
     answer::Handled,
     chat::{Channel, Given, Message, MessageKey, Scope},
-    effect::{Effect, Save},
+    effect::Effect,
     event::Moment,
+    handle::told_later,
     state::FleetState,
     text::{self, messages::say},
 };
-
-/// Lines that are kept for a person who does not come.
-const UNTOLD: usize = 20;
 
 /// A machine, as it is asked for or taken away.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -215,11 +213,7 @@ pub(crate) fn happened(state: &mut FleetState, call: &MachineCall, now: Machined
         Machined::Done(said) => vec![Effect::Put(message(call, text::machines::done(call, &said)))],
         // Nobody else was told of it: whoever ordered it is, and no channel.
         Machined::Not(why) if call.plan.is_none() => {
-            let untold = state.untold.entry(call.by.id.clone()).or_default();
-            untold.push(text::machines::refused(call, &why));
-            let too_many = untold.len().saturating_sub(UNTOLD);
-            untold.drain(..too_many);
-            vec![Effect::Save(Save::Untold(call.by.id.clone(), untold.clone()))]
+            vec![told_later(state, &call.by.id, text::machines::refused(call, &why))]
         }
         Machined::Not(why) => vec![Effect::Put(message(call, text::machines::not(call, &why)))],
     }

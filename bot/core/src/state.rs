@@ -21,7 +21,7 @@ use crate::{
     links::LinkCode,
     outside::{Spot, Threads, Tracked},
     presence::{Listens, Seen},
-    text,
+    text::{self, messages::say},
 };
 
 /// The fleet's people and rules, as configured.
@@ -70,7 +70,7 @@ impl Rules {
             Action::Push(push) => {
                 (Verb::PushSensitive, &push.repository, &push.branch, Some(push.paths.clone()))
             }
-            other => return Err(format!("A team does not ask the forge for this: {}.", other.name())),
+            other => return Err(say!("act-not-asked", act = other.name())),
         };
         let (repository, name) = (repository.clone(), name.clone());
         let protected = verb == Verb::Merge && self.protected.contains(repository.as_str());

@@ -225,6 +225,30 @@ pub fn foreign(foreign: &Foreign) -> String {
 }
 
 /// How an approval stands that an instance keeps and that is not open any more.
+/// What the person hears who gave an order that others have to agree to.
+pub fn order_waits(foreign: &Foreign) -> String {
+    let approval = foreign.approval();
+    let subject = &approval.subject;
+    say!(
+        "order-waits",
+        team = subject.instance,
+        title = inert(&subject.title(), TITLE),
+        who = subject.requirement.describe(),
+        key = approval.id.key()
+    )
+}
+
+/// The same, when they have decided.
+pub fn order_ended(foreign: &Foreign) -> String {
+    let subject = &foreign.approval().subject;
+    say!(
+        "order-ended",
+        team = subject.instance,
+        title = inert(&subject.title(), TITLE),
+        ended = inert(&ended_there(&foreign.card), QUOTE)
+    )
+}
+
 fn ended_there(card: &ApprovalCard) -> String {
     let approval = &card.approval;
     let by = names(&approval.tally().approved);

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use qd_core::say;
 use serenity::http::HttpError;
 
 /// How often a call is tried before its caller is told to come back later.
@@ -43,14 +44,11 @@ impl Problem {
 
     pub(crate) fn text(self) -> String {
         match self {
-            Self::NoMessage => "the message is gone".to_owned(),
-            Self::NoChannel => "the channel is deleted; name another one in [discord.channels]".to_owned(),
-            Self::HasThread => "it has a thread already".to_owned(),
-            Self::NoInteraction => "it was answered too late".to_owned(),
-            Self::Absent => {
-                "the bot is not in the guild; quarterdeck bot discord setup prints the link that invites it"
-                    .to_owned()
-            }
+            Self::NoMessage => say!("discord-no-message"),
+            Self::NoChannel => say!("discord-no-channel"),
+            Self::HasThread => say!("discord-has-thread"),
+            Self::NoInteraction => say!("discord-no-interaction"),
+            Self::Absent => say!("discord-absent"),
             Self::Refused(text) | Self::Later(text) => text,
         }
     }
@@ -64,9 +62,7 @@ where
     let mut tried = 0;
     loop {
         if !refusals().is_few(Instant::now()) {
-            return Err(Problem::Later(
-                "Discord refused too much of late; it is left alone for a while".to_owned(),
-            ));
+            return Err(Problem::Later(say!("discord-left-alone")));
         }
         let problem = match make().await {
             Ok(done) => return Ok(done),
@@ -120,10 +116,10 @@ fn jittered(pause: Duration) -> Duration {
 
 fn problem(error: &serenity::Error) -> Problem {
     let serenity::Error::Http(error) = error else {
-        return Problem::Later(format!("Discord's answer was not understood: {error}"));
+        return Problem::Later(say!("discord-not-understood", error = error));
     };
     let HttpError::UnsuccessfulRequest(answer) = error else {
-        return Problem::Later("Discord can't be reached".to_owned());
+        return Problem::Later(say!("discord-unreachable"));
     };
     let (status, words) = (answer.status_code.as_u16(), &answer.error.message);
     match (status, answer.error.code) {
@@ -132,16 +128,11 @@ fn problem(error: &serenity::Error) -> Problem {
         (_, 10_004) => Problem::Absent,
         (_, 10_003) => Problem::NoChannel,
         (_, 160_004) => Problem::HasThread,
-        (_, 50_001) => {
-            Problem::Refused("the bot may not see the channel; give it View Channel there".to_owned())
-        }
-        (_, 50_013) => Problem::Refused(
-            "the bot lacks a permission there; give it Send Messages, Embed Links, Attach Files and Add Reactions"
-                .to_owned(),
-        ),
-        (401, _) => Problem::Refused("Discord does not know the bot's token; make a new one".to_owned()),
-        (429 | 500.., _) => Problem::Later(format!("Discord answers {status}")),
-        _ => Problem::Refused(format!("Discord refused it ({status}): {words}")),
+        (_, 50_001) => Problem::Refused(say!("discord-may-not-see")),
+        (_, 50_013) => Problem::Refused(say!("discord-lacks-permission")),
+        (401, _) => Problem::Refused(say!("discord-token")),
+        (429 | 500.., _) => Problem::Later(say!("discord-answers", status = status)),
+        _ => Problem::Refused(say!("discord-refused", status = status, words = words)),
     }
 }
 

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use qd_core::{
     chat::{Chat, ChatError, Commands, Delivered, Message, MessageKey, Reaction, ballots},
     picture::Picture,
+    say,
 };
 use qd_types::{Confirm, Person, Way};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -350,9 +351,7 @@ impl Chat for Discord {
     async fn put(&self, message: &Message) -> Result<Delivered, ChatError> {
         let (guild, channel) = self.inner.config.place(message.channel, message.about.as_ref());
         let Some(channel) = channel else {
-            return Err(ChatError::Refused(
-                "no fallback channel is configured: channels.fallback".to_owned(),
-            ));
+            return Err(ChatError::Refused(say!("discord-no-fallback")));
         };
         let (key, picture) = (&message.key.0, message.picture.as_deref());
         let body = self.calling(message, guild);

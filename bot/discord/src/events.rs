@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use qd_core::chat::Commands;
+use qd_core::{chat::Commands, say};
 use serenity::{
     all::{
         ChannelId, ClientBuilder, Context, EventHandler, GatewayIntents, Guild, GuildChannel, GuildId,
@@ -32,12 +32,10 @@ pub(crate) fn intents(threads: Threads) -> GatewayIntents {
 fn ended(error: serenity::Error) -> DiscordError {
     DiscordError::Gateway(match error {
         serenity::Error::Gateway(GatewayError::DisallowedGatewayIntents) => {
-            "the application may not read messages: switch on its Message Content Intent at \
-             https://discord.com/developers/applications, or write discord.threads = \"mentions\""
-                .to_owned()
+            say!("discord-may-not-read")
         }
         serenity::Error::Gateway(GatewayError::InvalidAuthentication) => {
-            "Discord does not know the bot's token; make a new one".to_owned()
+            say!("discord-token")
         }
         other => other.to_string(),
     })
@@ -136,10 +134,7 @@ impl EventHandler for Handler {
     async fn guild_delete(&self, _: Context, guild: UnavailableGuild, _: Option<Guild>) {
         // A guild that is unavailable has an outage; the bot is still in it.
         if !guild.unavailable && self.discord.left(guild.id.get()) {
-            tracing::error!(
-                guild = %guild.id,
-                "the bot was taken out of the guild; quarterdeck bot discord setup prints the link that invites it"
-            );
+            tracing::error!(guild = %guild.id, "{}", say!("discord-absent"));
         }
     }
 }

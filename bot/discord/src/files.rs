@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use qd_core::say;
 use serenity::all::Attachment;
 
 use crate::Discord;
@@ -36,23 +37,27 @@ impl Discord {
         let mut along = Along::default();
         for (index, file) in files.iter().enumerate() {
             if index == FILES {
-                along.said.push(format!("{} more did not go along: {FILES} may.", files.len() - FILES));
+                along.said.push(say!("discord-files-too-many", more = files.len() - FILES, may = FILES));
                 break;
             }
             let name = &file.filename;
             let room = PASSAGE.saturating_sub(written + along.text.chars().count() + name.len() + 40);
             match self.text_of(file).await.filter(|text| text.chars().count() <= room) {
                 Some(text) => {
-                    along.text.push_str(&format!("\n\nAttached, {name}:\n{text}"));
-                    along.said.push(format!("{name} went along in full."));
+                    along
+                        .text
+                        .push_str(&format!("\n\n{}\n{text}", say!("discord-file-attached", name = name)));
+                    along.said.push(say!("discord-file-whole", name = name));
                 }
                 None if file.url.chars().count() + 60 <= room => {
-                    let kind = file.content_type.as_deref().unwrap_or("a file");
+                    let kind = file.content_type.clone().unwrap_or_else(|| say!("discord-file"));
                     let size = file.size.div_ceil(1024);
-                    along.text.push_str(&format!("\n\nAttached: {name} ({kind}, {size} KiB): {}", file.url));
-                    along.said.push(format!("{name} went along as a link."));
+                    let link =
+                        say!("discord-file-link", name = name, kind = kind, size = size, url = file.url);
+                    along.text.push_str(&format!("\n\n{link}"));
+                    along.said.push(say!("discord-file-linked", name = name));
                 }
-                None => along.said.push(format!("{name} did not go along: there is no room for it.")),
+                None => along.said.push(say!("discord-file-no-room", name = name)),
             }
         }
         along

@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use qd_core::chat::{Commands, Given, MessageKey, Proof, Way};
+use qd_core::{
+    chat::{Commands, Given, MessageKey, Proof, Way},
+    say,
+};
 use qd_types::Identity;
 use serde_json::{Value, json};
 use serenity::all::{
@@ -33,9 +36,6 @@ const WRITTEN: u8 = 50;
 const AWAY: i64 = 3 * 24 * 60 * 60;
 /// Users that are read of one reaction.
 const USERS: u8 = 100;
-
-/// What a person hears when Discord did not say who they are.
-const UNSURE: &str = "Discord did not say which roles you hold, so nothing was done. Try again.";
 
 /// Answers that are kept for a person to whom they could not be given in time.
 const UNSAID: usize = 5;
@@ -148,15 +148,14 @@ impl Discord {
             let new = NewFeature {
                 title: typed("title").unwrap_or_default(),
                 team: typed("team").unwrap_or_default(),
-                ready: typed("ready").is_some_and(|said| said.trim().eq_ignore_ascii_case("yes")),
+                ready: typed("ready")
+                    .is_some_and(|said| said.trim().eq_ignore_ascii_case(&say!("discord-yes"))),
             };
             return self.answer(commands, from, &slash::filing(&new), reply).await;
         }
         let name = typed("name");
         let (Some(key), Some(name)) = (it.data.custom_id.strip_prefix(render::TYPED), name) else {
-            return self
-                .callback(&reply, 4, &render::private("Nothing was typed, so nothing was done."))
-                .await;
+            return self.callback(&reply, 4, &render::private(&say!("discord-nothing-typed"))).await;
         };
         self.answer(commands, from, &format!("approve {key} {name}"), reply).await
     }
@@ -223,7 +222,7 @@ impl Discord {
         let lines = unsaid.entry(user).or_default();
         lines.extend(Some(earlier).filter(|earlier| !earlier.is_empty()));
         if !text.starts_with('{') {
-            lines.push(format!("Too late for Discord, so you were not told before: {text}"));
+            lines.push(say!("discord-too-late", text = text));
         }
         let too_many = lines.len().saturating_sub(UNSAID);
         lines.drain(..too_many);
@@ -249,7 +248,7 @@ impl Discord {
             }
             Err(problem) => {
                 tracing::warn!(user, problem = problem.text(), "roles could not be checked");
-                UNSURE.to_owned()
+                unsure()
             }
         }
     }
@@ -261,9 +260,7 @@ impl Discord {
             None => (render::private(text), Vec::new()),
             Some(name) => {
                 let file = CreateAttachment::bytes(text.as_bytes(), name.clone());
-                let mut body = render::private(
-                    "The whole of it, for you alone. The SHA-256 of this file is the digest on the card.",
-                );
+                let mut body = render::private(&say!("discord-details"));
                 if let Some(fields) = body.as_object_mut() {
                     fields.insert("attachments".to_owned(), json!([{"id": "0", "filename": name}]));
                 }
@@ -319,7 +316,7 @@ impl Discord {
         let proof = format!("{message}:{user}:{mark}");
         let text = self.give(commands, from, &line, &proof, Way::Reaction).await;
         // What was not looked at may be given again, or is read after the next start.
-        if text == UNSURE || text == pace::hasty(self.inner.config.per_minute) {
+        if text == unsure() || text == pace::hasty(self.inner.config.per_minute) {
             self.taken().remove(&(message, user, mark.to_owned()));
         }
         tracing::debug!(user, message, text, "a reaction was taken");
@@ -427,9 +424,12 @@ fn words_of(message: &Message) -> String {
     text.lines().next().unwrap_or_default().trim().to_owned()
 }
 
+/// What a person hears when Discord did not say who they are.
+fn unsure() -> String {
+    say!("discord-unsure")
+}
+
 /// What a person hears whom nobody here knows.
 fn stranger(user: u64) -> String {
-    format!(
-        "I don't know who you are here. An owner links your account with: quarterdeck person link NAME discord:{user}"
-    )
+    say!("discord-stranger", user = user)
 }

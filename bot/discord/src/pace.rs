@@ -32,7 +32,7 @@ impl Pace {
 
 /// What a person hears who gives too many.
 pub(crate) fn hasty(most: u32) -> String {
-    format!("That is more than {most} in a minute, so nothing was done. Wait a little.")
+    qd_core::say!("discord-hasty", most = most)
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! Messages as Discord takes them. Everything is an embed: embeds ping nobody. What a message is known by stands in its
 //! footer, so that it is found again without a record of our own.
 
-use qd_core::chat::{Button, Message};
+use qd_core::{
+    chat::{Button, Message},
+    say,
+};
 use qd_types::ApprovalId;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -26,6 +29,9 @@ const ALERT: u32 = 0xdc_26_26;
 
 /// Before the key of an approval, in a button that opens a modal.
 pub(crate) const TYPED: &str = "typed ";
+/// Before the key of an approval, in the buttons that are a yes and a no.
+const APPROVE: &str = "approve ";
+const DENY: &str = "deny ";
 /// Before the key of an approval, in a button that gives its details.
 pub(crate) const DETAILS: &str = "details ";
 
@@ -88,10 +94,10 @@ fn buttons(approval: Option<&ApprovalId>, message: &Message) -> Vec<Button> {
         return buttons;
     }
     if let Some(key) = approval.map(ApprovalId::key) {
-        if asks_name(&message.text) && !buttons.iter().any(|button| button.label == "Approve") {
-            buttons.insert(0, Button { label: "Approve".to_owned(), command: format!("{TYPED}{key}") });
+        if asks_name(&message.text) && !buttons.iter().any(|button| button.command.starts_with(APPROVE)) {
+            buttons.insert(0, Button { label: say!("button-approve"), command: format!("{TYPED}{key}") });
         }
-        buttons.push(Button { label: "Details".to_owned(), command: format!("{DETAILS}{key}") });
+        buttons.push(Button { label: say!("button-details"), command: format!("{DETAILS}{key}") });
     }
     buttons
 }
@@ -112,9 +118,9 @@ pub(crate) fn target(text: &str) -> Option<String> {
 
 fn rows(buttons: &[Button]) -> Value {
     let button = |button: &Button| {
-        let style = match button.label.as_str() {
-            "Approve" => 3,
-            "Deny" => 4,
+        let style = match button.command.as_str() {
+            command if command.starts_with(APPROVE) || command.starts_with(TYPED) => 3,
+            command if command.starts_with(DENY) => 4,
             _ => 2,
         };
         // A command that does not fit is typed: half of one would be another.
@@ -128,19 +134,19 @@ fn rows(buttons: &[Button]) -> Value {
 
 /// An answer for one person alone.
 pub(crate) fn private(text: &str) -> Value {
-    let text = if text.trim().is_empty() { "Done." } else { text };
-    json!({"content": cut(&timed(text), CONTENT), "allowed_mentions": {"parse": []}, "flags": 64})
+    let text = if text.trim().is_empty() { say!("discord-done") } else { timed(text) };
+    json!({"content": cut(&text, CONTENT), "allowed_mentions": {"parse": []}, "flags": 64})
 }
 
 /// The modal in which a name is typed out.
 pub(crate) fn modal(key: &str, target: Option<&str>) -> Value {
-    let shown = target.unwrap_or("The name after On: on the card");
+    let shown = target.map_or_else(|| say!("discord-name-on-card"), str::to_owned);
     json!({
         "custom_id": format!("{TYPED}{key}"),
-        "title": "It can't be brought back",
+        "title": say!("discord-for-good"),
         "components": [{"type": 1, "components": [{
-            "type": 4, "custom_id": "name", "style": 1, "label": "Type the name to approve",
-            "placeholder": cut(shown, HUNDRED), "required": true,
+            "type": 4, "custom_id": "name", "style": 1, "label": say!("discord-type-name"),
+            "placeholder": cut(&shown, HUNDRED), "required": true,
         }]}],
     })
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use qd_core::say;
 use secrecy::SecretString;
 use serde_json::json;
 use serenity::{
@@ -192,9 +193,8 @@ impl Setup {
     /// If Discord refuses, and what helps.
     pub async fn make_channel(&self, name: &str, topic: &str) -> Result<u64, SetupError> {
         let body = json!({"name": name, "type": 0, "topic": topic});
-        let why = Some("Quarterdeck's setup");
         // Not tried again by itself: a second channel would be worse than a question.
-        let made = self.http.create_channel(self.guild, &body, why).await;
+        let made = self.http.create_channel(self.guild, &body, Some(&say!("discord-setup"))).await;
         made.map(|channel| channel.id.get()).map_err(|error| Problem::of(&error).into())
     }
 
@@ -204,7 +204,7 @@ impl Setup {
     /// If Discord refuses, and what helps.
     pub async fn make_role(&self, name: &str) -> Result<u64, SetupError> {
         let body = json!({"name": name, "permissions": 0, "mentionable": true});
-        let made = self.http.create_role(self.guild, &body, Some("Quarterdeck's setup")).await;
+        let made = self.http.create_role(self.guild, &body, Some(&say!("discord-setup"))).await;
         made.map(|role| role.id.get()).map_err(|error| Problem::of(&error).into())
     }
 

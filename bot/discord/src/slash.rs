@@ -1,12 +1,10 @@
 //! Slash commands: the catalogue of `bot/command`, as Discord wants it described, and back into a line of the grammar.
 
 use qd_command::catalogue::{Completes, ELSEWHERE, ENTRIES, Entry, Opt, Stands};
+use qd_core::say;
 use qd_types::Verb;
 use serde_json::{Value, json};
 use serenity::all::{CommandDataOption, CommandDataOptionValue};
-
-/// The command in a message's context menu.
-pub(crate) const MAKE: &str = "Make a feature";
 
 /// Longest description, in characters.
 const DESCRIPTION: usize = 100;
@@ -25,7 +23,7 @@ pub(crate) fn commands() -> Value {
     for each in ELSEWHERE {
         add(&mut commands, each.path, each.says, Vec::new());
     }
-    commands.push(json!({"name": MAKE, "type": 3}));
+    commands.push(json!({"name": say!("discord-make"), "type": 3}));
     Value::Array(commands)
 }
 
@@ -39,7 +37,7 @@ fn add(commands: &mut Vec<Value>, path: &str, says: &str, options: Vec<Value>) {
     match known.and_then(|command| command.get_mut("options")).and_then(Value::as_array_mut) {
         Some(options) => options.push(inner),
         None => commands.push(json!({
-            "name": group, "type": 1, "description": format!("Everything about {group}"), "options": [inner],
+            "name": group, "type": 1, "description": say!("discord-group", group = group), "options": [inner],
         })),
     }
 }
@@ -141,14 +139,14 @@ pub(crate) fn form(new: &NewFeature) -> Value {
         }
         json!({"type": 1, "components": [input]})
     };
-    let ready = if new.ready { "yes" } else { "" };
+    let ready = if new.ready { say!("discord-yes") } else { String::new() };
     json!({
         "custom_id": FORM,
-        "title": "A new feature",
+        "title": say!("discord-form"),
         "components": [
-            input("title", "What is wanted, in one line", &new.title, 200, true),
-            input("team", "Team, where there are several", &new.team, 64, false),
-            input("ready", "Release it at once? yes or no", ready, 3, false),
+            input("title", &say!("discord-form-title"), &new.title, 200, true),
+            input("team", &say!("discord-form-team"), &new.team, 64, false),
+            input("ready", &say!("discord-form-ready"), &ready, 3, false),
         ],
     })
 }

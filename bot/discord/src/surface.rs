@@ -2,7 +2,10 @@
 
 use async_trait::async_trait;
 use qd_approvals::{CardSurface, SurfaceError, face::Face};
-use qd_core::chat::{Channel, Message, MessageKey, ballots};
+use qd_core::{
+    chat::{Channel, Message, MessageKey, ballots},
+    say,
+};
 use qd_types::{ApprovalId, Role};
 use serde_json::{Value, json};
 
@@ -38,21 +41,17 @@ impl Discord {
             .channels
             .named(recipient)
             .or_else(|| recipient.parse().ok().filter(|id| *id > 0));
-        id.ok_or_else(|| {
-            refused(
-                recipient,
-                "there is no such channel; take dev, alerts, approvals, fallback if there is one, or an id",
-            )
-        })
+        id.ok_or_else(|| refused(recipient, &say!("discord-no-such-channel")))
     }
 
     async fn approval(&self, recipient: &str, receipt: &str) -> Result<ApprovalId, SurfaceError> {
-        let id =
-            receipt.parse().map_err(|_| refused(recipient, &format!("{receipt:?} is no message of it")))?;
+        let id = receipt
+            .parse()
+            .map_err(|_| refused(recipient, &say!("discord-no-receipt", receipt = format!("{receipt:?}"))))?;
         let channel = self.recipient(recipient)?;
         self.ensure_read(channel).await.map_err(|problem| failed(recipient, problem))?;
         let key = self.registry().key(id).map(MessageKey);
-        key.and_then(|key| key.approval()).ok_or_else(|| refused(recipient, "the card is gone"))
+        key.and_then(|key| key.approval()).ok_or_else(|| refused(recipient, &say!("discord-no-card")))
     }
 
     /// A message with the roles that it calls: in its content, as what stands in an embed pings nobody.
@@ -82,8 +81,8 @@ impl Discord {
             .map(|role| self.mention(guild, *role).map_or_else(|| role.to_string(), |id| format!("<@&{id}>")))
             .collect();
         json!({
-            "content": format!("⏳ {}: half of the time to decide is over. approve {key} or deny {key}", who.join(", ")),
-            "embeds": [{"footer": {"text": format!("escalation:{key}")}, "description": "The card stands above."}],
+            "content": say!("half-over", who = who.join(", "), key = key),
+            "embeds": [{"footer": {"text": format!("escalation:{key}")}, "description": say!("card-above")}],
             "allowed_mentions": {"parse": [], "roles": ids},
         })
     }

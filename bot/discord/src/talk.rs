@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use qd_core::{
     chat::{Commands, MessageKey, Remark, Way},
-    text,
+    say, text,
 };
 use qd_types::FeatureId;
 use serde_json::{Value, json};
@@ -25,12 +25,6 @@ const REVIEW: &str = "review:";
 
 /// Messages that are remembered as taken: more than are read again after a time away.
 const REMEMBERED: usize = 10_000;
-/// What a person hears whose words Discord does not tell.
-const UNREAD: &str =
-    "I am told what a reply says only if it mentions me: leave the @ of the reply on, or type /answer.";
-const NOTHING: &str = "There are no words in it, so nothing was taken.";
-const NOT_YOURS: &str = "Only whoever wrote it says as what it is taken.";
-const UNTOLD: &str = "Discord does not say what was written there, so nothing was changed. Try again.";
 
 /// As what something that was written is taken.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,8 +62,8 @@ fn line(remark: Remark, feature: &FeatureId, words: &str) -> String {
 /// The one button: it makes the other of what was written.
 fn change(remark: Remark, message: u64) -> Value {
     let (other, label) = match remark {
-        Remark::Guidance => (Remark::Review, "Make it a review comment"),
-        Remark::Review => (Remark::Guidance, "Make it guidance"),
+        Remark::Guidance => (Remark::Review, say!("discord-make-review")),
+        Remark::Review => (Remark::Guidance, say!("discord-make-guidance")),
     };
     let id = format!("{MEANT}{} {message}", word(other));
     json!([{"type": 1, "components": [{"type": 2, "style": 2, "label": label, "custom_id": id}]}])
@@ -139,11 +133,12 @@ impl Discord {
         let words: Vec<&str> =
             message.content.split_whitespace().filter(|word| !word.starts_with("<@")).collect();
         let said = if words.is_empty() {
-            UNREAD.to_owned()
+            say!("discord-unread")
         } else {
             let line = format!("answer {key} {}", words.join(" "));
             let (from, proof) = ((message.author.id.get(), guild), message.id.to_string());
-            format!("Taken as an answer. {}", self.give(commands, from, &line, &proof, Way::Button).await)
+            let heard = self.give(commands, from, &line, &proof, Way::Button).await;
+            say!("discord-taken-answer", heard = heard)
         };
         self.say_below(message, &said, json!([])).await
     }
@@ -165,7 +160,7 @@ impl Discord {
         let Said { remark, words } = said(&message.content, me);
         let along = self.along(&message.attachments, words.chars().count()).await;
         if words.is_empty() && along.text.is_empty() {
-            return self.say_below(message, NOTHING, json!([])).await;
+            return self.say_below(message, &say!("discord-no-words"), json!([])).await;
         }
         self.look_at(message).await;
         let told = format!("{words}{}", along.text);
@@ -194,18 +189,18 @@ impl Discord {
         guild: u64,
     ) -> Result<(), Problem> {
         let reply = Reply { id: it.id.get(), token: &it.token, file: None };
-        let no = |text: &'static str| render::private(text);
+        let no = |text: String| render::private(&text);
         let Some((remark, id)) = changed(&it.data.custom_id) else {
-            return self.callback(&reply, 4, &no(UNTOLD)).await;
+            return self.callback(&reply, 4, &no(say!("discord-words-untold"))).await;
         };
         let feature = self.feature_of(it.channel_id.get()).await;
         let (channel, message) = (ChannelId::new(it.channel_id.get()), MessageId::new(id));
         let written = call(|| self.inner.http.get_message(channel, message)).await;
         let (Some(feature), Ok(written)) = (feature, written) else {
-            return self.callback(&reply, 4, &no(UNTOLD)).await;
+            return self.callback(&reply, 4, &no(say!("discord-words-untold"))).await;
         };
         if written.author.id != it.user.id {
-            return self.callback(&reply, 4, &no(NOT_YOURS)).await;
+            return self.callback(&reply, 4, &no(say!("discord-not-yours"))).await;
         }
         // The message with the button is edited, which may take longer than an answer may.
         self.callback(&reply, 6, &Value::Null).await?;

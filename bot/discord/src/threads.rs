@@ -3,7 +3,7 @@
 
 use std::sync::PoisonError;
 
-use qd_core::chat::Message;
+use qd_core::{chat::Message, say};
 use serde_json::{Value, json};
 use serenity::all::{ChannelId, MessageId};
 
@@ -65,7 +65,7 @@ impl Discord {
 fn name(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     let title = line.split("**").nth(1).unwrap_or(line).replace(['\\', '\u{200b}'], "");
-    let title = if title.trim().is_empty() { "A feature".to_owned() } else { title };
+    let title = if title.trim().is_empty() { say!("discord-thread") } else { title };
     render::cut(title.trim(), NAME)
 }
 

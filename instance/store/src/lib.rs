@@ -43,7 +43,7 @@ pub use events::Event;
 pub use exchange::Import;
 pub use executor::{Accepted, Answered, Keeper, Proposal, QUESTION, place};
 pub use operations::Which;
-pub use orders::Applied;
+pub use orders::{Applied, ordered};
 pub use plans::Edited;
 pub use projects::ProjectRow;
 /// How long the trail is kept, and what went; who runs a team need not see the trail's crate.

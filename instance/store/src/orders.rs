@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use qd_board::{EditFeature, Happened, NewFeature, Refused, Source, SourceKind};
 use qd_sqlite::outbox::{self, Receipt};
-use qd_types::{FeatureId, Person, PersonId, RepositoryName, Stage};
+use qd_types::{FeatureId, Person, PersonId, RepositoryName, SpentGrant, Stage};
 use qd_wire::v1::{
     Announcement, BoardCommand, Envelope, ForgeCheck, Kind as _, NewWork, OnBehalf, Order, Refusal, Remark,
     Report, Review, Sentence, Verdict,
@@ -50,6 +50,19 @@ impl Store {
         let lens = self.lens();
         self.write(move |c| take(c, &lens, order, repository, refused, now)).await
     }
+
+    /// Carries out what a person ordered and others agreed to. What it writes is known by that approval.
+    pub async fn command(
+        &self,
+        person: &PersonId,
+        command: BoardCommand,
+        paid: &SpentGrant,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (lens, person) = (self.lens(), person.clone());
+        let id = format!("approval/{}", paid.grant().approval().key());
+        self.write(move |c| command_given(c, &lens, &person, &command, &id, None, now)).await
+    }
 }
 
 /// See [`Store::apply`].
@@ -72,13 +85,6 @@ pub(crate) fn take(
     if let Order::Unread(unread) = &order.body {
         outbox::keep_unread(c, rows::BOT, order.epoch, order.seq, &unread.payload)?;
     }
-    let refusal = |reason: &str| Refusal {
-        epoch: order.epoch,
-        seq: order.seq,
-        kind: order.body.kind(),
-        person: person(&order.body).map(|person| person.id.clone()),
-        reason: reason.into(),
-    };
     // What it wrote before it was refused goes.
     c.execute_batch("SAVEPOINT apply")?;
     let done = match refused {
@@ -95,14 +101,25 @@ pub(crate) fn take(
     };
     c.execute_batch("RELEASE apply")?;
     if let Applied::Refused(why) = &applied {
-        said_back(c, refusal(why), now)?;
+        said_back(c, refusal(&order, why), now)?;
     }
     Ok(applied)
 }
 
+/// That an order is not carried out, and why.
+pub(crate) fn refusal(order: &Envelope<Order>, reason: &str) -> Refusal {
+    Refusal {
+        epoch: order.epoch,
+        seq: order.seq,
+        kind: order.body.kind(),
+        person: person(&order.body).map(|person| person.id.clone()),
+        reason: reason.into(),
+    }
+}
+
 /// Whether a person's command came in an epoch before: a bot that was restored from a copy does not know what it has told
 /// since. The moment at which it was given makes each command one of its own. To be called once for each order.
-fn said_before(c: &Connection, order: &Envelope<Order>) -> Result<bool, StoreError> {
+pub(crate) fn said_before(c: &Connection, order: &Envelope<Order>) -> Result<bool, StoreError> {
     let Order::Command { by: OnBehalf { at: Some(_), .. }, .. } = &order.body else { return Ok(false) };
     let words = rows::to_json("said", &order.body)?;
     let before: Option<i64> = c
@@ -167,7 +184,7 @@ fn apply(
         Order::Unread(unread) => Err(refuse(format!("{} It is kept as it came.", unread.why))),
         Order::Command { by, command } => {
             let id = format!("order/{}/{}", order.epoch, order.seq);
-            command_given(c, lens, by, command, &id, repository, now)
+            command_given(c, lens, &by.person.id, command, &id, repository, now)
         }
         Order::Review(review) => reviewed(c, lens, review, now),
         Order::CheckResult(check) => forge_checked(c, lens, check, now),
@@ -185,13 +202,13 @@ fn apply(
 fn command_given(
     c: &Connection,
     lens: &Lens,
-    by: &OnBehalf,
+    person: &PersonId,
     command: &BoardCommand,
     id: &str,
     repository: Option<RepositoryName>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let (person, actor) = (&by.person.id, by.person.id.as_str());
+    let actor = person.as_str();
     let happen = |feature: &FeatureId, happened: Happened, reason: Option<&str>| {
         let then = Then { reason: reason.map(str::to_owned), ..Then::default() };
         features::happen(c, lens, actor, feature, &happened, then, now)
@@ -269,6 +286,12 @@ pub(crate) fn file(
     let repository = repository.ok_or_else(|| {
         refuse("The team has several repositories, and it is not said in which one: file it on its board.")
     })?;
+    let new = ordered(title, ready, work).checked()?;
+    Ok(features::add(c, lens, person, new, repository, now)?.feature.id)
+}
+
+/// The feature that an order files.
+pub fn ordered(title: &str, ready: bool, work: &NewWork) -> NewFeature {
     let mut new = NewFeature::titled(title);
     new.ready = ready;
     new.wanted.description = work.description.as_str().to_owned();
@@ -276,7 +299,7 @@ pub(crate) fn file(
     new.wanted.labels.clone_from(&work.labels);
     new.wanted.source =
         work.issue.as_ref().map(|issue| Source { kind: SourceKind::Issue, reference: issue.clone() });
-    Ok(features::add(c, lens, person, new.checked()?, repository, now)?.feature.id)
+    new
 }
 
 /// "mira: wait for the release", or "by mira".

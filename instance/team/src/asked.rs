@@ -3,13 +3,15 @@
 
 use jiff::Timestamp;
 use qd_api::{EditProject, ImportFile, MoveFeature, NewRecurring, Problem};
-use qd_approvals::{Asked, Authorised, EffectState, Outcome, Probe, Record, WHOLE};
+use qd_approvals::{Ask, Asked, Authorised, EffectState, Outcome, Probe, Record, WHOLE};
 use qd_board::{EditFeature, NewFeature, Project};
 use qd_engine::{Principal, Resource};
-use qd_store::{Store, StoreError};
+use qd_store::{Keeper, Store, StoreError};
 use qd_types::{
-    Action, ApprovalState, Call, FeatureId, Identity, Person, RunId, SpentGrant, Subject, Tier, Tool, Verb,
+    Action, ApprovalId, ApprovalState, Call, FeatureId, Identity, Person, RunId, SpentGrant, Subject, Tier,
+    Tool, Verb,
 };
+use qd_wire::v1::{BoardCommand, Passage, Remark};
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
@@ -54,11 +56,13 @@ pub(crate) enum Change {
     RetryOperation { id: u64 },
     DropOperation { id: u64 },
     PrunePreserved { days: Option<u32> },
+    RetryFeature { id: FeatureId },
+    Guide { id: FeatureId, text: Passage, remark: Remark, said: Option<String> },
 }
 
 impl Change {
     /// What the policies are asked.
-    fn verb(&self) -> Verb {
+    pub(crate) fn verb(&self) -> Verb {
         match self {
             Self::AddFeature(_) => Verb::FeatureAdd,
             Self::EditFeature { .. } => Verb::FeatureEdit,
@@ -84,6 +88,8 @@ impl Change {
             Self::RetryOperation { .. } => Verb::OperationRetry,
             Self::DropOperation { .. } => Verb::OperationDrop,
             Self::PrunePreserved { .. } => Verb::PreservedPrune,
+            Self::RetryFeature { .. } => Verb::OperationRetry,
+            Self::Guide { .. } => Verb::RunGuide,
         }
     }
 
@@ -96,7 +102,9 @@ impl Change {
             | Self::PauseFeature { id, .. }
             | Self::ResumeFeature { id }
             | Self::RevertFeature { id, .. }
-            | Self::Comment { id, .. } => Some(id),
+            | Self::Comment { id, .. }
+            | Self::RetryFeature { id }
+            | Self::Guide { id, .. } => Some(id),
             Self::StopRun { id } => Some(id.feature()),
             _ => None,
         }
@@ -126,7 +134,7 @@ impl Change {
     }
 
     /// Makes it, in the name of whoever asked for it. Says what came of it.
-    async fn carry_out(self, team: &Team, caller: &Caller, _paid: &SpentGrant) -> Answer<String> {
+    async fn carry_out(self, team: &Team, caller: &Caller, paid: &SpentGrant) -> Answer<String> {
         let told = |id: &FeatureId| format!("{id} is changed.");
         Ok(match self {
             Self::AddFeature(new) => format!("{} is filed.", team.add(caller, new).await?.feature.id),
@@ -206,6 +214,15 @@ impl Change {
             Self::PrunePreserved { days } => {
                 format!("{} were let go of.", team.prune_preserved(caller, days).await?.len())
             }
+            Self::RetryFeature { id } => {
+                team.commanded(caller, BoardCommand::Retry { feature: id.clone() }, paid).await?;
+                format!("{id} is tried again.")
+            }
+            Self::Guide { id, text, remark, said } => {
+                let guide = BoardCommand::Guide { feature: id.clone(), text, remark, said };
+                team.commanded(caller, guide, paid).await?;
+                format!("The run of {id} is told.")
+            }
         })
     }
 }
@@ -232,32 +249,12 @@ impl Team {
 
     /// Asks people about a change, unless they are asked already. The answer says who decides.
     async fn ask_for(&self, caller: &Caller, change: Change, quorum: &Quorum) -> Answer<Problem> {
-        let now = Timestamp::now();
         let who = quorum.ask.requirement.describe();
-        let live = self.store().own_live(&self.keeper(), now).await.map_err(problem::from_store)?;
-        let mine = |record: &&Record| record.approval.subject.requesters.first() == Some(&caller.person.id);
-        let mine: Vec<&Record> = live.iter().filter(|record| is_change(record)).filter(mine).collect();
-        if let Some(same) =
-            mine.iter().find(|record| change_of(&record.approval.subject).as_ref() == Some(&change))
-        {
-            return Ok(problem::asked(&same.id().key(), &who));
-        }
-        if mine.len() >= WAITING {
-            let text = format!("{WAITING} changes of yours wait for people already.");
-            return Err(problem::refused(text));
-        }
-        let fresh = Ulid::generate();
-        // Far from any run, and never the same twice: who was refused may ask again another day.
-        let number = u32::try_from(fresh.random() & 0x0fff_ffff).unwrap_or(1).max(1);
-        let asker = Asker { person: &caller.person, run: RunId::new(nowhere()?, number) };
-        let subject = self.change_subject(&change, &asker, quorum).await?;
-        if let Some(reason) = self.unreachable(&subject) {
-            return Err(problem::forbidden(format!(
-                "People would have to agree, and nobody could: {reason}"
-            )));
-        }
-        let (keeper, ask) = self.request(subject, quorum, None);
-        match self.store().ask(&keeper, ask, now).await.map_err(problem::from_store)? {
+        let (keeper, ask) = match self.request_for(&caller.person, None, change, quorum).await? {
+            Wanted::Already(id) => return Ok(problem::asked(&id.key(), &who)),
+            Wanted::New(request) => *request,
+        };
+        match self.store().ask(&keeper, ask, Timestamp::now()).await.map_err(problem::from_store)? {
             Asked::Opened(id) | Asked::Queued(id) | Asked::Already(id) => {
                 self.changes_wait();
                 Ok(problem::asked(&id.key(), &who))
@@ -266,8 +263,52 @@ impl Team {
         }
     }
 
+    /// The request that people are asked with about a change, in this person's name; `account` is the one with which they said
+    /// so, if it was not here. The error is why nobody can be asked.
+    pub(crate) async fn request_for(
+        &self,
+        person: &Person,
+        account: Option<Identity>,
+        change: Change,
+        quorum: &Quorum,
+    ) -> Answer<Wanted> {
+        let now = Timestamp::now();
+        let live = self.store().own_live(&self.keeper(), now).await.map_err(problem::from_store)?;
+        let mine = |record: &&Record| record.approval.subject.requesters.first() == Some(&person.id);
+        let mine: Vec<&Record> = live.iter().filter(|record| is_change(record)).filter(mine).collect();
+        if let Some(same) =
+            mine.iter().find(|record| change_of(&record.approval.subject).as_ref() == Some(&change))
+        {
+            return Ok(Wanted::Already(same.id().clone()));
+        }
+        if mine.len() >= WAITING {
+            let text = format!("{WAITING} changes of yours wait for people already.");
+            return Err(problem::refused(text));
+        }
+        let fresh = Ulid::generate();
+        // Far from any run, and never the same twice: who was refused may ask again another day.
+        let number = u32::try_from(fresh.random() & 0x0fff_ffff).unwrap_or(1).max(1);
+        let mut askers = vec![Identity { service: "local".into(), account: person.id.to_string() }];
+        askers.extend(account.filter(|account| !askers.contains(account)));
+        let asker = Asker { person, askers, run: RunId::new(nowhere()?, number) };
+        let subject = self.change_subject(&change, asker, quorum).await?;
+        if let Some(reason) = self.unreachable(&subject) {
+            return Err(problem::forbidden(format!(
+                "People would have to agree, and nobody could: {reason}"
+            )));
+        }
+        Ok(Wanted::New(Box::new(self.request(subject, quorum, None))))
+    }
+
     /// How what it is made to stands now: a change that was agreed to is not made to anything else.
     async fn stands(&self, change: &Change) -> Answer<String> {
+        if let Change::Guide { id, .. } = change {
+            // It is for the run that works on it now, however far that is.
+            let run = self.feature(id).await?.run.filter(|run| run.end.is_none());
+            let nobody =
+                || problem::refused(format!("No run works on {id}: say it in its description, by an edit."));
+            return run.map(|run| format!("run {}", run.id)).ok_or_else(nobody);
+        }
         if let Some(id) = change.feature() {
             let snapshot = self.store().snapshot(id, Timestamp::now()).await;
             return Ok(format!("version {}", snapshot.map_err(problem::from_store)?.feature.version));
@@ -284,7 +325,7 @@ impl Team {
     }
 
     /// All that an approval of the change binds, as it is now.
-    async fn change_subject(&self, change: &Change, asker: &Asker<'_>, quorum: &Quorum) -> Answer<Subject> {
+    async fn change_subject(&self, change: &Change, asker: Asker<'_>, quorum: &Quorum) -> Answer<Subject> {
         let does = format!("{PREFIX}{}", change.verb());
         let about = About {
             action: Action::Tool(Call { does: does.clone(), tier: Tier::Operate }),
@@ -292,9 +333,9 @@ impl Team {
             fingerprint: self.stands(change).await?,
             arguments: serde_json::to_value(change).map_err(|error| problem::invalid(error.to_string()))?,
             feature: change.feature().cloned().map_or_else(nowhere, Ok)?,
-            run: asker.run.clone(),
+            run: asker.run,
             requesters: vec![asker.person.id.clone()],
-            askers: vec![Identity { service: "local".into(), account: asker.person.id.to_string() }],
+            askers: asker.askers,
         };
         let mut subject = self.subject(about, quorum);
         if let Some(binding) = &mut subject.binding {
@@ -307,14 +348,15 @@ impl Team {
     pub(crate) async fn change_again(&self, record: &Record) -> Answer<(Subject, Quorum)> {
         let old = &record.approval.subject;
         let (change, person) = self.wanted(old).map_err(problem::refused)?;
-        self.rebuilt(&change, &person, &old.run).await
+        self.rebuilt(&change, &person, old).await
     }
 
-    async fn rebuilt(&self, change: &Change, person: &Person, run: &RunId) -> Answer<(Subject, Quorum)> {
+    async fn rebuilt(&self, change: &Change, person: &Person, old: &Subject) -> Answer<(Subject, Quorum)> {
         match self.ruled(Principal::Person(person.clone()), change.verb(), Resource::Team(self.name())) {
             Ruled::Ask(quorum) => {
-                let asker = Asker { person, run: run.clone() };
-                Ok((self.change_subject(change, &asker, &quorum).await?, quorum))
+                let askers = old.binding.as_ref().map(|binding| binding.askers.clone()).unwrap_or_default();
+                let asker = Asker { person, askers, run: old.run.clone() };
+                Ok((self.change_subject(change, asker, &quorum).await?, quorum))
             }
             Ruled::Allow => {
                 Err(problem::refused("The policies ask nobody about it any more: do it at once."))
@@ -331,9 +373,18 @@ impl Team {
     }
 }
 
-/// Who asks, and as what run it counts.
+/// What becomes of the wish to have a change agreed to.
+pub(crate) enum Wanted {
+    /// The same is asked already.
+    Already(ApprovalId),
+    /// People are to be asked.
+    New(Box<(Keeper, Ask)>),
+}
+
+/// Who asks, with what accounts, and as what run it counts.
 struct Asker<'a> {
     person: &'a Person,
+    askers: Vec<Identity>,
     run: RunId,
 }
 
@@ -402,7 +453,7 @@ async fn make(team: &Team, record: &Record) -> Result<(), StoreError> {
     let (store, keeper, id) = (team.store(), team.keeper(), record.id());
     let subject = &record.approval.subject;
     let rebuilt = match team.wanted(subject) {
-        Ok((change, person)) => match team.rebuilt(&change, &person, &subject.run).await {
+        Ok((change, person)) => match team.rebuilt(&change, &person, subject).await {
             Ok((rebuilt, _)) => Ok((rebuilt, change, person)),
             Err(problem) => Err(problem.detail),
         },

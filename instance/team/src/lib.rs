@@ -16,6 +16,7 @@ mod lessons;
 mod metering;
 mod needs;
 mod options;
+mod ordered;
 mod own;
 mod permissions;
 mod permit;

@@ -23,8 +23,7 @@ impl Caller {
 }
 
 impl Team {
-    /// Nothing if the caller may; otherwise why not, and what would help. Where people would have to be asked it is a no,
-    /// too, until there is a way to ask them.
+    /// Nothing if the caller may; otherwise why not, and what would help. Where people have to be asked first it is a no, too.
     pub(crate) fn permit(&self, caller: &Caller, verb: Verb) -> Answer<()> {
         let team = self.name();
         let principal = caller.principal(&team);
@@ -40,18 +39,24 @@ impl Team {
     /// The same for a person whose word came from the bot, under the team's own ceiling for them: of the roles that the bot
     /// asserts count those that the team knows them to have. The error says why not, and what would help.
     pub(crate) fn permit_order(&self, person: &Person, verb: Verb) -> Result<(), String> {
-        let Some(known) = self.known(&person.id) else {
+        let Some((asserted, _)) = self.under_ceiling(person) else {
             let (id, team) = (&person.id, self.name());
             return Err(format!("{id} is not known to {team}: add them to the people of its configuration."));
         };
-        let roles = person.roles.iter().filter(|role| known.roles.contains(role)).copied().collect();
-        let principal = Principal::Person(Person { id: known.id, roles });
+        let principal = Principal::Person(asserted);
         let resource = match verb.target() {
             Target::Fleet => Resource::Fleet,
             _ => Resource::Team(self.name()),
         };
         let permitted = self.ask_policies(principal, verb, resource);
         permitted.map_err(|refusal| format!("{} {}", refusal.reason, refusal.help))
+    }
+
+    /// A person whose word came from the bot, with the roles that count of those that it asserts; and as the team knows them.
+    pub(crate) fn under_ceiling(&self, person: &Person) -> Option<(Person, Person)> {
+        let known = self.known(&person.id)?;
+        let roles = person.roles.iter().filter(|role| known.roles.contains(role)).copied().collect();
+        Some((Person { id: known.id.clone(), roles }, known))
     }
 
     /// The same for the team itself, which pushes a branch of its own.

@@ -8,11 +8,12 @@ use std::{
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use qd_approvals::Ask;
 use qd_board::{
     backoff::{Backoff, Jitter, MAX_RETRIES},
     chance,
 };
-use qd_store::Applied;
+use qd_store::{Applied, Keeper, StoreError};
 use qd_types::{RepositoryName, Verb};
 use qd_wire::{
     call::NewKeys,
@@ -243,7 +244,7 @@ async fn take(team: &Team, uplink: &dyn Uplink) -> Result<(), Box<dyn std::error
     let after = team.store().received().await?;
     for order in uplink.orders(after).await? {
         let (seq, now) = (order.seq, Timestamp::now());
-        let follows = Follows::of(&order.body);
+        let mut follows = Follows::of(&order.body);
         let applied = match &order.body {
             Order::AuditHead(_) | Order::AuditSigned(_) => {
                 team.store().apply_audit(order, team.key(), now).await?
@@ -260,15 +261,13 @@ async fn take(team: &Team, uplink: &dyn Uplink) -> Result<(), Box<dyn std::error
             other => {
                 let judged = match keys(team, uplink, other).await? {
                     Some(refused) => Err(refused),
-                    None => judge(team, other),
+                    None => judge(team, other).await,
                 };
-                let (repository, refused) = match judged {
-                    Ok(repository) => (repository, None),
-                    Err(reason) => (None, Some(reason)),
-                };
-                let applied = team.store().apply(order, repository, refused, now).await?;
-                qd_failpoint::reached("order_applied");
-                applied
+                if matches!(judged, Ok(Judged::Ask(_))) {
+                    // What it has the process do is done when people agreed.
+                    follows = Follows::Nothing;
+                }
+                carry_out(team, order, judged).await?
             }
         };
         match applied {
@@ -304,22 +303,56 @@ async fn keys(
     }
 }
 
-/// Where a feature that an order files belongs, if it files one. The error is why the person for whom the order acts may not
-/// have it carried out.
-fn judge(team: &Team, order: &Order) -> Result<Option<RepositoryName>, String> {
-    let only = || team.options().only_repository().cloned();
+/// What becomes of an order that is not refused.
+enum Judged {
+    /// It is carried out. Where a feature that it files belongs, if it files one.
+    Do(Option<RepositoryName>),
+    /// People are asked first.
+    Ask(Box<(Keeper, Ask)>),
+}
+
+/// Whether an order is carried out. The error is why the person for whom it acts may not have that.
+async fn judge(team: &Team, order: &Order) -> Result<Judged, String> {
+    if let Order::Command { by, command } = order
+        && let Some(request) = team.asks_first(by, command).await?
+    {
+        return Ok(Judged::Ask(Box::new(request)));
+    }
+    permitted(team, order).map(Judged::Do)
+}
+
+/// Carries an order out, or asks people about it: each in the transaction that notes it as received.
+async fn carry_out(
+    team: &Team,
+    order: Envelope<Order>,
+    judged: Result<Judged, String>,
+) -> Result<Applied, StoreError> {
+    let now = Timestamp::now();
+    let (repository, refused) = match judged {
+        Ok(Judged::Ask(request)) => {
+            let (keeper, ask) = *request;
+            let applied = team.store().apply_asking(&keeper, order, ask, now).await?;
+            team.changes_wait();
+            qd_failpoint::reached("order_asked");
+            return Ok(applied);
+        }
+        Ok(Judged::Do(repository)) => (repository, None),
+        Err(reason) => (None, Some(reason)),
+    };
+    let applied = team.store().apply(order, repository, refused, now).await?;
+    qd_failpoint::reached("order_applied");
+    Ok(applied)
+}
+
+/// Where a feature that an order files belongs, if it files one.
+fn permitted(team: &Team, order: &Order) -> Result<Option<RepositoryName>, String> {
     let known = |name: &RepositoryName| {
         team.known_repository(name).map(|()| Some(name.clone())).map_err(|problem| problem.detail)
     };
     match order {
         Order::Command { by, command } => {
             team.permit_order(&by.person, command.verb())?;
-            match command {
-                BoardCommand::AddFeature { work, .. } => {
-                    work.repository.as_ref().map_or_else(|| Ok(only()), known)
-                }
-                _ => Ok(None),
-            }
+            team.place_of(command)
         }
         Order::Reload { by } => team.permit_order(&by.person, Verb::ConfigReload).map(|()| None),
         Order::Announcement(said) => team.permit_order(&said.by.person, Verb::ChatPost).map(|()| None),

@@ -189,6 +189,12 @@ team-late = { $team } is late: last heard { $at } { $with }.
 team-silent = { $team } is silent { $since } (last heard { $with }). Its work is safe on its machine; orders wait.
 order-sent = Sent to { $team }.
 order-late = { $team } is late: last heard { $at }. The order is kept and goes out when it is heard again.
+half-over = ⏳ { $who }: half of the time to decide is over. approve { $key } or deny { $key }
+card-above = The card stands above.
+act-not-asked = A team does not ask the forge for this: { $act }.
+order-asks = { $sent } People have to agree before it is done: { $who }. The card comes in #approvals.
+order-waits = { $team } has not done this yet: { $title }. People have to agree first: { $who }. The card is in #approvals: { $key }.
+order-ended = What you ordered of { $team }, { $title }: { $ended }
 order-silent = { $team } is silent { $since }. The order is kept and goes out when it is heard again.
 order-not-heard = { $team } was not heard yet. The order is kept and goes out when it is.
 stood-late = { $team } is late: this is how it stood { $at }.
@@ -361,3 +367,63 @@ repository-transferred = { $repository } belongs to another owner at the forge n
 repository-deleted = { $repository } was deleted at the forge. Nothing of its work can be pushed or merged.
 repository-lost = { $repository } can't be reached at the forge: { $why }
 thread-done = Done with { $commit }.
+
+# Buttons
+button-approve = Approve
+button-deny = Deny
+button-details = Details
+
+# Discord: what people read there
+discord-make = Make a feature
+discord-group = Everything about { $group }
+discord-form = A new feature
+discord-form-title = What is wanted, in one line
+discord-form-team = Team, where there are several
+discord-form-ready = Release it at once? yes or no
+discord-yes = yes
+discord-done = Done.
+discord-for-good = It can't be brought back
+discord-type-name = Type the name to approve
+discord-name-on-card = The name after On: on the card
+discord-nothing-typed = Nothing was typed, so nothing was done.
+discord-details = The whole of it, for you alone. The SHA-256 of this file is the digest on the card.
+discord-too-late = Too late for Discord, so you were not told before: { $text }
+discord-unsure = Discord did not say which roles you hold, so nothing was done. Try again.
+discord-stranger = I don't know who you are here. An owner links your account with: quarterdeck person link NAME discord:{ $user }
+discord-hasty = That is more than { $most } in a minute, so nothing was done. Wait a little.
+discord-thread = A feature
+discord-make-review = Make it a review comment
+discord-make-guidance = Make it guidance
+discord-taken-answer = Taken as an answer. { $heard }
+discord-unread = I am told what a reply says only if it mentions me: leave the @ of the reply on, or type /answer.
+discord-no-words = There are no words in it, so nothing was taken.
+discord-not-yours = Only whoever wrote it says as what it is taken.
+discord-words-untold = Discord does not say what was written there, so nothing was changed. Try again.
+discord-files-too-many = { $more } more did not go along: { $may } may.
+discord-file = a file
+discord-file-attached = Attached, { $name }:
+discord-file-link = Attached: { $name } ({ $kind }, { $size } KiB): { $url }
+discord-file-whole = { $name } went along in full.
+discord-file-linked = { $name } went along as a link.
+discord-file-no-room = { $name } did not go along: there is no room for it.
+discord-setup = Quarterdeck's setup
+
+# Discord: what went wrong there, on the local page, in the doctor's words and in the log
+discord-no-message = the message is gone
+discord-no-channel = the channel is deleted; name another one in [discord.channels]
+discord-no-such-channel = there is no such channel; take dev, alerts, approvals, fallback if there is one, or an id
+discord-no-fallback = no fallback channel is configured: channels.fallback
+discord-no-receipt = { $receipt } is no message of it
+discord-no-card = the card is gone
+discord-has-thread = it has a thread already
+discord-no-interaction = it was answered too late
+discord-absent = the bot is not in the guild; quarterdeck bot discord setup prints the link that invites it
+discord-left-alone = Discord refused too much of late; it is left alone for a while
+discord-not-understood = Discord's answer was not understood: { $error }
+discord-unreachable = Discord can't be reached
+discord-may-not-see = the bot may not see the channel; give it View Channel there
+discord-lacks-permission = the bot lacks a permission there; give it Send Messages, Embed Links, Attach Files and Add Reactions
+discord-may-not-read = the application may not read messages: switch on its Message Content Intent at https://discord.com/developers/applications, or write discord.threads = "mentions"
+discord-token = Discord does not know the bot's token; make a new one
+discord-answers = Discord answers { $status }
+discord-refused = Discord refused it ({ $status }): { $words }

@@ -20,15 +20,16 @@ static MESSAGES: LazyLock<FluentBundle<FluentResource>> = LazyLock::new(|| {
 });
 
 /// A text of the message file: `say!("order-sent", team = team)`.
+#[macro_export]
 macro_rules! say {
     ($key:literal $(, $name:ident = $value:expr)* $(,)?) => {
-        $crate::text::messages::said($key, &[$((stringify!($name), &$value as &dyn std::fmt::Display)),*])
+        $crate::said($key, &[$((stringify!($name), &$value as &dyn std::fmt::Display)),*])
     };
 }
 pub(crate) use say;
 
 /// The text of a key. A key that is not there, which a test rules out, is shown as it is.
-pub(crate) fn said(key: &str, arguments: &[(&'static str, &dyn Display)]) -> String {
+pub fn said(key: &str, arguments: &[(&'static str, &dyn Display)]) -> String {
     let Some(pattern) = MESSAGES.get_message(key).and_then(|message| message.value()) else {
         return key.to_owned();
     };
@@ -81,12 +82,25 @@ mod tests {
         text
     }
 
-    fn used() -> Used {
+    /// Where people are spoken to in chat. The console's page has words of its own, as any page.
+    const CHAT: [&str; 2] = ["src", "../discord/src"];
+    const CONSOLE: &str = "../console/src";
+    /// Not a text: what Discord calls a permission.
+    const NAME: &str = "Send Messages in Threads";
+
+    fn spoken(folders: &[&str]) -> Vec<String> {
         let mut files = Vec::new();
-        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
+        for of in folders {
+            sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(of), &mut files);
+        }
+        // Tests say what they expect.
+        files.into_iter().map(|text| text.split("#[cfg(test)]").next().unwrap().to_owned()).collect()
+    }
+
+    fn used() -> Used {
         let (call, argument) = ("say!(", regex_like());
         let mut used = Used::new();
-        for file in &files {
+        for file in &spoken(&[&CHAT[..], &[CONSOLE]].concat()) {
             for part in file.split(call).skip(1) {
                 let inside = inside(part);
                 let key = inside.split('"').nth(1).unwrap().to_owned();
@@ -95,6 +109,34 @@ mod tests {
             }
         }
         used
+    }
+
+    /// The literals of a line of code, without what is said to the log or about the code.
+    fn literals(line: &str) -> Vec<&str> {
+        let code = line.trim_start();
+        if code.starts_with("//") || code.starts_with("#[") || code.contains("tracing::") {
+            return Vec::new();
+        }
+        code.split('"').skip(1).step_by(2).collect()
+    }
+
+    /// A sentence, or the begin of one: a capital letter or a sign first, then a word in small letters after a blank.
+    fn is_sentence(literal: &str) -> bool {
+        let begins =
+            literal.chars().next().is_some_and(|first| first.is_uppercase() || "✔✘⚠⏳*".contains(first));
+        let mut words = literal.split(' ').skip(1);
+        let small = |word: &str| word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_lowercase());
+        begins && words.any(|word| small(word.trim_end_matches(['.', ',', ':', ';'])))
+    }
+
+    #[test]
+    fn what_people_read_stands_in_the_file_and_nowhere_else() {
+        assert!(is_sentence("Nothing was typed, so nothing was done.") && is_sentence("Make it guidance"));
+        assert!(!is_sentence("approve {key}") && !is_sentence("%a %-d %b") && !is_sentence("Approve"));
+        let files = spoken(&CHAT);
+        let all = files.iter().flat_map(|file| file.lines()).flat_map(literals);
+        let found: Vec<&str> = all.filter(|text| is_sentence(text) && *text != NAME).collect();
+        assert_eq!(found, Vec::<&str>::new());
     }
 
     /// Names before a single `=`, outside of brackets.

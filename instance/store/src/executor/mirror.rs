@@ -2,14 +2,14 @@
 //! The bot shows and signs; it is tallied here, and nowhere else.
 
 use jiff::Timestamp;
-use qd_approvals::{Ask, Asker, Cast, Reopened, Statement};
+use qd_approvals::{Ask, Asked, Asker, Cast, Reopened, Statement};
 use qd_sqlite::outbox::{self, Agreement, Receipt};
 use qd_types::{Action, ApprovalId, PersonId};
 use qd_wire::v1::{Ack, Envelope, Heard, Order, Report};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{Keeper, Own, inbox, within};
-use crate::{Applied, Store, StoreError, events, events::Draft, report, rows, store::Lens};
+use crate::{Applied, Store, StoreError, events, events::Draft, orders, report, rows, store::Lens};
 
 /// Why nothing holds that was granted before a restore.
 const RESTORED: &str = "Since it was given, the team was restored from a backup: it may be used up.";
@@ -43,6 +43,38 @@ impl Store {
             };
             own.c.execute_batch("RELEASE word")?;
             Ok(applied)
+        })
+        .await
+    }
+
+    /// Applies what a person ordered and others have to agree to first: it is not carried out, they are asked with `ask`.
+    pub async fn apply_asking(
+        &self,
+        keeper: &Keeper,
+        order: Envelope<Order>,
+        ask: Ask,
+        now: Timestamp,
+    ) -> Result<Applied, StoreError> {
+        self.step(keeper, now, move |own| {
+            match outbox::receive(own.c, rows::BOT, order.epoch, order.seq)? {
+                Receipt::Seen => return Ok(Applied::Again),
+                Receipt::Gap => return Ok(Applied::Gap),
+                Receipt::New => {}
+            }
+            if orders::said_before(own.c, &order)? {
+                return Ok(Applied::Again);
+            }
+            match own.approvals.ask(ask)? {
+                Asked::Opened(id) | Asked::Queued(id) | Asked::Already(id) => {
+                    own.noted(&id)?;
+                    Ok(Applied::Yes)
+                }
+                Asked::Refused(refusal) => {
+                    let why = refusal.to_string();
+                    orders::said_back(own.c, orders::refusal(&order, &why), own.now)?;
+                    Ok(Applied::Refused(why))
+                }
+            }
         })
         .await
     }
