@@ -63,7 +63,7 @@ async fn reacts(binary: &Path, figures: &mut Figures) -> Result<(), Failure> {
     let fake = FakeGithub::start(Options::default()).await;
     fake.limits(u64::MAX, usize::MAX);
     let api = fake.api_url();
-    let github = format!("api = \"{api}\"\napp = {APP}\nkey = \"key\"\nwrites_per_minute = 60000");
+    let github = format!("api = \"{api}\"\napp = {APP}\nkey = \"key\"\nwrites_per_minute = 6000");
     let files = [("key", fake.private_key()), ("secret", WEBHOOK_SECRET)];
     let site = Site::with(&config(&github), &files)?;
     let running = site.start(binary, &["bot"]).await?;
