@@ -3,7 +3,15 @@
   const guild = document.getElementById("guild"), form = document.getElementById("line"), hints = document.getElementById("hints");
   const text = form.elements.text;
   const busy = () => guild.contains(document.activeElement) && ["INPUT", "TEXTAREA"].includes(document.activeElement.tagName);
-  let version = Number(guild.dataset.version);
+  let waiting = "", version = Number(guild.dataset.version);
+  // What is new takes the place of what was: threads stay open, and what is typed in them stays typed.
+  const renew = (html) => {
+    const open = new Set([...guild.querySelectorAll("details[open]")].map((each) => each.dataset.key));
+    const kept = [...guild.querySelectorAll("[data-keep]")].filter((each) => each.elements.text.value || each.elements.file.value);
+    guild.innerHTML = html;
+    for (const each of guild.querySelectorAll("details[data-key]")) each.open = open.has(each.dataset.key);
+    for (const each of kept) guild.querySelector(`[data-keep="${each.dataset.keep}"]`)?.replaceWith(each);
+  };
   const follow = async () => {
     for (;;) {
       try {
@@ -11,10 +19,12 @@
         if (!answer.ok) throw new Error(answer.status);
         const html = await answer.text();
         version = Number(answer.headers.get("x-version"));
-        if (!busy()) guild.innerHTML = html;
+        waiting = busy() ? html : "";
+        if (!waiting) renew(html);
       } catch { await new Promise((again) => setTimeout(again, 1000)); }
     }
   };
+  guild.addEventListener("focusout", () => setTimeout(() => { if (waiting && !busy()) { renew(waiting); waiting = ""; } }, 200));
   let typing;
   const offer = () => {
     clearTimeout(typing);
@@ -41,9 +51,14 @@
   document.addEventListener("submit", async (event) => {
     if (event.target.method !== "post") return;
     event.preventDefault();
-    const body = new URLSearchParams(new FormData(event.target, event.submitter));
+    const fields = new FormData(event.target, event.submitter), file = fields.get("file");
+    fields.delete("file");
+    const words = new URLSearchParams(fields), accept = "text/plain";
     if (document.activeElement) document.activeElement.blur();
-    const answer = await fetch(event.target.action, { method: "POST", body, headers: { accept: "text/plain" } });
+    const answer = file?.size
+      ? await fetch(`/try/attach?${words}&name=${encodeURIComponent(file.name)}`, { method: "POST", body: file, headers: { accept, "content-type": file.type } })
+      : await fetch(event.target.action, { method: "POST", body: words, headers: { accept } });
+    if (answer.ok && event.target.dataset.keep) event.target.reset();
     const said = document.getElementById("said");
     said.textContent = answer.ok ? "" : await answer.text();
     if (answer.ok && event.target === form) { text.value = ""; hints.replaceChildren(); }

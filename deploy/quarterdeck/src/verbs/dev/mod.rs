@@ -1,6 +1,7 @@
 //! `dev`: trying things out on this computer.
 
 mod page;
+mod thread;
 mod typed;
 
 use std::sync::Arc;
@@ -51,6 +52,8 @@ pub(super) async fn fake_discord(common: &Common, flags: cli::FakeDiscord) -> Do
     let failed = |error: std::io::Error| UserError::failed(format!("{}: {error}", flags.listen));
     let listener = tokio::net::TcpListener::bind(flags.listen).await.map_err(failed)?;
     let fake = Arc::new(FakeDiscord::by_hand(listener.local_addr().map_err(failed)?));
+    // What people write in threads is heard, as where the intent for it is switched on.
+    fake.let_read();
     let config = furnish(&fake, &people);
     say::line(&format!("A Discord of your own is at {}, until Ctrl-C. Nothing of it is kept.", fake.url()));
     say::line("Put this into quarterdeck.toml and start quarterdeck up with the token in its environment:");
@@ -65,7 +68,7 @@ pub(super) async fn fake_discord(common: &Common, flags: cli::FakeDiscord) -> Do
 /// Channels, roles and people. What the configuration has to say of them.
 fn furnish(fake: &FakeDiscord, people: &[Member]) -> String {
     let mut config = format!(
-        "[discord]\napi = \"{}\"\nguild = \"{GUILD}\"\ntoken = {{ env = \"QUARTERDECK_FAKE_TOKEN\" }}\n\n[discord.channels]\n",
+        "[discord]\napi = \"{}\"\nguild = \"{GUILD}\"\ntoken = {{ env = \"QUARTERDECK_FAKE_TOKEN\" }}\nthreads = \"all\"\n\n[discord.channels]\n",
         fake.url()
     );
     for name in ["dev", "alerts", "approvals"] {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
-    extract::{Form, Query, State},
+    extract::{DefaultBodyLimit, Form, Query, State},
     http::{HeaderMap, HeaderName, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
@@ -16,7 +16,7 @@ use qd_testkit::discord::{Answer, FakeDiscord};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::typed;
+use super::{thread, typed};
 
 /// How long the page waits for news before it asks again.
 const NEWS: Duration = Duration::from_secs(20);
@@ -36,7 +36,8 @@ pub(super) fn router(fake: Fake) -> Router {
         .route("/try/click", post(click))
         .route("/try/react", post(react))
         .route("/try/apply", post(apply))
-        .route("/try/write", post(write))
+        .route("/try/write", post(thread::write))
+        .route("/try/attach", post(thread::attach).layer(DefaultBodyLimit::max(thread::LARGEST)))
         .route("/try/submit", post(submit))
         .route("/try/try.js", get(|| asset("text/javascript", include_str!("../../../assets/try/try.js"))))
         .route("/try/try.css", get(|| asset("text/css", include_str!("../../../assets/try/try.css"))))
@@ -143,15 +144,15 @@ fn guild(fake: &FakeDiscord, me: u64) -> Markup {
     }
 }
 
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+pub(super) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+pub(super) fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
     value.get(key).and_then(Value::as_array).into_iter().flatten()
 }
 
-fn message(fake: &FakeDiscord, me: u64, channel: u64, message: &Value) -> Markup {
+pub(super) fn message(fake: &FakeDiscord, me: u64, channel: u64, message: &Value) -> Markup {
     let id = text(message, "id");
     let author = message.get("author").map(|author| text(author, "username")).unwrap_or_default();
     let is_bot = message.get("author").and_then(|author| author.get("bot")) == Some(&Value::Bool(true));
@@ -165,6 +166,7 @@ fn message(fake: &FakeDiscord, me: u64, channel: u64, message: &Value) -> Markup
         div.message {
             p.faint { (author) }
             (shown(message))
+            @if let Some(thread) = thread::hung(fake, me, channel, id) { (thread) }
             div.acts {
                 @for row in list(message, "components") { @for button in list(row, "components") {
                     form method="post" action="/try/click" {
@@ -226,7 +228,11 @@ fn shown(message: &Value) -> Markup {
     html! {
         @if !content.is_empty() { (qd_console::markup(content)) }
         @for file in list(message, "attachments") {
-            img.hung src=(local(text(file, "url"))) alt=(text(file, "description")) title=(text(file, "description"));
+            @if is_picture(file) {
+                img.hung src=(local(text(file, "url"))) alt=(text(file, "description")) title=(text(file, "description"));
+            } @else {
+                p { a href=(local(text(file, "url"))) { (text(file, "filename")) } }
+            }
         }
         @for embed in list(message, "embeds") {
             div.embed.asks[colour(embed) == 0x00d9_7706].alert[colour(embed) == 0x00dc_2626] {
@@ -237,9 +243,15 @@ fn shown(message: &Value) -> Markup {
     }
 }
 
+fn is_picture(file: &Value) -> bool {
+    let (kind, name) = (text(file, "content_type"), text(file, "filename"));
+    kind.starts_with("image/") || name.ends_with(".png")
+}
+
 /// A file of the fake, from the same door as the page.
 fn local(url: &str) -> &str {
-    url.find("/attachments/").and_then(|at| url.get(at..)).unwrap_or_default()
+    let at = ["/attachments/", "/given/"].iter().find_map(|path| url.find(path));
+    at.and_then(|at| url.get(at..)).unwrap_or_default()
 }
 
 fn colour(embed: &Value) -> u64 {
@@ -269,7 +281,7 @@ fn answer(me: u64, interaction: u64, answer: &Answer) -> Markup {
             } @else {
                 (shown(&answer.data))
                 @for (name, text) in &answer.files {
-                    details { summary { (name) } pre.answer { (text) } }
+                    details data-key={ (interaction) (name) } { summary { (name) } pre.answer { (text) } }
                 }
             }
         }
@@ -303,7 +315,7 @@ async fn hints(State(fake): State<Fake>, Query(asked): Query<Asked>) -> Json<Vec
 }
 
 /// To the page; a script gets nothing but that it was done.
-fn done(headers: &HeaderMap, user: u64) -> Response {
+pub(super) fn done(headers: &HeaderMap, user: u64) -> Response {
     let script = headers.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes() == b"text/plain");
     if script {
         StatusCode::NO_CONTENT.into_response()
@@ -312,7 +324,7 @@ fn done(headers: &HeaderMap, user: u64) -> Response {
     }
 }
 
-fn wrong(text: impl Into<String>) -> Response {
+pub(super) fn wrong(text: impl Into<String>) -> Response {
     (StatusCode::UNPROCESSABLE_ENTITY, text.into()).into_response()
 }
 
@@ -335,11 +347,6 @@ async fn answered(fake: &FakeDiscord, headers: &HeaderMap, user: u64, interactio
         Some(_) => done(headers, user),
         None => wrong("The application did not respond: is quarterdeck up running?"),
     }
-}
-
-async fn write(State(fake): State<Fake>, headers: HeaderMap, Form(asked): Form<Asked>) -> Response {
-    fake.write(asked.user, asked.channel, &asked.text);
-    done(&headers, asked.user)
 }
 
 #[derive(Deserialize)]
