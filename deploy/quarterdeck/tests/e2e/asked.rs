@@ -129,3 +129,99 @@ async fn killed_between_the_spending_and_the_change_it_is_never_made_again() {
     insta::assert_snapshot!(unknown.ended.unwrap_or_default(), @"Unknown. The instance ended while it was made: look at the board.");
     assert!(project.ok(&["project", "list"]).starts_with("No projects yet."));
 }
+
+/// What is ordered in chat is asked of the others, like what is asked for at the team's own computer.
+mod ordered {
+    use serde_json::{Value, json};
+
+    use crate::discord::{Guild, id};
+
+    /// A feature is given up only if an owner agrees, by a button.
+    const CAREFUL: &str = "\n[[policies.rules]]\nname = \"careful\"\nactions = [\"feature.cancel\"]\neffect = \"ask\"\nquorum = 1\nway = \"button\"\n";
+
+    async fn guild() -> Guild {
+        Guild::with("", "echo hello > hello.txt; echo Said hello.", CAREFUL).await
+    }
+
+    fn sub(name: &str, option: (&str, &str)) -> Value {
+        let (option, value) = option;
+        json!([{"name": name, "type": 1, "options": [{"name": option, "type": 3, "value": value}]}])
+    }
+
+    async fn feature(guild: &Guild, title: &str) {
+        let told = guild.types(guild.olaf, "feature", sub("add", ("title", title))).await;
+        assert_eq!(told, "Sent to alpha.");
+    }
+
+    /// The newest open card about a cancelling.
+    async fn card(guild: &Guild, of: &str) -> (u64, String) {
+        let begins = format!("**Give a feature up: {of}**");
+        guild.seen(guild.approvals, |text| text.starts_with(&begins) && text.contains("Decide until")).await
+    }
+
+    async fn shown(guild: &Guild, of: &str) -> String {
+        guild.types(guild.ines, "feature", sub("show", ("id", of))).await
+    }
+
+    async fn closed(guild: &Guild, card: u64, mark: char) -> String {
+        let found = guild.fake.seen(guild.approvals, |messages| {
+            let card = messages.iter().find(|message| id(message) == card)?;
+            Some(crate::discord::text(card)).filter(|text| text.starts_with(mark))
+        });
+        found.await.unwrap()
+    }
+
+    /// What the operator hears with the next command: after the command's own answer.
+    async fn hears(guild: &Guild, wanted: &str) -> String {
+        // Sixty commands in a minute are a person's limit.
+        for _ in 0..50 {
+            let told = guild.types(guild.olaf, "standup", sub("now", ("team", "alpha"))).await;
+            if let Some(line) = told.lines().find(|line| line.contains(wanted)) {
+                return line.to_owned();
+            }
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        }
+        panic!("never told of {wanted:?}: {:?}", guild.fake.complaints());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_order_that_others_have_to_agree_to_is_carried_out_once_when_they_did() {
+        let guild = guild().await;
+        let up = guild.up(&[]).await;
+        feature(&guild, "Say hello").await;
+        feature(&guild, "Say goodbye").await;
+        let told = guild.types(guild.olaf, "feature", sub("cancel", ("id", "A-1"))).await;
+        insta::assert_snapshot!(told, @"Sent to alpha. People have to agree before it is done: 1 owner, not the requester. The card comes in #approvals.");
+        let (yes, text) = card(&guild, "A-1").await;
+        let text = text.lines().filter(|line| !line.starts_with("Decide") && !line.starts_with("Digest"));
+        insta::assert_snapshot!(text.collect::<Vec<_>>().join("\n"), @r#"
+        **Give a feature up: A-1** (A-1, alpha)
+        On: A-1. With: board.feature.cancel. Arguments: {"cancel\_feature":{"id":"A-1","reason":null}}.
+        "#);
+        // The same once more is no second request.
+        guild.types(guild.olaf, "feature", sub("cancel", ("id", "A-1"))).await;
+        let again = hears(&guild, "already").await;
+        let key = again.split_whitespace().last().unwrap().trim_end_matches('.').to_owned();
+        insta::assert_snapshot!(again.replace(&key, "KEY"), @"alpha did not carry out the order that you gave: People were asked about exactly this already, and have not decided: KEY.");
+        insta::assert_snapshot!(guild.clicks(guild.olaf, yes, "Approve").await, @"You need the role owner for this. You have: operator.");
+        assert!(!shown(&guild, "A-1").await.contains("Cancelled"), "nothing happens before");
+        assert_eq!(guild.clicks(guild.ines, yes, "Approve").await, "Approved.");
+        assert!(closed(&guild, yes, '✔').await.contains("(A-1, alpha): approved by ines"));
+        insta::assert_snapshot!(hears(&guild, "What you ordered").await, @"What you ordered of alpha, Give a feature up: A-1: approved by ines. Executed. A-1 is changed.");
+        assert!(shown(&guild, "A-1").await.contains("Cancelled"));
+
+        // A no: said to whoever ordered it, and nothing happens.
+        guild.types(guild.olaf, "feature", sub("cancel", ("id", "A-2"))).await;
+        let (no, _) = card(&guild, "A-2").await;
+        let key = json!([{"name": "id", "type": 3, "value": "A-2"}, {"name": "reason", "type": 3, "value": "It is wanted"}]);
+        assert_eq!(guild.types(guild.ines, "deny", key).await, "Denied.");
+        insta::assert_snapshot!(closed(&guild, no, '✘').await, @"✘ Give a feature up: A-2 (A-2, alpha): Tool call denied by ines. Reason: It is wanted");
+        insta::assert_snapshot!(hears(&guild, "What you ordered").await, @"What you ordered of alpha, Give a feature up: A-2: Tool call denied by ines. Reason: It is wanted");
+        assert!(!shown(&guild, "A-2").await.contains("Cancelled"));
+        let history: Vec<qd_api::EventView> =
+            up.client("alpha", None).get("features/A-1/history").await.unwrap();
+        let cancelled = history.iter().filter(|event| event.text.contains("ancelled"));
+        assert_eq!(cancelled.map(|event| event.actor.as_str()).collect::<Vec<_>>(), ["olaf"]);
+        guild.is_content();
+    }
+}
