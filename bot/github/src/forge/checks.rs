@@ -119,11 +119,12 @@ fn output(text: &CheckText, annotations: &[Annotation]) -> Value {
         json!({ "path": one.path, "start_line": one.line, "end_line": one.line, "annotation_level": "warning",
             "message": one.message })
     };
-    let mut output = json!({ "title": text.title, "summary": text.summary });
-    if !annotations.is_empty() {
-        output["annotations"] = annotations.iter().map(remark).collect();
+    let (title, summary) = (&text.title, &text.summary);
+    if annotations.is_empty() {
+        return json!({ "title": title, "summary": summary });
     }
-    output
+    let remarks: Vec<Value> = annotations.iter().map(remark).collect();
+    json!({ "title": title, "summary": summary, "annotations": remarks })
 }
 
 /// How a check run is written where so many of its annotations stand already; those that one request does not take follow.
