@@ -24,8 +24,15 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+/// What asks the policies as soon as it has started.
+const SERVE: [&str; 4] = ["up", "bot", "instance", "mcp"];
+
 fn main() -> ExitCode {
     memory::few_heaps();
+    // They are loaded while the command line is still read.
+    if std::env::args().any(|word| SERVE.contains(&word.as_str())) {
+        qd_engine::Bundle::prepare();
+    }
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

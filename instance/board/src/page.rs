@@ -214,7 +214,7 @@ mod tests {
         insta::assert_snapshot!(refused(&within("- [ ] One")), @r#"plan: line 5: "One" has no size: add one, like (size m)"#);
         insta::assert_snapshot!(refused(&within("Well.\n\n- [ ] One (size s)")), @"plan: 1 line outside of every item, line 5 first, left out: indent what belongs to an item");
         insta::assert_snapshot!(refused(&within("- [ ] One (size s)\n  <!-- quarterdeck: plan A-8 of alpha -->")), @r#"plan: begins at line 3 and has no end: put "<!-- quarterdeck: end of the plan -->" behind it"#);
-        insta::assert_snapshot!(refused(&(within("- [ ] One (size s)") + &within(""))), @"plan: begins at line 3 and again at line 11: keep one of them");
+        insta::assert_snapshot!(refused(&(within("- [ ] One (size s)") + &within(""))), @"plan: begins at line 3 and again at line 10: keep one of them");
     }
 
     #[test]

@@ -46,7 +46,6 @@ async fn serve(
     console: bool,
     roles: impl FnOnce(&crate::fleet::FleetPlan) -> Roles,
 ) -> Done {
-    qd_engine::Bundle::prepare();
     let sources = context::sources(common)?;
     let loaded = context::load(&sources)?;
     let plan = context::plan(&loaded, &sources.env)?;

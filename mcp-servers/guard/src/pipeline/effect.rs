@@ -44,6 +44,7 @@ impl Guard {
         }
         let mut effect = pin!(AssertUnwindSafe(entry.body.run(&call, input, permit)).catch_unwind());
         let why = tokio::select! {
+            biased;
             ended = &mut effect => return ended.unwrap_or_else(|_| Err(stopped(true, "The tool broke."))),
             () = tokio::time::sleep(limit) => late(limit),
             () = stop.cancelled() => "You cancelled it.".to_owned(),

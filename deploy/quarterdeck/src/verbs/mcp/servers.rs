@@ -143,7 +143,6 @@ pub(super) async fn serve(common: &Common, name: &str, asked: Alone) -> Done {
         // Which cluster, and by which token, is never taken for granted.
         built_in::cluster(name).map_err(|error| UserError::usage(error.to_string()))?;
     }
-    qd_engine::Bundle::prepare();
     let home = Home::open(common).await?;
     let over_http = asked.listening.listen.is_some();
     let mut reach = Reach::of(&home.loaded, home.token.clone().filter(|_| !over_http));
