@@ -7,7 +7,7 @@ use qd_natsd::{Authority, Natsd};
 
 use crate::{
     apart::{Place, Role, says},
-    support::{Project, approve, config, finished, git, until},
+    support::{Project, approve, arrived, config, finished, git, until},
 };
 
 /// A fleet of two teams at places of their own, and the server between them.
@@ -235,6 +235,7 @@ async fn a_server_is_believed_by_the_authority_that_is_named_alone() {
     let votes = role.session();
     insta::assert_snapshot!(says(&bot, &speaks, "feature add --team alpha --ready Write one"), @"Sent to alpha.");
     let mut client = alpha.client("alpha", &votes);
+    arrived(&mut client, "A-1").await;
     approve(&mut client, "A-1").await;
     until(&mut client, "A-1", finished).await;
 

@@ -191,7 +191,9 @@ async fn a_page_that_somebody_merges_by_hand_is_filed_once() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let view: ApprovalView = client.get(&format!("approvals/{key}")).await.unwrap();
-    assert_eq!(view.approval.state, ApprovalState::Withdrawn, "nobody is asked any more");
+    // Withdrawn when it was filed, or lapsed because main had moved: whichever is seen first.
+    let state = view.approval.state;
+    assert!(matches!(state, ApprovalState::Withdrawn | ApprovalState::Lapsed), "{state:?}");
     drop(up);
     let up = project.up(&[]);
     assert_eq!(parts(&mut up.client("alpha", None)).await.lines().count(), 2, "once");

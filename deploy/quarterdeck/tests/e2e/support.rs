@@ -276,6 +276,15 @@ pub async fn until(client: &mut Client, id: &str, wanted: impl Fn(&FeatureView) 
     }
 }
 
+/// Waits until a feature that was ordered elsewhere is on the board.
+pub async fn arrived(client: &mut Client, id: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    while client.get::<FeatureView>(&format!("features/{id}")).await.is_err() {
+        assert!(Instant::now() < deadline, "{id} did not arrive");
+        tokio::time::sleep(Duration::from_millis(40)).await;
+    }
+}
+
 /// Approves whatever is open, as soon as something is; ends early if the feature no longer waits for it.
 pub async fn approve(client: &mut Client, id: &str) {
     let deadline = Instant::now() + PATIENCE;

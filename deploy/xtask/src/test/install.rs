@@ -172,7 +172,7 @@ mod tests {
                 "apt-get update",
                 "apt-get install -y --no-install-recommends python3-venv",
                 "apt-get update",
-                "apt-get install -y --no-install-recommends nats-server",
+                "apt-get install -y --no-install-recommends nats-server openssl",
                 "apt-get update",
                 "apt-get install -y --no-install-recommends openssl",
                 "cargo install --locked cargo-deny@0.20.2",
@@ -200,7 +200,7 @@ mod tests {
     && sudo env DEBIAN_FRONTEND=noninteractive apt-get update \\
     && sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3-venv \\
     && sudo env DEBIAN_FRONTEND=noninteractive apt-get update \\
-    && sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends nats-server \\
+    && sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends nats-server openssl \\
     && sudo env DEBIAN_FRONTEND=noninteractive apt-get update \\
     && sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends openssl \\
     && cargo install --locked cargo-deny@0.20.2
