@@ -6,13 +6,12 @@ use std::path::Path;
 use jiff::Timestamp;
 use qd_approvals::SurfaceKey;
 use qd_audit::{Actor, Archived, AuditError, Countersignature, Head, Retention};
-use qd_sqlite::outbox::{self, Receipt};
 use qd_types::PersonId;
 use qd_wire::v1::{AuditHead, AuditSigned, Envelope, Order, Report};
 use rusqlite::Connection;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Applied, Store, StoreError, report, rows};
+use crate::{Applied, Store, StoreError, orders, report, rows};
 
 /// What goes up under this key is the newest head.
 const LIVING: &str = "audit:head";
@@ -77,10 +76,8 @@ impl Store {
     ) -> Result<Applied, StoreError> {
         let (lens, key) = (self.lens(), key.signing().clone());
         self.write(move |c| {
-            match outbox::receive(c, rows::BOT, order.epoch, order.seq)? {
-                Receipt::Seen => return Ok(Applied::Again),
-                Receipt::Gap => return Ok(Applied::Gap),
-                Receipt::New => {}
+            if let Some(applied) = orders::received(c, &order)? {
+                return Ok(applied);
             }
             let name = lens.settings.instance.as_str();
             let done = match order.body {

@@ -74,10 +74,8 @@ pub(crate) fn take(
     refused: Option<String>,
     now: Timestamp,
 ) -> Result<Applied, StoreError> {
-    match outbox::receive(c, rows::BOT, order.epoch, order.seq)? {
-        Receipt::Seen => return Ok(Applied::Again),
-        Receipt::Gap => return Ok(Applied::Gap),
-        Receipt::New => {}
+    if let Some(applied) = received(c, &order)? {
+        return Ok(applied);
     }
     if said_before(c, &order)? {
         return Ok(Applied::Again);
@@ -115,6 +113,15 @@ pub(crate) fn refusal(order: &Envelope<Order>, reason: &str) -> Refusal {
         person: person(&order.body).map(|person| person.id.clone()),
         reason: reason.into(),
     }
+}
+
+/// Takes an order's place in the sequence. `None` if it is a new one, else what becomes of it.
+pub(crate) fn received(c: &Connection, order: &Envelope<Order>) -> Result<Option<Applied>, StoreError> {
+    Ok(match outbox::receive(c, rows::BOT, order.epoch, order.seq)? {
+        Receipt::Seen => Some(Applied::Again),
+        Receipt::Gap => Some(Applied::Gap),
+        Receipt::New => None,
+    })
 }
 
 /// Whether a person's command came in an epoch before: a bot that was restored from a copy does not know what it has told

@@ -225,9 +225,7 @@ impl Worktrees for GitWorktrees {
 
     async fn tree_id(&self, repository: &RepositoryName, commit: &CommitId) -> Result<String, WorktreeError> {
         let mirror = self.mirror(repository).await?;
-        let missing = || WorktreeError::NoCommit { repository: repository.clone(), commit: commit.clone() };
-        let tree = crate::work::tree_of(&mirror, commit).await?.ok_or_else(missing)?;
-        Ok(tree.to_string())
+        Ok(self.need_tree(&mirror, repository, commit).await?.to_string())
     }
 
     async fn file(

@@ -4,7 +4,7 @@
 use qd_git::NewCommit;
 use qd_types::{CommitId, RepositoryName};
 
-use crate::{GitWorktrees, Stamp, WorktreeError, error::git, work::tree_of};
+use crate::{GitWorktrees, Stamp, WorktreeError, error::git};
 
 impl GitWorktrees {
     pub(crate) async fn read_file(
@@ -15,8 +15,7 @@ impl GitWorktrees {
         max: usize,
     ) -> Result<Option<String>, WorktreeError> {
         let mirror = self.mirror(repository).await?;
-        let missing = || WorktreeError::NoCommit { repository: repository.clone(), commit: commit.clone() };
-        let tree = tree_of(&mirror, commit).await?.ok_or_else(missing)?;
+        let tree = self.need_tree(&mirror, repository, commit).await?;
         let bytes = mirror.blob_at(&tree, path).await.map_err(git("reading a file of a commit"))?;
         Ok(bytes.filter(|bytes| bytes.len() <= max).and_then(|bytes| String::from_utf8(bytes).ok()))
     }

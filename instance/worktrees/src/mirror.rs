@@ -1,7 +1,7 @@
 //! A repository's mirror: opening, refreshing, pushing, and what is on record about runs. Not a place where
 //! remotes are remembered.
 
-use qd_git::{GitError, Push, Repo, Swap};
+use qd_git::{GitError, Push, Repo, Swap, TreeId};
 use qd_types::{CommitId, RepositoryName, RunId};
 
 use crate::{
@@ -9,6 +9,7 @@ use crate::{
     care::guard::{fetch_turn, moves::note_reference},
     error::git,
     layout::{FORGE, base_ref, branch_ref},
+    work::tree_of,
 };
 
 /// What a mirror knows about a run. Without a base its worktree was never finished.
@@ -75,6 +76,17 @@ impl GitWorktrees {
         let found = mirror.resolve(commit.as_str()).await.map_err(git("looking for a commit"))?;
         let missing = || WorktreeError::NoCommit { repository: repository.clone(), commit: commit.clone() };
         found.map(|_| ()).ok_or_else(missing)
+    }
+
+    /// The tree of a commit that has to be there.
+    pub(crate) async fn need_tree(
+        &self,
+        mirror: &Repo,
+        repository: &RepositoryName,
+        commit: &CommitId,
+    ) -> Result<TreeId, WorktreeError> {
+        let missing = || WorktreeError::NoCommit { repository: repository.clone(), commit: commit.clone() };
+        tree_of(mirror, commit).await?.ok_or_else(missing)
     }
 
     /// The mirror, with what the repository's forge asks for; and where that is now.

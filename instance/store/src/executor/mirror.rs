@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use qd_approvals::{Ask, Asked, Asker, Cast, Reopened, Statement};
-use qd_sqlite::outbox::{self, Agreement, Receipt};
+use qd_sqlite::outbox::{self, Agreement};
 use qd_types::{Action, ApprovalId, PersonId};
 use qd_wire::v1::{Ack, Envelope, Heard, Order, Report};
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -25,10 +25,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<Applied, StoreError> {
         self.step(keeper, now, move |own| {
-            match outbox::receive(own.c, rows::BOT, order.epoch, order.seq)? {
-                Receipt::Seen => return Ok(Applied::Again),
-                Receipt::Gap => return Ok(Applied::Gap),
-                Receipt::New => {}
+            if let Some(applied) = orders::received(own.c, &order)? {
+                return Ok(applied);
             }
             // What can't be taken is acknowledged as refused and never blocks what follows; what it wrote goes.
             own.c.execute_batch("SAVEPOINT word")?;
@@ -56,10 +54,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<Applied, StoreError> {
         self.step(keeper, now, move |own| {
-            match outbox::receive(own.c, rows::BOT, order.epoch, order.seq)? {
-                Receipt::Seen => return Ok(Applied::Again),
-                Receipt::Gap => return Ok(Applied::Gap),
-                Receipt::New => {}
+            if let Some(applied) = orders::received(own.c, &order)? {
+                return Ok(applied);
             }
             if orders::said_before(own.c, &order)? {
                 return Ok(Applied::Again);
