@@ -57,17 +57,6 @@ pub struct Entry {
     pub options: &'static [Opt],
 }
 
-/// A command that is known, and done in another place or not configured.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Elsewhere {
-    /// Its words.
-    pub path: &'static str,
-    /// One line.
-    pub says: &'static str,
-    /// What a person is told who gives it.
-    pub told: &'static str,
-}
-
 const fn opt(name: &'static str, says: &'static str, required: bool, completes: Completes) -> Opt {
     Opt { name, says, required, completes, choices: &[], stands: Stands::InOrder }
 }
@@ -147,6 +136,21 @@ pub const ENTRIES: &[Entry] = &[
     entry("feature cancel", "Give a feature up", &[FEATURE]),
     entry("feature retry", "Have a feature tried again", &[FEATURE]),
     entry(
+        "feature edit",
+        "Change a field of a feature",
+        &[
+            FEATURE,
+            one_of(
+                "field",
+                "What of it",
+                &["title", "description", "priority", "labels", "size", "project", "milestone", "due"],
+            ),
+            opt("value", "How it is from now on; none empties it", true, Completes::Nothing),
+        ],
+    ),
+    entry("feature stop", "Stop the run that works on a feature; its work is kept", &[FEATURE]),
+    entry("feature revert", "Have a merged feature taken back", &[FEATURE, WHY]),
+    entry(
         "feature guide",
         "Tell a feature's agent something",
         &[FEATURE, opt("text", "What", true, Completes::Nothing)],
@@ -167,6 +171,42 @@ pub const ENTRIES: &[Entry] = &[
     entry("team pause", "Let nothing start in a team", &[Opt { required: true, ..TEAM }, WHY]),
     entry("team resume", "Let a team go on", &[Opt { required: true, ..TEAM }]),
     entry("team reload", "Have a team read its configuration again", &[Opt { required: true, ..TEAM }]),
+    entry(
+        "team limits",
+        "How much a team does at once, or less of it",
+        &[
+            Opt { required: true, ..TEAM },
+            Opt { required: false, ..one_of("limit", "What of it", &["slots", "reviews"]) },
+            opt("most", "A number, or default", false, Completes::Nothing),
+        ],
+    ),
+    entry(
+        "team release",
+        "Release what waits in a team's backlog",
+        &[
+            Opt { required: true, ..TEAM },
+            opt("count", "How many features; all, if left out", false, Completes::Nothing),
+        ],
+    ),
+    entry("milestone", "How far the milestones are", &[TEAM]),
+    entry(
+        "project",
+        "Goals above features, and how they stand",
+        &[opt("name", "Which project", false, Completes::Nothing)],
+    ),
+    entry(
+        "plan",
+        "Have features proposed for a goal",
+        &[
+            opt("goal", "What is to be reached", true, Completes::Nothing),
+            Opt { stands: Stands::After("--team"), ..TEAM },
+            Opt {
+                required: false,
+                stands: Stands::As("--page"),
+                ..one_of("as", "Propose them as a page, by pull request", &["page"])
+            },
+        ],
+    ),
     entry(
         "ask",
         "Ask a team something",
@@ -209,62 +249,21 @@ pub const ENTRIES: &[Entry] = &[
         "Whether you may do something, and why",
         &[opt("action", "Like merge or feature.add", true, Completes::Actions), TEAM],
     ),
+    entry(
+        "audit show",
+        "What led to something, and what came of it",
+        &[opt(
+            "what",
+            "Id of a feature, a run, an approval or a call, or a commit",
+            true,
+            Completes::Nothing,
+        )],
+    ),
     entry("help", "All commands", &[]),
 ];
 
-const fn elsewhere_entry(path: &'static str, says: &'static str, told: &'static str) -> Elsewhere {
-    Elsewhere { path, says, told }
-}
-
-const TERMINAL_TEAM: &str = "That is done at the team's own computer: quarterdeck team.";
-
-/// Every command that is known and not carried out here, with the way to it.
-pub const ELSEWHERE: &[Elsewhere] = &[
-    elsewhere_entry("team limits", "What a team may do at once", TERMINAL_TEAM),
-    elsewhere_entry("team release", "Release a team's backlog", TERMINAL_TEAM),
-    elsewhere_entry(
-        "feature edit",
-        "Edit a feature",
-        "Edit it on its team's board, or with: quarterdeck feature edit",
-    ),
-    elsewhere_entry(
-        "feature stop",
-        "Stop a feature's run",
-        "Stop it on its team's board, or with: quarterdeck run stop",
-    ),
-    elsewhere_entry(
-        "feature revert",
-        "Take a merged feature back",
-        "Take it back on its team's board, or with: quarterdeck feature revert",
-    ),
-    elsewhere_entry(
-        "milestone",
-        "Milestones",
-        "There are no milestones; a goal is a project: quarterdeck project list",
-    ),
-    elsewhere_entry(
-        "plan",
-        "Have features proposed for a goal",
-        "A plan is made and changed with: quarterdeck plan",
-    ),
-    elsewhere_entry(
-        "project",
-        "Goals above features",
-        "Projects stand on the board, and in: quarterdeck project list",
-    ),
-    elsewhere_entry("audit show", "What led to what", "The trail is read with: quarterdeck audit show ID"),
-];
-
-/// What the words begin with of what is not carried out here.
-pub(crate) fn elsewhere(text: &str) -> Option<&'static Elsewhere> {
-    let text = text.to_ascii_lowercase();
-    let begins =
-        |path: &str| text == path || text.strip_prefix(path).is_some_and(|rest| rest.starts_with(' '));
-    ELSEWHERE.iter().find(|each| begins(each.path))
-}
-
 fn paths() -> impl Iterator<Item = &'static str> {
-    ENTRIES.iter().map(|entry| entry.path).chain(ELSEWHERE.iter().map(|each| each.path))
+    ENTRIES.iter().map(|entry| entry.path)
 }
 
 /// Every first word, each once.
@@ -305,7 +304,7 @@ pub fn help() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Command, parse};
+    use crate::parse;
 
     #[test]
     fn every_command_is_listed() {
@@ -325,6 +324,9 @@ mod tests {
         feature move ID STAGE                Move a feature
         feature cancel ID                    Give a feature up
         feature retry ID                     Have a feature tried again
+        feature edit ID FIELD VALUE          Change a field of a feature
+        feature stop ID                      Stop the run that works on a feature; its work is kept
+        feature revert ID [WHY]              Have a merged feature taken back
         feature guide ID TEXT                Tell a feature's agent something
         feature review ID TEXT               Say what has to change in a feature's pull request
         fleet status [TEAM]                  Which teams are heard, and what they do
@@ -338,6 +340,11 @@ mod tests {
         team pause TEAM [WHY]                Let nothing start in a team
         team resume TEAM                     Let a team go on
         team reload TEAM                     Have a team read its configuration again
+        team limits TEAM [LIMIT] [MOST]      How much a team does at once, or less of it
+        team release TEAM [COUNT]            Release what waits in a team's backlog
+        milestone [TEAM]                     How far the milestones are
+        project [NAME]                       Goals above features, and how they stand
+        plan [--team TEAM] [--page] GOAL     Have features proposed for a goal
         ask TEAM QUESTION                    Ask a team something
         standup now [TEAM]                   What happened since the last stand-up
         standup schedule [TEAM] [HOUR] [ZONE] [DAYS] When stand-ups come, or another hour for a team's
@@ -352,6 +359,7 @@ mod tests {
         announce TEXT                        Tell all teams something
         person                               Who you are here, and what you may decide
         policy explain ACTION [TEAM]         Whether you may do something, and why
+        audit show WHAT                      What led to something, and what came of it
         help                                 All commands
         ");
     }
@@ -364,6 +372,7 @@ mod tests {
                 (None, Completes::Teams) => "alpha".to_owned(),
                 (None, Completes::Actions) => "merge".to_owned(),
                 (None, _) if option.name == "team" => "beta".to_owned(),
+                (None, _) if ["value", "most", "count"].contains(&option.name) => "1".to_owned(),
                 (None, _) if option.name == "hour" => "09:30".to_owned(),
                 (None, _) if option.name == "zone" => "Europe/Berlin".to_owned(),
                 (None, _) if option.name == "days" => "mon-fri".to_owned(),
@@ -374,9 +383,6 @@ mod tests {
                 entry.options.iter().filter(|option| option.stands == Stands::InOrder).map(value).collect();
             let line = format!("{} {}", entry.path, values.join(" "));
             assert!(parse(&line).is_ok(), "{line}: {:?}", parse(&line));
-        }
-        for each in ELSEWHERE {
-            assert_eq!(parse(each.path), Ok(Command::Elsewhere { what: each }), "{}", each.path);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use qd_types::{FeatureId, InstanceName, Stage, Verb};
 
-use crate::{NewMachine, OldMachine, When, catalogue::Elsewhere};
+use crate::{NewMachine, OldMachine, When};
 
 /// Which approval.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +77,77 @@ impl Service {
 impl fmt::Display for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// A field of a feature that a person may edit with a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// One line.
+    Title,
+    /// What its agent is told, Markdown.
+    Description,
+    /// 0, the most urgent, to 4.
+    Priority,
+    /// Labels, with commas between them; `none` takes them all off.
+    Labels,
+    /// `xs`, `s`, `m`, `l` or `xl`; `none` leaves it to the rules.
+    Size,
+    /// The project's name, or `none`.
+    Project,
+    /// The milestone's name, or `none`.
+    Milestone,
+    /// The day it is due, as 2026-12-24, or `none`.
+    Due,
+}
+
+impl Field {
+    /// Every field.
+    pub const ALL: [Self; 8] = [
+        Self::Title,
+        Self::Description,
+        Self::Priority,
+        Self::Labels,
+        Self::Size,
+        Self::Project,
+        Self::Milestone,
+        Self::Due,
+    ];
+
+    /// Its word, which is its name on the board, too.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Title => "title",
+            Self::Description => "description",
+            Self::Priority => "priority",
+            Self::Labels => "labels",
+            Self::Size => "size",
+            Self::Project => "project",
+            Self::Milestone => "milestone",
+            Self::Due => "due",
+        }
+    }
+}
+
+/// What limits a team.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Runs at once.
+    Slots,
+    /// Features in review, from which on nothing new starts.
+    Reviews,
+}
+
+impl Limit {
+    /// Every limit.
+    pub const ALL: [Self; 2] = [Self::Slots, Self::Reviews];
+
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Slots => "slots",
+            Self::Reviews => "reviews",
+        }
     }
 }
 
@@ -213,11 +284,6 @@ pub enum Command {
         /// To which team; may be left out where there is one.
         team: Option<InstanceName>,
     },
-    /// What is known, and done in another place or not configured.
-    Elsewhere {
-        /// What.
-        what: &'static Elsewhere,
-    },
     /// File a feature.
     FeatureAdd {
         /// For which team; may be left out where there is one.
@@ -248,6 +314,27 @@ pub enum Command {
     FeatureRetry {
         /// Which.
         id: FeatureId,
+    },
+    /// Change a field of a feature.
+    FeatureEdit {
+        /// Which.
+        id: FeatureId,
+        /// What of it.
+        field: Field,
+        /// How it is from now on, with its lines as they were written.
+        value: String,
+    },
+    /// Stop the run that works on a feature. Its work is kept.
+    FeatureStop {
+        /// Which.
+        id: FeatureId,
+    },
+    /// Have a merged feature taken back.
+    FeatureRevert {
+        /// Which.
+        id: FeatureId,
+        /// Why. One space between words.
+        why: Option<String>,
     },
     /// Tell a feature's agent something.
     FeatureGuide {
@@ -280,6 +367,51 @@ pub enum Command {
         /// Which team does; all, if left out.
         team: Option<InstanceName>,
     },
+    /// How much a team does at once.
+    TeamLimits {
+        /// Which team.
+        team: InstanceName,
+    },
+    /// Have a team do less at once, or as much as its configuration lets it.
+    TeamLimit {
+        /// Which team.
+        team: InstanceName,
+        /// What of it.
+        limit: Limit,
+        /// How much; as the configuration says, if left out.
+        most: Option<u32>,
+    },
+    /// Release what waits in a team's backlog.
+    TeamRelease {
+        /// Which team.
+        team: InstanceName,
+        /// How many features, the most urgent first; all, if left out.
+        count: Option<u32>,
+    },
+    /// How far milestones are.
+    Milestones {
+        /// Of which team; of all, if left out.
+        team: Option<InstanceName>,
+    },
+    /// Have features proposed for a goal.
+    Plan {
+        /// For which team; may be left out where there is one.
+        team: Option<InstanceName>,
+        /// Propose them as a page of the repository, by pull request.
+        page: bool,
+        /// What is to be reached. One space between words.
+        goal: String,
+    },
+    /// Goals above features, and how they stand.
+    Project {
+        /// Which one; all, if left out. One space between words.
+        name: Option<String>,
+    },
+    /// What led to something, and what came of it.
+    AuditShow {
+        /// The id of a feature, a run, an approval or a call, or a commit.
+        what: String,
+    },
     /// All commands.
     Help,
 }
@@ -293,10 +425,16 @@ impl Command {
             | Self::Standup { team }
             | Self::StandupHours { team }
             | Self::PolicyExplain { team, .. }
+            | Self::Milestones { team }
+            | Self::Plan { team, .. }
             | Self::FeatureAdd { team, .. }
             | Self::Pause { team, .. }
             | Self::Resume { team } => team.as_ref(),
-            Self::Ask { team, .. } | Self::StandupSchedule { team, .. } => Some(team),
+            Self::Ask { team, .. }
+            | Self::StandupSchedule { team, .. }
+            | Self::TeamLimits { team }
+            | Self::TeamLimit { team, .. }
+            | Self::TeamRelease { team, .. } => Some(team),
             _ => None,
         }
     }
@@ -338,7 +476,6 @@ impl fmt::Display for Command {
             Self::Person => f.write_str("person"),
             Self::PolicyExplain { action, team: None } => write!(f, "policy explain {action}"),
             Self::PolicyExplain { action, team: Some(team) } => write!(f, "policy explain {action} {team}"),
-            Self::Elsewhere { what } => f.write_str(what.path),
             Self::FeatureAdd { team, ready, title } => {
                 f.write_str("feature add ")?;
                 if let Some(team) = team {
@@ -353,6 +490,12 @@ impl fmt::Display for Command {
             Self::FeatureMove { id, stage } => write!(f, "feature move {id} {stage}"),
             Self::FeatureCancel { id } => write!(f, "feature cancel {id}"),
             Self::FeatureRetry { id } => write!(f, "feature retry {id}"),
+            Self::FeatureEdit { id, field, value } => {
+                write!(f, "feature edit {id} {} {value}", field.as_str())
+            }
+            Self::FeatureStop { id } => write!(f, "feature stop {id}"),
+            Self::FeatureRevert { id, why: None } => write!(f, "feature revert {id}"),
+            Self::FeatureRevert { id, why: Some(why) } => write!(f, "feature revert {id} {why}"),
             Self::FeatureGuide { id, text } => write!(f, "feature guide {id} {text}"),
             Self::FeatureReview { id, text } => write!(f, "feature review {id} {text}"),
             Self::Pause { team, why } => {
@@ -366,6 +509,28 @@ impl fmt::Display for Command {
             Self::Resume { team: None } => f.write_str("fleet resume"),
             Self::Reload { team: Some(team) } => write!(f, "team reload {team}"),
             Self::Reload { team: None } => f.write_str("fleet reload"),
+            Self::TeamLimits { team } => write!(f, "team limits {team}"),
+            Self::TeamLimit { team, limit, most } => {
+                let most = most.map_or_else(|| "default".to_owned(), |most| most.to_string());
+                write!(f, "team limits {team} {} {most}", limit.as_str())
+            }
+            Self::TeamRelease { team, count: None } => write!(f, "team release {team}"),
+            Self::TeamRelease { team, count: Some(count) } => write!(f, "team release {team} {count}"),
+            Self::Milestones { team: None } => f.write_str("milestone"),
+            Self::Milestones { team: Some(team) } => write!(f, "milestone {team}"),
+            Self::Plan { team, page, goal } => {
+                f.write_str("plan ")?;
+                if let Some(team) = team {
+                    write!(f, "--team {team} ")?;
+                }
+                if *page {
+                    f.write_str("--page ")?;
+                }
+                write!(f, "-- {goal}")
+            }
+            Self::Project { name: None } => f.write_str("project"),
+            Self::Project { name: Some(name) } => write!(f, "project {name}"),
+            Self::AuditShow { what } => write!(f, "audit show {what}"),
             Self::Help => f.write_str("help"),
         }
     }

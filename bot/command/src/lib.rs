@@ -7,7 +7,7 @@ mod parse;
 mod schedule;
 
 pub use catalogue::help;
-pub use command::{Command, FleetPart, Service, Which};
+pub use command::{Command, Field, FleetPart, Limit, Service, Which};
 pub use machine::{NewMachine, OldMachine};
-pub use parse::{CommandError, parse};
+pub use parse::{CommandError, EMPTY, parse};
 pub use schedule::{Hour, When};

@@ -1,6 +1,9 @@
 //! Text to command. Every refusal names what was wrong and the nearest right thing.
 
-use qd_types::{FeatureId, InstanceName, Stage, Verb};
+mod feature;
+mod team;
+
+use qd_types::{FeatureId, InstanceName, Verb};
 
 use crate::{
     Command, FleetPart, Service, Which, catalogue,
@@ -8,8 +11,8 @@ use crate::{
     schedule::when,
 };
 
-const FEATURE_VERBS: [&str; 10] =
-    ["add", "show", "move", "cancel", "retry", "guide", "review", "edit", "stop", "revert"];
+/// What empties a field.
+pub const EMPTY: &str = "none";
 
 /// Shortest beginning of an approval's id that is taken: six characters of a ULID, of which the first ten are time.
 const SHORTEST_KEY: usize = 6;
@@ -28,6 +31,9 @@ pub fn parse(text: &str) -> Result<Command, CommandError> {
     Ok(match plain(text)? {
         Command::FeatureGuide { id, text: words } => Command::FeatureGuide { id, text: tail(text, &words) },
         Command::FeatureReview { id, text: words } => Command::FeatureReview { id, text: tail(text, &words) },
+        Command::FeatureEdit { id, field, value } => {
+            Command::FeatureEdit { id, field, value: tail(text, &value) }
+        }
         other => other,
     })
 }
@@ -76,12 +82,12 @@ fn plain(text: &str) -> Result<Command, CommandError> {
             Ok(Command::Deny { which: self::which("deny", which)?, reason })
         }
         "board" => board(rest),
-        "feature" => feature(rest),
+        "feature" => feature::feature(rest),
         "ask" => ask(rest),
         "announce" if rest.is_empty() => no("announce needs what all teams are to be told: announce TEXT"),
         "announce" => Ok(Command::Announce { text: rest.to_owned() }),
         "fleet" => fleet(rest),
-        "team" => of_team(rest),
+        "team" => team::team(rest),
         "standup" => match first(rest) {
             ("" | "now", "") => Ok(Command::Standup { team: None }),
             ("now", team) => Ok(Command::Standup { team: Some(self::team(team)?) }),
@@ -100,7 +106,7 @@ fn plain(text: &str) -> Result<Command, CommandError> {
             ("create", machine) => Ok(Command::VmCreate { machine: new_machine("create", machine)? }),
             ("destroy", machine) => Ok(Command::VmDestroy { machine: old_machine(machine)? }),
             ("clusters", "") => Ok(Command::VmClusters),
-            _ => elsewhere("vm", rest, &["list", "plan", "create", "destroy", "clusters"]),
+            _ => unknown("vm", rest),
         },
         "link" => link(rest),
         "person" if rest.is_empty() => Ok(Command::Person),
@@ -109,16 +115,28 @@ fn plain(text: &str) -> Result<Command, CommandError> {
             ("explain", asked) => policy(asked),
             _ => no("policy needs a verb: policy explain ACTION [TEAM]."),
         },
-        other => match catalogue::elsewhere(text) {
-            Some(what) => Ok(Command::Elsewhere { what }),
-            None => {
-                let known = catalogue::words();
-                if known.contains(&other) {
-                    return elsewhere(other, rest, &catalogue::below(other));
-                }
-                no(format!("I don't know {other:?}.{} Type help for all commands.", nearest(other, &known)))
-            }
+        "milestone" => match first(rest) {
+            ("", "") => Ok(Command::Milestones { team: None }),
+            (team, "") => Ok(Command::Milestones { team: Some(self::team(team)?) }),
+            (_, more) => no(format!("milestone takes one team. What does {more:?} mean?")),
         },
+        "project" => Ok(Command::Project { name: why(rest) }),
+        "plan" => plan(rest),
+        "audit" => match first(rest) {
+            ("show", "") => {
+                no("audit show needs an id: of a feature, a run, an approval or a call, or a commit.")
+            }
+            ("show", what) if !what.contains(' ') => Ok(Command::AuditShow { what: what.to_owned() }),
+            ("show", what) => no(format!("audit show takes one id, not {what:?}.")),
+            _ => no("audit needs a verb: audit show ID."),
+        },
+        other => {
+            let known = catalogue::words();
+            if known.contains(&other) {
+                return unknown(other, rest);
+            }
+            no(format!("I don't know {other:?}.{} Type help for all commands.", nearest(other, &known)))
+        }
     }
 }
 
@@ -198,48 +216,6 @@ pub(crate) fn team(text: &str) -> Result<InstanceName, CommandError> {
     text.parse().map_err(|error: qd_types::IdError| CommandError(format!("{error}.")))
 }
 
-fn id(verb: &str, text: &str) -> Result<FeatureId, CommandError> {
-    if text.is_empty() {
-        return no(format!("feature {verb} needs a feature, like A-142."));
-    }
-    text.parse().map_err(|error: qd_types::IdError| CommandError(format!("{error}.")))
-}
-
-fn feature(text: &str) -> Result<Command, CommandError> {
-    let (verb, rest) = first(text);
-    match verb.to_ascii_lowercase().as_str() {
-        "add" => add(rest),
-        "show" => Ok(Command::FeatureShow { id: id("show", rest)? }),
-        "cancel" => Ok(Command::FeatureCancel { id: id("cancel", rest)? }),
-        "retry" => Ok(Command::FeatureRetry { id: id("retry", rest)? }),
-        "guide" => match first(rest) {
-            (feature, "") => {
-                let id = id("guide", feature)?;
-                no(format!("feature guide {id} needs what its agent is to be told."))
-            }
-            (feature, text) => Ok(Command::FeatureGuide { id: id("guide", feature)?, text: text.to_owned() }),
-        },
-        "review" => match first(rest) {
-            (feature, "") => {
-                let id = id("review", feature)?;
-                no(format!("feature review {id} needs what has to change."))
-            }
-            (feature, text) => {
-                Ok(Command::FeatureReview { id: id("review", feature)?, text: text.to_owned() })
-            }
-        },
-        "move" => {
-            let (feature, stage) = first(rest);
-            let id = id("move", feature)?;
-            match stage.to_ascii_lowercase().parse() {
-                Ok(stage @ (Stage::Backlog | Stage::Ready)) => Ok(Command::FeatureMove { id, stage }),
-                _ => no(format!("feature move {id} takes backlog or ready, not {stage:?}.")),
-            }
-        }
-        _ => elsewhere("feature", text, &FEATURE_VERBS),
-    }
-}
-
 fn board(text: &str) -> Result<Command, CommandError> {
     match first(text) {
         ("" | "show", "") => Ok(Command::Board { team: None }),
@@ -278,10 +254,7 @@ fn fleet(text: &str) -> Result<Command, CommandError> {
     }
     match FleetPart::ALL.into_iter().find(|part| part.as_str() == text) {
         Some(part) => Ok(Command::Fleet { part }),
-        None => {
-            let verbs = ["status", "teams", "cost", "risks", "week", "pause", "resume", "reload"];
-            elsewhere("fleet", text, &verbs)
-        }
+        None => unknown("fleet", text),
     }
 }
 
@@ -289,18 +262,32 @@ fn why(text: &str) -> Option<String> {
     Some(text.to_owned()).filter(|why| !why.is_empty())
 }
 
-fn of_team(text: &str) -> Result<Command, CommandError> {
-    let (verb, rest) = first(text);
-    let (team, more) = first(rest);
-    match (verb.to_ascii_lowercase().as_str(), team) {
-        (verb @ ("pause" | "resume" | "reload"), "") => {
-            no(format!("team {verb} needs a team. For all of them: fleet {verb}"))
+/// `--team alpha --page Offline mode`.
+fn plan(text: &str) -> Result<Command, CommandError> {
+    let (mut team, mut page, mut rest) = (None, false, text);
+    loop {
+        let (word, after) = first(rest);
+        match word {
+            "--page" => (page, rest) = (true, after),
+            "--team" => {
+                let (name, after) = first(after);
+                team = Some(self::team(name)?);
+                rest = after;
+            }
+            "--" => {
+                rest = after;
+                break;
+            }
+            flag if flag.starts_with("--") => {
+                return no(format!("plan does not know {flag}.{}", nearest(flag, &["--team", "--page"])));
+            }
+            _ => break,
         }
-        ("pause", team) => Ok(Command::Pause { team: Some(self::team(team)?), why: why(more) }),
-        ("resume", team) if more.is_empty() => Ok(Command::Resume { team: Some(self::team(team)?) }),
-        ("reload", team) if more.is_empty() => Ok(Command::Reload { team: Some(self::team(team)?) }),
-        _ => elsewhere("team", text, &["pause", "resume", "reload", "limits", "release"]),
     }
+    if rest.is_empty() {
+        return no("plan needs a goal, in a line: plan Offline mode");
+    }
+    Ok(Command::Plan { team, page, goal: rest.to_owned() })
 }
 
 fn policy(text: &str) -> Result<Command, CommandError> {
@@ -313,46 +300,13 @@ fn policy(text: &str) -> Result<Command, CommandError> {
     Ok(Command::PolicyExplain { action, team })
 }
 
-/// What is done in another place, below a word that is known.
-fn elsewhere(word: &str, rest: &str, below: &[&str]) -> Result<Command, CommandError> {
-    if let Some(what) = catalogue::elsewhere(&format!("{word} {rest}")) {
-        return Ok(Command::Elsewhere { what });
-    }
+/// What does not follow a word that is known.
+fn unknown(word: &str, rest: &str) -> Result<Command, CommandError> {
+    let below = catalogue::below(word);
     match first(rest).0 {
         "" => no(format!("{word} needs a verb: {}.", below.join(", "))),
-        other => no(format!("I don't know \"{word} {other}\".{}", nearest(other, below))),
+        other => no(format!("I don't know \"{word} {other}\".{}", nearest(other, &below))),
     }
-}
-
-fn add(text: &str) -> Result<Command, CommandError> {
-    let (mut team, mut ready, mut rest) = (None, false, text);
-    loop {
-        let (word, after) = first(rest);
-        match word {
-            "--ready" => (ready, rest) = (true, after),
-            "--team" => {
-                let (name, after) = first(after);
-                team = Some(self::team(name)?);
-                rest = after;
-            }
-            "--" => {
-                rest = after;
-                break;
-            }
-            flag if flag.starts_with("--") => {
-                return no(format!(
-                    "feature add does not know {flag}.{}",
-                    nearest(flag, &["--team", "--ready"])
-                ));
-            }
-            _ => break,
-        }
-    }
-    let title = rest.strip_prefix('"').and_then(|title| title.strip_suffix('"')).unwrap_or(rest).trim();
-    if title.is_empty() {
-        return no("feature add needs a title: feature add Split the importer from the API");
-    }
-    Ok(Command::FeatureAdd { team, ready, title: title.to_owned() })
 }
 
 #[cfg(test)]
@@ -391,6 +345,23 @@ mod tests {
         insta::assert_snapshot!(check("/link GitHub"), @"link github");
         insta::assert_snapshot!(check("/qd link ABCDE-FGHIJ"), @"link code ABCDE-FGHIJ");
         insta::assert_snapshot!(check("fleet Risks"), @"fleet risks");
+        insta::assert_snapshot!(check("/qd feature edit a-1 Priority 0"), @"feature edit A-1 priority 0");
+        insta::assert_snapshot!(check("feature edit a-1 milestone none"), @"feature edit A-1 milestone none");
+        insta::assert_snapshot!(check("feature stop a-1"), @"feature stop A-1");
+        insta::assert_snapshot!(check("feature revert a-1 it  was wrong"), @"feature revert A-1 it was wrong");
+        insta::assert_snapshot!(check("team limits alpha"), @"team limits alpha");
+        insta::assert_snapshot!(check("team limits alpha Slots 3"), @"team limits alpha slots 3");
+        insta::assert_snapshot!(check("team limits alpha reviews default"), @"team limits alpha reviews default");
+        insta::assert_snapshot!(check("team release alpha 2"), @"team release alpha 2");
+        insta::assert_snapshot!(check("milestone"), @"milestone");
+        insta::assert_snapshot!(check("project Offline mode"), @"project Offline mode");
+        insta::assert_snapshot!(check("plan --page Offline mode"), @"plan --page -- Offline mode");
+        insta::assert_snapshot!(check("audit show A-1.2"), @"audit show A-1.2");
+        assert_eq!(
+            check("feature edit a-1 description One:\n\n- two\n"),
+            "feature edit A-1 description One:\n\n- two",
+            "what its agent is told keeps its lines"
+        );
         insta::assert_snapshot!(check("fleet week"), @"fleet week");
         insta::assert_snapshot!(check("announce  No merges   before noon."), @"announce No merges before noon.");
         insta::assert_snapshot!(check("feature move a-1 READY"), @"feature move A-1 ready");
@@ -423,6 +394,21 @@ mod tests {
         insta::assert_snapshot!(check("vm create beta --cluster ../lab"), @r#"✘ --cluster takes a name of small letters and digits, not "../lab". Which there are: vm clusters"#);
         insta::assert_snapshot!(check("vm destroy beta --backup-to a --backup-to b"), @r#"✘ vm destroy takes a team, --cluster NAME and --backup-to STORAGE. What does "beta --backup-to a --backup-to b" mean?"#);
         insta::assert_snapshot!(check("vm destroy"), @"✘ vm destroy needs a team: vm destroy beta --backup-to nas");
+        insta::assert_snapshot!(check("feature edit A-1"), @"✘ feature edit A-1 takes one of title, description, priority, labels, size, project, milestone, due, and how it is from now on.");
+        insta::assert_snapshot!(check("feature edit A-1 prio 0"), @"✘ feature edit A-1 takes one of title, description, priority, labels, size, project, milestone, due, and how it is from now on.");
+        insta::assert_snapshot!(check("feature edit A-1 priority high"), @r#"✘ priority takes a number from 0, the most urgent, to 4, not "high"."#);
+        insta::assert_snapshot!(check("feature edit A-1 size huge"), @r#"✘ size takes xs, s, m, l, xl or none, not "huge"."#);
+        insta::assert_snapshot!(check("feature edit A-1 title"), @"✘ feature edit A-1 title needs how it is from now on; none empties it.");
+        insta::assert_snapshot!(check("feature edit A-1 title none"), @r#"✘ title takes a line of words, not "none"."#);
+        insta::assert_snapshot!(check("team limits"), @"✘ team limits needs a team: team limits alpha");
+        insta::assert_snapshot!(check("team limits alpha slot 3"), @r#"✘ A team has no limit "slot". Did you mean slots? There is slots and reviews."#);
+        insta::assert_snapshot!(check("team limits alpha slots 0"), @r#"✘ team limits alpha slots takes a number from 1 on, or default, not "0". To let nothing start: team pause alpha"#);
+        insta::assert_snapshot!(check("team release alpha all"), @r#"✘ team release alpha takes a number of features, not "all"."#);
+        insta::assert_snapshot!(check("plan"), @"✘ plan needs a goal, in a line: plan Offline mode");
+        insta::assert_snapshot!(check("plan --pages x"), @"✘ plan does not know --pages. Did you mean --page?");
+        insta::assert_snapshot!(check("milestone alpha beta"), @r#"✘ milestone takes one team. What does "beta" mean?"#);
+        insta::assert_snapshot!(check("audit show"), @"✘ audit show needs an id: of a feature, a run, an approval or a call, or a commit.");
+        insta::assert_snapshot!(check("audit shwo x"), @"✘ audit needs a verb: audit show ID.");
         insta::assert_snapshot!(check("link"), @"✘ link needs a service, or a code: link github, link discord.");
         insta::assert_snapshot!(check("link githup"), @r#"✘ I don't know "link githup". Did you mean github?"#);
         insta::assert_snapshot!(check("fleet"), @"fleet status");
@@ -434,7 +420,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_panics_and_every_command_parses_back(text in "(/qd |@quarterdeck )?(approve|deny|answer|approvals( show)?|reopen|board( show| why| search)?|feature (add|show|move|cancel|edit|retry|guide|review)|fleet( status| risks| week| pause| resume| reload)?|team( pause| resume| reload)?|ask|standup( now| schedule)?|announce|policy explain|person|vm( list| plan| create| destroy)?|link( code)?|plan|help)? ?.{0,40}") {
+        fn no_text_panics_and_every_command_parses_back(text in "(/qd |@quarterdeck )?(approve|deny|answer|approvals( show)?|reopen|board( show| why| search)?|feature (add|show|move|cancel|edit( A-1 (title|priority|due))?|stop|revert|retry|guide|review)|fleet( status| risks| week| pause| resume| reload)?|team( pause| resume| reload| limits( alpha)?| release( alpha)?)?|ask|standup( now| schedule)?|announce|policy explain|person|vm( list| plan| create| destroy)?|link( code)?|plan( --page)?|milestone|project|audit show|help)? ?.{0,40}") {
             if let Ok(command) = parse(&text) {
                 prop_assert_eq!(parse(&command.to_string()), Ok(command));
             }
