@@ -1,6 +1,8 @@
 //! All commands, with what they take: what help lists, and what a chat shows while somebody types. Not how they are read: that is
 //! `parse`, and a test holds that both agree.
 
+use qd_text::said;
+
 /// What completes an option while it is typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Completes {
@@ -34,8 +36,8 @@ pub enum Stands {
 pub struct Opt {
     /// Lower-case.
     pub name: &'static str,
-    /// One line.
-    pub says: &'static str,
+    /// Key of the line that says what it is.
+    key: &'static str,
     /// Whether a command without it is none.
     pub required: bool,
     /// What completes it.
@@ -51,215 +53,169 @@ pub struct Opt {
 pub struct Entry {
     /// One word, or two: `feature show`.
     pub path: &'static str,
-    /// One line.
-    pub says: &'static str,
     /// In the order of the line; what is required comes first.
     pub options: &'static [Opt],
 }
 
-const fn opt(name: &'static str, says: &'static str, required: bool, completes: Completes) -> Opt {
-    Opt { name, says, required, completes, choices: &[], stands: Stands::InOrder }
+impl Opt {
+    /// What it is, in one line.
+    pub fn says(&self) -> String {
+        said(self.key, &[])
+    }
 }
 
-const fn one_of(name: &'static str, says: &'static str, choices: &'static [&'static str]) -> Opt {
-    Opt { choices, ..opt(name, says, true, Completes::Nothing) }
+impl Entry {
+    /// What it does, in one line.
+    pub fn says(&self) -> String {
+        said(&format!("command-{}", self.path.replace(' ', "-")), &[])
+    }
 }
 
-const fn entry(path: &'static str, says: &'static str, options: &'static [Opt]) -> Entry {
-    Entry { path, says, options }
+const fn opt(name: &'static str, key: &'static str, required: bool, completes: Completes) -> Opt {
+    Opt { name, key, required, completes, choices: &[], stands: Stands::InOrder }
 }
 
-const APPROVAL: Opt = opt("id", "The id on the card, or a feature like A-142", true, Completes::Approvals);
-const FEATURE: Opt = opt("id", "A feature like A-142", true, Completes::Features);
-const WHY: Opt = opt("why", "Why", false, Completes::Nothing);
-const TEAM: Opt = opt("team", "Which team", false, Completes::Teams);
+const fn one_of(name: &'static str, key: &'static str, choices: &'static [&'static str]) -> Opt {
+    Opt { choices, ..opt(name, key, true, Completes::Nothing) }
+}
+
+const fn entry(path: &'static str, options: &'static [Opt]) -> Entry {
+    Entry { path, options }
+}
+
+const APPROVAL: Opt = opt("id", "option-approval", true, Completes::Approvals);
+const FEATURE: Opt = opt("id", "option-feature", true, Completes::Features);
+const WHY: Opt = opt("why", "option-why", false, Completes::Nothing);
+const TEAM: Opt = opt("team", "option-team", false, Completes::Teams);
 /// A team that need not be one of the fleet's yet.
-const WHOSE: Opt = opt("team", "Whose machine", true, Completes::Nothing);
+const WHOSE: Opt = opt("team", "option-whose", true, Completes::Nothing);
 
-const fn flag(name: &'static str, says: &'static str, flag: &'static str) -> Opt {
-    Opt { stands: Stands::After(flag), ..opt(name, says, false, Completes::Nothing) }
+const fn flag(name: &'static str, key: &'static str, flag: &'static str) -> Opt {
+    Opt { stands: Stands::After(flag), ..opt(name, key, false, Completes::Nothing) }
 }
 
 /// On which of several clusters.
-const CLUSTER: Opt = Opt {
-    completes: Completes::Clusters,
-    ..flag("cluster", "One of several clusters, by its name", "--cluster")
-};
+const CLUSTER: Opt = Opt { completes: Completes::Clusters, ..flag("cluster", "option-cluster", "--cluster") };
 
 /// What a machine of a team has.
 const MACHINE: &[Opt] = &[
     WHOSE,
     CLUSTER,
-    flag("template", "Number of the template", "--template"),
-    flag("pool", "Its pool", "--pool"),
-    flag("cores", "Cores, 2 if left out", "--cores"),
-    flag("memory", "Memory in MiB, 4096 if left out", "--memory"),
-    flag("disk", "Size of its disk in GiB, the template's if left out", "--disk"),
-    flag("storage", "Where a full clone's disks lie; left out, it lives on the template's", "--storage"),
+    flag("template", "option-template", "--template"),
+    flag("pool", "option-pool", "--pool"),
+    flag("cores", "option-cores", "--cores"),
+    flag("memory", "option-memory", "--memory"),
+    flag("disk", "option-disk", "--disk"),
+    flag("storage", "option-storage", "--storage"),
 ];
 
 /// Every command that is carried out here.
 pub const ENTRIES: &[Entry] = &[
-    entry(
-        "approve",
-        "Say yes to what is asked",
-        &[APPROVAL, opt("name", "What it is done to, where a card asks for that", false, Completes::Nothing)],
-    ),
-    entry("deny", "Say no", &[APPROVAL, opt("reason", "Why", false, Completes::Nothing)]),
-    entry("answer", "Answer a question", &[APPROVAL, opt("text", "Your answer", true, Completes::Nothing)]),
-    entry("reopen", "Ask again for what nobody decided in time", &[APPROVAL]),
-    entry("approvals list", "What waits for people", &[]),
-    entry("approvals show", "What one asks, and how it stands", &[APPROVAL]),
-    entry("approvals subject", "All that one binds, as its digest is made of it", &[APPROVAL]),
-    entry("board show", "What the teams are doing", &[TEAM]),
-    entry("board why", "Why a feature does not go on", &[FEATURE]),
-    entry(
-        "board search",
-        "Features whose titles have these words",
-        &[opt("words", "What to look for", true, Completes::Nothing)],
-    ),
+    entry("approve", &[APPROVAL, opt("name", "option-typed", false, Completes::Nothing)]),
+    entry("deny", &[APPROVAL, opt("reason", "option-why", false, Completes::Nothing)]),
+    entry("answer", &[APPROVAL, opt("text", "option-answer", true, Completes::Nothing)]),
+    entry("reopen", &[APPROVAL]),
+    entry("approvals list", &[]),
+    entry("approvals show", &[APPROVAL]),
+    entry("approvals subject", &[APPROVAL]),
+    entry("board show", &[TEAM]),
+    entry("board why", &[FEATURE]),
+    entry("board search", &[opt("words", "option-words", true, Completes::Nothing)]),
     entry(
         "feature add",
-        "File a feature; without a title a form asks for it",
         &[
-            opt("title", "One line", false, Completes::Nothing),
+            opt("title", "option-title", false, Completes::Nothing),
             Opt { stands: Stands::After("--team"), ..TEAM },
             Opt {
                 required: false,
                 stands: Stands::As("--ready"),
-                ..one_of("stage", "Release it at once", &["ready"])
+                ..one_of("stage", "option-ready", &["ready"])
             },
         ],
     ),
-    entry("feature show", "What is true of a feature", &[FEATURE]),
-    entry("feature move", "Move a feature", &[FEATURE, one_of("stage", "Where to", &["backlog", "ready"])]),
-    entry("feature cancel", "Give a feature up", &[FEATURE]),
-    entry("feature retry", "Have a feature tried again", &[FEATURE]),
+    entry("feature show", &[FEATURE]),
+    entry("feature move", &[FEATURE, one_of("stage", "option-where", &["backlog", "ready"])]),
+    entry("feature cancel", &[FEATURE]),
+    entry("feature retry", &[FEATURE]),
     entry(
         "feature edit",
-        "Change a field of a feature",
         &[
             FEATURE,
             one_of(
                 "field",
-                "What of it",
+                "option-field",
                 &["title", "description", "priority", "labels", "size", "project", "milestone", "due"],
             ),
-            opt("value", "How it is from now on; none empties it", true, Completes::Nothing),
+            opt("value", "option-value", true, Completes::Nothing),
         ],
     ),
-    entry("feature stop", "Stop the run that works on a feature; its work is kept", &[FEATURE]),
-    entry("feature revert", "Have a merged feature taken back", &[FEATURE, WHY]),
-    entry(
-        "feature guide",
-        "Tell a feature's agent something",
-        &[FEATURE, opt("text", "What", true, Completes::Nothing)],
-    ),
-    entry(
-        "feature review",
-        "Say what has to change in a feature's pull request",
-        &[FEATURE, opt("text", "What", true, Completes::Nothing)],
-    ),
-    entry("fleet status", "Which teams are heard, and what they do", &[TEAM]),
-    entry("fleet teams", "The teams, a line each", &[]),
-    entry("fleet cost", "What models have cost", &[]),
-    entry("fleet risks", "What endangers the work", &[]),
-    entry("fleet week", "What happened this week", &[]),
-    entry("fleet pause", "Let nothing start in any team", &[WHY]),
-    entry("fleet resume", "Let all teams go on", &[]),
-    entry("fleet reload", "Have all teams read their configuration again", &[]),
-    entry("team pause", "Let nothing start in a team", &[Opt { required: true, ..TEAM }, WHY]),
-    entry("team resume", "Let a team go on", &[Opt { required: true, ..TEAM }]),
-    entry("team reload", "Have a team read its configuration again", &[Opt { required: true, ..TEAM }]),
+    entry("feature stop", &[FEATURE]),
+    entry("feature revert", &[FEATURE, WHY]),
+    entry("feature guide", &[FEATURE, opt("text", "option-what", true, Completes::Nothing)]),
+    entry("feature review", &[FEATURE, opt("text", "option-what", true, Completes::Nothing)]),
+    entry("fleet status", &[TEAM]),
+    entry("fleet teams", &[]),
+    entry("fleet cost", &[]),
+    entry("fleet risks", &[]),
+    entry("fleet week", &[]),
+    entry("fleet pause", &[WHY]),
+    entry("fleet resume", &[]),
+    entry("fleet reload", &[]),
+    entry("team pause", &[Opt { required: true, ..TEAM }, WHY]),
+    entry("team resume", &[Opt { required: true, ..TEAM }]),
+    entry("team reload", &[Opt { required: true, ..TEAM }]),
     entry(
         "team limits",
-        "How much a team does at once, or less of it",
         &[
             Opt { required: true, ..TEAM },
-            Opt { required: false, ..one_of("limit", "What of it", &["slots", "reviews"]) },
-            opt("most", "A number, or default", false, Completes::Nothing),
+            Opt { required: false, ..one_of("limit", "option-field", &["slots", "reviews"]) },
+            opt("most", "option-most", false, Completes::Nothing),
         ],
     ),
     entry(
         "team release",
-        "Release what waits in a team's backlog",
-        &[
-            Opt { required: true, ..TEAM },
-            opt("count", "How many features; all, if left out", false, Completes::Nothing),
-        ],
+        &[Opt { required: true, ..TEAM }, opt("count", "option-count", false, Completes::Nothing)],
     ),
-    entry("milestone", "How far the milestones are", &[TEAM]),
-    entry(
-        "project",
-        "Goals above features, and how they stand",
-        &[opt("name", "Which project", false, Completes::Nothing)],
-    ),
+    entry("milestone", &[TEAM]),
+    entry("project", &[opt("name", "option-project", false, Completes::Nothing)]),
     entry(
         "plan",
-        "Have features proposed for a goal",
         &[
-            opt("goal", "What is to be reached", true, Completes::Nothing),
+            opt("goal", "option-goal", true, Completes::Nothing),
             Opt { stands: Stands::After("--team"), ..TEAM },
-            Opt {
-                required: false,
-                stands: Stands::As("--page"),
-                ..one_of("as", "Propose them as a page, by pull request", &["page"])
-            },
+            Opt { required: false, stands: Stands::As("--page"), ..one_of("as", "option-page", &["page"]) },
         ],
     ),
     entry(
         "ask",
-        "Ask a team something",
         &[
-            opt("team", "Which team", true, Completes::Teams),
-            opt("question", "What", true, Completes::Nothing),
+            opt("team", "option-team", true, Completes::Teams),
+            opt("question", "option-what", true, Completes::Nothing),
         ],
     ),
-    entry("standup now", "What happened since the last stand-up", &[TEAM]),
+    entry("standup now", &[TEAM]),
     entry(
         "standup schedule",
-        "When stand-ups come, or another hour for a team's",
         &[
             TEAM,
-            opt("hour", "09:30, or off, or default", false, Completes::Nothing),
-            opt("zone", "A time zone, like Europe/Berlin", false, Completes::Nothing),
-            opt("days", "Like mon-fri or mon,wed", false, Completes::Nothing),
+            opt("hour", "option-hour", false, Completes::Nothing),
+            opt("zone", "option-zone", false, Completes::Nothing),
+            opt("days", "option-days", false, Completes::Nothing),
         ],
     ),
-    entry("vm list", "Machines of teams, and how far each is", &[]),
-    entry("vm plan", "What a team's machine would take, and who decides", MACHINE),
-    entry("vm create", "Make a machine for a team, once people agreed", MACHINE),
-    entry(
-        "vm destroy",
-        "Take a team's machine away, once people agreed",
-        &[WHOSE, CLUSTER, flag("backup", "Keep a last backup on this storage", "--backup-to")],
-    ),
-    entry("vm clusters", "Clusters that machines are made in, a line each", &[]),
-    entry("link github", "A code that links your GitHub account", &[]),
-    entry("link discord", "A code that links your Discord account", &[]),
-    entry(
-        "link code",
-        "Link this account, by the code that you got elsewhere",
-        &[opt("code", "As it was shown", true, Completes::Nothing)],
-    ),
-    entry("announce", "Tell all teams something", &[opt("text", "What", true, Completes::Nothing)]),
-    entry("person", "Who you are here, and what you may decide", &[]),
-    entry(
-        "policy explain",
-        "Whether you may do something, and why",
-        &[opt("action", "Like merge or feature.add", true, Completes::Actions), TEAM],
-    ),
-    entry(
-        "audit show",
-        "What led to something, and what came of it",
-        &[opt(
-            "what",
-            "Id of a feature, a run, an approval or a call, or a commit",
-            true,
-            Completes::Nothing,
-        )],
-    ),
-    entry("help", "All commands", &[]),
+    entry("vm list", &[]),
+    entry("vm plan", MACHINE),
+    entry("vm create", MACHINE),
+    entry("vm destroy", &[WHOSE, CLUSTER, flag("backup", "option-backup", "--backup-to")]),
+    entry("vm clusters", &[]),
+    entry("link github", &[]),
+    entry("link discord", &[]),
+    entry("link code", &[opt("code", "option-code", true, Completes::Nothing)]),
+    entry("announce", &[opt("text", "option-what", true, Completes::Nothing)]),
+    entry("person", &[]),
+    entry("policy explain", &[opt("action", "option-action", true, Completes::Actions), TEAM]),
+    entry("audit show", &[opt("what", "option-traced", true, Completes::Nothing)]),
+    entry("help", &[]),
 ];
 
 fn paths() -> impl Iterator<Item = &'static str> {
@@ -296,7 +252,7 @@ pub fn help() -> String {
                 Stands::InOrder => format!(" [{name}]"),
             });
         }
-        format!("{usage:<36} {}", entry.says)
+        format!("{usage:<36} {}", entry.says())
     };
     ENTRIES.iter().map(line).collect::<Vec<_>>().join("\n")
 }

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use qd_text::say;
 use qd_types::InstanceName;
 
-use crate::parse::{CommandError, first, nearest, no, team};
+use crate::parse::{CommandError, first, no, quoted, team, unknown_flag};
 
 /// A team's machine, as it is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,27 +62,28 @@ pub(crate) fn new_machine(verb: &str, text: &str) -> Result<NewMachine, CommandE
         }
         if !word.starts_with("--") {
             if whose.replace(team(word)?).is_some() {
-                return no(format!("vm {verb} takes one team. What does {word:?} mean?"));
+                return no(say!("vm-takes-team", verb = verb, word = quoted(word)));
             }
             continue;
         }
         let place = FLAGS.iter().position(|flag| *flag == word);
         let Some(slot) = place.and_then(|place| values.get_mut(place)) else {
-            return no(format!("vm {verb} does not know {word}.{}", nearest(word, &FLAGS)));
+            return no(unknown_flag(&format!("vm {verb}"), word, &FLAGS));
         };
         let (value, after) = first(rest);
         if value.is_empty() || value.starts_with("--") {
-            return no(format!("{word} needs a value: vm {verb} TEAM {word} …"));
+            return no(say!("vm-needs-value", verb = verb, flag = word));
         }
         *slot = Some(value.to_owned());
         rest = after;
     }
     let Some(team) = whose else {
-        return no(format!("vm {verb} needs a team: vm {verb} beta --template 9000 --cores 4"));
+        return no(say!("vm-needs-team", verb = verb));
     };
     let number = |flag: &str, value: Option<String>| {
         let read = |text: String| {
-            text.parse::<u32>().map_err(|_| CommandError(format!("{flag} takes a number, not {text:?}.")))
+            text.parse::<u32>()
+                .map_err(|_| CommandError(say!("vm-number", flag = flag, text = quoted(&text))))
         };
         value.map(read).transpose()
     };
@@ -104,9 +106,7 @@ fn named(cluster: &str) -> Result<String, CommandError> {
     if (1..=20).contains(&cluster.len()) && cluster.bytes().all(fits) {
         return Ok(cluster.to_owned());
     }
-    no(format!(
-        "{CLUSTER} takes a name of small letters and digits, not {cluster:?}. Which there are: vm clusters"
-    ))
+    no(say!("vm-cluster", flag = CLUSTER, cluster = quoted(cluster)))
 }
 
 /// A team's machine that is to go.
@@ -135,9 +135,7 @@ const BACKUP: &str = "--backup-to";
 pub(crate) fn old_machine(text: &str) -> Result<OldMachine, CommandError> {
     let (mut whose, mut cluster, mut backup_to) = (None, None, None);
     let mut words = text.split(' ').filter(|word| !word.is_empty() && *word != "--");
-    let unfit = || {
-        no(format!("vm destroy takes a team, {CLUSTER} NAME and {BACKUP} STORAGE. What does {text:?} mean?"))
-    };
+    let unfit = || no(say!("vm-destroy-takes", cluster = CLUSTER, backup = BACKUP, text = quoted(text)));
     while let Some(word) = words.next() {
         let before = match word {
             CLUSTER | BACKUP => {
@@ -162,6 +160,6 @@ pub(crate) fn old_machine(text: &str) -> Result<OldMachine, CommandError> {
     }
     match whose {
         Some(team) => Ok(OldMachine { team, cluster, backup_to }),
-        None => no("vm destroy needs a team: vm destroy beta --backup-to nas"),
+        None => no(say!("vm-destroy-needs")),
     }
 }

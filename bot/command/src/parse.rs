@@ -3,6 +3,7 @@
 mod feature;
 mod team;
 
+use qd_text::say;
 use qd_types::{FeatureId, InstanceName, Verb};
 
 use crate::{
@@ -54,13 +55,13 @@ fn plain(text: &str) -> Result<Command, CommandError> {
     let text = strip(&text);
     let (verb, rest) = first(text);
     match verb.to_ascii_lowercase().as_str() {
-        "" => no("Say what you want. Type help for all commands."),
+        "" => no(say!("say-what")),
         "help" | "?" => Ok(Command::Help),
         "approvals" => match first(rest) {
             ("" | "list", "") => Ok(Command::Approvals),
             ("show", id) => Ok(Command::ApprovalShow { which: only("approvals show", id)? }),
             ("subject", id) => Ok(Command::ApprovalSubject { which: only("approvals subject", id)? }),
-            _ => no(format!("I don't know \"approvals {rest}\". There are approvals and approvals show ID.")),
+            _ => no(say!("approvals-takes", rest = rest)),
         },
         "approve" => {
             let (which, typed) = first(rest);
@@ -71,7 +72,7 @@ fn plain(text: &str) -> Result<Command, CommandError> {
             let (which, text) = first(rest);
             let which = self::which("answer", which)?;
             if text.is_empty() {
-                return no(format!("answer {which} needs your answer after it."));
+                return no(say!("answer-needs", which = which));
             }
             Ok(Command::Answer { which, text: text.to_owned() })
         }
@@ -84,7 +85,7 @@ fn plain(text: &str) -> Result<Command, CommandError> {
         "board" => board(rest),
         "feature" => feature::feature(rest),
         "ask" => ask(rest),
-        "announce" if rest.is_empty() => no("announce needs what all teams are to be told: announce TEXT"),
+        "announce" if rest.is_empty() => no(say!("announce-needs")),
         "announce" => Ok(Command::Announce { text: rest.to_owned() }),
         "fleet" => fleet(rest),
         "team" => team::team(rest),
@@ -96,9 +97,7 @@ fn plain(text: &str) -> Result<Command, CommandError> {
                 (whose, "") => Ok(Command::StandupHours { team: Some(self::team(whose)?) }),
                 (whose, at) => Ok(Command::StandupSchedule { team: self::team(whose)?, when: when(at)? }),
             },
-            _ => no(format!(
-                "I don't know \"standup {rest}\". There is standup now, standup now TEAM, and standup schedule TEAM 09:30."
-            )),
+            _ => no(say!("standup-takes", rest = rest)),
         },
         "vm" => match first(rest) {
             ("list", "") => Ok(Command::VmList),
@@ -111,31 +110,29 @@ fn plain(text: &str) -> Result<Command, CommandError> {
         "link" => link(rest),
         "person" if rest.is_empty() => Ok(Command::Person),
         "policy" => match first(rest) {
-            ("explain", "") => no("policy explain needs an action, like merge or feature.add."),
+            ("explain", "") => no(say!("explain-needs")),
             ("explain", asked) => policy(asked),
-            _ => no("policy needs a verb: policy explain ACTION [TEAM]."),
+            _ => no(say!("policy-takes")),
         },
         "milestone" => match first(rest) {
             ("", "") => Ok(Command::Milestones { team: None }),
             (team, "") => Ok(Command::Milestones { team: Some(self::team(team)?) }),
-            (_, more) => no(format!("milestone takes one team. What does {more:?} mean?")),
+            (_, more) => no(say!("milestone-takes", more = quoted(more))),
         },
         "project" => Ok(Command::Project { name: why(rest) }),
         "plan" => plan(rest),
         "audit" => match first(rest) {
-            ("show", "") => {
-                no("audit show needs an id: of a feature, a run, an approval or a call, or a commit.")
-            }
+            ("show", "") => no(say!("audit-needs")),
             ("show", what) if !what.contains(' ') => Ok(Command::AuditShow { what: what.to_owned() }),
-            ("show", what) => no(format!("audit show takes one id, not {what:?}.")),
-            _ => no("audit needs a verb: audit show ID."),
+            ("show", what) => no(say!("audit-takes", what = quoted(what))),
+            _ => no(say!("audit-verb")),
         },
         other => {
             let known = catalogue::words();
             if known.contains(&other) {
                 return unknown(other, rest);
             }
-            no(format!("I don't know {other:?}.{} Type help for all commands.", nearest(other, &known)))
+            no(say!("unknown-word", word = quoted(other), near = nearest(other, &known)))
         }
     }
 }
@@ -145,19 +142,19 @@ fn link(text: &str) -> Result<Command, CommandError> {
     let known = Service::ALL.map(Service::as_str);
     let is_code = |text: &str| text.len() >= 8 && text.contains('-');
     match first(text) {
-        ("", "") => no(format!("link needs a service, or a code: link {}.", known.join(", link "))),
+        ("", "") => no(say!("link-needs", services = known.join(", link "))),
         ("code", code) if is_code(code) && !code.contains(' ') => {
             Ok(Command::LinkCode { code: code.to_owned() })
         }
         (code, "") if is_code(code) => Ok(Command::LinkCode { code: code.to_owned() }),
-        ("code", _) => no("link code needs the code, as it was shown: link code ABCDE-FGHIJ"),
+        ("code", _) => no(say!("link-code-needs")),
         (word, "") => {
             match Service::ALL.into_iter().find(|service| service.as_str() == word.to_ascii_lowercase()) {
                 Some(service) => Ok(Command::Link { service }),
-                None => no(format!("I don't know \"link {word}\".{}", nearest(word, &known))),
+                None => no(unknown_below("link", word, &known)),
             }
         }
-        (_, more) => no(format!("link takes one word. What does {more:?} mean?")),
+        (_, more) => no(say!("link-takes", more = quoted(more))),
     }
 }
 
@@ -182,34 +179,43 @@ pub(crate) fn nearest(word: &str, known: &[&str]) -> String {
         .map(|known| (strsim::damerau_levenshtein(word, known), known))
         .filter(|(distance, known)| *distance <= 2 && distance * 2 < known.len())
         .min()
-        .map_or_else(String::new, |(_, known)| format!(" Did you mean {known}?"))
+        .map_or_else(String::new, |(_, known)| say!("did-you-mean", word = known))
+}
+
+/// What does not follow a word, and what is nearest to it.
+fn unknown_below(word: &str, other: &str, known: &[&str]) -> String {
+    say!("unknown-below", word = word, other = other, near = nearest(other, known))
+}
+
+/// A flag that a command does not have, and what is nearest to it.
+pub(crate) fn unknown_flag(of: &str, flag: &str, known: &[&str]) -> String {
+    say!("unknown-flag", of = of, flag = flag, near = nearest(flag, known))
+}
+
+/// What somebody wrote, as it is shown to them.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("{text:?}")
 }
 
 /// One id, and nothing after it.
 fn only(verb: &str, rest: &str) -> Result<Which, CommandError> {
     match first(rest) {
         (which, "") => self::which(verb, which),
-        (which, more) => no(format!("{verb} takes one id. What does {more:?} after {which} mean?")),
+        (which, more) => no(say!("takes-one-id", verb = verb, more = quoted(more), which = which)),
     }
 }
 
 fn which(verb: &str, text: &str) -> Result<Which, CommandError> {
     let text = text.rsplit('/').next().unwrap_or(text);
     if text.is_empty() {
-        return no(format!("{verb} needs an id: the one on the card, or a feature like A-142."));
+        return no(say!("needs-id", verb = verb));
     }
     if let Ok(id) = text.parse::<FeatureId>() {
         return Ok(Which::Feature(id));
     }
     let key = text.to_ascii_uppercase();
     let is_key = (SHORTEST_KEY..=26).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_alphanumeric());
-    if is_key {
-        Ok(Which::Key(key))
-    } else {
-        no(format!(
-            "{text:?} is neither a feature like A-142 nor at least {SHORTEST_KEY} characters of an approval's id."
-        ))
-    }
+    if is_key { Ok(Which::Key(key)) } else { no(say!("no-id", text = quoted(text), least = SHORTEST_KEY)) }
 }
 
 pub(crate) fn team(text: &str) -> Result<InstanceName, CommandError> {
@@ -220,23 +226,21 @@ fn board(text: &str) -> Result<Command, CommandError> {
     match first(text) {
         ("" | "show", "") => Ok(Command::Board { team: None }),
         ("show", team) => Ok(Command::Board { team: Some(self::team(team)?) }),
-        ("why", "") => no("board why needs a feature, like A-142."),
+        ("why", "") => no(say!("why-needs")),
         ("why", id) => {
             let id = id.parse().map_err(|error: qd_types::IdError| CommandError(format!("{error}.")))?;
             Ok(Command::BoardWhy { id })
         }
-        ("search", "") => no("board search needs words to look for."),
+        ("search", "") => no(say!("search-needs")),
         ("search", words) => Ok(Command::BoardSearch { words: words.to_owned() }),
         (team, "") => Ok(Command::Board { team: Some(self::team(team)?) }),
-        (word, _) => {
-            no(format!("I don't know \"board {word}\".{}", nearest(word, &["show", "why", "search"])))
-        }
+        (word, _) => no(unknown_below("board", word, &["show", "why", "search"])),
     }
 }
 
 fn ask(text: &str) -> Result<Command, CommandError> {
     match first(text) {
-        ("", _) | (_, "") => no("ask needs a team and a question: ask alpha Why is A-142 blocked?"),
+        ("", _) | (_, "") => no(say!("ask-needs")),
         (team, question) => Ok(Command::Ask { team: self::team(team)?, question: question.to_owned() }),
     }
 }
@@ -279,13 +283,13 @@ fn plan(text: &str) -> Result<Command, CommandError> {
                 break;
             }
             flag if flag.starts_with("--") => {
-                return no(format!("plan does not know {flag}.{}", nearest(flag, &["--team", "--page"])));
+                return no(unknown_flag("plan", flag, &["--team", "--page"]));
             }
             _ => break,
         }
     }
     if rest.is_empty() {
-        return no("plan needs a goal, in a line: plan Offline mode");
+        return no(say!("plan-needs"));
     }
     Ok(Command::Plan { team, page, goal: rest.to_owned() })
 }
@@ -294,7 +298,7 @@ fn policy(text: &str) -> Result<Command, CommandError> {
     let (action, team) = first(text);
     let Ok(action) = action.parse::<Verb>() else {
         let known: Vec<&str> = Verb::ALL.iter().map(|verb| verb.as_str()).collect();
-        return no(format!("There is no action {action:?}.{}", nearest(action, &known)));
+        return no(say!("no-action", action = quoted(action), near = nearest(action, &known)));
     };
     let team = if team.is_empty() { None } else { Some(self::team(team)?) };
     Ok(Command::PolicyExplain { action, team })
@@ -304,8 +308,8 @@ fn policy(text: &str) -> Result<Command, CommandError> {
 fn unknown(word: &str, rest: &str) -> Result<Command, CommandError> {
     let below = catalogue::below(word);
     match first(rest).0 {
-        "" => no(format!("{word} needs a verb: {}.", below.join(", "))),
-        other => no(format!("I don't know \"{word} {other}\".{}", nearest(other, &below))),
+        "" => no(say!("needs-verb", word = word, verbs = below.join(", "))),
+        other => no(unknown_below(word, other, &below)),
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::parse::{CommandError, no};
+use qd_text::say;
+
+use crate::parse::{CommandError, no, quoted};
 
 /// The days of a week, as they are written.
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
@@ -78,7 +80,7 @@ pub(crate) fn when(text: &str) -> Result<When, CommandError> {
     let read = |text: &str| text.parse::<u8>().ok().filter(|_| (1..=2).contains(&text.len()));
     let time = clock.split_once(':').and_then(|(hour, minute)| Some((read(hour)?, read(minute)?)));
     let Some((hour, minute)) = time.filter(|(hour, minute)| *hour < 24 && *minute < 60) else {
-        return no(format!("{clock:?} is no time of a day. Say 09:30, off or default."));
+        return no(say!("no-time", clock = quoted(clock)));
     };
     let (mut zone, mut on) = (None, None);
     for word in words {
@@ -86,9 +88,7 @@ pub(crate) fn when(text: &str) -> Result<When, CommandError> {
             Some(named) if on.is_none() => on = Some(named),
             None if zone.is_none() && is_zone(word) => zone = Some(word.to_owned()),
             _ => {
-                return no(format!(
-                    "I don't understand {word:?} of a stand-up's hour. Say it like 09:30 Europe/Berlin mon-fri."
-                ));
+                return no(say!("no-hour", word = quoted(word)));
             }
         }
     }

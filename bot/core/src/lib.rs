@@ -30,4 +30,3 @@ pub use effect::{Asking, Effect, ForgeCall, Save, Step, Word};
 pub use event::{Event, Moment};
 pub use handle::handle;
 pub use state::{AlertState, Asked, Desk, Filed, FleetState, Foreign, Merging, Rules, Spoken, Standing};
-pub use text::messages::said;

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use qd_core::say;
+use qd_text::say;
 use serenity::http::HttpError;
 
 /// How often a call is tried before its caller is told to come back later.

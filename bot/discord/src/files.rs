@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use qd_core::say;
+use qd_text::say;
 use serenity::all::Attachment;
 
 use crate::Discord;

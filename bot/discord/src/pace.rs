@@ -32,7 +32,7 @@ impl Pace {
 
 /// What a person hears who gives too many.
 pub(crate) fn hasty(most: u32) -> String {
-    qd_core::say!("discord-hasty", most = most)
+    qd_text::say!("discord-hasty", most = most)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use qd_core::say;
+use qd_text::say;
 use secrecy::SecretString;
 use serde_json::json;
 use serenity::{

@@ -1,7 +1,7 @@
 //! Slash commands: the catalogue of `bot/command`, as Discord wants it described, and back into a line of the grammar.
 
-use qd_command::catalogue::{Completes, ELSEWHERE, ENTRIES, Entry, Opt, Stands};
-use qd_core::say;
+use qd_command::catalogue::{Completes, ENTRIES, Entry, Opt, Stands};
+use qd_text::say;
 use qd_types::Verb;
 use serde_json::{Value, json};
 use serenity::all::{CommandDataOption, CommandDataOptionValue};
@@ -14,14 +14,11 @@ const CHOICES: usize = 25;
 /// All commands, as they are registered in the guild.
 pub(crate) fn commands() -> Value {
     let mut commands: Vec<Value> = Vec::new();
-    for Entry { path, says, options } in ENTRIES {
+    for entry @ Entry { path, options } in ENTRIES {
         // Discord wants what is required first, the grammar has its own order.
         let (first, last): (Vec<&Opt>, Vec<&Opt>) = options.iter().partition(|option| option.required);
         let options = first.into_iter().chain(last).map(described).collect();
-        add(&mut commands, path, says, options);
-    }
-    for each in ELSEWHERE {
-        add(&mut commands, each.path, each.says, Vec::new());
+        add(&mut commands, path, &entry.says(), options);
     }
     commands.push(json!({"name": say!("discord-make"), "type": 3}));
     Value::Array(commands)
@@ -43,7 +40,7 @@ fn add(commands: &mut Vec<Value>, path: &str, says: &str, options: Vec<Value>) {
 }
 
 fn described(option: &Opt) -> Value {
-    let says = crate::render::cut(option.says, DESCRIPTION);
+    let says = crate::render::cut(&option.says(), DESCRIPTION);
     let mut value = json!({"type": 3, "name": option.name, "description": says, "required": option.required});
     if let Some(fields) = value.as_object_mut() {
         if option.completes != Completes::Nothing {

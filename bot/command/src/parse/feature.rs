@@ -1,8 +1,9 @@
 //! What is said of features.
 
+use qd_text::say;
 use qd_types::{FeatureId, Stage};
 
-use super::{CommandError, EMPTY, first, nearest, no, unknown, why};
+use super::{CommandError, EMPTY, first, nearest, no, quoted, unknown, unknown_flag, why};
 use crate::{Command, Field};
 
 pub(super) fn feature(text: &str) -> Result<Command, CommandError> {
@@ -15,14 +16,14 @@ pub(super) fn feature(text: &str) -> Result<Command, CommandError> {
         "guide" => match first(rest) {
             (feature, "") => {
                 let id = id("guide", feature)?;
-                no(format!("feature guide {id} needs what its agent is to be told."))
+                no(say!("guide-needs", id = id))
             }
             (feature, text) => Ok(Command::FeatureGuide { id: id("guide", feature)?, text: text.to_owned() }),
         },
         "review" => match first(rest) {
             (feature, "") => {
                 let id = id("review", feature)?;
-                no(format!("feature review {id} needs what has to change."))
+                no(say!("review-needs", id = id))
             }
             (feature, text) => {
                 Ok(Command::FeatureReview { id: id("review", feature)?, text: text.to_owned() })
@@ -33,7 +34,7 @@ pub(super) fn feature(text: &str) -> Result<Command, CommandError> {
             let id = id("move", feature)?;
             match stage.to_ascii_lowercase().parse() {
                 Ok(stage @ (Stage::Backlog | Stage::Ready)) => Ok(Command::FeatureMove { id, stage }),
-                _ => no(format!("feature move {id} takes backlog or ready, not {stage:?}.")),
+                _ => no(say!("move-takes", id = id, stage = quoted(stage))),
             }
         }
         "edit" => edit(rest),
@@ -53,24 +54,18 @@ fn edit(text: &str) -> Result<Command, CommandError> {
     let (word, value) = first(rest);
     let known = Field::ALL.map(Field::as_str);
     let Some(field) = Field::ALL.into_iter().find(|field| field.as_str() == word.to_ascii_lowercase()) else {
-        return no(format!(
-            "feature edit {id} takes one of {}, and how it is from now on.{}",
-            known.join(", "),
-            nearest(word, &known)
-        ));
+        return no(say!("edit-takes", id = id, fields = known.join(", "), near = nearest(word, &known)));
     };
     if value.is_empty() {
-        return no(format!("feature edit {id} {word} needs how it is from now on; none empties it."));
+        return no(say!("edit-needs", id = id, field = word));
     }
-    let unfit = |wants: &str| no(format!("{word} takes {wants}, not {value:?}."));
+    let unfit = |wants: String| no(say!("field-takes", field = word, wants = wants, value = quoted(value)));
     match field {
-        Field::Priority if !matches!(value.parse::<u8>(), Ok(0..=4)) => {
-            unfit("a number from 0, the most urgent, to 4")
-        }
+        Field::Priority if !matches!(value.parse::<u8>(), Ok(0..=4)) => unfit(say!("wants-priority")),
         Field::Size if !["xs", "s", "m", "l", "xl", EMPTY].contains(&value.to_ascii_lowercase().as_str()) => {
-            unfit("xs, s, m, l, xl or none")
+            unfit(say!("wants-size"))
         }
-        Field::Title if value.eq_ignore_ascii_case(EMPTY) => unfit("a line of words"),
+        Field::Title if value.eq_ignore_ascii_case(EMPTY) => unfit(say!("wants-title")),
         _ => Ok(Command::FeatureEdit { id, field, value: value.to_owned() }),
     }
 }
@@ -91,24 +86,21 @@ fn add(text: &str) -> Result<Command, CommandError> {
                 break;
             }
             flag if flag.starts_with("--") => {
-                return no(format!(
-                    "feature add does not know {flag}.{}",
-                    nearest(flag, &["--team", "--ready"])
-                ));
+                return no(unknown_flag("feature add", flag, &["--team", "--ready"]));
             }
             _ => break,
         }
     }
     let title = rest.strip_prefix('"').and_then(|title| title.strip_suffix('"')).unwrap_or(rest).trim();
     if title.is_empty() {
-        return no("feature add needs a title: feature add Split the importer from the API");
+        return no(say!("add-needs"));
     }
     Ok(Command::FeatureAdd { team, ready, title: title.to_owned() })
 }
 
 fn id(verb: &str, text: &str) -> Result<FeatureId, CommandError> {
     if text.is_empty() {
-        return no(format!("feature {verb} needs a feature, like A-142."));
+        return no(say!("needs-feature", verb = verb));
     }
     text.parse().map_err(|error: qd_types::IdError| CommandError(format!("{error}.")))
 }

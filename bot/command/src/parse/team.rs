@@ -1,18 +1,17 @@
 //! What is said of one team.
 
+use qd_text::say;
 use qd_types::InstanceName;
 
-use super::{CommandError, first, nearest, no, unknown, why};
+use super::{CommandError, first, nearest, no, quoted, unknown, why};
 use crate::{Command, Limit};
 
 pub(super) fn team(text: &str) -> Result<Command, CommandError> {
     let (verb, rest) = first(text);
     let (team, more) = first(rest);
     match (verb.to_ascii_lowercase().as_str(), team) {
-        (verb @ ("pause" | "resume" | "reload"), "") => {
-            no(format!("team {verb} needs a team. For all of them: fleet {verb}"))
-        }
-        (verb @ ("limits" | "release"), "") => no(format!("team {verb} needs a team: team {verb} alpha")),
+        (verb @ ("pause" | "resume" | "reload"), "") => no(say!("team-or-fleet", verb = verb)),
+        (verb @ ("limits" | "release"), "") => no(say!("needs-team", verb = verb)),
         ("limits", team) => limits(super::team(team)?, more),
         ("release", team) => {
             let team = super::team(team)?;
@@ -20,7 +19,7 @@ pub(super) fn team(text: &str) -> Result<Command, CommandError> {
                 "" => None,
                 more => match more.parse() {
                     Ok(count @ 1..) => Some(count),
-                    _ => return no(format!("team release {team} takes a number of features, not {more:?}.")),
+                    _ => return no(say!("release-takes", team = team, more = quoted(more))),
                 },
             };
             Ok(Command::TeamRelease { team, count })
@@ -40,11 +39,7 @@ fn limits(team: InstanceName, text: &str) -> Result<Command, CommandError> {
     }
     let known = Limit::ALL.map(Limit::as_str);
     let Some(limit) = Limit::ALL.into_iter().find(|limit| limit.as_str() == word.to_ascii_lowercase()) else {
-        return no(format!(
-            "A team has no limit {word:?}.{} There is {}.",
-            nearest(word, &known),
-            known.join(" and ")
-        ));
+        return no(say!("no-limit", word = quoted(word), near = nearest(word, &known)));
     };
     let most = match most.to_ascii_lowercase().as_str() {
         "default" => None,
@@ -52,10 +47,7 @@ fn limits(team: InstanceName, text: &str) -> Result<Command, CommandError> {
             Ok(most @ 1..) => Some(most),
             _ => {
                 let word = limit.as_str();
-                return no(format!(
-                    "team limits {team} {word} takes a number from 1 on, or default, not {most:?}. To let nothing start: team \
-                     pause {team}"
-                ));
+                return no(say!("limit-takes", team = team, limit = word, most = quoted(most)));
             }
         },
     };

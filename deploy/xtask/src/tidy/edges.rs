@@ -64,9 +64,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("instance/uplink", &["instance/team", "instance/wire", "instance/nats", "policies/approvals"]),
     ("instance/web", &["instance/team", "instance/api", "instance/board", "instance/look"]),
     // The bot.
-    ("bot/command", &[]),
+    ("bot/text", &[]),
+    ("bot/command", &["bot/text"]),
     // The core speaks in the words of the approvals' store; the hub lets the store decide, in its own transactions.
-    ("bot/core", &["bot/command", "instance/wire", "policies/engine", "policies/approvals"]),
+    ("bot/core", &["bot/text", "bot/command", "instance/wire", "policies/engine", "policies/approvals"]),
     (
         "bot/hub",
         &[
@@ -87,6 +88,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "bot/core",
             "bot/command",
+            "bot/text",
             "bot/pictures",
             "policies/approvals",
             // Its tests live through a day of the hub's own steps, as teams report it.

@@ -41,7 +41,7 @@ const VENDORS: &[Vendor] = &[
     only("gix-odb", &["instance/git"]),
     only("gix-pack", &["instance/git"]),
     only("serenity", &["bot/discord"]),
-    only("fluent-bundle", &["bot/core"]),
+    only("fluent-bundle", &["bot/text"]),
     only("resvg", &["bot/pictures"]),
     only("skrifa", &["bot/pictures"]),
     only("poise", &["bot/discord"]),
