@@ -110,9 +110,14 @@ fn server() -> Result<Server, Failure> {
     Ok(Server::new("bench", "Services.").look(Status)?.change(Restart)?)
 }
 
-/// The same two tools, without the guard.
+/// The same two tools, without the guard; a third one changes something as `restart` does, and makes one durable row first.
 #[derive(Clone)]
-struct Plain;
+struct Plain {
+    rows: Option<Arc<Behind>>,
+}
+
+/// The tool that makes a durable row without the guard.
+const COMMIT: &str = "commit";
 
 impl ServerHandler for Plain {
     fn get_info(&self) -> ServerConfig {
@@ -141,6 +146,12 @@ impl ServerHandler for Plain {
         let arguments = Value::Object(request.arguments.unwrap_or_default());
         let read = Which::deserialize(&arguments);
         let input = read.map_err(|error| ErrorData::invalid_params(error.to_string(), None))?;
+        if request.name == COMMIT {
+            let Some(behind) = &self.rows else {
+                return Err(ErrorData::internal_error("there is no trail", None));
+            };
+            behind.commit().await.map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
+        }
         let value = serde_json::to_value(said(&input.service)).unwrap_or_default();
         Ok(CallToolResult::structured(value).into())
     }
@@ -174,6 +185,14 @@ impl Behind {
         let settings = Settings { limits, ..Settings::default() };
         let guard = Guard::new(server, Arc::new(law), ledger.clone(), ledger.clone(), settings);
         Ok(Self { _folder: folder, ledger, guard, caller: Caller::new(Who::Person { person, team }) })
+    }
+
+    /// One durable row of the trail, as the guard writes it before a change.
+    async fn commit(&self) -> Result<(), StoreError> {
+        let mut payload = Map::new();
+        payload.insert("text".to_owned(), json!("calls bench.restart"));
+        let (caller, call) = (self.caller.clone(), ulid::Ulid::generate().to_string());
+        self.ledger.durable(Event { kind: Kind::Call, caller, call, approval: None, payload }).await
     }
 
     /// Answers a call of that person.
@@ -277,10 +296,10 @@ impl Client {
     }
 }
 
-async fn plain_http(listener: TcpListener) {
+async fn plain_http(listener: TcpListener, plain: Plain) {
     let config = StreamableHttpServerConfig::default();
     let service: StreamableHttpService<Plain, LocalSessionManager> =
-        StreamableHttpService::new(|| Ok(Plain), Arc::default(), config);
+        StreamableHttpService::new(move || Ok(plain.clone()), Arc::default(), config);
     while let Ok((stream, _)) = listener.accept().await {
         if stream.set_nodelay(true).is_err() {
             continue;
@@ -296,36 +315,24 @@ async fn plain_http(listener: TcpListener) {
     }
 }
 
-/// The two servers by turns: sorted samples without the guard, and with it.
-async fn by_turns(
-    plain: &mut Client,
-    guarded: &mut Client,
-    tool: &str,
+/// One after the other, again and again: the sorted samples of each. What each is called on and calls.
+async fn by_turns<const N: usize>(
+    clients: &mut [Client],
+    calls: [(usize, &str); N],
     samples: usize,
-) -> Result<(Vec<f64>, Vec<f64>), Failure> {
-    by_turns_and(plain, guarded, tool, samples, &mut async || Ok(())).await
-}
-
-/// The two servers by turns with something else that is measured beside them.
-async fn by_turns_and(
-    plain: &mut Client,
-    guarded: &mut Client,
-    tool: &str,
-    samples: usize,
-    beside: &mut impl AsyncFnMut() -> Result<(), Failure>,
-) -> Result<(Vec<f64>, Vec<f64>), Failure> {
-    let (mut without, mut with) = (Vec::with_capacity(samples), Vec::with_capacity(samples));
+) -> Result<[Vec<f64>; N], Failure> {
+    let mut taken = [const { Vec::new() }; N];
     for round in 0..WARM + samples {
-        let (one, other) = (plain.call(tool).await?, guarded.call(tool).await?);
-        beside().await?;
-        if round >= WARM {
-            without.push(one);
-            with.push(other);
+        for (own, (client, tool)) in taken.iter_mut().zip(calls) {
+            let client = clients.get_mut(client).ok_or("no such client")?;
+            let one = client.call(tool).await?;
+            if round >= WARM {
+                own.push(one);
+            }
         }
     }
-    without.sort_by(f64::total_cmp);
-    with.sort_by(f64::total_cmp);
-    Ok((without, with))
+    taken.iter_mut().for_each(|own| own.sort_by(f64::total_cmp));
+    Ok(taken)
 }
 
 fn at(sorted: &[f64], percent: usize) -> Result<f64, Failure> {
@@ -333,82 +340,28 @@ fn at(sorted: &[f64], percent: usize) -> Result<f64, Failure> {
 }
 
 /// What is added at a percentile.
-fn added((without, with): &(Vec<f64>, Vec<f64>), percent: usize) -> Result<f64, Failure> {
+fn added(without: &[f64], with: &[f64], percent: usize) -> Result<f64, Failure> {
     Ok(at(with, percent)? - at(without, percent)?)
 }
 
+/// A server without the guard and one with it, over one transport.
+const PLAIN: usize = 0;
+const GUARDED: usize = 1;
+
 /// The figures of the guard that are wanted.
 pub async fn measure(figures: &mut Figures, wanted: &impl Fn(&str) -> bool) -> Result<(), Failure> {
-    let reads = wanted("guard_added_us_p50") || wanted("guard_added_us_p99");
-    let changes = wanted("guard_mutation_added_us_p50") || wanted("commit_us_p50");
-    if reads || changes {
-        let behind = Behind::new(server()?).await?;
-        let (ours, theirs) = tokio::io::duplex(64 * 1024);
-        tokio::spawn(async move {
-            serve_server(Plain, tokio::io::split(theirs)).await?.waiting().await.map_err(Failure::from)
-        });
-        let mut plain = Client::stream(ours).await?;
-        let (ours, theirs) = tokio::io::duplex(64 * 1024);
-        let (reader, writer) = tokio::io::split(theirs);
-        tokio::spawn(stdio::serve(behind.guard.clone(), behind.caller.clone(), reader, writer));
-        let mut guarded = Client::stream(ours).await?;
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let mut plain_over_http = {
-            let address = listener.local_addr()?;
-            tokio::spawn(plain_http(listener));
-            Client::http(address).await?
-        };
+    let of_reads = wanted("guard_added_us_p50") || wanted("guard_added_us_p99");
+    let of_changes = wanted("guard_mutation_added_us_p50") || wanted("commit_us_p50");
+    if of_reads || of_changes {
+        let behind = Arc::new(Behind::new(server()?).await?);
         let stop = CancellationToken::new();
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
-        let tokens = Arc::new(Anybody(behind.caller.clone()));
-        let (guard, settings) = (behind.guard.clone(), http::Settings::default());
-        tokio::spawn(http::serve(listener, guard, tokens, settings, stop.clone()));
-        let mut guarded_over_http = Client::http(address).await?;
-        if reads {
-            let stream = by_turns(&mut plain, &mut guarded, "status", READS).await?;
-            let over_http = by_turns(&mut plain_over_http, &mut guarded_over_http, "status", READS).await?;
-            for (name, percent, limit) in [("guard_added_us_p50", 50, 150), ("guard_added_us_p99", 99, 1_000)]
-            {
-                let (one, other) = (added(&stream, percent)?, added(&over_http, percent)?);
-                let note = format!(
-                    "reads, the worse of stdio {one:.0} and HTTP {other:.0}, beside {:.0} and {:.0} without; at most {limit}",
-                    at(&stream.0, percent)?,
-                    at(&over_http.0, percent)?,
-                );
-                if wanted(name) {
-                    figures.add(name, one.max(other), "us", READS, note);
-                }
-            }
+        let mut stream = over_stream(&behind).await?;
+        let mut over_http = over_http(&behind, &stop).await?;
+        if of_reads {
+            reads(figures, wanted, &mut stream, &mut over_http).await?;
         }
-        if changes {
-            let mut commits = Vec::with_capacity(2 * CHANGES);
-            let (stream, over_http) = {
-                let mut committing = async || {
-                    commits.push(commit(&behind).await?);
-                    Ok(())
-                };
-                let (plain_http, guarded_http) = (&mut plain_over_http, &mut guarded_over_http);
-                (
-                    by_turns_and(&mut plain, &mut guarded, "restart", CHANGES, &mut committing).await?,
-                    by_turns_and(plain_http, guarded_http, "restart", CHANGES, &mut committing).await?,
-                )
-            };
-            commits.sort_by(f64::total_cmp);
-            let commit = at(&commits, 50)?;
-            let (one, other) = (added(&stream, 50)?, added(&over_http, 50)?);
-            let note = format!(
-                "the worse of stdio {one:.0} and HTTP {other:.0}; at most {:.0}: 150 and one durable commit",
-                150.0 + commit
-            );
-            figures.add("guard_mutation_added_us_p50", one.max(other), "us", CHANGES, note);
-            figures.add(
-                "commit_us_p50",
-                commit,
-                "us",
-                commits.len(),
-                "one durable row of the trail, by turns with the calls",
-            );
+        if of_changes {
+            changes(figures, &mut stream, &mut over_http).await?;
         }
         stop.cancel();
     }
@@ -418,15 +371,79 @@ pub async fn measure(figures: &mut Figures, wanted: &impl Fn(&str) -> bool) -> R
     Ok(())
 }
 
-/// One durable row of the trail: how long it took, in microseconds.
-async fn commit(behind: &Behind) -> Result<f64, Failure> {
-    let mut payload = Map::new();
-    payload.insert("text".to_owned(), json!("calls bench.restart"));
-    let (caller, call) = (behind.caller.clone(), ulid::Ulid::generate().to_string());
-    let event = Event { kind: Kind::Call, caller, call, approval: None, payload };
-    let begun = Instant::now();
-    behind.ledger.durable(event).await?;
-    Ok(begun.elapsed().as_secs_f64() * 1e6)
+async fn over_stream(behind: &Arc<Behind>) -> Result<[Client; 2], Failure> {
+    let (ours, theirs) = tokio::io::duplex(64 * 1024);
+    let without = Plain { rows: Some(behind.clone()) };
+    tokio::spawn(async move {
+        serve_server(without, tokio::io::split(theirs)).await?.waiting().await.map_err(Failure::from)
+    });
+    let plain = Client::stream(ours).await?;
+    let (ours, theirs) = tokio::io::duplex(64 * 1024);
+    let (reader, writer) = tokio::io::split(theirs);
+    tokio::spawn(stdio::serve(behind.guard.clone(), behind.caller.clone(), reader, writer));
+    Ok([plain, Client::stream(ours).await?])
+}
+
+async fn over_http(behind: &Arc<Behind>, stop: &CancellationToken) -> Result<[Client; 2], Failure> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(plain_http(listener, Plain { rows: Some(behind.clone()) }));
+    let plain = Client::http(address).await?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let tokens = Arc::new(Anybody(behind.caller.clone()));
+    let (guard, settings) = (behind.guard.clone(), http::Settings::default());
+    tokio::spawn(http::serve(listener, guard, tokens, settings, stop.clone()));
+    Ok([plain, Client::http(address).await?])
+}
+
+async fn reads(
+    figures: &mut Figures,
+    wanted: &impl Fn(&str) -> bool,
+    stream: &mut [Client],
+    over_http: &mut [Client],
+) -> Result<(), Failure> {
+    let calls = [(PLAIN, "status"), (GUARDED, "status")];
+    let [bare, behind] = by_turns(stream, calls, READS).await?;
+    let [bare_http, behind_http] = by_turns(over_http, calls, READS).await?;
+    for (name, percent, limit) in [("guard_added_us_p50", 50, 150), ("guard_added_us_p99", 99, 1_000)] {
+        let one = added(&bare, &behind, percent)?;
+        let other = added(&bare_http, &behind_http, percent)?;
+        let note = format!(
+            "reads, the worse of stdio {one:.0} and HTTP {other:.0}, beside {:.0} and {:.0} without; at most {limit}",
+            at(&bare, percent)?,
+            at(&bare_http, percent)?,
+        );
+        if wanted(name) {
+            figures.add(name, one.max(other), "us", READS, note);
+        }
+    }
+    Ok(())
+}
+
+/// Changes, beside what one durable row adds to a call of the same server without the guard.
+async fn changes(
+    figures: &mut Figures,
+    stream: &mut [Client],
+    over_http: &mut [Client],
+) -> Result<(), Failure> {
+    let calls = [(PLAIN, "restart"), (GUARDED, "restart"), (PLAIN, COMMIT)];
+    let mut worst: Option<(f64, f64, &str)> = None;
+    let mut said = Vec::new();
+    for (clients, transport) in [(stream, "stdio"), (over_http, "HTTP")] {
+        let [bare, behind, committing] = by_turns(clients, calls, CHANGES).await?;
+        let (own, commit) = (added(&bare, &behind, 50)?, added(&bare, &committing, 50)?);
+        said.push(format!("{transport} {own:.0} (at most {:.0})", 150.0 + commit));
+        if worst.is_none_or(|(most, least, _)| own - commit > most - least) {
+            worst = Some((own, commit, transport));
+        }
+    }
+    let (own, commit, transport) = worst.ok_or("no samples")?;
+    let note = format!("the worse of {}: 150 and one durable commit", said.join(" and "));
+    figures.add("guard_mutation_added_us_p50", own, "us", CHANGES, note);
+    let note = format!("what one durable row adds to a call without the guard, over {transport}, by turns");
+    figures.add("commit_us_p50", commit, "us", CHANGES, note);
+    Ok(())
 }
 
 /// `guard_proxy_calls_per_s`: until the last call is answered and its row is on disk.
@@ -434,7 +451,11 @@ async fn proxied(figures: &mut Figures) -> Result<(), Failure> {
     let upstream = || {
         let (ours, theirs) = tokio::io::duplex(256 * 1024);
         tokio::spawn(async move {
-            serve_server(Plain, tokio::io::split(theirs)).await?.waiting().await.map_err(Failure::from)
+            serve_server(Plain { rows: None }, tokio::io::split(theirs))
+                .await?
+                .waiting()
+                .await
+                .map_err(Failure::from)
         });
         ours
     };

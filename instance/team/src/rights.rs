@@ -94,6 +94,9 @@ fn gives(action: &Action) -> bool {
     )
 }
 
+/// What came of it.
+const GIVEN: &str = "The rights are given.";
+
 impl Team {
     /// Whom the policies in force want asked before this changes: as for an owner who would change it. Where the fleet has one
     /// owner, that one is enough, whatever the policies say: it could never have a second otherwise.
@@ -219,7 +222,7 @@ impl Team {
         let (keeper, id, now) = (self.keeper(), record.id(), Timestamp::now());
         let begun = self.store().interrupted(&keeper, now).await.map_err(problem::from_store)?;
         if begun.iter().any(|effect| effect.approval == *id && effect.state == EffectState::UnderWay) {
-            let probe = if happened { Probe::Happened("given".to_owned()) } else { Probe::DidNot };
+            let probe = if happened { Probe::Happened(GIVEN.to_owned()) } else { Probe::DidNot };
             self.store().probed(&keeper, (id, WHOLE), probe, now).await.map_err(problem::from_store)?;
             if happened {
                 return Ok(None);
@@ -242,7 +245,7 @@ impl Team {
     /// The rights are given, or could not be, and why.
     pub async fn rights_given(&self, id: &ApprovalId, failed: Option<String>) -> Answer<()> {
         qd_failpoint::reached("rights_given");
-        let outcome = failed.map_or_else(|| Outcome::Done("given".to_owned()), Outcome::Failed);
+        let outcome = failed.map_or_else(|| Outcome::Done(GIVEN.to_owned()), Outcome::Failed);
         let (keeper, now) = (self.keeper(), Timestamp::now());
         self.store().finish(&keeper, (id, WHOLE), outcome, now).await.map_err(problem::from_store)?;
         Ok(())
