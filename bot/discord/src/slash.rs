@@ -1,6 +1,6 @@
 //! Slash commands: the catalogue of `bot/command`, as Discord wants it described, and back into a line of the grammar.
 
-use qd_command::catalogue::{Completes, ELSEWHERE, ENTRIES, Entry, Opt, Stands};
+use qd_command::catalogue::{Completes, ENTRIES, Entry, Opt, Stands};
 use qd_core::say;
 use qd_types::Verb;
 use serde_json::{Value, json};
@@ -19,9 +19,6 @@ pub(crate) fn commands() -> Value {
         let (first, last): (Vec<&Opt>, Vec<&Opt>) = options.iter().partition(|option| option.required);
         let options = first.into_iter().chain(last).map(described).collect();
         add(&mut commands, path, says, options);
-    }
-    for each in ELSEWHERE {
-        add(&mut commands, each.path, each.says, Vec::new());
     }
     commands.push(json!({"name": say!("discord-make"), "type": 3}));
     Value::Array(commands)
