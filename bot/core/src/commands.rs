@@ -15,9 +15,10 @@ use crate::{
     event::Moment,
     foreign,
     forge::Marker,
-    inquiry, links, machines,
+    inquiry, links, machines, progress,
     state::{Desk, FleetState, Foreign},
     text::{self, messages::say, presence::Clock},
+    wishes,
 };
 
 /// Features in one answer.
@@ -72,7 +73,6 @@ pub(crate) fn handle(
         },
         Command::StandupHours { team } => say(digest::hours(state, team.as_ref())),
         Command::StandupSchedule { team, when } => schedule(state, person, &team, &when, moment),
-        Command::Elsewhere { what } => say(what.told),
         Command::ApprovalShow { which } => say(show(state, &which)),
         Command::ApprovalSubject { which } => say(subject(state, &which)),
         Command::Approve { which, typed } => {
@@ -124,6 +124,24 @@ pub(crate) fn handle(
         Command::FeatureReview { id, text } => {
             remark(state, (person, given), &id, text, Remark::Review, moment)
         }
+        Command::FeatureEdit { id, field, value } => {
+            about(state, person, place, &id, wishes::edit(&id, field, &value))
+        }
+        Command::FeatureStop { id } => wishes::if_so(state, person, place, &id, wishes::stop),
+        Command::FeatureRevert { id, why } => {
+            wishes::if_so(state, person, place, &id, |report| wishes::revert(report, why))
+        }
+        Command::Plan { team, page, goal } => wishes::plan(state, person, place, team, (goal, page)),
+        Command::Milestones { team } => say(progress::of_milestones(state, team.as_ref())),
+        Command::Project { name } => say(progress::of_projects(state, name.as_deref())),
+        Command::TeamLimits { team } => say(progress::limits(state, &team)),
+        Command::TeamLimit { team, limit, most } => {
+            wishes::to_team(state, person, place, team, wishes::limit(limit, most))
+        }
+        Command::TeamRelease { team, count } => {
+            wishes::to_team(state, person, place, team, BoardCommand::Release { count })
+        }
+        Command::AuditShow { .. } => say(say!("no-team")),
         Command::Pause { team, why } => {
             let command = || BoardCommand::PauseTeam { why: why.clone().map(Into::into) };
             orders(state, person, place, team, command)
@@ -173,7 +191,7 @@ pub(crate) fn say(reply: impl Into<String>) -> Handled {
 }
 
 /// Board commands go to the team, which decides again for that person.
-fn order(
+pub(crate) fn order(
     state: &FleetState,
     person: &Person,
     (given, moment): (&Given, Moment),
@@ -384,7 +402,10 @@ fn on_behalf(person: &Person, given: &Given, moment: Moment) -> OnBehalf {
     }
 }
 
-fn find<'a>(state: &'a FleetState, id: &FeatureId) -> Result<(InstanceName, &'a FeatureReport), String> {
+pub(crate) fn find<'a>(
+    state: &'a FleetState,
+    id: &FeatureId,
+) -> Result<(InstanceName, &'a FeatureReport), String> {
     let mut found = state.features.iter().filter(|((_, feature), _)| feature == id);
     match (found.next(), found.next()) {
         (Some(((team, _), report)), None) => Ok((team.clone(), report)),
@@ -393,7 +414,7 @@ fn find<'a>(state: &'a FleetState, id: &FeatureId) -> Result<(InstanceName, &'a 
     }
 }
 
-fn only_team(state: &FleetState) -> Result<InstanceName, String> {
+pub(crate) fn only_team(state: &FleetState) -> Result<InstanceName, String> {
     match state.rules.teams.as_slice() {
         [one] => Ok(one.clone()),
         teams => {

@@ -135,6 +135,10 @@ fn reported(state: &mut FleetState, instance: &InstanceName, report: Report, mom
         Report::Heartbeat(beat) => presence::beat(state, instance, *beat).into(),
         Report::Snapshot(holds) => snapshot::holds(state, instance, &holds, moment).into(),
         Report::Refused(refusal) => refused(state, instance, &refusal).into(),
+        Report::Told(told) => {
+            let text = text::told(instance, told.text.as_str());
+            vec![told_later(state, &told.person, text)].into()
+        }
     }
 }
 

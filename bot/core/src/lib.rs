@@ -20,9 +20,11 @@ pub mod outside;
 mod page;
 pub mod picture;
 pub mod presence;
+mod progress;
 mod snapshot;
 pub mod state;
 pub mod text;
+mod wishes;
 
 pub use answer::Handled;
 pub use distil::{Distil, DistilError, Fact, Facts, Pipeline, PipelineKind};

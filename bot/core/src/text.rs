@@ -30,6 +30,8 @@ pub use picture::{
 /// Longest title, in characters.
 const TITLE: usize = 120;
 
+/// Lines of one answer of a team.
+const LINES: usize = 24;
 /// Longest quotation of an agent's words, in characters.
 const QUOTE: usize = 300;
 
@@ -409,6 +411,12 @@ pub fn refused(instance: &InstanceName, refusal: &Refusal) -> String {
         _ => say!("order-given"),
     };
     say!("order-refused", instance = instance, kind = kind, reason = inert(refusal.reason.as_str(), QUOTE))
+}
+
+/// What an instance says of a person's order, line by line.
+pub fn told(instance: &InstanceName, text: &str) -> String {
+    let lines: Vec<String> = text.lines().take(LINES).map(|line| inert(line, QUOTE)).collect();
+    say!("order-told", instance = instance, text = lines.join("\n"))
 }
 
 /// An alert, open or over.

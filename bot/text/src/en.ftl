@@ -195,6 +195,24 @@ act-not-asked = A team does not ask the forge for this: { $act }.
 order-asks = { $sent } People have to agree before it is done: { $who }. The card comes in #approvals.
 order-waits = { $team } has not done this yet: { $title }. People have to agree first: { $who }. The card is in #approvals: { $key }.
 order-ended = What you ordered of { $team }, { $title }: { $ended }
+order-told = { $instance }: { $text }
+nothing-to-stop = No run works on { $feature }: there is nothing to stop.
+nothing-to-take-back = { $feature } is not merged: there is nothing to take back.
+plan-goal = An agent proposes features for it. People accept them on the team's page, or with quarterdeck plan; then they are filed.
+plan-page = An agent proposes features for it as a page, by pull request. They are filed when that is merged.
+no-milestones = No team has reported a milestone.
+and-more-milestones = And { $count } more: say of which team.
+no-projects = No team has reported a project with milestones.
+no-such-project = No team has reported a project { $name }. There is { $projects }.
+project-line =
+    { $count ->
+        [one] **{ $name }** · { $teams }: { $done } of { $features } merged in 1 milestone
+       *[other] **{ $name }** · { $teams }: { $done } of { $features } merged in { $count } milestones
+    }
+no-limits-told = { $team } has not said yet how much it does at once.
+no-limit = no limit
+limits-slots = { $team }: { $taken } of { $most } slots are taken. The configuration has { $configured }.
+limits-reviews = In review: { $taken }. Nothing new starts from: { $most }. The configuration has { $configured }.
 order-silent = { $team } is silent { $since }. The order is kept and goes out when it is heard again.
 order-not-heard = { $team } was not heard yet. The order is kept and goes out when it is.
 stood-late = { $team } is late: this is how it stood { $at }.

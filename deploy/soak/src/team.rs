@@ -89,6 +89,7 @@ impl Team {
             instance: name.clone(),
             prefix: prefix(number),
             slots: 1,
+            reviews: None,
             repair_rounds: 1,
             rungs: 0,
             retry_pause: None,

@@ -498,6 +498,9 @@ pub struct TeamView {
     pub running: u32,
     /// Runs at once.
     pub slots: u32,
+    /// Who lowered that, as a sentence; none while it is as configured.
+    #[serde(default)]
+    pub lowered: Option<String>,
     /// The number of the newest entry of the log when this was read: what a page follows from.
     #[serde(default)]
     pub seq: u64,

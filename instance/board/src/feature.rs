@@ -1,12 +1,12 @@
 //! A feature: what is wanted, and where it stands. How far a run has come is the run's to say.
 
 use jiff::Timestamp;
-use qd_types::{FeatureId, PersonId, RepositoryName, Stage};
+use qd_types::{CommitId, FeatureId, PersonId, RepositoryName, Stage};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::{Wanted, patch};
+use crate::{Source, SourceKind, Wanted, patch, wanted::MAX_TITLE};
 
 /// A feature, as the board keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -50,6 +50,20 @@ pub struct Feature {
 }
 
 impl Feature {
+    /// A feature that undoes its merge: a pull request that is checked and approved like any other.
+    pub fn taken_back(&self, commit: &CommitId, why: Option<&str>, priority: u8) -> NewFeature {
+        let title = format!("Take back {}: {}", self.id, self.wanted.title);
+        let why = why.map_or_else(String::new, |why| format!("\n\n{why}"));
+        let wanted = Wanted {
+            title: title.chars().take(MAX_TITLE).collect(),
+            description: format!("Undo merge {commit} of {}.{why}", self.id),
+            priority,
+            source: Some(Source { kind: SourceKind::Revert, reference: self.id.to_string() }),
+            ..Wanted::default()
+        };
+        NewFeature { wanted, repository: Some(self.repository.clone()), ready: true }
+    }
+
     /// Those on whose behalf it is done.
     pub fn requesters(&self) -> Vec<PersonId> {
         let mut all = vec![self.author.clone()];

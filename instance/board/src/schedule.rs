@@ -7,7 +7,8 @@ mod rank;
 use std::collections::BTreeMap;
 
 use jiff::{Timestamp, civil::Date};
-use qd_types::{FeatureId, InstanceName, RepositoryName};
+use qd_types::{FeatureId, InstanceName, PersonId, RepositoryName};
+use serde::{Deserialize, Serialize};
 
 pub use hold::{Hold, own};
 pub use rank::{AGE_DAYS, DUE_SOON_DAYS, Rank};
@@ -57,14 +58,53 @@ pub struct Limits {
     pub per_repository: BTreeMap<RepositoryName, u32>,
     /// Features in review, from which on nothing new starts; what is finished still goes there.
     pub reviews: Option<u32>,
+    /// What a person lowered of it.
+    pub lowered: Lowered,
+}
+
+/// What a person lets a team do at once at most, until they take it back. More than the configuration has is never done.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Lowered {
+    /// Runs at once.
+    pub slots: Option<Lower>,
+    /// Features in review, from which on nothing new starts.
+    pub reviews: Option<Lower>,
+}
+
+/// A limit that a person set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lower {
+    /// How much at most.
+    pub most: u32,
+    /// Who says so.
+    pub by: PersonId,
 }
 
 impl Limits {
+    /// Runs at once, and who lowered that, if somebody did.
+    pub fn slots(&self) -> (u32, Option<&PersonId>) {
+        match &self.lowered.slots {
+            Some(lower) if lower.most < self.slots => (lower.most, Some(&lower.by)),
+            _ => (self.slots, None),
+        }
+    }
+
+    /// Features in review from which on nothing new starts, and who lowered that, if somebody did.
+    pub fn reviews(&self) -> Option<(u32, Option<&PersonId>)> {
+        match (&self.lowered.reviews, self.reviews) {
+            (Some(lower), configured) if configured.is_none_or(|most| lower.most < most) => {
+                Some((lower.most, Some(&lower.by)))
+            }
+            (_, configured) => configured.map(|most| (most, None)),
+        }
+    }
+
     /// Whether one more run of this agent in this repository fits, beside what takes a slot already.
     pub fn have_room(&self, open: &[Open], agent: &str, repository: &RepositoryName) -> bool {
         let running = || open.iter().filter(|open| open.running);
         let below = |limit: Option<&u32>, taken: u32| limit.is_none_or(|limit| taken < *limit);
-        below(Some(&self.slots), count(running()))
+        below(Some(&self.slots().0), count(running()))
             && below(self.per_agent.get(agent), count(running().filter(|open| open.agent == agent)))
             && below(
                 self.per_repository.get(repository),

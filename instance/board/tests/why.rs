@@ -89,7 +89,9 @@ fn ready_says_what_it_waits_for() {
     let later = Timestamp::UNIX_EPOCH + 7.hours();
     let needs = |ids: &[&str]| Hold::Needs(ids.iter().map(|id| id.parse().unwrap()).collect());
     insta::assert_snapshot!(say_held(&ready, None, None), @"None: Next. Starts now.");
-    insta::assert_snapshot!(say(Hold::Slots(2)), @"Some(Slot): Next. Starts when a slot is free.");
+    insta::assert_snapshot!(say(Hold::Slots { limit: 2, by: None }), @"Some(Slot): Next. Starts when a slot is free.");
+    let by = Some("mira".parse().unwrap());
+    insta::assert_snapshot!(say(Hold::Slots { limit: 1, by: by.clone() }), @"Some(Slot): Next. mira lowered the slots to 1. Starts when one is free.");
     insta::assert_snapshot!(say(needs(&["A-1"])), @"Some(Dependency): Waits for A-1 to be merged.");
     insta::assert_snapshot!(say(needs(&["A-1", "A-9", "A-12"])), @"Some(Dependency): Waits for A-1, A-9 and A-12 to be merged.");
     insta::assert_snapshot!(say(needs(&["A-1@review"])), @"Some(Dependency): Waits for A-1 to be in review.");
@@ -102,7 +104,8 @@ fn ready_says_what_it_waits_for() {
     insta::assert_snapshot!(say(Hold::Until(later)), @"Some(Time): The last run failed. It is tried again at Thu 07:00.");
     insta::assert_snapshot!(say(Hold::Broken("repository sample".into(), later)), @"Some(Time): Repository sample can't be used before Thu 07:00.");
     insta::assert_snapshot!(say(Hold::Budget { minutes: 30, spent: 31 }), @"Some(Budget): Its budget of 30 min is used up, 31 min were worked. Needs a person.");
-    insta::assert_snapshot!(say(Hold::Reviews { open: 5, limit: 5 }), @"Some(Slot): 5 features wait in review, 5 may. Starts when one is decided.");
+    insta::assert_snapshot!(say(Hold::Reviews { open: 5, limit: 5, by: None }), @"Some(Slot): 5 features wait in review, 5 may. Starts when one is decided.");
+    insta::assert_snapshot!(say(Hold::Reviews { open: 5, limit: 2, by }), @"Some(Slot): 5 features wait in review, 2 may, as mira has it. Starts when one is decided.");
     insta::assert_snapshot!(say(Hold::Overlaps("A-7".parse().unwrap(), "src/a.rs".into())), @"Some(Conflict): A-7 works on src/a.rs too. Starts after it.");
     insta::assert_snapshot!(say(Hold::AgentBusy("claude".into(), 2)), @"Some(Slot): Claude has 2 of 2 runs. Starts when one ends.");
     insta::assert_snapshot!(say(Hold::NoAgent), @"Some(Person): No agent is configured for this team. Needs a person.");

@@ -16,6 +16,7 @@ mod forge;
 mod goals;
 mod heads;
 mod issues;
+mod limits;
 mod merged;
 mod operations;
 mod orders;

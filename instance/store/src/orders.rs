@@ -2,12 +2,12 @@
 //! to the bot, and never blocks what follows.
 
 use jiff::Timestamp;
-use qd_board::{EditFeature, Happened, NewFeature, Refused, Source, SourceKind};
+use qd_board::{EditFeature, Happened, NewFeature, PlanMode, Refused, Source, SourceKind};
 use qd_sqlite::outbox::{self, Receipt};
 use qd_types::{FeatureId, Person, PersonId, RepositoryName, SpentGrant, Stage};
 use qd_wire::v1::{
-    Announcement, BoardCommand, Envelope, ForgeCheck, Kind as _, NewWork, OnBehalf, Order, Refusal, Remark,
-    Report, Review, Sentence, Verdict,
+    Announcement, BoardCommand, Envelope, ForgeCheck, Kind as _, NewWork, OnBehalf, Order, Proposal, Refusal,
+    Remark, Report, Review, Sentence, Told, Verdict,
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -16,13 +16,16 @@ use crate::{
     events::Draft,
     features::{self, Then},
     feedback::{self, Feedback, Restated},
-    fleet, forge, issues, report, rows, runs,
+    fleet, forge, issues, limits, merged, report, rows, runs,
     store::Lens,
     switches,
 };
 
 /// Commands of people that are remembered: many more than may be on their way when a bot is lost.
 const SAID: i64 = 1024;
+
+/// Released features that are named in one sentence.
+const NAMED: usize = 10;
 
 /// What became of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,14 +54,15 @@ impl Store {
         self.write(move |c| take(c, &lens, order, repository, refused, now)).await
     }
 
-    /// Carries out what a person ordered and others agreed to. What it writes is known by that approval.
+    /// Carries out what a person ordered and others agreed to. What it writes is known by that approval. Says what came of it,
+    /// where that is more than that it is done.
     pub async fn command(
         &self,
         person: &PersonId,
         command: BoardCommand,
         paid: &SpentGrant,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<String>, StoreError> {
         let (lens, person) = (self.lens(), person.clone());
         let id = format!("approval/{}", paid.grant().approval().key());
         self.write(move |c| command_given(c, &lens, &person, &command, &id, None, now)).await
@@ -90,7 +94,13 @@ pub(crate) fn take(
         None => apply(c, lens, &order, repository, now),
     };
     let applied = match done {
-        Ok(()) => Applied::Yes,
+        Ok(told) => {
+            if let (Some(text), Some(person)) = (told, person(&order.body)) {
+                let told = Told { person: person.id.clone(), text: text.into() };
+                report::push(c, None, now, &Report::Told(told))?;
+            }
+            Applied::Yes
+        }
         Err(StoreError::Db(error)) => return Err(StoreError::Db(error)),
         Err(refused) => {
             c.execute_batch("ROLLBACK TO apply")?;
@@ -168,14 +178,19 @@ pub(crate) fn refuse(reason: impl Into<String>) -> StoreError {
     Refused { reason: reason.into() }.into()
 }
 
+/// Applies an order. What is said to whoever gave it, where it is more than that it was taken.
 fn apply(
     c: &Connection,
     lens: &Lens,
     order: &Envelope<Order>,
     repository: Option<RepositoryName>,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<Option<String>, StoreError> {
     match &order.body {
+        Order::Command { by, command } => {
+            let id = format!("order/{}/{}", order.epoch, order.seq);
+            return command_given(c, lens, &by.person.id, command, &id, repository, now);
+        }
         Order::ForgeOutcome { request, outcome } => forge::outcome_came(c, lens, request, outcome, now),
         Order::Approval(card) => approvals::put(c, lens, card, now),
         Order::AuditHead(_) | Order::AuditSigned(_) => {
@@ -189,10 +204,6 @@ fn apply(
         }
         Order::BotKeys(_) => events::write(c, &Draft::new("bot", "team", "The bot has another key."), now),
         Order::Unread(unread) => Err(refuse(format!("{} It is kept as it came.", unread.why))),
-        Order::Command { by, command } => {
-            let id = format!("order/{}/{}", order.epoch, order.seq);
-            command_given(c, lens, &by.person.id, command, &id, repository, now)
-        }
         Order::Review(review) => reviewed(c, lens, review, now),
         Order::CheckResult(check) => forge_checked(c, lens, check, now),
         Order::Issue(issue) => issues::changed(c, lens, issue, repository, now),
@@ -204,6 +215,7 @@ fn apply(
         Order::FleetAnswer { query, answer } => fleet::answered(c, query, answer),
         Order::Announcement(announcement) => announced(c, announcement, now),
     }
+    .map(|()| None)
 }
 
 fn command_given(
@@ -214,7 +226,7 @@ fn command_given(
     id: &str,
     repository: Option<RepositoryName>,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<Option<String>, StoreError> {
     let actor = person.as_str();
     let happen = |feature: &FeatureId, happened: Happened, reason: Option<&str>| {
         let then = Then { reason: reason.map(str::to_owned), ..Then::default() };
@@ -222,8 +234,19 @@ fn command_given(
     };
     match command {
         BoardCommand::AddFeature { title, stage, work } => {
-            file(c, lens, person, (title, *stage == Stage::Ready, work), repository, now).map(drop)
+            let filed = file(c, lens, person, (title, *stage == Stage::Ready, work), repository, now)?;
+            // What is proposed for a goal is looked for under its number.
+            return Ok(work.plan.map(|_| format!("Features for it are proposed as {filed}.")));
         }
+        BoardCommand::RevertFeature { feature, why } => {
+            let why = why.as_ref().map(Sentence::as_str);
+            let filed = merged::revert(c, lens, person, feature, why, now)?.feature.id;
+            return Ok(Some(format!("{filed} takes {feature} back, once its merge is approved.")));
+        }
+        BoardCommand::LimitTeam { limit, most } => {
+            return limits::lower(c, lens, person, *limit, *most, now).map(Some);
+        }
+        BoardCommand::Release { count } => return release(c, lens, actor, *count, now).map(Some),
         BoardCommand::EditFeature(edit) => {
             let fields = EditFeature { version: edit.version, fields: edit.fields.clone() };
             features::apply_edit(c, lens, person, &edit.feature, fields, None, now).map(drop)
@@ -279,6 +302,37 @@ fn command_given(
             }
         }
     }
+    .map(|()| None)
+}
+
+/// Moves what waits in the backlog to ready, the most urgent first: so many features, or all. Says how many those were.
+fn release(
+    c: &Connection,
+    lens: &Lens,
+    actor: &str,
+    count: Option<u32>,
+    now: Timestamp,
+) -> Result<String, StoreError> {
+    // A goal whose features are under way rests there: it is done by them.
+    let waiting = rows::features(
+        c,
+        "WHERE stage = 'backlog' AND NOT EXISTS
+         (SELECT 1 FROM runs WHERE feature = features.id AND ending ->> '$.end' = 'planned')
+         ORDER BY priority, number LIMIT ?1",
+        [count.map_or(-1, i64::from)],
+    )?;
+    for feature in &waiting {
+        let then = Then { reason: Some("Released with the backlog.".to_owned()), ..Then::default() };
+        features::happen(c, lens, actor, &feature.id, &Happened::Moved(Stage::Ready), then, now)?;
+    }
+    let mut names: Vec<String> = waiting.iter().take(NAMED).map(|feature| feature.id.to_string()).collect();
+    let more = waiting.len().saturating_sub(NAMED);
+    names.extend((more > 0).then(|| format!("{more} more")));
+    match waiting.as_slice() {
+        [] => Err(refuse("Nothing waits in the backlog.")),
+        [_] => Ok(format!("Released 1 feature: {}.", names.join(", "))),
+        all => Ok(format!("Released {} features: {}.", all.len(), names.join(", "))),
+    }
 }
 
 /// Files a feature in the name of a person.
@@ -304,6 +358,11 @@ pub fn ordered(title: &str, ready: bool, work: &NewWork) -> NewFeature {
     new.wanted.description = work.description.as_str().to_owned();
     new.wanted.priority = work.priority.unwrap_or(new.wanted.priority);
     new.wanted.labels.clone_from(&work.labels);
+    new.wanted.plan = match work.plan {
+        None => PlanMode::None,
+        Some(Proposal::Goal) => PlanMode::Goal,
+        Some(Proposal::Page) => PlanMode::Page,
+    };
     new.wanted.source =
         work.issue.as_ref().map(|issue| Source { kind: SourceKind::Issue, reference: issue.clone() });
     new

@@ -7,7 +7,7 @@ use qd_types::Stage;
 use qd_wire::v1::{BoardDigest, Heartbeat, Hello, Report, Sentence, Snapshot, StageCount};
 use rusqlite::Connection;
 
-use crate::{Store, StoreError, executor, report, rows, store, switches};
+use crate::{Store, StoreError, executor, limits, report, rows, store, store::Lens, switches};
 
 impl Store {
     /// Says what the team is.
@@ -23,7 +23,8 @@ impl Store {
         refuses: Option<String>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.write(move |c| self::beat(c, beat_seconds, refuses, now)).await
+        let lens = self.lens();
+        self.write(move |c| self::beat(c, &lens, beat_seconds, refuses, now)).await
     }
 
     /// How much waits for the bot.
@@ -35,16 +36,17 @@ impl Store {
 /// See [`Store::beat`].
 pub(crate) fn beat(
     c: &Connection,
+    lens: &Lens,
     beat_seconds: u32,
     refuses: Option<String>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let board = digest(c, refuses)?;
+    let board = digest(c, lens, refuses)?;
     let beat = Heartbeat { at: now, beat_seconds, runs: store::running(c)?, board };
     report::push(c, Some("heartbeat"), now, &Report::Heartbeat(Box::new(beat)))
 }
 
-fn digest(c: &Connection, refuses: Option<String>) -> Result<BoardDigest, StoreError> {
+fn digest(c: &Connection, lens: &Lens, refuses: Option<String>) -> Result<BoardDigest, StoreError> {
     let mut statement = c.prepare_cached("SELECT stage, count(*) FROM features GROUP BY stage")?;
     let mut rows = statement.query([])?;
     let mut stages = Vec::new();
@@ -65,6 +67,7 @@ fn digest(c: &Connection, refuses: Option<String>) -> Result<BoardDigest, StoreE
         paused: switches::paused(c)?.map(|pause| Sentence::from(pause.sentence())),
         refuses: refuses.map(Into::into),
         waiting: outbox::waiting(c, rows::BOT)?,
+        limits: Some(limits::told(c, lens)?),
     })
 }
 

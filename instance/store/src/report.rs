@@ -41,6 +41,7 @@ pub(crate) fn feature(c: &Connection, lens: &Lens, id: &FeatureId, now: Timestam
         spent: snapshot.spent,
         repository: Some(snapshot.feature.repository.clone()),
         issue: issue(snapshot.feature.wanted.source.as_ref()),
+        run: run.filter(|run| run.end.is_none()).map(|run| run.id.clone()),
     });
     push(c, Some(&format!("feature:{id}")), now, &report)?;
     alert(c, id, snapshot.feature.held.as_deref(), &snapshot.feature.wanted.title, now)

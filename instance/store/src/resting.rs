@@ -9,7 +9,7 @@ use qd_board::schedule::Limits;
 use qd_types::{Approval, ApprovalId, ApprovalState, FeatureId, RunId};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::{Store, StoreError, rows, runs, scheduling};
+use crate::{Store, StoreError, limits, rows, runs, scheduling};
 
 /// How a person has something asked again; its key follows.
 const OPEN_AGAIN: &str = "open it again with `quarterdeck approvals reopen ";
@@ -48,6 +48,7 @@ impl Store {
             }
             let agent = runs::one(c, &run)?.agent;
             let repository = rows::feature_by_id(c, run.feature())?.repository;
+            let limits = Limits { lowered: limits::lowered(c)?, ..limits };
             if !limits.have_room(&scheduling::open(c)?, &agent, &repository) {
                 return Ok(false);
             }

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use qd_board::{
     Feature,
     project::Capacity,
-    schedule::{Candidate, Open, paths_of},
+    schedule::{Candidate, Lowered, Open, paths_of},
 };
 use rusqlite::Connection;
 
-use crate::{Store, StoreError, projects, resting, rows};
+use crate::{Store, StoreError, limits, projects, resting, rows};
 
 /// Features that a count of what waits for one goes through at most: past that, more makes no difference.
 const UNBLOCKS: usize = 256;
@@ -23,6 +23,8 @@ pub struct Scene {
     pub open: Vec<Open>,
     /// What the projects allow, by name.
     pub projects: BTreeMap<String, Capacity>,
+    /// What a person lets the team do at once at most.
+    pub lowered: Lowered,
 }
 
 impl Store {
@@ -38,7 +40,7 @@ impl Store {
             if ready.is_empty() {
                 return Ok(Scene { open, ..Scene::default() });
             }
-            let projects = projects::capacities(c)?;
+            let (projects, lowered) = (projects::capacities(c)?, limits::lowered(c)?);
             let dependants = dependants(c)?;
             let candidates = ready
                 .into_iter()
@@ -47,7 +49,7 @@ impl Store {
                     candidate(c, feature, unblocks)
                 })
                 .collect::<Result<_, _>>()?;
-            Ok(Scene { candidates, open, projects })
+            Ok(Scene { candidates, open, projects, lowered })
         })
         .await
     }

@@ -89,7 +89,7 @@ impl Steps {
     /// # Errors
     /// If the database fails.
     pub fn beat(&self, c: &Connection, beat_seconds: u32, now: Timestamp) -> Result<(), StoreError> {
-        presence::beat(c, beat_seconds, None, now)
+        presence::beat(c, &self.lens, beat_seconds, None, now)
     }
 
     /// See [`Store::greeted`](crate::Store::greeted).

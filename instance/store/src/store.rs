@@ -28,6 +28,8 @@ pub struct Settings {
     pub prefix: String,
     /// Runs at once.
     pub slots: u32,
+    /// Features in review, from which on nothing new starts.
+    pub reviews: Option<u32>,
     /// Repair rounds that a run is allowed.
     pub repair_rounds: u32,
     /// Rungs of the ladder that failed features climb.

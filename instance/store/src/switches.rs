@@ -25,7 +25,8 @@ impl Pause {
     }
 }
 
-fn get<V: DeserializeOwned>(c: &Connection, name: &str) -> Result<Option<V>, StoreError> {
+/// The value of a switch.
+pub(crate) fn get<V: DeserializeOwned>(c: &Connection, name: &str) -> Result<Option<V>, StoreError> {
     let text: Option<String> = c
         .prepare_cached("SELECT value FROM switches WHERE name = ?1")?
         .query_row([name], |row| row.get(0))
@@ -33,7 +34,8 @@ fn get<V: DeserializeOwned>(c: &Connection, name: &str) -> Result<Option<V>, Sto
     text.map(|text| rows::json(T, &text)).transpose()
 }
 
-fn put(c: &Connection, name: &str, value: Option<String>) -> Result<(), StoreError> {
+/// Sets a switch, or clears it.
+pub(crate) fn put(c: &Connection, name: &str, value: Option<String>) -> Result<(), StoreError> {
     match value {
         Some(value) => c
             .prepare_cached(

@@ -23,6 +23,7 @@ impl Board {
             instance: "alpha".parse().unwrap(),
             prefix: prefix.into(),
             slots: 2,
+            reviews: None,
             repair_rounds: 3,
             rungs: 0,
             retry_pause: None,

@@ -40,6 +40,7 @@ fn open(dir: &Path) -> Store {
         instance: "alpha".parse().unwrap(),
         prefix: "A".into(),
         slots: 1,
+        reviews: None,
         repair_rounds: 1,
         rungs: 0,
         retry_pause: None,

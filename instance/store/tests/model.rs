@@ -251,6 +251,7 @@ impl StateMachineTest for Real {
             instance: "alpha".parse().unwrap(),
             prefix: "A".into(),
             slots: SLOTS,
+            reviews: None,
             repair_rounds: 3,
             rungs: 0,
             retry_pause: None,

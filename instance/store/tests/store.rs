@@ -13,6 +13,7 @@ fn settings() -> Settings {
         instance: "alpha".parse().unwrap(),
         prefix: "A".into(),
         slots: 2,
+        reviews: None,
         repair_rounds: 3,
         rungs: 0,
         retry_pause: None,

@@ -47,6 +47,7 @@ impl Site {
             instance: "alpha".parse().unwrap(),
             prefix: "A".into(),
             slots: 2,
+            reviews: None,
             repair_rounds: 3,
             rungs: 0,
             retry_pause: None,

@@ -11,7 +11,7 @@ use qd_types::{
     Action, ApprovalId, ApprovalState, Call, FeatureId, Identity, Person, RunId, SpentGrant, Subject, Tier,
     Tool, Verb,
 };
-use qd_wire::v1::{BoardCommand, Passage, Remark};
+use qd_wire::v1::{BoardCommand, Limited, Passage, Remark};
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
@@ -57,6 +57,8 @@ pub(crate) enum Change {
     DropOperation { id: u64 },
     PrunePreserved { days: Option<u32> },
     RetryFeature { id: FeatureId },
+    LimitTeam { limit: Limited, most: Option<u32> },
+    Release { count: Option<u32> },
     Guide { id: FeatureId, text: Passage, remark: Remark, said: Option<String> },
 }
 
@@ -89,6 +91,8 @@ impl Change {
             Self::DropOperation { .. } => Verb::OperationDrop,
             Self::PrunePreserved { .. } => Verb::PreservedPrune,
             Self::RetryFeature { .. } => Verb::OperationRetry,
+            Self::LimitTeam { .. } => Verb::TeamLimit,
+            Self::Release { .. } => Verb::FeatureMove,
             Self::Guide { .. } => Verb::RunGuide,
         }
     }
@@ -127,7 +131,8 @@ impl Change {
             Self::StopOperation { id } | Self::RetryOperation { id } | Self::DropOperation { id } => {
                 format!("operation {id}")
             }
-            Self::PauseTeam { .. } | Self::ResumeTeam => "the team".to_owned(),
+            Self::PauseTeam { .. } | Self::ResumeTeam | Self::LimitTeam { .. } => "the team".to_owned(),
+            Self::Release { .. } => "the backlog".to_owned(),
             Self::PrunePreserved { .. } => "preserved work".to_owned(),
             of_feature => of_feature.feature().map(ToString::to_string).unwrap_or_default(),
         }
@@ -217,6 +222,15 @@ impl Change {
             Self::RetryFeature { id } => {
                 team.commanded(caller, BoardCommand::Retry { feature: id.clone() }, paid).await?;
                 format!("{id} is tried again.")
+            }
+            Self::LimitTeam { limit, most } => {
+                let told = team.commanded(caller, BoardCommand::LimitTeam { limit, most }, paid).await?;
+                team.beat_now();
+                told.unwrap_or_default()
+            }
+            Self::Release { count } => {
+                let told = team.commanded(caller, BoardCommand::Release { count }, paid).await?;
+                told.unwrap_or_default()
             }
             Self::Guide { id, text, remark, said } => {
                 let guide = BoardCommand::Guide { feature: id.clone(), text, remark, said };

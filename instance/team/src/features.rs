@@ -2,11 +2,8 @@
 
 use jiff::Timestamp;
 use qd_api::{EventView, FeatureView, MoveFeature, Place, WhyView};
-use qd_board::{
-    Comment, EditFeature, Feature, Happened, NewFeature, RunEnd, Source, SourceKind, Wanted,
-    wanted::MAX_TITLE,
-};
-use qd_types::{CommitId, FeatureId, RepositoryName, Stage, Verb};
+use qd_board::{Comment, EditFeature, Happened, NewFeature};
+use qd_types::{FeatureId, RepositoryName, Stage, Verb};
 
 use crate::{
     asked::Change,
@@ -198,12 +195,10 @@ impl Team {
             why: why.clone(),
         })
         .await?;
-        let view = self.feature(id).await?;
-        let merged = view.run.as_ref().and_then(|run| run.end.clone());
-        let Some(RunEnd::Merged { commit }) = merged else {
-            return Err(problem::refused(format!("{id} is not merged: there is nothing to take back.")));
-        };
-        self.file(caller, taking_back(&view.feature, &commit, why.as_deref(), 1)).await
+        self.known_repository(&self.feature(id).await?.feature.repository)?;
+        let now = Timestamp::now();
+        let filed = self.store().revert(&caller.person.id, id, why, now).await;
+        filed.map(|snapshot| views::feature(snapshot, now)).map_err(problem::from_store)
     }
 
     /// The parts of an epic, by number.
@@ -249,20 +244,6 @@ impl Team {
             feature: view,
         })
     }
-}
-
-/// A feature that undoes the merge of another.
-pub(crate) fn taking_back(of: &Feature, commit: &CommitId, why: Option<&str>, priority: u8) -> NewFeature {
-    let title = format!("Take back {}: {}", of.id, of.wanted.title).chars().take(MAX_TITLE).collect();
-    let why = why.map_or_else(String::new, |why| format!("\n\n{why}"));
-    let wanted = Wanted {
-        title,
-        description: format!("Undo merge {commit} of {}.{why}", of.id),
-        priority,
-        source: Some(Source { kind: SourceKind::Revert, reference: of.id.to_string() }),
-        ..Wanted::default()
-    };
-    NewFeature { wanted, repository: Some(of.repository.clone()), ready: true }
 }
 
 /// "mira: wait for the release", or the name alone.

@@ -153,6 +153,7 @@ impl TeamOptions {
             instance: self.id.clone(),
             prefix: self.prefix.clone(),
             slots: self.limits.slots,
+            reviews: self.limits.reviews,
             repair_rounds: self.runs.repair_rounds,
             rungs: self.rules.rungs(),
             retry_pause: self.runs.retry_pause,

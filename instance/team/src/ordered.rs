@@ -46,6 +46,11 @@ impl Change {
             BoardCommand::ResumeTeam => Self::ResumeTeam,
             BoardCommand::Retry { feature } => Self::RetryFeature { id: feature },
             BoardCommand::Stop { run } => Self::StopRun { id: run },
+            BoardCommand::RevertFeature { feature, why } => {
+                Self::RevertFeature { id: feature, why: said(&why) }
+            }
+            BoardCommand::LimitTeam { limit, most } => Self::LimitTeam { limit, most },
+            BoardCommand::Release { count } => Self::Release { count },
             BoardCommand::Guide { feature, text, remark, said } => {
                 Self::Guide { id: feature, text, remark, said }
             }
@@ -74,7 +79,7 @@ impl Team {
         if asked.ask != quorum.ask {
             return Ok(None);
         }
-        let place = self.place_of(command)?;
+        let place = self.place_of(command).await?;
         if place.is_none() && matches!(command, BoardCommand::AddFeature { .. }) {
             return Err(MANY.to_owned());
         }
@@ -90,7 +95,7 @@ impl Team {
     }
 
     /// Where a feature that a command files belongs, if it files one.
-    pub(crate) fn place_of(&self, command: &BoardCommand) -> Result<Option<RepositoryName>, String> {
+    pub(crate) async fn place_of(&self, command: &BoardCommand) -> Result<Option<RepositoryName>, String> {
         match command {
             BoardCommand::AddFeature { work, .. } => match &work.repository {
                 Some(name) => {
@@ -99,6 +104,11 @@ impl Team {
                 }
                 None => Ok(self.options().only_repository().cloned()),
             },
+            BoardCommand::RevertFeature { feature, .. } => {
+                let name = self.feature(feature).await.map_err(|problem| problem.detail)?.feature.repository;
+                self.known_repository(&name).map_err(|problem| problem.detail)?;
+                Ok(Some(name))
+            }
             _ => Ok(None),
         }
     }
@@ -109,7 +119,7 @@ impl Team {
         caller: &Caller,
         command: BoardCommand,
         paid: &SpentGrant,
-    ) -> Answer<()> {
+    ) -> Answer<Option<String>> {
         let done = self.store().command(&caller.person.id, command, paid, jiff::Timestamp::now()).await;
         done.map_err(problem::from_store)
     }
@@ -121,7 +131,7 @@ mod tests {
     use super::*;
 
     /// One of each kind of command, as it comes.
-    const COMMANDS: [&str; 11] = [
+    const COMMANDS: [&str; 14] = [
         r#"{"command": "add_feature", "title": "Split", "stage": "ready"}"#,
         r#"{"command": "edit_feature", "feature": "A-1", "version": 3, "fields": {"priority": 0}}"#,
         r#"{"command": "move_feature", "feature": "A-1", "stage": "backlog"}"#,
@@ -132,19 +142,22 @@ mod tests {
         r#"{"command": "resume_team"}"#,
         r#"{"command": "retry", "feature": "A-1"}"#,
         r#"{"command": "stop", "run": "A-1.1"}"#,
+        r#"{"command": "revert_feature", "feature": "A-1", "why": "It is slow"}"#,
+        r#"{"command": "limit_team", "limit": "slots", "most": 1}"#,
+        r#"{"command": "release", "count": 2}"#,
         r#"{"command": "guide", "feature": "A-1", "text": "Louder", "remark": "review", "said": "discord/7"}"#,
     ];
 
     #[test]
     fn each_command_is_a_change_of_the_same_name_that_is_read_back_as_it_was() {
-        let mut names = std::collections::BTreeSet::new();
+        let mut names = std::collections::HashSet::new();
         for text in COMMANDS {
             let command: BoardCommand = serde_json::from_str(text).unwrap();
             let change = Change::ordered(&command, None);
             assert_eq!(change.verb(), command.verb(), "{text}");
             let kept = serde_json::to_string(&change).unwrap();
             assert_eq!(serde_json::from_str::<Change>(&kept).unwrap(), change);
-            names.insert(command.verb());
+            names.insert(std::mem::discriminant(&change));
         }
         assert_eq!(names.len(), COMMANDS.len(), "each is there once");
     }

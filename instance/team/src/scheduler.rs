@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use jiff::Timestamp;
 use qd_board::{
     Rules,
-    schedule::{self, Said, Surroundings, Verdict},
+    schedule::{self, Limits, Said, Surroundings, Verdict},
 };
 use qd_store::{NewRun, StoreError};
 
@@ -90,6 +90,7 @@ pub(crate) async fn explain(team: &Team) -> Result<(usize, Vec<Said>), StoreErro
     let broken = team.circuits(|breaker| circuits::paused(breaker, now));
     let none = Rules::default();
     let rules = if options.agents.is_empty() { &none } else { options.rules.as_ref() };
+    let limits = Limits { lowered: scene.lowered, ..options.limits.clone() };
     let around = Surroundings {
         now,
         today: now.to_zoned(options.zone.clone()).date(),
@@ -101,7 +102,7 @@ pub(crate) async fn explain(team: &Team) -> Result<(usize, Vec<Said>), StoreErro
         broken: &broken,
         open: &scene.open,
         rules,
-        limits: &options.limits,
+        limits: &limits,
     };
     Ok((ready, schedule::decide(&scene.candidates, &around)))
 }

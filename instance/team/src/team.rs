@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use qd_agents::{RunFolder, Stopper};
 use qd_api::{Problem, RunView, TeamView};
 use qd_approvals::{Key, KeyOwner, Proof, SurfaceKey};
-use qd_board::breaker::Breaker;
+use qd_board::{breaker::Breaker, schedule::Limits};
 use qd_store::{Store, StoreError};
 use qd_types::{InstanceName, Person, PersonId, RepositoryName, RunId, Verb};
 use qd_worktrees::Worktrees;
@@ -436,14 +436,18 @@ impl Team {
                 store.running().await?,
                 store.asks(&caller.person.id, Timestamp::now()).await?,
                 store.unshipped().await?,
+                store.lowered().await?,
             ))
         };
-        let (running, asks, unshipped) = read.await.map_err(problem::from_store)?;
+        let (running, asks, unshipped, lowered) = read.await.map_err(problem::from_store)?;
+        let limits = Limits { lowered, ..options.limits.clone() };
+        let (slots, lowered) = limits.slots();
         Ok(TeamView {
             name: options.name.clone(),
             you: caller.person.id.clone(),
             running,
-            slots: options.limits.slots,
+            slots,
+            lowered: lowered.map(|by| format!("{by} lowered the slots from {} to {slots}.", limits.slots)),
             seq,
             paused: self.paused().await?.map(|pause| pause.sentence()),
             asks,

@@ -54,6 +54,8 @@ pub(crate) struct Signals {
     refuses: RwLock<Option<String>>,
     /// Raised whenever an order wants the configuration read again.
     reload: watch::Sender<u64>,
+    /// Raised when what a beat says is another thing now.
+    beat: tokio::sync::Notify,
 }
 
 impl Team {
@@ -75,6 +77,11 @@ impl Team {
     /// Ticks whenever an order wants the configuration read again. Whoever runs the team reads it.
     pub fn reloads(&self) -> watch::Receiver<u64> {
         self.signals().reload.subscribe()
+    }
+
+    /// The next beat comes at once.
+    pub(crate) fn beat_now(&self) {
+        self.signals().beat.notify_one();
     }
 
     fn reload_wanted(&self) {
@@ -145,7 +152,10 @@ pub(crate) async fn beat(team: Team) {
         if let Err(error) = beaten.await {
             tracing::error!(%error, "the team can't say that it is there");
         }
-        tokio::time::sleep(beat).await;
+        tokio::select! {
+            () = tokio::time::sleep(beat) => {}
+            () = team.signals().beat.notified() => {}
+        }
     }
 }
 
@@ -318,7 +328,7 @@ async fn judge(team: &Team, order: &Order) -> Result<Judged, String> {
     {
         return Ok(Judged::Ask(Box::new(request)));
     }
-    permitted(team, order).map(Judged::Do)
+    permitted(team, order).await.map(Judged::Do)
 }
 
 /// Carries an order out, or asks people about it: each in the transaction that notes it as received.
@@ -345,14 +355,14 @@ async fn carry_out(
 }
 
 /// Where a feature that an order files belongs, if it files one.
-fn permitted(team: &Team, order: &Order) -> Result<Option<RepositoryName>, String> {
+async fn permitted(team: &Team, order: &Order) -> Result<Option<RepositoryName>, String> {
     let known = |name: &RepositoryName| {
         team.known_repository(name).map(|()| Some(name.clone())).map_err(|problem| problem.detail)
     };
     match order {
         Order::Command { by, command } => {
             team.permit_order(&by.person, command.verb())?;
-            team.place_of(command)
+            team.place_of(command).await
         }
         Order::Reload { by } => team.permit_order(&by.person, Verb::ConfigReload).map(|()| None),
         Order::Announcement(said) => team.permit_order(&said.by.person, Verb::ChatPost).map(|()| None),
@@ -382,6 +392,7 @@ fn permitted(team: &Team, order: &Order) -> Result<Option<RepositoryName>, Strin
 enum Follows {
     Stop(qd_types::RunId),
     Reload,
+    Beat,
     Nothing,
 }
 
@@ -389,6 +400,7 @@ impl Follows {
     fn of(order: &Order) -> Self {
         match order {
             Order::Command { command: BoardCommand::Stop { run }, .. } => Self::Stop(run.clone()),
+            Order::Command { command: BoardCommand::LimitTeam { .. }, .. } => Self::Beat,
             Order::Reload { .. } => Self::Reload,
             _ => Self::Nothing,
         }
@@ -398,6 +410,7 @@ impl Follows {
         match self {
             Self::Stop(run) => team.signal_stop(&run),
             Self::Reload => team.reload_wanted(),
+            Self::Beat => team.beat_now(),
             Self::Nothing => {}
         }
     }

@@ -13,6 +13,7 @@ pub(crate) fn team() -> TeamView {
         you: "ines".parse().unwrap(),
         running: 0,
         slots: 2,
+        lowered: None,
         seq: 7,
         paused: None,
         asks: 0,

@@ -24,12 +24,12 @@ pub use facts::{
 pub use fleet::{FleetAnswer, FleetAsk, FleetQuery, Risk, TeamCost, TeamStatus};
 pub use forge::{CheckReport, Finding, ForgeAct, ForgeOutcome, ForgeRequest};
 pub use order::{
-    Announcement, BoardCommand, FeatureEdit, ForgeCheck, IssueEvent, IssueHappened, NewWork, OnBehalf, Order,
-    Remark, Review, ReviewComment, Verdict,
+    Announcement, BoardCommand, FeatureEdit, ForgeCheck, IssueEvent, IssueHappened, Limited, NewWork,
+    OnBehalf, Order, Proposal, Remark, Review, ReviewComment, Verdict,
 };
-pub use presence::{BoardDigest, Heartbeat, Hello, Presence, StageCount, WIRE, WireVersion};
+pub use presence::{BoardDigest, Heartbeat, Hello, Presence, StageCount, TeamLimits, WIRE, WireVersion};
 pub use read::{Kind, Read, ReadError, Unread, read};
-pub use report::{Refusal, Report};
+pub use report::{Refusal, Report, Told};
 pub use said::{Passage, Sentence};
 
 /// Something numbered, on its way. `(sender, epoch, seq)` is its identity.

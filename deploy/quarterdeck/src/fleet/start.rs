@@ -544,6 +544,7 @@ pub(crate) fn options(
             per_agent: plan.agent_slots.clone(),
             per_repository: slots.collect(),
             reviews: team.reviews,
+            ..Limits::default()
         },
         agents: plan.agents.iter().map(|(name, agent)| (name.clone(), agent.agent(&servers))).collect(),
         commands: plan.agents.iter().map(|(name, agent)| (name.clone(), agent.commands())).collect(),

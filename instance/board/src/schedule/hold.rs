@@ -59,6 +59,8 @@ pub enum Hold {
         open: u32,
         /// So many may be.
         limit: u32,
+        /// Who lowered that, if somebody did.
+        by: Option<PersonId>,
     },
     /// Another feature works on the same paths.
     Overlaps(FeatureId, String),
@@ -67,7 +69,12 @@ pub enum Hold {
     /// The repository has as many runs as it may.
     RepositoryBusy(RepositoryName, u32),
     /// All slots are taken.
-    Slots(u32),
+    Slots {
+        /// So many there are.
+        limit: u32,
+        /// Who lowered that, if somebody did.
+        by: Option<PersonId>,
+    },
 }
 
 /// What keeps a feature back whatever else goes on; none if only the surroundings decide.
@@ -123,10 +130,10 @@ pub(super) fn first(
     if let Some(project) = &feature.wanted.project {
         in_project(project, around, taken)?;
     }
-    if let Some(limit) = around.limits.reviews {
+    if let Some((limit, by)) = around.limits.reviews() {
         let open = count(taken.all().filter(|open| !open.running));
         if open >= limit {
-            return Err(Hold::Reviews { open, limit });
+            return Err(Hold::Reviews { open, limit, by: by.cloned() });
         }
     }
     let own = paths_of(feature);
@@ -147,8 +154,9 @@ pub(super) fn first(
     {
         return Err(Hold::RepositoryBusy(feature.repository.clone(), *limit));
     }
-    if count(taken.running()) >= limits.slots {
-        return Err(Hold::Slots(limits.slots));
+    let (limit, by) = limits.slots();
+    if count(taken.running()) >= limit {
+        return Err(Hold::Slots { limit, by: by.cloned() });
     }
     Ok(assignment)
 }
@@ -185,7 +193,7 @@ impl Hold {
             | Self::ProjectBusy(..)
             | Self::AgentBusy(..)
             | Self::RepositoryBusy(..)
-            | Self::Slots(_) => Waits::Slot,
+            | Self::Slots { .. } => Waits::Slot,
         }
     }
 
@@ -227,8 +235,9 @@ impl Hold {
             Self::ProjectBusy(project, limit) => {
                 format!("{project} has {limit} of {limit} runs. Starts when one ends.")
             }
-            Self::Reviews { open, limit } => {
-                format!("{open} features wait in review, {limit} may. Starts when one is decided.")
+            Self::Reviews { open, limit, by } => {
+                let by = by.as_ref().map_or_else(String::new, |by| format!(", as {by} has it"));
+                format!("{open} features wait in review, {limit} may{by}. Starts when one is decided.")
             }
             Self::Overlaps(other, path) => format!("{other} works on {path} too. Starts after it."),
             Self::AgentBusy(agent, limit) => {
@@ -237,7 +246,10 @@ impl Hold {
             Self::RepositoryBusy(name, limit) => {
                 format!("{name} has {limit} of {limit} runs. Starts when one ends.")
             }
-            Self::Slots(_) => "Next. Starts when a slot is free.".to_owned(),
+            Self::Slots { by: None, .. } => "Next. Starts when a slot is free.".to_owned(),
+            Self::Slots { limit, by: Some(by) } => {
+                format!("Next. {by} lowered the slots to {limit}. Starts when one is free.")
+            }
         }
     }
 }

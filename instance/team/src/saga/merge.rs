@@ -12,7 +12,6 @@ use super::{
     Here, StepError, checks, forge, page,
     work::{self, checked},
 };
-use crate::features::taking_back;
 
 /// Times that the target may move under a merge before a person is asked.
 const ROUNDS: u32 = 20;
@@ -105,7 +104,7 @@ async fn merged(here: &Here<'_>, commit: CommitId) -> Result<(), StepError> {
             commit.short()
         );
         here.transcript()?.append(Kind::System, &format!("{why} It is taken back."))?;
-        Some((taking_back(&here.feature, &commit, Some(&why), 0), why))
+        Some((here.feature.taken_back(&commit, Some(&why), 0), why))
     };
     if page::is_page(here) && back.is_none() {
         return page::merged(here, Step::Merge, &commit, here.run.approved_by.join(" and ")).await;

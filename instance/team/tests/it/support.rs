@@ -49,6 +49,7 @@ impl Api {
             instance: "alpha".parse().unwrap(),
             prefix: "A".into(),
             slots: 1,
+            reviews: None,
             repair_rounds: 1,
             rungs: 0,
             retry_pause: None,

@@ -39,6 +39,9 @@ pub struct FeatureReport {
     /// The issue that it comes from: `sample#12`.
     #[serde(default)]
     pub issue: Option<String>,
+    /// The run that works on it, if one does. Not said by teams of before.
+    #[serde(default)]
+    pub run: Option<RunId>,
 }
 
 /// One cause, one alert. The same key again updates it; `over` closes it.

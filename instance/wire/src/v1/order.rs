@@ -156,6 +156,26 @@ pub enum BoardCommand {
         /// Which.
         run: RunId,
     },
+    /// Have a merged feature taken back, by a feature that undoes its merge.
+    RevertFeature {
+        /// Which.
+        feature: FeatureId,
+        /// Why.
+        why: Option<Sentence>,
+    },
+    /// Let the team do less at once than its configuration lets it, or as much as that again.
+    LimitTeam {
+        /// What of it.
+        limit: Limited,
+        /// How much; none: what the configuration says.
+        most: Option<u32>,
+    },
+    /// Release what waits in the backlog, the most urgent first.
+    Release {
+        /// How many features; none: all.
+        #[serde(default)]
+        count: Option<u32>,
+    },
     /// Say something to the run of a feature.
     Guide {
         /// Which feature.
@@ -169,6 +189,16 @@ pub enum BoardCommand {
         #[serde(default)]
         said: Option<String>,
     },
+}
+
+/// What of a team is limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Limited {
+    /// Runs at once.
+    Slots,
+    /// Features in review, from which on nothing new starts.
+    Reviews,
 }
 
 /// As what a person says something to a run.
@@ -196,6 +226,18 @@ pub struct NewWork {
     pub labels: Vec<String>,
     /// The issue that it comes from: `owner/name#12`.
     pub issue: Option<String>,
+    /// It is a goal, for which features are proposed; none: it is work.
+    pub plan: Option<Proposal>,
+}
+
+/// How features are proposed for a goal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Proposal {
+    /// On the board, where a person accepts them.
+    Goal,
+    /// As a page of the repository, accepted by merging its pull request.
+    Page,
 }
 
 /// A change of a feature's fields.
@@ -224,6 +266,9 @@ impl BoardCommand {
             Self::ResumeTeam => Verb::TeamResume,
             Self::Retry { .. } => Verb::OperationRetry,
             Self::Stop { .. } => Verb::RunStop,
+            Self::RevertFeature { .. } => Verb::FeatureRevert,
+            Self::LimitTeam { .. } => Verb::TeamLimit,
+            Self::Release { .. } => Verb::FeatureMove,
             Self::Guide { .. } => Verb::RunGuide,
         }
     }

@@ -70,6 +70,28 @@ pub struct BoardDigest {
     pub refuses: Option<Sentence>,
     /// Reports that wait to be shipped or acknowledged.
     pub waiting: u64,
+    /// How much it does at once. Not said by teams of before.
+    #[serde(default)]
+    pub limits: Option<TeamLimits>,
+}
+
+/// How much a team does at once.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TeamLimits {
+    /// Runs at once.
+    pub slots: u32,
+    /// Runs at once, as its configuration has it.
+    pub configured_slots: u32,
+    /// Slots that are taken.
+    pub taken: u32,
+    /// Features in review, from which on nothing new starts.
+    pub reviews: Option<u32>,
+    /// The same, as its configuration has it.
+    pub configured_reviews: Option<u32>,
+    /// Features that are in review.
+    pub in_review: u32,
+    /// Who lowered what, each in a sentence.
+    pub lowered: Vec<Sentence>,
 }
 
 /// How many features a stage holds.

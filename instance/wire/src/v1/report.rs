@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Alert, ApprovalCard, AuditHead, AuditSigned, Blocked, Cost, FeatureReport, FleetQuery, ForgeRequest,
-    Heard, Heartbeat, Hello, MilestoneProgress, RunFinished, Sentence, Shown, SignedVote, Snapshot, Unread,
+    Heard, Heartbeat, Hello, MilestoneProgress, Passage, RunFinished, Sentence, Shown, SignedVote, Snapshot,
+    Unread,
 };
 
 /// From an instance to the bot.
@@ -41,6 +42,8 @@ pub enum Report {
     Shown(Shown),
     /// An order was not carried out. It counts as received, and what follows it is taken.
     Refused(Refusal),
+    /// What came of a person's order, for that person alone.
+    Told(Told),
     /// The instance asks for an outward act.
     ForgeRequest(ForgeRequest),
     /// Something needs a person, or no longer does.
@@ -54,6 +57,15 @@ pub enum Report {
     /// Something that is not understood here. Nobody says it.
     #[serde(skip)]
     Unread(Unread),
+}
+
+/// What a person is told of what they ordered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Told {
+    /// Whom.
+    pub person: PersonId,
+    /// What.
+    pub text: Passage,
 }
 
 /// An order that was not carried out.
