@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use qd_core::{
     chat::{Chat, ChatError, Commands, Delivered, Message, MessageKey, Reaction, ballots},
     picture::Picture,
-    say,
 };
+use qd_text::say;
 use qd_types::{Confirm, Person, Way};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;

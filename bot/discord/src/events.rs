@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use qd_core::{chat::Commands, say};
+use qd_core::chat::Commands;
+use qd_text::say;
 use serenity::{
     all::{
         ChannelId, ClientBuilder, Context, EventHandler, GatewayIntents, Guild, GuildChannel, GuildId,

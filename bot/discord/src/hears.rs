@@ -7,10 +7,8 @@ use std::{
     time::Duration,
 };
 
-use qd_core::{
-    chat::{Commands, Given, MessageKey, Proof, Way},
-    say,
-};
+use qd_core::chat::{Commands, Given, MessageKey, Proof, Way};
+use qd_text::say;
 use qd_types::Identity;
 use serde_json::{Value, json};
 use serenity::all::{

@@ -1,10 +1,8 @@
 //! Messages as Discord takes them. Everything is an embed: embeds ping nobody. What a message is known by stands in its
 //! footer, so that it is found again without a record of our own.
 
-use qd_core::{
-    chat::{Button, Message},
-    say,
-};
+use qd_core::chat::{Button, Message};
+use qd_text::say;
 use qd_types::ApprovalId;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};

@@ -5,8 +5,9 @@ use std::sync::{Arc, PoisonError};
 
 use qd_core::{
     chat::{Commands, MessageKey, Remark, Way},
-    say, text,
+    text,
 };
+use qd_text::say;
 use qd_types::FeatureId;
 use serde_json::{Value, json};
 use serenity::all::{ChannelId, ComponentInteraction, Message, MessageId, ReactionType};

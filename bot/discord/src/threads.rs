@@ -3,7 +3,8 @@
 
 use std::sync::PoisonError;
 
-use qd_core::{chat::Message, say};
+use qd_core::chat::Message;
+use qd_text::say;
 use serde_json::{Value, json};
 use serenity::all::{ChannelId, MessageId};
 
