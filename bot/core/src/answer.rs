@@ -18,6 +18,8 @@ pub struct Handled {
     pub wanted: Option<Wanted>,
     /// An account was named to be linked, by the hash of its code: the answer comes from whoever keeps that.
     pub links: Option<String>,
+    /// They ask what led to this: the answer comes from whoever keeps the bot's trail, and goes before the reply.
+    pub trail: Option<String>,
 }
 
 impl From<Vec<Effect>> for Handled {

@@ -1,8 +1,9 @@
 //! Commands that people give in chat. The answer is for them alone; what follows is the same as from any surface.
 
 use qd_command::{Command, FleetPart, When, Which, parse};
+use qd_engine::Refusal;
 use qd_types::{
-    Action, Approval, ApprovalState, FeatureId, Identity, InstanceName, Person, Ruling, Stage, Verb,
+    Action, Approval, ApprovalState, FeatureId, Identity, InstanceName, Person, Ruling, RunId, Stage, Verb,
 };
 use qd_wire::v1::{Announcement, BoardCommand, FeatureReport, NewWork, OnBehalf, Order, Remark};
 
@@ -18,7 +19,7 @@ use crate::{
     inquiry, links, machines, progress,
     state::{Desk, FleetState, Foreign},
     text::{self, messages::say, presence::Clock},
-    wishes,
+    trail, wishes,
 };
 
 /// Features in one answer.
@@ -141,7 +142,7 @@ pub(crate) fn handle(
         Command::TeamRelease { team, count } => {
             wishes::to_team(state, person, place, team, BoardCommand::Release { count })
         }
-        Command::AuditShow { .. } => say(say!("no-team")),
+        Command::AuditShow { what } => trail::asked(state, person, place, &what),
         Command::Pause { team, why } => {
             let command = || BoardCommand::PauseTeam { why: why.clone().map(Into::into) };
             orders(state, person, place, team, command)
@@ -202,11 +203,24 @@ pub(crate) fn order(
         Ok(asks) => asks,
         Err(no) => return say(no),
     };
-    let sent = text::presence::order(state, &to, Clock::for_one(state, given), moment.at);
-    let reply = asks.map_or(sent.clone(), |who| say!("order-asks", sent = sent, who = who));
+    let reply = sent(state, &to, asks.as_deref(), (given, moment));
     let order = Order::Command { by: on_behalf(person, given, moment), command };
     let effects = vec![Effect::Tell { to, living: None, order: Box::new(order) }];
     Handled { effects, reply: Some(reply), ..Handled::default() }
+}
+
+/// What a person hears who gives an order: whether it is heard, and who has to agree first.
+fn sent(
+    state: &FleetState,
+    to: &InstanceName,
+    asks: Option<&str>,
+    (given, moment): (&Given, Moment),
+) -> String {
+    let sent = text::presence::order(state, to, Clock::for_one(state, given), moment.at);
+    match asks {
+        Some(who) => say!("order-asks", sent = sent, who = who),
+        None => sent,
+    }
 }
 
 /// Whether a person may give a team such a command: who has to agree before it is carried out, if anybody. The team asks them.
@@ -217,7 +231,12 @@ fn permitted(
     verb: Verb,
     team: &InstanceName,
 ) -> Result<Option<String>, String> {
-    let Err(refusal) = state.rules.permit(person, verb, team) else { return Ok(None) };
+    whom(state.rules.permit(person, verb, team))
+}
+
+/// Who has to agree, if anybody has. The error is why not, and what would help.
+fn whom(permitted: Result<(), Refusal>) -> Result<Option<String>, String> {
+    let Err(refusal) = permitted else { return Ok(None) };
     match &refusal.decision.ruling {
         Ruling::Ask(ask) => Ok(Some(ask.requirement.describe())),
         Ruling::Allow | Ruling::Deny { .. } => Err(format!("{} {}", refusal.reason, refusal.help)),
@@ -331,15 +350,16 @@ fn reload(
     (given, moment): (&Given, Moment),
     team: Option<InstanceName>,
 ) -> Handled {
-    if let Err(refusal) = state.rules.permit_fleet(person, Verb::ConfigReload) {
-        return say(format!("{} {}", refusal.reason, refusal.help));
-    }
+    let asks = match whom(state.rules.permit_fleet(person, Verb::ConfigReload)) {
+        Ok(asks) => asks,
+        Err(no) => return say(no),
+    };
     if let Some(team) = team.as_ref().filter(|team| !state.rules.teams.contains(team)) {
         return say(text::no_team(&state.rules.teams, team));
     }
     let (mut effects, mut replies) = (Vec::new(), Vec::new());
     for to in team.map_or_else(|| state.rules.teams.clone(), |team| vec![team]) {
-        replies.push(text::presence::order(state, &to, Clock::for_one(state, given), moment.at));
+        replies.push(sent(state, &to, asks.as_deref(), (given, moment)));
         let order = Box::new(Order::Reload { by: on_behalf(person, given, moment) });
         // Said twice before it is heard, it is done once.
         effects.push(Effect::Tell { to, living: Some("reload".to_owned()), order });
@@ -391,7 +411,7 @@ fn announce(state: &FleetState, person: &Person, given: &Given, text: String, mo
     Handled { effects, reply, ..Handled::default() }
 }
 
-fn on_behalf(person: &Person, given: &Given, moment: Moment) -> OnBehalf {
+pub(crate) fn on_behalf(person: &Person, given: &Given, moment: Moment) -> OnBehalf {
     // On a surface of the bot's own the name is the account.
     let account = given.account.clone().unwrap_or_else(|| person.id.to_string());
     OnBehalf {
@@ -425,13 +445,13 @@ pub(crate) fn only_team(state: &FleetState) -> Result<InstanceName, String> {
 }
 
 /// An approval that somebody means: the bot's own, or one that an instance keeps.
-enum Found<'a> {
+pub(crate) enum Found<'a> {
     Own(&'a Desk),
     Foreign(&'a Foreign),
 }
 
 impl<'a> Found<'a> {
-    fn approval(&self) -> &'a Approval {
+    pub(crate) fn approval(&self) -> &'a Approval {
         match self {
             Self::Own(desk) => desk.approval(),
             Self::Foreign(foreign) => foreign.approval(),
@@ -444,7 +464,7 @@ fn all(state: &FleetState) -> impl Iterator<Item = Found<'_>> {
 }
 
 /// Those that fit, newest first.
-fn fitting<'a>(state: &'a FleetState, which: &Which) -> Vec<Found<'a>> {
+pub(crate) fn fitting<'a>(state: &'a FleetState, which: &Which) -> Vec<Found<'a>> {
     let fits = |approval: &Approval| match which {
         Which::Key(key) => approval.id.key().starts_with(key.as_str()),
         Which::Feature(id) => approval.subject.feature == *id,

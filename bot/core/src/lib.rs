@@ -24,6 +24,7 @@ mod progress;
 mod snapshot;
 pub mod state;
 pub mod text;
+mod trail;
 mod wishes;
 
 pub use answer::Handled;

@@ -413,6 +413,16 @@ pub fn refused(instance: &InstanceName, refusal: &Refusal) -> String {
     say!("order-refused", instance = instance, kind = kind, reason = inert(refusal.reason.as_str(), QUOTE))
 }
 
+/// What the bot's own trail says of something, line by line.
+pub fn trail(what: &str, lines: &[String]) -> String {
+    if lines.is_empty() {
+        return say!("trail-nothing", what = what);
+    }
+    let head = say!("trail-own", what = what);
+    let lines = lines.iter().map(|line| inert(line, QUOTE));
+    std::iter::once(head).chain(lines).collect::<Vec<_>>().join("\n")
+}
+
 /// What an instance says of a person's order, line by line.
 pub fn told(instance: &InstanceName, text: &str) -> String {
     let lines: Vec<String> = text.lines().take(LINES).map(|line| inert(line, QUOTE)).collect();

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 use jiff::Timestamp;
 use qd_approvals::{KeyOwner, SurfaceKey};
 use qd_audit::{Actor, Archived, AuditError, Countersignature, Head, Retention};
-use qd_core::Event;
+use qd_core::{Event, text};
 use qd_sqlite::outbox;
 use qd_types::{InstanceName, PersonId};
 use qd_wire::v1::{Alert, AuditHead, AuditSigned, Order, Report};
@@ -26,6 +26,9 @@ const PAUSE: Duration = Duration::from_secs(60);
 
 /// It is looked at most this often whether there is a new one.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// Rows in one answer.
+const TOLD: usize = 20;
 
 /// What goes down under this key is the newest head.
 const LIVING: &str = "audit:head";
@@ -124,6 +127,17 @@ impl Hub {
     /// If the chain is broken, or a file or the database fails.
     pub async fn archive(&self, folder: PathBuf, retention: Retention) -> Result<Archived, HubError> {
         Ok(qd_audit::archive(&self.inner.db, &folder, retention, &Actor::Bot, Timestamp::now()).await?)
+    }
+
+    /// What the bot's own trail says of something, which is known by its id. What was archived is not among it.
+    pub(crate) async fn story(&self, of: String) -> Result<String, HubError> {
+        let what = of.clone();
+        let look = move |c: &Connection| {
+            let of = of.parse().map_err(|error| HubError::corrupt("audit_chain", error))?;
+            Ok::<_, HubError>(qd_audit::outline(c, &of, TOLD)?)
+        };
+        let lines = self.inner.db.read(look).await?;
+        Ok(text::trail(&what, &lines))
     }
 
     /// Shows the bot's head to every instance, at the start and after new rows, until the task is dropped.

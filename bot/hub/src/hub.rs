@@ -416,7 +416,7 @@ impl Hub {
         let (person, given, text) = (from.clone(), given.clone(), text.to_owned());
         let makes_machines = self.inner.machines.get().is_some();
         let services = self.inner.links.get().map(|links| links.services()).unwrap_or_default();
-        let (missed, reply, awaits, wanted, links) = self
+        let (missed, reply, awaits, wanted, links, trail) = self
             .within(move |turn| {
                 turn.fleet.services = services;
                 // First what they were not there to hear.
@@ -426,7 +426,7 @@ impl Hub {
                 if let Some(wanted) = wanted.as_ref().filter(|_| makes_machines) {
                     machines::keep(turn.c, wanted)?;
                 }
-                Ok((missed, reply, turn.awaits.take(), wanted, turn.links.take()))
+                Ok((missed, reply, turn.awaits.take(), wanted, turn.links.take(), turn.trail.take()))
             })
             .await?;
         qd_failpoint::reached("command_noted");
@@ -439,7 +439,11 @@ impl Hub {
             (None, None, Some(approval)) => self.heard(&mut commits, &from.id, approval).await?,
             (None, None, None) => None,
         };
-        let said = heard.or(reply).into_iter();
+        let story = match trail {
+            Some(of) => Some(self.story(of).await?),
+            None => None,
+        };
+        let said = story.into_iter().chain(heard.or(reply));
         Ok(missed.into_iter().chain(said).collect::<Vec<_>>().join("\n"))
     }
 

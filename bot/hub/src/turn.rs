@@ -28,6 +28,8 @@ pub(crate) struct Turn<'c> {
     pub(crate) wanted: Option<Wanted>,
     /// The code with which an account was named.
     pub(crate) links: Option<String>,
+    /// What a person asks the trail of.
+    pub(crate) trail: Option<String>,
     /// Instances that there are new orders for.
     pub(crate) told: BTreeSet<InstanceName>,
 }
@@ -41,7 +43,18 @@ impl<'c> Turn<'c> {
         now: Timestamp,
         fresh: &'c dyn Fn() -> Ulid,
     ) -> Self {
-        Self { c, fleet, keeper, now, fresh, awaits: None, wanted: None, links: None, told: BTreeSet::new() }
+        Self {
+            c,
+            fleet,
+            keeper,
+            now,
+            fresh,
+            awaits: None,
+            wanted: None,
+            links: None,
+            trail: None,
+            told: BTreeSet::new(),
+        }
     }
 
     /// The process has started.
@@ -61,12 +74,13 @@ impl<'c> Turn<'c> {
         loop {
             while let Some(event) = due.pop_front() {
                 let moment = Moment { at: self.now, fresh: (self.fresh)() };
-                let Handled { effects, reply: said, awaits, wanted, links } =
+                let Handled { effects, reply: said, awaits, wanted, links, trail } =
                     handle(self.fleet, event, moment);
                 reply = said.or(reply);
                 self.awaits = awaits.or(self.awaits.take());
                 self.wanted = wanted.or(self.wanted.take());
                 self.links = links.or(self.links.take());
+                self.trail = trail.or(self.trail.take());
                 for effect in effects {
                     if let Effect::Tell { to, .. } | Effect::Step(Step::Send { to, .. }) = &effect {
                         self.told.insert(to.clone());

@@ -6,7 +6,8 @@ use std::path::Path;
 use jiff::Timestamp;
 use qd_approvals::SurfaceKey;
 use qd_audit::{Actor, Archived, AuditError, Countersignature, Head, Retention};
-use qd_types::PersonId;
+use qd_board::Refused;
+use qd_types::{IdError, PersonId};
 use qd_wire::v1::{AuditHead, AuditSigned, Envelope, Order, Report};
 use rusqlite::Connection;
 use serde::{Serialize, de::DeserializeOwned};
@@ -118,6 +119,15 @@ impl Store {
     pub async fn forget(&self, person: &PersonId) -> Result<(), StoreError> {
         let person = person.clone();
         self.write(move |c| Ok(qd_audit::erase(c, &person).map(drop)?)).await
+    }
+
+    /// What the trail says of something, a line each, at most so many; it is known by its id. What was archived is not among it.
+    pub async fn outline(&self, of: String, most: usize) -> Result<Vec<String>, StoreError> {
+        self.read(move |c| {
+            let of = of.parse().map_err(|error: IdError| Refused { reason: format!("{error}.") })?;
+            Ok(qd_audit::outline(c, &of, most)?)
+        })
+        .await
     }
 
     /// Moves old rows of the trail to segment files in `folder`, and lets go of those that were kept long enough.

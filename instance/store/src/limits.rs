@@ -43,7 +43,7 @@ pub(crate) fn lower(
     let problem = match (most, configured) {
         (Some(0), _) => Some("Nothing at once is a pause: pause the team.".to_owned()),
         (Some(most), Some(configured)) if most > configured => Some(format!(
-            "The configuration lets it do no more than {configured}: more {name} is a change of the configuration."
+            "{name}: the configuration has {configured} at most, and {most} is more: that is a change of the configuration."
         )),
         _ => None,
     };
@@ -54,12 +54,12 @@ pub(crate) fn lower(
     let lower = most.filter(|most| Some(*most) != configured).map(|most| Lower { most, by: by.clone() });
     let text = match (&lower, configured) {
         (Some(Lower { most, .. }), _) => {
-            format!("At most {most} {name} at once, until {by} or another takes that back.")
+            format!("{name}: {most} at most, as {by} has it, until somebody takes that back.")
         }
         (None, Some(configured)) => {
-            format!("At most {configured} {name} at once, as the configuration has it.")
+            format!("{name}: {configured} at most, as the configuration has it.")
         }
-        (None, None) => format!("As many {name} at once as there are: the configuration has no limit."),
+        (None, None) => format!("{name}: without a limit, as the configuration has it."),
     };
     match limit {
         Limited::Slots => lowered.slots = lower,
@@ -74,8 +74,8 @@ pub(crate) fn lower(
 
 fn word(limit: Limited) -> &'static str {
     match limit {
-        Limited::Slots => "runs",
-        Limited::Reviews => "features in review",
+        Limited::Slots => "Runs at once",
+        Limited::Reviews => "Features in review",
     }
 }
 
@@ -88,9 +88,8 @@ pub(crate) fn told(c: &Connection, lens: &Lens) -> Result<TeamLimits, StoreError
     let (slots, slots_by) = limits.slots();
     let reviews = limits.reviews();
     let review_by = reviews.and_then(|(_, by)| by);
-    let said = |limit: Limited, by: Option<&PersonId>| {
-        by.map(|by| format!("{by} lowered the {}.", word(limit)).into())
-    };
+    let said =
+        |limit: Limited, by: Option<&PersonId>| by.map(|by| format!("{by} lowered: {}.", word(limit)).into());
     let lowered = [said(Limited::Slots, slots_by), said(Limited::Reviews, review_by)];
     let in_review = c
         .prepare_cached("SELECT count(*) FROM features WHERE stage = ?1")?

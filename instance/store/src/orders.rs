@@ -54,6 +54,23 @@ impl Store {
         self.write(move |c| take(c, &lens, order, repository, refused, now)).await
     }
 
+    /// Takes an order that is a question: whoever gave it is told this.
+    pub async fn apply_telling(
+        &self,
+        order: Envelope<Order>,
+        text: String,
+        now: Timestamp,
+    ) -> Result<Applied, StoreError> {
+        self.write(move |c| {
+            if let Some(applied) = received(c, &order)? {
+                return Ok(applied);
+            }
+            tell(c, &order, text, now)?;
+            Ok(Applied::Yes)
+        })
+        .await
+    }
+
     /// Carries out what a person ordered and others agreed to. What it writes is known by that approval. Says what came of it,
     /// where that is more than that it is done.
     pub async fn command(
@@ -95,9 +112,8 @@ pub(crate) fn take(
     };
     let applied = match done {
         Ok(told) => {
-            if let (Some(text), Some(person)) = (told, person(&order.body)) {
-                let told = Told { person: person.id.clone(), text: text.into() };
-                report::push(c, None, now, &Report::Told(told))?;
+            if let Some(text) = told {
+                tell(c, &order, text, now)?;
             }
             Applied::Yes
         }
@@ -162,10 +178,17 @@ pub(crate) fn said_back(c: &Connection, refusal: Refusal, now: Timestamp) -> Res
     report::push(c, None, now, &Report::Refused(refusal))
 }
 
+/// Whoever gave an order is told something.
+fn tell(c: &Connection, order: &Envelope<Order>, text: String, now: Timestamp) -> Result<(), StoreError> {
+    let Some(person) = person(&order.body) else { return Ok(()) };
+    let told = Told { person: person.id.clone(), text: text.into() };
+    report::push(c, None, now, &Report::Told(told))
+}
+
 /// For whom an order is given.
 pub(crate) fn person(order: &Order) -> Option<&Person> {
     match order {
-        Order::Command { by, .. } | Order::Reload { by } => Some(&by.person),
+        Order::Command { by, .. } | Order::Reload { by } | Order::Trail { by, .. } => Some(&by.person),
         Order::Reopen { person, .. } => Some(person),
         Order::Announcement(announcement) => Some(&announcement.by.person),
         Order::Review(review) => review.person.as_ref(),
@@ -196,6 +219,7 @@ fn apply(
         Order::AuditHead(_) | Order::AuditSigned(_) => {
             Err(refuse("It is about a trail: apply_audit takes it."))
         }
+        Order::Trail { .. } => Err(refuse("It is a question: apply_telling takes it.")),
         Order::Vote(_) | Order::Reopen { .. } => {
             Err(refuse("A person said it about an approval: apply_word takes it."))
         }

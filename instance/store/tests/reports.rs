@@ -10,7 +10,7 @@ use qd_store::{Applied, NewRun, RunFact, Settings, Store};
 use qd_types::{FeatureId, Person, RepositoryName, Role, RunId, Spent, Stage, Step};
 use qd_wire::v1::{
     Ack, BoardCommand, ChangeSize, Envelope, FeatureEdit, ForgeCheck, IssueEvent, IssueHappened, Kind as _,
-    NewWork, OnBehalf, Order, Remark, Report, Review, RunEnding, Verdict,
+    Limited, NewWork, OnBehalf, Order, Proposal, Remark, Report, Review, RunEnding, TeamLimits, Verdict,
 };
 
 struct Board {
@@ -262,6 +262,80 @@ async fn orders_of_every_kind_are_applied_once_and_what_is_refused_is_said_back(
     10 command ines: there is no run A-1.1
     11 command ines: there is no feature A-9
     ");
+}
+
+/// What people were told of their orders, and why others were refused.
+async fn told(board: &Board) -> String {
+    let reports = board.shipped().await.into_iter();
+    let said = reports.filter_map(|report| match report {
+        Report::Told(told) => Some(format!("{}: {}", told.person, told.text)),
+        Report::Refused(refusal) => Some(format!("refused: {}", refusal.reason)),
+        _ => None,
+    });
+    said.collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn limits_are_lowered_until_they_are_taken_back_and_the_backlog_is_released() {
+    let mut board = Board::new();
+    let limit = |limit, most| BoardCommand::LimitTeam { limit, most };
+    let limits = async |board: &Board| -> TeamLimits {
+        board.store.beat(15, None, now()).await.unwrap();
+        let reports = board.shipped().await.into_iter();
+        let found = reports.filter_map(|report| match report {
+            Report::Heartbeat(beat) => beat.board.limits,
+            _ => None,
+        });
+        found.last().unwrap()
+    };
+    for order in [
+        limit(Limited::Slots, Some(3)),
+        limit(Limited::Slots, Some(0)),
+        limit(Limited::Slots, Some(1)),
+        limit(Limited::Reviews, Some(4)),
+    ] {
+        board.command(order).await;
+    }
+    insta::assert_snapshot!(told(&board).await, @"");
+    let lowered = limits(&board).await;
+    assert_eq!((lowered.slots, lowered.configured_slots), (1, 2));
+    assert_eq!((lowered.reviews, lowered.configured_reviews), (Some(4), None));
+    insta::assert_snapshot!(lowered.lowered.iter().map(|who| who.as_str()).collect::<Vec<_>>().join("\n"), @"");
+    board.command(limit(Limited::Slots, None)).await;
+    board.command(limit(Limited::Reviews, None)).await;
+    insta::assert_snapshot!(told(&board).await, @"");
+    assert_eq!(limits(&board).await, TeamLimits { slots: 2, configured_slots: 2, ..TeamLimits::default() });
+
+    board.command(BoardCommand::Release { count: None }).await;
+    for (title, priority) in [("One", 2), ("Two", 0), ("Three", 1)] {
+        let work = NewWork { priority: Some(priority), ..NewWork::default() };
+        let add = BoardCommand::AddFeature { title: title.into(), stage: Stage::Backlog, work };
+        assert_eq!(board.command(add).await, Applied::Yes);
+    }
+    board.command(BoardCommand::Release { count: Some(2) }).await;
+    board.command(BoardCommand::Release { count: None }).await;
+    insta::assert_snapshot!(told(&board).await, @"");
+}
+
+#[tokio::test]
+async fn a_goal_is_filed_and_what_is_merged_is_taken_back() {
+    let mut board = Board::new();
+    let work = NewWork { plan: Some(Proposal::Goal), ..NewWork::default() };
+    board.command(BoardCommand::AddFeature { title: "Goal".into(), stage: Stage::Ready, work }).await;
+    let goal = board.store.snapshot(&"A-1".parse().unwrap(), now()).await.unwrap().feature;
+    assert_eq!(goal.wanted.plan, qd_board::PlanMode::Goal);
+    let id = board.add(Wanted { title: "One".into(), ..Wanted::default() }).await;
+    let revert =
+        || BoardCommand::RevertFeature { feature: "A-2".parse().unwrap(), why: Some("It is slow".into()) };
+    board.command(revert()).await;
+    let run = board.run(&id).await;
+    let commit = "4f2a91c0".repeat(5).parse::<qd_types::CommitId>().unwrap();
+    board.store.end_run(&run, Some(Step::Merge), RunEnd::Merged { commit }, now()).await.unwrap();
+    assert_eq!(board.command(revert()).await, Applied::Yes);
+    insta::assert_snapshot!(told(&board).await, @"");
+    let back = board.store.snapshot(&"A-3".parse().unwrap(), now()).await.unwrap().feature;
+    assert_eq!((back.author, back.stage), (ines().id, Stage::Ready));
+    insta::assert_snapshot!(format!("{}: {}", back.wanted.title, back.wanted.description), @"");
 }
 
 #[tokio::test]

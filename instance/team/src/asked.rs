@@ -59,6 +59,7 @@ pub(crate) enum Change {
     RetryFeature { id: FeatureId },
     LimitTeam { limit: Limited, most: Option<u32> },
     Release { count: Option<u32> },
+    Reload,
     Guide { id: FeatureId, text: Passage, remark: Remark, said: Option<String> },
 }
 
@@ -93,6 +94,7 @@ impl Change {
             Self::RetryFeature { .. } => Verb::OperationRetry,
             Self::LimitTeam { .. } => Verb::TeamLimit,
             Self::Release { .. } => Verb::FeatureMove,
+            Self::Reload => Verb::ConfigReload,
             Self::Guide { .. } => Verb::RunGuide,
         }
     }
@@ -133,6 +135,7 @@ impl Change {
             }
             Self::PauseTeam { .. } | Self::ResumeTeam | Self::LimitTeam { .. } => "the team".to_owned(),
             Self::Release { .. } => "the backlog".to_owned(),
+            Self::Reload => "the configuration".to_owned(),
             Self::PrunePreserved { .. } => "preserved work".to_owned(),
             of_feature => of_feature.feature().map(ToString::to_string).unwrap_or_default(),
         }
@@ -227,6 +230,10 @@ impl Change {
                 let told = team.commanded(caller, BoardCommand::LimitTeam { limit, most }, paid).await?;
                 team.beat_now();
                 told.unwrap_or_default()
+            }
+            Self::Reload => {
+                team.reload_wanted();
+                "The configuration is read again.".to_owned()
             }
             Self::Release { count } => {
                 let told = team.commanded(caller, BoardCommand::Release { count }, paid).await?;
@@ -366,7 +373,8 @@ impl Team {
     }
 
     async fn rebuilt(&self, change: &Change, person: &Person, old: &Subject) -> Answer<(Subject, Quorum)> {
-        match self.ruled(Principal::Person(person.clone()), change.verb(), Resource::Team(self.name())) {
+        let resource = self.resource(change.verb());
+        match self.ruled(Principal::Person(person.clone()), change.verb(), resource) {
             Ruled::Ask(quorum) => {
                 let askers = old.binding.as_ref().map(|binding| binding.askers.clone()).unwrap_or_default();
                 let asker = Asker { person, askers, run: old.run.clone() };

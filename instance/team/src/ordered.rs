@@ -4,14 +4,14 @@
 use qd_api::MoveFeature;
 use qd_approvals::Ask;
 use qd_board::{EditFeature, NewFeature};
-use qd_engine::{Principal, Resource};
+use qd_engine::Principal;
 use qd_store::Keeper;
-use qd_types::{RepositoryName, SpentGrant, Stage};
+use qd_types::{Person, RepositoryName, SpentGrant, Stage, Verb};
 use qd_wire::v1::{BoardCommand, OnBehalf, Sentence};
 
 use crate::{
     asked::{Change, Wanted},
-    own::Ruled,
+    own::{Quorum, Ruled},
     problem,
     team::{Answer, Caller, Team},
 };
@@ -59,34 +59,50 @@ impl Change {
 }
 
 impl Team {
-    /// What people are asked before an order is carried out; nothing if they do not have to be, or if it is refused anyway. The
+    /// What people are asked before a command is carried out; nothing if they do not have to be, or if it is refused anyway. The
     /// error is why they can't be asked.
     pub(crate) async fn asks_first(
         &self,
         by: &OnBehalf,
         command: &BoardCommand,
     ) -> Result<Option<(Keeper, Ask)>, String> {
-        let Some((asserted, known)) = self.under_ceiling(&by.person) else { return Ok(None) };
-        let ruled = |person| {
-            let team = Resource::Team(self.name());
-            match self.ruled(Principal::Person(person), command.verb(), team) {
-                Ruled::Ask(quorum) => Some(quorum),
-                Ruled::Allow | Ruled::Deny(_) => None,
-            }
-        };
-        // It will be looked at again by what is known of the person here: what is asked has to be the same then.
-        let (Some(asked), Some(quorum)) = (ruled(asserted), ruled(known.clone())) else { return Ok(None) };
-        if asked.ask != quorum.ask {
-            return Ok(None);
-        }
+        let Some((person, quorum)) = self.has_to_ask(by, command.verb()) else { return Ok(None) };
         let place = self.place_of(command).await?;
         if place.is_none() && matches!(command, BoardCommand::AddFeature { .. }) {
             return Err(MANY.to_owned());
         }
-        let change = Change::ordered(command, place);
+        self.request_of(by, person, Change::ordered(command, place), &quorum).await.map(Some)
+    }
+
+    /// The same, before the configuration is read again.
+    pub(crate) async fn asks_to_reload(&self, by: &OnBehalf) -> Result<Option<(Keeper, Ask)>, String> {
+        let Some((person, quorum)) = self.has_to_ask(by, Verb::ConfigReload) else { return Ok(None) };
+        self.request_of(by, person, Change::Reload, &quorum).await.map(Some)
+    }
+
+    /// Whom an order takes besides the person who gave it, and that person as they are known here.
+    fn has_to_ask(&self, by: &OnBehalf, verb: Verb) -> Option<(Person, Quorum)> {
+        let (asserted, known) = self.under_ceiling(&by.person)?;
+        let ruled = |person| match self.ruled(Principal::Person(person), verb, self.resource(verb)) {
+            Ruled::Ask(quorum) => Some(quorum),
+            Ruled::Allow | Ruled::Deny(_) => None,
+        };
+        // It will be looked at again by what is known of the person here: what is asked has to be the same then.
+        let (asked, quorum) = (ruled(asserted)?, ruled(known.clone())?);
+        (asked.ask == quorum.ask).then_some((known, quorum))
+    }
+
+    /// The request about what a person wants from afar, unless it stands already.
+    async fn request_of(
+        &self,
+        by: &OnBehalf,
+        person: Person,
+        change: Change,
+        quorum: &Quorum,
+    ) -> Result<(Keeper, Ask), String> {
         let account = by.identity.clone().filter(|identity| identity.service != "local");
-        match self.request_for(&known, account, change, &quorum).await.map_err(|problem| problem.detail)? {
-            Wanted::New(request) => Ok(Some(*request)),
+        match self.request_for(&person, account, change, quorum).await.map_err(|problem| problem.detail)? {
+            Wanted::New(request) => Ok(*request),
             Wanted::Already(id) => Err(format!(
                 "People were asked about exactly this already, and have not decided: {}.",
                 id.key()

@@ -44,12 +44,16 @@ impl Team {
             return Err(format!("{id} is not known to {team}: add them to the people of its configuration."));
         };
         let principal = Principal::Person(asserted);
-        let resource = match verb.target() {
+        let permitted = self.ask_policies(principal, verb, self.resource(verb));
+        permitted.map_err(|refusal| format!("{} {}", refusal.reason, refusal.help))
+    }
+
+    /// What an order of this kind is given to: the team, or the fleet that it is a part of.
+    pub(crate) fn resource(&self, verb: Verb) -> Resource {
+        match verb.target() {
             Target::Fleet => Resource::Fleet,
             _ => Resource::Team(self.name()),
-        };
-        let permitted = self.ask_policies(principal, verb, resource);
-        permitted.map_err(|refusal| format!("{} {}", refusal.reason, refusal.help))
+        }
     }
 
     /// A person whose word came from the bot, with the roles that count of those that it asserts; and as the team knows them.

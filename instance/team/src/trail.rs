@@ -6,7 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use qd_store::Archived;
 
-use crate::team::Team;
+use crate::{
+    problem,
+    team::{Answer, Team},
+};
 
 /// Heads are shown at most this often.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -48,6 +51,19 @@ pub(crate) async fn show_last(team: &Team) {
     };
     if let Ok(Err(error)) = tokio::time::timeout(FAREWELL, shown).await {
         tracing::error!(%error, "the last head of the audit trail can't be shown");
+    }
+}
+
+/// Rows in one answer.
+const TOLD: usize = 20;
+
+impl Team {
+    /// What the team's trail says of something, for whoever asked from afar.
+    pub(crate) async fn story(&self, of: &str) -> Answer<String> {
+        let lines = self.store().outline(of.to_owned(), TOLD).await.map_err(problem::from_store)?;
+        let what = if lines.is_empty() { "says nothing" } else { "says" };
+        let head = format!("its own trail {what} of {of}.");
+        Ok(std::iter::once(head).chain(lines).collect::<Vec<_>>().join("\n"))
     }
 }
 

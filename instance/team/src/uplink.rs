@@ -84,7 +84,7 @@ impl Team {
         self.signals().beat.notify_one();
     }
 
-    fn reload_wanted(&self) {
+    pub(crate) fn reload_wanted(&self) {
         self.signals().reload.send_modify(|count| *count += 1);
     }
 }
@@ -319,16 +319,25 @@ enum Judged {
     Do(Option<RepositoryName>),
     /// People are asked first.
     Ask(Box<(Keeper, Ask)>),
+    /// It is a question, and this the answer.
+    Tell(String),
 }
 
 /// Whether an order is carried out. The error is why the person for whom it acts may not have that.
 async fn judge(team: &Team, order: &Order) -> Result<Judged, String> {
-    if let Order::Command { by, command } = order
-        && let Some(request) = team.asks_first(by, command).await?
-    {
+    let request = match order {
+        Order::Command { by, command } => team.asks_first(by, command).await?,
+        Order::Reload { by } => team.asks_to_reload(by).await?,
+        _ => None,
+    };
+    if let Some(request) = request {
         return Ok(Judged::Ask(Box::new(request)));
     }
-    permitted(team, order).await.map(Judged::Do)
+    let repository = permitted(team, order).await?;
+    match order {
+        Order::Trail { of, .. } => team.story(of).await.map(Judged::Tell).map_err(|problem| problem.detail),
+        _ => Ok(Judged::Do(repository)),
+    }
 }
 
 /// Carries an order out, or asks people about it: each in the transaction that notes it as received.
@@ -346,6 +355,7 @@ async fn carry_out(
             qd_failpoint::reached("order_asked");
             return Ok(applied);
         }
+        Ok(Judged::Tell(text)) => return team.store().apply_telling(order, text, now).await,
         Ok(Judged::Do(repository)) => (repository, None),
         Err(reason) => (None, Some(reason)),
     };
@@ -365,6 +375,7 @@ async fn permitted(team: &Team, order: &Order) -> Result<Option<RepositoryName>,
             team.place_of(command).await
         }
         Order::Reload { by } => team.permit_order(&by.person, Verb::ConfigReload).map(|()| None),
+        Order::Trail { by, .. } => team.permit_order(&by.person, Verb::AuditView).map(|()| None),
         Order::Announcement(said) => team.permit_order(&said.by.person, Verb::ChatPost).map(|()| None),
         Order::Issue(issue) => {
             let IssueEvent { person, happened, repository, .. } = issue.as_ref();

@@ -115,6 +115,9 @@ pub(crate) fn fragment(team: &TeamView, columns: &[Column], today: Date) -> Mark
         @if let Some(why) = &team.refuses {
             div.banner role="status" { p { b { (why) } } }
         }
+        @if let Some(said) = &team.lowered {
+            div.banner role="status" { p { b { (said) } } }
+        }
         @if let Some(said) = &team.paused {
             div.banner role="status" {
                 p { b { (paused(said)) } " What runs goes on, nothing starts." }

@@ -136,7 +136,7 @@ fn attacks() {
     a stranger's key: alpha has no key b62e867fa2f33afe here: let it join anew (quarterdeck bot invite, quarterdeck instance join)
     a revoked key: the key 6a3803d5f059902a of alpha was revoked: let it join anew (quarterdeck bot invite, quarterdeck instance join)
     an order as a report: it is order, where report belongs
-    a newer major version: it speaks version 2.1 of the wire, and this side 1.1: update this side
+    a newer major version: it speaks version 2.1 of the wire, and this side 1.2: update this side
     no envelope: the bytes are no envelope: missing field `header` at line 1 column 2
     "#);
 }
@@ -156,7 +156,7 @@ fn what_is_not_known_is_kept_as_it_came() {
     let payload = r#"{"report":"weather","degrees":21}"#;
     let Report::Unread(unread) = Report::read(payload) else { panic!("it was read") };
     assert_eq!(unread.payload, payload);
-    insta::assert_snapshot!(unread.why, @"A newer version of the wire has the kind weather, and 1.1 does not know it.");
+    insta::assert_snapshot!(unread.why, @"A newer version of the wire has the kind weather, and 1.2 does not know it.");
     let Order::Unread(unread) = Order::read("[]") else { panic!("it was read") };
     insta::assert_snapshot!(unread.why, @"What came makes no sense: it is no order: it has no field order that names its kind.");
     assert!(serde_json::to_string(&Order::Unread(unread)).is_err());

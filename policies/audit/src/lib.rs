@@ -29,6 +29,6 @@ pub use names::{Pseudonym, erase, name_of, pseudonym};
 pub use offline::{ChainFile, segments_beside};
 pub use rows::Row;
 pub use schema::{SCHEMA, WITNESSES};
-pub use show::{Of, Story, Told, select, timeline, told};
+pub use show::{Of, Story, Told, outline, select, timeline, told};
 pub use verify::{Report, verify};
 pub use walk::{Damage, Fault};

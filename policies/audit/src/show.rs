@@ -6,7 +6,7 @@ use qd_types::{ApprovalId, FeatureId, IdError, RunId};
 use rusqlite::Connection;
 use serde::Serialize;
 
-use crate::{Actor, AuditError, Kind, Pseudonym, Row, archive, name_of, names::LENGTH, text};
+use crate::{Actor, AuditError, Kind, Pseudonym, Row, archive, file, name_of, names::LENGTH, text};
 
 /// What to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,11 +34,33 @@ impl FromStr for Of {
 
 /// The rows about `of`, oldest first, from the segment files in `segments` and from the database.
 pub fn select(connection: &Connection, segments: &Path, of: &Of) -> Result<Vec<Row>, AuditError> {
+    chosen(of, &|each| archive::each_row(connection, segments, each))
+}
+
+/// What the rows that are still in the database say about `of`: a line each, with its time in UTC, oldest first, at most the
+/// `most` newest of them. Whether any were left out stands in the first.
+pub fn outline(connection: &Connection, of: &Of, most: usize) -> Result<Vec<String>, AuditError> {
+    let mut rows = chosen(of, &|each| file::stored_rows(connection, each))?;
+    let more = rows.len().saturating_sub(most);
+    rows.drain(..more);
+    let mut lines: Vec<String> = (more > 0).then(|| format!("{more} rows before")).into_iter().collect();
+    for told in told(connection, "", rows)? {
+        let Told { who, text, row, .. } = told;
+        lines.push(format!("{} {who} {}: {text}", text::time(row.at), text::shown(&row.kind)));
+    }
+    Ok(lines)
+}
+
+/// Rows, one after the other.
+type Rows<'a> = &'a dyn Fn(&mut dyn FnMut(Row) -> Result<(), AuditError>) -> Result<(), AuditError>;
+
+/// Those that are about `of`, oldest first.
+fn chosen(of: &Of, each_row: Rows<'_>) -> Result<Vec<Row>, AuditError> {
     let mut rows = Vec::new();
     let (approval, run, feature) = match of {
         Of::Approval(id) => {
             let id = id.to_string();
-            archive::each_row(connection, segments, &mut |row| {
+            each_row(&mut |row| {
                 if row.approval.as_ref() == Some(&id) {
                     rows.push(row);
                 }
@@ -57,7 +79,7 @@ pub fn select(connection: &Connection, segments: &Path, of: &Of) -> Result<Vec<R
     let is = |field: &Option<String>, wanted: &BTreeSet<String>| {
         field.as_ref().is_some_and(|field| wanted.contains(field))
     };
-    archive::each_row(connection, segments, &mut |row| {
+    each_row(&mut |row| {
         let filed = row.kind == Kind::Feature.as_str();
         let wanted = match (&approval, &run) {
             (Some(_), _) if row.approval.is_some() => false,

@@ -208,7 +208,7 @@ pub(crate) fn told(row: &Row) -> String {
 }
 
 /// One line, at most [`LONGEST`] characters, nothing that steers a terminal.
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let mut shown = String::new();
     for (count, character) in text.chars().enumerate() {
         if count == LONGEST {
@@ -228,7 +228,7 @@ fn shown(text: &str) -> String {
 }
 
 /// "2026-11-21 07:29:50Z".
-fn time(at: i64) -> String {
+pub(crate) fn time(at: i64) -> String {
     match Timestamp::from_millisecond(at) {
         Ok(at) => at.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
         Err(_) => at.to_string(),

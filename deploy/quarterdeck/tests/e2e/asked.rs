@@ -224,4 +224,68 @@ mod ordered {
         assert_eq!(cancelled.map(|event| event.actor.as_str()).collect::<Vec<_>>(), ["olaf"]);
         guild.is_content();
     }
+
+    /// It says hello, and louder once it is told so.
+    const AGENT: &str = "if grep -q LOUDER; then echo HELLO > hello.txt; echo Said it louder.; else echo hello > hello.txt; echo Said hello.; fi";
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn guidance_that_others_have_to_agree_to_reaches_the_run_when_they_did() {
+        let careful = CAREFUL.replace("feature.cancel", "run.guide");
+        let guild = Guild::with("threads = \"all\"\n", AGENT, &careful).await;
+        guild.fake.let_read();
+        let _up = guild.up(&[]).await;
+        guild.asked().await;
+        let [(thread, _)] = <[_; 1]>::try_from(guild.fake.threads(guild.dev)).unwrap();
+        let written = guild.fake.write(guild.olaf, thread, "LOUDER, please").to_string();
+        let below = guild.fake.seen(thread, |messages| {
+            let found = messages.iter().find(|it| it["message_reference"]["message_id"] == written);
+            found.map(crate::discord::text)
+        });
+        insta::assert_snapshot!(below.await.unwrap(), @"");
+        let (card, text) = guild
+            .seen(guild.approvals, |text| text.contains("LOUDER") && text.contains("Decide until"))
+            .await;
+        insta::assert_snapshot!(text.lines().next().unwrap(), @"");
+        assert_eq!(guild.clicks(guild.ines, card, "Approve").await, "Approved.");
+        insta::assert_snapshot!(closed(&guild, card, '✔').await, @"");
+        let (_, asked) = guild.seen(guild.approvals, |text| text.contains("Said it louder.")).await;
+        assert!(crate::discord::asks_to_merge(&asked), "{asked}");
+        guild.is_content();
+    }
+
+    #[cfg(feature = "failpoints")]
+    #[tokio::test(flavor = "multi_thread")]
+    async fn killed_after_it_asked_it_neither_forgets_nor_asks_again() {
+        use std::os::unix::process::ExitStatusExt as _;
+
+        // The bot has noted the order and not sent it; the team has asked and not said so.
+        for point in ["command_noted", "order_asked"] {
+            let guild = guild().await;
+            let from = guild.project.folder().with_file_name("armed");
+            let mut up = guild.project.up(&[
+                ("QUARTERDECK_FAILPOINT", point),
+                ("QUARTERDECK_FAILPOINT_FROM", from.to_str().unwrap()),
+            ]);
+            for (name, account) in [("ines", guild.ines), ("olaf", guild.olaf)] {
+                guild.project.ok(&["person", "link", name, &format!("discord:{account}")]);
+            }
+            guild.heard().await;
+            feature(&guild, "Say hello").await;
+            guild.seen(guild.dev, |text| text.contains("A-1")).await;
+            std::fs::write(&from, "").unwrap();
+            guild.fake.slash(guild.olaf, guild.dev, "feature", sub("cancel", ("id", "A-1")));
+            let death = tokio::task::block_in_place(|| up.wait_death());
+            assert_eq!(death.and_then(|status| status.signal()), Some(9), "{point}");
+            drop(up);
+            let _up = guild.project.up(&[]);
+            guild.heard().await;
+            let (card, _) = card(&guild, "A-1").await;
+            assert_eq!(guild.clicks(guild.ines, card, "Approve").await, "Approved.");
+            closed(&guild, card, '✔').await;
+            assert!(shown(&guild, "A-1").await.contains("Cancelled"));
+            let all = guild.project.ok(&["approvals", "list", "--all"]);
+            assert_eq!(all.matches("Give a feature up").count(), 1, "{all}");
+            guild.is_content();
+        }
+    }
 }

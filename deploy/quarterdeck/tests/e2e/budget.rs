@@ -36,6 +36,7 @@ pub async fn spent_of(environment: &[(&str, &str)], team: &str) -> (Project, Up)
         instance: "alpha".parse().unwrap(),
         prefix: "A".into(),
         slots: 1,
+        reviews: None,
         repair_rounds: 0,
         rungs: 0,
         retry_pause: None,

@@ -24,6 +24,7 @@ mod budget;
 mod channels;
 mod cli;
 mod clients;
+mod commands;
 mod concurrent;
 mod containers;
 mod crash;

@@ -57,6 +57,14 @@ pub enum Order {
         #[serde(flatten)]
         by: OnBehalf,
     },
+    /// A person asks what led to something, and what came of it, as far as the instance's trail tells.
+    Trail {
+        /// The person, and where and when they asked.
+        #[serde(flatten)]
+        by: OnBehalf,
+        /// Of what: the id of a feature, a run or an approval.
+        of: String,
+    },
     /// Make a new key, sign with it from now on, and say so with the old one.
     RotateKey {
         /// The key that is to go, 32 bytes as lower-case hex. An instance that signs with another one has done so already.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Sentence;
 
 /// The version of the wire that this code speaks.
-pub const WIRE: WireVersion = WireVersion { major: 1, minor: 1 };
+pub const WIRE: WireVersion = WireVersion { major: 1, minor: 2 };
 
 /// A version of the wire. With another major nobody talks; kinds of a newer minor are kept and skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

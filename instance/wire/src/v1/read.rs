@@ -156,7 +156,7 @@ mod tests {
         let newer = br#"{"report": "weather", "clouds": 3}"#;
         assert_eq!(read::<Report>(newer).unwrap(), Read::Unknown { kind: "weather".into() });
         let said = |payload: &[u8]| read::<Report>(payload).unwrap_err().to_string();
-        insta::assert_snapshot!(said(br#"{"report": "shown"}"#), @"a shown has other fields than version 1.1 of the wire gives it: missing field `approval`");
+        insta::assert_snapshot!(said(br#"{"report": "shown"}"#), @"a shown has other fields than version 1.2 of the wire gives it: missing field `approval`");
         insta::assert_snapshot!(said(br#"{"order": "shown"}"#), @"it is no report: it has no field report that names its kind");
         insta::assert_snapshot!(said(b"[1]"), @"it is no report: it has no field report that names its kind");
     }
