@@ -8,6 +8,7 @@ use qd_wire::v1::{Announcement, BoardCommand, FeatureReport, NewWork, OnBehalf, 
 
 use crate::{
     answer::Handled,
+    ask,
     chat::{Given, MessageKey, Proof, Scope},
     desk,
     distil::{digest, risk},
@@ -54,7 +55,7 @@ pub(crate) fn handle(
         Command::Fleet { part: FleetPart::Cost } => say(inquiry::cost(state)),
         Command::Fleet { part: FleetPart::Risks } => say(text::risks(&risk::risks(state, moment.at))),
         Command::Fleet { part: FleetPart::Week } => say(digest::weekly(state, moment.at)),
-        Command::Ask { team, question } => say(inquiry::ask(state, &team, &question)),
+        Command::Ask { team, question } => ask::ask(state, person, place, team, question),
         Command::Person => say(inquiry::person(state, person, given)),
         Command::PolicyExplain { action, team } => match team.map_or_else(|| only_team(state), Ok) {
             Ok(team) => say(inquiry::explain(state, person, action, &team)),
@@ -173,7 +174,7 @@ pub(crate) fn say(reply: impl Into<String>) -> Handled {
 }
 
 /// Board commands go to the team, which decides again for that person.
-fn order(
+pub(crate) fn order(
     state: &FleetState,
     person: &Person,
     (given, moment): (&Given, Moment),

@@ -369,6 +369,7 @@ fn one_living_message_per_feature_and_one_alert_per_cause() {
         spent: None,
         repository: None,
         issue: None,
+        question: None,
     };
     let silent = |effects: &[Effect]| {
         effects.iter().all(|effect| !matches!(effect, Effect::Put(_) | Effect::Refresh(_)))
@@ -486,6 +487,7 @@ fn report(stage: Stage, title: &str) -> FeatureReport {
         spent: None,
         repository: None,
         issue: None,
+        question: None,
     }
 }
 

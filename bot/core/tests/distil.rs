@@ -224,6 +224,7 @@ fn feature(id: &str, stage: Stage, sentence: &str) -> FeatureReport {
         spent: None,
         repository: None,
         issue: None,
+        question: None,
     }
 }
 

@@ -92,6 +92,7 @@ impl Fleet {
             spent: None,
             repository: Some("sample".parse().unwrap()),
             issue: None,
+            question: None,
         }))
     }
 

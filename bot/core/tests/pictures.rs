@@ -85,6 +85,7 @@ impl Fleet {
             spent: None,
             repository: None,
             issue: None,
+            question: None,
         }));
     }
 

@@ -101,6 +101,7 @@ fn reports(team: u32, step: u32) -> Option<Report> {
         spent: None,
         repository: None,
         issue: None,
+        question: None,
     }))
 }
 

@@ -118,6 +118,7 @@ pub fn feature(id: &FeatureId, stage: Stage, change: i64) -> FeatureReport {
         spent: Some(spent(change.unsigned_abs())),
         repository: None,
         issue: None,
+        question: None,
     }
 }
 

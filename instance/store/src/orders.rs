@@ -6,8 +6,8 @@ use qd_board::{EditFeature, Happened, NewFeature, Refused, Source, SourceKind};
 use qd_sqlite::outbox::{self, Receipt};
 use qd_types::{FeatureId, Person, PersonId, RepositoryName, SpentGrant, Stage};
 use qd_wire::v1::{
-    Announcement, BoardCommand, Envelope, ForgeCheck, Kind as _, NewWork, OnBehalf, Order, Refusal, Remark,
-    Report, Review, Sentence, Verdict,
+    Announcement, Asked, BoardCommand, Envelope, ForgeCheck, Kind as _, NewWork, OnBehalf, Order, Refusal,
+    Remark, Report, Review, Sentence, Verdict,
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -16,7 +16,7 @@ use crate::{
     events::Draft,
     features::{self, Then},
     feedback::{self, Feedback, Restated},
-    fleet, forge, issues, report, rows, runs,
+    fleet, forge, issues, questions, report, rows, runs,
     store::Lens,
     switches,
 };
@@ -51,17 +51,19 @@ impl Store {
         self.write(move |c| take(c, &lens, order, repository, refused, now)).await
     }
 
-    /// Carries out what a person ordered and others agreed to. What it writes is known by that approval.
+    /// Carries out what a person ordered and others agreed to, in `repository` if it files something. What it writes is known by
+    /// that approval.
     pub async fn command(
         &self,
         person: &PersonId,
         command: BoardCommand,
+        repository: Option<RepositoryName>,
         paid: &SpentGrant,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let (lens, person) = (self.lens(), person.clone());
         let id = format!("approval/{}", paid.grant().approval().key());
-        self.write(move |c| command_given(c, &lens, &person, &command, &id, None, now)).await
+        self.write(move |c| command_given(c, &lens, &person, &command, &id, repository, now)).await
     }
 }
 
@@ -100,6 +102,7 @@ pub(crate) fn take(
     c.execute_batch("RELEASE apply")?;
     if let Applied::Refused(why) = &applied {
         said_back(c, refusal(&order, why), now)?;
+        questions::refused(c, &order.body, why, now)?;
     }
     Ok(applied)
 }
@@ -256,6 +259,10 @@ fn command_given(
             happen(feature, Happened::Moved(Stage::Ready), Some("Tried again."))
         }
         BoardCommand::Stop { run } => runs::ask_stop(c, lens, run, actor, now),
+        BoardCommand::Ask { id, question } => {
+            let asked = Asked { id: id.clone(), by: person.clone() };
+            questions::ask(c, lens, asked, question, repository, now)
+        }
         BoardCommand::Guide { feature, text, remark, said } => {
             let run = feedback::active(c, feature)?.ok_or_else(|| {
                 refuse(format!("No run works on {feature}: say it in its description, by an edit."))

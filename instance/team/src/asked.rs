@@ -58,6 +58,7 @@ pub(crate) enum Change {
     PrunePreserved { days: Option<u32> },
     RetryFeature { id: FeatureId },
     Guide { id: FeatureId, text: Passage, remark: Remark, said: Option<String> },
+    Ask { id: String, question: Passage },
 }
 
 impl Change {
@@ -90,6 +91,7 @@ impl Change {
             Self::PrunePreserved { .. } => Verb::PreservedPrune,
             Self::RetryFeature { .. } => Verb::OperationRetry,
             Self::Guide { .. } => Verb::RunGuide,
+            Self::Ask { .. } => Verb::TeamAsk,
         }
     }
 
@@ -129,6 +131,7 @@ impl Change {
             }
             Self::PauseTeam { .. } | Self::ResumeTeam => "the team".to_owned(),
             Self::PrunePreserved { .. } => "preserved work".to_owned(),
+            Self::Ask { question, .. } => question.as_str().to_owned(),
             of_feature => of_feature.feature().map(ToString::to_string).unwrap_or_default(),
         }
     }
@@ -222,6 +225,10 @@ impl Change {
                 let guide = BoardCommand::Guide { feature: id.clone(), text, remark, said };
                 team.commanded(caller, guide, paid).await?;
                 format!("The run of {id} is told.")
+            }
+            Self::Ask { id, question } => {
+                team.commanded(caller, BoardCommand::Ask { id, question }, paid).await?;
+                "The question is asked.".to_owned()
             }
         })
     }

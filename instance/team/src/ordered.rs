@@ -49,6 +49,7 @@ impl Change {
             BoardCommand::Guide { feature, text, remark, said } => {
                 Self::Guide { id: feature, text, remark, said }
             }
+            BoardCommand::Ask { id, question } => Self::Ask { id, question },
         }
     }
 }
@@ -99,6 +100,8 @@ impl Team {
                 }
                 None => Ok(self.options().only_repository().cloned()),
             },
+            // It is asked of the team; where it has several, the first is looked into.
+            BoardCommand::Ask { .. } => Ok(self.options().repositories.keys().next().cloned()),
             _ => Ok(None),
         }
     }
@@ -110,7 +113,9 @@ impl Team {
         command: BoardCommand,
         paid: &SpentGrant,
     ) -> Answer<()> {
-        let done = self.store().command(&caller.person.id, command, paid, jiff::Timestamp::now()).await;
+        let place = self.place_of(&command).map_err(problem::invalid)?;
+        let now = jiff::Timestamp::now();
+        let done = self.store().command(&caller.person.id, command, place, paid, now).await;
         done.map_err(problem::from_store)
     }
 }
@@ -121,7 +126,7 @@ mod tests {
     use super::*;
 
     /// One of each kind of command, as it comes.
-    const COMMANDS: [&str; 11] = [
+    const COMMANDS: [&str; 12] = [
         r#"{"command": "add_feature", "title": "Split", "stage": "ready"}"#,
         r#"{"command": "edit_feature", "feature": "A-1", "version": 3, "fields": {"priority": 0}}"#,
         r#"{"command": "move_feature", "feature": "A-1", "stage": "backlog"}"#,
@@ -133,6 +138,7 @@ mod tests {
         r#"{"command": "retry", "feature": "A-1"}"#,
         r#"{"command": "stop", "run": "A-1.1"}"#,
         r#"{"command": "guide", "feature": "A-1", "text": "Louder", "remark": "review", "said": "discord/7"}"#,
+        r#"{"command": "ask", "id": "01K", "question": "Why?"}"#,
     ];
 
     #[test]

@@ -167,6 +167,7 @@ verbs! {
     PreservedRestore "preserved.restore" Operate Team "Bring kept work back";
     TeamPause "team.pause" Operate Team "Let nothing start in a team";
     TeamResume "team.resume" Operate Team "Let a team go on";
+    TeamAsk "team.ask" Operate Team "Ask a team a question: a run that only reads looks into it";
     ApprovalVote "approval.vote" Operate Team "Decide on an approval";
     ApprovalReopen "approval.reopen" Operate Team "Open an expired approval again";
     TeamAdd "team.add" Operate Fleet "Add a team";

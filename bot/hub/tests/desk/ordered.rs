@@ -34,6 +34,7 @@ fn in_review(pull_request: Option<u64>) -> Report {
         spent: None,
         repository: None,
         issue: None,
+        question: None,
     })
 }
 

@@ -27,6 +27,7 @@ fn report(sentence: &str) -> Report {
         spent: None,
         repository: Some("sample".parse().unwrap()),
         issue: None,
+        question: None,
     })
 }
 

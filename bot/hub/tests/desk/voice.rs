@@ -55,6 +55,7 @@ impl Bot<'_> {
             spent: None,
             repository: None,
             issue: None,
+            question: None,
         }));
     }
 

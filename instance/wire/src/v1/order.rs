@@ -169,6 +169,13 @@ pub enum BoardCommand {
         #[serde(default)]
         said: Option<String>,
     },
+    /// Ask the team a question: a run that only reads looks into it, and the answer comes as a report.
+    Ask {
+        /// Unique in the fleet: the answer is known by it.
+        id: String,
+        /// What is asked.
+        question: Passage,
+    },
 }
 
 /// As what a person says something to a run.
@@ -225,6 +232,7 @@ impl BoardCommand {
             Self::Retry { .. } => Verb::OperationRetry,
             Self::Stop { .. } => Verb::RunStop,
             Self::Guide { .. } => Verb::RunGuide,
+            Self::Ask { .. } => Verb::TeamAsk,
         }
     }
 }
