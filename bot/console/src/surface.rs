@@ -2,10 +2,8 @@
 
 use async_trait::async_trait;
 use qd_approvals::{CardSurface, SurfaceError, face::Face};
-use qd_core::{
-    chat::{Channel, Chat as _, ChatError, Message, MessageKey, ballots},
-    say,
-};
+use qd_core::chat::{Channel, Chat as _, ChatError, Message, MessageKey, ballots};
+use qd_text::say;
 use qd_types::{ApprovalId, Role};
 
 use crate::{Console, ConsoleError};

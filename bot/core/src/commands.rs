@@ -3,12 +3,13 @@
 use qd_command::{Command, FleetPart, When, Which, parse};
 use qd_engine::Refusal;
 use qd_types::{
-    Action, Approval, ApprovalState, FeatureId, Identity, InstanceName, Person, Ruling, RunId, Stage, Verb,
+    Action, Approval, ApprovalState, FeatureId, Identity, InstanceName, Person, Ruling, Stage, Verb,
 };
 use qd_wire::v1::{Announcement, BoardCommand, FeatureReport, NewWork, OnBehalf, Order, Remark};
 
 use crate::{
     answer::Handled,
+    ask,
     chat::{Given, MessageKey, Proof, Scope},
     desk,
     distil::{digest, risk},
@@ -56,7 +57,7 @@ pub(crate) fn handle(
         Command::Fleet { part: FleetPart::Cost } => say(inquiry::cost(state)),
         Command::Fleet { part: FleetPart::Risks } => say(text::risks(&risk::risks(state, moment.at))),
         Command::Fleet { part: FleetPart::Week } => say(digest::weekly(state, moment.at)),
-        Command::Ask { team, question } => say(inquiry::ask(state, &team, &question)),
+        Command::Ask { team, question } => ask::ask(state, person, place, team, question),
         Command::Person => say(inquiry::person(state, person, given)),
         Command::PolicyExplain { action, team } => match team.map_or_else(|| only_team(state), Ok) {
             Ok(team) => say(inquiry::explain(state, person, action, &team)),

@@ -6,6 +6,7 @@ use qd_wire::v1::{Alert, ForgeAct, ForgeOutcome, ForgeRequest, Refusal, Report, 
 
 use crate::{
     answer::{Handled, answer, failed},
+    ask,
     chat::{About, MessageKey},
     commands, desk,
     distil::{Form, digest, features, pipeline, query},
@@ -131,6 +132,7 @@ fn reported(state: &mut FleetState, instance: &InstanceName, report: Report, mom
         // Facts and living states that no message is made of yet.
         Report::RunFinished(_) | Report::Unread(_) => Vec::new().into(),
         Report::FleetQuery(query) => vec![query::answer(state, instance, &query, moment)].into(),
+        Report::Answer(answer) => vec![ask::answered(state, instance, &answer)].into(),
         Report::Hello(hello) => presence::hello(state, instance, *hello).into(),
         Report::Heartbeat(beat) => presence::beat(state, instance, *beat).into(),
         Report::Snapshot(holds) => snapshot::holds(state, instance, &holds, moment).into(),

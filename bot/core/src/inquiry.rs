@@ -103,11 +103,8 @@ pub(crate) fn search(state: &FleetState, words: &str) -> String {
     lines(found.into_iter().map(|(team, report)| row(team, report)), &say!("no-such-words"))
 }
 
-/// A question to a team. No agent answers it: what is found is said to be found, and no more.
-pub(crate) fn ask(state: &FleetState, team: &InstanceName, question: &str) -> String {
-    if !state.rules.teams.contains(team) {
-        return text::no_team(&state.rules.teams, team);
-    }
+/// What a search finds of a question to a team that no agent answers: it is said to be found, and no more.
+pub(crate) fn found(state: &FleetState, team: &InstanceName, question: &str) -> String {
     let wanted: Vec<String> = question
         .to_lowercase()
         .split(|letter: char| !letter.is_alphanumeric() && letter != '-')
@@ -115,6 +112,7 @@ pub(crate) fn ask(state: &FleetState, team: &InstanceName, question: &str) -> St
         .map(str::to_owned)
         .collect();
     let mut found: Vec<(usize, String)> = features(state, Some(team))
+        .filter(|(_, report)| report.question.is_none())
         .filter_map(|(name, report)| {
             let known = format!("{} {} {}", report.feature, report.title, report.sentence).to_lowercase();
             let hits = wanted.iter().filter(|word| known.contains(word.as_str())).count();

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod answer;
+mod ask;
 pub mod budget;
 pub mod chat;
 mod commands;

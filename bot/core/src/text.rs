@@ -1,5 +1,6 @@
 //! Every word that people read in chat. What an agent or an outsider wrote is quoted, cut, and inert.
 
+pub mod ask;
 mod digest;
 pub mod machines;
 pub(crate) mod messages;

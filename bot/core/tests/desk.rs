@@ -370,6 +370,7 @@ fn one_living_message_per_feature_and_one_alert_per_cause() {
         repository: None,
         issue: None,
         run: None,
+        question: None,
     };
     let silent = |effects: &[Effect]| {
         effects.iter().all(|effect| !matches!(effect, Effect::Put(_) | Effect::Refresh(_)))
@@ -488,6 +489,7 @@ fn report(stage: Stage, title: &str) -> FeatureReport {
         repository: None,
         issue: None,
         run: None,
+        question: None,
     }
 }
 

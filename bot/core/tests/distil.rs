@@ -225,6 +225,7 @@ fn feature(id: &str, stage: Stage, sentence: &str) -> FeatureReport {
         repository: None,
         issue: None,
         run: None,
+        question: None,
     }
 }
 

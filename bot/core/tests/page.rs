@@ -93,6 +93,7 @@ impl Fleet {
             repository: Some("sample".parse().unwrap()),
             issue: None,
             run: None,
+            question: None,
         }))
     }
 

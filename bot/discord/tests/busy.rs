@@ -102,6 +102,7 @@ fn reports(team: u32, step: u32) -> Option<Report> {
         repository: None,
         issue: None,
         run: None,
+        question: None,
     }))
 }
 

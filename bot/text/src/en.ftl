@@ -314,6 +314,12 @@ link-failed = { $account } was not linked: { $why }
 and-more-features = And { $more } more.
 no-such-team-here = There is no team { $team } here.
 no-such-team-but = There is no team { $team }. There is { $teams }.
+ask-head = **{ $by } asks { $team }:** { $question }
+ask-sent = { $sent } The answer comes in #{ $channel }.
+ask-stands = { $sentence } ({ $feature })
+ask-unknown = { $team } does not know: { $why }
+ask-cites = It names: { $cites }.
+ask-cites-nothing = ⚠ It names nothing that there is: nothing shows that it is so.
 search-nothing = No agent answers questions here, and a search of what { $team } has reported finds nothing.
 search-found = No agent answers questions here. A search of what { $team } has reported finds:
     { $found }

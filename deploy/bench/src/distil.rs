@@ -119,6 +119,7 @@ pub fn feature(id: &FeatureId, stage: Stage, change: i64) -> FeatureReport {
         repository: None,
         issue: None,
         run: None,
+        question: None,
     }
 }
 

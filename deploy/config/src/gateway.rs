@@ -73,6 +73,8 @@ pub struct Budgets {
     pub run: Limit,
     /// By all runs of a feature, where the feature itself says nothing.
     pub feature: Limit,
+    /// By a question, where nothing else is said than that somebody asked.
+    pub question: Limit,
     /// In a day, by each team.
     pub day: Limit,
     /// In a calendar month, by each team.

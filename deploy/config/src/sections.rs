@@ -387,6 +387,9 @@ pub struct Runs {
     /// MiB that a run's transcript holds; what the agent says after that is dropped, and its last line says so. Default: 64.
     #[schemars(range(min = 1, max = 4096))]
     pub transcript_mib: u32,
+    /// Minutes that a run may look into a question; what it may spend is `gateway.budgets.question`. Default: 10.
+    #[schemars(range(min = 1))]
+    pub question_minutes: u32,
 }
 
 /// The walls around agents. Checks are kept from writing elsewhere by Landlock, unless `kind` is `none`.
@@ -504,6 +507,7 @@ impl Default for Runs {
             preserved_days: 14,
             retry_seconds: None,
             transcript_mib: 64,
+            question_minutes: 10,
         }
     }
 }

@@ -217,6 +217,11 @@ pub fn plan(loaded: &Loaded, env: &BTreeMap<String, String>) -> Result<FleetPlan
             preserved_days: config.runs.preserved_days,
             retry_pause: config.runs.retry_seconds.map(|seconds| Duration::from_secs(seconds.into())),
             transcript: u64::from(config.runs.transcript_mib) << 20,
+            question: qd_board::Budget {
+                minutes: Some(config.runs.question_minutes),
+                cents: config.gateway.budgets.question.cents.map(Into::into),
+                tokens: config.gateway.budgets.question.tokens.map(Into::into),
+            },
         },
         audit: audit(loaded)?,
         launcher: walls::launcher(config.sandbox.kind)?,

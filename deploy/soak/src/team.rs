@@ -93,6 +93,7 @@ impl Team {
             repair_rounds: 1,
             rungs: 0,
             retry_pause: None,
+            question: None,
             zone: TimeZone::UTC,
         };
         Ok(Self {

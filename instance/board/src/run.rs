@@ -78,6 +78,13 @@ pub enum RunEnd {
         /// How many features it proposed.
         features: u32,
     },
+    /// It was for a question: what its agent said is the answer.
+    Answered {
+        /// What the answer names that there is: features, runs, commits, places in files.
+        cites: Vec<String>,
+        /// Whether it is an answer at all: an agent may say that it doesn't know.
+        known: bool,
+    },
     /// It could not go on; a person is needed.
     Failed {
         /// Why, as a sentence.

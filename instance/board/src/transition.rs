@@ -23,6 +23,10 @@ pub enum Happened {
     Planned(String),
     /// All its parts are done or cancelled.
     PartsDone,
+    /// It was a question, and is answered.
+    Answered,
+    /// It was a question, and nothing more is tried to answer it; this is why.
+    Unanswered(String),
     /// A person gave it up.
     Cancelled,
 }
@@ -78,6 +82,8 @@ pub fn transition(from: &Position, happened: &Happened) -> Result<Position, Refu
         (Running | Review, Happened::Planned(why)) => {
             Ok(Position { stage: Backlog, held: Some(why.clone()) })
         }
+        (Running | Review, Happened::Answered) => at(Done),
+        (Running | Review, Happened::Unanswered(_)) => at(Cancelled),
         (Backlog, Happened::PartsDone) => at(Done),
         (stage, Happened::PartsDone) => refuse(format!("Its parts are done, and it is in {stage} itself.")),
         (
@@ -87,7 +93,9 @@ pub fn transition(from: &Position, happened: &Happened) -> Result<Position, Refu
             | Happened::RunEnded(_)
             | Happened::RunRetries(_)
             | Happened::BackToAgent
-            | Happened::Planned(_),
+            | Happened::Planned(_)
+            | Happened::Answered
+            | Happened::Unanswered(_),
         ) => refuse(format!("No run works on it: it is in {stage}.")),
         (Backlog | Ready, Happened::Cancelled) => at(Cancelled),
         (Running | Review, Happened::Cancelled) => {
@@ -114,6 +122,8 @@ mod tests {
             Just(Happened::BackToAgent),
             Just(Happened::Planned("3 features".into())),
             Just(Happened::PartsDone),
+            Just(Happened::Answered),
+            Just(Happened::Unanswered("its agent is gone".into())),
             Just(Happened::Cancelled),
         ]
     }
@@ -138,6 +148,8 @@ mod tests {
                                 | Happened::RunEnded(_)
                                 | Happened::RunRetries(_)
                                 | Happened::Planned(_)
+                                | Happened::Answered
+                                | Happened::Unanswered(_)
                         );
                         if ends {
                             prop_assert!(run_open);

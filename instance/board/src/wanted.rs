@@ -237,6 +237,8 @@ pub enum PlanMode {
     Goal,
     /// It is a goal whose proposal is a page of the repository: merging its pull request makes its parts.
     Page,
+    /// It is a question: its run only reads, and its answer is the end.
+    Answer,
 }
 
 impl PlanMode {
@@ -253,6 +255,7 @@ impl PlanMode {
             Self::Approve => "approve",
             Self::Goal => "goal",
             Self::Page => "page",
+            Self::Answer => "answer",
         }
     }
 }
@@ -260,12 +263,12 @@ impl PlanMode {
 impl FromStr for PlanMode {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let all = [Self::None, Self::First, Self::Approve, Self::Goal, Self::Page];
+        let all = [Self::None, Self::First, Self::Approve, Self::Goal, Self::Page, Self::Answer];
         let found = all.into_iter().find(|mode| mode.as_str() == text);
         found.ok_or(IdError {
             kind: "a plan mode",
             text: text.to_owned(),
-            want: "none, first, approve, goal or page",
+            want: "none, first, approve, goal, page or answer",
         })
     }
 }
@@ -298,6 +301,8 @@ pub enum SourceKind {
     Import,
     /// Another feature that it takes back.
     Revert,
+    /// A question that somebody asked the team.
+    Question,
 }
 
 impl fmt::Display for Source {
@@ -310,6 +315,7 @@ impl fmt::Display for Source {
             SourceKind::Recurring => "recurring",
             SourceKind::Import => "import",
             SourceKind::Revert => "revert of",
+            SourceKind::Question => "question",
         };
         write!(f, "{kind} {}", self.reference)
     }

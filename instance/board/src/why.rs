@@ -76,7 +76,7 @@ impl Situation<'_> {
     pub fn why(&self) -> Why {
         match self.feature.stage {
             Stage::Backlog => why(None, self.feature.held.as_deref().unwrap_or("Not released yet.")),
-            Stage::Cancelled => why(None, "Cancelled."),
+            Stage::Cancelled => self.cancelled(),
             Stage::Done => self.done(),
             Stage::Ready => self.ready(),
             Stage::Running | Stage::Review => {
@@ -92,6 +92,13 @@ impl Situation<'_> {
             Some(RunEnd::Planned { features }) => {
                 return why(None, format!("All of its {features} features are done or cancelled."));
             }
+            Some(RunEnd::Answered { known, .. }) => {
+                let how = if *known { "Answered" } else { "Its agent doesn't know: said" };
+                return why(
+                    None,
+                    format!("{how} by run {} after {}.", run.id, minutes(run.seconds(self.now))),
+                );
+            }
             _ => return why(None, "Merged. Cleans up."),
         };
         let approved = match run.approved_by.as_slice() {
@@ -99,6 +106,17 @@ impl Situation<'_> {
             names => format!(" Approved by {}.", join(names)),
         };
         why(None, format!("Merged as {} after {}.{approved}", commit.short(), minutes(run.seconds(self.now))))
+    }
+
+    fn cancelled(&self) -> Why {
+        match self.run.and_then(|run| run.end.as_ref()) {
+            Some(RunEnd::Failed { reason, .. } | RunEnd::Stopped { reason })
+                if self.feature.wanted.plan == PlanMode::Answer =>
+            {
+                why(None, format!("Not answered: {reason}"))
+            }
+            _ => why(None, "Cancelled."),
+        }
     }
 
     fn ready(&self) -> Why {
@@ -122,6 +140,9 @@ impl Situation<'_> {
                 format!("{}, repair round {} of {}.", red(run), run.repairs(), self.repair_rounds),
             ),
             Step::Agent if self.plan_waits(run) => why(Waits::Question, PLAN_WAITS),
+            Step::Agent if self.feature.wanted.plan == PlanMode::Answer => {
+                why(None, format!("{} looks into it.", capital(&run.agent)))
+            }
             Step::Agent if run.plan.is_none() && self.feature.wanted.plan != PlanMode::None => {
                 why(None, format!("{} plans.", capital(&run.agent)))
             }

@@ -140,7 +140,7 @@ impl Bubblewrap {
             mounts.push((resolver, "--ro-bind-try"));
         }
         mounts.extend(spec.write.iter().map(|path| (path.clone(), "--bind-try")));
-        mounts.push((spec.cwd.clone(), "--bind"));
+        mounts.push((spec.cwd.clone(), if spec.writes_cwd() { "--bind" } else { "--ro-bind" }));
         // Outer folders first, or they would cover the inner ones; of two mounts at one place the later holds.
         mounts.sort_by(|(one, _), (other, _)| one.cmp(other));
         mounts.iter().for_each(|(path, how)| args.two(how, path, path));

@@ -25,7 +25,7 @@ impl Sandbox for Landlock {
     /// Everything of `write` and the spec's own folder; the rest stays readable, so nothing is to be hidden or mounted.
     fn launch(&self, spec: &Spec) -> Result<Launch, SandboxError> {
         let mut argv = self.0.argv(&spec.limits);
-        for path in std::iter::once(&spec.cwd).chain(&spec.write) {
+        for path in spec.writable() {
             argv.extend(["--write".into(), path.into()]);
         }
         argv.push("--".into());

@@ -98,7 +98,7 @@ pub struct Spec {
     pub instance: InstanceName,
     /// For which run.
     pub run: RunId,
-    /// Where it works, and may write.
+    /// Where it works. It may write there, unless `read` names it.
     pub cwd: PathBuf,
     /// The folder that holds a home of its own. It may write there; a container's home is kept nowhere.
     pub home: PathBuf,
@@ -118,6 +118,18 @@ pub struct Spec {
     pub turn: Option<String>,
     /// What works on it already and is to be taken over, as [`Found::id`] has it.
     pub adopt: Option<String>,
+}
+
+impl Spec {
+    /// Whether it may write where it works.
+    pub fn writes_cwd(&self) -> bool {
+        !self.read.contains(&self.cwd)
+    }
+
+    /// What it may write.
+    pub fn writable(&self) -> impl Iterator<Item = &PathBuf> {
+        std::iter::once(&self.cwd).filter(|_| self.writes_cwd()).chain(&self.write)
+    }
 }
 
 /// The start of a command line. The program and its arguments follow; it has the environment, the standard streams and

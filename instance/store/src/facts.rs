@@ -52,6 +52,7 @@ fn ending(end: &RunEnd) -> RunEnding {
     match end {
         RunEnd::Merged { commit } => RunEnding::Merged { commit: commit.clone() },
         RunEnd::Planned { features } => RunEnding::Planned { features: *features },
+        RunEnd::Answered { known, .. } => RunEnding::Answered { known: *known },
         RunEnd::Failed { reason, class } => {
             RunEnding::Failed { reason: reason.as_str().into(), class: class.as_str().to_owned() }
         }

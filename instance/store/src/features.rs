@@ -545,6 +545,8 @@ pub(crate) fn happen(
         Happened::BackToAgent => "It went back to its agent.".to_owned(),
         Happened::Planned(what) => what.clone(),
         Happened::PartsDone => "All its parts are done or cancelled.".to_owned(),
+        Happened::Answered => "Answered.".to_owned(),
+        Happened::Unanswered(why) => format!("Not answered: {why}"),
         Happened::Cancelled => "Cancelled.".to_owned(),
     };
     let mut event = Draft::new(actor, "feature_moved", text);

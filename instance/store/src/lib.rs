@@ -23,6 +23,7 @@ mod orders;
 mod plans;
 mod presence;
 mod projects;
+mod questions;
 mod recurring;
 mod report;
 mod resting;
@@ -49,6 +50,7 @@ pub use plans::Edited;
 pub use projects::ProjectRow;
 /// How long the trail is kept, and what went; who runs a team need not see the trail's crate.
 pub use qd_audit::{Archived, Retention};
+pub use questions::wanted as question;
 pub use recurring::{RecurringFeature, RecurringRow};
 pub use runs::{NewRun, RunFact};
 pub use scheduling::Scene;

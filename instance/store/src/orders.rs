@@ -6,8 +6,8 @@ use qd_board::{EditFeature, Happened, NewFeature, PlanMode, Refused, Source, Sou
 use qd_sqlite::outbox::{self, Receipt};
 use qd_types::{FeatureId, Person, PersonId, RepositoryName, SpentGrant, Stage};
 use qd_wire::v1::{
-    Announcement, BoardCommand, Envelope, ForgeCheck, Kind as _, NewWork, OnBehalf, Order, Proposal, Refusal,
-    Remark, Report, Review, Sentence, Told, Verdict,
+    Announcement, Asked, BoardCommand, Envelope, ForgeCheck, Kind as _, NewWork, OnBehalf, Order, Proposal,
+    Refusal, Remark, Report, Review, Sentence, Told, Verdict,
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -16,7 +16,7 @@ use crate::{
     events::Draft,
     features::{self, Then},
     feedback::{self, Feedback, Restated},
-    fleet, forge, issues, limits, merged, report, rows, runs,
+    fleet, forge, issues, limits, merged, questions, report, rows, runs,
     store::Lens,
     switches,
 };
@@ -71,18 +71,19 @@ impl Store {
         .await
     }
 
-    /// Carries out what a person ordered and others agreed to. What it writes is known by that approval. Says what came of it,
-    /// where that is more than that it is done.
+    /// Carries out what a person ordered and others agreed to, in `repository` if it files something. What it writes is known by
+    /// that approval. Says what came of it, where that is more than that it is done.
     pub async fn command(
         &self,
         person: &PersonId,
         command: BoardCommand,
+        repository: Option<RepositoryName>,
         paid: &SpentGrant,
         now: Timestamp,
     ) -> Result<Option<String>, StoreError> {
         let (lens, person) = (self.lens(), person.clone());
         let id = format!("approval/{}", paid.grant().approval().key());
-        self.write(move |c| command_given(c, &lens, &person, &command, &id, None, now)).await
+        self.write(move |c| command_given(c, &lens, &person, &command, &id, repository, now)).await
     }
 }
 
@@ -126,6 +127,7 @@ pub(crate) fn take(
     c.execute_batch("RELEASE apply")?;
     if let Applied::Refused(why) = &applied {
         said_back(c, refusal(&order, why), now)?;
+        questions::refused(c, &order.body, why, now)?;
     }
     Ok(applied)
 }
@@ -303,6 +305,10 @@ fn command_given(
             happen(feature, Happened::Moved(Stage::Ready), Some("Tried again."))
         }
         BoardCommand::Stop { run } => runs::ask_stop(c, lens, run, actor, now),
+        BoardCommand::Ask { id, question } => {
+            let asked = Asked { id: id.clone(), by: person.clone() };
+            questions::ask(c, lens, asked, question, repository, now)
+        }
         BoardCommand::Guide { feature, text, remark, said } => {
             let run = feedback::active(c, feature)?.ok_or_else(|| {
                 refuse(format!("No run works on {feature}: say it in its description, by an edit."))

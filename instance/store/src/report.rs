@@ -7,7 +7,7 @@ use qd_types::{FeatureId, Line};
 use qd_wire::v1::{Alert, Envelope, FeatureReport, Report};
 use rusqlite::Connection;
 
-use crate::{Store, StoreError, facts, forge, presence, rows, store, store::Lens};
+use crate::{Store, StoreError, facts, forge, presence, questions, rows, store, store::Lens};
 
 /// Puts a report into the outbox. With a living key, the newest unshipped state wins.
 pub(crate) fn push(
@@ -32,18 +32,20 @@ pub(crate) fn feature(c: &Connection, lens: &Lens, id: &FeatureId, now: Timestam
         title: snapshot.feature.wanted.title.clone(),
         stage: snapshot.feature.stage,
         line: run.map_or_else(Line::default, |run| run.line(snapshot.asks)),
-        sentence: snapshot.why.sentence,
+        sentence: snapshot.why.sentence.clone(),
         agent: run.map(|run| run.agent.clone()),
         pull_request: run.and_then(|run| run.pull_request),
         merged,
         seconds: run.map(|run| run.seconds(now)),
         needs_person: snapshot.feature.held.is_some(),
-        spent: snapshot.spent,
+        spent: snapshot.spent.clone(),
         repository: Some(snapshot.feature.repository.clone()),
         issue: issue(snapshot.feature.wanted.source.as_ref()),
         run: run.filter(|run| run.end.is_none()).map(|run| run.id.clone()),
+        question: questions::asked(snapshot.feature.wanted.source.as_ref(), &snapshot.feature.author),
     });
     push(c, Some(&format!("feature:{id}")), now, &report)?;
+    questions::ended(c, &snapshot, now)?;
     alert(c, id, snapshot.feature.held.as_deref(), &snapshot.feature.wanted.title, now)
 }
 

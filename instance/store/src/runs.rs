@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use qd_board::{
-    CheckFact, FailureClass, Feedback, Follow, Happened, Observed, OperationKind, Run, RunEnd, StepState,
-    failure,
+    CheckFact, FailureClass, Feature, Feedback, Follow, Happened, Observed, OperationKind, PlanMode, Run,
+    RunEnd, StepState, failure,
 };
 use qd_types::{CommitId, FeatureId, RunId, Step};
 use qd_wire::v1::ChangeSize;
@@ -439,6 +439,7 @@ pub(crate) fn end(
         RunEnd::Planned { features } => {
             (StepState::Done, Some(format!("{features} features")), Observed::Done)
         }
+        RunEnd::Answered { .. } => (StepState::Done, None, Observed::Done),
         RunEnd::Failed { .. } => (StepState::Failed, None, Observed::Failed),
         RunEnd::Stopped { .. } => (StepState::Failed, None, Observed::Stopped),
     };
@@ -484,8 +485,14 @@ fn ending(
             let (happened, then) = (Happened::Planned(text.clone()), Then::default());
             return Ok(Ends { happened, then, observed: Observed::Done, class: None, text });
         }
+        RunEnd::Answered { known, .. } => {
+            let text = if *known { "Answered." } else { "Its agent doesn't know." }.to_owned();
+            let (happened, then) = (Happened::Answered, Then::default());
+            return Ok(Ends { happened, then, observed: Observed::Done, class: None, text });
+        }
         RunEnd::Stopped { reason } => {
-            let (happened, then) = (Happened::RunEnded(reason.clone()), Then::default());
+            let then = Then::default();
+            let happened = given_up(&rows::feature_by_id(c, run.feature())?, reason);
             return Ok(Ends {
                 happened,
                 then,
@@ -509,9 +516,20 @@ fn ending(
             let then = Then { rung: Some(feature.rung + 1), ..Then::default() };
             (Happened::RunRetries(reason.clone()), then, Observed::Failed)
         }
-        Follow::Person => (Happened::RunEnded(reason.clone()), Then::default(), Observed::Dead),
+        Follow::Person if feature.wanted.plan == PlanMode::Answer => {
+            (given_up(&feature, &reason), Then::default(), Observed::Failed)
+        }
+        Follow::Person => (given_up(&feature, &reason), Then::default(), Observed::Dead),
     };
     Ok(Ends { happened, then, observed, class: Some(class), text: reason })
+}
+
+/// Nothing more is tried by itself: a feature waits for a person, and a question is over, for somebody waits for its answer.
+fn given_up(feature: &Feature, why: &str) -> Happened {
+    match feature.wanted.plan {
+        PlanMode::Answer => Happened::Unanswered(why.to_owned()),
+        _ => Happened::RunEnded(why.to_owned()),
+    }
 }
 
 /// How many runs in a row before this one failed by the same class, since a person last moved the feature.

@@ -9,7 +9,7 @@ use std::{
 
 use jiff::{Timestamp, tz::TimeZone};
 use qd_board::{
-    Clash, Feature, Run, Situation, Waits, Why,
+    Budget, Clash, Feature, Run, Situation, Waits, Why,
     schedule::{self, Hold},
 };
 use qd_sqlite::{Db, DbError};
@@ -36,6 +36,8 @@ pub struct Settings {
     pub rungs: usize,
     /// The first pause before a failed run is tried again; none leaves it to the kind of failure.
     pub retry_pause: Option<Duration>,
+    /// What a question from afar may cost; none if no agent could look into one.
+    pub question: Option<Budget>,
     /// The fleet's time zone: quiet hours, due dates and sentences are in it.
     pub zone: TimeZone,
 }

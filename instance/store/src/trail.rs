@@ -50,6 +50,7 @@ pub(crate) fn ended(
     let text = match end {
         RunEnd::Merged { commit } => format!("ended: merged as {}", commit.short()),
         RunEnd::Planned { features } => format!("ended: planned {features} features"),
+        RunEnd::Answered { .. } => "ended: answered".to_owned(),
         RunEnd::Failed { .. } => "ended: failed".to_owned(),
         RunEnd::Stopped { .. } => "ended: stopped".to_owned(),
     };

@@ -27,6 +27,7 @@ impl Board {
             repair_rounds: 3,
             rungs: 0,
             retry_pause: None,
+            question: None,
             zone,
         };
         let dir = tempfile::tempdir().unwrap();

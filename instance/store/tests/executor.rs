@@ -44,6 +44,7 @@ fn open(dir: &Path) -> Store {
         repair_rounds: 1,
         rungs: 0,
         retry_pause: None,
+        question: None,
         zone,
     };
     Store::open(&dir.join("board.db"), settings).unwrap()

@@ -255,6 +255,7 @@ impl StateMachineTest for Real {
             repair_rounds: 3,
             rungs: 0,
             retry_pause: None,
+            question: None,
             zone: jiff::tz::TimeZone::UTC,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

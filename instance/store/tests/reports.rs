@@ -47,6 +47,7 @@ impl Board {
             repair_rounds: 3,
             rungs: 0,
             retry_pause: None,
+            question: None,
             zone: jiff::tz::TimeZone::UTC,
         };
         let store = Store::open(&dir.path().join("board.db"), settings).unwrap();

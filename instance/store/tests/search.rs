@@ -17,6 +17,7 @@ fn settings() -> Settings {
         repair_rounds: 3,
         rungs: 0,
         retry_pause: None,
+        question: None,
         zone: jiff::tz::TimeZone::UTC,
     }
 }

@@ -51,6 +51,7 @@ impl Site {
             repair_rounds: 3,
             rungs: 0,
             retry_pause: None,
+            question: None,
             zone: jiff::tz::TimeZone::UTC,
         };
         let store = Store::open(&dir.path().join("board.db"), settings).unwrap();

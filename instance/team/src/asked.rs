@@ -61,6 +61,7 @@ pub(crate) enum Change {
     Release { count: Option<u32> },
     Reload,
     Guide { id: FeatureId, text: Passage, remark: Remark, said: Option<String> },
+    Ask { id: String, question: Passage },
 }
 
 impl Change {
@@ -96,6 +97,7 @@ impl Change {
             Self::Release { .. } => Verb::FeatureMove,
             Self::Reload => Verb::ConfigReload,
             Self::Guide { .. } => Verb::RunGuide,
+            Self::Ask { .. } => Verb::TeamAsk,
         }
     }
 
@@ -137,6 +139,7 @@ impl Change {
             Self::Release { .. } => "the backlog".to_owned(),
             Self::Reload => "the configuration".to_owned(),
             Self::PrunePreserved { .. } => "preserved work".to_owned(),
+            Self::Ask { question, .. } => question.as_str().to_owned(),
             of_feature => of_feature.feature().map(ToString::to_string).unwrap_or_default(),
         }
     }
@@ -243,6 +246,10 @@ impl Change {
                 let guide = BoardCommand::Guide { feature: id.clone(), text, remark, said };
                 team.commanded(caller, guide, paid).await?;
                 format!("The run of {id} is told.")
+            }
+            Self::Ask { id, question } => {
+                team.commanded(caller, BoardCommand::Ask { id, question }, paid).await?;
+                "The question is asked.".to_owned()
             }
         })
     }

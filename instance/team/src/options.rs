@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use jiff::tz::TimeZone;
 use qd_agents::{Agent, CheckSpec, Confined};
 use qd_approvals::Exposed;
-use qd_board::{Rules, hours::QuietHours, schedule::Limits};
+use qd_board::{Budget, Rules, hours::QuietHours, schedule::Limits};
 use qd_engine::Engine;
 use qd_sandbox::{Kind, Limits as Bounds, Sandbox, egress::Hosts};
 use qd_store::{Retention, Settings};
@@ -83,6 +83,8 @@ pub struct RunPolicy {
     pub retry_pause: Option<Duration>,
     /// Bytes that a run's transcript holds, before it is compressed.
     pub transcript: u64,
+    /// What a question may cost at most.
+    pub question: Budget,
 }
 
 /// Where old rows of the team's audit trail go, and when.
@@ -157,6 +159,7 @@ impl TeamOptions {
             repair_rounds: self.runs.repair_rounds,
             rungs: self.rules.rungs(),
             retry_pause: self.runs.retry_pause,
+            question: self.rules.has_agent().then_some(self.runs.question),
             zone: self.zone.clone(),
         }
     }

@@ -54,6 +54,7 @@ impl Change {
             BoardCommand::Guide { feature, text, remark, said } => {
                 Self::Guide { id: feature, text, remark, said }
             }
+            BoardCommand::Ask { id, question } => Self::Ask { id, question },
         }
     }
 }
@@ -125,6 +126,8 @@ impl Team {
                 self.known_repository(&name).map_err(|problem| problem.detail)?;
                 Ok(Some(name))
             }
+            // It is asked of the team; where it has several, the first is looked into.
+            BoardCommand::Ask { .. } => Ok(self.options().repositories.keys().next().cloned()),
             _ => Ok(None),
         }
     }
@@ -136,7 +139,9 @@ impl Team {
         command: BoardCommand,
         paid: &SpentGrant,
     ) -> Answer<Option<String>> {
-        let done = self.store().command(&caller.person.id, command, paid, jiff::Timestamp::now()).await;
+        let place = self.place_of(&command).await.map_err(problem::invalid)?;
+        let now = jiff::Timestamp::now();
+        let done = self.store().command(&caller.person.id, command, place, paid, now).await;
         done.map_err(problem::from_store)
     }
 }
@@ -147,7 +152,7 @@ mod tests {
     use super::*;
 
     /// One of each kind of command, as it comes.
-    const COMMANDS: [&str; 14] = [
+    const COMMANDS: [&str; 15] = [
         r#"{"command": "add_feature", "title": "Split", "stage": "ready"}"#,
         r#"{"command": "edit_feature", "feature": "A-1", "version": 3, "fields": {"priority": 0}}"#,
         r#"{"command": "move_feature", "feature": "A-1", "stage": "backlog"}"#,
@@ -162,6 +167,7 @@ mod tests {
         r#"{"command": "limit_team", "limit": "slots", "most": 1}"#,
         r#"{"command": "release", "count": 2}"#,
         r#"{"command": "guide", "feature": "A-1", "text": "Louder", "remark": "review", "said": "discord/7"}"#,
+        r#"{"command": "ask", "id": "01K", "question": "Why?"}"#,
     ];
 
     #[test]

@@ -56,6 +56,8 @@ pub struct Turn {
     pub secrets: Vec<SecretString>,
     /// Hosts that the socket leads to besides, as a proxy.
     pub hosts: Hosts,
+    /// Whether it may change nothing: it is served no tools then, for some of them do.
+    pub only_reads: bool,
 }
 
 /// What serves a turn, until it is dropped.

@@ -35,6 +35,8 @@ pub(crate) struct Own<'a> {
     pub(crate) turn: Option<String>,
     /// Whether its models are behind the metering gateway.
     pub(crate) metered: bool,
+    /// Whether it only reads its worktree.
+    pub(crate) only_reads: bool,
 }
 
 /// The walls around a turn of an agent.
@@ -52,12 +54,12 @@ impl Walled {
 
 impl TeamOptions {
     /// For something that works for `run` in `own`; none where nothing can confine it. What is temporary goes into a
-    /// folder of the run's own.
+    /// folder of the run's own. It may write `more` as well, and its own folder unless `read` names that.
     pub(crate) fn confined(
         &self,
         run: &RunId,
         own: &Path,
-        more: Vec<PathBuf>,
+        (more, read): (Vec<PathBuf>, Vec<PathBuf>),
     ) -> Result<Option<Confined>, SandboxError> {
         let Some(launcher) = self.launcher.clone() else { return Ok(None) };
         let walls = Landlock(Bounds(launcher));
@@ -85,11 +87,10 @@ impl TeamOptions {
         }
         writable.extend(self.caches());
         writable.extend(more);
-        writable.push(own.to_owned());
         writable.push(tmp.clone());
         writable.sort();
         writable.dedup();
-        let spec = Spec { write: writable, ..self.spec(run, own) };
+        let spec = Spec { write: writable, read, ..self.spec(run, own) };
         Ok(Some(Confined { launch: walls.launch(&spec)?, tmp, variables: Vec::new(), kind: Kind::Landlock }))
     }
 
@@ -97,9 +98,9 @@ impl TeamOptions {
         &self,
         run: &RunId,
         own: &Path,
-        writes: Vec<PathBuf>,
+        paths: (Vec<PathBuf>, Vec<PathBuf>),
     ) -> Result<Option<Walled>, SandboxError> {
-        Ok(self.confined(run, own, writes)?.map(Walled::new))
+        Ok(self.confined(run, own, paths)?.map(Walled::new))
     }
 
     /// For an agent. Where no other walls are wanted, the same as for checks. An error that says that they are not there
@@ -112,20 +113,22 @@ impl TeamOptions {
         let home_of_run = self.home(own.run);
         let mut writes = own.writes;
         writes.push(home_of_run.clone());
-        let Some(walls) = &self.walls else { return self.landlocked(own.run, own.worktree, writes) };
+        let kept: Vec<PathBuf> = own.only_reads.then(|| own.worktree.to_owned()).into_iter().collect();
+        let Some(walls) = &self.walls else { return self.landlocked(own.run, own.worktree, (writes, kept)) };
         let sandbox = repository.demands.as_ref().unwrap_or(&walls.sandbox);
         match sandbox.kind() {
             Kind::None => {
                 let within = self.unwalled(sandbox.as_ref(), walls, (own.run, own.worktree), home_of_run)?;
                 return Ok(Some(Walled::new(within)));
             }
-            Kind::Landlock => return self.landlocked(own.run, own.worktree, writes),
+            Kind::Landlock => return self.landlocked(own.run, own.worktree, (writes, kept)),
             Kind::Bubblewrap | Kind::Docker => {}
         }
         sandbox.probe().await?;
         let tmp = self.tmp(own.run, sandbox.as_ref())?;
         let home = std::env::var_os("HOME").map_or_else(|| "/root".into(), PathBuf::from);
         let mut read = own.reads;
+        read.extend(kept);
         read.push(own.git);
         if sandbox.kind() != Kind::Docker {
             read.extend(programs(&home));

@@ -235,6 +235,7 @@ pub(crate) fn plan(plan: PlanMode) -> &'static str {
         PlanMode::Approve => "Plans, and a person accepts the plan",
         PlanMode::Goal => "Is a goal: proposes features, a person accepts them",
         PlanMode::Page => "Is a goal: proposes features as a page, its pull request is merged",
+        PlanMode::Answer => "Is a question: its run only reads, its answer is the end",
     }
 }
 
@@ -293,7 +294,7 @@ pub(crate) fn inputs(typed: &Typed, purpose: Purpose<'_>, more: bool) -> Markup 
                         (line("repository", "Repository, if there are several", repository))
                     }
                 }
-                (choice("plan", "Plan", &typed.plan, &[PlanMode::None, PlanMode::First, PlanMode::Approve, PlanMode::Goal, PlanMode::Page]
+                (choice("plan", "Plan", &typed.plan, &[PlanMode::None, PlanMode::First, PlanMode::Approve, PlanMode::Goal, PlanMode::Page, PlanMode::Answer]
                     .map(|mode| (mode.as_str().to_owned(), plan(mode).to_owned()))))
                 div.fields {
                     (count("minutes", "At most, minutes", &typed.minutes))

@@ -43,6 +43,8 @@ fn end(run: &RunSummary) -> Markup {
     match &run.end {
         None => html! { "under way" },
         Some(RunEnd::Merged { commit }) => html! { "Merged as " span.mono { (commit.short()) } },
+        Some(RunEnd::Answered { known: true, .. }) => html! { "Answered" },
+        Some(RunEnd::Answered { known: false, .. }) => html! { "Doesn't know" },
         Some(RunEnd::Planned { features }) => html! { "Planned " (features) " features" },
         Some(RunEnd::Failed { reason, .. }) => html! { span.bad { (reason) } },
         Some(RunEnd::Stopped { reason }) => html! { (reason) },

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod answer;
 mod approvals;
 mod audit;
 mod facts;
@@ -15,6 +16,7 @@ mod read;
 mod report;
 mod said;
 
+pub use answer::{Answer, Asked, Reply};
 pub use approvals::{ApprovalCard, Heard, Shown, SignedVote};
 pub use audit::{AuditHead, AuditSigned};
 pub use facts::{

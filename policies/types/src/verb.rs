@@ -168,6 +168,7 @@ verbs! {
     TeamPause "team.pause" Operate Team "Let nothing start in a team";
     TeamResume "team.resume" Operate Team "Let a team go on";
     TeamLimit "team.limit" Operate Team "Have a team do less at once, or as much as it is configured";
+    TeamAsk "team.ask" Operate Team "Ask a team a question: a run that only reads looks into it";
     ApprovalVote "approval.vote" Operate Team "Decide on an approval";
     ApprovalReopen "approval.reopen" Operate Team "Open an expired approval again";
     TeamAdd "team.add" Operate Fleet "Add a team";

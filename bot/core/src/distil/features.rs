@@ -6,6 +6,7 @@ use qd_wire::v1::{Blocked, Cost, FeatureReport, MilestoneProgress};
 
 use super::{Fact, Form, Noted, Route, digest, facts::Day, pictures};
 use crate::{
+    ask,
     chat::{About, Message, MessageKey},
     desk,
     effect::{Effect, Save},
@@ -31,6 +32,12 @@ pub(crate) fn feature(
     let mut effects = Vec::with_capacity(3);
     effects.push(Effect::Save(Save::Feature(team.clone(), Box::new(report.clone()))));
     if before.as_ref() == Some(&report) {
+        return effects;
+    }
+    if report.question.is_some() {
+        // It is no work that is told of or counted, and its message is the question's.
+        stale(state, team);
+        effects.extend(ask::stands(state, team, &report));
         return effects;
     }
     effects.push(note(state, team, before.as_ref(), &report, moment.at));

@@ -175,7 +175,7 @@ pub fn cycle_time(median: u64, count: usize, marks: Marks) -> Panel {
 }
 
 /// Seconds, as people say them.
-fn took(seconds: u64) -> String {
+pub(super) fn took(seconds: u64) -> String {
     match seconds {
         0..60 => say!("seconds", seconds = seconds),
         60..3600 => say!("minutes", minutes = seconds / 60),

@@ -131,6 +131,7 @@ fn reported(number: Option<u64>, stage: qd_types::Stage) -> Report {
         repository: Some("sample".parse().unwrap()),
         issue: Some("sample#12".into()),
         run: None,
+        question: None,
     })
 }
 

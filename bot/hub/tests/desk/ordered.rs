@@ -35,6 +35,7 @@ fn in_review(pull_request: Option<u64>) -> Report {
         repository: None,
         issue: None,
         run: None,
+        question: None,
     })
 }
 

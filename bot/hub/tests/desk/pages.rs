@@ -28,6 +28,7 @@ fn report(sentence: &str) -> Report {
         repository: Some("sample".parse().unwrap()),
         issue: None,
         run: None,
+        question: None,
     })
 }
 

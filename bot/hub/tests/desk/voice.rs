@@ -56,6 +56,7 @@ impl Bot<'_> {
             repository: None,
             issue: None,
             run: None,
+            question: None,
         }));
     }
 

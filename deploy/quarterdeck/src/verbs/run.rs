@@ -54,6 +54,7 @@ fn row(run: &RunSummary) -> String {
     let end = match &run.end {
         None => "under way".to_owned(),
         Some(RunEnd::Merged { commit }) => format!("merged as {}", commit.short()),
+        Some(RunEnd::Answered { .. }) => "answered".to_owned(),
         Some(RunEnd::Planned { features }) => format!("planned {features} features"),
         Some(RunEnd::Failed { reason, .. } | RunEnd::Stopped { reason }) => reason.clone(),
     };

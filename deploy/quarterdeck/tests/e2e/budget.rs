@@ -40,6 +40,7 @@ pub async fn spent_of(environment: &[(&str, &str)], team: &str) -> (Project, Up)
         repair_rounds: 0,
         rungs: 0,
         retry_pause: None,
+        question: None,
         zone: jiff::tz::TimeZone::UTC,
     };
     let store = qd_store::Store::open(&project.state().join("instances/alpha/board.db"), settings).unwrap();

@@ -103,7 +103,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // What a merge would bring is rebuilt from git's objects, in a clone of its own.
     ("bot/github", &["bot/core", "instance/git"]),
     // It is a surface for the cards of approvals.
-    ("bot/console", &["bot/core", "instance/look", "instance/sqlite", "policies/approvals"]),
+    ("bot/console", &["bot/core", "bot/text", "instance/look", "instance/sqlite", "policies/approvals"]),
     ("bot/forge-local", &["bot/core", "instance/git", "instance/sqlite"]),
     ("bot/web", &["bot/core", "instance/look"]),
     ("bot/testkit", &["bot/core"]),

@@ -208,7 +208,7 @@ fn body(docker: &Docker, spec: &Spec, inside: Inside) -> std::io::Result<Contain
     };
     let mut mounts: Vec<Mount> =
         carried.files.into_iter().map(|(from, to)| mount(text(&from), to, true)).collect();
-    let writable = std::iter::once(&spec.cwd).chain(&spec.write).map(|path| (path, false));
+    let writable = spec.writable().map(|path| (path, false));
     // What is in a folder that it reads is seen there, and stays so when it is made anew.
     let outermost =
         read.iter().filter(|path| !read.iter().any(|outer| outer != *path && path.starts_with(outer)));

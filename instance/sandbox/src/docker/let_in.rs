@@ -17,7 +17,7 @@ const GIT: &str = ".git";
 /// Opens worktree, temporary folders and socket of `spec`. Folders that are not the fleet's are left as they are: who lists
 /// one says by its mode who may write.
 pub(super) fn let_in(spec: &Spec) -> io::Result<()> {
-    for path in std::iter::once(&spec.cwd).chain(&spec.write) {
+    for path in spec.writable() {
         if path.exists() && ours(spec, path)? {
             open(path, &spec.cwd.join(GIT))?;
         }

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use qd_agents::acp::{Ask, Decision, Permissions, Verdict};
 use qd_approvals::{Asked, Authorised, Outcome, Record, WHOLE};
-use qd_board::Feature;
+use qd_board::{Feature, PlanMode};
 use qd_engine::{Principal, Resource};
 use qd_store::{Store, StoreError};
 use qd_types::{Action, ApprovalId, ApprovalState, Call, Identity, RunId, Subject, Tool};
@@ -101,6 +101,9 @@ struct Wanted {
 impl Wanted {
     /// What the policies say to it now.
     fn ruled(&self) -> Ruled {
+        if self.feature.wanted.plan == PlanMode::Answer && !self.wish.only_reads() {
+            return Ruled::Deny("A question is answered by reading: nothing is changed for it.".to_owned());
+        }
         let principal = Principal::Agent { team: self.team.name(), name: self.agent.clone() };
         let resource = Resource::Tool { server: SERVER.to_owned(), name: self.wish.as_str().to_owned() };
         self.team.ruled(principal, self.wish.verb(), resource)

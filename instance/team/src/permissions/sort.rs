@@ -64,6 +64,11 @@ impl Wish {
         if self == Self::Read { Tier::Read } else { Tier::Operate }
     }
 
+    /// Whether it changes nothing, whoever allows it.
+    pub(crate) fn only_reads(self) -> bool {
+        matches!(self, Self::Read | Self::ReadElsewhere | Self::Check)
+    }
+
     /// The action in the policies.
     pub(crate) fn verb(self) -> Verb {
         Verb::of_tool(self.tier())

@@ -11,7 +11,7 @@ use qd_store::{Store, StoreError};
 use qd_types::{Action, ApprovalState, Budget, RunId, Verb};
 use serde_json::json;
 
-use super::{Here, StepError, rest};
+use super::{Here, StepError, answer, rest};
 use crate::{metering::Over, own::About, spending, team::Team};
 
 /// How often a waiting run looks whether it may go on by itself: a new day begins, a price is set.
@@ -99,6 +99,10 @@ pub(super) async fn left(here: &Here<'_>) -> Result<bool, StepError> {
         let over = |why: &str| {
             StepError::failed(FailureClass::Budget, format!("{used_up} {why}").trim_end().to_owned())
         };
+        // Nobody is asked for more so that a question can be answered: the answer is that this was not enough.
+        if answer::is_question(here) {
+            return Err(over(""));
+        }
         // One for another amount was about another state of the budget.
         let last = last.filter(|last| last.approval.subject.action == about.action);
         match last.as_ref().map(Record::state) {

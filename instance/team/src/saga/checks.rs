@@ -134,7 +134,7 @@ pub(super) async fn run_one(
     // What git notes about this check-out, and what goes with it.
     let link = tokio::fs::read_to_string(cwd.join(".git")).await.unwrap_or_default();
     let admin = link.trim().strip_prefix("gitdir: ").map(std::path::PathBuf::from);
-    let confined = here.team.options().confined(&here.run.id, cwd, admin.into_iter().collect());
+    let confined = here.team.options().confined(&here.run.id, cwd, (admin.into_iter().collect(), Vec::new()));
     let confined = confined.map_err(|error| StepError::Again(error.into()))?;
     let _exposed = here.team.options().exposed(confined.as_ref());
     let place = CheckPlace {

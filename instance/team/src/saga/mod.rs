@@ -2,6 +2,7 @@
 //! facts. One task per run takes the step that is next, as the rows have it. After a crash another process takes the
 //! same step again, after it has ended whatever the older one left running.
 
+mod answer;
 mod budget;
 mod cache;
 mod checks;
@@ -264,7 +265,7 @@ async fn end(team: &Team, run: &Run, step: Option<Step>, end: RunEnd) -> Result<
     let repository = team.store().snapshot(&run.feature, Timestamp::now()).await?.feature.repository;
     match &end {
         RunEnd::Failed { class, .. } => team.failed(run, &repository, step, *class).await?,
-        RunEnd::Stopped { .. } => team.no_verdict(&run.agent, &repository).await?,
+        RunEnd::Stopped { .. } | RunEnd::Answered { .. } => team.no_verdict(&run.agent, &repository).await?,
         RunEnd::Merged { .. } | RunEnd::Planned { .. } => {}
     }
     team.store().end_run(&run.id, step, end, Timestamp::now()).await

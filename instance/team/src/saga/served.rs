@@ -4,7 +4,7 @@ use qd_agents::transcript::Kind;
 use qd_worktrees::Worktree;
 use secrecy::SecretString;
 
-use super::{Here, StepError};
+use super::{Here, StepError, answer};
 use crate::{
     metering::Metering,
     tools::{self, Served},
@@ -28,6 +28,7 @@ pub(super) async fn tools(
         socket: here.team.options().socket(&here.run.id),
         gateway: metering.map(|metering| metering.address),
         secrets,
+        only_reads: answer::is_question(here),
         hosts: here.team.options().walls.as_ref().map(|walls| walls.hosts.clone()).unwrap_or_default(),
     };
     match tools.open(here.team, turn).await {

@@ -7,7 +7,7 @@ use qd_agents::transcript::Kind;
 use qd_sandbox::SandboxError;
 use qd_worktrees::Layout;
 
-use super::{Here, StepError};
+use super::{Here, StepError, answer};
 use crate::{
     tools::Served,
     walls::{Own, Walled},
@@ -45,8 +45,17 @@ pub(super) async fn walls(
         let port = port.or(proxied.then_some(PROXY));
         let forward = served.zip(port).map(|(served, port)| (served.socket.clone(), port));
         let turn = agent.outlives().then(|| format!("{}-{turn}", here.run.round));
-        let own =
-            Own { run: &here.run.id, worktree, git, reads, writes: agent.writes(), forward, turn, metered };
+        let own = Own {
+            run: &here.run.id,
+            worktree,
+            git,
+            reads,
+            writes: agent.writes(),
+            forward,
+            turn,
+            metered,
+            only_reads: answer::is_question(here),
+        };
         match options.walled(&here.repository, own).await {
             Err(SandboxError::Unavailable { kind, reason }) => {
                 let text = format!("Agents wait for their walls: {kind} can't be used here: {reason}.");

@@ -16,7 +16,9 @@ use qd_store::RunFact;
 use qd_types::{CommitId, FeatureId, Step};
 use qd_worktrees::{Setup, WorktreeError};
 
-use super::{Here, StepError, budget, chain, context, page, plan, rest, served::tools, walled::walls};
+use super::{
+    Here, StepError, answer, budget, chain, context, page, plan, rest, served::tools, walled::walls,
+};
 use crate::{
     calls, lessons,
     permissions::{self, Desk, Watch},
@@ -104,6 +106,9 @@ pub(super) async fn agent(here: &Here<'_>) -> Result<(), StepError> {
         return Ok(());
     }
     let mode = here.feature.wanted.plan;
+    if answer::is_question(here) {
+        return answer::answer(here).await;
+    }
     if mode == PlanMode::Page {
         return propose(here).await;
     }
@@ -219,7 +224,7 @@ async fn propose(here: &Here<'_>) -> Result<(), StepError> {
 }
 
 /// What the agent said in its newest turn, as far as it is kept.
-fn said(here: &Here<'_>) -> Result<String, StepError> {
+pub(super) fn said(here: &Here<'_>) -> Result<String, StepError> {
     let path = here.team.folder(&here.run.id).transcript();
     let entries = qd_agents::transcript::newest(&path, PLAN_BYTES)?;
     let from = entries.iter().rposition(|entry| entry.kind == Kind::Prompt).map_or(0, |index| index + 1);
@@ -233,13 +238,14 @@ fn kind(turn: &Turn<'_>) -> &'static str {
         Turn::Work => "work",
         Turn::Plan(_) => "plan",
         Turn::Goal(_) => "goal",
+        Turn::Answer(_) => "answer",
         Turn::Repair(_) => "repair",
         Turn::Return(_) => "return",
     }
 }
 
 /// One turn of the agent.
-async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepError> {
+pub(super) async fn take_turn(here: &Here<'_>, turn: Turn<'_>) -> Result<AgentEnd, StepError> {
     let options = here.team.options();
     let Some(agent) = options.agents.get(&here.run.agent).cloned() else {
         let reason = format!("No agent {} is configured any more.", here.run.agent);
@@ -408,7 +414,7 @@ async fn refused(here: &Here<'_>) {
     tokio::time::sleep(REFUSED).await;
 }
 
-fn millis(took: Duration) -> u64 {
+pub(super) fn millis(took: Duration) -> u64 {
     u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }
 

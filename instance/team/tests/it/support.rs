@@ -53,6 +53,7 @@ impl Api {
             repair_rounds: 1,
             rungs: 0,
             retry_pause: None,
+            question: None,
             zone,
         };
         let store = Store::open(&dir.path().join("board.db"), settings).unwrap();
@@ -177,6 +178,7 @@ fn options(state: &std::path::Path, policies: Arc<Engine>) -> TeamOptions {
             preserved_days: 14,
             retry_pause: None,
             transcript: 64 << 20,
+            question: qd_board::Budget::default(),
         },
         trail: qd_team::TrailPolicy {
             folder: state.join("audit"),

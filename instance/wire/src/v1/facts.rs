@@ -5,7 +5,7 @@ use qd_types::{CommitId, FeatureId, Line, RepositoryName, RunId, Spent, Stage, S
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Sentence;
+use super::{Asked, Sentence};
 
 /// One feature, distilled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -42,6 +42,9 @@ pub struct FeatureReport {
     /// The run that works on it, if one does. Not said by teams of before.
     #[serde(default)]
     pub run: Option<RunId>,
+    /// The question that it is, if it is one.
+    #[serde(default)]
+    pub question: Option<Asked>,
 }
 
 /// One cause, one alert. The same key again updates it; `over` closes it.
@@ -101,6 +104,11 @@ pub enum RunEnding {
     Planned {
         /// How many features were filed.
         features: u32,
+    },
+    /// It was for a question.
+    Answered {
+        /// Whether its agent knew an answer.
+        known: bool,
     },
     /// It could not go on.
     Failed {

@@ -197,6 +197,13 @@ pub enum BoardCommand {
         #[serde(default)]
         said: Option<String>,
     },
+    /// Ask the team a question: a run that only reads looks into it, and the answer comes as a report.
+    Ask {
+        /// Unique in the fleet: the answer is known by it.
+        id: String,
+        /// What is asked.
+        question: Passage,
+    },
 }
 
 /// What of a team is limited.
@@ -278,6 +285,7 @@ impl BoardCommand {
             Self::LimitTeam { .. } => Verb::TeamLimit,
             Self::Release { .. } => Verb::FeatureMove,
             Self::Guide { .. } => Verb::RunGuide,
+            Self::Ask { .. } => Verb::TeamAsk,
         }
     }
 }

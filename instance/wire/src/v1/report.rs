@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Alert, ApprovalCard, AuditHead, AuditSigned, Blocked, Cost, FeatureReport, FleetQuery, ForgeRequest,
-    Heard, Heartbeat, Hello, MilestoneProgress, Passage, RunFinished, Sentence, Shown, SignedVote, Snapshot,
-    Unread,
+    Alert, Answer, ApprovalCard, AuditHead, AuditSigned, Blocked, Cost, FeatureReport, FleetQuery,
+    ForgeRequest, Heard, Heartbeat, Hello, MilestoneProgress, Passage, RunFinished, Sentence, Shown,
+    SignedVote, Snapshot, Unread,
 };
 
 /// From an instance to the bot.
@@ -48,6 +48,8 @@ pub enum Report {
     ForgeRequest(ForgeRequest),
     /// Something needs a person, or no longer does.
     Alert(Alert),
+    /// What became of a question: a living state.
+    Answer(Box<Answer>),
     /// The instance asks about the fleet.
     FleetQuery(FleetQuery),
     /// Where the instance's audit chain ends, for the bot to sign: a living state.

@@ -234,7 +234,7 @@ impl Tools for RunTools {
     async fn open(&self, team: &Team, turn: Turn) -> io::Result<Served> {
         let socket = turn.socket.clone();
         let listener = crate::http::bind_socket(&socket)?;
-        let choice = self.choose(&turn).await;
+        let choice = if turn.only_reads { Choice::default() } else { self.choose(&turn).await };
         let caller = Self::caller(team.name(), turn.agent.clone(), turn.run.clone(), turn.on_behalf);
         let token = token()?;
         let open = Arc::new(Open {

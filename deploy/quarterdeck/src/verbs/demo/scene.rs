@@ -162,6 +162,7 @@ pub(super) async fn lay(root: &Path, demo: &Demo) -> Result<Scene, UserError> {
             preserved_days: 14,
             retry_pause: None,
             transcript: 64 << 20,
+            question: qd_board::Budget::default(),
         },
         audit: crate::fleet::AuditPlan::default(),
         launcher: crate::walls::launcher(qd_config::SandboxKind::Auto)?,
