@@ -3,7 +3,7 @@
 use qd_command::{Command, FleetPart, When, Which, parse};
 use qd_engine::Refusal;
 use qd_types::{
-    Action, Approval, ApprovalState, FeatureId, Identity, InstanceName, Person, Ruling, RunId, Stage, Verb,
+    Action, Approval, ApprovalState, FeatureId, Identity, InstanceName, Person, Ruling, Stage, Verb,
 };
 use qd_wire::v1::{Announcement, BoardCommand, FeatureReport, NewWork, OnBehalf, Order, Remark};
 
