@@ -134,7 +134,7 @@ async fn killed_between_the_spending_and_the_change_it_is_never_made_again() {
 mod ordered {
     use serde_json::{Value, json};
 
-    use crate::discord::{Guild, id};
+    use crate::discord::Guild;
 
     /// A feature is given up only if an owner agrees, by a button.
     const CAREFUL: &str = "\n[[policies.rules]]\nname = \"careful\"\nactions = [\"feature.cancel\"]\neffect = \"ask\"\nquorum = 1\nway = \"button\"\n";
@@ -164,11 +164,9 @@ mod ordered {
     }
 
     async fn closed(guild: &Guild, card: u64, mark: char) -> String {
-        let found = guild.fake.seen(guild.approvals, |messages| {
-            let card = messages.iter().find(|message| id(message) == card)?;
-            Some(crate::discord::text(card)).filter(|text| text.starts_with(mark))
-        });
-        found.await.unwrap()
+        let (closed, text) = guild.seen(guild.approvals, |text| text.starts_with(mark)).await;
+        assert_eq!(closed, card, "{text}");
+        text
     }
 
     /// What the operator hears with the next command: after the command's own answer.
@@ -222,6 +220,21 @@ mod ordered {
             up.client("alpha", None).get("features/A-1/history").await.unwrap();
         let cancelled = history.iter().filter(|event| event.text.contains("ancelled"));
         assert_eq!(cancelled.map(|event| event.actor.as_str()).collect::<Vec<_>>(), ["olaf"]);
+        guild.is_content();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_reload_that_others_have_to_agree_to_is_done_when_they_did() {
+        let careful = CAREFUL.replace("feature.cancel", "config.reload");
+        let guild = Guild::with("", "echo hello > hello.txt; echo Said hello.", &careful).await;
+        let _up = guild.up(&[]).await;
+        let told = guild.types(guild.olaf, "team", sub("reload", ("team", "alpha"))).await;
+        insta::assert_snapshot!(told, @"Sent to alpha. People have to agree before it is done: 1 owner, not the requester. The card comes in #approvals.");
+        let begins = "**Have the configuration read again: the configuration**";
+        let asks = |text: &str| text.starts_with(begins) && text.contains("Decide until");
+        let (card, _) = guild.seen(guild.approvals, asks).await;
+        assert_eq!(guild.clicks(guild.ines, card, "Approve").await, "Approved.");
+        insta::assert_snapshot!(hears(&guild, "What you ordered").await, @"");
         guild.is_content();
     }
 
