@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use qd_api::{EventView, FeatureView, MoveFeature, Place, WhyView};
 use qd_board::{
-    Comment, EditFeature, Feature, Happened, NewFeature, RunEnd, Source, SourceKind, Wanted,
-    wanted::MAX_TITLE,
+    Budget, Comment, EditFeature, Feature, Happened, NewFeature, PlanMode, RunEnd, Source, SourceKind,
+    Wanted, wanted::MAX_TITLE,
 };
 use qd_types::{CommitId, FeatureId, RepositoryName, Stage, Verb};
 
@@ -63,8 +63,11 @@ impl Team {
         self.file(caller, new).await
     }
 
-    async fn file(&self, caller: &Caller, new: NewFeature) -> Answer<FeatureView> {
+    async fn file(&self, caller: &Caller, mut new: NewFeature) -> Answer<FeatureView> {
         let options = self.options();
+        if new.wanted.plan == PlanMode::Answer && new.wanted.budget == Budget::default() {
+            new.wanted.budget = options.runs.question;
+        }
         let repository = match (&new.repository, options.only_repository()) {
             (Some(name), _) => {
                 self.known_repository(name)?;
