@@ -56,6 +56,7 @@ mod plans;
 mod policies;
 mod proxmox;
 mod pulls;
+mod questions;
 mod real_agents;
 mod reopen;
 mod rotation;
