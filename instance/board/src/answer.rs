@@ -74,7 +74,7 @@ pub fn cited(answer: &str) -> Vec<Cited> {
     let mut found = Vec::new();
     let apart = |letter: char| letter.is_whitespace() || "()[]{}<>\"'`,;*|".contains(letter);
     for word in answer.split(apart) {
-        let word = word.trim_matches(|letter: char| !letter.is_alphanumeric());
+        let word = word.trim_end_matches(|letter: char| !letter.is_alphanumeric());
         if let Some(one) = one(word)
             && !found.contains(&one)
         {
@@ -88,10 +88,11 @@ pub fn cited(answer: &str) -> Vec<Cited> {
 }
 
 fn one(word: &str) -> Option<Cited> {
-    if let Ok(id) = word.parse() {
+    let bare = word.trim_start_matches(|letter: char| !letter.is_alphanumeric());
+    if let Ok(id) = bare.parse() {
         return Some(Cited::Run(id));
     }
-    if let Ok(id) = word.parse() {
+    if let Ok(id) = bare.parse() {
         return Some(Cited::Feature(id));
     }
     let hexadecimal = |letter: char| matches!(letter, '0'..='9' | 'a'..='f');

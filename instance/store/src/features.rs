@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use crate::{
     Snapshot, Store, StoreError, events,
     events::Draft,
-    facts, goals, operations, report, rows,
+    facts, goals, operations, questions, report, rows,
     store::{self, Lens},
     trail,
 };
@@ -556,6 +556,7 @@ pub(crate) fn happen(
     event.reason = then.reason;
     events::write(c, &event, now)?;
     report::feature(c, lens, id, now)?;
+    questions::ended(c, lens, &feature, next.stage, now)?;
     facts::milestone(c, lens, &feature.wanted, now)?;
     if let (Stage::Done | Stage::Cancelled, Some(epic)) = (next.stage, &feature.wanted.epic) {
         goals::settle(c, lens, epic, now)?;

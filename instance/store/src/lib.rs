@@ -4,6 +4,7 @@ mod approvals;
 mod check_cache;
 mod clashes;
 mod comments;
+mod ends;
 mod error;
 mod events;
 mod exchange;

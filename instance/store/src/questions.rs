@@ -2,12 +2,19 @@
 //! told when that feature ends, in the same transaction.
 
 use jiff::Timestamp;
-use qd_board::{Budget, NewFeature, PlanMode, RunEnd, Source, SourceKind, Wanted, answer, wanted::MAX_TITLE};
+use qd_board::{
+    Budget, Feature, NewFeature, PlanMode, RunEnd, Source, SourceKind, Wanted, answer, wanted::MAX_TITLE,
+};
 use qd_types::{PersonId, RepositoryName, Stage};
 use qd_wire::v1::{Answer, Asked, BoardCommand, Order, Passage, Reply, Report};
 use rusqlite::Connection;
 
-use crate::{Snapshot, StoreError, features, orders::refuse, report, store::Lens};
+use crate::{
+    StoreError, features,
+    orders::refuse,
+    report, rows,
+    store::{self, Lens},
+};
 
 /// The label of questions: a rule can give them an agent of their own.
 const LABEL: &str = "question";
@@ -57,13 +64,19 @@ pub(crate) fn asked(source: Option<&Source>, by: &PersonId) -> Option<Asked> {
     Some(Asked { id: source.reference.clone(), by: by.clone() })
 }
 
-/// Tells what became of a question, once nothing more is tried.
-pub(crate) fn ended(c: &Connection, snapshot: &Snapshot, now: Timestamp) -> Result<(), StoreError> {
-    let feature = &snapshot.feature;
+/// Tells what became of a feature that was a question, if that is how it ends.
+pub(crate) fn ended(
+    c: &Connection,
+    lens: &Lens,
+    feature: &Feature,
+    stage: Stage,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let Some(asked) = asked(feature.wanted.source.as_ref(), &feature.author) else { return Ok(()) };
-    if !matches!(feature.stage, Stage::Done | Stage::Cancelled) {
+    if !matches!(stage, Stage::Done | Stage::Cancelled) {
         return Ok(());
     }
+    let snapshot = store::snapshot(c, lens, rows::feature_by_id(c, &feature.id)?, now)?;
     let run = snapshot.run.as_ref();
     let words = run.and_then(|run| run.words.as_deref()).unwrap_or_default();
     let reply = match run.and_then(|run| run.end.as_ref()) {
@@ -84,7 +97,7 @@ pub(crate) fn ended(c: &Connection, snapshot: &Snapshot, now: Timestamp) -> Resu
         feature: Some(feature.id.clone()),
         run: run.map(|run| run.id.clone()),
         reply,
-        spent: snapshot.spent.clone(),
+        spent: snapshot.spent,
         seconds: run.map(|run| run.seconds(now)),
     };
     tell(c, answer, now)

@@ -32,20 +32,19 @@ pub(crate) fn feature(c: &Connection, lens: &Lens, id: &FeatureId, now: Timestam
         title: snapshot.feature.wanted.title.clone(),
         stage: snapshot.feature.stage,
         line: run.map_or_else(Line::default, |run| run.line(snapshot.asks)),
-        sentence: snapshot.why.sentence.clone(),
+        sentence: snapshot.why.sentence,
         agent: run.map(|run| run.agent.clone()),
         pull_request: run.and_then(|run| run.pull_request),
         merged,
         seconds: run.map(|run| run.seconds(now)),
         needs_person: snapshot.feature.held.is_some(),
-        spent: snapshot.spent.clone(),
+        spent: snapshot.spent,
         repository: Some(snapshot.feature.repository.clone()),
         issue: issue(snapshot.feature.wanted.source.as_ref()),
         run: run.filter(|run| run.end.is_none()).map(|run| run.id.clone()),
         question: questions::asked(snapshot.feature.wanted.source.as_ref(), &snapshot.feature.author),
     });
     push(c, Some(&format!("feature:{id}")), now, &report)?;
-    questions::ended(c, &snapshot, now)?;
     alert(c, id, snapshot.feature.held.as_deref(), &snapshot.feature.wanted.title, now)
 }
 

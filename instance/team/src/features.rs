@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use qd_api::{EventView, FeatureView, MoveFeature, Place, WhyView};
-use qd_board::{Comment, EditFeature, Happened, NewFeature};
+use qd_board::{Budget, Comment, EditFeature, Happened, NewFeature, PlanMode};
 use qd_types::{FeatureId, RepositoryName, Stage, Verb};
 
 use crate::{
@@ -60,8 +60,11 @@ impl Team {
         self.file(caller, new).await
     }
 
-    async fn file(&self, caller: &Caller, new: NewFeature) -> Answer<FeatureView> {
+    async fn file(&self, caller: &Caller, mut new: NewFeature) -> Answer<FeatureView> {
         let options = self.options();
+        if new.wanted.plan == PlanMode::Answer && new.wanted.budget == Budget::default() {
+            new.wanted.budget = options.runs.question;
+        }
         let repository = match (&new.repository, options.only_repository()) {
             (Some(name), _) => {
                 self.known_repository(name)?;

@@ -55,3 +55,52 @@ pub fn answered(team: &InstanceName, answer: &Answer, found: &str) -> String {
     }
     text
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+mod tests {
+    use super::*;
+
+    fn check(reply: Reply) -> String {
+        let answer = Answer {
+            asked: Asked { id: "01K".into(), by: "mira".parse().unwrap() },
+            question: "Why is @everyone **blocked**?".into(),
+            feature: Some("A-4".parse().unwrap()),
+            run: Some("A-4.1".parse().unwrap()),
+            reply,
+            spent: None,
+            seconds: Some(130),
+        };
+        answered(&"alpha".parse().unwrap(), &answer, "Nothing.").replace('\u{200b}', "~")
+    }
+
+    #[test]
+    fn an_answer_is_quoted_with_what_it_stands_on_or_said_to_be_none() {
+        let said = |text: &str, cites: &[&str]| {
+            let cites = cites.iter().map(|cited| (*cited).to_owned()).collect();
+            check(Reply::Said { text: text.into(), cites })
+        };
+        insta::assert_snapshot!(said("It waits for A-1:\n# now @here", &["A-1", "src/a.rs:3"]), @r#"
+        **mira asks alpha:** Why is @~everyone \*\*blocked\*\*?
+        > It waits for A-1: \# now @~here
+        It names: A-1, src/a.rs:3.
+        A-4.1 · 2 min
+        "#);
+        insta::assert_snapshot!(said("It is so.", &[]), @r#"
+        **mira asks alpha:** Why is @~everyone \*\*blocked\*\*?
+        > It is so.
+        ⚠ It names nothing that there is: nothing shows that it is so.
+        A-4.1 · 2 min
+        "#);
+        insta::assert_snapshot!(check(Reply::Unknown { why: "Its budget is *used up*.".into() }), @r#"
+        **mira asks alpha:** Why is @~everyone \*\*blocked\*\*?
+        alpha does not know: Its budget is \*used up\*.
+        A-4.1 · 2 min
+        "#);
+        insta::assert_snapshot!(check(Reply::NoAgent), @r#"
+        **mira asks alpha:** Why is @~everyone \*\*blocked\*\*?
+        Nothing.
+        A-4.1 · 2 min
+        "#);
+    }
+}

@@ -33,6 +33,7 @@ fn later_layers_win_and_show_says_which() {
     runs.large_lines = 800  (default)
     runs.log_lines = 7  (DIR/etc/config.toml:3)
     runs.preserved_days = 14  (default)
+    runs.question_minutes = 10  (default)
     runs.repair_rounds = 6  (QUARTERDECK__RUNS__REPAIR_ROUNDS)
     runs.retry_seconds = null  (default)
     runs.returns = 3  (default)

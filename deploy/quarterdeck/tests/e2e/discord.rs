@@ -270,8 +270,7 @@ async fn every_command_answers_in_time_and_for_one_person_alone() {
     Decisions: 3 approved
 
     /ask 
-    No agent answers questions here. A search of what alpha has reported finds:
-    A-1 Say hello · alpha: Asks to merge 4f2a91c into main. 2 more owner or reviewer.
+    Sent to alpha. The answer comes in #dev.
 
     /person 
     You are olaf, discord:1100000000037748736: operator. 0 of what is asked may be decided by you.

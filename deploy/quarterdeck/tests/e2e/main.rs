@@ -57,6 +57,7 @@ mod plans;
 mod policies;
 mod proxmox;
 mod pulls;
+mod questions;
 mod real_agents;
 mod reopen;
 mod rotation;
