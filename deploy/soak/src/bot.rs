@@ -101,7 +101,7 @@ impl Bot {
                 self.steps = Some(steps);
                 self.process.up = true;
             }
-            Written::Failed | Written::Killed => did.killed = true,
+            Written::Failed | Written::Killed(_) => did.killed = true,
         }
         Ok(did)
     }
@@ -405,7 +405,7 @@ impl Bot {
                 steps.forget();
                 did.notes.push("has no room".to_owned());
             }
-            Written::Killed => did.killed = true,
+            Written::Killed(_) => did.killed = true,
         }
         Ok(None)
     }

@@ -23,8 +23,8 @@ pub enum Written<T> {
     Kept(T),
     /// It failed, and nothing of it is there: the disk is full.
     Failed,
-    /// The process is no more.
-    Killed,
+    /// The process is no more. What it had committed just before, nobody in it has heard of.
+    Killed(Option<T>),
 }
 
 /// A database with a schema and no rows, from which disks are made.
@@ -77,13 +77,13 @@ impl Disk {
                 Ok(()) => Ok(Written::Kept(done)),
                 Err(error) => self.undo(error.into()).map(|()| Written::Failed),
             },
-            (Ok(_), Fate::KilledAfter) => {
+            (Ok(done), Fate::KilledAfter) => {
                 self.connection.execute_batch("COMMIT")?;
-                Ok(Written::Killed)
+                Ok(Written::Killed(Some(done)))
             }
             (Ok(_), Fate::KilledBefore) => {
                 self.connection.execute_batch("ROLLBACK")?;
-                Ok(Written::Killed)
+                Ok(Written::Killed(None))
             }
             (Err(error), _) => self.undo(error).map(|()| Written::Failed),
         }

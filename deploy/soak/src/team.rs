@@ -169,7 +169,7 @@ impl Team {
             self.beats = now + BEAT;
             let steps = &self.steps;
             let written = self.process.write(chance, |c| steps.beat(c, 15, at))?;
-            if let Written::Killed = written {
+            if let Written::Killed(_) = written {
                 did.killed = true;
                 return Ok(did);
             }
@@ -198,7 +198,7 @@ impl Team {
             match self.process.write(chance, |c| steps.ship(c, BATCH))? {
                 Written::Kept(batch) => batch,
                 Written::Failed => return Ok(()),
-                Written::Killed => {
+                Written::Killed(_) => {
                     did.killed = true;
                     return Ok(());
                 }
@@ -271,7 +271,7 @@ impl Team {
         did.note(match written {
             Written::Kept(()) => Written::Kept(format!("raises {number}")),
             Written::Failed => Written::Failed,
-            Written::Killed => Written::Killed,
+            Written::Killed(_) => Written::Killed(None),
         });
         Ok(())
     }
@@ -302,7 +302,8 @@ impl Team {
                         did.notes.push(format!("is acknowledged {}:{}{anew}", ack.epoch, ack.seq));
                     }
                     Written::Failed => self.greeted = false,
-                    Written::Killed => did.killed = true,
+                    // What it began before it was killed holds, though it does not know it.
+                    Written::Killed(anew) => (did.killed, did.anew) = (true, anew.unwrap_or_default()),
                 }
             }
             Message::Orders { call, batch } => {
@@ -336,7 +337,7 @@ impl Team {
                 }
                 Written::Kept(applied) => did.notes.push(format!("applies {place}: {applied:?}")),
                 Written::Failed => return Ok(()),
-                Written::Killed => {
+                Written::Killed(_) => {
                     did.killed = true;
                     return Ok(());
                 }
@@ -356,7 +357,7 @@ impl Did {
         match written {
             Written::Kept(note) => self.notes.push(note),
             Written::Failed => self.notes.push("has no room".to_owned()),
-            Written::Killed => self.killed = true,
+            Written::Killed(_) => self.killed = true,
         }
     }
 }

@@ -20,6 +20,13 @@ fn seeds(part: u64) {
     }
 }
 
+/// A team that is killed right after it began to tell a restored bot everything anew had told it anew.
+#[test]
+fn what_was_begun_before_the_end_counts() {
+    let fleet = Fleet::new(50).unwrap();
+    assert_eq!(run(&fleet, 3504).map(drop).map_err(|failed| failed.broken.to_string()), Ok(()));
+}
+
 macro_rules! parts {
     ($($name:ident: $part:literal),*) => {
         $(#[test]
