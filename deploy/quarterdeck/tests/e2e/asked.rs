@@ -266,7 +266,7 @@ mod ordered {
             .await;
         insta::assert_snapshot!(text.lines().next().unwrap(), @"**Give a run guidance: A-1** (A-1, alpha)");
         assert_eq!(guild.clicks(guild.ines, card, "Approve").await, "Approved.");
-        insta::assert_snapshot!(closed(&guild, card, '✔').await, @"");
+        insta::assert_snapshot!(closed(&guild, card, '✔').await, @"✔ Give a run guidance: A-1 (A-1, alpha): approved by ines. Executed. The run of A-1 is told.");
         let (_, asked) = guild.seen(guild.approvals, |text| text.contains("Said it louder.")).await;
         assert!(crate::discord::asks_to_merge(&asked), "{asked}");
         guild.is_content();

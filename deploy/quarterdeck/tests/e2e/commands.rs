@@ -116,9 +116,9 @@ async fn features_are_edited_released_and_stopped_and_a_team_is_limited() {
     feature(&guild, "add", &[("title", "Wait")]).await;
     arrived(&mut client, "A-2").await;
     guild.types(guild.olaf, "team", typed("release", team(&[]))).await;
-    insta::assert_snapshot!(line(&guild, "alpha: Released").await, @"");
+    insta::assert_snapshot!(line(&guild, "alpha: Released").await, @"alpha: Released 2 features: A-1, A-2.");
     let waits = until(&mut client, "A-2", |view| view.sentence.contains("olaf")).await;
-    insta::assert_snapshot!(waits.sentence, @"");
+    insta::assert_snapshot!(waits.sentence, @"Next. olaf lowered the slots to 1. Starts when one is free.");
 
     // The one run is stopped, and what stands still has nothing to stop.
     let stopped = async |id: &str| {
@@ -134,7 +134,7 @@ async fn features_are_edited_released_and_stopped_and_a_team_is_limited() {
     };
     stopped("A-1").await;
     let ended = until(&mut client, "A-1", |view| view.feature.stage != Stage::Running).await;
-    insta::assert_snapshot!(ended.sentence, @"");
+    insta::assert_snapshot!(ended.sentence, @"Stopped by olaf. Needs a person.");
     guild.is_content();
 }
 
