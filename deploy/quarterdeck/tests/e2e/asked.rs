@@ -271,40 +271,4 @@ mod ordered {
         assert!(crate::discord::asks_to_merge(&asked), "{asked}");
         guild.is_content();
     }
-
-    #[cfg(feature = "failpoints")]
-    #[tokio::test(flavor = "multi_thread")]
-    async fn killed_after_it_asked_it_neither_forgets_nor_asks_again() {
-        use std::os::unix::process::ExitStatusExt as _;
-
-        // The bot has noted the order and not sent it; the team has asked and not said so.
-        for point in ["command_noted", "order_asked"] {
-            let guild = guild().await;
-            let from = guild.project.folder().with_file_name("armed");
-            let mut up = guild.project.up(&[
-                ("QUARTERDECK_FAILPOINT", point),
-                ("QUARTERDECK_FAILPOINT_FROM", from.to_str().unwrap()),
-            ]);
-            for (name, account) in [("ines", guild.ines), ("olaf", guild.olaf)] {
-                guild.project.ok(&["person", "link", name, &format!("discord:{account}")]);
-            }
-            guild.heard().await;
-            feature(&guild, "Say hello").await;
-            guild.seen(guild.dev, |text| text.contains("A-1")).await;
-            std::fs::write(&from, "").unwrap();
-            guild.fake.slash(guild.olaf, guild.dev, "feature", sub("cancel", ("id", "A-1")));
-            let death = tokio::task::block_in_place(|| up.wait_death());
-            assert_eq!(death.and_then(|status| status.signal()), Some(9), "{point}");
-            drop(up);
-            let _up = guild.project.up(&[]);
-            guild.heard().await;
-            let (card, _) = card(&guild, "A-1").await;
-            assert_eq!(guild.clicks(guild.ines, card, "Approve").await, "Approved.");
-            closed(&guild, card, '✔').await;
-            assert!(shown(&guild, "A-1").await.contains("Cancelled"));
-            let all = guild.project.ok(&["approvals", "list", "--all"]);
-            assert_eq!(all.matches("Give a feature up").count(), 1, "{all}");
-            guild.is_content();
-        }
-    }
 }
