@@ -160,8 +160,21 @@ fn each_field_is_edited_as_the_board_takes_it() {
     ];
     let told: Vec<String> =
         edits.iter().map(|edit| fleet.says(&format!("feature edit A-1 {edit}"))).collect();
-    insta::assert_snapshot!(told.join("\n").replace("\nSent to alpha.", ""), @r#""#);
-    insta::assert_snapshot!(fleet.says("feature edit A-9 priority 0"), @"");
+    insta::assert_snapshot!(told.join("\n").replace("\nSent to alpha.", ""), @r#"
+    alpha: {"command":"edit_feature","feature":"A-1","version":null,"fields":{"title":"Split the importer"}}
+    alpha: {"command":"edit_feature","feature":"A-1","version":null,"fields":{"description":"It is too big.\nSplit it."}}
+    alpha: {"command":"edit_feature","feature":"A-1","version":null,"fields":{"description":""}}
+    alpha: {"command":"edit_feature","feature":"A-1","version":null,"fields":{"priority":0}}
+    alpha: {"command":"edit_feature","feature":"A-1","version":null,"fields":{"labels":["api","Import"]}}
+    alpha: {"command":"edit_feature","feature":"A-1","version":null,"fields":{"labels":[]}}
+    alpha: {"command":"edit_feature","feature":"A-1","version":null,"fields":{"size":"xl"}}
+    alpha: {"command":"edit_feature","feature":"A-1","version":null,"fields":{"size":null}}
+    alpha: {"command":"edit_feature","feature":"A-1","version":null,"fields":{"project":"API"}}
+    alpha: {"command":"edit_feature","feature":"A-1","version":null,"fields":{"milestone":null}}
+    alpha: {"command":"edit_feature","feature":"A-1","version":null,"fields":{"due":"2026-12-24"}}
+    alpha: {"command":"edit_feature","feature":"A-1","version":null,"fields":{"due":null}}
+    "#);
+    insta::assert_snapshot!(fleet.says("feature edit A-9 priority 0"), @"No team has reported a feature A-9.");
 }
 
 #[test]
@@ -169,56 +182,88 @@ fn what_has_nothing_to_stop_or_to_take_back_says_so() {
     let mut fleet = Fleet::new();
     fleet.beat(None);
     fleet.feature("A-1", |_| {});
-    insta::assert_snapshot!(fleet.says("feature stop A-1"), @"");
-    insta::assert_snapshot!(fleet.says("feature revert A-1"), @"");
+    insta::assert_snapshot!(fleet.says("feature stop A-1"), @"No run works on A-1: there is nothing to stop.");
+    insta::assert_snapshot!(fleet.says("feature revert A-1"), @"A-1 is not merged: there is nothing to take back.");
     fleet.feature("A-1", |report| {
         report.stage = Stage::Running;
         report.run = Some("A-1.2".parse().unwrap());
     });
-    insta::assert_snapshot!(fleet.says("feature stop A-1"), @r#""#);
+    insta::assert_snapshot!(fleet.says("feature stop A-1"), @r#"
+    alpha: {"command":"stop","run":"A-1.2"}
+    Sent to alpha.
+    "#);
     fleet.feature("A-1", |report| {
         report.stage = Stage::Done;
         report.merged = Some("ab".repeat(20).parse().unwrap());
     });
-    insta::assert_snapshot!(fleet.says("feature revert A-1 It is slow"), @r#""#);
-    insta::assert_snapshot!(fleet.says("feature revert A-1"), @r#""#);
-    insta::assert_snapshot!(fleet.says_as("vera", "feature stop A-1"), @"");
-    insta::assert_snapshot!(fleet.says_as("vera", "feature revert A-1"), @"");
+    insta::assert_snapshot!(fleet.says("feature revert A-1 It is slow"), @r#"
+    alpha: {"command":"revert_feature","feature":"A-1","why":"It is slow"}
+    Sent to alpha.
+    "#);
+    insta::assert_snapshot!(fleet.says("feature revert A-1"), @r#"
+    alpha: {"command":"revert_feature","feature":"A-1","why":null}
+    Sent to alpha.
+    "#);
+    insta::assert_snapshot!(fleet.says_as("vera", "feature stop A-1"), @"No run works on A-1: there is nothing to stop.");
+    insta::assert_snapshot!(fleet.says_as("vera", "feature revert A-1"), @"You need the role owner, manager or operator for this. You have: viewer. Who may: olaf.");
 }
 
 #[test]
 fn a_goal_is_filed_and_what_comes_of_it_is_said() {
     let mut fleet = Fleet::new();
     fleet.beat(None);
-    insta::assert_snapshot!(fleet.says("plan Faster imports"), @"");
-    insta::assert_snapshot!(fleet.says("plan --team alpha Faster imports"), @r#""#);
-    insta::assert_snapshot!(fleet.says("plan --team alpha --page Faster imports"), @r#""#);
-    insta::assert_snapshot!(fleet.says("plan --team gamma Faster imports"), @"");
-    insta::assert_snapshot!(fleet.says_as("vera", "plan --team alpha Faster imports"), @"");
+    insta::assert_snapshot!(fleet.says("plan Faster imports"), @"Say for which team, with one of alpha, delta.");
+    insta::assert_snapshot!(fleet.says("plan --team alpha Faster imports"), @r#"
+    alpha: {"command":"add_feature","title":"Faster imports","stage":"ready","work":{"repository":null,"description":"","priority":null,"labels":[],"issue":null,"plan":"goal"}}
+    Sent to alpha. An agent proposes features for it. People accept them on the team's page, or with quarterdeck plan; then they are filed.
+    "#);
+    insta::assert_snapshot!(fleet.says("plan --team alpha --page Faster imports"), @r#"
+    alpha: {"command":"add_feature","title":"Faster imports","stage":"ready","work":{"repository":null,"description":"","priority":null,"labels":[],"issue":null,"plan":"page"}}
+    Sent to alpha. An agent proposes features for it as a page, by pull request. They are filed when that is merged.
+    "#);
+    insta::assert_snapshot!(fleet.says("plan --team gamma Faster imports"), @"There is no team gamma. There is alpha, delta.");
+    insta::assert_snapshot!(fleet.says_as("vera", "plan --team alpha Faster imports"), @"You need the role owner, manager or operator for this. You have: viewer. Who may: olaf.");
 }
 
 #[test]
 fn milestones_and_projects_are_as_teams_reported_them() {
     let mut fleet = Fleet::new();
-    insta::assert_snapshot!(fleet.says("milestone"), @"");
-    insta::assert_snapshot!(fleet.says("project"), @"");
-    insta::assert_snapshot!(fleet.says("project API"), @"");
-    insta::assert_snapshot!(fleet.says("milestone gamma"), @"");
+    insta::assert_snapshot!(fleet.says("milestone"), @"No team has reported a milestone.");
+    insta::assert_snapshot!(fleet.says("project"), @"No team has reported a project with milestones.");
+    insta::assert_snapshot!(fleet.says("project API"), @"No team has reported a project with milestones.");
+    insta::assert_snapshot!(fleet.says("milestone gamma"), @"There is no team gamma. There is alpha, delta.");
     fleet.feature("A-1", |report| report.sentence = "Checks are red. Needs a person.".into());
     fleet.milestone("alpha", "API", "later", None);
     fleet.milestone("alpha", "API", "2.0", Some("2026-12-01"));
     fleet.milestone("delta", "Site", "launch", None);
-    insta::assert_snapshot!(fleet.says("milestone"), @"");
-    insta::assert_snapshot!(fleet.says("milestone delta"), @"");
-    insta::assert_snapshot!(fleet.says("project"), @"");
-    insta::assert_snapshot!(fleet.says("project api"), @"");
-    insta::assert_snapshot!(fleet.says("project Apo"), @"");
+    insta::assert_snapshot!(fleet.says("milestone"), @"
+    **Milestone** · alpha: API 2.0: 60 %, 3 of 5 merged, due 2026-12-01, at this pace 2026-12-04
+    1 feature stands still:
+    - A-1: Checks are red. Needs a person.
+    - ⚠ 2.0 is late at this pace.
+    **Milestone** · alpha: API later: 60 %, 3 of 5 merged
+    **Milestone** · delta: Site launch: 60 %, 3 of 5 merged
+    ");
+    insta::assert_snapshot!(fleet.says("milestone delta"), @"**Milestone** · delta: Site launch: 60 %, 3 of 5 merged");
+    insta::assert_snapshot!(fleet.says("project"), @"
+    **API** · alpha: 6 of 10 merged in 2 milestones
+    **Site** · delta: 3 of 5 merged in 1 milestone
+    ");
+    insta::assert_snapshot!(fleet.says("project api"), @"
+    **API** · alpha: 6 of 10 merged in 2 milestones
+    **Milestone** · alpha: API 2.0: 60 %, 3 of 5 merged, due 2026-12-01, at this pace 2026-12-04
+    1 feature stands still:
+    - A-1: Checks are red. Needs a person.
+    - ⚠ 2.0 is late at this pace.
+    **Milestone** · alpha: API later: 60 %, 3 of 5 merged
+    ");
+    insta::assert_snapshot!(fleet.says("project Apo"), @"No team has reported a project Apo. There is API, Site.");
 }
 
 #[test]
 fn limits_are_as_the_team_beats_and_lowered_by_order() {
     let mut fleet = Fleet::new();
-    insta::assert_snapshot!(fleet.says("team limits alpha"), @"");
+    insta::assert_snapshot!(fleet.says("team limits alpha"), @"alpha has not said yet how much it does at once.");
     let limits = TeamLimits {
         slots: 1,
         configured_slots: 2,
@@ -229,15 +274,31 @@ fn limits_are_as_the_team_beats_and_lowered_by_order() {
         lowered: vec!["olaf lowered the runs.".into()],
     };
     fleet.beat(Some(limits));
-    insta::assert_snapshot!(fleet.says("team limits alpha"), @"");
-    insta::assert_snapshot!(fleet.says("team limits alpha slots 1"), @r#""#);
-    insta::assert_snapshot!(fleet.says("team limits alpha reviews default"), @r#""#);
-    insta::assert_snapshot!(fleet.says("team limits gamma"), @"");
-    insta::assert_snapshot!(fleet.says("team limits gamma slots 1"), @"");
-    insta::assert_snapshot!(fleet.says_as("vera", "team limits alpha slots 1"), @"");
-    insta::assert_snapshot!(fleet.says("team release alpha"), @r#""#);
-    insta::assert_snapshot!(fleet.says("team release alpha 2"), @r#""#);
-    insta::assert_snapshot!(fleet.says_as("vera", "team release alpha"), @"");
+    insta::assert_snapshot!(fleet.says("team limits alpha"), @"
+    alpha: 1 of 1 slots are taken. The configuration has 2.
+    In review: 3. Nothing new starts from: no limit. The configuration has no limit.
+    olaf lowered the runs.
+    ");
+    insta::assert_snapshot!(fleet.says("team limits alpha slots 1"), @r#"
+    alpha: {"command":"limit_team","limit":"slots","most":1}
+    Sent to alpha.
+    "#);
+    insta::assert_snapshot!(fleet.says("team limits alpha reviews default"), @r#"
+    alpha: {"command":"limit_team","limit":"reviews","most":null}
+    Sent to alpha.
+    "#);
+    insta::assert_snapshot!(fleet.says("team limits gamma"), @"There is no team gamma. There is alpha, delta.");
+    insta::assert_snapshot!(fleet.says("team limits gamma slots 1"), @"There is no team gamma. There is alpha, delta.");
+    insta::assert_snapshot!(fleet.says_as("vera", "team limits alpha slots 1"), @"You need the role owner, manager or operator for this. You have: viewer. Who may: olaf.");
+    insta::assert_snapshot!(fleet.says("team release alpha"), @r#"
+    alpha: {"command":"release","count":null}
+    Sent to alpha.
+    "#);
+    insta::assert_snapshot!(fleet.says("team release alpha 2"), @r#"
+    alpha: {"command":"release","count":2}
+    Sent to alpha.
+    "#);
+    insta::assert_snapshot!(fleet.says_as("vera", "team release alpha"), @"You need the role owner, manager or operator for this. You have: viewer. Who may: olaf.");
 }
 
 #[test]
@@ -247,7 +308,10 @@ fn what_came_of_an_order_is_told_once() {
     let olaf = people().remove(0).id;
     fleet.report("alpha", Report::Told(Told { person: olaf.clone(), text }));
     let collect = || Event::Collect { person: olaf.clone(), of: None };
-    insta::assert_snapshot!(fleet.happens(collect()).reply.unwrap(), @"");
+    insta::assert_snapshot!(fleet.happens(collect()).reply.unwrap(), @r#"
+    alpha: Released 2 features: A-1, A-2.
+    With \*more\*.
+    "#);
     assert_eq!(fleet.happens(collect()).reply, None);
 }
 
@@ -256,8 +320,16 @@ fn the_trail_is_asked_of_the_bot_and_of_the_team_that_has_it() {
     let mut fleet = Fleet::new();
     fleet.beat(None);
     fleet.feature("A-1", |_| {});
-    insta::assert_snapshot!(fleet.says("audit show A-1"), @"");
-    insta::assert_snapshot!(fleet.says("audit show A-1.2"), @"");
-    insta::assert_snapshot!(fleet.says("audit show A-9"), @"");
-    insta::assert_snapshot!(fleet.says("audit show 01ARZ3"), @"");
+    insta::assert_snapshot!(fleet.says("audit show A-1"), @"
+    alpha: the trail of A-1
+    (the bot's trail of A-1)
+    Its team's own trail: Sent to alpha. What alpha says comes with the next answer that you get.
+    ");
+    insta::assert_snapshot!(fleet.says("audit show A-1.2"), @"
+    alpha: the trail of A-1.2
+    (the bot's trail of A-1.2)
+    Its team's own trail: Sent to alpha. What alpha says comes with the next answer that you get.
+    ");
+    insta::assert_snapshot!(fleet.says("audit show A-9"), @"No team has reported a feature A-9.");
+    insta::assert_snapshot!(fleet.says("audit show 01ARZ3"), @"Nothing is known under 01ARZ3: it takes the id of a feature, a run or an approval.");
 }

@@ -227,9 +227,12 @@ mod tests {
         reopen
         approvals list|show|subject
         board show|why|search
-        feature add|show|move|cancel|retry|guide|review|edit|stop|revert
+        feature add|show|move|cancel|retry|edit|stop|revert|guide|review
         fleet status|teams|cost|risks|week|pause|resume|reload
         team pause|resume|reload|limits|release
+        milestone
+        project
+        plan
         ask
         standup now|schedule
         vm list|plan|create|destroy|clusters
@@ -237,11 +240,8 @@ mod tests {
         announce
         person
         policy explain
-        help
-        milestone
-        plan
-        project
         audit show
+        help
         Make a feature
         ");
     }

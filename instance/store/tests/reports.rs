@@ -297,14 +297,25 @@ async fn limits_are_lowered_until_they_are_taken_back_and_the_backlog_is_release
     ] {
         board.command(order).await;
     }
-    insta::assert_snapshot!(told(&board).await, @"");
+    insta::assert_snapshot!(told(&board).await, @"
+    refused: Runs at once: the configuration has 2 at most, and 3 is more: that is a change of the configuration.
+    refused: Nothing at once is a pause: pause the team.
+    ines: Runs at once: 1 at most, as ines has it, until somebody takes that back.
+    ines: Features in review: 4 at most, as ines has it, until somebody takes that back.
+    ");
     let lowered = limits(&board).await;
     assert_eq!((lowered.slots, lowered.configured_slots), (1, 2));
     assert_eq!((lowered.reviews, lowered.configured_reviews), (Some(4), None));
-    insta::assert_snapshot!(lowered.lowered.iter().map(|who| who.as_str()).collect::<Vec<_>>().join("\n"), @"");
+    insta::assert_snapshot!(lowered.lowered.iter().map(|who| who.as_str()).collect::<Vec<_>>().join("\n"), @"
+    ines lowered: Runs at once.
+    ines lowered: Features in review.
+    ");
     board.command(limit(Limited::Slots, None)).await;
     board.command(limit(Limited::Reviews, None)).await;
-    insta::assert_snapshot!(told(&board).await, @"");
+    insta::assert_snapshot!(told(&board).await, @"
+    ines: Runs at once: 2 at most, as the configuration has it.
+    ines: Features in review: without a limit, as the configuration has it.
+    ");
     assert_eq!(limits(&board).await, TeamLimits { slots: 2, configured_slots: 2, ..TeamLimits::default() });
 
     board.command(BoardCommand::Release { count: None }).await;
@@ -315,7 +326,11 @@ async fn limits_are_lowered_until_they_are_taken_back_and_the_backlog_is_release
     }
     board.command(BoardCommand::Release { count: Some(2) }).await;
     board.command(BoardCommand::Release { count: None }).await;
-    insta::assert_snapshot!(told(&board).await, @"");
+    insta::assert_snapshot!(told(&board).await, @"
+    refused: Nothing waits in the backlog.
+    ines: Released 2 features: A-2, A-3.
+    ines: Released 1 feature: A-1.
+    ");
 }
 
 #[tokio::test]
@@ -333,10 +348,18 @@ async fn a_goal_is_filed_and_what_is_merged_is_taken_back() {
     let commit = "4f2a91c0".repeat(5).parse::<qd_types::CommitId>().unwrap();
     board.store.end_run(&run, Some(Step::Merge), RunEnd::Merged { commit }, now()).await.unwrap();
     assert_eq!(board.command(revert()).await, Applied::Yes);
-    insta::assert_snapshot!(told(&board).await, @"");
+    insta::assert_snapshot!(told(&board).await, @"
+    ines: Features for it are proposed as A-1.
+    refused: A-2 is not merged: there is nothing to take back.
+    ines: A-3 takes A-2 back, once its merge is approved.
+    ");
     let back = board.store.snapshot(&"A-3".parse().unwrap(), now()).await.unwrap().feature;
     assert_eq!((back.author, back.stage), (ines().id, Stage::Ready));
-    insta::assert_snapshot!(format!("{}: {}", back.wanted.title, back.wanted.description), @"");
+    insta::assert_snapshot!(format!("{}: {}", back.wanted.title, back.wanted.description), @"
+    Take back A-2: One: Undo merge 4f2a91c04f2a91c04f2a91c04f2a91c04f2a91c0 of A-2.
+
+    It is slow
+    ");
 }
 
 #[tokio::test]

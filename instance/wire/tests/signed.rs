@@ -136,7 +136,7 @@ fn attacks() {
     a stranger's key: alpha has no key b62e867fa2f33afe here: let it join anew (quarterdeck bot invite, quarterdeck instance join)
     a revoked key: the key 6a3803d5f059902a of alpha was revoked: let it join anew (quarterdeck bot invite, quarterdeck instance join)
     an order as a report: it is order, where report belongs
-    a newer major version: it speaks version 2.1 of the wire, and this side 1.2: update this side
+    a newer major version: it speaks version 2.2 of the wire, and this side 1.2: update this side
     no envelope: the bytes are no envelope: missing field `header` at line 1 column 2
     "#);
 }

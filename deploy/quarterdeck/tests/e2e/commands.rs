@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     discord::Guild,
-    support::{Up, until},
+    support::{Up, arrived, until},
 };
 
 /// Proposes features for a goal; works on anything slow until it is stopped; says hello else.
@@ -79,9 +79,16 @@ async fn features_are_edited_released_and_stopped_and_a_team_is_limited() {
     assert_eq!((edited.wanted.title.as_str(), edited.wanted.priority), ("SLOW hello", 0));
     assert_eq!(edited.editors, [], "who files a feature is its author, not its editor");
     let milestones = answers(&guild, "milestone", json!([]), "First").await;
-    insta::assert_snapshot!(milestones, @"");
+    insta::assert_snapshot!(milestones, @"
+    **Milestone** · alpha: lines First: 0 %, 0 of 1 merged, due 2026-12-24
+    - ⚠ Nobody answers for it: it has no owner.
+    ");
     let project = answers(&guild, "project", plain(&[("name", "lines")]), "lines").await;
-    insta::assert_snapshot!(project, @"");
+    insta::assert_snapshot!(project, @"
+    **lines** · alpha: 0 of 1 merged in 1 milestone
+    **Milestone** · alpha: lines First: 0 %, 0 of 1 merged, due 2026-12-24
+    - ⚠ Nobody answers for it: it has no owner.
+    ");
 
     // A limit is lowered, shown, and explained by the scheduler itself.
     let team = |options: &[(&str, &str)]| {
@@ -96,18 +103,22 @@ async fn features_are_edited_released_and_stopped_and_a_team_is_limited() {
     };
     let more = typed("limits", team(&[("limit", "slots"), ("most", "99")]));
     assert_eq!(guild.types(guild.olaf, "team", more).await, "Sent to alpha.");
-    insta::assert_snapshot!(line(&guild, "alpha did not").await, @"");
+    insta::assert_snapshot!(line(&guild, "alpha did not").await, @"alpha did not carry out the order that you gave: Runs at once: the configuration has 2 at most, and 99 is more: that is a change of the configuration.");
     let less = typed("limits", team(&[("limit", "slots"), ("most", "1")]));
     guild.types(guild.olaf, "team", less).await;
-    insta::assert_snapshot!(line(&guild, "alpha: Runs").await, @"");
+    insta::assert_snapshot!(line(&guild, "alpha: Runs").await, @"alpha: Runs at once: 1 at most, as olaf has it, until somebody takes that back.");
     let shown = answers(&guild, "team", typed("limits", team(&[])), "of 1 slots").await;
-    insta::assert_snapshot!(shown, @"");
+    insta::assert_snapshot!(shown, @"
+    alpha: 0 of 1 slots are taken. The configuration has 2.
+    In review: 0. Nothing new starts from: no limit. The configuration has no limit.
+    olaf lowered: Runs at once.
+    ");
     feature(&guild, "add", &[("title", "Wait")]).await;
-    until(&mut client, "A-2", |view| view.feature.stage == Stage::Backlog).await;
+    arrived(&mut client, "A-2").await;
     guild.types(guild.olaf, "team", typed("release", team(&[]))).await;
-    insta::assert_snapshot!(line(&guild, "alpha: Released").await, @"");
+    insta::assert_snapshot!(line(&guild, "alpha: Released").await, @"alpha: Released 2 features: A-1, A-2.");
     let waits = until(&mut client, "A-2", |view| view.sentence.contains("olaf")).await;
-    insta::assert_snapshot!(waits.sentence, @"");
+    insta::assert_snapshot!(waits.sentence, @"Next. olaf lowered the slots to 1. Starts when one is free.");
 
     // The one run is stopped, and what stands still has nothing to stop.
     let stopped = async |id: &str| {
@@ -123,7 +134,7 @@ async fn features_are_edited_released_and_stopped_and_a_team_is_limited() {
     };
     stopped("A-1").await;
     let ended = until(&mut client, "A-1", |view| view.feature.stage != Stage::Running).await;
-    insta::assert_snapshot!(ended.sentence, @"");
+    insta::assert_snapshot!(ended.sentence, @"Stopped by olaf. Needs a person.");
     guild.is_content();
 }
 

@@ -219,7 +219,7 @@ async fn every_command_answers_in_time_and_for_one_person_alone() {
         ("fleet", sub("teams", json!([]))),
         ("fleet", sub("cost", json!([]))),
         ("fleet", sub("risks", json!([]))),
-        ("team", sub("limits", json!([]))),
+        ("milestone", json!([])),
         ("board", sub("show", json!([]))),
         ("board", sub("search", json!([value("words", "hello")]))),
         ("board", sub("why", json!([value("id", "A-1")]))),
@@ -230,7 +230,7 @@ async fn every_command_answers_in_time_and_for_one_person_alone() {
         ("policy", sub("explain", json!([value("action", "feature.ad")]))),
         ("vm", sub("list", json!([]))),
         ("link", sub("github", json!([]))),
-        ("audit", sub("show", json!([]))),
+        ("audit", sub("show", json!([value("what", "A-9")]))),
         ("feature", sub("show", json!([value("id", "A-9")]))),
     ];
     let mut told = Vec::new();
@@ -253,8 +253,8 @@ async fn every_command_answers_in_time_and_for_one_person_alone() {
     /fleet risks
     No risk is known: nothing is red, nothing is stuck, nobody keeps anybody waiting.
 
-    /team limits
-    That is done at the team's own computer: quarterdeck team.
+    /milestone 
+    No team has reported a milestone.
 
     /board show
     `▰▰▰▰▰▰▰▱▱` A-1 Say hello · alpha: Asks to merge 4f2a91c into main. 2 more owner or reviewer.
@@ -288,7 +288,7 @@ async fn every_command_answers_in_time_and_for_one_person_alone() {
     GitHub is not configured here, so there is nothing to link.
 
     /audit show
-    The trail is read with: quarterdeck audit show ID
+    No team has reported a feature A-9.
 
     /feature show
     No team has reported a feature A-9.
