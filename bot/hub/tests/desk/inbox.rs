@@ -130,6 +130,7 @@ fn reported(number: Option<u64>, stage: qd_types::Stage) -> Report {
         spent: None,
         repository: Some("sample".parse().unwrap()),
         issue: Some("sample#12".into()),
+        question: None,
     })
 }
 
