@@ -1,6 +1,7 @@
 //! Questions to a team: given as an order, looked into there by a run that only reads, and shown as one message that is edited
 //! into the answer. What is said in it is an agent's word: quoted, and with what it stands on.
 
+use qd_text::say;
 use qd_types::{InstanceName, Person, Stage, Verb};
 use qd_wire::v1::{Answer, BoardCommand, FeatureReport, Reply};
 
@@ -12,7 +13,7 @@ use crate::{
     event::Moment,
     inquiry,
     state::FleetState,
-    text::{self, messages::say, presence::Clock},
+    text::{self, presence::Clock},
 };
 
 /// Asks a team. Where others have to agree first, the message comes when the team looks into it.

@@ -3,12 +3,13 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 pub use qd_approvals::{Proof, confirm::Way};
+use qd_text::say;
 use qd_types::{FeatureId, Identity, InstanceName, Role};
 pub use qd_wire::v1::Remark;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{picture::Picture, text::messages::say};
+use crate::picture::Picture;
 
 /// The channels of a fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]

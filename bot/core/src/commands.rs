@@ -2,6 +2,7 @@
 
 use qd_command::{Command, FleetPart, When, Which, parse};
 use qd_engine::Refusal;
+use qd_text::say;
 use qd_types::{
     Action, Approval, ApprovalState, FeatureId, Identity, InstanceName, Person, Ruling, Stage, Verb,
 };
@@ -19,7 +20,7 @@ use crate::{
     forge::Marker,
     inquiry, links, machines, progress,
     state::{Desk, FleetState, Foreign},
-    text::{self, messages::say, presence::Clock},
+    text::{self, presence::Clock},
     trail, wishes,
 };
 

@@ -2,6 +2,7 @@
 //! follows from what it says. The bot executes acts on the forge, so it alone tallies their votes.
 
 use qd_approvals::{AskRefusal, Cast, Outcome, ReopenRefusal, Resumption, Spending, Swept, Terms};
+use qd_text::say;
 use qd_types::{
     Action, Approval, ApprovalId, ApprovalState, Ballot, Binding, CommitId, FeatureId, InstanceName, Merge,
     Person, PersonId, Role, RunId, Subject, Vote,
@@ -17,7 +18,7 @@ use crate::{
     forge::{Brought, Check, Conclusion, ForgeError, MergeMethod, MergeOrder},
     handle, page,
     state::{Desk, Filed, FleetState, Foreign, Merging, Rules, Standing},
-    text::{self, messages::say},
+    text,
 };
 
 /// The check that the bot itself reports: all of a team's checks passed on this commit, or people approved it

@@ -7,6 +7,7 @@ use qd_approvals::{
     confirm::{self, Confirm},
     question,
 };
+use qd_text::say;
 use qd_types::{
     Action, Approval, ApprovalId, ApprovalState, Ballot, Identity, InstanceName, Person, PersonId, Question,
     Verb, Vote,
@@ -21,7 +22,7 @@ use crate::{
     event::Moment,
     handle, page,
     state::{FleetState, Foreign, Spoken},
-    text::{self, messages::say},
+    text,
 };
 
 /// The name that no instance's approvals may have: those are the bot's own.

@@ -2,13 +2,14 @@
 //! here.
 
 use qd_engine::{Principal, Request, Resource};
+use qd_text::say;
 use qd_types::{Approval, InstanceName, Person, Spent, Stage, Target, Verb};
 use qd_wire::v1::FeatureReport;
 
 use crate::{
     chat::Given,
     state::{Desk, FleetState, Foreign},
-    text::{self, inert, messages::say},
+    text::{self, inert},
 };
 
 /// Features in one list.

@@ -5,6 +5,7 @@
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use qd_command::{Command, Service, parse};
+use qd_text::say;
 use qd_types::{Identity, Person, PersonId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -15,7 +16,6 @@ use crate::{
     effect::{Effect, Save},
     event::Moment,
     state::FleetState,
-    text::messages::say,
 };
 
 /// How long a code is good.

@@ -3,6 +3,7 @@
 
 use async_trait::async_trait;
 use qd_command::{Command, NewMachine, OldMachine, parse};
+use qd_text::say;
 use qd_types::{ApprovalId, InstanceName, Person};
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +14,7 @@ use crate::{
     event::Moment,
     handle::told_later,
     state::FleetState,
-    text::{self, messages::say},
+    text,
 };
 
 /// A machine, as it is asked for or taken away.

@@ -1,6 +1,7 @@
 //! What one team needs of another: an issue with the other's label, which is how teams talk.
 
 use qd_approvals::inert;
+use qd_text::say;
 use qd_types::InstanceName;
 use qd_wire::v1::{ForgeOutcome, ForgeRequest, Passage};
 
@@ -11,7 +12,7 @@ use crate::{
     effect::{Effect, ForgeCall},
     forge::{ForgeError, Marker, NewIssue},
     state::FleetState,
-    text::{self, messages::say},
+    text,
 };
 
 /// Longest title of such an issue behind its first words, in characters.

@@ -4,6 +4,7 @@
 mod issues;
 mod pulls;
 
+use qd_text::say;
 use qd_types::{CommitId, FeatureId, Identity, InstanceName, Person, RepositoryName, Verb};
 pub use qd_wire::v1::Verdict;
 use qd_wire::v1::{Alert, FeatureReport};
@@ -22,7 +23,7 @@ use crate::{
     handle::alert as raise,
     links,
     state::FleetState,
-    text::{self, messages::say},
+    text,
 };
 
 /// An issue or a pull request.

@@ -1,6 +1,7 @@
 //! What stands on a pull request: the sticky comment, the cards of its approvals, and the check that turns green by a grant
 //! alone. All of it is made of what is known, and follows it: the same state gives the same page.
 
+use qd_text::say;
 use qd_types::{Action, ApprovalId, ApprovalState, CommitId, FeatureId, InstanceName, RepositoryName, Stage};
 use qd_wire::v1::{FeatureReport, Finding, MilestoneProgress};
 
@@ -9,7 +10,7 @@ use crate::{
     effect::{Effect, ForgeCall, Save, Step},
     forge::{Annotation, Check, CheckText, Conclusion, ForgeError, Marker, MergeOrder, NewIssue},
     state::{Desk, FleetState},
-    text::{self, messages::say},
+    text,
 };
 
 /// Approvals of which a pull request tells, the newest.

@@ -1,5 +1,6 @@
 //! How far milestones and projects are, and how much teams do at once: from what teams reported.
 
+use qd_text::say;
 use std::collections::BTreeMap;
 
 use qd_types::InstanceName;
@@ -7,7 +8,7 @@ use qd_wire::v1::{MilestoneProgress, TeamLimits};
 
 use crate::{
     state::FleetState,
-    text::{self, inert, messages::say},
+    text::{self, inert},
 };
 
 /// Milestones in one answer.

@@ -1,5 +1,6 @@
 //! What an instance says holds now, after one of the two lost rows: what the bot knows of it beside that is over.
 
+use qd_text::say;
 use qd_types::{ApprovalState, FeatureId, InstanceName, Stage};
 use qd_wire::v1::{Alert, Snapshot};
 
@@ -9,7 +10,6 @@ use crate::{
     foreign,
     handle::alert,
     state::FleetState,
-    text::messages::say,
 };
 
 /// Causes that the bot itself finds: no instance ends them.

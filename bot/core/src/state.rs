@@ -1,5 +1,6 @@
 //! What the bot knows. Built from rows at start, changed by events, never by itself.
 
+use qd_text::say;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -21,7 +22,7 @@ use crate::{
     links::LinkCode,
     outside::{Spot, Threads, Tracked},
     presence::{Listens, Seen},
-    text::{self, messages::say},
+    text,
 };
 
 /// The fleet's people and rules, as configured.

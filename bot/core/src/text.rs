@@ -3,16 +3,15 @@
 pub mod ask;
 mod digest;
 pub mod machines;
-pub(crate) mod messages;
 mod page;
 mod picture;
 pub mod presence;
 
 use jiff::Timestamp;
+use qd_text::say;
 use qd_types::{Action, Approval, ApprovalState, Ballot, FeatureId, InstanceName, PersonId, Role, Stage};
 use qd_wire::v1::{ApprovalCard, FeatureReport, Refusal, Remark};
 
-use self::messages::say;
 use crate::{
     chat::Given,
     state::{AlertState, Desk, Foreign},

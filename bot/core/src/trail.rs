@@ -2,6 +2,7 @@
 //! its part, which comes as what a person is told.
 
 use qd_command::Which;
+use qd_text::say;
 use qd_types::{Person, RunId, Verb};
 use qd_wire::v1::Order;
 
@@ -12,7 +13,7 @@ use crate::{
     effect::Effect,
     event::Moment,
     state::FleetState,
-    text::{self, messages::say, presence::Clock},
+    text::{self, presence::Clock},
 };
 
 /// What led to something, and what came of it: what the bot's own trail says, and that of the team that has it.

@@ -1,6 +1,7 @@
 //! What people want done with features and teams that takes more than passing it on: as the board takes it, or why it is not sent.
 
 use qd_command::{EMPTY, Field, Limit};
+use qd_text::say;
 use qd_types::{FeatureId, InstanceName, Person, Stage};
 use qd_wire::v1::{BoardCommand, FeatureEdit, FeatureReport, Limited, NewWork, Proposal};
 use serde_json::{Map, Value, json};
@@ -11,7 +12,7 @@ use crate::{
     commands::{find, only_team, order, say},
     event::Moment,
     state::FleetState,
-    text::{self, messages::say},
+    text,
 };
 
 /// A field as it is from now on, as the merge patch that the board takes.

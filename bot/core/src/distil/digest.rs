@@ -3,6 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use qd_command::When;
+use qd_text::say;
 use qd_types::{Approval, ApprovalState, Ballot, FeatureId, InstanceName, Spent, Stage};
 use qd_wire::v1::MilestoneProgress;
 
@@ -18,7 +19,7 @@ use crate::{
     effect::{Effect, Save},
     event::Moment,
     state::{Desk, FleetState, Foreign},
-    text::{self, messages::say},
+    text,
 };
 
 /// Lines that wait for a digest.

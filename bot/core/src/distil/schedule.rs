@@ -1,6 +1,7 @@
 //! When a digest is due: at an hour in the fleet's time zone. Where a clock is put forward over it, it is due when the clock
 //! goes on.
 
+use qd_text::say;
 use std::fmt;
 
 use jiff::{
@@ -11,7 +12,7 @@ use jiff::{
 use qd_command::{Hour, When};
 use serde::{Deserialize, Serialize};
 
-use crate::text::{inert, messages::say};
+use crate::text::inert;
 
 /// Not at all.
 const NEVER: &str = "never";

@@ -1,6 +1,7 @@
 //! Issues: one that a person with the right gives to a team by the label `team:<name>` becomes a feature of it, bound to what
 //! the issue said at that moment. The feature follows what people with the right do to the issue; what others do is a proposal.
 
+use qd_text::say;
 use qd_types::{FeatureId, InstanceName, Person, Stage, Verb};
 use qd_wire::v1::{FeatureReport, IssueEvent, IssueHappened, Order};
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,7 @@ use crate::{
     answer::Handled,
     effect::{Effect, ForgeCall, Save},
     state::FleetState,
-    text::{self, messages::say},
+    text,
 };
 
 /// The label that gives an issue to a team.

@@ -1,6 +1,7 @@
 //! Pull requests: reviews go to the run as feedback and, where they say yes and policy lets them, to the desk as votes; red
 //! checks go to the run with the lines that say why. What is no pull request of a team is nobody's business here.
 
+use qd_text::say;
 use qd_types::{Action, CommitId, Verb};
 use qd_wire::v1::{ForgeCheck, Order, Review, ReviewComment, Verdict};
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,6 @@ use crate::{
     event::Moment,
     forge::Marker,
     state::{Desk, FleetState},
-    text::messages::say,
 };
 
 /// Threads that wait for an answer at one pull request; the oldest go first.

@@ -1,10 +1,10 @@
 //! The words for questions to a team, and for what became of them.
 
+use qd_text::say;
 use qd_types::InstanceName;
 use qd_wire::v1::{Answer, Asked, FeatureReport, Reply};
 
 use super::{careful, inert, picture, quiet};
-use crate::text::messages::say;
 
 /// Longest question that is shown, in characters.
 const QUESTION: usize = 240;

@@ -2,10 +2,11 @@
 //! inert.
 
 use jiff::{Timestamp, tz::TimeZone};
+use qd_text::say;
 use qd_types::{Approval, FeatureId, InstanceName, PersonId, Spent, Step};
 use qd_wire::v1::{FeatureReport, MilestoneProgress};
 
-use super::{inert, messages::say};
+use super::inert;
 use crate::distil::{Decisions, Pipeline, PipelineKind, Risk, Stands, TeamStands};
 
 /// Names in one list, and sentences in another.

@@ -1,8 +1,9 @@
 //! What people read about machines of teams.
 
+use qd_text::say;
 use qd_types::{Action, PersonId, Subject};
 
-use super::{QUOTE, TITLE, inert, messages::say};
+use super::{QUOTE, TITLE, inert};
 use crate::machines::{MachineCall, MachineOrder, MachinePlan, MachineStanding, MachineStep};
 
 /// Marks of a bar whose steps are not counted.

@@ -1,10 +1,11 @@
 //! What is said on a pull request and on the issue of a milestone: in the words of chat.
 
 use qd_approvals::inert::plain;
+use qd_text::say;
 use qd_types::{ApprovalState, InstanceName};
 use qd_wire::v1::{FeatureReport, MilestoneProgress};
 
-use super::{QUOTE, TITLE, approval, digest, ended, ended_there, feature, inert, messages::say, names};
+use super::{QUOTE, TITLE, approval, digest, ended, ended_there, feature, inert, names};
 use crate::state::{Desk, FleetState, Foreign};
 
 /// Longest title of a check, in characters.

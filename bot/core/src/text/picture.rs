@@ -2,9 +2,9 @@
 //! is put on one line and loses what would turn its letters around.
 
 use jiff::civil::Date;
+use qd_text::say;
 use qd_types::{InstanceName, Spent, Stage, dollars};
 
-use super::messages::say;
 use crate::picture::{Board, Card, Charts, Marks, Panel, Picture};
 
 /// Longest text for those who can't see a picture, in characters: less than Discord's 1,024 for an attachment.

@@ -1,6 +1,7 @@
 //! The words for who is heard: heard, late, silent. Of a team that can't be heard nothing is said that sounds as if it were idle.
 
 use jiff::{Timestamp, tz::TimeZone};
+use qd_text::say;
 use qd_types::{InstanceName, Stage};
 use qd_wire::v1::Presence;
 
@@ -8,7 +9,7 @@ use crate::{
     chat::Given,
     presence::{self, Seen},
     state::FleetState,
-    text::{inert, messages::say},
+    text::inert,
 };
 
 /// Longest reason that is quoted, in characters.

@@ -67,7 +67,9 @@ async fn a_question_is_answered_from_the_board_and_nothing_comes_of_it() {
     assert!(finished(&view) && view.feature.wanted.priority == 0);
     let shown = guild.project.ok(&["run", "list"]);
     assert!(shown.contains("answered"), "{shown}");
-    // Nothing was pushed, asked or merged for it.
+    // Its check-out was closed to it, and nothing was pushed, asked or merged for it.
+    let transcript = guild.project.ok(&["run", "transcript", "A-2.1"]);
+    assert!(transcript.contains("cannot create mine.txt"), "{transcript}");
     let forge = guild.project.forge("project");
     assert_eq!(git(&forge, &["for-each-ref", "--format=%(refname)", "refs/heads"]), "refs/heads/main");
     assert_eq!(git(&forge, &["ls-tree", "--name-only", "main"]), "README.md");

@@ -1,3 +1,0 @@
-//! The message file.
-
-pub(crate) use qd_text::say;
