@@ -315,7 +315,7 @@ mod tests {
         announce TEXT                        Tell all teams something
         person                               Who you are here, and what you may decide
         policy explain ACTION [TEAM]         Whether you may do something, and why
-        audit show WHAT                      What led to something, and what came of it
+        audit show WHAT                      What led to something, from the trails of bot and team
         help                                 All commands
         ");
     }

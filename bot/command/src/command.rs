@@ -407,9 +407,9 @@ pub enum Command {
         /// Which one; all, if left out. One space between words.
         name: Option<String>,
     },
-    /// What led to something, and what came of it.
+    /// What led to something, from the trails of bot and team.
     AuditShow {
-        /// The id of a feature, a run, an approval or a call, or a commit.
+        /// The id of a feature, a run or an approval.
         what: String,
     },
     /// All commands.

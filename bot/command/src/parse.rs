@@ -411,7 +411,7 @@ mod tests {
         insta::assert_snapshot!(check("plan"), @"✘ plan needs a goal, in a line: plan Offline mode");
         insta::assert_snapshot!(check("plan --pages x"), @"✘ plan does not know --pages. Did you mean --page?");
         insta::assert_snapshot!(check("milestone alpha beta"), @r#"✘ milestone takes one team. What does "beta" mean?"#);
-        insta::assert_snapshot!(check("audit show"), @"✘ audit show needs an id: of a feature, a run, an approval or a call, or a commit.");
+        insta::assert_snapshot!(check("audit show"), @"✘ audit show needs an id: of a feature, a run or an approval.");
         insta::assert_snapshot!(check("audit shwo x"), @"✘ audit needs a verb: audit show ID.");
         insta::assert_snapshot!(check("link"), @"✘ link needs a service, or a code: link github, link discord.");
         insta::assert_snapshot!(check("link githup"), @r#"✘ I don't know "link githup". Did you mean github?"#);

@@ -86,6 +86,7 @@ impl Fleet {
             repository: None,
             issue: None,
             run: None,
+            question: None,
         };
         change(&mut report);
         self.report("alpha", Report::Feature(report));

@@ -508,7 +508,7 @@ command-link-code = Link this account, by the code that you got elsewhere
 command-announce = Tell all teams something
 command-person = Who you are here, and what you may decide
 command-policy-explain = Whether you may do something, and why
-command-audit-show = What led to something, and what came of it
+command-audit-show = What led to something, from the trails of bot and team
 command-help = All commands
 option-approval = The id on the card, or a feature like A-142
 option-feature = A feature like A-142
@@ -542,7 +542,7 @@ option-days = Like mon-fri or mon,wed
 option-backup = Keep a last backup on this storage
 option-code = As it was shown
 option-action = Like merge or feature.add
-option-traced = Id of a feature, a run, an approval or a call, or a commit
+option-traced = Id of a feature, a run or an approval
 
 ## Commands: what is wrong with one
 
@@ -554,7 +554,7 @@ standup-takes = I don't know "standup { $rest }". There is standup now, standup 
 explain-needs = policy explain needs an action, like merge or feature.add.
 policy-takes = policy needs a verb: policy explain ACTION [TEAM].
 milestone-takes = milestone takes one team. What does { $more } mean?
-audit-needs = audit show needs an id: of a feature, a run, an approval or a call, or a commit.
+audit-needs = audit show needs an id: of a feature, a run or an approval.
 audit-takes = audit show takes one id, not { $what }.
 audit-verb = audit needs a verb: audit show ID.
 unknown-word = I don't know { $word }.{ $near } Type help for all commands.

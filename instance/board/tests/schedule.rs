@@ -141,7 +141,7 @@ fn what_waits_says_for_what() {
     assert_eq!(scene.starts(&all), ["A-4", "A-5"]);
     assert_eq!(scene.hold(&all, "A-2"), Some(Hold::Needs(vec!["A-1".parse().unwrap()])));
     assert_eq!(scene.hold(&all, "A-3"), Some(Hold::Assigned("mira".parse().unwrap())));
-    assert_eq!(scene.hold(&all, "A-6"), Some(Hold::Slots(2)));
+    assert_eq!(scene.hold(&all, "A-6"), Some(Hold::Slots { limit: 2, by: None }));
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn a_full_review_column_stops_new_starts() {
     let mut scene = scene();
     scene.limits.reviews = Some(1);
     scene.open = vec![open("A-9", &[], false)];
-    assert_eq!(scene.hold(&[plain("A-1")], "A-1"), Some(Hold::Reviews { open: 1, limit: 1 }));
+    assert_eq!(scene.hold(&[plain("A-1")], "A-1"), Some(Hold::Reviews { open: 1, limit: 1, by: None }));
 }
 
 #[test]
@@ -260,7 +260,8 @@ proptest! {
         // A slot stays free only if nothing that could take it is left.
         if started.len() < slots as usize {
             for said in &said {
-                prop_assert!(!matches!(said.verdict, Verdict::Waits(Hold::Slots(_))));
+                let for_a_slot = matches!(said.verdict, Verdict::Waits(Hold::Slots { .. }));
+                prop_assert!(!for_a_slot);
             }
         }
     }

@@ -25,6 +25,7 @@ impl Board {
             instance: "alpha".parse().unwrap(),
             prefix: "A".into(),
             slots: 2,
+            reviews: None,
             repair_rounds: 3,
             rungs: 0,
             retry_pause: None,
