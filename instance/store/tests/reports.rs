@@ -283,11 +283,11 @@ async fn limits_are_lowered_until_they_are_taken_back_and_the_backlog_is_release
     let limits = async |board: &Board| -> TeamLimits {
         board.store.beat(15, None, now()).await.unwrap();
         let reports = board.shipped().await.into_iter();
-        let found = reports.filter_map(|report| match report {
+        let mut found = reports.filter_map(|report| match report {
             Report::Heartbeat(beat) => beat.board.limits,
             _ => None,
         });
-        found.last().unwrap()
+        found.next_back().unwrap()
     };
     for order in [
         limit(Limited::Slots, Some(3)),
