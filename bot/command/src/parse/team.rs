@@ -39,7 +39,7 @@ fn limits(team: InstanceName, text: &str) -> Result<Command, CommandError> {
     }
     let known = Limit::ALL.map(Limit::as_str);
     let Some(limit) = Limit::ALL.into_iter().find(|limit| limit.as_str() == word.to_ascii_lowercase()) else {
-        return no(say!("no-limit", word = quoted(word), near = nearest(word, &known)));
+        return no(say!("unknown-limit", word = quoted(word), near = nearest(word, &known)));
     };
     let most = match most.to_ascii_lowercase().as_str() {
         "default" => None,
