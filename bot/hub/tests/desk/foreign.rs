@@ -224,10 +224,9 @@ async fn what_expired_there_is_asked_again_by_an_order() {
     shows(&mut fleet, expired).await;
     assert_snapshot!(fleet.message(KEY, |_| true).await.text, @"✘ Change a budget from 1 to 2 min (A-1, alpha): Expired. Nobody decided in time. A person can ask again: reopen 01ARZ3NDEKTSV4RRFFQ69G5FAV");
     fleet.says("ines", "reopen A-1").await;
-    let down = fleet.orders().await.iter().any(|order| {
-        matches!(order, Order::Reopen { approval, person } if approval.to_string() == ID && person.id.as_str() == "ines")
-    });
-    assert!(down);
+    let is_it = |order: &Order| matches!(order, Order::Reopen { approval, person } if approval.to_string() == ID && person.id.as_str() == "ines");
+    let down = async { while !fleet.orders().await.iter().any(is_it) {} };
+    tokio::time::timeout(std::time::Duration::from_secs(20), down).await.unwrap();
 }
 
 #[tokio::test]
