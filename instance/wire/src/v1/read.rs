@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn kinds_are_known_by_their_tags() {
         insta::assert_snapshot!(Vec::from_iter(Report::kinds()).join(" "), @"alert answer approval audit_head audit_signed blocked cost feature fleet_query forge_request heard heartbeat hello milestone refused run_finished shown snapshot told vote");
-        insta::assert_snapshot!(Vec::from_iter(Order::kinds()).join(" "), @"announcement approval audit_head audit_signed bot_keys check_result command fleet_answer forge_outcome issue reload reopen review rotate_key vote");
+        insta::assert_snapshot!(Vec::from_iter(Order::kinds()).join(" "), @"announcement approval audit_head audit_signed bot_keys check_result command fleet_answer forge_outcome issue reload reopen review rotate_key trail vote");
         let order = Order::RotateKey { old: String::new() };
         assert_eq!(order.kind(), "rotate_key");
     }
