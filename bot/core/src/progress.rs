@@ -72,12 +72,13 @@ fn line(name: &str, parts: &[(&InstanceName, &MilestoneProgress)]) -> String {
     let mut teams: Vec<&str> = parts.iter().map(|(team, _)| team.as_str()).collect();
     teams.sort_unstable();
     teams.dedup();
+    let (done, features) = (sum(|part| part.done), sum(|part| part.features));
     say!(
         "project-line",
         name = inert(name, NAME),
         teams = teams.join(", "),
-        done = sum(|part| part.done),
-        features = sum(|part| part.features),
+        done = done,
+        features = features,
         count = parts.len()
     )
 }
