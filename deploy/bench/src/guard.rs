@@ -315,7 +315,8 @@ async fn plain_http(listener: TcpListener, plain: Plain) {
     }
 }
 
-/// One after the other, again and again: the sorted samples of each. What each is called on and calls.
+/// One after the other, again and again, each round beginning with another: what one leaves behind for the next, such as a disk
+/// that just wrote, is shared out. The sorted samples of each. What each is called on and calls.
 async fn by_turns<const N: usize>(
     clients: &mut [Client],
     calls: [(usize, &str); N],
@@ -323,7 +324,9 @@ async fn by_turns<const N: usize>(
 ) -> Result<[Vec<f64>; N], Failure> {
     let mut taken = [const { Vec::new() }; N];
     for round in 0..WARM + samples {
-        for (own, (client, tool)) in taken.iter_mut().zip(calls) {
+        let mut each: Vec<_> = taken.iter_mut().zip(calls).collect();
+        each.rotate_left(round % N);
+        for (own, (client, tool)) in each {
             let client = clients.get_mut(client).ok_or("no such client")?;
             let one = client.call(tool).await?;
             if round >= WARM {
