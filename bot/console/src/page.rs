@@ -127,8 +127,16 @@ fn message(message: &Posted) -> Markup {
             @if !message.buttons.is_empty() {
                 div.acts {
                     @for button in &message.buttons {
-                        form method="post" action="/console/command" {
-                            button.btn name="text" value=(button.command) { (button.label) }
+                        @if button.asks_words() {
+                            form method="post" action="/console/command" {
+                                input type="hidden" name="text" value=(button.command);
+                                input name="words" required autocomplete="off" aria-label=(button.label);
+                                button.btn { (button.label) }
+                            }
+                        } @else {
+                            form method="post" action="/console/command" {
+                                button.btn name="text" value=(button.command) { (button.label) }
+                            }
                         }
                     }
                     @for reaction in &message.reactions {
@@ -162,6 +170,9 @@ async fn events(State(channels): State<Channels>) -> Sse<impl Stream<Item = Resu
 #[derive(Deserialize)]
 struct Typed {
     text: String,
+    /// What stands behind it, where a button needs words.
+    #[serde(default)]
+    words: String,
     #[serde(default = "by_button")]
     way: Way,
 }
@@ -176,8 +187,9 @@ async fn command(
     Extension(person): Extension<Person>,
     proof: Option<Extension<Proof>>,
     headers: axum::http::HeaderMap,
-    Form(Typed { text, way }): Form<Typed>,
+    Form(Typed { text, words, way }): Form<Typed>,
 ) -> Response {
+    let text = if words.is_empty() { text } else { format!("{text} {words}") };
     // Who did not come through a door that asks is not proven.
     let Extension(proof) = proof.unwrap_or(Extension(Proof::Socket));
     // A page is not a terminal: it gives what a hand gives there, and never more than a button.

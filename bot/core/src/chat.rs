@@ -137,6 +137,14 @@ pub struct Button {
     pub command: String,
 }
 
+impl Button {
+    /// Whether it needs words of the person's own, which stand behind its command: `answer 01K…`.
+    pub fn asks_words(&self) -> bool {
+        let mut words = self.command.split_whitespace();
+        words.next() == Some("answer") && words.next().is_some() && words.next().is_none()
+    }
+}
+
 /// A seeded reaction: giving it is typing its command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reaction {

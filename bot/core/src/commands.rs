@@ -107,13 +107,11 @@ pub(crate) fn handle(
                 Err(problem) => return say(problem),
             };
             let stage = if ready { Stage::Ready } else { Stage::Backlog };
-            order(
-                state,
-                person,
-                place,
-                team,
-                BoardCommand::AddFeature { title, stage, work: NewWork::default() },
-            )
+            // As in a commit: what is wanted stands below the title.
+            let (title, wanted) = title.split_once('\n').unwrap_or((title.as_str(), ""));
+            let (title, description) = (title.trim_end().to_owned(), wanted.trim().into());
+            let work = NewWork { description, ..NewWork::default() };
+            order(state, person, place, team, BoardCommand::AddFeature { title, stage, work })
         }
         Command::FeatureMove { id, stage } => {
             about(state, person, place, &id, BoardCommand::MoveFeature { feature: id.clone(), stage })

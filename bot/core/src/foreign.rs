@@ -333,7 +333,7 @@ fn kept(state: &FleetState, key: &str) -> Vec<Effect> {
     effects
 }
 
-/// A button for each choice that a button can say, and one for the no.
+/// A button for each choice that a button can say, or one for an answer in words, and one for the no.
 fn choices(approval: &Approval, question: &Question) -> Vec<Button> {
     let key = approval.id.key();
     let choices = question::choices(question);
@@ -347,6 +347,9 @@ fn choices(approval: &Approval, question: &Question) -> Vec<Button> {
             command: format!("answer {key} {choice}"),
         })
         .collect();
+    if buttons.is_empty() {
+        buttons.push(Button { label: say!("button-answer"), command: format!("answer {key}") });
+    }
     buttons.push(Button { label: say!("button-deny"), command: format!("deny {key}") });
     buttons
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use qd_text::say;
-use serenity::http::HttpError;
+use serenity::http::{HttpError, RatelimitInfo};
 
 /// How often a call is tried before its caller is told to come back later.
 const TRIES: u32 = 5;
@@ -105,6 +105,25 @@ fn note(error: &serenity::Error) {
     {
         refusals().0.push_back(Instant::now());
     }
+}
+
+/// The library waits. It calls this before it sleeps, whether Discord answered 429, which is counted, or would have.
+pub(crate) fn waited(waits: &RatelimitInfo) {
+    if is_answer(waits.timeout) {
+        tracing::warn!(path = waits.path, global = waits.global, "Discord asks for a pause");
+        refusals().0.push_back(Instant::now());
+    }
+}
+
+/// The one thing that tells the two apart: what Discord asks for has no parts of a millisecond, and what is left of a window by the
+/// clock of this machine has.
+fn is_answer(pause: Duration) -> bool {
+    pause.subsec_nanos().is_multiple_of(1_000_000)
+}
+
+#[cfg(test)]
+pub(crate) fn refused() -> usize {
+    refusals().0.len()
 }
 
 fn jittered(pause: Duration) -> Duration {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, atomic::AtomicU64},
 };
 
 use async_trait::async_trait;
@@ -19,9 +19,10 @@ use serenity::{
     all::{ChannelId, GuildId, MessageFlags, MessageId, MessagePagination, ReactionType, UserId},
     http::{Http, HttpBuilder},
 };
+use sha2::{Digest as _, Sha256};
 
 use crate::{
-    calls::{Problem, call},
+    calls::{self, Problem, call},
     config::{Config, People},
     events,
     pace::Pace,
@@ -67,14 +68,22 @@ pub(crate) struct Inner {
     pub(crate) absent: Mutex<HashSet<u64>>,
     /// One message is put after the other; holds the channels that were read.
     pub(crate) writing: tokio::sync::Mutex<HashSet<u64>>,
+    /// Counts the sessions of the gateway: what an earlier one could not read, the newest reads.
+    pub(crate) session: AtomicU64,
     me: OnceLock<u64>,
 }
 
 impl Discord {
     /// Nothing is asked of Discord yet.
     pub fn new(config: Config, people: Arc<dyn People>) -> Self {
+        let http = http(&config.token, config.address.as_deref());
+        Self::over(http, config, people)
+    }
+
+    /// The same, by this way to Discord.
+    pub(crate) fn over(http: Http, config: Config, people: Arc<dyn People>) -> Self {
         let inner = Inner {
-            http: Arc::new(http(&config.token, config.address.as_deref())),
+            http: Arc::new(http),
             config,
             people,
             registry: Mutex::default(),
@@ -85,6 +94,7 @@ impl Discord {
             hung: Mutex::default(),
             absent: Mutex::default(),
             writing: tokio::sync::Mutex::default(),
+            session: AtomicU64::new(0),
             me: OnceLock::new(),
         };
         Self { inner: Arc::new(inner) }
@@ -162,7 +172,7 @@ impl Discord {
         self.read_once(&mut writing, channel).await?;
         let mut known = self.registry().get(channel, key);
         if let Some(id) = known.id {
-            let (same, kept) = (known.body.as_ref() == Some(&body), known.picture == hangs);
+            let (same, kept) = (known.body == Some(digest(&body)), known.picture == hangs);
             let file = match (kept, picture) {
                 (false, Some(picture)) => pictures::drawn(picture).await,
                 _ => None,
@@ -177,9 +187,14 @@ impl Discord {
             match edited {
                 Ok(()) => {
                     let picture = if kept { hangs } else { file.and(hangs) };
-                    let shown = Shown { body: Some(body), reactions: reactions.to_vec(), picture, ..known };
+                    let body = Some(digest(&body));
+                    let shown = Shown { body, reactions: reactions.to_vec(), picture, ..known };
                     self.seed(channel, id, &shown).await;
                     self.registry().put(channel, key, shown);
+                    if reactions.is_empty() {
+                        // Nothing is heard under it any more.
+                        self.taken().retain(|(message, ..)| *message != id);
+                    }
                     return Ok(id);
                 }
                 Err(Problem::NoMessage) => {
@@ -197,7 +212,7 @@ impl Discord {
         let picture = file.and(hangs);
         let shown = Shown {
             id: Some(id),
-            body: Some(body),
+            body: Some(digest(&body)),
             picture,
             reactions: reactions.to_vec(),
             round: known.round,
@@ -273,11 +288,12 @@ impl Discord {
         Ok(())
     }
 
-    /// Reads all channels anew: what happened there was not told. Whether messages are gone.
-    pub(crate) async fn read_again(&self) -> bool {
+    /// Reads all channels anew: what happened there was not told. Whether messages are gone, and whether all could be read that
+    /// will ever be.
+    pub(crate) async fn read_again(&self) -> (bool, bool) {
         let mut known = self.inner.writing.lock().await;
         known.clear();
-        let mut lost = false;
+        let (mut lost, mut whole) = (false, true);
         for channel in self.inner.config.all() {
             match self.read(channel).await {
                 Ok(gone) => {
@@ -285,11 +301,12 @@ impl Discord {
                     known.insert(channel);
                 }
                 Err(problem) => {
+                    whole &= !matches!(problem, Problem::Later(_));
                     tracing::warn!(channel, problem = problem.text(), "a channel can't be read");
                 }
             }
         }
-        lost
+        (lost, whole)
     }
 
     /// Finds the bot's own messages in a channel by their markers. Whether some are gone that were there before.
@@ -324,6 +341,11 @@ impl Discord {
     }
 }
 
+/// What a body is known by afterwards: the messages of a year are too many to keep.
+fn digest(body: &Value) -> [u8; 32] {
+    Sha256::digest(body.to_string().as_bytes()).into()
+}
+
 /// The library's way to Discord, or to another address.
 pub(crate) fn http(token: &SecretString, address: Option<&str>) -> Http {
     let mut http = HttpBuilder::new(token.expose_secret());
@@ -331,7 +353,15 @@ pub(crate) fn http(token: &SecretString, address: Option<&str>) -> Http {
         // The library ignores another address while its limiter is on.
         http = http.proxy(address).ratelimiter_disabled(true);
     }
-    http.build()
+    counted(http.build())
+}
+
+/// What the library's limiter waits out is counted as well: Discord does.
+pub(crate) fn counted(mut http: Http) -> Http {
+    if let Some(limiter) = &mut http.ratelimiter {
+        limiter.set_ratelimit_callback(Box::new(|waits| calls::waited(&waits)));
+    }
+    http
 }
 
 /// What the reactions under a card mean that was seeded before a start. A closed card has no buttons, and means nothing.

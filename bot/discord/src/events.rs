@@ -1,6 +1,9 @@
 //! The gateway: events go to `hears`, deletions to the registry. The library reconnects and resumes.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use qd_core::chat::Commands;
@@ -14,7 +17,16 @@ use serenity::{
     gateway::{GatewayError, ShardManager},
 };
 
-use crate::{Discord, DiscordError, Threads, calls::call, discord::http, slash};
+use crate::{
+    Discord, DiscordError, Threads,
+    calls::{Problem, call},
+    discord::http,
+    slash,
+};
+
+/// Before what could not be read is read again, doubled each time, and the longest.
+const PAUSE: Duration = Duration::from_secs(2);
+const LONGEST: Duration = Duration::from_secs(300);
 
 /// No privileged intent: what people write in channels is not read.
 const INTENTS: GatewayIntents = GatewayIntents::GUILDS
@@ -70,20 +82,42 @@ impl Drop for Stop {
     }
 }
 
+impl Handler {
+    /// Registers the commands in every guild. Whether that need not be tried again.
+    async fn register(&self) -> bool {
+        let (inner, commands, mut done) = (&self.discord.inner, slash::commands(), true);
+        for guild in inner.config.guild_ids() {
+            let guild = GuildId::new(guild);
+            if let Err(problem) = call(|| inner.http.create_guild_commands(guild, &commands)).await {
+                done &= !matches!(problem, Problem::Later(_));
+                tracing::error!(%guild, problem = problem.text(), "commands could not be registered");
+            }
+        }
+        done
+    }
+}
+
 #[async_trait]
 impl EventHandler for Handler {
     /// A new session: what happened before it is not told, so it is read.
     async fn ready(&self, _: Context, ready: Ready) {
         let inner = &self.discord.inner;
         inner.http.set_application_id(ready.application.id);
-        let commands = slash::commands();
-        for guild in inner.config.guild_ids() {
-            let guild = GuildId::new(guild);
-            if let Err(problem) = call(|| inner.http.create_guild_commands(guild, &commands)).await {
-                tracing::error!(%guild, problem = problem.text(), "commands could not be registered");
+        let session = inner.session.fetch_add(1, Ordering::Relaxed) + 1;
+        let (mut registered, mut read, mut pause) = (false, false, PAUSE);
+        loop {
+            registered = registered || self.register().await;
+            read = read || self.discord.catch_up(&self.commands).await;
+            if registered && read {
+                return;
+            }
+            // Discord has a bad hour. What it did not say now is asked again, unless a new session does.
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST);
+            if inner.session.load(Ordering::Relaxed) != session {
+                return;
             }
         }
-        self.discord.catch_up(&self.commands).await;
     }
 
     async fn resume(&self, _: Context, _: ResumedEvent) {

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use qd_core::chat::{Commands, Given, MessageKey, Proof, Way};
+use qd_core::chat::{Button, Commands, Given, MessageKey, Proof, Way};
 use qd_text::say;
 use qd_types::Identity;
 use serde_json::{Value, json};
@@ -25,15 +25,16 @@ use crate::{
 };
 
 /// After this, an answer is announced and comes later.
-const PATIENCE: Duration = Duration::from_millis(1500);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(1500);
 /// Threads that are read after a time away, the newest ones: of those people still talk.
 const THREADS: usize = 100;
 /// Messages that are read of each.
 const WRITTEN: u8 = 50;
 /// Seconds after which words are not taken up any more: what they were about has gone on.
 const AWAY: i64 = 3 * 24 * 60 * 60;
-/// Users that are read of one reaction.
+/// Users on a page of those who gave one reaction, and pages that are read.
 const USERS: u8 = 100;
+const PAGES: usize = 10;
 
 /// Answers that are kept for a person to whom they could not be given in time.
 const UNSAID: usize = 5;
@@ -87,10 +88,8 @@ impl Discord {
         let mut reply = Reply { id: it.id.get(), token: &it.token, file: None };
         if it.data.kind == CommandType::Message {
             let target = it.data.resolved.messages.values().next();
-            let title = target.map(words_of).unwrap_or_default();
-            return self
-                .callback(&reply, 9, &slash::form(&NewFeature { title, ..NewFeature::default() }))
-                .await;
+            let new = target.map(|message| feature_of(message, guild)).unwrap_or_default();
+            return self.callback(&reply, 9, &slash::form(&new)).await;
         }
         match slash::meant(&it.data.name, &it.data.options) {
             Meant::Form(new) => self.callback(&reply, 9, &slash::form(&new)).await,
@@ -117,6 +116,10 @@ impl Discord {
             let text = it.message.embeds.first().and_then(|embed| embed.description.as_deref());
             let target = text.and_then(render::target);
             return self.callback(&reply, 9, &render::modal(key, target.as_deref())).await;
+        }
+        let button = Button { label: String::new(), command: pressed.to_owned() };
+        if button.asks_words() {
+            return self.callback(&reply, 9, &render::question(pressed)).await;
         }
         let line = match pressed.strip_prefix(render::DETAILS) {
             Some(key) => {
@@ -145,11 +148,15 @@ impl Discord {
         if it.data.custom_id == slash::FORM {
             let new = NewFeature {
                 title: typed("title").unwrap_or_default(),
+                description: typed("description").unwrap_or_default(),
                 team: typed("team").unwrap_or_default(),
                 ready: typed("ready")
                     .is_some_and(|said| said.trim().eq_ignore_ascii_case(&say!("discord-yes"))),
             };
             return self.answer(commands, from, &slash::filing(&new), reply).await;
+        }
+        if let Some(words) = typed("words") {
+            return self.answer(commands, from, &format!("{} {words}", it.data.custom_id), reply).await;
         }
         let name = typed("name");
         let (Some(key), Some(name)) = (it.data.custom_id.strip_prefix(render::TYPED), name) else {
@@ -219,7 +226,7 @@ impl Discord {
         let mut unsaid = self.inner.unsaid.lock().unwrap_or_else(PoisonError::into_inner);
         let lines = unsaid.entry(user).or_default();
         lines.extend(Some(earlier).filter(|earlier| !earlier.is_empty()));
-        if !text.starts_with('{') {
+        if !text.is_empty() && !text.starts_with('{') {
             lines.push(say!("discord-too-late", text = text));
         }
         let too_many = lines.len().saturating_sub(UNSAID);
@@ -317,6 +324,9 @@ impl Discord {
         if text == unsure() || text == pace::hasty(self.inner.config.per_minute) {
             self.taken().remove(&(message, user, mark.to_owned()));
         }
+        if !counts(&text) {
+            self.keep_unsaid(user, say!("discord-reaction", mark = mark, text = text), String::new());
+        }
         tracing::debug!(user, message, text, "a reaction was taken");
     }
 
@@ -325,46 +335,64 @@ impl Discord {
         self.taken().remove(&(message, user, mark.to_owned()));
     }
 
-    fn taken(&self) -> std::sync::MutexGuard<'_, std::collections::HashSet<(u64, u64, String)>> {
+    pub(crate) fn taken(&self) -> std::sync::MutexGuard<'_, std::collections::HashSet<(u64, u64, String)>> {
         self.inner.taken.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Takes the reactions that were given while nobody listened, and has shown again what was deleted meanwhile.
-    pub(crate) async fn catch_up(&self, commands: &Arc<dyn Commands>) {
-        if self.read_again().await {
+    /// Takes the reactions that were given while nobody listened, and has shown again what was deleted meanwhile. Whether all of
+    /// it could be read.
+    pub(crate) async fn catch_up(&self, commands: &Arc<dyn Commands>) -> bool {
+        let (lost, mut whole) = self.read_again().await;
+        if lost {
             commands.show_again().await;
         }
-        self.read_threads(commands).await;
+        whole &= self.read_threads(commands).await;
         let open = self.registry().with_reactions();
         for (channel, message, reactions) in open {
             let guild = self.inner.config.guild_of(channel);
             for reaction in reactions {
-                let mark = ReactionType::Unicode(reaction.mark.clone());
-                let (to, id) = (ChannelId::new(channel), MessageId::new(message));
-                match call(|| self.inner.http.get_reaction_users(to, id, &mark, USERS, None)).await {
+                match self.users_of(channel, message, &reaction.mark).await {
                     Ok(users) => {
-                        for user in users.iter().filter(|user| !user.bot) {
-                            let from = (user.id.get(), guild);
-                            self.reacted(commands, message, from, &reaction.mark).await;
+                        for user in users {
+                            self.reacted(commands, message, (user, guild), &reaction.mark).await;
                         }
                     }
                     Err(Problem::NoMessage) => self.gone(commands, message).await,
                     Err(problem) => {
+                        whole = false;
                         tracing::warn!(message, problem = problem.text(), "missed reactions can't be read");
                     }
                 }
             }
         }
+        whole
+    }
+
+    /// The people who gave a reaction.
+    async fn users_of(&self, channel: u64, message: u64, mark: &str) -> Result<Vec<u64>, Problem> {
+        let mark = ReactionType::Unicode(mark.to_owned());
+        let (to, id) = (ChannelId::new(channel), MessageId::new(message));
+        let (mut people, mut after) = (Vec::new(), None);
+        for _ in 0..PAGES {
+            let page = call(|| self.inner.http.get_reaction_users(to, id, &mark, USERS, after)).await?;
+            people.extend(page.iter().filter(|user| !user.bot).map(|user| user.id.get()));
+            after = page.last().map(|user| user.id.get());
+            if page.len() < usize::from(USERS) {
+                break;
+            }
+        }
+        Ok(people)
     }
 
     /// Takes what people wrote in features' threads while nobody listened: what they wrote since then and the bot did not answer.
     /// Whatever it hears there it answers, so that nothing is taken twice; and the same words from the same place are the same
-    /// to the team.
-    async fn read_threads(&self, commands: &Arc<dyn Commands>) {
+    /// to the team. Whether all of them could be read.
+    async fn read_threads(&self, commands: &Arc<dyn Commands>) -> bool {
         if !self.has_threads() {
-            return;
+            return true;
         }
-        let Ok(me) = self.me().await else { return };
+        let Ok(me) = self.me().await else { return false };
+        let mut whole = true;
         let since = Timestamp::now().unix_timestamp() - AWAY;
         let threads = self.registry().newest_threads(THREADS);
         for (thread, channel) in threads {
@@ -373,6 +401,7 @@ impl Discord {
             let mut page = match page {
                 Ok(page) => page,
                 Err(problem) => {
+                    whole &= problem == Problem::NoChannel;
                     tracing::warn!(
                         thread,
                         problem = problem.text(),
@@ -397,6 +426,7 @@ impl Discord {
                 self.wrote(commands, &message).await;
             }
         }
+        whole
     }
 
     /// A message was deleted. A card that people have to see is shown again; all else, when there is something new to it.
@@ -415,11 +445,24 @@ impl Discord {
     }
 }
 
-/// What a message says, as one line: what somebody wrote, or what the bot shows.
-fn words_of(message: &Message) -> String {
+/// The feature that a message describes: its first line, and below that the rest of it, what is attached, and where it stands.
+fn feature_of(message: &Message, guild: u64) -> NewFeature {
     let shown = message.embeds.first().and_then(|embed| embed.description.clone());
     let text = if message.content.is_empty() { shown.unwrap_or_default() } else { message.content.clone() };
-    text.lines().next().unwrap_or_default().trim().to_owned()
+    let (title, rest) = text.trim().split_once('\n').unwrap_or((text.trim(), ""));
+    let link = format!("https://discord.com/channels/{guild}/{}/{}", message.channel_id, message.id);
+    let attached = message.attachments.iter().map(|file| format!("{}: {}", file.filename, file.url));
+    let parts = std::iter::once(rest.trim().to_owned()).chain(attached).chain([link]);
+    let parts: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
+    NewFeature { title: title.trim().to_owned(), description: parts.join("\n\n"), ..NewFeature::default() }
+}
+
+/// Whether a vote was taken: the card shows it. Of all else nobody hears who only reacted.
+fn counts(text: &str) -> bool {
+    let noted = say!("vote-noted", given = 0, needed = 0);
+    let noted = noted.split(':').next().unwrap_or_default();
+    let taken = [say!("vote-approved"), say!("vote-denied"), say!("vote-known")];
+    text.starts_with(noted) || taken.iter().any(|taken| text == taken)
 }
 
 /// What a person hears when Discord did not say who they are.

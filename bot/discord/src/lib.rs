@@ -6,6 +6,8 @@ mod discord;
 mod events;
 mod files;
 mod hears;
+#[cfg(test)]
+mod limited;
 mod pace;
 mod pictures;
 mod registry;

@@ -4,15 +4,14 @@
 use std::collections::{HashMap, HashSet};
 
 use qd_core::chat::Reaction;
-use serde_json::Value;
 
 /// A message of the bot.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Shown {
     /// Discord's id, while it is there.
     pub(crate) id: Option<u64>,
-    /// What was sent last; none after a start.
-    pub(crate) body: Option<Value>,
+    /// What was sent last: its digest; none after a start.
+    pub(crate) body: Option<[u8; 32]>,
     /// Which picture hangs there: the digest of its data; none after a start.
     pub(crate) picture: Option<[u8; 32]>,
     /// What its reactions mean.

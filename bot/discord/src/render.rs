@@ -20,10 +20,29 @@ const MOMENT: usize = 16;
 /// Buttons in a row.
 const ROW: usize = 5;
 
-/// Grey: nothing is asked. Amber: people are asked. Red: something is wrong.
-const QUIET: u32 = 0x6b_72_80;
-const ASKS: u32 = 0xd9_77_06;
-const ALERT: u32 = 0xdc_26_26;
+/// What a message is about, as the local pages colour it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tone {
+    /// Nothing is asked.
+    Quiet,
+    /// People are asked.
+    Asks,
+    /// Something is wrong.
+    Alert,
+}
+
+impl Tone {
+    /// The colour of an embed, as a number. Discord's stripe is seen on light and on dark ground: it is the one for light.
+    pub(crate) fn colour(self) -> u32 {
+        let token = match self {
+            Self::Quiet => "faint",
+            Self::Asks => "brass-line",
+            Self::Alert => "bad",
+        };
+        let hex = qd_look::colour(qd_look::Theme::Light, token).unwrap_or_default();
+        u32::from_str_radix(hex.trim_start_matches('#'), 16).unwrap_or_default()
+    }
+}
 
 /// Before the key of an approval, in a button that opens a modal.
 pub(crate) const TYPED: &str = "typed ";
@@ -45,15 +64,15 @@ pub(crate) fn cut(text: &str, most: usize) -> String {
 pub(crate) fn message(message: &Message) -> Value {
     let approval = message.key.approval();
     let open = !message.buttons.is_empty() || !message.reactions.is_empty();
-    let colour = match (open, message.text.starts_with('⚠')) {
-        (true, _) => ASKS,
-        (false, true) => ALERT,
-        (false, false) => QUIET,
+    let tone = match (open, message.text.starts_with('⚠')) {
+        (true, _) => Tone::Asks,
+        (false, true) => Tone::Alert,
+        (false, false) => Tone::Quiet,
     };
     json!({
         "embeds": [{
             "description": cut(&timed(&message.text), DESCRIPTION),
-            "color": colour,
+            "color": tone.colour(),
             "footer": {"text": message.key.0},
         }],
         "components": rows(&buttons(approval.as_ref(), message)),
@@ -61,8 +80,8 @@ pub(crate) fn message(message: &Message) -> Value {
     })
 }
 
-/// Moments as Discord's own, so that everybody reads them in their own zone: `2026-11-21 14:00 UTC` becomes `<t:…:f>`. What others
-/// wrote can't look like one that way: its `<` is escaped.
+/// Moments as Discord's own, so that everybody reads them in their own zone: `2026-11-21 14:00 UTC` becomes `<t:…:f>`. Of a moment
+/// that ends something, the time left stands behind it. What others wrote can't look like one that way: its `<` is escaped.
 fn timed(text: &str) -> String {
     let (mut out, mut rest) = (String::new(), text);
     while let Some(at) = rest.find(" UTC") {
@@ -71,7 +90,8 @@ fn timed(text: &str) -> String {
         let moment = begin.and_then(|begin| before.split_at_checked(begin)).and_then(|(before, moment)| {
             let read = jiff::civil::DateTime::strptime("%Y-%m-%d %H:%M", moment).ok()?;
             let second = read.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second();
-            Some(format!("{before}<t:{second}:f>"))
+            let left = before.ends_with("until ").then(|| format!(" (<t:{second}:R>)")).unwrap_or_default();
+            Some(format!("{before}<t:{second}:f>{left}"))
         });
         match moment {
             Some(shown) => out.push_str(&shown),
@@ -136,6 +156,18 @@ pub(crate) fn private(text: &str) -> Value {
     json!({"content": cut(&text, CONTENT), "allowed_mentions": {"parse": []}, "flags": 64})
 }
 
+/// The modal in which a question is answered, known by the command that the answer stands behind.
+pub(crate) fn question(command: &str) -> Value {
+    json!({
+        "custom_id": command,
+        "title": say!("discord-answer"),
+        "components": [{"type": 1, "components": [{
+            "type": 4, "custom_id": "words", "style": 2, "label": say!("discord-answer-words"),
+            "required": true, "max_length": 3500,
+        }]}],
+    })
+}
+
 /// The modal in which a name is typed out.
 pub(crate) fn modal(key: &str, target: Option<&str>) -> Value {
     let shown = target.map_or_else(|| say!("discord-name-on-card"), str::to_owned);
@@ -186,7 +218,7 @@ mod tests {
           "embeds": [
             {
               "description": "**Merge 4f2a91c into main** (A-142, alpha)",
-              "color": 14251782,
+              "color": 11039770,
               "footer": {
                 "text": "approval:bot/01ARZ3NDEKTSV4RRFFQ69G5FAV"
               }
@@ -225,6 +257,12 @@ mod tests {
     }
 
     #[test]
+    fn colours_are_those_of_the_pages() {
+        let all = [Tone::Quiet, Tone::Asks, Tone::Alert].map(|tone| format!("{:06x}", tone.colour()));
+        insta::assert_snapshot!(all.join(" "), @"626a76 a8741a a92f28");
+    }
+
+    #[test]
     fn where_a_name_is_typed_the_button_opens_a_modal() {
         let text = "**Delete**\nOn: vm-117/pre\\_upgrade. Type: approve 01ARZ3NDEKTSV4RRFFQ69G5FAV vm";
         assert!(shown(text, Way::Typed).contains("typed 01ARZ3NDEKTSV4RRFFQ69G5FAV"));
@@ -236,7 +274,7 @@ mod tests {
 
     #[test]
     fn moments_are_read_in_everybodys_own_zone() {
-        insta::assert_snapshot!(timed("Decide until 2026-11-21 14:00 UTC: 2 owners. UTC"), @"Decide until <t:1795269600:f>: 2 owners. UTC");
+        insta::assert_snapshot!(timed("Decide until 2026-11-21 14:00 UTC: 2 owners. UTC"), @"Decide until <t:1795269600:f> (<t:1795269600:R>): 2 owners. UTC");
         insta::assert_snapshot!(timed("äöü 2026-13-21 14:00 UTC"), @"äöü 2026-13-21 14:00 UTC");
         let answer = private("alpha is silent since 2026-11-21 14:00 UTC (last heard with 1 run).");
         insta::assert_snapshot!(answer["content"].as_str().unwrap(), @"alpha is silent since <t:1795269600:f> (last heard with 1 run).");

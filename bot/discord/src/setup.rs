@@ -15,7 +15,7 @@ use crate::{
     calls::{Problem, call},
     config::{Config, Threads},
     discord::http,
-    events, slash,
+    events, render, slash,
 };
 
 /// What the bot needs in every channel that it writes to, and what for.
@@ -224,8 +224,12 @@ impl Setup {
     /// If Discord refuses, and what helps.
     pub async fn hello(&self, channel: u64, text: &str) -> Result<(), SetupError> {
         let body = json!({
-            "embeds": [{"description": text, "color": 0x6b_72_80, "footer": {"text": "setup:hello"}}],
+            "embeds": [{
+                "description": text, "color": render::Tone::Quiet.colour(), "footer": {"text": "setup:hello"},
+            }],
             "allowed_mentions": {"parse": []},
+            "nonce": render::nonce(&format!("setup:{channel}"), 0),
+            "enforce_nonce": true,
         });
         let channel = ChannelId::new(channel);
         call(|| self.http.send_message(channel, Vec::new(), &body)).await?;

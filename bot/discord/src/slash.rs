@@ -77,6 +77,7 @@ pub(crate) enum Meant {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct NewFeature {
     pub(crate) title: String,
+    pub(crate) description: String,
     pub(crate) team: String,
     pub(crate) ready: bool,
 }
@@ -93,7 +94,7 @@ pub(crate) fn meant(name: &str, options: &[CommandDataOption]) -> Meant {
     };
     if path == "feature add" && value("title").is_none() {
         let team = value("team").unwrap_or_default().to_owned();
-        return Meant::Form(NewFeature { title: String::new(), team, ready: value("stage").is_some() });
+        return Meant::Form(NewFeature { team, ready: value("stage").is_some(), ..NewFeature::default() });
     }
     Meant::Line(line(&path, value))
 }
@@ -118,19 +119,26 @@ fn line<'a>(path: &str, value: impl Fn(&str) -> Option<&'a str>) -> String {
     words.join(" ")
 }
 
-/// The line by which a feature is filed, out of the form.
+/// The line by which a feature is filed, out of the form; below it, what is wanted.
 pub(crate) fn filing(new: &NewFeature) -> String {
-    line("feature add", |name| match name {
-        "title" => Some(new.title.as_str()),
+    let title = new.title.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = line("feature add", |name| match name {
+        "title" => Some(title.as_str()),
         "team" => Some(new.team.trim()).filter(|team| !team.is_empty()),
         _ => Some("ready").filter(|_| new.ready),
-    })
+    });
+    match new.description.trim() {
+        "" => line,
+        description => format!("{line}\n\n{description}"),
+    }
 }
 
 /// The form for a feature.
 pub(crate) fn form(new: &NewFeature) -> Value {
+    // A short line, or a paragraph.
     let input = |id: &str, label: &str, value: &str, most: usize, required: bool| {
-        let mut input = json!({"type": 4, "custom_id": id, "style": 1, "label": label, "required": required, "max_length": most});
+        let style = if most > LINE { 2 } else { 1 };
+        let mut input = json!({"type": 4, "custom_id": id, "style": style, "label": label, "required": required, "max_length": most});
         if let Some(fields) = input.as_object_mut().filter(|_| !value.is_empty()) {
             fields.insert("value".to_owned(), crate::render::cut(value, most).into());
         }
@@ -141,12 +149,17 @@ pub(crate) fn form(new: &NewFeature) -> Value {
         "custom_id": FORM,
         "title": say!("discord-form"),
         "components": [
-            input("title", &say!("discord-form-title"), &new.title, 200, true),
+            input("title", &say!("discord-form-title"), &new.title, LINE, true),
+            input("description", &say!("discord-form-description"), &new.description, WANTED, false),
             input("team", &say!("discord-form-team"), &new.team, 64, false),
             input("ready", &say!("discord-form-ready"), &ready, 3, false),
         ],
     })
 }
+
+/// Longest title that is typed, and what is wanted, in characters: less than a passage of the uplink.
+const LINE: usize = 200;
+const WANTED: usize = 3500;
 
 /// What the form is known by.
 pub(crate) const FORM: &str = "form feature";
@@ -248,10 +261,24 @@ mod tests {
 
     #[test]
     fn a_form_becomes_a_line() {
-        let new = NewFeature { title: "--ready or not".into(), team: " alpha ".into(), ready: true };
+        let new = NewFeature {
+            title: "--ready or not".into(),
+            team: " alpha ".into(),
+            ready: true,
+            ..NewFeature::default()
+        };
         insta::assert_snapshot!(filing(&new), @"feature add --team alpha --ready -- --ready or not");
         insta::assert_snapshot!(filing(&NewFeature { title: "Split it".into(), ..NewFeature::default() }), @"feature add -- Split it");
-        insta::assert_snapshot!(form(&new), @r#"{"custom_id":"form feature","title":"A new feature","components":[{"type":1,"components":[{"type":4,"custom_id":"title","style":1,"label":"What is wanted, in one line","required":true,"max_length":200,"value":"--ready or not"}]},{"type":1,"components":[{"type":4,"custom_id":"team","style":1,"label":"Team, where there are several","required":false,"max_length":64,"value":" alpha "}]},{"type":1,"components":[{"type":4,"custom_id":"ready","style":1,"label":"Release it at once? yes or no","required":false,"max_length":3,"value":"yes"}]}]}"#);
+        let more = NewFeature { description: "It takes\n\nminutes. ".into(), ..new };
+        insta::assert_snapshot!(filing(&more), @"
+        feature add --team alpha --ready -- --ready or not
+
+        It takes
+
+        minutes.
+        ");
+        let new = NewFeature { description: String::new(), ..more };
+        insta::assert_snapshot!(form(&new), @r#"{"custom_id":"form feature","title":"A new feature","components":[{"type":1,"components":[{"type":4,"custom_id":"title","style":1,"label":"What is wanted, in one line","required":true,"max_length":200,"value":"--ready or not"}]},{"type":1,"components":[{"type":4,"custom_id":"description","style":2,"label":"What is wanted, in full","required":false,"max_length":3500}]},{"type":1,"components":[{"type":4,"custom_id":"team","style":1,"label":"Team, where there are several","required":false,"max_length":64,"value":" alpha "}]},{"type":1,"components":[{"type":4,"custom_id":"ready","style":1,"label":"Release it at once? yes or no","required":false,"max_length":3,"value":"yes"}]}]}"#);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use serenity::all::{ChannelId, ComponentInteraction, Message, MessageId, Reactio
 use crate::{
     Discord, Threads,
     calls::{Problem, call},
-    hears::Reply,
+    hears::{PATIENCE, Reply},
     render,
 };
 
@@ -133,15 +133,16 @@ impl Discord {
     ) -> Result<(), Problem> {
         let words: Vec<&str> =
             message.content.split_whitespace().filter(|word| !word.starts_with("<@")).collect();
-        let said = if words.is_empty() {
-            say!("discord-unread")
-        } else {
-            let line = format!("answer {key} {}", words.join(" "));
-            let (from, proof) = ((message.author.id.get(), guild), message.id.to_string());
-            let heard = self.give(commands, from, &line, &proof, Way::Button).await;
-            say!("discord-taken-answer", heard = heard)
-        };
-        self.say_below(message, &said, json!([])).await
+        let words = words.join(" ");
+        let along = self.along(&message.attachments, words.chars().count()).await;
+        if words.is_empty() && along.text.is_empty() {
+            return self.say_below(message, &say!("discord-unread"), json!([])).await;
+        }
+        let line = format!("answer {key} {}", format!("{words}{}", along.text).trim());
+        let (from, proof) = ((message.author.id.get(), guild), message.id.to_string());
+        let heard = self.give(commands, from, &line, &proof, Way::Button).await;
+        let said = std::iter::once(say!("discord-taken-answer", heard = heard)).chain(along.said);
+        self.say_below(message, &said.collect::<Vec<_>>().join(" "), json!([])).await
     }
 
     /// Words in a feature's thread.
@@ -194,10 +195,14 @@ impl Discord {
         let Some((remark, id)) = changed(&it.data.custom_id) else {
             return self.callback(&reply, 4, &no(say!("discord-words-untold"))).await;
         };
-        let feature = self.feature_of(it.channel_id.get()).await;
         let (channel, message) = (ChannelId::new(it.channel_id.get()), MessageId::new(id));
-        let written = call(|| self.inner.http.get_message(channel, message)).await;
-        let (Some(feature), Ok(written)) = (feature, written) else {
+        let looked = async {
+            let feature = self.feature_of(channel.get()).await?;
+            let written = call(|| self.inner.http.get_message(channel, message)).await.ok()?;
+            Some((feature, written))
+        };
+        // Within the time that Discord gives for an answer.
+        let Ok(Some((feature, written))) = tokio::time::timeout(PATIENCE, looked).await else {
             return self.callback(&reply, 4, &no(say!("discord-words-untold"))).await;
         };
         if written.author.id != it.user.id {

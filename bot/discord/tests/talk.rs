@@ -310,12 +310,23 @@ async fn a_question_stands_in_its_thread_and_a_reply_there_answers_it() {
     question.about.as_mut().unwrap().asks = true;
     question.text = "**Which SameSite?** (A-142)".into();
     question.reactions.clear();
-    question.buttons = vec![Button { label: "Deny".into(), command: format!("deny {KEY}") }];
+    question.buttons = vec![
+        Button { label: "Answer".into(), command: format!("answer {KEY}") },
+        Button { label: "Deny".into(), command: format!("deny {KEY}") },
+    ];
     guild.discord.put(&question).await.unwrap();
     let asked = guild.fake.messages(thread);
     assert_eq!(asked[0]["embeds"][0]["description"], "**Which SameSite?** (A-142)");
     let reply = guild.fake.reply(guild.ines, thread, id_of(&asked), "Lax, please", true);
     insta::assert_snapshot!(guild.below(thread, reply).await.1, @"Taken as an answer. Noted.");
+    let note = [("why.txt", "text/plain", b"Strict breaks the login.".as_slice())];
+    let reply = guild.fake.reply_with(guild.ines, (thread, id_of(&asked)), "Lax, as:", true, &note);
+    insta::assert_snapshot!(guild.below(thread, reply).await.1, @"Taken as an answer. Noted. why.txt went along in full.");
+    // Or the button asks for it.
+    let pressed = guild.fake.click(guild.omar, thread, id_of(&asked), "Answer");
+    assert_eq!(guild.fake.answer(pressed).await.unwrap().callback, 9);
+    let typed = guild.fake.submit(pressed, "Lax, please");
+    insta::assert_snapshot!(guild.fake.answer(typed).await.unwrap().text(), @"Noted.");
     // Decided, every copy of it is closed.
     question.buttons.clear();
     question.text = "✔ Which SameSite? answered by ines".into();
@@ -328,8 +339,13 @@ async fn a_question_stands_in_its_thread_and_a_reply_there_answers_it() {
     insta::assert_snapshot!(guild.below(thread, named).await.1, @"A-142 has no pull request yet, so there is nothing to review. Say it as guidance.");
     let empty = guild.fake.write_with(guild.omar, thread, "", true, &[]);
     insta::assert_snapshot!(guild.below(thread, empty).await.1, @"There are no words in it, so nothing was taken.");
-    insta::assert_snapshot!(guild.hears(2).await, @"
+    insta::assert_snapshot!(guild.hears(4).await, @"
     ines (owner) for alpha, beta: answer 01ARZ3NDEKTSV4RRFFQ69G5FAV Lax, please
+    ines (owner) for alpha, beta: answer 01ARZ3NDEKTSV4RRFFQ69G5FAV Lax, as:
+
+    Attached, why.txt:
+    Strict breaks the login.
+    omar (owner) for alpha, beta: answer 01ARZ3NDEKTSV4RRFFQ69G5FAV Lax, please
     omar (owner) for alpha, beta: feature review A-142 Lax everywhere
     ");
     guild.is_content();
@@ -493,5 +509,22 @@ async fn a_connection_that_is_dead_is_given_up() {
     guild.fake.mute(false, Duration::from_secs(40));
     guild.fake.react(guild.omar, guild.config.channels.approvals, message, "❌");
     guild.hears(2).await;
+    guild.is_content();
+}
+
+#[tokio::test]
+async fn an_answer_to_an_interaction_that_is_over_is_given_with_the_next() {
+    let guild = Guild::connected(Threads::Off).await;
+    *guild.heard.slow.lock().unwrap() = Duration::from_millis(500);
+    let dev = guild.config.channels.dev;
+    guild.fake.slash(guild.ines, dev, "help", json!([]));
+    // Three seconds without a word: Discord knows it no more.
+    guild.fake.advance(Duration::from_secs(4));
+    guild.until(|guild| guild.fake.requests().iter().any(|line| line.contains("/callback 404"))).await;
+    let next = guild.fake.slash(guild.ines, dev, "help", json!([]));
+    insta::assert_snapshot!(guild.fake.answer(next).await.unwrap().text(), @"
+    Too late for Discord, so you were not told before: Noted.
+    Noted.
+    ");
     guild.is_content();
 }

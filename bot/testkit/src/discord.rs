@@ -98,6 +98,11 @@ impl FakeDiscord {
         format!("http://{}", self.address)
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Whether requests are checked against Discord's own description.
     pub fn is_described(&self) -> bool {
         self.shared.description.is_some()

@@ -399,6 +399,7 @@ thread-done = Done with { $commit }.
 # Buttons
 button-approve = Approve
 button-deny = Deny
+button-answer = Answer
 button-details = Details
 
 # Discord: what people read there
@@ -406,16 +407,20 @@ discord-make = Make a feature
 discord-group = Everything about { $group }
 discord-form = A new feature
 discord-form-title = What is wanted, in one line
+discord-form-description = What is wanted, in full
 discord-form-team = Team, where there are several
 discord-form-ready = Release it at once? yes or no
 discord-yes = yes
 discord-done = Done.
 discord-for-good = It can't be brought back
+discord-answer = Your answer
+discord-answer-words = In your own words
 discord-type-name = Type the name to approve
 discord-name-on-card = The name after On: on the card
 discord-nothing-typed = Nothing was typed, so nothing was done.
 discord-details = The whole of it, for you alone. The SHA-256 of this file is the digest on the card.
 discord-too-late = Too late for Discord, so you were not told before: { $text }
+discord-reaction = Your { $mark } a while ago: { $text }
 discord-unsure = Discord did not say which roles you hold, so nothing was done. Try again.
 discord-stranger = I don't know who you are here. An owner links your account with: quarterdeck person link NAME discord:{ $user }
 discord-hasty = That is more than { $most } in a minute, so nothing was done. Wait a little.
@@ -445,12 +450,16 @@ discord-no-receipt = { $receipt } is no message of it
 discord-no-card = the card is gone
 discord-has-thread = it has a thread already
 discord-no-interaction = it was answered too late
+discord-outage = ⚠ Not everything is shown or heard on Discord. What stands here is complete.
+discord-outage-since = Since { $since }: { $problem }.
+discord-outage-over = ✔ Everything is shown and heard on Discord again.
+discord-unheard = nobody is heard there: { $problem }
 discord-absent = the bot is not in the guild; quarterdeck bot discord setup prints the link that invites it
 discord-left-alone = Discord refused too much of late; it is left alone for a while
 discord-not-understood = Discord's answer was not understood: { $error }
 discord-unreachable = Discord can't be reached
 discord-may-not-see = the bot may not see the channel; give it View Channel there
-discord-lacks-permission = the bot lacks a permission there; give it Send Messages, Embed Links, Attach Files and Add Reactions
+discord-lacks-permission = the bot lacks a permission there; quarterdeck doctor names each that is missing
 discord-may-not-read = the application may not read messages: switch on its Message Content Intent at https://discord.com/developers/applications, or write discord.threads = "mentions"
 discord-token = Discord does not know the bot's token; make a new one
 discord-answers = Discord answers { $status }

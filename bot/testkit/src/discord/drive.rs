@@ -286,6 +286,15 @@ impl FakeDiscord {
         self.shared.change(|world| routes::react(world, channel, message, mark, user, false));
     }
 
+    /// Tells every connection of an event as it is given, whatever it misses.
+    pub fn dispatch(&self, event: &str, data: &Value) {
+        self.shared.change(|world| {
+            for session in &mut world.sessions {
+                session.dispatch(0, event, data);
+            }
+        });
+    }
+
     /// Ends every connection.
     pub fn drop_gateway(&self, how: Drop) {
         self.shared.change(|world| {
@@ -419,20 +428,25 @@ impl FakeDiscord {
             let id = world.snowflake();
             let text = if mention { format!("<@{BOT}> {text}") } else { text.to_owned() };
             let mut message = shapes::message(world, id, channel, &json!({"content": text}), false);
-            for (index, (name, kind, bytes)) in files.iter().enumerate() {
-                let path = format!("{channel}/{id}/{index}/{name}");
-                let url = format!("http://{}/given/{path}", world.address);
-                let file = json!({"id": (id + index as u64 + 1).to_string(), "filename": name, "size": bytes.len(),
-                    "url": url, "proxy_url": url, "content_type": kind});
-                message["attachments"].as_array_mut().unwrap().push(file);
-                world.given.insert(path, ((*kind).to_owned(), bytes.to_vec()));
-            }
+            attach(world, channel, id, &mut message, files);
             said(world, user, channel, id, message, mention)
         })
     }
 
     /// A person replies to a message of the bot. With `mention`, as clients do it by themselves, the bot is told what is said.
     pub fn reply(&self, user: u64, channel: u64, to: u64, text: &str, mention: bool) -> u64 {
+        self.reply_with(user, (channel, to), text, mention, &[])
+    }
+
+    /// The same, with files: name, media type and bytes.
+    pub fn reply_with(
+        &self,
+        user: u64,
+        (channel, to): (u64, u64),
+        text: &str,
+        mention: bool,
+        files: &[(&str, &str, &[u8])],
+    ) -> u64 {
         self.shared.change(|world| {
             let id = world.snowflake();
             let mut message = shapes::message(world, id, channel, &json!({"content": text}), false);
@@ -440,6 +454,7 @@ impl FakeDiscord {
             message["message_reference"] = json!({"type": 0, "message_id": to.to_string(),
                 "channel_id": channel.to_string(), "guild_id": world.guild_of(channel).to_string()});
             message["referenced_message"] = world.message(channel, to).unwrap_or(Value::Null);
+            attach(world, channel, id, &mut message, files);
             said(world, user, channel, id, message, mention)
         })
     }
@@ -474,6 +489,18 @@ impl FakeDiscord {
 }
 
 /// Keeps what a person wrote and tells of it.
+/// Files of a message, where Discord keeps them.
+fn attach(world: &mut World, channel: u64, id: u64, message: &mut Value, files: &[(&str, &str, &[u8])]) {
+    for (index, (name, kind, bytes)) in files.iter().enumerate() {
+        let path = format!("{channel}/{id}/{index}/{name}");
+        let url = format!("http://{}/given/{path}", world.address);
+        let file = json!({"id": (id + index as u64 + 1).to_string(), "filename": name, "size": bytes.len(),
+            "url": url, "proxy_url": url, "content_type": kind});
+        message["attachments"].as_array_mut().unwrap().push(file);
+        world.given.insert(path, ((*kind).to_owned(), bytes.to_vec()));
+    }
+}
+
 fn said(world: &mut World, user: u64, channel: u64, id: u64, mut message: Value, mention: bool) -> u64 {
     message["author"] = shapes::user(world, user);
     if mention {

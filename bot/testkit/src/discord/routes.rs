@@ -175,15 +175,21 @@ fn messages(world: &mut World, asked: &Asked, channel: u64, rest: &[&str], body:
             react(world, channel, number(message), mark, BOT, true);
             Ok(None)
         }
+        // By number of the account, 25 if no other limit is named, after the one that is named.
+        // <https://docs.discord.com/developers/resources/message#get-reactions>
         ("GET", [message, "reactions", mark]) => {
-            let users: Vec<u64> = world.channels[&channel]
+            let (after, limit) = (query("after").map_or(0, number), query("limit").map_or(25, number));
+            let mut users: Vec<u64> = world.channels[&channel]
                 .reactions
                 .get(&number(message))
                 .into_iter()
                 .flatten()
                 .filter(|(known, _)| known == mark)
                 .flat_map(|(_, users)| users.clone())
+                .filter(|user| *user > after)
                 .collect();
+            users.sort_unstable();
+            users.truncate(usize::try_from(limit).unwrap());
             Ok(Some(users.into_iter().map(|user| shapes::user(world, user)).collect()))
         }
         // Manage messages is what the bot would need to remove other people's reactions; it does not ask for it.

@@ -34,7 +34,7 @@ use tokio::{sync::Mutex, task::JoinSet};
 
 use super::{
     FleetPlan, TeamPlan,
-    channels::{self, Both, Linked, Linking},
+    channels::{self, Both, Linked, Linking, Outage},
     forges::{Forges, PushTokens},
     github,
     link::{self, Links},
@@ -318,9 +318,10 @@ async fn start_bot(
     let console = Console::open(&plan.bot_folder().join("console.db"))?;
     console.set_layout(plan.chat.clone()).await?;
     let discord = plan.discord.clone().map(|config| Discord::new(config, Arc::new(Linked(roster.clone()))));
+    let outage = Outage::new(console.clone());
     let chat: Arc<dyn Chat> = match discord.clone() {
         None => Arc::new(console.clone()),
-        Some(discord) => Arc::new(Both { console: console.clone(), discord }),
+        Some(discord) => Arc::new(Both { console: console.clone(), discord, outage: outage.clone() }),
     };
     let hub = Hub::open(
         &plan.bot_folder().join("bot.db"),
@@ -335,7 +336,7 @@ async fn start_bot(
     tasks.spawn(hub.clone().run());
     tasks.spawn(departures::follow(plan.state.clone(), hub.clone(), plan.me.clone()));
     if let Some(discord) = discord {
-        tasks.spawn(channels::listen(discord, hub.clone()));
+        tasks.spawn(channels::listen(discord, hub.clone(), outage));
     }
     if let Some(there) = &forges.github {
         github::hear(plan, there, (&hub, roster), tasks).await?;

@@ -271,4 +271,42 @@ mod ordered {
         assert!(crate::discord::asks_to_merge(&asked), "{asked}");
         guild.is_content();
     }
+
+    #[cfg(feature = "failpoints")]
+    #[tokio::test(flavor = "multi_thread")]
+    async fn killed_after_it_asked_it_neither_forgets_nor_asks_again() {
+        use std::os::unix::process::ExitStatusExt as _;
+
+        // The bot has noted the order and not sent it; the team has asked and not said so.
+        for point in ["command_noted", "order_asked"] {
+            let guild = guild().await;
+            let from = guild.project.folder().with_file_name("armed");
+            let mut up = guild
+                .up(&[
+                    ("QUARTERDECK_FAILPOINT", point),
+                    ("QUARTERDECK_FAILPOINT_FROM", from.to_str().unwrap()),
+                ])
+                .await;
+            feature(&guild, "Say hello").await;
+            for _ in 0..50 {
+                if !shown(&guild, "A-1").await.contains("No team has reported") {
+                    break;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            }
+            std::fs::write(&from, "").unwrap();
+            guild.fake.slash(guild.olaf, guild.dev, "feature", sub("cancel", ("id", "A-1")));
+            let death = tokio::task::block_in_place(|| up.wait_death());
+            assert_eq!(death.and_then(|status| status.signal()), Some(9), "{point}");
+            drop(up);
+            let _up = guild.up(&[]).await;
+            let (card, _) = card(&guild, "A-1").await;
+            assert_eq!(guild.clicks(guild.ines, card, "Approve").await, "Approved.");
+            closed(&guild, card, '✔').await;
+            assert!(shown(&guild, "A-1").await.contains("Cancelled"));
+            let all = guild.project.ok(&["approvals", "list", "--all"]);
+            assert_eq!(all.matches("Give a feature up").count(), 1, "{all}");
+            guild.is_content();
+        }
+    }
 }

@@ -170,15 +170,17 @@ pub fn tame(text: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_becomes_a_feature_and_two_people_merge_it() {
     let guild = Guild::new("").await;
-    let _up = guild.up(&[]).await;
+    let up = guild.up(&[]).await;
     let written = guild.fake.write(guild.olaf, guild.dev, "Say hello\nto everybody");
     // Discord gives what was written to whoever takes a command from its menu, without the intent for it.
     let menu = guild.fake.apply(guild.olaf, guild.dev, written, "Make a feature");
     let form = guild.fake.answer(menu).await.unwrap();
     assert_eq!(form.callback, 9);
-    let filed = guild.fake.submit_all(menu, &["Say hello", "alpha", "yes"]);
+    let filed = guild.fake.submit_all(menu, &["Say hello", "It is polite.", "alpha", "yes"]);
     insta::assert_snapshot!(guild.told(filed).await, @"Sent to alpha.");
     let (card, asked) = guild.seen(guild.approvals, asks_to_merge).await;
+    let filed: qd_api::FeatureView = up.client("alpha", None).get("features/A-1").await.unwrap();
+    assert_eq!(filed.feature.wanted.description, "It is polite.");
     insta::assert_snapshot!(tame(&asked), @r#"
     **Merge 4f2a91c into main** (A-1, alpha)
     1 file, +1 −0. Passed on exactly this commit: check.
@@ -461,4 +463,37 @@ async fn set_up_says_each_step_and_doctor_names_every_missing_permission() {
     ✖ discord        the bot lacks Add Reactions in #dev, to seed ✅ and ❌
     ");
     assert_eq!(fake.complaints(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_discord_does_not_show_stands_on_the_local_page() {
+    /// <https://docs.discord.com/developers/topics/permissions#permissions-bitwise-permission-flags>
+    const SEND_MESSAGES: u64 = 1 << 11;
+
+    let guild = Guild::new("").await;
+    let up = guild.up(&[]).await;
+    let token = guild.project.token("ines");
+    let page = || crate::door::send(&up.address, "GET /console/fragment", &[&token], "").1;
+    let stands = async |wanted: &str| {
+        let deadline = Instant::now() + PATIENCE;
+        while !page().contains(wanted) {
+            assert!(Instant::now() < deadline, "{}", page());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let add = |title: &str| {
+        json!([{"name": "add", "type": 1, "options": [
+            {"name": "title", "type": 3, "value": title}, {"name": "stage", "type": 3, "value": "ready"}]}])
+    };
+    guild.fake.refuse(guild.dev, SEND_MESSAGES);
+    guild.types(guild.olaf, "feature", add("Say hello")).await;
+    stands("Not everything is shown or heard on Discord. What stands here is complete.").await;
+    stands("UTC: #dev: the bot lacks a permission there; quarterdeck doctor names each that is missing.")
+        .await;
+    stands("Say hello").await;
+    guild.fake.refuse(guild.dev, 0);
+    guild.types(guild.olaf, "feature", add("Say goodbye")).await;
+    stands("Everything is shown and heard on Discord again.").await;
+    guild.seen(guild.dev, |text| text.contains("Say goodbye")).await;
+    guild.is_content();
 }
