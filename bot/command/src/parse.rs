@@ -35,6 +35,11 @@ pub fn parse(text: &str) -> Result<Command, CommandError> {
         Command::FeatureEdit { id, field, value } => {
             Command::FeatureEdit { id, field, value: tail(text, &value) }
         }
+        Command::Answer { which, text: words } => Command::Answer { which, text: tail(text, &words) },
+        // Below the title, what is wanted. A title alone may stand in quotes.
+        Command::FeatureAdd { team, ready, title } if text.trim().contains('\n') => {
+            Command::FeatureAdd { team, ready, title: tail(text, &title) }
+        }
         other => other,
     })
 }
@@ -361,6 +366,11 @@ mod tests {
         insta::assert_snapshot!(check("project Offline mode"), @"project Offline mode");
         insta::assert_snapshot!(check("plan --page Offline mode"), @"plan --page -- Offline mode");
         insta::assert_snapshot!(check("audit show A-1.2"), @"audit show A-1.2");
+        assert_eq!(
+            check("feature add --team alpha -- Say hello\n\nTo everybody:\n- politely\n"),
+            "feature add --team alpha -- Say hello\n\nTo everybody:\n- politely",
+        );
+        assert_eq!(check("answer a-1 Lax:\n  it works"), "answer A-1 Lax:\n  it works");
         assert_eq!(
             check("feature edit a-1 description One:\n\n- two\n"),
             "feature edit A-1 description One:\n\n- two",

@@ -121,11 +121,6 @@ fn is_answer(pause: Duration) -> bool {
     pause.subsec_nanos().is_multiple_of(1_000_000)
 }
 
-#[cfg(test)]
-pub(crate) fn refused() -> usize {
-    refusals().0.len()
-}
-
 fn jittered(pause: Duration) -> Duration {
     let mut bytes = [0; 1];
     // Without randomness there is no jitter, and nothing worse.
@@ -153,6 +148,11 @@ fn problem(error: &serenity::Error) -> Problem {
         (429 | 500.., _) => Problem::Later(say!("discord-answers", status = status)),
         _ => Problem::Refused(say!("discord-refused", status = status, words = words)),
     }
+}
+
+#[cfg(test)]
+pub(crate) fn refused() -> usize {
+    refusals().0.len()
 }
 
 #[cfg(test)]

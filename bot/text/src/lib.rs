@@ -84,6 +84,8 @@ mod tests {
     /// Where people are spoken to in chat. The console's page has words of its own, as any page.
     const CHAT: [&str; 3] = ["../command/src", "../core/src", "../discord/src"];
     const CONSOLE: &str = "../console/src";
+    /// What says there how it stands with Discord.
+    const FLEET: &str = "../../deploy/quarterdeck/src/fleet";
     /// Not a text: what Discord calls a permission.
     const NAME: &str = "Send Messages in Threads";
 
@@ -107,7 +109,7 @@ mod tests {
     fn used() -> Used {
         let (call, argument) = ("say!(", regex_like());
         let mut used = Used::new();
-        for file in &spoken(&[&CHAT[..], &[CONSOLE]].concat()) {
+        for file in &spoken(&[&CHAT[..], &[CONSOLE, FLEET]].concat()) {
             for part in file.split(call).skip(1) {
                 let inside = inside(part);
                 let key = inside.split('"').nth(1).unwrap().to_owned();

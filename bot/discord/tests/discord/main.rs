@@ -91,6 +91,7 @@ struct Dropped(Arc<Mutex<Vec<String>>>);
 
 impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Dropped {
     fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        eprintln!("DBG {event:?}");
         if event.metadata().target().starts_with("serenity::gateway::ws") {
             event.record(&mut |_: &tracing::field::Field, value: &dyn std::fmt::Debug| {
                 let said = format!("{value:?}");
@@ -305,7 +306,7 @@ async fn a_message_lives_and_is_edited() {
     let restarted = Discord::new(guild.config.clone(), guild.known.clone());
     assert_eq!(restarted.put(&feature("three")).await.unwrap().id, first.id, "found by its marker");
     let [shown] = <[Value; 1]>::try_from(guild.fake.messages(guild.config.channels.dev)).unwrap();
-    insta::assert_snapshot!(serde_json::to_string(&shown["embeds"]).unwrap(), @r#"[{"description":"three","color":7041664,"footer":{"text":"feature:alpha:A-142"},"type":"rich"}]"#);
+    insta::assert_snapshot!(serde_json::to_string(&shown["embeds"]).unwrap(), @r#"[{"description":"three","color":6449782,"footer":{"text":"feature:alpha:A-142"},"type":"rich"}]"#);
 
     guild.fake.delete_message(guild.config.channels.dev, first.id.parse().unwrap());
     let anew = guild.discord.put(&feature("four")).await.unwrap();
@@ -497,7 +498,7 @@ async fn a_guild_is_looked_at_and_brought_into_shape() {
     insta::assert_snapshot!(format!("{:?}", shown.channels[&guild.config.channels.dev]), @r#"SeenChannel { name: "dev", lacks: [("Add Reactions", "to seed ✅ and ❌")] }"#);
     assert!(shown.channels[&guild.config.channels.alerts].lacks.is_empty());
     assert!(!shown.may_make);
-    insta::assert_snapshot!(setup.make_channel("team-alpha", "It").await.unwrap_err(), @"the bot lacks a permission there; give it Send Messages, Embed Links, Attach Files and Add Reactions");
+    insta::assert_snapshot!(setup.make_channel("team-alpha", "It").await.unwrap_err(), @"the bot lacks a permission there; quarterdeck doctor names each that is missing");
     guild.fake.permit(1 << 4 | 1 << 28);
     let made = setup.make_channel("team-alpha", "It").await.unwrap();
     let role = setup.make_role("operator").await.unwrap();
