@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::{
     Approvals, Approved, Caller, Change, Clock, Law, Limits, Look, Messages, Page, ToolError, Trail,
     entry::Entry,
-    limits::Gate,
+    limits::{Gate, TurnedAway},
     offers::Face,
     outputs::Outputs,
     pipeline::{
@@ -120,6 +120,8 @@ pub struct Settings {
     pub secrets: Redactor,
     /// What a person runs to decide; the id follows.
     pub decide: String,
+    /// Whether they are asked in chat and on the board as well.
+    pub asks_elsewhere: bool,
     /// The wall clock.
     pub clock: Clock,
 }
@@ -133,6 +135,7 @@ impl Default for Settings {
             max_output: 48 * 1024,
             secrets: Redactor::default(),
             decide: "quarterdeck approvals approve".to_owned(),
+            asks_elsewhere: true,
             clock: Arc::new(Timestamp::now),
         }
     }
@@ -148,6 +151,7 @@ pub(crate) struct Inner {
     pub(crate) approvals: Arc<dyn Approvals>,
     pub(crate) trail: Arc<dyn Trail>,
     pub(crate) gate: Gate,
+    pub(crate) turned_away: TurnedAway,
     pub(crate) redact: Redact,
     pub(crate) outputs: Outputs,
     pub(crate) tasks: Tasks,
@@ -166,7 +170,10 @@ impl Guard {
         let (gate, redact) = (Gate::new(settings.limits), Redact::new(settings.secrets.clone()));
         let (outputs, tasks) = (Outputs::default(), Tasks::default());
         let behind = server.behind.clone();
-        let inner = Arc::new(Inner { server, law, approvals, trail, gate, redact, outputs, tasks, settings });
+        let turned_away = TurnedAway::default();
+        let inner =
+            Inner { server, law, approvals, trail, gate, turned_away, redact, outputs, tasks, settings };
+        let inner = Arc::new(inner);
         behind.get_or_init(|| Arc::downgrade(&inner));
         Self(inner)
     }

@@ -156,6 +156,16 @@ impl Outside {
         }
     }
 
+    /// What it is given that must not reach a client, whatever it looks like.
+    pub fn secrets(&self) -> Vec<SecretString> {
+        let given = match &self.way {
+            Way::Program { env, .. } => env.values().cloned().collect(),
+            Way::Url(_) => Vec::new(),
+        };
+        let named = self.passed.iter().chain(&self.bearer).filter_map(|name| std::env::var(name).ok());
+        secrets(named.chain(given))
+    }
+
     /// The token that it is shown, if it wants one.
     fn bearer(&self) -> Result<Option<SecretString>, String> {
         let Some(name) = &self.bearer else { return Ok(None) };
@@ -171,9 +181,23 @@ pub struct Connected {
     _child: Option<Child>,
 }
 
+/// Bytes from which on a variable's value may be a secret. One that is shorter stands everywhere in what tools say.
+const SHORTEST_SECRET: usize = 8;
+
+/// Those values that may be secrets: neither short, nor a place on this computer.
+pub fn secrets(values: impl IntoIterator<Item = String>) -> Vec<SecretString> {
+    let is_place = |value: &str| value.starts_with('/') && Path::new(value).exists();
+    let may_be = |value: &String| value.len() >= SHORTEST_SECRET && !is_place(value);
+    values.into_iter().filter(may_be).map(SecretString::from).collect()
+}
+
 /// What a configuration says of a server's tools.
 pub fn mapping(server: &McpServer) -> Mapping {
-    Mapping { tiers: server.tiers.clone(), targets: server.targets.clone(), ..Mapping::default() }
+    Mapping {
+        tiers: server.tiers.clone(),
+        targets: server.targets.clone(),
+        per_minute: server.per_minute.clone(),
+    }
 }
 
 /// What a configuration lets a run ask of a server.

@@ -147,6 +147,7 @@ impl Body for Proxied {
                 let content = serde_json::to_value(&result.content).unwrap_or_default();
                 Ok(json!({ "content": content, "structured": result.structured_content }))
             }
+            Err(error) if self.reads => Err(Fault::failed(format!("{error}."), "Call it again.")),
             Err(error) => Err(Fault::unsure(
                 format!("{error}."),
                 "Look at what it was done to before anything is tried again.",

@@ -9,7 +9,6 @@ use std::{
 use qd_agents::Redactor;
 use qd_config::Config;
 use qd_guard::{EngineLaw, Guard, Ledger, Settings, proxy::Pins};
-use secrecy::SecretString;
 use tokio::sync::{Mutex, OnceCell};
 
 use super::team::TeamApprovals;
@@ -68,14 +67,8 @@ impl Others {
         let place = servers::place(&ground.state, name);
         let connected = server.connect(&place, &ground.config.sandbox, &ground.state, pins).await?;
         let tools = connected.proxy.server().map_err(|error| error.to_string())?;
-        let values: Vec<SecretString> = server
-            .passed
-            .iter()
-            .filter_map(|name| std::env::var(name).ok())
-            .map(SecretString::from)
-            .collect();
-        let settings =
-            Settings { limits: server.limits, secrets: Redactor::new(&values), ..Settings::default() };
+        let secrets = Redactor::new(&server.secrets());
+        let settings = Settings { limits: server.limits, secrets, ..Settings::default() };
         let (law, approvals) = (ground.law.clone(), ground.approvals.clone());
         let guard = Guard::new(tools, law, approvals, ground.ledger.clone(), settings);
         let mut recovered = ground.recovered.lock().await;
