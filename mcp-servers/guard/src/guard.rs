@@ -6,16 +6,18 @@ use jiff::Timestamp;
 use qd_agents::Redactor;
 use qd_engine::{KnownTool, Request, Resource};
 use qd_types::{Ruling, Verb};
+use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use crate::{
-    Approvals, Approved, Caller, Change, Clock, Law, Limits, Look, Messages, Page, ToolError, Trail,
+    Approvals, Approved, Caller, Change, Clock, Law, Limits, Look, Messages, Page, Refusal, ToolError, Trail,
     entry::Entry,
     limits::{Gate, TurnedAway},
     offers::Face,
     outputs::Outputs,
     pipeline::{
         OUTCOME,
+        parse::{self, Fitting},
         records::{AuditTail, Behind, PlanShow},
     },
     redact::Redact,
@@ -94,6 +96,18 @@ impl Server {
     /// The tools as policy has to know them.
     pub fn known_tools(&self) -> Vec<KnownTool> {
         self.entries.values().map(|entry| entry.known()).collect()
+    }
+
+    /// What a tool would take of these arguments of a caller: its own, and whether that is only to say what would happen. No
+    /// policy is asked, and nothing is called: for tests of what gets past the parser.
+    pub fn takes(
+        &self,
+        caller: &Caller,
+        tool: &str,
+        arguments: Map<String, Value>,
+    ) -> Result<(Value, bool), Refusal> {
+        let entry = self.entries.get(tool).ok_or_else(|| Refusal::no_tool(tool))?;
+        parse::fit(caller, entry, arguments).map(|Fitting { input, dry_run }| (input, dry_run))
     }
 
     /// Whether every schema is one. They are compiled when they are first needed: this is for a server's own tests.

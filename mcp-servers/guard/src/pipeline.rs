@@ -18,7 +18,7 @@ pub(crate) mod approval;
 mod audit;
 mod counted;
 mod effect;
-mod parse;
+pub(crate) mod parse;
 mod policy;
 pub(crate) mod records;
 

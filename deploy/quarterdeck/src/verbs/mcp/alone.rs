@@ -8,15 +8,21 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use qd_agents::Redactor;
 use qd_approvals::{Directory, Executor, KeyOwner, Known, SurfaceKey};
 use qd_config::{Loaded, Origin};
 use qd_engine::{Facts, KnownPerson, KnownTool};
-use qd_guard::{Answer, Caller, EngineLaw, Guard, Incoming, Ledger, Server, Settings, Who, stdio};
+use qd_guard::{
+    Answer, Caller, EngineLaw, Guard, Incoming, Ledger, Server, Settings, Who,
+    proxy::{Alerts, Differences},
+    stdio,
+};
 use qd_people::{Profile, SignedIn};
 use qd_types::{Identity, InstanceName, Person, PersonId};
 use secrecy::SecretString;
+use tokio::sync::watch;
 
 use super::{
     following::{Following, Held},
@@ -28,6 +34,7 @@ use crate::{
     log,
     people::{Roster, lends_to_services, person_at, voucher},
     policies::{self, PolicyPlan},
+    say,
 };
 
 /// Where a client's configuration puts a person's token.
@@ -45,6 +52,8 @@ pub(crate) struct Home {
     pub(super) token: Option<String>,
     /// What must not reach a client, whatever it looks like.
     pub(super) secrets: Vec<SecretString>,
+    /// Tools of a server of somebody else that are not what was trusted any more.
+    pub(super) aside: Option<watch::Receiver<Differences>>,
     /// The service account whose token it is. It acts on behalf of `me`.
     pub(super) service: Option<String>,
     /// The team that keeps the requests.
@@ -80,7 +89,7 @@ impl Home {
         let me = known.map_or_else(|| Person { id: me, roles: Vec::new() }, |known| known.person.clone());
         let decide = deciding(&loaded, &sources.env);
         let secrets = token.iter().cloned().map(SecretString::from).collect();
-        Ok(Self { loaded, me, token, secrets, service, team, plan, decide })
+        Ok(Self { loaded, me, token, secrets, aside: None, service, team, plan, decide })
     }
 
     /// Where the servers of this team keep their things.
@@ -164,7 +173,12 @@ impl Home {
         let engine = Arc::new(self.policies_with(name, &server)?);
         let (law, tools) = (EngineLaw::new(engine.clone()), server.known_tools());
         let (key, team) = (self.key()?, self.team.clone());
+        let watched = self.aside.clone().map(|aside| (aside, self.caller()));
         let (guard, ledger) = self.guard(name, server, law.clone()).await?;
+        if let Some((aside, caller)) = watched {
+            let guard = guard.clone();
+            tokio::spawn(async move { guard.watch(aside, &caller, &Log).await });
+        }
         let tending = tokio::spawn(tend(guard.clone(), ledger.clone()));
         let (common, name) = (common.clone(), name.to_owned());
         let following = Following { common, name, tools, team, engine, law, ledger, key };
@@ -198,6 +212,18 @@ impl Home {
         guard.recover().await.map_err(|error| UserError::from_error(&error))?;
         crate::memory::settle_when_quiet();
         Ok((guard, ledger))
+    }
+}
+
+/// The client's log: the one place that the person at this computer looks at.
+struct Log;
+
+#[async_trait]
+impl Alerts for Log {
+    async fn alert(&self, _key: &str, text: &str, over: bool) {
+        if !over {
+            say::note(text);
+        }
     }
 }
 

@@ -71,13 +71,13 @@ impl Following {
         let mut last = None;
         loop {
             self.round(&mut last).await;
-            if let Err(why) = self.admits(held) {
-                return why;
-            }
             match held.is_good(&self.team).await {
                 Ok(true) => {}
                 Ok(false) => return nobody(),
                 Err(error) => tracing::warn!(%error, "whose token it is can't be looked up"),
+            }
+            if let Err(why) = self.admits(held) {
+                return why;
             }
         }
     }

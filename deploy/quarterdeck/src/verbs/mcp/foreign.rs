@@ -74,6 +74,7 @@ pub(super) async fn foreign(common: &Common, asked: Foreign) -> Done {
         ));
     }
     let server = proxy.server().map_err(|error| failed(&error))?;
+    home.aside = Some(proxy.aside());
     let served = match asked.listening.listen {
         Some(_) => home.listen(common, &asked.name, server, &asked.listening, asked.allow_private).await,
         None => home.serve(common, &asked.name, server).await,
