@@ -210,3 +210,31 @@ pub fn limits(limits: McpLimits) -> Limits {
         ..usual
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    #[test]
+    fn what_the_configuration_says_of_single_tools_holds() {
+        let server = McpServer {
+            command: Some("npx".to_owned()),
+            per_minute: [("read_file".to_owned(), 30)].into(),
+            ..McpServer::default()
+        };
+        let outside = Outside::configured("files", &server).unwrap();
+        assert_eq!(outside.mapping.per_minute, server.per_minute);
+    }
+
+    #[test]
+    fn what_a_server_is_given_is_a_secret_where_it_may_be_one() {
+        let given = ["violet horses swim", "true", "/tmp", "/no/such/place"].map(str::to_owned);
+        let env = given.into_iter().enumerate().map(|(at, value)| (format!("V{at}"), value)).collect();
+        let way = Way::Program { command: "sh".to_owned(), args: Vec::new(), env };
+        let secrets = Outside::new("files".to_owned(), way).secrets();
+        let known: Vec<&str> = secrets.iter().map(ExposeSecret::expose_secret).collect();
+        assert_eq!(known, ["violet horses swim", "/no/such/place"]);
+    }
+}
