@@ -82,6 +82,8 @@ pub struct McpServer {
     pub tiers: BTreeMap<String, Tier>,
     /// Which argument names what a tool acts on, by the tools' names.
     pub targets: BTreeMap<String, String>,
+    /// Calls a minute for each run, by the tools' names; 0 for none at all. They count within `limits`.
+    pub per_minute: BTreeMap<String, u32>,
     /// How much a run may ask of it.
     pub limits: McpLimits,
 }
@@ -120,6 +122,7 @@ impl McpServer {
             ("bearer", self.bearer.is_some()),
             ("tiers", !self.tiers.is_empty()),
             ("targets", !self.targets.is_empty()),
+            ("per_minute", !self.per_minute.is_empty()),
         ];
         said.into_iter().find(|(_, said)| *said).map(|(key, _)| key)
     }

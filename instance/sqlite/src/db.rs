@@ -28,6 +28,8 @@ const STATEMENTS: usize = 192;
 /// How long a lock is waited for. A process that is killed while it starts another one is gone before its lock is: the
 /// other one holds whatever its parent held, until it has become the program that it was started for.
 const LOCK_WAIT: Duration = Duration::from_secs(1);
+/// How long the others that share a file may take to open it, one after the other.
+const OPENING_WAIT: Duration = Duration::from_secs(10);
 const LOCK_LOOK: Duration = Duration::from_millis(5);
 
 /// A step from one version of the schema to the next. Forward only; the version is its place in the list.
@@ -93,14 +95,38 @@ struct Inner {
     _lock: File,
 }
 
+/// Who may have a file open.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    /// One process.
+    Alone,
+    /// As many as share it.
+    Shared,
+}
+
 impl Db {
     /// Opens or makes the file, takes its lock, for which it waits up to a second, brings its schema up to date and raises its generation.
     pub fn open(path: &Path, migrations: &[Migration]) -> Result<Self, DbError> {
+        Self::opened(path, migrations, Sharing::Alone)
+    }
+
+    /// The same for several processes at once, each of which opens it so: their transactions come one after the other. What
+    /// a process remembers of the file another one may have changed, and [`Db::commits`] tells of this process's alone.
+    pub fn shared(path: &Path, migrations: &[Migration]) -> Result<Self, DbError> {
+        Self::opened(path, migrations, Sharing::Shared)
+    }
+
+    fn opened(path: &Path, migrations: &[Migration], sharing: Sharing) -> Result<Self, DbError> {
         let io = |source: std::io::Error| DbError::Open { path: path.to_owned(), source: Arc::new(source) };
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(io)?;
         }
-        let lock = take_lock(path)?;
+        let lock = take_lock(path, "lock", sharing, LOCK_WAIT)?;
+        // Of those that share it, one at a time brings it up to date.
+        let _opening = match sharing {
+            Sharing::Alone => None,
+            Sharing::Shared => Some(take_lock(path, "opening", Sharing::Alone, OPENING_WAIT)?),
+        };
         let mut connection =
             connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -110,7 +136,7 @@ impl Db {
         // The fence is against a process that runs now and sees the number at once: a machine that stops takes that one with
         // it, so nobody waits for the disk.
         connection.pragma_update(None, "synchronous", "NORMAL")?;
-        let generation = raise_generation(&connection)?;
+        let generation = generation(&connection, sharing)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         Ok(Self {
             inner: Arc::new(Inner {
@@ -206,8 +232,13 @@ pub(crate) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DbErr
 }
 
 #[allow(clippy::disallowed_methods, reason = "opening a database blocks as a whole, and seldom waits here")]
-fn take_lock(path: &Path) -> Result<File, DbError> {
-    let lock_path = path.with_extension("lock");
+fn take_lock(path: &Path, extension: &str, sharing: Sharing, wait: Duration) -> Result<File, DbError> {
+    use rustix::fs::FlockOperation::{NonBlockingLockExclusive, NonBlockingLockShared};
+    let lock_path = path.with_extension(extension);
+    let operation = match sharing {
+        Sharing::Alone => NonBlockingLockExclusive,
+        Sharing::Shared => NonBlockingLockShared,
+    };
     let io = |source: std::io::Error| DbError::Open { path: lock_path.clone(), source: Arc::new(source) };
     let mut lock = OpenOptions::new()
         .read(true)
@@ -217,8 +248,8 @@ fn take_lock(path: &Path) -> Result<File, DbError> {
         .open(&lock_path)
         .map_err(io)?;
     let begun = Instant::now();
-    while rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err() {
-        if begun.elapsed() < LOCK_WAIT {
+    while rustix::fs::flock(&lock, operation).is_err() {
+        if begun.elapsed() < wait {
             std::thread::sleep(LOCK_LOOK);
             continue;
         }
@@ -227,7 +258,9 @@ fn take_lock(path: &Path) -> Result<File, DbError> {
         return Err(DbError::Locked { path: path.to_owned(), holder });
     }
     lock.set_len(0).map_err(io)?;
-    lock.write_all(std::process::id().to_string().as_bytes()).map_err(io)?;
+    if sharing == Sharing::Alone {
+        lock.write_all(std::process::id().to_string().as_bytes()).map_err(io)?;
+    }
     Ok(lock)
 }
 
@@ -246,11 +279,16 @@ fn migrate(path: &Path, connection: &mut Connection, migrations: &[Migration]) -
     Ok(())
 }
 
-fn raise_generation(connection: &Connection) -> Result<u64, DbError> {
-    connection.execute_batch(
+/// Raises it, which shuts out whoever had the file before; those that share it leave it as it is.
+fn generation(connection: &Connection, sharing: Sharing) -> Result<u64, DbError> {
+    let raise = match sharing {
+        Sharing::Alone => "UPDATE SET number = number + 1",
+        Sharing::Shared => "NOTHING",
+    };
+    connection.execute_batch(&format!(
         "CREATE TABLE IF NOT EXISTS generation (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL);
-         INSERT INTO generation VALUES (1, 1) ON CONFLICT DO UPDATE SET number = number + 1;",
-    )?;
+         INSERT INTO generation VALUES (1, 1) ON CONFLICT DO {raise};"
+    ))?;
     let number: i64 = connection.query_row("SELECT number FROM generation", [], |row| row.get(0))?;
     Ok(number as u64)
 }

@@ -57,6 +57,36 @@ async fn one_failing_job_does_not_take_its_neighbours_along() {
 }
 
 #[tokio::test]
+async fn processes_that_share_a_file_write_one_after_the_other_and_nobody_else_opens_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    let (one, other) = (Db::shared(&path, &[V1]).unwrap(), Db::shared(&path, &[V1]).unwrap());
+    let jobs: Vec<_> = (0..64)
+        .map(|i| {
+            let db = if i % 2 == 0 { one.clone() } else { other.clone() };
+            tokio::spawn(async move {
+                db.write(move |c| {
+                    // What was read is what stands there until the commit: the next number is nobody else's.
+                    let last: i64 = c.query_row("SELECT count(*) FROM notes", [], |row| row.get(0))?;
+                    c.execute("INSERT INTO notes (text) VALUES (?1)", [format!("n{last}")])?;
+                    Ok::<_, DbError>(())
+                })
+                .await
+            })
+        })
+        .collect();
+    for job in jobs {
+        job.await.unwrap().unwrap();
+    }
+    assert_eq!((count(&one).await, count(&other).await), (64, 64));
+    assert!(matches!(Db::open(&path, &[V1]), Err(DbError::Locked { .. })));
+    drop((one, other));
+    let alone = Db::open(&path, &[V1]).unwrap();
+    assert!(matches!(Db::shared(&path, &[V1]), Err(DbError::Locked { .. })));
+    assert_eq!(count(&alone).await, 64);
+}
+
+#[tokio::test]
 async fn a_second_process_is_refused_and_told_who_holds_it() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.db");

@@ -5,7 +5,7 @@ use qd_board::{RunEnd, Source, SourceKind};
 use qd_sqlite::outbox;
 use qd_types::{FeatureId, Line};
 use qd_wire::v1::{Alert, Envelope, FeatureReport, Report};
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::{Store, StoreError, facts, forge, presence, questions, rows, store, store::Lens};
 
@@ -151,6 +151,19 @@ impl Store {
     pub async fn raise(&self, key: &str, text: &str, over: bool, now: Timestamp) -> Result<(), StoreError> {
         let (key, text) = (key.to_owned(), text.to_owned());
         self.write(move |c| raise(c, &key, text, over, now)).await
+    }
+
+    /// What people were told of a cause that is not over.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn alert(&self, key: &str) -> Result<Option<String>, StoreError> {
+        let key = key.to_owned();
+        self.read(move |c| {
+            let mut found = c.prepare_cached("SELECT text FROM alerts WHERE key = ?1")?;
+            Ok(found.query_row([key], |row| row.get(0)).optional()?)
+        })
+        .await
     }
 
     /// Reports to be shipped now, numbered, oldest first; the same again until they are acknowledged.

@@ -79,6 +79,20 @@ impl Team {
         self.store().finish(&self.keeper(), (id, WHOLE), outcome, Timestamp::now()).await
     }
 
+    /// Tells people that tools of a server need one of them, by the cause's key; `over`, that they do not any more. Whoever
+    /// was told so is not told again.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn alert_of_tools(&self, key: &str, text: &str, over: bool) -> Result<(), StoreError> {
+        let told = self.store().alert(key).await?;
+        let wanted = (!over).then_some(text);
+        if told.as_deref() == wanted {
+            return Ok(());
+        }
+        self.store().raise(key, text, over, Timestamp::now()).await
+    }
+
     /// The caller no longer wants it. `false` if it is decided.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Start, stop, restart. A container that is as it should be is left alone, and that is said.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bollard::query_parameters::{RestartContainerOptionsBuilder, StopContainerOptionsBuilder};
@@ -9,6 +9,7 @@ use qd_guard::{Call, Change, Fault, Hints, Mutation, Permit, Plan, Spec};
 use qd_types::Tier;
 use schemars::JsonSchema;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::{engine::Engine, inspect::Named};
 
@@ -17,6 +18,9 @@ const GRACE: i32 = 10;
 
 /// How long an effect may take: the grace, and the engine's own time.
 const TIME: Duration = Duration::from_secs(45);
+
+/// Time between two words on how far it is.
+const TELLS: Duration = Duration::from_secs(2);
 
 /// What became of it.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -49,6 +53,22 @@ impl Engine {
             }
             Ok(_) => Probe::DidNot,
             Err(fault) => Probe::CantTell(fault.problem),
+        }
+    }
+}
+
+/// Says every now and then how long the engine has taken, until it is done: a container may use up its grace.
+async fn reported<T>(call: &Call, doing: &str, work: impl Future<Output = T>) -> T {
+    let (begun, mut work) = (Instant::now(), pin!(work));
+    loop {
+        let spent = begun.elapsed().as_secs();
+        call.progress.report(
+            spent as f64,
+            None,
+            format!("{doing}: {spent} s of at most {} s.", TIME.as_secs()),
+        );
+        if let Ok(done) = tokio::time::timeout(TELLS, &mut work).await {
+            return done;
         }
     }
 }
@@ -133,7 +153,9 @@ impl Change for Stop {
             return self.0.operated(&container.id, false).await;
         }
         let options = StopContainerOptionsBuilder::new().t(GRACE).build();
-        let stopped = self.0.docker().await?.stop_container(&container.id, Some(options)).await;
+        let docker = self.0.docker().await?;
+        let stopping = docker.stop_container(&container.id, Some(options));
+        let stopped = reported(call, &format!("Stopping {}", container.name), stopping).await;
         stopped.map_err(|error| self.0.changing(&format!("stop {}", container.name), &error))?;
         self.0.operated(&container.id, true).await
     }
@@ -165,8 +187,41 @@ impl Change for Restart {
         let container = self.0.own(&call.caller, &input.container).await?;
         self.0.within_walls(&container).await?;
         let options = RestartContainerOptionsBuilder::new().t(GRACE).build();
-        let restarted = self.0.docker().await?.restart_container(&container.id, Some(options)).await;
+        let docker = self.0.docker().await?;
+        let restarting = docker.restart_container(&container.id, Some(options));
+        let restarted = reported(call, &format!("Restarting {}", container.name), restarting).await;
         restarted.map_err(|error| self.0.changing(&format!("restart {}", container.name), &error))?;
         self.0.operated(&container.id, true).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use qd_guard::{Caller, Progress, Who};
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_takes_a_while_says_so() {
+        let (sender, mut told) = mpsc::channel(16);
+        let who = Who::Service { team: "alpha".parse().unwrap(), name: "ci".to_owned(), on_behalf: vec![] };
+        let progress = Progress::to(sender, false);
+        let call =
+            Call { id: "C".to_owned(), caller: Caller::new(who), cancel: Default::default(), progress };
+        let stopping = async {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            "done"
+        };
+        assert_eq!(reported(&call, "Stopping own", stopping).await, "done");
+        let mut texts = Vec::new();
+        while let Ok(step) = told.try_recv() {
+            texts.push(step.text);
+        }
+        insta::assert_snapshot!(texts.join("\n"), @"
+        Stopping own: 0 s of at most 45 s.
+        Stopping own: 2 s of at most 45 s.
+        Stopping own: 4 s of at most 45 s.
+        ");
     }
 }

@@ -6,16 +6,18 @@ use jiff::Timestamp;
 use qd_agents::Redactor;
 use qd_engine::{KnownTool, Request, Resource};
 use qd_types::{Ruling, Verb};
+use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use crate::{
-    Approvals, Approved, Caller, Change, Clock, Law, Limits, Look, Messages, Page, ToolError, Trail,
+    Approvals, Approved, Caller, Change, Clock, Law, Limits, Look, Messages, Page, Refusal, ToolError, Trail,
     entry::Entry,
-    limits::Gate,
+    limits::{Gate, TurnedAway},
     offers::Face,
     outputs::Outputs,
     pipeline::{
         OUTCOME,
+        parse::{self, Fitting},
         records::{AuditTail, Behind, PlanShow},
     },
     redact::Redact,
@@ -96,6 +98,18 @@ impl Server {
         self.entries.values().map(|entry| entry.known()).collect()
     }
 
+    /// What a tool would take of these arguments of a caller: its own, and whether that is only to say what would happen. No
+    /// policy is asked, and nothing is called: for tests of what gets past the parser.
+    pub fn takes(
+        &self,
+        caller: &Caller,
+        tool: &str,
+        arguments: Map<String, Value>,
+    ) -> Result<(Value, bool), Refusal> {
+        let entry = self.entries.get(tool).ok_or_else(|| Refusal::no_tool(tool))?;
+        parse::fit(caller, entry, arguments).map(|Fitting { input, dry_run }| (input, dry_run))
+    }
+
     /// Whether every schema is one. They are compiled when they are first needed: this is for a server's own tests.
     pub fn verify(&self) -> Result<(), ToolError> {
         self.entries.values().try_for_each(|entry| {
@@ -120,6 +134,8 @@ pub struct Settings {
     pub secrets: Redactor,
     /// What a person runs to decide; the id follows.
     pub decide: String,
+    /// Whether they are asked in chat and on the board as well.
+    pub asks_elsewhere: bool,
     /// The wall clock.
     pub clock: Clock,
 }
@@ -133,6 +149,7 @@ impl Default for Settings {
             max_output: 48 * 1024,
             secrets: Redactor::default(),
             decide: "quarterdeck approvals approve".to_owned(),
+            asks_elsewhere: true,
             clock: Arc::new(Timestamp::now),
         }
     }
@@ -148,6 +165,7 @@ pub(crate) struct Inner {
     pub(crate) approvals: Arc<dyn Approvals>,
     pub(crate) trail: Arc<dyn Trail>,
     pub(crate) gate: Gate,
+    pub(crate) turned_away: TurnedAway,
     pub(crate) redact: Redact,
     pub(crate) outputs: Outputs,
     pub(crate) tasks: Tasks,
@@ -166,7 +184,10 @@ impl Guard {
         let (gate, redact) = (Gate::new(settings.limits), Redact::new(settings.secrets.clone()));
         let (outputs, tasks) = (Outputs::default(), Tasks::default());
         let behind = server.behind.clone();
-        let inner = Arc::new(Inner { server, law, approvals, trail, gate, redact, outputs, tasks, settings });
+        let turned_away = TurnedAway::default();
+        let inner =
+            Inner { server, law, approvals, trail, gate, turned_away, redact, outputs, tasks, settings };
+        let inner = Arc::new(inner);
         behind.get_or_init(|| Arc::downgrade(&inner));
         Self(inner)
     }

@@ -3,9 +3,11 @@
 //!
 //! | in the folder | what it is |
 //! | --- | --- |
-//! | `guard.db` | requests, votes, effects, the trail; one process has it open |
+//! | `guard.db` | requests, votes, effects, the trail; the sessions of one server share it |
 //! | `votes/` | where another process, a terminal say, puts signed votes; see [`inbox`] |
+//! | `carried/` | a lock for each effect that is under way, of the process that carries it out |
 
+mod carried;
 pub mod inbox;
 mod trail;
 
@@ -18,8 +20,8 @@ use std::{
 use async_trait::async_trait;
 use jiff::Timestamp;
 use qd_approvals::{
-    ApprovalError, Authorised, Directory, EffectState, Executor, Outcome, Probe, SignedVote, Terms, WHOLE,
-    authorise,
+    ApprovalError, Authorised, Directory, EffectState, Executor, Outcome, Probe, SignedVote, SpendRefusal,
+    Terms, WHOLE, authorise,
 };
 use qd_audit::{AuditError, Kind};
 use qd_sqlite::{Db, DbError, Migration};
@@ -74,6 +76,7 @@ pub struct Ledger {
     swept: Mutex<Option<Instant>>,
     /// One at a time takes votes: each is answered once.
     taking: tokio::sync::Mutex<()>,
+    carried: carried::Carried,
     writer: trail::Writer,
 }
 
@@ -84,7 +87,7 @@ impl std::fmt::Debug for Ledger {
 }
 
 impl Ledger {
-    /// Opens a state folder, or makes it. `executor` names the first half of every id, and the chain; `people` are those
+    /// Opens a state folder, or makes it; other processes may have it open as well. `executor` names the first half of every id, and the chain; `people` are those
     /// whose votes count. Has to be called within a tokio runtime.
     pub async fn open(
         folder: &Path,
@@ -93,16 +96,17 @@ impl Ledger {
         clock: Clock,
     ) -> Result<Self, LedgerError> {
         let votes = inbox::folder(folder);
-        std::fs::create_dir_all(&votes)
-            .map_err(|source| LedgerError::Folder { path: votes.clone(), source })?;
-        let db = Db::open(&folder.join("guard.db"), &MIGRATIONS)?;
+        let failed = |path: &Path, source| LedgerError::Folder { path: path.to_owned(), source };
+        std::fs::create_dir_all(&votes).map_err(|source| failed(&votes, source))?;
+        let carried = carried::Carried::below(folder).map_err(|source| failed(folder, source))?;
+        let db = Db::shared(&folder.join("guard.db"), &MIGRATIONS)?;
         let chain = executor.name.clone();
         db.write(move |c| qd_audit::begin(c, &chain)).await.map_err(LedgerError::Audit)?;
         let writer = trail::Writer::start(db.clone(), clock.clone());
         let people = RwLock::new(people);
         let (folder, swept) = (folder.to_owned(), Mutex::new(None));
         let taking = tokio::sync::Mutex::default();
-        Ok(Self { db, executor, people, clock, folder, swept, taking, writer })
+        Ok(Self { db, executor, people, clock, folder, swept, taking, carried, writer })
     }
 
     /// From now on these people's votes count.
@@ -149,6 +153,9 @@ impl Ledger {
     /// Takes the votes that lie in the folder.
     async fn take_votes(&self) -> Result<(), StoreError> {
         let _taking = self.taking.lock().await;
+        // Whoever else shares the folder and takes them now answers them.
+        let failed = |error: std::io::Error| store("Taking votes", error);
+        let Some(_alone) = inbox::alone(&self.folder).map_err(failed)? else { return Ok(()) };
         for file in inbox::waiting(&self.folder) {
             let answer = match inbox::read(&file) {
                 Ok(vote) => self.cast(vote).await?,
@@ -252,22 +259,30 @@ impl Approvals for Ledger {
 
     async fn authorise(&self, id: &ApprovalId, rebuilt: Subject) -> Result<Authorised, StoreError> {
         let (people, now) = (self.people(), (self.clock)());
+        const DOING: &str = "Spending a grant";
         // The act is the call that was approved: its key is the approval's own.
         let act = format!("call {id}");
-        authorise(&self.db, &self.executor, &people, (id, WHOLE), rebuilt, &act, now)
-            .await
-            .map_err(|error| store("Spending a grant", error))
+        if !self.carried.begin(id).map_err(|error| store(DOING, error))? {
+            return Ok(Authorised::Refused(SpendRefusal::Begun { effect: act }));
+        }
+        let spent = authorise(&self.db, &self.executor, &people, (id, WHOLE), rebuilt, &act, now).await;
+        if !matches!(spent, Ok(Authorised::Go(_))) {
+            self.carried.let_go(id);
+        }
+        spent.map_err(|error| store(DOING, error))
     }
 
     async fn finish(&self, id: &ApprovalId, outcome: Outcome, event: Event) -> Result<(), StoreError> {
-        let id = id.clone();
+        let ended = id.clone();
         let job = move |a: &qd_approvals::Approvals<'_>, rows: &trail::Rows<'_>, now| {
-            if a.finish(&id, WHOLE, &outcome)? {
+            if a.finish(&ended, WHOLE, &outcome)? {
                 rows.append(&event, now)?;
             }
             Ok(())
         };
-        self.with("Noting what came of it", job).await
+        let finished = self.with("Noting what came of it", job).await;
+        self.carried.let_go(id);
+        finished
     }
 
     async fn withdraw(&self, id: &ApprovalId, reason: &str) -> Result<bool, StoreError> {
@@ -276,19 +291,31 @@ impl Approvals for Ledger {
     }
 
     async fn interrupted(&self) -> Result<Vec<ApprovalId>, StoreError> {
+        const DOING: &str = "Looking for what was cut short";
         let under_way = |effect: &qd_approvals::Effect| effect.state == EffectState::UnderWay;
         let (executor, people, now) = (self.executor.clone(), self.people(), (self.clock)());
         let read = self
             .db
             .read(move |c| Ok(qd_approvals::Approvals::reading(c, &executor, &people, now)?.interrupted()?));
-        let found =
-            read.await.map_err(|error: LedgerError| store("Looking for what was cut short", error))?;
-        Ok(found.into_iter().filter(under_way).map(|effect| effect.approval).collect())
+        let found = read.await.map_err(|error: LedgerError| store(DOING, error))?;
+        let mut cut_short = Vec::new();
+        for effect in found.into_iter().filter(under_way) {
+            // What another session carries out is no crash.
+            if self.carried.look_at(&effect.approval).map_err(|error| store(DOING, error))? {
+                cut_short.push(effect.approval);
+            }
+        }
+        Ok(cut_short)
     }
 
     async fn probed(&self, id: &ApprovalId, probe: Probe) -> Result<(), StoreError> {
-        let id = id.clone();
-        self.with("Noting what a look said", move |a, _, _| Ok(a.probed(&id, WHOLE, &probe)?)).await.map(drop)
+        let looked_at = id.clone();
+        let job = move |a: &qd_approvals::Approvals<'_>, _: &trail::Rows<'_>, _| {
+            Ok(a.probed(&looked_at, WHOLE, &probe)?)
+        };
+        let noted = self.with("Noting what a look said", job).await;
+        self.carried.let_go(id);
+        noted.map(drop)
     }
 
     async fn moved(&self) {

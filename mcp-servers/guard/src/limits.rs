@@ -117,10 +117,40 @@ impl Gate {
         Ok(Slot(slot))
     }
 
+    /// Takes the place of a call that was counted before and now goes on, as what people agreed to does.
+    pub(crate) fn slot(&self, caller: &str) -> Result<Slot, LimitError> {
+        let at_once = self.limits.at_once;
+        let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(account) = accounts.get(caller) else { return Err(LimitError::AtOnce { at_once }) };
+        account.slots.clone().try_acquire_owned().map(Slot).map_err(|_| LimitError::AtOnce { at_once })
+    }
+
     /// Takes a place among those that wait for people, if one is free.
     pub(crate) fn wait(&self, caller: &str) -> Option<Slot> {
         let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         accounts.get(caller)?.waits.clone().try_acquire_owned().ok().map(Slot)
+    }
+}
+
+/// Calls that were turned away, by caller, since it was last written down. Whoever floods must not flood the trail.
+#[derive(Debug, Default)]
+pub(crate) struct TurnedAway(Mutex<HashMap<String, u64>>);
+
+impl TurnedAway {
+    /// Counts one. `true` for the first: it is written down at once, and what more comes later.
+    pub(crate) fn is_first(&self, caller: &str) -> bool {
+        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let more = counted.get_mut(caller).map(|more| *more += 1);
+        if more.is_none() {
+            counted.insert(caller.to_owned(), 0);
+        }
+        more.is_none()
+    }
+
+    /// How many more there were. The next one is a first again.
+    pub(crate) fn more(&self, caller: &str) -> u64 {
+        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counted.remove(caller).unwrap_or_default()
     }
 }
 

@@ -21,11 +21,14 @@ pub struct Link {
     pub size: usize,
 }
 
-#[derive(Debug)]
-struct Kept {
+/// A result that is kept.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
     uri: String,
     caller: String,
-    text: String,
+    /// The tool that gave it.
+    pub(crate) tool: String,
+    pub(crate) text: String,
 }
 
 /// What is kept.
@@ -34,13 +37,18 @@ pub(crate) struct Outputs(Mutex<VecDeque<Kept>>);
 
 impl Outputs {
     /// Keeps a text. `None` if it is larger than all that is kept.
-    pub(crate) fn keep(&self, caller: &str, call: &str, text: String) -> Option<Link> {
+    pub(crate) fn keep(&self, caller: &str, call: &str, tool: &str, text: String) -> Option<Link> {
         let link = Link { uri: format!("{SCHEME}{call}"), size: text.len() };
         if link.size > KEPT {
             return None;
         }
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.push_back(Kept { uri: link.uri.clone(), caller: caller.to_owned(), text });
+        kept.push_back(Kept {
+            uri: link.uri.clone(),
+            caller: caller.to_owned(),
+            tool: tool.to_owned(),
+            text,
+        });
         let mut total: usize = kept.iter().map(|one| one.text.len()).sum();
         while total > KEPT {
             total -= kept.pop_front().map_or(total, |one| one.text.len());
@@ -49,9 +57,9 @@ impl Outputs {
     }
 
     /// The whole, if it is kept and this caller's.
-    pub(crate) fn read(&self, caller: &str, uri: &str) -> Option<String> {
+    pub(crate) fn read(&self, caller: &str, uri: &str) -> Option<Kept> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter().find(|one| one.uri == uri && one.caller == caller).map(|one| one.text.clone())
+        kept.iter().find(|one| one.uri == uri && one.caller == caller).cloned()
     }
 
     /// The whole, which is not kept any longer.
@@ -82,13 +90,14 @@ mod tests {
     #[test]
     fn what_is_kept_is_its_callers_alone() {
         let outputs = Outputs::default();
-        let link = outputs.keep("a", "1", "whole".to_owned()).unwrap();
-        assert_eq!(outputs.read("a", &link.uri).as_deref(), Some("whole"));
-        assert_eq!(outputs.read("b", &link.uri), None);
+        let link = outputs.keep("a", "1", "t", "whole".to_owned()).unwrap();
+        let read = |caller: &str| outputs.read(caller, &link.uri).map(|kept| kept.text);
+        assert_eq!(read("a").as_deref(), Some("whole"));
+        assert_eq!(read("b"), None);
         assert!(outputs.of("b").is_empty());
-        assert_eq!(outputs.keep("a", "2", "x".repeat(KEPT + 1)), None);
-        outputs.keep("b", "3", "x".repeat(KEPT)).unwrap();
-        assert_eq!(outputs.read("a", &link.uri), None, "the oldest goes first");
+        assert_eq!(outputs.keep("a", "2", "t", "x".repeat(KEPT + 1)), None);
+        outputs.keep("b", "3", "t", "x".repeat(KEPT)).unwrap();
+        assert_eq!(read("a"), None, "the oldest goes first");
     }
 
     #[test]

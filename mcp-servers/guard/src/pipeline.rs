@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | parse into types, strictly | [`parse`] |
 //! | scope: what the token is good for, and what is the caller's business | [`parse`] |
-//! | how many, how many at once | `limits` |
+//! | how many, how many at once | `limits`, [`counted`] |
 //! | policy | [`policy`] |
 //! | people, where policy asks them | [`approval`] |
 //! | the live state once more, and the effect | [`approval`], [`effect`] |
@@ -16,8 +16,9 @@
 pub(crate) mod answer;
 pub(crate) mod approval;
 mod audit;
+mod counted;
 mod effect;
-mod parse;
+pub(crate) mod parse;
 mod policy;
 pub(crate) mod records;
 
@@ -84,7 +85,7 @@ impl Guard {
         // A refused call counts as well: whoever floods is slowed down before the trail is.
         let slot = match self.0.gate.enter(&call.caller.key()) {
             Ok(slot) => slot,
-            Err(error) => return Refusal::new(Stage::Limits, error.to_string(), "").into(),
+            Err(error) => return self.turned_away(account, &error).await,
         };
         let limited = |parsed: &Parsed| {
             let enter = |most| self.0.gate.tool(&call.caller.key(), &parsed.entry.full_name(), most);
@@ -93,14 +94,14 @@ impl Guard {
         let answer = match parsed {
             Ok(parsed) => {
                 account.about(&parsed);
-                match limited(&parsed) {
-                    Ok(()) => self.decided(call, parsed, slot, &mut account).await,
-                    Err(error) => Refusal::new(Stage::Limits, error.to_string(), "").into(),
+                if let Err(error) = limited(&parsed) {
+                    return self.turned_away(account, &error).await;
                 }
+                self.decided(call, parsed, slot, &mut account).await
             }
             Err(refusal) => refusal.into(),
         };
-        let answer = self.presented(call, answer);
+        let answer = self.presented(call, account.tool(), answer);
         self.audited(account, answer).await
     }
 

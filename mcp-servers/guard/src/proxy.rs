@@ -1,6 +1,7 @@
 //! Any third-party server behind the same pipeline. What it says of itself is not believed: a tool is served once a person has
 //! trusted exactly its name, description and schemas, and no longer than it stays so.
 
+mod aside;
 mod described;
 mod pins;
 mod scan;
@@ -9,22 +10,22 @@ mod upstream;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
 };
 
 use qd_types::Tier;
 use rmcp::{RoleClient, transport::IntoTransport};
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use aside::{Alerts, Differences};
 pub use described::{Annotated, Described};
 pub use pins::{Pins, PinsError, Trust};
 pub use upstream::UpstreamError;
 
 use crate::{Server, ToolError, pipeline::OUTCOME, schema::Arguments};
+use aside::Aside;
 use tool::Proxied;
 use upstream::Upstream;
 
@@ -87,6 +88,7 @@ pub struct Proxy {
     pins: Pins,
     mapping: Mapping,
     found: Vec<Found>,
+    aside: Arc<Aside>,
     _watch: DropGuard,
     ended: CancellationToken,
 }
@@ -105,9 +107,11 @@ impl Proxy {
     {
         let upstream = Arc::new(Upstream::connect(name, transport).await?);
         let found = look(&upstream.tools().await?, &pins, &mapping);
+        let trusted: BTreeSet<String> = pins.trusted().map(|tool| tool.name.clone()).collect();
+        let aside = Arc::new(Aside::new(differences(&found, &trusted)));
         let ended = CancellationToken::new();
         let watch = ended.clone().drop_guard();
-        Ok(Self { name: name.to_owned(), upstream, pins, mapping, found, _watch: watch, ended })
+        Ok(Self { name: name.to_owned(), upstream, pins, mapping, found, aside, _watch: watch, ended })
     }
 
     /// All its tools, as they stood when it was connected. For people: what is new, what changed, what looks odd.
@@ -115,26 +119,30 @@ impl Proxy {
         &self.found
     }
 
+    /// Those of its tools that a person trusted and that it describes otherwise now; ticks when these are others. For
+    /// [`Guard::watch`](crate::Guard::watch).
+    pub fn aside(&self) -> watch::Receiver<Differences> {
+        self.aside.differences()
+    }
+
     /// The server of those of its tools that a person trusted, as they were trusted. A tool that changes later on is not
     /// served any more, and clients are told.
     pub fn server(&self) -> Result<Server, ToolError> {
         let mut server = Server::new(self.name.clone(), format!("Tools of {}, behind the guard.", self.name));
-        let mut served = BTreeMap::new();
+        let mut served = BTreeSet::new();
         for found in self.found.iter().filter(|found| found.is_served()) {
-            let is_served = Arc::new(AtomicBool::new(true));
-            served.insert(found.tool.name.clone(), is_served.clone());
+            served.insert(found.tool.name.clone());
             let target = self.mapping.targets.get(&found.tool.name).cloned();
-            let proxied = Proxied::new(self.upstream.clone(), found.tool.clone(), target, is_served);
+            let proxied = Proxied::new(self.upstream.clone(), found.tool.clone(), target, self.aside.clone());
             let most = self.mapping.per_minute.get(&found.tool.name).copied();
             server = server.with(proxied.entry(&self.name, found.tier, most)?)?;
         }
+        self.aside.tell(server.told());
         let (upstream, pins, mapping) = (self.upstream.clone(), self.pins.clone(), self.mapping.clone());
-        let (told, ended) = (server.told(), self.ended.clone());
+        let (aside, ended) = (self.aside.clone(), self.ended.clone());
         tokio::spawn(async move {
-            let following =
-                follow(&upstream, &pins, &mapping, &served, || told.send_modify(|count| *count += 1));
             tokio::select! {
-                () = following => {}
+                () = follow(&upstream, &pins, &mapping, &served, &aside) => {}
                 () = ended.cancelled() => {}
             }
         });
@@ -147,29 +155,36 @@ async fn follow(
     upstream: &Upstream,
     pins: &Pins,
     mapping: &Mapping,
-    served: &BTreeMap<String, Arc<AtomicBool>>,
-    tell: impl Fn(),
+    served: &BTreeSet<String>,
+    aside: &Aside,
 ) {
     loop {
         upstream.changed().await;
-        let now: BTreeSet<String> = match upstream.tools().await {
-            Ok(tools) => {
-                let good = look(&tools, pins, mapping).into_iter().filter(Found::is_served);
-                good.map(|found| found.tool.name).collect()
-            }
+        match upstream.tools().await {
+            Ok(tools) => aside.set(differences(&look(&tools, pins, mapping), served)),
             Err(error) => {
-                tracing::warn!(%error, "the tools of a server can't be listed: none of them is served");
-                BTreeSet::new()
-            }
-        };
-        for (name, is_served) in served {
-            let is = now.contains(name);
-            if is_served.swap(is, Ordering::Relaxed) && !is {
-                tracing::warn!(tool = name, "a tool is not what was trusted any more, and is not served");
+                let gone = |name: &String| (name.clone(), format!("It can't be looked at: {error}."));
+                aside.set(served.iter().map(gone).collect());
             }
         }
-        tell();
     }
+}
+
+/// Those of the trusted tools that are not as they were trusted, and what differs.
+fn differences(found: &[Found], trusted: &BTreeSet<String>) -> Differences {
+    let differs = |name: &String| {
+        let mut alike = found.iter().filter(|found| found.tool.name == *name);
+        let difference = match (alike.next(), alike.next()) {
+            (None, _) => "It is not there any more.".to_owned(),
+            (Some(_), Some(_)) => "There are several of that name.".to_owned(),
+            (Some(Found { refused: Some(why), .. }), None) => why.clone(),
+            (Some(Found { trust: Trust::Changed(difference), .. }), None) => difference.clone(),
+            (Some(Found { trust: Trust::New, .. }), None) => "Nobody trusted it.".to_owned(),
+            (Some(Found { trust: Trust::Pinned, .. }), None) => return None,
+        };
+        Some((name.clone(), difference))
+    };
+    trusted.iter().filter_map(differs).collect()
 }
 
 fn look(tools: &[Described], pins: &Pins, mapping: &Mapping) -> Vec<Found> {

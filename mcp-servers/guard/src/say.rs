@@ -73,8 +73,13 @@ fn done(outcome: Outcome, notes: &[String], changed: bool) -> CallToolResult {
 
 pub(crate) fn waiting(pending: &Pending) -> String {
     let (target, id) = (shown(&pending.target), &pending.approval);
+    let way = if pending.asked_elsewhere {
+        "They decide in chat, on the board, or with"
+    } else {
+        "They decide with"
+    };
     format!(
-        "Not done yet: people have to agree first about {target} ({}). {}\nThey decide in chat, on the board, or with\n    {}\n\
+        "Not done yet: people have to agree first about {target} ({}). {}\n{way}\n    {}\n\
          You can't decide this yourself. Go on with something else, and ask again with {OUTCOME} and the approval {id}.",
         pending.people, pending.standing, pending.decide
     )
@@ -115,11 +120,19 @@ mod tests {
             target: "billing-db".into(),
             standing: "Nobody has decided yet.".into(),
             decide: "quarterdeck approvals approve alpha/01ARZ3NDEKTSV4RRFFQ69G5FAV".into(),
+            asked_elsewhere: true,
             notes: vec![],
         };
         insta::assert_snapshot!(waiting(&pending), @"
         Not done yet: people have to agree first about billing-db (1 operator, not the requester). Nobody has decided yet.
         They decide in chat, on the board, or with
+            quarterdeck approvals approve alpha/01ARZ3NDEKTSV4RRFFQ69G5FAV
+        You can't decide this yourself. Go on with something else, and ask again with call_outcome and the approval alpha/01ARZ3NDEKTSV4RRFFQ69G5FAV.
+        ");
+        // Used alone, nobody is asked but in a terminal.
+        insta::assert_snapshot!(waiting(&Pending { asked_elsewhere: false, ..pending }), @"
+        Not done yet: people have to agree first about billing-db (1 operator, not the requester). Nobody has decided yet.
+        They decide with
             quarterdeck approvals approve alpha/01ARZ3NDEKTSV4RRFFQ69G5FAV
         You can't decide this yourself. Go on with something else, and ask again with call_outcome and the approval alpha/01ARZ3NDEKTSV4RRFFQ69G5FAV.
         ");

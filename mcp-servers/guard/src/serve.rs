@@ -22,8 +22,8 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
-    Answer, Caller, Guard, Incoming, Progress, Step, entry::Entry, offers::Face, pipeline::OUTCOME, say,
-    screen::REFUSED,
+    Answer, Caller, DRY_RUN, Guard, Hints, Incoming, Progress, Step, entry::Entry, offers::Face,
+    pipeline::OUTCOME, say, schema, screen::REFUSED,
 };
 
 /// Steps of progress that may wait for a slow client; what is more is left out.
@@ -48,9 +48,12 @@ impl Session {
 
     fn tools(&self) -> Vec<Tool> {
         let entries = self.guard.visible(&self.caller, &Face::Tool);
-        let waits = entries.iter().any(|entry| entry.changes());
         let mut tools: Vec<Tool> = entries.iter().map(|entry| tool(entry)).collect();
-        tools.extend(waits.then(outcome_tool));
+        let mutating: Vec<&Hints> =
+            entries.iter().filter(|entry| entry.changes()).map(|entry| &entry.spec.hints).collect();
+        if !mutating.is_empty() {
+            tools.push(outcome_tool(&mutating));
+        }
         tools
     }
 }
@@ -69,19 +72,32 @@ fn tool(entry: &Entry) -> Tool {
         .with_annotations(annotations)
 }
 
-/// The tool that every server has whose tools may have to wait for people.
-fn outcome_tool() -> Tool {
+/// The tool that every server has whose tools may have to wait for people. It carries out any of those, so that it does what
+/// the most dangerous of them does.
+fn outcome_tool(carries_out: &[&Hints]) -> Tool {
+    let dry_run = "Say how it stands and what would happen now, and do nothing.";
     let schema = object(json!({
         "type": "object",
-        "properties": { "approval": { "type": "string", "description": "The id that the answer of a tool gave." } },
+        "properties": {
+            "approval": { "type": "string", "description": "The id that the answer of a tool gave." },
+            DRY_RUN: { "type": "boolean", "default": false, "description": dry_run }
+        },
         "required": ["approval"],
         "additionalProperties": false
     }));
     let text = "Ask what became of a call that people had to agree to. Once they agreed, this carries it out, once, and gives \
                 its result; asked again it gives the same result.";
     let title = "Outcome of a call";
-    let annotations = ToolAnnotations::with_title(title).read_only(false).idempotent(true).open_world(false);
-    Tool::new(OUTCOME, text, schema).with_title(title).with_annotations(annotations)
+    let annotations = ToolAnnotations::with_title(title)
+        .read_only(false)
+        .destructive(carries_out.iter().any(|hints| hints.destructive))
+        .idempotent(true)
+        .open_world(carries_out.iter().any(|hints| hints.open_world));
+    let output = schema::outcome(object(json!({ "type": "object" })));
+    Tool::new(OUTCOME, text, schema)
+        .with_title(title)
+        .with_raw_output_schema(std::sync::Arc::new(output))
+        .with_annotations(annotations)
 }
 
 fn object(value: Value) -> JsonObject {

@@ -156,6 +156,16 @@ impl Outside {
         }
     }
 
+    /// What it is given that must not reach a client, whatever it looks like.
+    pub fn secrets(&self) -> Vec<SecretString> {
+        let given = match &self.way {
+            Way::Program { env, .. } => env.values().cloned().collect(),
+            Way::Url(_) => Vec::new(),
+        };
+        let named = self.passed.iter().chain(&self.bearer).filter_map(|name| std::env::var(name).ok());
+        secrets(named.chain(given))
+    }
+
     /// The token that it is shown, if it wants one.
     fn bearer(&self) -> Result<Option<SecretString>, String> {
         let Some(name) = &self.bearer else { return Ok(None) };
@@ -171,9 +181,23 @@ pub struct Connected {
     _child: Option<Child>,
 }
 
+/// Bytes from which on a variable's value may be a secret. One that is shorter stands everywhere in what tools say.
+const SHORTEST_SECRET: usize = 8;
+
+/// Those values that may be secrets: neither short, nor a place on this computer.
+pub fn secrets(values: impl IntoIterator<Item = String>) -> Vec<SecretString> {
+    let is_place = |value: &str| value.starts_with('/') && Path::new(value).exists();
+    let may_be = |value: &String| value.len() >= SHORTEST_SECRET && !is_place(value);
+    values.into_iter().filter(may_be).map(SecretString::from).collect()
+}
+
 /// What a configuration says of a server's tools.
 pub fn mapping(server: &McpServer) -> Mapping {
-    Mapping { tiers: server.tiers.clone(), targets: server.targets.clone(), ..Mapping::default() }
+    Mapping {
+        tiers: server.tiers.clone(),
+        targets: server.targets.clone(),
+        per_minute: server.per_minute.clone(),
+    }
 }
 
 /// What a configuration lets a run ask of a server.
@@ -184,5 +208,33 @@ pub fn limits(limits: McpLimits) -> Limits {
         burst: usual.burst.min(limits.per_minute),
         at_once: limits.at_once as usize,
         ..usual
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    #[test]
+    fn what_the_configuration_says_of_single_tools_holds() {
+        let server = McpServer {
+            command: Some("npx".to_owned()),
+            per_minute: [("read_file".to_owned(), 30)].into(),
+            ..McpServer::default()
+        };
+        let outside = Outside::configured("files", &server).unwrap();
+        assert_eq!(outside.mapping.per_minute, server.per_minute);
+    }
+
+    #[test]
+    fn what_a_server_is_given_is_a_secret_where_it_may_be_one() {
+        let given = ["violet horses swim", "true", "/tmp", "/no/such/place"].map(str::to_owned);
+        let env = given.into_iter().enumerate().map(|(at, value)| (format!("V{at}"), value)).collect();
+        let way = Way::Program { command: "sh".to_owned(), args: Vec::new(), env };
+        let secrets = Outside::new("files".to_owned(), way).secrets();
+        let known: Vec<&str> = secrets.iter().map(ExposeSecret::expose_secret).collect();
+        assert_eq!(known, ["violet horses swim", "/no/such/place"]);
     }
 }

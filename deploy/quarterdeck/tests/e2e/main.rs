@@ -46,6 +46,7 @@ mod lessons;
 mod matrix;
 mod mcp;
 mod mcp_http;
+mod mcp_sessions;
 mod nats;
 mod openapi;
 mod orders;

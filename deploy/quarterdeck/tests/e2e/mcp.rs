@@ -1,7 +1,7 @@
 //! Tool servers through the binary: a raw client on standard input and output, people in another terminal.
 
 use std::{
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     process::{Child, ChildStdin, ChildStdout, Stdio},
 };
 
@@ -33,6 +33,25 @@ impl Client {
         assert_eq!(begun["protocolVersion"], "2025-06-18", "{begun}");
         client.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
         client
+    }
+
+    /// The next message of this method that nobody asked for.
+    pub(crate) fn hears(&mut self, method: &str) {
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.from.read_line(&mut line).unwrap(), 0, "the server ended");
+            if serde_json::from_str::<Value>(&line).unwrap()["method"] == method {
+                return;
+            }
+        }
+    }
+
+    /// Waits until the server is gone by itself, and gives what it wrote to its log.
+    pub(crate) fn gone(mut self, project: &Project) -> String {
+        let mut rest = String::new();
+        self.from.read_to_string(&mut rest).unwrap();
+        assert!(!self.child.wait().unwrap().success());
+        std::fs::read_to_string(project.state().with_file_name("mcp.log")).unwrap()
     }
 
     fn send(&mut self, message: &Value) {
@@ -93,7 +112,7 @@ fn with_tasks(mut params: Value) -> Value {
 }
 
 /// A fleet of two people, who look at what tools change first.
-fn project() -> Project {
+pub(crate) fn project() -> Project {
     let project = Project::new(&[("README.md", "# Tools\n")]);
     let text = config("true", None).replace("solo = true", "solo = false");
     let rosa = "\n[[people]]\nname = \"rosa\"\nroles = [\"owner\", \"operator\"]\n";
@@ -120,12 +139,21 @@ fn what_policy_asks_for_is_decided_in_another_terminal_and_done_once() {
     let smuggled = client.call("add", json!({ "title": "Say hello", "author": "rosa" }));
     assert_eq!(smuggled["isError"], true);
 
-    let pending = client.call("add", json!({ "title": "Say hello" }));
-    let pending = &pending["structuredContent"];
+    let answer = client.call("add", json!({ "title": "Say hello" }));
+    let pending = &answer["structuredContent"];
     assert_eq!(pending["state"], "pending", "{pending}");
     let approval = pending["approval"].as_str().unwrap().to_owned();
     let decide = pending["decide"].as_str().unwrap();
-    assert_eq!(decide, format!("quarterdeck approvals approve {approval}"));
+    let (file, state) = (project.folder().join("quarterdeck.toml"), project.state());
+    let file = file.canonicalize().unwrap();
+    let (file, state) = (file.display(), state.display());
+    assert_eq!(
+        decide,
+        format!("quarterdeck --config {file} --set state.dir={state} approvals approve {approval}")
+    );
+    // Nothing but a terminal asks for it.
+    let said = answer["content"][0]["text"].as_str().unwrap();
+    assert!(said.contains(&format!("They decide with\n    {decide}\n")), "{said}");
     let listed = project.ok(&["approvals"]);
     assert!(listed.contains(approval.rsplit('/').next().unwrap()), "{listed}");
     assert!(project.ok(&["approvals", "show", &approval]).contains("board.add"));
@@ -136,8 +164,12 @@ fn what_policy_asks_for_is_decided_in_another_terminal_and_done_once() {
     assert!(!own.status.success(), "{}", String::from_utf8_lossy(&own.stdout));
     let waits = client.call("call_outcome", json!({ "approval": approval }));
     assert_eq!(waits["structuredContent"]["state"], "pending", "{waits}");
-    let said = project.ok(&[&words[..], &["--as", "rosa"]].concat());
-    assert!(said.contains("granted"), "{said}");
+    // It is exact: from anywhere, and with nothing of this environment that says where things are.
+    let mut elsewhere = project.command(&[&words[..], &["--as", "rosa"]].concat());
+    elsewhere.current_dir("/").env_remove("QUARTERDECK__STATE__DIR").env_remove("XDG_STATE_HOME");
+    let output = elsewhere.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("granted"), "{said}{}", String::from_utf8_lossy(&output.stderr));
 
     let done = client.call("call_outcome", json!({ "approval": approval }));
     assert_eq!(done["structuredContent"]["result"]["feature"]["title"], "Say hello", "{done}");

@@ -2,8 +2,8 @@
 //! the server takes it from there. A vote proves itself: who can write into the folder can still not forge one.
 
 use std::{
-    fs,
-    io::Read as _,
+    fs::{self, File, TryLockError},
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -28,7 +28,7 @@ pub fn folder(state: &Path) -> PathBuf {
 
 /// Puts a vote where the server that has `state` open finds it. The answer appears beside it, as `<name>.txt`; its path is
 /// returned.
-pub fn put(state: &Path, vote: &SignedVote) -> std::io::Result<PathBuf> {
+pub fn put(state: &Path, vote: &SignedVote) -> io::Result<PathBuf> {
     let folder = folder(state);
     fs::create_dir_all(&folder)?;
     let name = ulid::Ulid::generate().to_string();
@@ -37,6 +37,16 @@ pub fn put(state: &Path, vote: &SignedVote) -> std::io::Result<PathBuf> {
     fs::write(&half, serde_json::to_vec(vote)?)?;
     fs::rename(&half, folder.join(format!("{name}.json")))?;
     Ok(folder.join(format!("{name}.txt")))
+}
+
+/// The right to take votes, until it is dropped; `None` while another process has it.
+pub(super) fn alone(state: &Path) -> io::Result<Option<File>> {
+    let lock = File::options().write(true).create(true).truncate(false).open(state.join("votes.lock"))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
 }
 
 /// The files that wait, oldest first.

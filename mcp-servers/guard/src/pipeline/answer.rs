@@ -2,9 +2,10 @@
 //! long results cut here, so that nothing leaves without it.
 
 use qd_types::ApprovalId;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::{Call, Fault, Guard, Link, StoreError, outputs::cut};
+use crate::{Call, Caller, Fault, Guard, Link, StoreError, outputs::cut};
 
 /// Where a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +102,8 @@ pub struct Pending {
     pub standing: String,
     /// What a person runs to decide.
     pub decide: String,
+    /// Whether they are asked in chat and on the board as well.
+    pub asked_elsewhere: bool,
     /// What a reader should know about the arguments.
     pub notes: Vec<String>,
 }
@@ -187,15 +190,17 @@ impl Answer {
 
 impl Guard {
     /// The answer as it may leave: without secrets, and not too long.
-    pub(super) fn presented(&self, call: &Call, answer: Answer) -> Answer {
+    pub(super) fn presented(&self, call: &Call, tool: &str, answer: Answer) -> Answer {
         let text = |text: String| self.0.redact.text(&text);
         let texts = |all: Vec<String>| all.into_iter().map(text).collect();
         match answer {
-            Answer::Done { result: Outcome::Whole(result), notes, changed } => {
-                let result = self.capped(call, self.0.redact.value(result));
+            Answer::Done { result, notes, changed } => {
+                let result = match result {
+                    Outcome::Whole(result) => self.capped(call, tool, result),
+                    cut @ Outcome::Cut { .. } => cut,
+                };
                 Answer::Done { result, notes: texts(notes), changed }
             }
-            done @ Answer::Done { .. } => done,
             Answer::Pending(pending) => {
                 Pending { target: text(pending.target), notes: texts(pending.notes), ..pending }.into()
             }
@@ -215,21 +220,53 @@ impl Guard {
         }
     }
 
-    fn capped(&self, call: &Call, result: Value) -> Outcome {
+    /// A result without secrets, and not too long.
+    pub(super) fn capped(&self, call: &Call, tool: &str, result: Value) -> Outcome {
+        let result = self.0.redact.value(result);
         let (text, max) = (result.to_string(), self.0.settings.max_output);
         if text.len() <= max {
             return Outcome::Whole(result);
         }
         let (begins, size) = (cut(&text, max / 2).to_owned(), text.len());
-        Outcome::Cut { begins, size, whole: self.0.outputs.keep(&call.caller.key(), &call.id, text) }
+        Outcome::Cut { begins, size, whole: self.0.outputs.keep(&call.caller.key(), &call.id, tool, text) }
     }
 
-    /// A result as it is kept with its approval: asked again, it is told again.
-    pub(super) fn kept(&self, result: &Value) -> String {
-        let text = self.0.redact.value(result.clone()).to_string();
-        if text.len() <= self.0.settings.max_output {
-            return text;
+    /// What was kept with an approval, as far as it is there for this caller.
+    pub(super) fn told_again(&self, caller: &Caller, kept: &str) -> Outcome {
+        let Ok(Kept { cut }) = serde_json::from_str(kept) else {
+            return Outcome::Whole(serde_json::from_str(kept).unwrap_or_else(|_| Value::from(kept)));
+        };
+        let is_there = |uri: &String| self.0.outputs.read(&caller.key(), uri).is_some();
+        let whole = cut.whole.filter(is_there).map(|uri| Link { uri, size: cut.size });
+        Outcome::Cut { begins: cut.begins, size: cut.size, whole }
+    }
+}
+
+/// A result that was cut, as it is kept with its approval. The whole is no longer there than any other is.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    cut: Cut,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cut {
+    begins: String,
+    size: usize,
+    whole: Option<String>,
+}
+
+impl Outcome {
+    /// As it is kept with its approval: asked again, it is told again.
+    pub(super) fn kept(&self) -> String {
+        match self {
+            Self::Whole(result) => result.to_string(),
+            Self::Cut { begins, size, whole } => {
+                let whole = whole.as_ref().map(|link| link.uri.clone());
+                let kept = Kept { cut: Cut { begins: begins.clone(), size: *size, whole } };
+                serde_json::to_string(&kept).unwrap_or_default()
+            }
         }
-        json!({ "cut": cut(&text, self.0.settings.max_output / 2) }).to_string()
     }
 }

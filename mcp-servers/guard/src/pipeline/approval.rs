@@ -14,14 +14,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Answer, Incoming, OUTCOME, Pending, Refusal, Stage, answer,
+    Answer, Incoming, OUTCOME, Pending, Preview, Refusal, Stage,
     audit::{Account, traced},
     parse::Parsed,
     policy::Verdict,
 };
 use crate::{
     Asked, Asking, Call, Caller, Event, Fault, Guard, Permit, Plan, Standing, entry::Entry, ledger::payload,
-    limits::Slot,
+    limits::Slot, schema::DRY_RUN,
 };
 
 /// Progress while people decide, in seconds.
@@ -57,17 +57,37 @@ impl Guard {
     /// A call of [`OUTCOME`].
     pub(super) async fn outcome(&self, call: &Call, incoming: &Incoming) -> Answer {
         let account = Account::of(call, incoming);
-        let slot = match self.0.gate.enter(&call.caller.key()) {
-            Ok(slot) => slot,
-            Err(error) => return Refusal::new(Stage::Limits, error.to_string(), "").into(),
-        };
-        drop(slot);
+        // Whoever waits for people takes nobody's place; what they agreed to does again.
+        if let Err(error) = self.0.gate.enter(&call.caller.key()).map(drop) {
+            return self.turned_away(account, &error).await;
+        }
         let answer = match asked_for(&incoming.arguments, incoming.refused.as_deref()) {
-            Ok(id) => self.wait(call, &id, Vec::new()).await,
+            Ok((id, false)) => self.wait(call, &id, Vec::new()).await,
+            Ok((id, true)) => self.stands(call, &id).await,
             Err(refusal) => refusal.into(),
         };
-        let answer = self.presented(call, answer);
+        let answer = self.presented(call, account.tool(), answer);
         self.audited(account, answer).await
+    }
+
+    /// How a request stands, and what would happen now if people agreed already. Nothing does.
+    async fn stands(&self, call: &Call, id: &ApprovalId) -> Answer {
+        let standing = match self.mine(&call.caller, id).await {
+            Ok(standing) => standing,
+            Err(refusal) => return refusal.into(),
+        };
+        match (standing.state, &standing.effect) {
+            (_, Some((EffectState::UnderWay, _))) | (ApprovalState::Requested, _) => {
+                self.pending(&standing, Vec::new()).into()
+            }
+            (ApprovalState::Granted | ApprovalState::Executing, _) => {
+                let (steps, careful) = self.steps(call, &standing).await;
+                let bound = standing.subject.binding;
+                let target = bound.map(|bound| bound.target).unwrap_or_default();
+                Preview { target, steps, people: None, notes: careful.into_iter().collect() }.into()
+            }
+            _ => self.ended(&call.caller, standing, Vec::new()),
+        }
     }
 
     /// Waits for people while the client does, and then says how it stands, or carries it out.
@@ -138,17 +158,24 @@ impl Guard {
             target: standing.subject.binding.as_ref().map(|bound| bound.target.clone()).unwrap_or_default(),
             standing: where_.to_owned(),
             decide: format!("{} {}", self.0.settings.decide, standing.id),
+            asked_elsewhere: self.0.settings.asks_elsewhere,
             notes,
         }
     }
 
     async fn decided_by_people(&self, call: &Call, standing: Standing, notes: Vec<String>) -> Answer {
+        match standing.state {
+            ApprovalState::Granted | ApprovalState::Executing => self.approved(call, standing, notes).await,
+            _ => self.ended(&call.caller, standing, notes),
+        }
+    }
+
+    /// What became of a request that nothing more becomes of.
+    fn ended(&self, caller: &Caller, standing: Standing, notes: Vec<String>) -> Answer {
         let because = standing.reason.clone().unwrap_or_default();
         match (standing.state, &standing.effect) {
-            (ApprovalState::Granted | ApprovalState::Executing, _) => self.approved(call, standing, notes).await,
-            (ApprovalState::Executed, Some((_, Some(result)))) => {
-                let result = serde_json::from_str(result).unwrap_or_else(|_| Value::from(result.as_str()));
-                Answer::Done { result: answer::Outcome::Whole(result), notes, changed: true }
+            (ApprovalState::Executed, Some((_, Some(kept)))) => {
+                Answer::Done { result: self.told_again(caller, kept), notes, changed: true }
             }
             (ApprovalState::Denied, _) => Refusal::new(
                 Stage::Approval,
@@ -184,6 +211,10 @@ impl Guard {
 
     /// Carries out what people approved, if it is still exactly that.
     async fn approved(&self, call: &Call, standing: Standing, notes: Vec<String>) -> Answer {
+        let _slot = match self.0.gate.slot(&call.caller.key()) {
+            Ok(slot) => slot,
+            Err(error) => return Refusal::new(Stage::Limits, error.to_string(), "").into(),
+        };
         let (entry, input, rebuilt) = match self.rebuilt(call, &standing).await {
             Ok(rebuilt) => rebuilt,
             Err(refusal) => return refusal.into(),
@@ -302,9 +333,9 @@ impl Guard {
         let (outcome, word, answer) = match ended {
             Ok(result) => {
                 traces = entry.spec.traces_in(&result);
-                let kept = self.kept(&result);
-                let answer = Answer::Done { result: answer::Outcome::Whole(result), notes, changed: true };
-                (Outcome::Done(kept), "done", answer)
+                let result = self.capped(call, &entry.full_name(), result);
+                let kept = result.kept();
+                (Outcome::Done(kept), "done", Answer::Done { result, notes, changed: true })
             }
             Err(fault) => {
                 let told = self.0.redact.text(&format!("{} {}", fault.problem, fault.way_out));
@@ -326,8 +357,8 @@ impl Guard {
         answer
     }
 
-    /// To be called once at start, before the first call: looks at each of its effects that a crash cut short, and says what
-    /// is known of it. Returns how many there were.
+    /// To be called at start, before the first call, and every now and then where other processes share the approvals: looks
+    /// at each of its effects that a crash cut short, and says what is known of it. Returns how many there were.
     pub async fn recover(&self) -> Result<usize, crate::StoreError> {
         let mut recovered = 0;
         for id in &self.0.approvals.interrupted().await? {
@@ -358,21 +389,27 @@ impl Guard {
     }
 }
 
-/// The id of a call of [`OUTCOME`].
-fn asked_for(arguments: &Map<String, Value>, refused: Option<&str>) -> Result<ApprovalId, Refusal> {
+/// The id of a call of [`OUTCOME`], and whether it only asks.
+fn asked_for(arguments: &Map<String, Value>, refused: Option<&str>) -> Result<(ApprovalId, bool), Refusal> {
     let unfit = |problem: String| {
         Refusal::new(
             Stage::Parse,
             problem,
-            "Give the argument approval, as the answer of the tool said it, and no other.",
+            "Give the argument approval, as the answer of the tool said it, and besides dry_run no other.",
         )
     };
     if let Some(reason) = refused {
         return Err(unfit(format!("The arguments are refused: {reason}.")));
     }
-    match arguments.get("approval").and_then(Value::as_str) {
-        Some(text) if arguments.len() == 1 => {
-            text.parse().map_err(|error: qd_types::IdError| unfit(format!("{error}.")))
+    let known = arguments.keys().all(|name| name == "approval" || name == DRY_RUN);
+    let only_asks = match arguments.get(DRY_RUN) {
+        None => Some(false),
+        Some(value) => value.as_bool(),
+    };
+    match (arguments.get("approval").and_then(Value::as_str), only_asks) {
+        (Some(text), Some(only_asks)) if known => {
+            let id = text.parse().map_err(|error: qd_types::IdError| unfit(format!("{error}.")))?;
+            Ok((id, only_asks))
         }
         _ => Err(unfit("The arguments are refused.".to_owned())),
     }

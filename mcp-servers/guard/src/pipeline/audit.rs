@@ -26,15 +26,21 @@ pub(super) fn traced(text: String, traces: &[String]) -> String {
 
 impl Account {
     pub(super) fn of(call: &Call, incoming: &Incoming) -> Self {
-        let tool = named(None, &incoming.name);
-        Self {
-            caller: call.caller.clone(),
-            call: call.id.clone(),
-            tool,
-            begun: Instant::now(),
-            fields: Map::new(),
-            spec: None,
-        }
+        Self::about_tool(&call.caller, call.id.clone(), named(None, &incoming.name))
+    }
+
+    /// Of a call, by its id, that has to do with this tool.
+    pub(super) fn about_tool(caller: &Caller, call: String, tool: String) -> Self {
+        Self { caller: caller.clone(), call, tool, begun: Instant::now(), fields: Map::new(), spec: None }
+    }
+
+    pub(super) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The tool's full name, as far as it is known.
+    pub(super) fn tool(&self) -> &str {
+        &self.tool
     }
 
     pub(super) fn about(&mut self, parsed: &Parsed) {
@@ -67,7 +73,8 @@ impl Account {
         self.event(Kind::Call, format!("calls {}", self.tool))
     }
 
-    fn event(&self, kind: Kind, text: String) -> Event {
+    /// A row about it.
+    pub(super) fn event(&self, kind: Kind, text: String) -> Event {
         let mut payload = self.fields.clone();
         payload.insert("text".to_owned(), Value::from(text));
         payload.insert("tool".to_owned(), Value::from(self.tool.as_str()));

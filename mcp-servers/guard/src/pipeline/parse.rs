@@ -26,12 +26,7 @@ impl Guard {
             return Err(unfit(&reason));
         }
         let Some(entry) = self.find(caller, &incoming.name, &incoming.face) else {
-            let name = inert::plain(&incoming.name, 64);
-            return Err(Refusal::new(
-                Stage::Scope,
-                format!("There is no tool {name} for you here."),
-                "List the tools, and take one of those.",
-            ));
+            return Err(Refusal::no_tool(&incoming.name));
         };
         self.fitting(caller, entry, incoming.arguments)
     }
@@ -43,23 +38,45 @@ impl Guard {
         entry: Arc<Entry>,
         arguments: Map<String, Value>,
     ) -> Result<Parsed, Refusal> {
-        let mut input = Value::Object(arguments);
-        let size = serde_json::to_vec(&input).map_or(usize::MAX, |text| text.len());
-        if size > strict::MAX_ARGUMENTS {
-            return Err(unfit(&strict::too_large(size)));
-        }
-        if let Some(number) = inexact(&input) {
-            return Err(unfit(&format!("the number {number} can't be kept exactly: give it as text")));
-        }
-        if let Some(problem) = entry.input.unfit(&input) {
-            return Err(unfit(&problem));
-        }
-        let dry_run = entry.changes()
-            && input.as_object_mut().and_then(|fields| fields.remove(DRY_RUN)) == Some(Value::Bool(true));
-        entry.body.within(caller, &input).map_err(|fault| Refusal::fault(&fault).at(Stage::Scope))?;
+        let Fitting { input, dry_run } = fit(caller, &entry, arguments)?;
         let mut notes = Vec::new();
         look_alikes("", &input, &mut notes);
         Ok(Parsed { entry, input, dry_run, notes })
+    }
+}
+
+/// Arguments that a tool takes of this caller.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Fitting {
+    /// Its own, as they came.
+    pub(crate) input: Value,
+    pub(crate) dry_run: bool,
+}
+
+/// Arguments as a tool takes them, strictly.
+pub(crate) fn fit(caller: &Caller, entry: &Entry, arguments: Map<String, Value>) -> Result<Fitting, Refusal> {
+    let mut input = Value::Object(arguments);
+    let size = serde_json::to_vec(&input).map_or(usize::MAX, |text| text.len());
+    if size > strict::MAX_ARGUMENTS {
+        return Err(unfit(&strict::too_large(size)));
+    }
+    if let Some(number) = inexact(&input) {
+        return Err(unfit(&format!("the number {number} can't be kept exactly: give it as text")));
+    }
+    if let Some(problem) = entry.input.unfit(&input) {
+        return Err(unfit(&problem));
+    }
+    let dry_run = entry.changes()
+        && input.as_object_mut().and_then(|fields| fields.remove(DRY_RUN)) == Some(Value::Bool(true));
+    entry.body.within(caller, &input).map_err(|fault| Refusal::fault(&fault).at(Stage::Scope))?;
+    Ok(Fitting { input, dry_run })
+}
+
+impl Refusal {
+    /// There is none of that name, or not for this caller.
+    pub(crate) fn no_tool(name: &str) -> Self {
+        let problem = format!("There is no tool {} for you here.", inert::plain(name, 64));
+        Self::new(Stage::Scope, problem, "List the tools, and take one of those.")
     }
 }
 

@@ -179,7 +179,7 @@ impl Guard {
 
     /// What would be done at this moment, and what is to be known about it. The steps are not kept with a request: they
     /// follow from what is, and are built as they would be to carry it out.
-    async fn steps(&self, call: &Call, standing: &Standing) -> (Vec<String>, Option<String>) {
+    pub(super) async fn steps(&self, call: &Call, standing: &Standing) -> (Vec<String>, Option<String>) {
         let binding = standing.subject.binding.as_ref();
         let tool = binding.and_then(|binding| self.own(&binding.tool.as_ref()?.name));
         let entry = tool.and_then(|name| self.find(&call.caller, name, &self.entry(name)?.face));

@@ -116,7 +116,7 @@ impl Pins {
 }
 
 /// What was taken away and what came, in order; what can't be seen is written out.
-fn difference(before: &Described, now: &Described) -> String {
+pub(super) fn difference(before: &Described, now: &Described) -> String {
     let (before, now) = (before.lines(), now.lines());
     let start = before.iter().zip(&now).take_while(|(one, other)| one == other).count();
     let (gone, came) = (before.get(start..).unwrap_or_default(), now.get(start..).unwrap_or_default());

@@ -1,9 +1,6 @@
 //! A third-party tool as one of the guard's: its pinned description is what clients see, and what people approve.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use qd_approvals::{Probe, inert};
@@ -12,7 +9,7 @@ use qd_types::Tier;
 use rmcp::model::CallToolResult;
 use serde_json::{Map, Value, json};
 
-use super::{Described, upstream::Upstream};
+use super::{Described, aside::Aside, pins, upstream::Upstream};
 use crate::{
     Call, Caller, Fault, Hints, Permit, Plan, Spec, ToolError,
     entry::{Body, Entry},
@@ -26,7 +23,7 @@ pub(super) struct Proxied {
     upstream: Arc<Upstream>,
     tool: Described,
     target: Option<String>,
-    is_served: Arc<AtomicBool>,
+    aside: Arc<Aside>,
     reads: bool,
 }
 
@@ -35,9 +32,9 @@ impl Proxied {
         upstream: Arc<Upstream>,
         tool: Described,
         target: Option<String>,
-        is_served: Arc<AtomicBool>,
+        aside: Arc<Aside>,
     ) -> Self {
-        Self { upstream, tool, target, is_served, reads: false }
+        Self { upstream, tool, target, aside, reads: false }
     }
 
     pub(super) fn entry(
@@ -77,10 +74,13 @@ impl Proxied {
             .await
             .map_err(|error| Fault::failed(format!("{error}."), "Nothing was done. Try again later."))?;
         let mut alike = now.iter().filter(|tool| tool.name == self.tool.name);
-        if alike.next() == Some(&self.tool) && alike.next().is_none() {
-            return Ok(());
-        }
-        self.is_served.store(false, Ordering::Relaxed);
+        let difference = match (alike.next(), alike.next()) {
+            (Some(tool), None) if *tool == self.tool => return Ok(()),
+            (Some(tool), None) => pins::difference(&self.tool, tool),
+            (None, _) => "It is not there any more.".to_owned(),
+            (Some(_), Some(_)) => "There are several of that name.".to_owned(),
+        };
+        self.aside.put(&self.tool.name, difference);
         Err(Fault::failed(
             format!(
                 "The server {} describes this tool otherwise than when it was trusted.",
@@ -147,6 +147,7 @@ impl Body for Proxied {
                 let content = serde_json::to_value(&result.content).unwrap_or_default();
                 Ok(json!({ "content": content, "structured": result.structured_content }))
             }
+            Err(error) if self.reads => Err(Fault::failed(format!("{error}."), "Call it again.")),
             Err(error) => Err(Fault::unsure(
                 format!("{error}."),
                 "Look at what it was done to before anything is tried again.",
@@ -159,7 +160,7 @@ impl Body for Proxied {
     }
 
     fn is_served(&self) -> bool {
-        self.is_served.load(Ordering::Relaxed)
+        !self.aside.has(&self.tool.name)
     }
 }
 

@@ -62,7 +62,8 @@ pub(super) async fn read(
     uri: String,
     cancel: CancellationToken,
 ) -> Result<ReadResourceResult, ErrorData> {
-    let contents = if let Some(text) = guard.0.outputs.read(&caller.key(), &uri) {
+    let contents = if let Some(whole) = guard.whole(caller, &uri).await {
+        let text = whole.map_err(|refusal| ErrorData::invalid_params(say::refused(&refusal), None))?;
         ResourceContents::text(text, uri).with_mime_type("application/json")
     } else {
         let found =

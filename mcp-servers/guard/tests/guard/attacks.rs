@@ -146,8 +146,8 @@ async fn a_client_that_agrees_to_everything_approves_nothing() {
     assert_eq!(crate::world::id(&result), id);
     // Nor is an argument that says so.
     assert_snapshot!(client.refused("remove", json!({"service": "billing", "approved": true})).await, @"The arguments are refused: Additional properties are not allowed ('approved' was unexpected). Look at the tool's schema, and call it anew.");
-    assert_snapshot!(client.refused("call_outcome", json!({"approval": id, "decision": "approve"})).await, @"The arguments are refused. Give the argument approval, as the answer of the tool said it, and no other.");
-    assert_snapshot!(client.refused("call_outcome", json!({"approval": "../guard.db"})).await, @r#""../guard.db" is not an approval id: executor/ULID. Give the argument approval, as the answer of the tool said it, and no other."#);
+    assert_snapshot!(client.refused("call_outcome", json!({"approval": id, "decision": "approve"})).await, @"The arguments are refused. Give the argument approval, as the answer of the tool said it, and besides dry_run no other.");
+    assert_snapshot!(client.refused("call_outcome", json!({"approval": "../guard.db"})).await, @r#""../guard.db" is not an approval id: executor/ULID. Give the argument approval, as the answer of the tool said it, and besides dry_run no other."#);
     assert_eq!(world.services.restarts("billing"), Some(0));
     // A vote that is not signed by a surface is none, also if it lies in the folder.
     let folder = qd_guard::ledger::inbox::folder(world.folder.path());

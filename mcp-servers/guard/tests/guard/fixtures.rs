@@ -248,6 +248,9 @@ pub(crate) struct Restarts {
     /// It goes on when it is told to stop.
     #[serde(default)]
     stubborn: bool,
+    /// How much it tells of it, in bytes.
+    #[serde(default)]
+    tells: usize,
 }
 
 #[async_trait]
@@ -295,7 +298,8 @@ impl Change for Restart {
             }
         };
         *self.0.restarts.lock().unwrap().get_mut(&input.service).unwrap() += 1;
-        Ok(said(format!("{} is restarted {how}", input.service)))
+        let told = ".".repeat(input.tells);
+        Ok(said(format!("{} is restarted {how}{told}", input.service)))
     }
 }
 

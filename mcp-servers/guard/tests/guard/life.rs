@@ -220,3 +220,73 @@ async fn who_left_spends_no_grant() {
     assert_eq!(world.services.restarts("billing"), Some(0));
     assert_eq!(text(&client.outcome(&id).await), r#"{"said":"billing is restarted by people"}"#);
 }
+
+#[tokio::test]
+async fn a_dry_run_of_the_outcome_carries_nothing_out() {
+    let world = World::new().await;
+    let client = world.client(agent("A-1.1")).await;
+    let id = client.pending("restart", restart()).await;
+    let ask = || client.call("call_outcome", json!({"approval": id, "dry_run": true}));
+    assert_eq!(crate::world::id(&ask().await), id);
+    world.approve(&id, "ines").await;
+    let result = ask().await;
+    assert_snapshot!(text(&result), @"
+    Nothing was done. On billing, this would happen:
+    - Restart billing.
+    Nobody would be asked.
+    ");
+    assert_eq!(result.structured_content.unwrap()["state"], "preview");
+    assert_eq!(world.services.restarts("billing"), Some(0));
+    // It still stands, and holds.
+    assert_eq!(text(&client.outcome(&id).await), r#"{"said":"billing is restarted by people"}"#);
+    assert_eq!(text(&ask().await), r#"{"said":"billing is restarted by people"}"#);
+    assert_eq!(world.services.restarts("billing"), Some(1));
+    for odd in [json!({"approval": id, "dry_run": "yes"}), json!({"approval": id, "force": true})] {
+        let said = client.refused("call_outcome", odd).await;
+        assert!(said.ends_with("as the answer of the tool said it, and besides dry_run no other."), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_long_outcome_is_told_again_as_it_was() {
+    let mut world = World::new().await;
+    let client = world.client(agent("A-1.1")).await;
+    let tools = client.running.list_all_tools().await.unwrap();
+    let schema = |name: &str| {
+        let tool = tools.iter().find(|tool| tool.name == name).unwrap();
+        jsonschema::validator_for(&Value::Object(tool.output_schema.as_deref().unwrap().clone())).unwrap()
+    };
+    let (restart, outcome) = (schema("restart"), schema("call_outcome"));
+    let fits = |result: &rmcp::model::CallToolResult| {
+        let value = result.structured_content.as_ref().unwrap();
+        assert!(restart.is_valid(value) && outcome.is_valid(value), "{value}");
+    };
+    let id = client.pending("restart", json!({"service": "billing", "tells": 60_000})).await;
+    let pending = client.outcome(&id).await;
+    fits(&pending);
+    world.approve(&id, "ines").await;
+    let done = client.outcome(&id).await;
+    fits(&done);
+    let value = done.structured_content.clone().unwrap();
+    assert_eq!((&value["state"], &value["result"]["size"]), (&json!("done"), &json!(60_041)));
+    let link = done.content.iter().find_map(|block| block.as_resource_link()).unwrap();
+    // Asked again it is the same, and the whole is where it was.
+    let again = client.outcome(&id).await;
+    assert_eq!((&again.content, &again.structured_content), (&done.content, &done.structured_content));
+    let whole = rmcp::model::ReadResourceRequestParams::new(link.uri.clone());
+    let whole = client.running.read_resource(whole).await.unwrap();
+    let [rmcp::model::ResourceContents::TextResourceContents { text, .. }] = &whole.contents[..] else {
+        panic!("{whole:?}")
+    };
+    assert_eq!(text.len(), 60_041);
+    drop(client);
+    // What is kept whole ends with the process; how it begins, and how long it was, does not.
+    world.restart().await;
+    let client = world.client(agent("A-1.1")).await;
+    let later = client.outcome(&id).await;
+    fits(&later);
+    let later = later.structured_content.unwrap();
+    assert_eq!(later["result"]["begins"], value["result"]["begins"]);
+    assert_eq!((&later["result"]["size"], later["result"].get("whole")), (&json!(60_041), None));
+    assert_eq!(world.services.restarts("billing"), Some(1));
+}

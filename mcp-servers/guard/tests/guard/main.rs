@@ -13,10 +13,14 @@ mod http;
 mod issuer;
 mod life;
 mod offers;
+mod parse;
 mod pipeline;
 mod proxy;
 mod reach;
 mod records;
+mod sessions;
+#[path = "../../fuzz/small.rs"]
+mod small;
 mod table;
 mod tasks;
 mod world;

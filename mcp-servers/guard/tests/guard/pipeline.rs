@@ -116,9 +116,9 @@ async fn tools_say_what_their_tier_says() {
     handbook: reads Some(true), destroys Some(false), takes ["path"]
     odd: reads Some(true), destroys Some(false), takes ["mischief"]
     remove: reads Some(false), destroys Some(true), takes ["service", "dry_run"]
-    restart: reads Some(false), destroys Some(false), takes ["service", "takes", "stubborn", "dry_run"]
+    restart: reads Some(false), destroys Some(false), takes ["service", "takes", "stubborn", "tells", "dry_run"]
     status: reads Some(true), destroys Some(false), takes ["service"]
-    call_outcome: reads Some(false), destroys None, takes ["approval"]
+    call_outcome: reads Some(false), destroys Some(true), takes ["approval", "dry_run"]
     "#);
 }
 
@@ -177,6 +177,23 @@ async fn a_long_result_is_cut_and_kept_whole_for_its_caller() {
     assert!(other.running.read_resource(ReadResourceRequestParams::new(link.uri.clone())).await.is_err());
     assert_eq!(other.running.list_all_resources().await.unwrap().len(), 1, "the server's own");
     assert_eq!(client.running.list_all_resources().await.unwrap().len(), 2);
+    assert_snapshot!(world.trail().await.join("\n"), @"
+    call agent:A-1.1: called fixtures.odd
+    call agent:A-1.1: read the whole of a result of fixtures.odd
+    ");
+}
+
+#[tokio::test]
+async fn the_rest_of_a_long_result_is_counted_as_a_call_is() {
+    let limits = Limits { per_minute: 1, burst: 2, ..Limits::default() };
+    let world = World::with(Duration::ZERO, limits).await;
+    let client = world.client(agent("A-1.1")).await;
+    let result = client.call("odd", json!({"mischief": "long"})).await;
+    let link = result.content.iter().find_map(|block| block.as_resource_link()).unwrap();
+    let read = || client.running.read_resource(ReadResourceRequestParams::new(link.uri.clone()));
+    read().await.unwrap();
+    let refused = read().await.unwrap_err().to_string();
+    assert!(refused.contains("You called more than 1 times a minute. Wait "), "{refused}");
 }
 
 #[tokio::test]
@@ -246,4 +263,23 @@ async fn so_many_calls_and_no_more() {
     let refused = client.refused("status", json!({"service": "billing"})).await;
     assert!(refused.starts_with("You called more than 1 times a minute. Wait "), "{refused}");
     world.client(agent("A-2.1")).await.good("status", json!({"service": "billing"})).await;
+    // Whoever floods does not flood the trail: a row of the first, and one of the others.
+    for _ in 0..5 {
+        client.refused("status", json!({"service": "billing"})).await;
+    }
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(61)).await;
+    tokio::time::resume();
+    let mut told = world.trail().await;
+    while told.len() < 5 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        told = world.trail().await;
+    }
+    assert_snapshot!(told.join("\n"), @"
+    call agent:A-1.1: called fixtures.status
+    call agent:A-1.1: was refused status (parse)
+    call agent:A-1.1: was refused status (limits)
+    call agent:A-2.1: called fixtures.status
+    call agent:A-1.1: was refused 5 more calls within a minute (limits)
+    ");
 }

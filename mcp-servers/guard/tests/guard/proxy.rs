@@ -9,7 +9,7 @@ use insta::assert_snapshot;
 use qd_engine::{Engine, Source};
 use qd_guard::{
     EngineLaw, Guard, Settings,
-    proxy::{Mapping, Pins, Proxy, Trust},
+    proxy::{Alerts, Mapping, Pins, Proxy, Trust},
 };
 use qd_types::Tier;
 use rmcp::{
@@ -22,7 +22,7 @@ use rmcp::{
 };
 use serde_json::{Value, json};
 
-use crate::world::{World, agent, facts, masked, text};
+use crate::world::{World, agent, facts, masked, of_person, text};
 
 /// A server of somebody else, which may change its mind.
 #[derive(Clone, Default)]
@@ -63,6 +63,9 @@ impl ServerHandler for Foreign {
     ) -> Result<CallToolResponse, ErrorData> {
         let arguments = Value::Object(request.arguments.unwrap_or_default());
         self.calls.lock().unwrap().push(format!("{} {arguments}", request.name));
+        if arguments["path"] == "broken" {
+            return Err(ErrorData::internal_error("out of order", None));
+        }
         if arguments["path"] == "missing" {
             return Ok(CallToolResult::error(vec![ContentBlock::text("no such file, token=abcdef")]).into());
         }
@@ -151,6 +154,21 @@ async fn a_trusted_tool_goes_through_the_same_pipeline() {
 }
 
 #[tokio::test]
+async fn a_read_that_did_not_work_is_no_riddle() {
+    let world = World::new().await;
+    let foreign = Foreign::usual();
+    let proxy = foreign.connect(&foreign.trusted().await, Mapping::default()).await;
+    let guard = guarded(&world, &proxy);
+    let client = world.client_of(guard.clone(), agent("A-1.1")).await;
+    assert_snapshot!(client.refused("read", json!({"path": "broken"})).await, @"the server files did not answer: Mcp error: -32603: out of order. Call it again.");
+    let person = world.client_of(guard, of_person("theo")).await;
+    assert_snapshot!(person.refused("write", json!({"path": "broken"})).await, @"the server files did not answer: Mcp error: -32603: out of order. Look at what it was done to before anything is tried again.");
+    let told = world.trail().await;
+    assert_eq!(told[0], "call agent:A-1.1: was refused files.read (effect)");
+    assert!(told[2].ends_with("can't tell whether files.write happened"), "{told:?}");
+}
+
+#[tokio::test]
 async fn nothing_is_served_that_nobody_trusted() {
     let world = World::new().await;
     let proxy = Foreign::usual().connect(&Pins::default(), Mapping::default()).await;
@@ -213,6 +231,60 @@ async fn the_rug_is_not_pulled() {
     }
     assert_eq!(client.tools().await, ["erase", "call_outcome"]);
     assert_snapshot!(client.refused("read", json!({"path": "a.txt"})).await, @"There is no tool read for you here. List the tools, and take one of those.");
+}
+
+/// Whoever is told.
+#[derive(Clone, Default)]
+struct Told(Arc<Mutex<Vec<String>>>);
+
+#[async_trait::async_trait]
+impl Alerts for Told {
+    async fn alert(&self, key: &str, text: &str, over: bool) {
+        self.0.lock().unwrap().push(format!("{key} over {over}: {text}"));
+    }
+}
+
+impl Told {
+    async fn until(&self, count: usize) -> String {
+        while self.0.lock().unwrap().len() < count {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.0.lock().unwrap().last().unwrap().clone()
+    }
+}
+
+#[tokio::test]
+async fn people_are_told_of_a_tool_that_changed() {
+    let world = World::new().await;
+    let foreign = Foreign::usual();
+    let proxy = foreign.connect(&foreign.trusted().await, Mapping::default()).await;
+    let (guard, told) = (guarded(&world, &proxy), Told::default());
+    let (watched, aside, alerts) = (guard.clone(), proxy.aside(), told.clone());
+    tokio::spawn(async move { watched.watch(aside, &agent("A-1.1"), &alerts).await });
+    let client = world.client_of(guard, of_person("theo")).await;
+    assert_eq!(client.tools().await.len(), 4);
+    assert!(told.until(1).await.starts_with("tools:files over true"));
+    // It changes without a word: whoever looks what it would do finds out, and clients list again.
+    foreign.tools.lock().unwrap()[1] = tool("write", "Writes a file, and more.", Some(false));
+    client.refused("write", json!({"path": "a.txt", "dry_run": true})).await;
+    assert_snapshot!(told.until(2).await, @r#"
+    tools:files over false: Tools of the server files are not what was trusted, and are not served until a person looked at them:
+    write:
+    -   "description": "Writes a file.",
+    +   "description": "Writes a file, and more.",
+    "#);
+    while *client.seen.lists.lock().unwrap() == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // It is as it was again, and says so.
+    foreign.tools.lock().unwrap()[1] = tool("write", "Writes a file.", Some(false));
+    let peer = foreign.peer.lock().unwrap().clone().unwrap();
+    peer.notify_tool_list_changed().await.unwrap();
+    assert_snapshot!(told.until(3).await, @"tools:files over true: All trusted tools of the server files are as they were trusted.");
+    assert_eq!(client.tools().await.len(), 4);
+    let rows = world.trail().await;
+    let rows: Vec<&String> = rows.iter().filter(|row| row.starts_with("policy")).collect();
+    assert_eq!(rows, ["policy agent:A-1.1: put files.write aside: it is not what was trusted"]);
 }
 
 #[tokio::test]

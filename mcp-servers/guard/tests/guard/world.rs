@@ -125,6 +125,11 @@ impl World {
     }
 
     pub(crate) async fn start(&mut self) {
+        self.up = Some(self.begun().await);
+    }
+
+    /// A process: another one in the same folder, if one runs.
+    pub(crate) async fn begun(&self) -> Up {
         let executor = Executor::new("alpha");
         let clock: qd_guard::Clock = Arc::new(Timestamp::now);
         let opened = Ledger::open(self.folder.path(), executor, directory(), clock).await;
@@ -142,7 +147,7 @@ impl World {
         let server = server(&self.services);
         let guard = Guard::new(server, Arc::new(law.clone()), ledger.clone(), ledger.clone(), settings);
         guard.recover().await.unwrap();
-        self.up = Some(Up { guard, ledger, engine, law });
+        Up { guard, ledger, engine, law }
     }
 
     /// The process ends, and another one begins in the same folder.

@@ -239,7 +239,6 @@ impl Tools for RunTools {
         let token = token()?;
         let open = Arc::new(Open {
             team: team.clone(),
-            caller,
             redactor: Redactor::new(turn.secrets.iter().chain([&token])),
             token,
             agent: turn.agent,
@@ -250,7 +249,8 @@ impl Tools for RunTools {
                 .iter()
                 .filter_map(|name| Some((name.clone(), self.guards.get(name)?.clone())))
                 .collect(),
-            others: Others::new(Arc::clone(&self.ground), choice.outside),
+            others: Others::new(Arc::clone(&self.ground), caller.clone(), choice.outside),
+            caller,
             socket: socket.clone(),
             gateway: turn.gateway,
             hosts: turn.hosts,

@@ -8,9 +8,11 @@ use std::{
 
 use qd_agents::Redactor;
 use qd_config::Config;
-use qd_guard::{EngineLaw, Guard, Ledger, Settings, proxy::Pins};
-use secrecy::SecretString;
-use tokio::sync::{Mutex, OnceCell};
+use qd_guard::{Caller, EngineLaw, Guard, Ledger, Settings, proxy::Pins};
+use tokio::{
+    sync::{Mutex, OnceCell},
+    task::JoinSet,
+};
 
 use super::team::TeamApprovals;
 use crate::servers::{
@@ -34,20 +36,30 @@ pub(super) struct Ground {
 /// A server, and it running.
 struct Other {
     server: Outside,
-    running: OnceCell<(Guard, Connected)>,
+    running: OnceCell<Running>,
+}
+
+/// A server behind its guard. It ends when this is dropped.
+struct Running {
+    guard: Guard,
+    _connected: Connected,
+    /// Tells people of tools that changed.
+    _watching: JoinSet<()>,
 }
 
 /// Those of a turn.
 pub(super) struct Others {
     ground: Arc<Ground>,
+    /// For whom they run.
+    caller: Caller,
     servers: BTreeMap<String, Other>,
 }
 
 impl Others {
     /// None of them runs yet.
-    pub(super) fn new(ground: Arc<Ground>, servers: BTreeMap<String, Outside>) -> Self {
+    pub(super) fn new(ground: Arc<Ground>, caller: Caller, servers: BTreeMap<String, Outside>) -> Self {
         let other = |(name, server)| (name, Other { server, running: OnceCell::new() });
-        Self { ground, servers: servers.into_iter().map(other).collect() }
+        Self { ground, caller, servers: servers.into_iter().map(other).collect() }
     }
 
     /// Their names.
@@ -59,30 +71,27 @@ impl Others {
     pub(super) async fn guard(&self, name: &str) -> Option<Result<Guard, String>> {
         let other = self.servers.get(name)?;
         let running = other.running.get_or_try_init(|| self.start(&other.server)).await;
-        Some(running.map(|(guard, _)| guard.clone()))
+        Some(running.map(|running| running.guard.clone()))
     }
 
-    async fn start(&self, server: &Outside) -> Result<(Guard, Connected), String> {
+    async fn start(&self, server: &Outside) -> Result<Running, String> {
         let (ground, name) = (&self.ground, &server.name);
         let pins = Pins::read(&servers::pins(&ground.state, name)).map_err(|error| error.to_string())?;
         let place = servers::place(&ground.state, name);
         let connected = server.connect(&place, &ground.config.sandbox, &ground.state, pins).await?;
         let tools = connected.proxy.server().map_err(|error| error.to_string())?;
-        let values: Vec<SecretString> = server
-            .passed
-            .iter()
-            .filter_map(|name| std::env::var(name).ok())
-            .map(SecretString::from)
-            .collect();
-        let settings =
-            Settings { limits: server.limits, secrets: Redactor::new(&values), ..Settings::default() };
+        let secrets = Redactor::new(&server.secrets());
+        let settings = Settings { limits: server.limits, secrets, ..Settings::default() };
         let (law, approvals) = (ground.law.clone(), ground.approvals.clone());
-        let guard = Guard::new(tools, law, approvals, ground.ledger.clone(), settings);
+        let guard = Guard::new(tools, law, approvals.clone(), ground.ledger.clone(), settings);
         let mut recovered = ground.recovered.lock().await;
         if !recovered.contains(name) {
             guard.recover().await.map_err(|error| error.to_string())?;
             recovered.insert(name.clone());
         }
-        Ok((guard, connected))
+        let (watched, aside, caller) = (guard.clone(), connected.proxy.aside(), self.caller.clone());
+        let mut watching = JoinSet::new();
+        watching.spawn(async move { watched.watch(aside, &caller, &*approvals).await });
+        Ok(Running { guard, _connected: connected, _watching: watching })
     }
 }

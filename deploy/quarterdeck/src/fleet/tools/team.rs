@@ -5,7 +5,7 @@ use std::{sync::OnceLock, time::Duration};
 
 use async_trait::async_trait;
 use qd_approvals::{Authorised, Outcome, Probe};
-use qd_guard::{Approvals, Asked, Asking, Event, Ledger, Standing, StoreError, Trail as _};
+use qd_guard::{Approvals, Asked, Asking, Event, Ledger, Standing, StoreError, Trail as _, proxy::Alerts};
 use qd_team::{Team, WeakTeam};
 use qd_types::{ApprovalId, Subject};
 
@@ -95,6 +95,19 @@ impl Approvals for TeamApprovals {
         match self.team("Waiting") {
             Ok(team) => team.calls_moved(LOOK).await,
             Err(_) => tokio::time::sleep(LOOK).await,
+        }
+    }
+}
+
+#[async_trait]
+impl Alerts for TeamApprovals {
+    async fn alert(&self, key: &str, text: &str, over: bool) {
+        let told = match self.team("Alerting people") {
+            Ok(team) => team.alert_of_tools(key, text, over).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = told {
+            tracing::error!(error, key, text, "people can't be told of tools that changed");
         }
     }
 }

@@ -2,36 +2,43 @@
 //! is in the environment. What people have to agree to is kept below the state folder, and decided in another terminal.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
+use async_trait::async_trait;
 use jiff::Timestamp;
+use qd_agents::Redactor;
 use qd_approvals::{Directory, Executor, KeyOwner, Known, SurfaceKey};
-use qd_config::Loaded;
-use qd_engine::{Facts, KnownPerson, KnownTool, Request, Resource};
+use qd_config::{Loaded, Origin};
+use qd_engine::{Facts, KnownPerson, KnownTool};
 use qd_guard::{
-    Answer, Caller, EngineLaw, Guard, Incoming, Ledger, LedgerError, Server, Settings, Who, stdio,
+    Answer, Caller, EngineLaw, Guard, Incoming, Ledger, Server, Settings, Who,
+    proxy::{Alerts, Differences},
+    stdio,
 };
-use qd_people::SignedIn;
-use qd_sqlite::DbError;
-use qd_types::{Identity, InstanceName, Person, PersonId, Verb};
+use qd_people::{Profile, SignedIn};
+use qd_types::{Identity, InstanceName, Person, PersonId};
+use secrecy::SecretString;
+use tokio::sync::watch;
 
-use super::{following::Following, listening};
+use super::{
+    following::{Following, Held},
+    listening, shell_word,
+};
 use crate::{
     cli::{Common, Listening},
     context::{self, UserError},
     log,
     people::{Roster, lends_to_services, person_at, voucher},
     policies::{self, PolicyPlan},
+    say,
 };
 
 /// Where a client's configuration puts a person's token.
 pub(super) const TOKEN: &str = "QUARTERDECK_TOKEN";
-
-/// Sessions of one server at once. Each has a folder of its own while it runs.
-const AT_ONCE: u32 = 32;
 
 /// Time between two looks at votes and clocks.
 const TEND: Duration = Duration::from_secs(1);
@@ -43,6 +50,10 @@ pub(crate) struct Home {
     pub(super) me: Person,
     /// Their token, if they showed one.
     pub(super) token: Option<String>,
+    /// What must not reach a client, whatever it looks like.
+    pub(super) secrets: Vec<SecretString>,
+    /// Tools of a server of somebody else that are not what was trusted any more.
+    pub(super) aside: Option<watch::Receiver<Differences>>,
     /// The service account whose token it is. It acts on behalf of `me`.
     pub(super) service: Option<String>,
     /// The team that keeps the requests.
@@ -71,15 +82,14 @@ impl Home {
         let plan = plan(&loaded, &people, &team).await?;
         let token = sources.env.get(TOKEN).filter(|token| !token.is_empty()).cloned();
         let (me, service) = match &token {
-            Some(token) => whose(&loaded, token, &team).await?,
+            Some(token) => whose(&loaded.state_dir, token, &team).await?.ok_or_else(nobody)?,
             None => (me, None),
         };
         let known = plan.facts.people.iter().find(|known| known.person.id == me);
         let me = known.map_or_else(|| Person { id: me, roles: Vec::new() }, |known| known.person.clone());
-        let config = common.config.as_ref().map(|file| file.canonicalize().unwrap_or_else(|_| file.clone()));
-        let config = config.map_or_else(String::new, |file| format!("--config {} ", quoted(&file)));
-        let decide = format!("quarterdeck {config}approvals approve");
-        Ok(Self { loaded, me, token, service, team, plan, decide })
+        let decide = deciding(&loaded, &sources.env);
+        let secrets = token.iter().cloned().map(SecretString::from).collect();
+        Ok(Self { loaded, me, token, secrets, aside: None, service, team, plan, decide })
     }
 
     /// Where the servers of this team keep their things.
@@ -111,28 +121,28 @@ impl Home {
         self.plan.engine()
     }
 
-    /// Serves the server of this name until the client closes its end.
-    pub(super) async fn serve(self, name: &str, server: Server) -> Result<(), UserError> {
-        let (caller, policies) = (self.caller(), self.policies_with(name, &server)?);
-        let mut asked = Request::new(caller.principal(), Verb::ServerUse, Resource::Server(name.to_owned()));
-        asked.team = Some(self.team.clone());
-        policies
-            .permit(&asked)
-            .map_err(|refusal| UserError::failed(format!("{refusal} {}", refusal.help)))?;
-        let law = EngineLaw::new(Arc::new(policies));
-        let (guard, ledger) = self.guard(name, server, law).await?;
-        let tending = tokio::spawn(tend(ledger.clone()));
-        let served = Box::pin(stdio::serve(guard, caller, tokio::io::stdin(), tokio::io::stdout())).await;
-        tending.abort();
-        ledger.flush().await.map_err(|error| UserError::from_error(&error))?;
-        served.map(drop).map_err(|error| UserError::from_error(&error))
+    /// Serves the server of this name until the client closes its end, or until whoever started it may not have it any
+    /// more: then the client finds it gone, and the error says why.
+    pub(super) async fn serve(self, common: &Common, name: &str, server: Server) -> Result<(), UserError> {
+        let (caller, state) = (self.caller(), self.loaded.state_dir.clone());
+        let held = Held { caller: caller.clone(), token: self.token.clone(), state };
+        let (guard, kept) = self.kept(common, name, server).await?;
+        kept.following.admits(&held)?;
+        let serving = Box::pin(stdio::serve(guard, caller, tokio::io::stdin(), tokio::io::stdout()));
+        let served = tokio::select! {
+            served = serving => served.map(drop).map_err(|error| UserError::from_error(&error)),
+            why = kept.following.until_refused(&held) => Err(why),
+        };
+        kept.tending.abort();
+        kept.following.ledger.flush().await.map_err(|error| UserError::from_error(&error))?;
+        served
     }
 
     /// The guard over a server, for a command in this process.
     pub(super) async fn called(self, name: &str, server: Server) -> Result<Called, UserError> {
         let (caller, policies) = (self.caller(), self.policies_with(name, &server)?);
         let (guard, ledger) = self.guard(name, server, EngineLaw::new(Arc::new(policies))).await?;
-        let tending = tokio::spawn(tend(ledger.clone()));
+        let tending = tokio::spawn(tend(guard.clone(), ledger.clone()));
         Ok(Called { guard, caller, ledger, tending })
     }
 
@@ -148,27 +158,31 @@ impl Home {
         let team = self.team.clone();
         let roster = Roster::beside(&self.loaded.state_dir).await;
         let roster = roster.map_err(|error| UserError::from_error(&error))?;
-        let engine = Arc::new(self.policies_with(name, &server)?);
-        let (law, tools) = (EngineLaw::new(engine.clone()), server.known_tools());
-        let key = self.key()?;
-        let (guard, ledger) = self.guard(name, server, law.clone()).await?;
-        let tending = tokio::spawn(tend(ledger.clone()));
-        let following = Following {
-            common: common.clone(),
-            name: name.to_owned(),
-            tools,
-            team: team.clone(),
-            engine,
-            law,
-            ledger: ledger.clone(),
-            key,
-        };
-        let following = tokio::spawn(following.follow());
+        let (guard, kept) = self.kept(common, name, server).await?;
+        let ledger = kept.following.ledger.clone();
+        let following = tokio::spawn(kept.following.follow());
         let served = listening::serve(asked, private, guard, roster, team).await;
-        tending.abort();
+        kept.tending.abort();
         following.abort();
         ledger.flush().await.map_err(|error| UserError::from_error(&error))?;
         served
+    }
+
+    /// The guard over a server that goes on for long, and what keeps it up to date.
+    async fn kept(self, common: &Common, name: &str, server: Server) -> Result<(Guard, Kept), UserError> {
+        let engine = Arc::new(self.policies_with(name, &server)?);
+        let (law, tools) = (EngineLaw::new(engine.clone()), server.known_tools());
+        let (key, team) = (self.key()?, self.team.clone());
+        let watched = self.aside.clone().map(|aside| (aside, self.caller()));
+        let (guard, ledger) = self.guard(name, server, law.clone()).await?;
+        if let Some((aside, caller)) = watched {
+            let guard = guard.clone();
+            tokio::spawn(async move { guard.watch(aside, &caller, &Log).await });
+        }
+        let tending = tokio::spawn(tend(guard.clone(), ledger.clone()));
+        let (common, name) = (common.clone(), name.to_owned());
+        let following = Following { common, name, tools, team, engine, law, ledger, key };
+        Ok((guard, Kept { tending, following }))
     }
 
     /// The policies as they are in force, with the tools of one server.
@@ -188,12 +202,35 @@ impl Home {
         log::start("warn", self.loaded.config.log.format);
         let people = self.directory(&self.key()?);
         let ledger = Arc::new(open(&self.folder(), name, &self.team, people).await?);
-        let settings = Settings { decide: self.decide.clone(), ..Settings::default() };
+        let settings = Settings {
+            secrets: Redactor::new(&self.secrets),
+            decide: self.decide.clone(),
+            asks_elsewhere: false,
+            ..Settings::default()
+        };
         let guard = Guard::new(server, Arc::new(law), ledger.clone(), ledger.clone(), settings);
         guard.recover().await.map_err(|error| UserError::from_error(&error))?;
         crate::memory::settle_when_quiet();
         Ok((guard, ledger))
     }
+}
+
+/// The client's log: the one place that the person at this computer looks at.
+struct Log;
+
+#[async_trait]
+impl Alerts for Log {
+    async fn alert(&self, _key: &str, text: &str, over: bool) {
+        if !over {
+            say::note(text);
+        }
+    }
+}
+
+/// What keeps a guard up to date.
+struct Kept {
+    tending: tokio::task::JoinHandle<()>,
+    following: Following,
 }
 
 /// A guard that one command calls, as the person at this computer.
@@ -231,9 +268,24 @@ fn name(text: &str) -> Result<InstanceName, UserError> {
     text.parse().map_err(|error: qd_types::IdError| UserError::from_error(&error))
 }
 
-/// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+/// The command that decides, wherever it is run: with the configuration's file, and with the state folder where that does
+/// not follow from the file.
+fn deciding(loaded: &Loaded, env: &BTreeMap<String, String>) -> String {
+    let mut words = vec!["quarterdeck".to_owned()];
+    if let Some(file) = &loaded.file {
+        let file = file.canonicalize().unwrap_or_else(|_| file.clone());
+        words.extend(["--config".to_owned(), shell_word(&file.to_string_lossy())]);
+    }
+    let follows = match loaded.origins.get("state.dir") {
+        Some(origin) => matches!(origin, Origin::File { .. }),
+        None => ["STATE_DIRECTORY", "XDG_STATE_HOME"].iter().all(|name| !env.contains_key(*name)),
+    };
+    if !follows {
+        let state = format!("state.dir={}", loaded.state_dir.display());
+        words.extend(["--set".to_owned(), shell_word(&state)]);
+    }
+    words.extend(["approvals".to_owned(), "approve".to_owned()]);
+    words.join(" ")
 }
 
 /// What is in force below the state folder, and who there is; `people` where nobody was taken in yet.
@@ -272,50 +324,45 @@ pub(super) fn directory(facts: &Facts, team: &InstanceName, key: &SurfaceKey) ->
     people
 }
 
-/// Whose token it is: a person's, or that of a service account on their behalf.
-async fn whose(
-    loaded: &Loaded,
-    token: &str,
-    team: &InstanceName,
-) -> Result<(PersonId, Option<String>), UserError> {
-    let nobody = || {
-        UserError::failed(format!(
-            "the token in {TOKEN} is nobody's here, or not any more: quarterdeck mcp token makes one"
-        ))
-    };
-    let roster = Roster::look(&loaded.state_dir).ok_or_else(nobody)?;
-    let found = roster.by_token(token).await.map_err(|error| UserError::from_error(&error))?;
-    let SignedIn { profile, service, .. } = found.ok_or_else(nobody)?;
-    if service.is_some() && !lends_to_services(&person_at(&profile, &format!("/teams/{team}"))) {
-        return Err(nobody());
-    }
-    Ok((profile.id, service))
+pub(super) fn nobody() -> UserError {
+    let text =
+        format!("the token in {TOKEN} is nobody's here, or not any more: quarterdeck mcp token makes one");
+    UserError::failed(text)
 }
 
-/// The server's ledger; where another session has it, the next one.
+/// Whose token it is: a person's, or that of a service account on their behalf; `None` if nobody's.
+pub(super) async fn whose(
+    state: &Path,
+    token: &str,
+    team: &InstanceName,
+) -> Result<Option<(PersonId, Option<String>)>, UserError> {
+    let Some(roster) = Roster::look(state) else { return Ok(None) };
+    let found = roster.by_token(token).await.map_err(|error| UserError::from_error(&error))?;
+    let lends = |profile: &Profile| lends_to_services(&person_at(profile, &format!("/teams/{team}")));
+    let found = found.filter(|found| found.service.is_none() || lends(&found.profile));
+    Ok(found.map(|SignedIn { profile, service, .. }| (profile.id, service)))
+}
+
+/// The server's ledger. All sessions of the server share it.
 async fn open(
     folder: &Path,
     server: &str,
     team: &InstanceName,
     people: Directory,
 ) -> Result<Ledger, UserError> {
-    for number in 1..=AT_ONCE {
-        let name = if number == 1 { server.to_owned() } else { format!("{server}-{number}") };
-        let executor = Executor::new(team.as_str());
-        let opened =
-            Ledger::open(&folder.join(name), executor, people.clone(), Arc::new(Timestamp::now)).await;
-        match opened {
-            Err(LedgerError::Db(DbError::Locked { .. })) => {}
-            opened => return opened.map_err(|error| UserError::from_error(&error)),
-        }
-    }
-    Err(UserError::failed(format!("{AT_ONCE} sessions of {server} run already: close one")))
+    let executor = Executor::new(team.as_str());
+    let opened = Ledger::open(&folder.join(server), executor, people, Arc::new(Timestamp::now)).await;
+    opened.map_err(|error| UserError::from_error(&error))
 }
 
-async fn tend(ledger: Arc<Ledger>) {
+/// Looks at votes and clocks, and at what a session of which the process is gone left under way.
+async fn tend(guard: Guard, ledger: Arc<Ledger>) {
     loop {
         if let Err(error) = ledger.tend().await {
             tracing::warn!(%error, "votes and clocks can't be looked at");
+        }
+        if let Err(error) = guard.recover().await {
+            tracing::warn!(%error, "what was cut short can't be looked at");
         }
         tokio::time::sleep(TEND).await;
     }

@@ -11,12 +11,15 @@ use qd_guard::{
 use secrecy::SecretString;
 use tokio::process::Child;
 
-use super::alone::Home;
+use super::{alone::Home, shell_word};
 use crate::{
     cli::{Common, Foreign},
     context::UserError,
     say,
-    servers::walled::{self, Wanted},
+    servers::{
+        outside,
+        walled::{self, Wanted},
+    },
     verbs::{Done, proof},
 };
 
@@ -27,7 +30,9 @@ pub(super) const LINE: usize = 300;
 const BEGIN: Duration = Duration::from_secs(120);
 
 pub(super) async fn foreign(common: &Common, asked: Foreign) -> Done {
-    let home = Home::open(common).await?;
+    let mut home = Home::open(common).await?;
+    let passed = asked.env.iter().chain(&asked.bearer).filter_map(|name| std::env::var(name).ok());
+    home.secrets.extend(outside::secrets(passed));
     let failed = |error: &dyn std::error::Error| UserError::from_error(error);
     let folder = home.folder().join(&asked.name);
     if !is_name(&asked.name) || super::servers::is_one(&asked.name) {
@@ -69,9 +74,10 @@ pub(super) async fn foreign(common: &Common, asked: Foreign) -> Done {
         ));
     }
     let server = proxy.server().map_err(|error| failed(&error))?;
+    home.aside = Some(proxy.aside());
     let served = match asked.listening.listen {
         Some(_) => home.listen(common, &asked.name, server, &asked.listening, asked.allow_private).await,
-        None => home.serve(&asked.name, server).await,
+        None => home.serve(common, &asked.name, server).await,
     };
     if let Some(child) = &mut child {
         child.kill().await.ok();
@@ -148,14 +154,7 @@ fn again(asked: &Foreign) -> String {
         words.push("--".to_owned());
         words.extend(asked.command.iter().map(|part| part.to_string_lossy().into_owned()));
     }
-    let is_plain = |word: &str| {
-        !word.is_empty()
-            && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&byte))
-    };
-    let quoted = words
-        .iter()
-        .map(|word| if is_plain(word) { word.clone() } else { format!("'{}'", word.replace('\'', r"'\''")) });
-    quoted.collect::<Vec<_>>().join(" ")
+    words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")
 }
 
 fn is_name(name: &str) -> bool {

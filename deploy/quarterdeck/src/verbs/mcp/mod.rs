@@ -50,6 +50,15 @@ pub(super) async fn mcp(common: &Common, verb: McpVerb) -> Done {
     }
 }
 
+/// A word as a shell takes it.
+fn shell_word(word: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&byte);
+    if !word.is_empty() && word.bytes().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 /// Makes a token, at the fleet that runs, or in the file of one that does not.
 async fn token(common: &Common, days: u16, service: Option<String>, who: &Who) -> Done {
     let loaded = context::load(&context::sources(common)?)?;

@@ -156,7 +156,7 @@ pub(super) async fn serve(common: &Common, name: &str, asked: Alone) -> Done {
     if over_http {
         return home.listen(common, name, server, &asked.listening, asked.allow_private).await;
     }
-    home.serve(name, server).await
+    home.serve(common, name, server).await
 }
 
 /// The guard over one of them, for a command that calls its tools as the person at this computer.
