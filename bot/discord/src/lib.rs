@@ -10,6 +10,7 @@ mod pace;
 mod pictures;
 mod registry;
 mod render;
+mod rooms;
 pub mod setup;
 mod slash;
 mod surface;
@@ -18,3 +19,4 @@ mod threads;
 
 pub use config::{ChannelIds, Config, Guild, People, Threads};
 pub use discord::{Discord, DiscordError};
+pub use rooms::{Answered, Room, RoomError, Words, Written};
