@@ -4,7 +4,7 @@
 use qd_types::ApprovalId;
 use serde_json::{Value, json};
 
-use crate::{Call, Fault, Guard, Link, StoreError, outputs::cut};
+use crate::{Call, Fault, Guard, Link, StoreError, blocks, outputs::cut};
 
 /// Where a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -217,7 +217,7 @@ impl Guard {
 
     fn capped(&self, call: &Call, result: Value) -> Outcome {
         let (text, max) = (result.to_string(), self.0.settings.max_output);
-        if text.len() <= max {
+        if text.len() <= max || blocks::size(&result, text.len()) <= max {
             return Outcome::Whole(result);
         }
         let (begins, size) = (cut(&text, max / 2).to_owned(), text.len());

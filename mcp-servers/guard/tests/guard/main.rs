@@ -13,6 +13,7 @@ mod http;
 mod issuer;
 mod life;
 mod offers;
+mod pictures;
 mod pipeline;
 mod proxy;
 mod reach;
