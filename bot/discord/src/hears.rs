@@ -19,7 +19,7 @@ use serenity::all::{
 use crate::{
     Discord,
     calls::{Problem, call},
-    pace, render,
+    pace, render, rooms,
     slash::{self, Meant, NewFeature, Source},
     talk,
 };
@@ -109,6 +109,9 @@ impl Discord {
     ) -> Result<(), Problem> {
         if it.data.custom_id.starts_with(talk::MEANT) {
             return self.mean(commands, it, guild).await;
+        }
+        if it.data.custom_id.starts_with(rooms::CHOSEN) {
+            return self.chose(it).await;
         }
         let pressed = it.data.custom_id.as_str();
         let mut reply = Reply { id: it.id.get(), token: &it.token, file: None };
@@ -258,7 +261,7 @@ impl Discord {
         }
     }
 
-    async fn say(&self, reply: &Reply<'_>, text: &str, announced: bool) -> Result<(), Problem> {
+    pub(crate) async fn say(&self, reply: &Reply<'_>, text: &str, announced: bool) -> Result<(), Problem> {
         // What is not the subject is a sentence that says why not.
         let file = reply.file.as_ref().filter(|_| text.starts_with('{'));
         let (body, files) = match file {
@@ -466,11 +469,11 @@ fn counts(text: &str) -> bool {
 }
 
 /// What a person hears when Discord did not say who they are.
-fn unsure() -> String {
+pub(crate) fn unsure() -> String {
     say!("discord-unsure")
 }
 
 /// What a person hears whom nobody here knows.
-fn stranger(user: u64) -> String {
+pub(crate) fn stranger(user: u64) -> String {
     say!("discord-stranger", user = user)
 }

@@ -12,6 +12,7 @@ mod pace;
 mod pictures;
 mod registry;
 mod render;
+mod rooms;
 pub mod setup;
 mod slash;
 mod surface;
@@ -20,3 +21,4 @@ mod threads;
 
 pub use config::{ChannelIds, Config, Guild, People, Threads};
 pub use discord::{Discord, DiscordError};
+pub use rooms::{Answered, Room, RoomError, Words, Written};

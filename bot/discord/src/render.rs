@@ -7,6 +7,8 @@ use qd_types::ApprovalId;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::rooms::{CHOSEN, Words};
+
 /// Longest content, in characters. <https://docs.discord.com/developers/resources/message#create-message>
 pub(crate) const CONTENT: usize = 2000;
 /// Longest description of an embed, in characters.
@@ -14,7 +16,7 @@ const DESCRIPTION: usize = 4096;
 /// Longest `custom_id` and placeholder, in characters.
 const HUNDRED: usize = 100;
 /// Longest label of a button, in characters.
-const LABEL: usize = 80;
+pub(crate) const LABEL: usize = 80;
 /// Bytes of a moment without its zone: `2026-11-21 14:00`.
 const MOMENT: usize = 16;
 /// Buttons in a row.
@@ -76,6 +78,30 @@ pub(crate) fn message(message: &Message) -> Value {
             "footer": {"text": message.key.0},
         }],
         "components": rows(&buttons(approval.as_ref(), message)),
+        "allowed_mentions": {"parse": []},
+    })
+}
+
+/// What an agent says in a channel, for a create.
+pub(crate) fn words(words: &Words<'_>, footer: &str) -> Value {
+    let how = match (words.asks, words.choices) {
+        (false, _) => String::new(),
+        (true, []) => format!("\n{}", say!("discord-asks")),
+        (true, _) => format!("\n{}", say!("discord-asks-choice")),
+    };
+    let most = DESCRIPTION.saturating_sub(how.chars().count());
+    let choice = |(number, label): (usize, &String)| Button {
+        label: label.clone(),
+        command: format!("{CHOSEN}{number}"),
+    };
+    let buttons: Vec<Button> = words.choices.iter().enumerate().map(choice).collect();
+    json!({
+        "embeds": [{
+            "description": cut(words.text, most) + &how,
+            "color": if words.asks { Tone::Asks } else { Tone::Quiet }.colour(),
+            "footer": {"text": footer},
+        }],
+        "components": rows(&buttons),
         "allowed_mentions": {"parse": []},
     })
 }

@@ -169,6 +169,18 @@ impl Client {
         self.call(bearer, Method::Get, path, None, None).await?.read()
     }
 
+    /// Reads one thing in the form that a media type asks for (docs.github.com, "Media types").
+    pub async fn get_as<T: DeserializeOwned>(
+        &self,
+        bearer: &Bearer,
+        path: &str,
+        media: &'static str,
+    ) -> Result<T, CallError> {
+        let at = format!("{}{path}", self.addresses.rest);
+        let accept = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(media))]);
+        self.send(bearer, Method::Get, &at, None, Some(accept)).await?.read()
+    }
+
     /// Reads a text, like the log of a job; follows to where it lies, without the token.
     pub async fn text(&self, bearer: &Bearer, path: &str) -> Result<String, CallError> {
         let reply = self.call(bearer, Method::Get, path, None, None).await?;
@@ -317,11 +329,11 @@ impl Client {
         let at = format!("{}{path}", self.addresses.rest);
         let known = if method == Method::Get && seen.is_none() { self.known.at(&at) } else { None };
         let seen = known.as_ref().map(|(seen, _)| seen).or(seen);
-        let reply = match self.send(bearer, method, &at, body, seen).await {
+        let reply = match self.send(bearer, method, &at, body, conditions(seen)).await {
             // Too many: nothing happened, and a short wait is no news.
             Err(CallError::Limited(wait)) if wait <= SHORT => {
                 tokio::time::sleep(wait).await;
-                self.send(bearer, method, &at, body, seen).await
+                self.send(bearer, method, &at, body, conditions(seen)).await
             }
             sent => sent,
         }?;
@@ -376,7 +388,7 @@ impl Client {
         method: Method,
         path: &str,
         body: Option<&Value>,
-        seen: Option<&Seen>,
+        headers: Option<HeaderMap>,
     ) -> Result<Reply, CallError> {
         if let Some(wait) = self.pace.shut(bearer.lane) {
             if wait > SHORT {
@@ -387,7 +399,7 @@ impl Client {
         let crab = self.with(bearer)?;
         let sent = async {
             match method {
-                Method::Get => crab._get_with_headers(path, conditions(seen)).await,
+                Method::Get => crab._get_with_headers(path, headers).await,
                 Method::Post => crab._post(path, body).await,
                 Method::Patch => crab._patch(path, body).await,
                 Method::Put => crab._put(path, body).await,

@@ -11,6 +11,9 @@ use crate::{
     forge::{GitHub, Here},
 };
 
+/// Asks for what was found beside where.
+const TEXT_MATCH: &str = "application/vnd.github.text-match+json";
+
 /// A text as part of a path or a query.
 pub fn part(text: &str) -> String {
     crate::forge::part(text)
@@ -63,11 +66,12 @@ impl Rest<'_> {
         self.0.with(|bearer| async move { client.text(&bearer, path).await }).await
     }
 
-    /// Searches the repository's code; the query is words alone (docs.github.com, "Search code").
+    /// Searches the repository's code, with the lines in which the words stand; the query is words alone (docs.github.com, "Search
+    /// code", "Text match metadata").
     pub async fn search<T: DeserializeOwned>(&self, words: &str) -> Result<T, CallError> {
         let query = part(&format!("{words} repo:{}", self.place()));
         let (client, path) = (&self.0.github.client, &format!("/search/code?per_page=100&q={query}"));
-        self.0.with(|bearer| async move { client.get(&bearer, path).await }).await
+        self.0.with(|bearer| async move { client.get_as(&bearer, path, TEXT_MATCH).await }).await
     }
 
     /// Makes or changes something, and reads what it is then.

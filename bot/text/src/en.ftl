@@ -440,6 +440,13 @@ discord-file-whole = { $name } went along in full.
 discord-file-linked = { $name } went along as a link.
 discord-file-no-room = { $name } did not go along: there is no room for it.
 discord-setup = Quarterdeck's setup
+discord-asks = Reply to this message to answer it, and leave the @ of the reply on.
+discord-asks-choice = Press what you choose, or reply to this message and leave the @ of the reply on.
+discord-chose = { $person } chose: **{ $choice }**
+discord-noted-choice = Noted: { $choice }
+discord-not-noted = Your choice was not noted: { $problem }. Try again.
+discord-no-choice = There is no such choice any more, so nothing was noted.
+discord-several-channels = several channels are called { $name }; rename one, or name another one
 
 # Discord: what went wrong there, on the local page, in the doctor's words and in the log
 discord-no-message = the message is gone

@@ -2,39 +2,43 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use qd_types::InstanceName;
+
+use crate::Place;
 
 /// `[mcp.discord]`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Posts, questions and threads a minute for a team, however many callers it has.
-    #[serde(default = "posts_per_minute")]
     pub posts_per_minute: u32,
-    /// The teams, by name.
-    #[serde(default)]
+    /// The teams, by the names that they are known by.
     pub teams: BTreeMap<String, Team>,
 }
 
 /// A team's channels.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Team {
+    /// The team, by its id.
+    pub id: InstanceName,
     /// Where it posts.
     pub channel: String,
     /// What else it may read.
-    #[serde(default)]
     pub reads: Vec<String>,
 }
 
 impl Team {
+    /// Its own channel.
+    pub(crate) fn own(&self) -> Place<'_> {
+        self.place(&self.channel)
+    }
+
+    /// A channel.
+    pub(crate) fn place<'a>(&'a self, channel: &'a str) -> Place<'a> {
+        Place { team: &self.id, channel }
+    }
+
     /// Whether it may read a channel.
-    pub fn may_read(&self, channel: &str) -> bool {
+    pub(crate) fn may_read(&self, channel: &str) -> bool {
         self.channel == channel || self.reads.iter().any(|name| name == channel)
     }
-}
-
-/// Well under what Discord takes of a bot in one channel: 5 in 5 seconds.
-fn posts_per_minute() -> u32 {
-    10
 }

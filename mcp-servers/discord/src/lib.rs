@@ -2,6 +2,7 @@
 
 mod budget;
 mod config;
+mod live;
 #[cfg(test)]
 mod memory;
 mod port;
@@ -10,12 +11,17 @@ mod write;
 
 use std::sync::Arc;
 
+use qd_engine::Resource;
 use qd_guard::{CAREFUL, Caller, Fault, Server, ToolError};
 
 pub use config::{Config, Team};
-pub use port::{Answer, Discord, DiscordError, Message, NotConfigured, Post};
+pub use live::OnDiscord;
+pub use port::{Answer, Discord, DiscordError, Message, Nowhere, Place, Post};
 
 use budget::Budget;
+
+/// The server's name.
+const NAME: &str = "discord";
 
 /// What every tool needs.
 pub(crate) struct Desk {
@@ -25,6 +31,16 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
+    /// A tool in a channel, for the policy: a rule may name either.
+    pub(crate) fn place(tool: &str, channel: &str) -> Resource {
+        Resource::ToolIn { server: NAME.to_owned(), name: tool.to_owned(), channel: channel.to_owned() }
+    }
+
+    /// A tool in the caller's own channel. Without a team there is none, and the tool says so itself.
+    pub(crate) fn own(&self, tool: &str, caller: &Caller) -> Option<Resource> {
+        self.team(caller).ok().map(|team| Self::place(tool, &team.channel))
+    }
+
     /// The caller's team. A team that nobody configured has no channel.
     fn team(&self, caller: &Caller) -> Result<&Team, Fault> {
         self.config.teams.get(caller.team().as_str()).ok_or_else(|| {
@@ -40,7 +56,7 @@ impl Desk {
 pub fn server(config: Config, discord: Arc<dyn Discord>) -> Result<Server, ToolError> {
     let budget = Budget::new(config.posts_per_minute);
     let desk = Arc::new(Desk { config, discord, budget });
-    Server::new("discord", format!("The channels of one team. {CAREFUL}"))
+    Server::new(NAME, format!("The channels of one team. {CAREFUL}"))
         .look(read::Channels(desk.clone()))?
         .look(read::Messages(desk.clone()))?
         .look(read::Answered(desk.clone()))?

@@ -8,45 +8,48 @@ use qd_guard::{Call, Caller, Change, Fault, Look, Permit, Who};
 use qd_types::PolicyHash;
 use serde_json::{Value, json};
 
-use crate::{Answer, Config, Desk, Discord, DiscordError, Message, Post, Team, budget::Budget, read, write};
+use crate::{
+    Answer, Config, Desk, Discord, DiscordError, Message, Place, Post, Team, budget::Budget, read, write,
+};
 
 /// Channels with what was posted there.
 #[derive(Default)]
-struct Memory(Mutex<Vec<Post>>);
+struct Memory(Mutex<Vec<(String, Post)>>);
 
 #[async_trait]
 impl Discord for Memory {
-    async fn messages(&self, channel: &str, most: usize) -> Result<Vec<Message>, DiscordError> {
+    async fn messages(&self, place: Place<'_>, most: usize) -> Result<Vec<Message>, DiscordError> {
         let posts = self.0.lock().unwrap();
-        let here = posts.iter().enumerate().filter(|(_, post)| post.channel == channel);
-        let message = |(id, post): (usize, &Post)| Message {
+        let here = posts.iter().enumerate().filter(|(_, (at, _))| at == place.channel);
+        let message = |(id, (_, post)): (usize, &(String, Post))| Message {
             id: id as u64,
             author: "mallory".to_owned(),
-            text: post.text.clone(),
+            text: Some(post.text.clone()),
         };
         Ok(here.rev().take(most).map(message).collect())
     }
-    async fn post(&self, post: &Post) -> Result<u64, DiscordError> {
+    async fn post(&self, place: Place<'_>, post: &Post) -> Result<u64, DiscordError> {
         let mut posts = self.0.lock().unwrap();
-        posts.push(post.clone());
+        posts.push((place.channel.to_owned(), post.clone()));
         Ok(posts.len() as u64 - 1)
     }
-    async fn posted(&self, channel: &str, key: &str) -> Result<Option<u64>, DiscordError> {
+    async fn posted(&self, place: Place<'_>, key: &str) -> Result<Option<u64>, DiscordError> {
         let posts = self.0.lock().unwrap();
-        let found = posts.iter().position(|post| post.channel == channel && post.key == key);
+        let found = posts.iter().position(|(at, post)| at == place.channel && post.key == key);
         Ok(found.map(|id| id as u64))
     }
-    async fn thread(&self, _: &str, message: u64, _: &str) -> Result<u64, DiscordError> {
+    async fn thread(&self, _: Place<'_>, message: u64, _: &str) -> Result<u64, DiscordError> {
         Ok(message + 100)
     }
-    async fn answers(&self, _: &str, _: u64, _: usize) -> Result<Vec<Answer>, DiscordError> {
+    async fn answers(&self, _: Place<'_>, _: u64, _: usize) -> Result<Vec<Answer>, DiscordError> {
         Ok(vec![Answer { author: "ines".to_owned(), text: "Blue".to_owned() }])
     }
 }
 
 fn world(posts_per_minute: u32) -> (Arc<Memory>, Arc<Desk>) {
     let memory = Arc::new(Memory::default());
-    let team = Team { channel: "alpha".to_owned(), reads: vec!["incidents".to_owned()] };
+    let reads = vec!["incidents".to_owned()];
+    let team = Team { id: "alpha".parse().unwrap(), channel: "alpha".to_owned(), reads };
     let config = Config { posts_per_minute, teams: [("alpha".to_owned(), team)].into() };
     let budget = Budget::new(posts_per_minute);
     (memory.clone(), Arc::new(Desk { config, discord: memory, budget }))
@@ -89,13 +92,24 @@ async fn a_channel_that_is_not_the_teams_is_not_there() {
     insta::assert_snapshot!(format!("{} {}", fault.problem, fault.way_out), @"The team beta has no channel. A person names one in [mcp.discord.teams].");
 }
 
+#[test]
+fn policy_is_asked_about_the_channel() {
+    let (_, desk) = world(10);
+    let caller = call("alpha").caller;
+    let of = |value| input(value);
+    let read = read::Messages(desk.clone()).resource(&caller, Some(&of(json!({ "channel": "incidents" }))));
+    insta::assert_snapshot!(read.unwrap(), @"tool read_messages of discord in #incidents");
+    let post = qd_guard::Mutation::resource(&write::Posting(desk), &caller, None);
+    insta::assert_snapshot!(post.unwrap(), @"tool post of discord in #alpha");
+}
+
 #[tokio::test]
 async fn a_post_goes_to_the_own_channel_wakes_nobody_and_is_found_again() {
     let (memory, desk) = world(10);
     let post = write::Posting(desk.clone());
     let done = change(&post, json!({ "text": "@everyone <#1> half of it" })).await.unwrap();
     assert_eq!(done["channel"], "alpha");
-    let text = memory.0.lock().unwrap()[0].text.clone();
+    let text = memory.0.lock().unwrap()[0].1.text.clone();
     assert!(!text.contains("@everyone") && !text.contains("<#1>"), "{text}");
     let asked = input(json!({ "text": "x" }));
     assert!(matches!(qd_guard::Mutation::probe(&post, "C-1", &asked).await, Probe::Happened(_)));
@@ -109,7 +123,7 @@ async fn a_question_does_not_wait_and_its_answer_is_data() {
     let (memory, desk) = world(10);
     let wanted = json!({ "question": "Which colour?", "choices": ["Blue", "Red"] });
     let asked = change(&write::Ask(desk.clone()), wanted).await.unwrap();
-    let post = memory.0.lock().unwrap()[0].clone();
+    let post = memory.0.lock().unwrap()[0].1.clone();
     assert!(post.question && post.choices == ["Blue", "Red"]);
     let answered =
         read(&read::Answered(desk.clone()), "alpha", json!({ "message": asked["id"] })).await.unwrap();

@@ -1,6 +1,7 @@
 //! What is needed of Discord, in this crate's words.
 
 use async_trait::async_trait;
+use qd_types::InstanceName;
 
 /// Why Discord did not do it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -8,6 +9,9 @@ pub enum DiscordError {
     /// There is no adapter, or no credentials.
     #[error("Discord is not configured here")]
     NotConfigured,
+    /// The team runs apart from its bot, which alone has the way to chat.
+    #[error("This team runs apart from its bot, and only the bot reaches Discord")]
+    Apart,
     /// There is no such thing, or it may not be seen.
     #[error("There is no {0}")]
     Absent(String),
@@ -26,6 +30,9 @@ impl DiscordError {
             Self::NotConfigured => {
                 "A person has to connect Discord to this fleet; until then, say in your report what you wanted to say."
             }
+            Self::Apart => {
+                "Ask people with the board's ask_human, and say all else in your report: those reach them from here."
+            }
             Self::Absent(_) => "List the channels or read the messages, and take one of those.",
             Self::Refused(_) => "Look at what it says; call again when that has changed.",
             Self::Unreachable(_) => "Wait, then call again.",
@@ -40,16 +47,23 @@ pub struct Message {
     pub id: u64,
     /// Who wrote it.
     pub author: String,
-    /// Its text.
-    pub text: String,
+    /// Its text; `None` where Discord does not tell it.
+    pub text: Option<String>,
 }
 
-/// A message to be.
+/// A channel, as a team calls it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// The team, by its id.
+    pub team: &'a InstanceName,
+    /// The channel's name.
+    pub channel: &'a str,
+}
+
+/// A message to be. Its texts mention nobody and format nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Post {
-    /// The channel's name.
-    pub channel: String,
-    /// Its text. The adapter has to allow no mentions.
+    /// Its text.
     pub text: String,
     /// Choices, if it is a question with some.
     pub choices: Vec<String>,
@@ -72,40 +86,41 @@ pub struct Answer {
 #[async_trait]
 pub trait Discord: Send + Sync {
     /// A channel's newest messages, newest first, at most so many.
-    async fn messages(&self, channel: &str, most: usize) -> Result<Vec<Message>, DiscordError>;
-    /// Posts; the message's id.
-    async fn post(&self, post: &Post) -> Result<u64, DiscordError>;
+    async fn messages(&self, place: Place<'_>, most: usize) -> Result<Vec<Message>, DiscordError>;
+    /// Posts; the message's id. The adapter has to allow no mentions.
+    async fn post(&self, place: Place<'_>, post: &Post) -> Result<u64, DiscordError>;
     /// The message of a key in a channel, if it was posted.
-    async fn posted(&self, channel: &str, key: &str) -> Result<Option<u64>, DiscordError>;
+    async fn posted(&self, place: Place<'_>, key: &str) -> Result<Option<u64>, DiscordError>;
     /// Opens a thread under a message; the thread's id. The adapter finds one that is there.
-    async fn thread(&self, channel: &str, message: u64, title: &str) -> Result<u64, DiscordError>;
-    /// What was answered so far.
-    async fn answers(&self, channel: &str, message: u64, most: usize) -> Result<Vec<Answer>, DiscordError>;
+    async fn thread(&self, place: Place<'_>, message: u64, title: &str) -> Result<u64, DiscordError>;
+    /// What was answered so far to a message of a channel, newest first, at most so many.
+    async fn answers(&self, place: Place<'_>, message: u64, most: usize)
+    -> Result<Vec<Answer>, DiscordError>;
 }
 
-/// No Discord: every call says so.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NotConfigured;
+/// No Discord: every call says why.
+#[derive(Debug, Clone)]
+pub struct Nowhere(pub DiscordError);
 
 #[async_trait]
-impl Discord for NotConfigured {
-    async fn messages(&self, _: &str, _: usize) -> Result<Vec<Message>, DiscordError> {
-        Err(DiscordError::NotConfigured)
+impl Discord for Nowhere {
+    async fn messages(&self, _: Place<'_>, _: usize) -> Result<Vec<Message>, DiscordError> {
+        Err(self.0.clone())
     }
 
-    async fn post(&self, _: &Post) -> Result<u64, DiscordError> {
-        Err(DiscordError::NotConfigured)
+    async fn post(&self, _: Place<'_>, _: &Post) -> Result<u64, DiscordError> {
+        Err(self.0.clone())
     }
 
-    async fn posted(&self, _: &str, _: &str) -> Result<Option<u64>, DiscordError> {
-        Err(DiscordError::NotConfigured)
+    async fn posted(&self, _: Place<'_>, _: &str) -> Result<Option<u64>, DiscordError> {
+        Err(self.0.clone())
     }
 
-    async fn thread(&self, _: &str, _: u64, _: &str) -> Result<u64, DiscordError> {
-        Err(DiscordError::NotConfigured)
+    async fn thread(&self, _: Place<'_>, _: u64, _: &str) -> Result<u64, DiscordError> {
+        Err(self.0.clone())
     }
 
-    async fn answers(&self, _: &str, _: u64, _: usize) -> Result<Vec<Answer>, DiscordError> {
-        Err(DiscordError::NotConfigured)
+    async fn answers(&self, _: Place<'_>, _: u64, _: usize) -> Result<Vec<Answer>, DiscordError> {
+        Err(self.0.clone())
     }
 }

@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Instant};
 
 use async_trait::async_trait;
-use qd_approvals::Probe;
+use qd_approvals::{Probe, inert};
+use qd_engine::Resource;
 use qd_guard::{Call, Caller, Change, Fault, Hints, Mutation, Permit, Plan, Spec};
 use qd_types::Tier;
 use schemars::JsonSchema;
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Desk, Post, changing, read::id};
 
-/// Longest post, in characters: Discord takes 2,000, and what makes mentions inert adds some.
+/// Longest post, in characters: what makes it inert adds some, and Discord shows 4,096.
 const TEXT: usize = 1_500;
 
 /// Longest choice and title, in characters.
@@ -26,11 +27,6 @@ pub(crate) struct Posted {
     channel: String,
     /// The message's or thread's id, as text.
     id: String,
-}
-
-/// A text that wakes nobody: an `@` no longer begins a mention, nor `<` a role or channel.
-fn inert(text: &str) -> String {
-    text.replace('@', "@\u{200b}").replace("<#", "<\u{200b}#")
 }
 
 fn fits(what: &str, text: &str, most: usize) -> Result<(), Fault> {
@@ -57,8 +53,9 @@ fn outward(name: &'static str, action: &'static str, title: &'static str, about:
 impl Desk {
     /// Asks Discord before it is promised to people: what is not connected can't be posted to.
     async fn plan(&self, caller: &Caller, step: String) -> Result<Plan, Fault> {
-        let channel = self.team(caller)?.channel.clone();
-        self.discord.messages(&channel, 1).await.map_err(crate::looking)?;
+        let team = self.team(caller)?;
+        let channel = team.channel.clone();
+        self.discord.messages(team.own(), 1).await.map_err(crate::looking)?;
         // A post depends on no state but where it goes.
         Ok(Plan { target: format!("#{channel}"), fingerprint: channel, steps: vec![step] })
     }
@@ -71,24 +68,24 @@ impl Desk {
         choices: &[String],
         question: bool,
     ) -> Result<Posted, Fault> {
-        let channel = self.team(&call.caller)?.channel.clone();
+        let team = self.team(&call.caller)?;
         self.budget.spend(call.caller.team().as_str(), Instant::now())?;
         let post = Post {
-            channel: channel.clone(),
-            text: inert(text),
-            choices: choices.iter().map(|choice| inert(choice)).collect(),
+            // Whose words they are is said, so that nobody takes them for the fleet's own.
+            text: inert::quoted(call.caller.team().as_str(), text, TEXT),
+            choices: choices.iter().map(|choice| inert::plain(choice, LINE)).collect(),
             question,
             key: key(call, permit),
         };
-        let id = self.discord.post(&post).await.map_err(changing)?.to_string();
-        Ok(Posted { channel, id })
+        let id = self.discord.post(team.own(), &post).await.map_err(changing)?.to_string();
+        Ok(Posted { channel: team.channel.clone(), id })
     }
 
     /// Whether the message of an approval is in one of the teams' channels. An approval is one team's: the first that has
     /// it is the one.
     async fn probed(&self, approval: &str) -> Probe {
         for team in self.config.teams.values() {
-            match self.discord.posted(&team.channel, approval).await {
+            match self.discord.posted(team.own(), approval).await {
                 Ok(Some(id)) => {
                     let posted = Posted { channel: team.channel.clone(), id: id.to_string() };
                     return Probe::Happened(serde_json::to_string(&posted).unwrap_or_default());
@@ -117,6 +114,10 @@ impl Mutation for Posting {
 
     fn spec(&self) -> Spec {
         outward("post", "chat.post", "Post", "Posts to the team's own channel. Mentions wake nobody.")
+    }
+
+    fn resource(&self, caller: &Caller, _: Option<&Text>) -> Option<Resource> {
+        self.0.own("post", caller)
     }
 
     async fn plan(&self, call: &Call, input: &Text) -> Result<Plan, Fault> {
@@ -173,6 +174,10 @@ impl Mutation for Ask {
         )
     }
 
+    fn resource(&self, caller: &Caller, _: Option<&Asking>) -> Option<Resource> {
+        self.0.own("ask", caller)
+    }
+
     async fn plan(&self, call: &Call, input: &Asking) -> Result<Plan, Fault> {
         input.fits()?;
         self.0
@@ -214,8 +219,12 @@ impl Mutation for Thread {
             "thread",
             "chat.thread",
             "Open a thread",
-            "Opens a thread under a message of the team's own channel.",
+            "Opens a thread under a message of the team's own channel, or finds the one that is there. What people say in it, answer tells.",
         )
+    }
+
+    fn resource(&self, caller: &Caller, _: Option<&Threading>) -> Option<Resource> {
+        self.0.own("thread", caller)
     }
 
     async fn plan(&self, call: &Call, input: &Threading) -> Result<Plan, Fault> {
@@ -230,10 +239,10 @@ impl Change for Thread {
     async fn change(&self, call: &Call, input: Threading, _: Permit) -> Result<Posted, Fault> {
         fits("title", &input.title, LINE)?;
         let message = id(&input.message)?;
-        let channel = self.0.team(&call.caller)?.channel.clone();
+        let team = self.0.team(&call.caller)?;
         self.0.budget.spend(call.caller.team().as_str(), Instant::now())?;
-        let thread =
-            self.0.discord.thread(&channel, message, &inert(&input.title)).await.map_err(changing)?;
-        Ok(Posted { channel, id: thread.to_string() })
+        let title = inert::plain(&input.title, LINE);
+        let thread = self.0.discord.thread(team.own(), message, &title).await.map_err(changing)?;
+        Ok(Posted { channel: team.channel.clone(), id: thread.to_string() })
     }
 }

@@ -17,7 +17,7 @@ use qd_guard::{CAREFUL, Fault, Server, ToolError};
 pub use config::Config;
 pub use live::OnGitHub;
 pub use port::{
-    Check, Comment, GitHub, GitHubError, Issue, Merging, NewPull, NotConfigured, Place, Pull, Review, Train,
+    Check, Comment, GitHub, GitHubError, Issue, Merging, NewPull, Nowhere, Place, Pull, Review, Train,
 };
 
 /// What every tool needs.

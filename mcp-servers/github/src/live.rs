@@ -10,7 +10,7 @@ use qd_types::RepositoryName;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{Check, Comment, GitHub, GitHubError, Issue, Merging, NewPull, Place, Pull, Review, Train};
+use crate::{Check, Comment, GitHub, GitHubError, Issue, NewPull, Place, Pull, Review};
 
 /// The App whose check runs are jobs of workflows (docs.github.com, "REST API endpoints for check runs").
 const ACTIONS: &str = "github-actions";
@@ -108,7 +108,23 @@ struct Found {
 #[derive(Deserialize)]
 struct Item {
     path: String,
-    name: String,
+    #[serde(default)]
+    text_matches: Vec<TextMatch>,
+}
+
+#[derive(Deserialize)]
+struct TextMatch {
+    property: Option<String>,
+    fragment: Option<String>,
+}
+
+impl From<Item> for Place {
+    /// What stands there: the fragments of the file, not those of its name.
+    fn from(item: Item) -> Self {
+        let of_file = |found: &TextMatch| found.property.as_deref() == Some("content");
+        let fragments = item.text_matches.into_iter().filter(of_file).filter_map(|found| found.fragment);
+        Self { path: item.path, text: fragments.collect::<Vec<_>>().join("\n…\n") }
+    }
 }
 
 #[derive(Deserialize)]
@@ -338,8 +354,7 @@ impl GitHub for OnGitHub {
         }
         let name = name(repository)?;
         let found: Found = self.rest(&name)?.search(query).await.map_err(said("repository"))?;
-        let place = |item: Item| Place { path: item.path, text: item.name };
-        Ok(found.items.into_iter().take(most).map(place).collect())
+        Ok(found.items.into_iter().take(most).map(Place::from).collect())
     }
 
     async fn comment(&self, repository: &str, number: u64, body: &str) -> Result<u64, GitHubError> {
@@ -397,19 +412,5 @@ impl GitHub for OnGitHub {
             rest.act(Method::Post, &format!("/check-runs/{id}/rerequest"), None).await
         };
         done.map_err(said(&what))
-    }
-}
-
-/// Here a run asks for its own merge, once its checks have passed.
-const TRAIN: &str = "the train takes merges of runs only: a run asks for its own when its checks have passed";
-
-#[async_trait]
-impl Train for OnGitHub {
-    async fn ask(&self, _: &Merging) -> Result<String, GitHubError> {
-        Err(GitHubError::Refused(TRAIN.to_owned()))
-    }
-
-    async fn standing(&self, _: &str, _: &str) -> Result<Option<String>, GitHubError> {
-        Ok(None)
     }
 }

@@ -9,8 +9,8 @@ use qd_types::PolicyHash;
 use serde_json::{Value, json};
 
 use crate::{
-    Check, Comment, Config, Desk, GitHub, GitHubError, Issue, Merging, NewPull, Place, Pull, Review, Train,
-    merge, read, write,
+    Check, Comment, Config, Desk, GitHub, GitHubError, Issue, Merging, NewPull, Nowhere, Place, Pull, Review,
+    Train, merge, read, write,
 };
 
 const SHA: &str = "4f2a91c04f2a91c04f2a91c04f2a91c04f2a91c0";
@@ -237,8 +237,10 @@ async fn a_check_runs_again_and_a_merge_is_bound_to_its_head() {
     let other = SHA.replace('4', "5");
     assert!(merge.plan(&call(), &at(&other)).await.unwrap_err().problem.contains("is at"));
     // Nobody is asked for a merge that no train would take.
-    memory.0.lock().unwrap().away = true;
-    assert!(merge.plan(&call(), &at(SHA)).await.is_err());
+    let train = Arc::new(Nowhere(GitHubError::RunsOnly));
+    let merge = merge::Merge(Arc::new(Desk { config: merge.0.config.clone(), github: memory, train }));
+    let fault = merge.plan(&call(), &at(SHA)).await.unwrap_err();
+    insta::assert_snapshot!(format!("{} {}", fault.problem, fault.way_out), @"The merge train takes merges of runs alone. Nobody was asked. A run asks for its own merge when its checks have passed: finish its work, or a person files a feature for it.");
 }
 
 #[tokio::test]

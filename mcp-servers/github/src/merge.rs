@@ -54,14 +54,15 @@ impl Mutation for Merge {
     fn spec(&self) -> Spec {
         Spec::new("merge", Tier::Merge, "merge").described(
             "Ask for a merge",
-            "Asks the merge train for a pull request at exactly its reviewed commit. The train tests the merge, and merges what it tested.",
+            "Asks the merge train for a pull request at exactly its reviewed commit. The train tests the merge, and merges what it tested. It takes merges of runs alone, and a run asks for its own when its checks have passed: any other is refused before people are asked.",
         )
     }
 
     async fn plan(&self, _: &Call, input: &Wanted) -> Result<Plan, Fault> {
-        let pull = self.pull(input).await?;
+        words::sha(&input.head_sha)?;
         // A train that takes none says so before people are asked.
         self.0.train.standing(self.0.repository(), "").await.map_err(looking)?;
+        let pull = self.pull(input).await?;
         Ok(Plan {
             target: format!("{}#{}", self.0.repository(), input.number),
             fingerprint: words::fingerprint([&*pull.head_sha, &*pull.base]),

@@ -8,6 +8,12 @@ pub enum GitHubError {
     /// There is no adapter, or no credentials.
     #[error("GitHub is not configured here")]
     NotConfigured,
+    /// The team runs apart from its bot, which alone has the way to the forge.
+    #[error("This team runs apart from its bot, and only the bot reaches GitHub")]
+    Apart,
+    /// Nobody takes a merge that is asked for here.
+    #[error("The merge train takes merges of runs alone")]
+    RunsOnly,
     /// There is no such thing, or it may not be seen.
     #[error("There is no {0}")]
     Absent(String),
@@ -28,6 +34,12 @@ impl GitHubError {
         match self {
             Self::NotConfigured => {
                 "A person has to connect GitHub to this fleet; until then, say in your report what you wanted to do."
+            }
+            Self::Apart => {
+                "Say it in your report: a run's own pull request and merge reach the bot from here."
+            }
+            Self::RunsOnly => {
+                "Nobody was asked. A run asks for its own merge when its checks have passed: finish its work, or a person files a feature for it."
             }
             Self::Absent(_) => "List what there is, and take one of those.",
             Self::Refused(_) => "Look at what it says; call again when that has changed.",
@@ -108,7 +120,7 @@ pub struct Check {
 pub struct Place {
     /// The file.
     pub path: String,
-    /// What stands there.
+    /// What stands there, with some of what is around it; of several spots, one after the other.
     pub text: String,
 }
 
@@ -191,22 +203,22 @@ pub trait Train: Send + Sync {
     async fn standing(&self, repository: &str, approval: &str) -> Result<Option<String>, GitHubError>;
 }
 
-/// No GitHub: every call says so.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NotConfigured;
+/// No GitHub: every call says why.
+#[derive(Debug, Clone)]
+pub struct Nowhere(pub GitHubError);
 
-macro_rules! not_configured {
+macro_rules! nowhere {
     ($($name:ident($($argument:ty),*) -> $out:ty;)*) => {
         #[async_trait]
-        impl GitHub for NotConfigured {
+        impl GitHub for Nowhere {
             $(async fn $name(&self, $(_: $argument),*) -> Result<$out, GitHubError> {
-                Err(GitHubError::NotConfigured)
+                Err(self.0.clone())
             })*
         }
     };
 }
 
-not_configured! {
+nowhere! {
     issues(&str, usize) -> Vec<Issue>;
     issue(&str, u64) -> Issue;
     comments(&str, u64, usize) -> Vec<Comment>;
@@ -226,12 +238,12 @@ not_configured! {
 }
 
 #[async_trait]
-impl Train for NotConfigured {
+impl Train for Nowhere {
     async fn ask(&self, _: &Merging) -> Result<String, GitHubError> {
-        Err(GitHubError::NotConfigured)
+        Err(self.0.clone())
     }
 
     async fn standing(&self, _: &str, _: &str) -> Result<Option<String>, GitHubError> {
-        Err(GitHubError::NotConfigured)
+        Err(self.0.clone())
     }
 }

@@ -25,6 +25,9 @@ const BODY: usize = 4_000;
 /// Most of a log, in bytes; its end.
 const LOG: usize = 32 * 1024;
 
+/// Longest text of what stands at a place, in characters.
+const FRAGMENTS: usize = 1_000;
+
 fn line(text: &str) -> Quoted {
     Quoted::new(text, LINE)
 }
@@ -217,7 +220,7 @@ pub(crate) struct PlaceRow {
     text: Quoted,
 }
 
-look!(Search, "search_code", "code.search", "Search the code", "Places in the code of the repository: at most 30.",
+look!(Search, "search_code", "code.search", "Search the code", "Places in the code of the repository's default branch, with what stands there: at most 30.",
 Query => PlaceList { places: Vec<PlaceRow> }, |desk, given| {
     let query = words::text("query", &given.query, 200)?;
     // A qualifier is a word before a colon: with repo: or org: the search would leave this repository.
@@ -225,6 +228,6 @@ Query => PlaceList { places: Vec<PlaceRow> }, |desk, given| {
         return Err(Fault::failed("A query has no qualifiers here.", "Search for plain words, without a colon."));
     }
     let found = desk.github.search(desk.repository(), query, PLACES).await.map_err(looking)?;
-    let rows = found.iter().take(PLACES).map(|place| PlaceRow { path: line(&place.path), text: line(&place.text) });
+    let rows = found.iter().take(PLACES).map(|place| PlaceRow { path: line(&place.path), text: Quoted::new(&place.text, FRAGMENTS) });
     Ok(PlaceList { places: rows.collect() })
 });

@@ -122,3 +122,19 @@ async fn pull_requests_are_opened_and_their_reviews_and_checks_read() {
     let log = world.github.check_log(HERE, check.id, 24).await.unwrap();
     assert!(log.contains("panicked") && log.len() <= 24, "{log}");
 }
+
+#[tokio::test]
+async fn a_search_says_what_stands_where() {
+    let world = World::new().await;
+    let ann = world.fake.drive().collaborator(PLACE, "ann", Role::Write).at(PLACE);
+    let code =
+        "fn one() {}\n\n/// Adds tax.\nfn price_with_tax() -> u32 {\n    price() + tax()\n}\n\nfn two() {}\n";
+    ann.pushes("main", "Prices", &[("src/price.rs", code)]);
+    let found = world.github.search(HERE, "price_with_tax", 5).await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].path, "src/price.rs");
+    assert_eq!(found[0].text, "/// Adds tax.\nfn price_with_tax() -> u32 {\n    price() + tax()");
+    assert!(world.github.search(HERE, "nowhere_at_all", 5).await.unwrap().is_empty());
+    let leaves = world.github.search(HERE, "price repo:other/app", 5).await.unwrap_err();
+    assert!(matches!(leaves, GitHubError::Refused(_)), "{leaves}");
+}

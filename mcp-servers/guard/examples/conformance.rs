@@ -23,8 +23,8 @@ use jiff::Timestamp;
 use qd_approvals::{Directory, Executor};
 use qd_engine::{Engine, Facts, Source};
 use qd_guard::{
-    Call, Caller, Content, Embedded, EngineLaw, Fault, Guard, Ledger, Look, Message, Messages, Page, Server,
-    Settings, Speaker, Spec, StoreError, Who,
+    Blocks, Call, Caller, Content, Embedded, EngineLaw, Fault, Guard, Ledger, Look, Message, Messages, Page,
+    Server, Settings, Speaker, Spec, StoreError, Who,
     http::{self, Tokens},
 };
 use qd_types::{RunId, Tier};
@@ -89,6 +89,25 @@ impl Look for Fixture {
 /// A picture of one point.
 const PICTURE: &str =
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+
+/// A sound of no length.
+const SOUND: &str = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQAAAAA=";
+
+struct Giving(&'static str, fn() -> Vec<Content>);
+
+#[async_trait]
+impl Look for Giving {
+    type Input = Nothing;
+    type Output = Blocks;
+
+    fn spec(&self) -> Spec {
+        Spec::new(self.0, Tier::Read, "fixture.look").described(self.0, "Gives more than text.")
+    }
+
+    async fn look(&self, _call: &Call, _input: Nothing) -> Result<Blocks, Fault> {
+        Ok(Blocks { content: self.1() })
+    }
+}
 
 struct Static(&'static str, fn() -> Page);
 
@@ -207,9 +226,25 @@ fn simple() -> Vec<Content> {
     vec![Content::Text { text: "This is a simple prompt for testing.".to_owned() }]
 }
 
+fn image() -> Content {
+    Content::Image { data: PICTURE.to_owned(), mime_type: "image/png".to_owned() }
+}
+
+fn audio() -> Content {
+    Content::Audio { data: SOUND.to_owned(), mime_type: "audio/wav".to_owned() }
+}
+
+fn embedded() -> Content {
+    let page = Page::text("text/plain", "This is an embedded resource content.");
+    Content::Resource { resource: Embedded { uri: "test://embedded-resource".to_owned(), page } }
+}
+
+fn mixed() -> Vec<Content> {
+    vec![Content::Text { text: "Multiple content types test:".to_owned() }, image(), embedded()]
+}
+
 fn picture() -> Vec<Content> {
-    let image = Content::Image { data: PICTURE.to_owned(), mime_type: "image/png".to_owned() };
-    vec![image, Content::Text { text: "Please analyze the image above.".to_owned() }]
+    vec![image(), Content::Text { text: "Please analyze the image above.".to_owned() }]
 }
 
 struct Anybody(Caller);
@@ -226,6 +261,10 @@ fn server(change: Does) -> Result<Server, qd_guard::ToolError> {
         .look(Fixture("test_simple_text", "Says a text.", Does::Speak))?
         .look(Fixture("test_error_handling", "Fails.", Does::Fail))?
         .look(Fixture("test_tool_with_progress", "Says how far it is.", Does::Work))?
+        .look(Giving("test_image_content", || vec![image()]))?
+        .look(Giving("test_audio_content", || vec![audio()]))?
+        .look(Giving("test_embedded_resource", || vec![embedded()]))?
+        .look(Giving("test_multiple_content_types", mixed))?
         .look(Fixture("test_comes_and_goes", "Is there, and is not.", Does::Speak))?
         .look(Fixture("test_trigger_tool_change", "Takes a tool off the list, or puts it back.", change))?
         .resource("test://static-text", Static("static_text", text))?

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod blocks;
 mod caller;
 mod entry;
 mod guard;
@@ -32,7 +33,7 @@ pub use guard::{Guard, Server, Settings};
 pub use law::EngineLaw;
 pub use ledger::{Clock, Ledger, LedgerError};
 pub use limits::{LimitError, Limits};
-pub use offers::{Content, Embedded, Message, Messages, Page, Speaker};
+pub use offers::{Blocks, Content, Embedded, Message, Messages, Page, Speaker};
 pub use outputs::Link;
 pub use pipeline::{Answer, Incoming, Outcome, Pending, Preview, Refusal, Stage};
 pub use ports::{Approvals, Asked, Asking, Event, Law, Noted, Standing, StoreError, Trail, Wanted, Whose};

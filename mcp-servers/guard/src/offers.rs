@@ -51,6 +51,14 @@ impl Messages {
     }
 }
 
+/// The output of a tool that has more to give than text: pictures, sounds, resources as they stand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Blocks {
+    /// One after the other.
+    #[schemars(with = "Vec<serde_json::Map<String, Value>>")]
+    pub content: Vec<Content>,
+}
+
 /// One message of a prompt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Message {
@@ -77,7 +85,7 @@ pub enum Speaker {
     Assistant,
 }
 
-/// What a message holds.
+/// What a message or a result holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Content {
@@ -91,6 +99,14 @@ pub enum Content {
         /// In base64.
         data: String,
         /// What kind: `image/png`.
+        #[serde(rename = "mimeType")]
+        mime_type: String,
+    },
+    /// A sound.
+    Audio {
+        /// In base64.
+        data: String,
+        /// What kind: `audio/wav`.
         #[serde(rename = "mimeType")]
         mime_type: String,
     },

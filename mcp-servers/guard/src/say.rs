@@ -4,7 +4,7 @@ use qd_approvals::inert;
 use rmcp::model::{CallToolResult, ContentBlock, Resource};
 use serde_json::{Map, Value, json};
 
-use crate::{Answer, Outcome, Pending, Preview, Refusal, pipeline::OUTCOME};
+use crate::{Answer, Outcome, Pending, Preview, Refusal, blocks, pipeline::OUTCOME};
 
 /// Longest name or step, in characters.
 const LINE: usize = 400;
@@ -42,8 +42,11 @@ fn done(outcome: Outcome, notes: &[String], changed: bool) -> CallToolResult {
     let state = |value: Value| if changed { json!({ "state": "done", "result": value }) } else { value };
     match outcome {
         Outcome::Whole(value) => {
+            let (value, blocks) = blocks::apart(value);
             let text = value.to_string();
-            told(state(value), vec![text], notes)
+            let mut result = told(state(value), vec![text], notes);
+            result.content.extend(blocks);
+            result
         }
         Outcome::Cut { begins, size, whole } => {
             let mut value = Map::new();

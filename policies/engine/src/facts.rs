@@ -213,7 +213,9 @@ impl Known {
             Resource::Repository(name) | Resource::Branch(Branch { repository: name, .. }) => {
                 words.repository(name.as_str())
             }
-            Resource::Tool { server, name } => words.tool(server, name),
+            Resource::Tool { server, name } | Resource::ToolIn { server, name, .. } => {
+                words.tool(server, name)
+            }
             Resource::Server(name) => words.server(name),
             Resource::Host(name) => words.host(name),
             Resource::Vm(name) => words.vm(name),
@@ -247,6 +249,9 @@ pub(crate) fn context(resource: &Resource, approved: bool) -> Result<Context, St
             let paths = paths.iter().map(|path| Value::new_string(path.clone()));
             pairs.push(("paths".to_owned(), Value::new_set(paths)));
         }
+    }
+    if let Resource::ToolIn { channel, .. } = resource {
+        pairs.push(("channel".to_owned(), Value::new_string(channel.clone())));
     }
     Context::from_pairs(pairs).map_err(|error| error.to_string())
 }

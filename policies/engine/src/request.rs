@@ -58,6 +58,15 @@ pub enum Resource {
         /// The tool, as the server names it.
         name: String,
     },
+    /// A tool of a tool server, called in a channel of chat.
+    ToolIn {
+        /// The server, as the configuration names it.
+        server: String,
+        /// The tool, as the server names it.
+        name: String,
+        /// The channel, as the team calls it.
+        channel: String,
+    },
     /// A tool server, as runs are given it.
     Server(String),
     /// A host.
@@ -87,7 +96,7 @@ impl Resource {
             Self::Team(_) => Target::Team,
             Self::Repository(_) => Target::Repository,
             Self::Branch(_) => Target::Branch,
-            Self::Tool { .. } => Target::Tool,
+            Self::Tool { .. } | Self::ToolIn { .. } => Target::Tool,
             Self::Server(_) => Target::Server,
             Self::Host(_) => Target::Host,
             Self::Vm(_) => Target::Vm,
@@ -106,6 +115,7 @@ impl fmt::Display for Resource {
                 write!(f, "branch {} of {}{protected}", branch.name, branch.repository)
             }
             Self::Tool { server, name } => write!(f, "tool {name} of {server}"),
+            Self::ToolIn { server, name, channel } => write!(f, "tool {name} of {server} in #{channel}"),
             Self::Server(name) => write!(f, "tool server {name}"),
             Self::Host(name) => write!(f, "host {name}"),
             Self::Vm(name) => write!(f, "machine {name}"),

@@ -226,7 +226,7 @@ async fn rules_that_changed_lapse_what_was_approved_under_the_old_ones() {
     stricter.policies = policies(&[serde_json::from_str(two).unwrap()]);
     fleet.hub().set_rules(stricter).await.unwrap();
     fleet.do_merge("A-1.1/merge/1", &id, merge()).await;
-    assert_snapshot!(reason(fleet.first("A-1.1/merge/1").await), @"The approval lapsed: What was approved is not what would be done: the policies (approved: 94c3c5b1d68c; now: e13c9c0e2847), the number of people who decide (approved: 1; now: 2).");
+    assert_snapshot!(reason(fleet.first("A-1.1/merge/1").await), @"The approval lapsed: What was approved is not what would be done: the policies (approved: 847958fa83ac; now: ab4c984f5aa5), the number of people who decide (approved: 1; now: 2).");
 }
 
 #[tokio::test]

@@ -141,15 +141,24 @@ fn messages(world: &mut World, asked: &Asked, channel: u64, rest: &[&str], body:
     }
     match (asked.method.as_str(), rest) {
         ("GET", []) => {
-            let before = query("before").map_or(u64::MAX, number);
+            // https://docs.discord.com/developers/resources/message#get-channel-messages: one of them at a time, 1 to 100.
+            let (before, after) = (query("before").map(number), query("after").map(number));
             let limit = query("limit").map_or(50, number);
-            let ids: Vec<u64> = world.channels[&channel]
-                .messages
-                .range(..before)
-                .rev()
-                .take(usize::try_from(limit).unwrap())
-                .map(|(id, _)| *id)
-                .collect();
+            let mut wrong = Vec::new();
+            if before.is_some() && after.is_some() || query("around").is_some() {
+                wrong.push("more than one of before and after, or around".to_owned());
+            }
+            if !(1..=100).contains(&limit) {
+                wrong.push(format!("a limit of {limit}"));
+            }
+            complain(world, asked, wrong)?;
+            let (all, limit) = (&world.channels[&channel].messages, usize::try_from(limit).unwrap());
+            let from = after.map_or(0, |after| after + 1);
+            let found = all.range(from..before.unwrap_or(u64::MAX)).map(|(id, _)| *id);
+            // The nearest to what is named, and always the newest first.
+            let mut ids: Vec<u64> =
+                if after.is_some() { found.take(limit).collect() } else { found.rev().take(limit).collect() };
+            ids.sort_unstable_by(|one, other| other.cmp(one));
             Ok(Some(ids.into_iter().filter_map(|id| read(world, channel, id)).collect()))
         }
         ("POST", []) => {

@@ -59,6 +59,10 @@ impl Asked {
     }
 }
 
+/// Media types that answers are asked for in. <https://docs.github.com/en/rest/using-the-rest-api/getting-started-with-the-rest-api#media-types>
+const FORMS: [&str; 5] =
+    ["", "*/*", "application/json", "application/vnd.github+json", "application/vnd.github.text-match+json"];
+
 /// What goes back.
 struct Told {
     status: u16,
@@ -251,8 +255,12 @@ fn entered(
     }
     let actor = world.actor_of(&caller);
     let body = asked.body.clone().unwrap_or(Value::Null);
-    let mut ask =
-        Ask { world, caller, actor, params, query: asked.query.clone(), body, repo: found.unwrap_or(0) };
+    let (query, accept) = (asked.query.clone(), asked.header("accept").unwrap_or_default().to_owned());
+    if !FORMS.contains(&accept.as_str()) {
+        world.complain(format!("{} {}: the fake does not know the form {accept}", asked.method, asked.path));
+        return Err(Refusal::said(415, "Unsupported 'Accept' header."));
+    }
+    let mut ask = Ask { world, caller, actor, params, query, accept, body, repo: found.unwrap_or(0) };
     (route.handle)(&mut ask)
 }
 

@@ -21,6 +21,7 @@ use qd_people::{By, Identity, People as Roll};
 use qd_text::say;
 use qd_types::{Person, PersonId};
 
+use super::FleetPlan;
 use crate::people::Roster;
 
 /// After a connection that ended for good, doubled each time.
@@ -109,7 +110,7 @@ impl Chat for Both {
 }
 
 /// People whose accounts are linked: `quarterdeck person link NAME discord:ID`.
-pub(super) struct Linked(pub(super) Roster);
+struct Linked(Roster);
 
 #[async_trait]
 impl People for Linked {
@@ -140,6 +141,12 @@ impl Links for Linking {
         let job = move |people: &Roll<'_>| people.link(&person, &identity);
         self.roster.change(by, job).await.map_err(|error| format!("{error}."))
     }
+}
+
+/// Discord, if it is configured. Nothing is asked of it yet.
+pub fn on_discord(plan: &FleetPlan, roster: &Roster) -> Option<Discord> {
+    let config = plan.discord.clone()?;
+    Some(Discord::new(config, Arc::new(Linked(roster.clone()))))
 }
 
 /// Hears what people do there, until the task is dropped. What ended for good is begun again, ever more slowly.

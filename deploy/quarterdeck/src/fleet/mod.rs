@@ -18,6 +18,7 @@ mod tools;
 mod trail;
 
 pub use agents::{AgentPlan, KnownAgent, words};
+pub use channels::on_discord;
 pub use link::nats;
 pub use live::Live;
 pub use plan::{AuditPlan, FleetPlan, GithubPlan, RepositoryPlan, TeamPlan, bot_folder, team_folder};

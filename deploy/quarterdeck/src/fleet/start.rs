@@ -34,7 +34,7 @@ use tokio::{sync::Mutex, task::JoinSet};
 
 use super::{
     FleetPlan, TeamPlan,
-    channels::{self, Both, Linked, Linking, Outage},
+    channels::{self, Both, Linking, Outage, on_discord},
     forges::{Forges, PushTokens},
     github,
     link::{self, Links},
@@ -159,6 +159,8 @@ pub struct Bot {
     pub hub: Hub,
     /// The embedded chat.
     pub console: Console,
+    /// Discord, if it is configured.
+    pub discord: Option<Discord>,
     /// The embedded forge.
     pub forge: LocalForge,
     /// All forges as one.
@@ -317,7 +319,7 @@ async fn start_bot(
     let forges = Forges { local: forge.clone(), github: on_github(plan)? };
     let console = Console::open(&plan.bot_folder().join("console.db"))?;
     console.set_layout(plan.chat.clone()).await?;
-    let discord = plan.discord.clone().map(|config| Discord::new(config, Arc::new(Linked(roster.clone()))));
+    let discord = on_discord(plan, roster);
     let outage = Outage::new(console.clone());
     let chat: Arc<dyn Chat> = match discord.clone() {
         None => Arc::new(console.clone()),
@@ -335,7 +337,7 @@ async fn start_bot(
     hub.link_by(Arc::new(linking)).await?;
     tasks.spawn(hub.clone().run());
     tasks.spawn(departures::follow(plan.state.clone(), hub.clone(), plan.me.clone()));
-    if let Some(discord) = discord {
+    if let Some(discord) = discord.clone() {
         tasks.spawn(channels::listen(discord, hub.clone(), outage));
     }
     if let Some(there) = &forges.github {
@@ -363,7 +365,7 @@ async fn start_bot(
         Arc::new(PushTokens { forges: forges.clone(), plan: Arc::clone(shared) }),
     )?;
     let urls = hear(plan, &gate, tasks).await?;
-    Ok(Bot { hub, console, forge, forges, telling, gate, urls })
+    Ok(Bot { hub, console, discord, forge, forges, telling, gate, urls })
 }
 
 /// GitHub, if repositories are there. Within a tokio runtime.

@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 use qd_config::{Config, McpDockerScope};
 use qd_guard::{Server, ToolError};
 use qd_mcp_board::Desk;
-use qd_mcp_discord::Discord;
-use qd_mcp_github::{GitHub, OnGitHub, Train};
+use qd_mcp_discord::{Discord, DiscordError, OnDiscord};
+use qd_mcp_github::{GitHub, GitHubError, OnGitHub};
 use qd_mcp_proxmox::{Cluster, NoHub};
 use qd_types::{InstanceName, RepositoryName};
 
@@ -24,8 +24,12 @@ pub struct Behind {
     pub forge: Option<EmbeddedForge>,
     /// GitHub, if repositories are there.
     pub github: Option<qd_github::GitHub>,
+    /// Discord, if it is configured.
+    pub discord: Option<qd_discord::Discord>,
     /// The embedded chat, if it runs in this process.
     pub chat: Option<ConsoleChat>,
+    /// Whether the team runs apart from its bot, which alone has the way to forge and chat.
+    pub apart: bool,
     /// The state folder, for servers that keep something of their own.
     pub state: Option<PathBuf>,
 }
@@ -40,9 +44,11 @@ pub fn server(
     Some(match name {
         qd_mcp_board::NAME => qd_mcp_board::server(Arc::clone(&behind.desk)),
         "discord" => {
-            let port: Arc<dyn Discord> = match &behind.chat {
-                Some(chat) => Arc::new(chat.clone()),
-                None => Arc::new(qd_mcp_discord::NotConfigured),
+            let port: Arc<dyn Discord> = match (&behind.discord, &behind.chat) {
+                (Some(discord), _) => Arc::new(OnDiscord(discord.clone())),
+                (None, Some(chat)) => Arc::new(chat.clone()),
+                (None, None) if behind.apart => Arc::new(qd_mcp_discord::Nowhere(DiscordError::Apart)),
+                (None, None) => Arc::new(qd_mcp_discord::Nowhere(DiscordError::NotConfigured)),
             };
             qd_mcp_discord::server(discord(config), port)
         }
@@ -53,11 +59,16 @@ pub fn server(
             let there = behind.github.clone().filter(|github| {
                 there.as_ref().is_some_and(|name: &RepositoryName| github.place(name).is_some())
             });
-            let (github, train): (Arc<dyn GitHub>, Arc<dyn Train>) = match (there, &behind.forge) {
-                (Some(github), _) => (Arc::new(OnGitHub(github.clone())), Arc::new(OnGitHub(github))),
-                (None, Some(forge)) if here => (Arc::new(forge.clone()), Arc::new(forge.clone())),
-                _ => (Arc::new(qd_mcp_github::NotConfigured), Arc::new(qd_mcp_github::NotConfigured)),
+            let github: Result<Arc<dyn GitHub>, GitHubError> = match (there, &behind.forge) {
+                (Some(github), _) => Ok(Arc::new(OnGitHub(github))),
+                (None, Some(forge)) if here => Ok(Arc::new(forge.clone())),
+                _ if behind.apart => Err(GitHubError::Apart),
+                _ => Err(GitHubError::NotConfigured),
             };
+            // A run asks for its own merge, and nobody else does.
+            let no_train = github.as_ref().err().cloned().unwrap_or(GitHubError::RunsOnly);
+            let train = Arc::new(qd_mcp_github::Nowhere(no_train));
+            let github = github.unwrap_or_else(|why| Arc::new(qd_mcp_github::Nowhere(why)));
             qd_mcp_github::server(section, github, train)
         }
         name if qd_config::is_cluster(name) => {
@@ -142,16 +153,15 @@ fn github(config: &Config, repositories: &[RepositoryName]) -> (qd_mcp_github::C
     }
 }
 
-/// Without a channel of its own, a team has those of the embedded chat.
+/// Without a channel of its own, a team has the fleet's: where it is told of the team, and of what went wrong.
 fn discord(config: &Config) -> qd_mcp_discord::Config {
     let teams = config.teams.iter().flat_map(|team| {
         let named = config.mcp.discord.teams.get(&team.name);
-        let channels = match named {
-            Some(named) => {
-                qd_mcp_discord::Team { channel: named.channel.clone(), reads: named.reads.clone() }
-            }
-            None => qd_mcp_discord::Team { channel: "dev".to_owned(), reads: vec!["alerts".to_owned()] },
+        let (channel, reads) = match named {
+            Some(named) => (named.channel.clone(), named.reads.clone()),
+            None => ("dev".to_owned(), vec!["alerts".to_owned()]),
         };
+        let channels = qd_mcp_discord::Team { id: team.id().clone(), channel, reads };
         // A team that was renamed is known by both.
         [(team.id().to_string(), channels.clone()), (team.name.to_string(), channels)]
     });

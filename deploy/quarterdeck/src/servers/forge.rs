@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use qd_core::forge::{self, Conclusion, Forge, ForgeError, Marker, NewPullRequest, PullRequestState};
-use qd_mcp_github::{
-    Check, Comment, GitHub, GitHubError, Issue, Merging, NewPull, Place, Pull, Review, Train,
-};
+use qd_mcp_github::{Check, Comment, GitHub, GitHubError, Issue, NewPull, Place, Pull, Review};
 use qd_types::{CommitId, RepositoryName};
 use sha2::{Digest as _, Sha256};
 
@@ -189,19 +187,5 @@ impl GitHub for EmbeddedForge {
 
     async fn rerun(&self, _: &str, _: u64) -> Result<(), GitHubError> {
         Err(no("runs no checks itself: the run does, and again after each change"))
-    }
-}
-
-/// Here a run asks for its own merge, once its checks have passed.
-const TRAIN: &str = "takes merges of runs only: a run asks for its own when its checks have passed";
-
-#[async_trait]
-impl Train for EmbeddedForge {
-    async fn ask(&self, _: &Merging) -> Result<String, GitHubError> {
-        Err(no(TRAIN))
-    }
-
-    async fn standing(&self, _: &str, _: &str) -> Result<Option<String>, GitHubError> {
-        Err(no(TRAIN))
     }
 }

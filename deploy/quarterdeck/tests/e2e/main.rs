@@ -32,6 +32,7 @@ mod crowd;
 mod decide;
 mod demo;
 mod discord;
+mod discord_tools;
 mod doctor;
 mod door;
 mod engine;

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Waits until the run's transcript has this.
-async fn told(client: &mut Client, what: &str) -> String {
+pub(crate) async fn told(client: &mut Client, what: &str) -> String {
     for _ in 0..200 {
         let text = transcript(client).await;
         if text.contains(what) {

@@ -27,7 +27,7 @@ fn peer(stage: &Stage) -> serde_json::Value {
 }
 
 /// Files a feature with these lines, and gives what its run said up to `last`.
-async fn played(stage: &Stage, up: &Up, lines: &str, last: &str) -> String {
+pub(crate) async fn played(stage: &Stage, up: &Up, lines: &str, last: &str) -> String {
     let mut client = up.client("alpha", None);
     let file = ["feature", "add", "Play", "--description", lines, "--ready", "--team", "alpha"];
     stage.project.ok(&file);
@@ -68,7 +68,8 @@ async fn a_run_gets_exactly_the_configured_servers_and_calls_a_tool_of_the_secon
     let text = played(
         &stage,
         &up,
-        "mcp\ncall clock clock {}\ncall github list_pull_requests {}\ncall discord list_channels {}\nsay done",
+        "mcp\ncall clock clock {}\ncall github list_pull_requests {}\ncall discord list_channels {}\n\
+         call github merge {\"number\": 1, \"head_sha\": \"4f2a91c04f2a91c04f2a91c04f2a91c04f2a91c0\"}\nsay done",
         "output: done",
     )
     .await;
@@ -78,6 +79,9 @@ async fn a_run_gets_exactly_the_configured_servers_and_calls_a_tool_of_the_secon
     assert!(text.contains("noon; state 0, elsewhere refused, home written, secret unknown"), "{text}");
     assert!(text.contains("\"pull_requests\":[]"), "{text}");
     assert!(text.contains("\"dev\""), "{text}");
+    // Nobody is asked for a merge that could never be.
+    assert!(text.contains("The merge train takes merges of runs alone."), "{text}");
+    assert!(!text.contains("\"state\":\"pending\""), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -74,6 +74,12 @@ pub(super) fn steps(scope: Scope, facts: &Facts) -> Vec<Step> {
             steps.push(cargo("advisories", &["deny", "--offline", "check", "advisories"]));
         }
     }
+    if scope != Scope::Quick && !facts.nextest {
+        // Tests start them. `cargo test` with kinds of targets named builds none, and with `--examples` tests in place of programs.
+        let mut examples = vec!["build", "--workspace", "--examples"];
+        examples.extend(features(facts));
+        steps.push(cargo("examples", &examples));
+    }
     steps.push(Step { name: "tests", action: Action::Cargo(tests(scope, facts)) });
     if scope != Scope::Quick {
         let mut doc_tests = vec!["test", "--doc", "--workspace"];
@@ -155,6 +161,19 @@ mod tests {
     }
 
     #[test]
+    fn without_nextest_examples_are_built_before_the_tests_that_start_them() {
+        let plain = Facts { nextest: false, skipped: vec!["deny"], ..facts() };
+        assert_eq!(
+            shown(Scope::Usual, &plain)[3..],
+            [
+                "examples: cargo build --workspace --examples --features quarterdeck/failpoints",
+                "tests: cargo test --workspace --features quarterdeck/failpoints --no-fail-fast --lib --bins --tests",
+                "doc tests: cargo test --doc --workspace --features quarterdeck/failpoints",
+            ]
+        );
+    }
+
+    #[test]
     fn the_inner_loop_leaves_out_the_slow_parts() {
         assert_eq!(
             shown(Scope::Quick, &facts())[3..],
@@ -175,7 +194,7 @@ mod tests {
         let nextest = shown(Scope::Full, &facts());
         assert!(nextest[4].ends_with("--run-ignored all"), "{nextest:?}");
         let plain = shown(Scope::Full, &Facts { nextest: false, ..facts() });
-        assert!(plain[4].ends_with("--tests -- --include-ignored"), "{plain:?}");
+        assert!(plain[5].ends_with("--tests -- --include-ignored"), "{plain:?}");
     }
 
     #[test]

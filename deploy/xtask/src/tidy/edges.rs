@@ -117,7 +117,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("mcp-servers/board", &["mcp-servers/guard", "instance/api"]),
     ("mcp-servers/github", &["mcp-servers/guard", "policies/approvals", "bot/github"]),
-    ("mcp-servers/discord", &["mcp-servers/guard", "policies/approvals", "bot/discord"]),
+    // What it asks the policies about is a tool in a channel.
+    ("mcp-servers/discord", &["mcp-servers/guard", "policies/approvals", "policies/engine", "bot/discord"]),
     // After a crash a tool says whether it happened, in the words of the approvals.
     // Its tests start an engine of their own.
     ("mcp-servers/docker", &["mcp-servers/guard", "policies/approvals", "instance/dockerd"]),

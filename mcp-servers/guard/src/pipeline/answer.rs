@@ -5,7 +5,7 @@ use qd_types::ApprovalId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Call, Caller, Fault, Guard, Link, StoreError, outputs::cut};
+use crate::{Call, Caller, Fault, Guard, Link, StoreError, blocks, outputs::cut};
 
 /// Where a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -224,7 +224,7 @@ impl Guard {
     pub(super) fn capped(&self, call: &Call, tool: &str, result: Value) -> Outcome {
         let result = self.0.redact.value(result);
         let (text, max) = (result.to_string(), self.0.settings.max_output);
-        if text.len() <= max {
+        if text.len() <= max || blocks::size(&result, text.len()) <= max {
             return Outcome::Whole(result);
         }
         let (begins, size) = (cut(&text, max / 2).to_owned(), text.len());

@@ -14,6 +14,7 @@ mod issuer;
 mod life;
 mod offers;
 mod parse;
+mod pictures;
 mod pipeline;
 mod proxy;
 mod reach;

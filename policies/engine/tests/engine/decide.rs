@@ -144,6 +144,25 @@ fn no_policy_makes_solo_destroy_on_one_word_of_two() {
 }
 
 #[test]
+fn a_policy_names_the_channel_of_a_tool() {
+    let extra = r#"
+        @id("quiet") @reason("Nothing of incidents leaves its channel.")
+        forbid (principal, action in Action::"tool", resource)
+        when { context has channel && context.channel == "incidents" };"#;
+    let bundle = Arc::new(Bundle::load(&with(extra)).unwrap());
+    let policies = Policies::new(bundle, &facts(), &[]).unwrap();
+    let within = |channel: &str| Resource::ToolIn {
+        server: "pve".into(),
+        name: "vm_list".into(),
+        channel: channel.into(),
+    };
+    let list = |resource| said(&policies, &agent(Verb::ToolRead, resource));
+    insta::assert_snapshot!(list(within("incidents")), @"deny: Nothing of incidents leaves its channel. [quiet]");
+    assert_eq!(list(within("dev")), list(tool("vm_list")), "the tool is the same, wherever it is called");
+    assert!(list(within("dev")).starts_with("allow"), "{}", list(within("dev")));
+}
+
+#[test]
 fn a_policy_that_cannot_be_evaluated_denies() {
     // Cedar alone would skip this forbid, and the permit beside it would decide.
     let extra = r#"

@@ -225,6 +225,26 @@ fn bare(mut shape: Value) -> Value {
     shape
 }
 
+/// Asks for the spots beside the files. <https://docs.github.com/en/rest/search/search#text-match-metadata>
+const TEXT_MATCH: &str = "application/vnd.github.text-match+json";
+
+/// Lines around a spot that stand in its fragment.
+const AROUND: usize = 1;
+
+/// The first spots of a file where the words stand, as GitHub shows them: two at the most.
+fn matches(text: &str, needle: &str, url: &Value) -> Value {
+    let (lines, wanted) = (text.lines().collect::<Vec<_>>(), needle.to_lowercase());
+    let spots = lines.iter().enumerate().filter(|(_, line)| line.to_lowercase().contains(&wanted)).take(2);
+    let spots = spots.map(|(at, _)| {
+        let end = (at + AROUND + 1).min(lines.len());
+        let fragment = lines[at.saturating_sub(AROUND)..end].join("\n");
+        let from = fragment.to_lowercase().find(&wanted).unwrap_or(0);
+        json!({"object_url": url, "object_type": "FileContent", "property": "content", "fragment": fragment,
+            "matches": [{"text": needle, "indices": [from, from + needle.len()]}]})
+    });
+    spots.collect()
+}
+
 /// Words in the files of the default branches that the caller reads; `repo:` names one.
 /// <https://docs.github.com/en/search-github/searching-on-github/searching-code>
 fn search(ask: &mut Ask<'_>) -> Answer {
@@ -248,12 +268,17 @@ fn search(ask: &mut Ask<'_>) -> Answer {
         }
         for (path, blob) in repo.git.grep(&repo.default_branch, &needle) {
             let place = format!("/contents/{path}?ref={}", repo.default_branch);
-            items.push(json!({
+            let mut item = json!({
                 "name": path.rsplit('/').next(), "path": path, "sha": blob, "score": 1.0,
                 "url": ask.world.at(repo, &place), "git_url": ask.world.at(repo, &format!("/git/blobs/{blob}")),
                 "html_url": ask.world.page(repo, &format!("/blob/{}/{path}", repo.default_branch)),
                 "repository": ask.world.minimal_repository(repo),
-            }));
+            });
+            if ask.accept == TEXT_MATCH {
+                let (_, bytes) = repo.git.file(&repo.default_branch, &path).unwrap_or_default();
+                item["text_matches"] = matches(&String::from_utf8_lossy(&bytes), &needle, &item["url"]);
+            }
+            items.push(item);
         }
     }
     Ok(Reply::List(Some("items"), items))

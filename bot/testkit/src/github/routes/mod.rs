@@ -40,6 +40,8 @@ pub(super) struct Ask<'a> {
     pub(super) actor: Actor,
     pub(super) params: BTreeMap<&'static str, String>,
     pub(super) query: BTreeMap<String, String>,
+    /// The media type that the answer should have.
+    pub(super) accept: String,
     pub(super) body: Value,
     /// The repository, where the route names one.
     pub(super) repo: u64,

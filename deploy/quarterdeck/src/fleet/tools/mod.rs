@@ -134,7 +134,9 @@ impl RunTools {
             desk: Arc::new(desk::TeamDesk(Arc::clone(&turns))),
             forge: bot.map(|bot| EmbeddedForge(Arc::new(bot.forges.local.clone()))),
             github: bot.and_then(|bot| bot.forges.github.clone()),
+            discord: bot.and_then(|bot| bot.discord.clone()),
             chat: bot.map(|bot| ConsoleChat(bot.console.clone())),
+            apart: bot.is_none(),
             state: Some(plan.state.clone()),
         };
         let mut guards = BTreeMap::new();

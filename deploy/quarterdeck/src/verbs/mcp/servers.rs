@@ -14,8 +14,8 @@ use super::alone::{Called, Home};
 use crate::{
     cli::{Alone, Common},
     context::{self, UserError},
-    fleet::team_folder,
-    people::voucher::Vouching,
+    fleet::{self, FleetPlan, team_folder},
+    people::{Roster, voucher::Vouching},
     policies::PolicyPlan,
     say,
     servers::built_in::{self, Behind},
@@ -29,22 +29,42 @@ fn make(name: &str, config: &Config, reach: &Reach) -> Option<Result<Server, Too
     let repositories = team.map(|team| built_in::repositories(config, team)).unwrap_or_default();
     let state = reach.loaded.as_ref().map(|loaded| loaded.state_dir.clone());
     let github = if name == "github" { reach.loaded.as_deref().and_then(on_github) } else { None };
-    let behind = Behind { desk: Arc::new(reach.clone()), forge: None, github, chat: None, state };
+    let discord = reach.discord.clone().filter(|_| name == "discord");
+    let desk = Arc::new(reach.clone());
+    let behind = Behind { desk, forge: None, github, discord, chat: None, apart: false, state };
     built_in::server(name, config, &repositories, &behind)
+}
+
+/// The plan of the fleet, as whoever uses a server alone has it.
+fn plan(loaded: &Loaded) -> Result<FleetPlan, String> {
+    let text =
+        |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    let env: BTreeMap<String, String> = std::env::vars_os().filter_map(text).collect();
+    context::plan(loaded, &env).map_err(|error| error.to_string())
 }
 
 /// GitHub, if the configuration has repositories there, and something to be there as.
 fn on_github(loaded: &Loaded) -> Option<qd_github::GitHub> {
     loaded.config.github.as_ref()?;
-    let text =
-        |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
-    let env: BTreeMap<String, String> = std::env::vars_os().filter_map(text).collect();
-    let plan = context::plan(loaded, &env);
-    let github = plan
-        .map_err(|error| error.to_string())
-        .and_then(|plan| crate::fleet::on_github(&plan).map_err(|error| error.to_string()));
+    let github = plan(loaded).and_then(|plan| fleet::on_github(&plan).map_err(|error| error.to_string()));
     github
         .inspect_err(|error| tracing::warn!(error, "GitHub is configured, and not to be had here"))
+        .ok()
+        .flatten()
+}
+
+/// Discord, if the configuration has it: said by the fleet's bot, heard by nobody here.
+async fn on_discord(loaded: &Loaded) -> Option<qd_discord::Discord> {
+    loaded.config.discord.as_ref()?;
+    let discord = match plan(loaded) {
+        Ok(plan) => Roster::beside(&loaded.state_dir)
+            .await
+            .map(|roster| fleet::on_discord(&plan, &roster))
+            .map_err(|error| error.to_string()),
+        Err(error) => Err(error),
+    };
+    discord
+        .inspect_err(|error| tracing::warn!(error, "Discord is configured, and not to be had here"))
         .ok()
         .flatten()
 }
@@ -56,6 +76,8 @@ struct Reach {
     teams: Vec<(InstanceName, PathBuf)>,
     /// What policies are in force by, once somebody reads them.
     loaded: Option<Arc<Loaded>>,
+    /// Discord, for its server.
+    discord: Option<qd_discord::Discord>,
     /// Who asks there; left out, the person at this computer.
     token: Option<String>,
     /// Has each call be its caller's own: without a token, and where people agreed to what a service account asked for.
@@ -66,7 +88,8 @@ impl Reach {
     fn of(loaded: &Loaded, token: Option<String>) -> Self {
         let socket = |id: &InstanceName| team_folder(&loaded.state_dir, id).join("api.sock");
         let teams = loaded.config.teams.iter().map(|team| (team.name.clone(), socket(team.id())));
-        Self { teams: teams.collect(), loaded: Some(Arc::new(loaded.clone())), token, vouching: None }
+        let (teams, loaded) = (teams.collect(), Some(Arc::new(loaded.clone())));
+        Self { teams, loaded, token, ..Self::default() }
     }
 
     /// What is shown to a team in the name of a caller; none for the person at this computer.
@@ -149,6 +172,9 @@ pub(super) async fn serve(common: &Common, name: &str, asked: Alone) -> Done {
     if over_http || home.service.is_some() {
         let vouching = Vouching::open(&home.loaded.state_dir);
         reach.vouching = Some(Arc::new(vouching.map_err(|error| UserError::from_error(&error))?));
+    }
+    if name == "discord" {
+        reach.discord = on_discord(&home.loaded).await;
     }
     let made = make(name, &home.loaded.config, &reach);
     let made = made.ok_or_else(|| UserError::usage(format!("there is no server {name}")))?;
