@@ -213,7 +213,7 @@ pub fn limits(limits: McpLimits) -> Limits {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret as _;
+    use secrecy::ExposeSecret;
 
     use super::*;
 
