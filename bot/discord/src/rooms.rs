@@ -2,7 +2,7 @@
 //! agent's, stands once, and is never edited. Nothing is kept: what was posted is found by its footer, and what was answered
 //! stands in the channel itself.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 use qd_core::chat::{About, Channel};
 use qd_text::say;
@@ -282,11 +282,14 @@ impl Room {
         known: &mut HashMap<u64, Option<PersonId>>,
     ) -> Result<Option<Answered>, RoomError> {
         let user = message.author.id.get();
-        if !known.contains_key(&user) {
-            let person = self.discord.known(user).await.map_err(|problem| self.error(problem))?;
-            known.insert(user, person.map(|person| person.id));
-        }
-        let Some(by) = known.get(&user).cloned().flatten() else { return Ok(None) };
+        let by = match known.entry(user) {
+            Entry::Occupied(known) => known.get().clone(),
+            Entry::Vacant(new) => {
+                let person = self.discord.known(user).await.map_err(|problem| self.error(problem))?;
+                new.insert(person.map(|person| person.id)).clone()
+            }
+        };
+        let Some(by) = by else { return Ok(None) };
         let text = message.content.replace(&format!("<@{me}>"), "").replace(&format!("<@!{me}>"), "");
         let text = text.trim();
         Ok((!text.is_empty()).then(|| Answered { by, text: text.to_owned() }))

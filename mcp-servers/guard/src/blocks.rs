@@ -2,7 +2,7 @@
 //! the result's JSON, which clients read as text, only what kind they are stays.
 
 use rmcp::model::ContentBlock;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// Bytes of blocks that go out beside a result's own limit: a few pictures, and no film.
 const MOST: usize = 4 * 1024 * 1024;
@@ -49,17 +49,15 @@ fn block(item: &Value) -> Option<ContentBlock> {
 
 /// What stays of a block in the JSON.
 fn remains(item: &Value) -> Value {
-    let mut left = json!({ "type": item["type"] });
-    for at in ["/mimeType", "/resource/mimeType", "/resource/uri"] {
-        if let (Some(value), Some(name)) = (item.pointer(at), at.rsplit('/').next()) {
-            left[name] = value.clone();
-        }
-    }
-    left
+    let kept = ["/type", "/mimeType", "/resource/mimeType", "/resource/uri"];
+    let field = |at: &str| Some((at.rsplit('/').next()?.to_owned(), item.pointer(at)?.clone()));
+    Value::Object(kept.into_iter().filter_map(field).collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

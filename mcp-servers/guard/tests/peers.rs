@@ -146,6 +146,16 @@ fn the_conformance_suite() {
 }
 
 #[test]
+fn the_conformance_suite_of_an_older_protocol() {
+    let Some(folder) = peers() else { return };
+    let server = Server::start();
+    let results = tempfile::tempdir().unwrap();
+    let mut suite = peer(&folder, "node_modules/.bin/conformance");
+    suite.args(["server", "--url", &server.url, "--spec-version", "2025-11-25", "--expected-failures"]);
+    run(suite.arg(here("conformance-2025-11-25.yaml")).arg("--output-dir").arg(results.path()));
+}
+
+#[test]
 fn the_typescript_client() {
     let Some(folder) = peers() else { return };
     let server = Server::start();
@@ -180,4 +190,33 @@ fn the_inspector() {
         inspector(&["--method", "resources/read", "--uri", "test://static-text"])
             .contains("static text resource")
     );
+}
+
+/// A server that people use, over standard input and output: not a fixture.
+#[test]
+fn the_inspector_starts_the_board_itself() {
+    let Some(folder) = peers() else { return };
+    let tests = env::current_exe().unwrap();
+    let program = tests.parent().and_then(Path::parent).unwrap().join("quarterdeck");
+    assert!(program.is_file(), "build it with: cargo build -p quarterdeck");
+    let place = tempfile::tempdir().unwrap();
+    let state = format!("QUARTERDECK__STATE__DIR={}", place.path().join("state").display());
+    let mut inspector = peer(&folder, "node_modules/.bin/mcp-inspector");
+    inspector.args(["--cli", "-e", &state, "-e", "USER=rosa"]).arg(&program).args([
+        "mcp",
+        "board",
+        "--method",
+        "tools/list",
+    ]);
+    let said = run(inspector.current_dir(place.path()));
+    // Behind the list stands what the server wrote to its log.
+    let mut told = serde_json::Deserializer::from_str(&said).into_iter::<serde_json::Value>();
+    let listed = told.next().unwrap().unwrap();
+    let named = |name: &str| {
+        listed["tools"].as_array().into_iter().flatten().find(|tool| tool["name"] == name).cloned()
+    };
+    let (list, ask) = (named("list").unwrap(), named("ask_human").unwrap());
+    assert_eq!(list["annotations"]["readOnlyHint"], true, "{list}");
+    assert_eq!(ask["annotations"]["readOnlyHint"], false, "{ask}");
+    assert!(ask["inputSchema"]["properties"]["dry_run"].is_object(), "{ask}");
 }
