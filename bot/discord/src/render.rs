@@ -7,6 +7,8 @@ use qd_types::ApprovalId;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::slash;
+
 /// Longest content, in characters. <https://docs.discord.com/developers/resources/message#create-message>
 pub(crate) const CONTENT: usize = 2000;
 /// Longest description of an embed, in characters.
@@ -52,7 +54,7 @@ pub(crate) fn message(message: &Message) -> Value {
     };
     json!({
         "embeds": [{
-            "description": cut(&timed(&message.text), DESCRIPTION),
+            "description": cut(&timed(&slash::spoken(&message.text)), DESCRIPTION),
             "color": colour,
             "footer": {"text": message.key.0},
         }],
@@ -132,8 +134,8 @@ fn rows(buttons: &[Button]) -> Value {
 
 /// An answer for one person alone.
 pub(crate) fn private(text: &str) -> Value {
-    let text = if text.trim().is_empty() { say!("discord-done") } else { timed(text) };
-    json!({"content": cut(&text, CONTENT), "allowed_mentions": {"parse": []}, "flags": 64})
+    let text = if text.trim().is_empty() { say!("discord-done") } else { timed(&slash::spoken(text)) };
+    json!({"content": slash::fit(&text, CONTENT), "allowed_mentions": {"parse": []}, "flags": 64})
 }
 
 /// The modal in which a name is typed out.
