@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use qd_types::{FeatureId, InstanceName, Stage, Verb};
+use qd_types::{FeatureId, InstanceName, PersonId, Stage, Verb};
 
 use crate::{NewMachine, OldMachine, When};
 
@@ -99,11 +99,13 @@ pub enum Field {
     Milestone,
     /// The day it is due, as 2026-12-24, or `none`.
     Due,
+    /// The agent that is to work on it, or `none`.
+    Agent,
 }
 
 impl Field {
     /// Every field.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Title,
         Self::Description,
         Self::Priority,
@@ -112,6 +114,7 @@ impl Field {
         Self::Project,
         Self::Milestone,
         Self::Due,
+        Self::Agent,
     ];
 
     /// Its word, which is its name on the board, too.
@@ -125,6 +128,7 @@ impl Field {
             Self::Project => "project",
             Self::Milestone => "milestone",
             Self::Due => "due",
+            Self::Agent => "agent",
         }
     }
 }
@@ -275,8 +279,11 @@ pub enum Command {
         /// What. One space between words.
         text: String,
     },
-    /// Who the person is here.
-    Person,
+    /// Who somebody is here.
+    Person {
+        /// Who; the person themselves, if left out.
+        name: Option<PersonId>,
+    },
     /// Whether the person may do something, and by which policy.
     PolicyExplain {
         /// What.
@@ -413,7 +420,10 @@ pub enum Command {
         what: String,
     },
     /// All commands.
-    Help,
+    Help {
+        /// Those that begin with this word; all, if left out.
+        of: Option<String>,
+    },
 }
 
 impl Command {
@@ -473,7 +483,8 @@ impl fmt::Display for Command {
             Self::LinkCode { code } => write!(f, "link code {code}"),
             Self::Ask { team, question } => write!(f, "ask {team} {question}"),
             Self::Announce { text } => write!(f, "announce {text}"),
-            Self::Person => f.write_str("person"),
+            Self::Person { name: None } => f.write_str("person"),
+            Self::Person { name: Some(name) } => write!(f, "person {name}"),
             Self::PolicyExplain { action, team: None } => write!(f, "policy explain {action}"),
             Self::PolicyExplain { action, team: Some(team) } => write!(f, "policy explain {action} {team}"),
             Self::FeatureAdd { team, ready, title } => {
@@ -531,7 +542,8 @@ impl fmt::Display for Command {
             Self::Project { name: None } => f.write_str("project"),
             Self::Project { name: Some(name) } => write!(f, "project {name}"),
             Self::AuditShow { what } => write!(f, "audit show {what}"),
-            Self::Help => f.write_str("help"),
+            Self::Help { of: None } => f.write_str("help"),
+            Self::Help { of: Some(of) } => write!(f, "help {of}"),
         }
     }
 }

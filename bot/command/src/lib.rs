@@ -9,5 +9,5 @@ mod schedule;
 pub use catalogue::help;
 pub use command::{Command, Field, FleetPart, Limit, Service, Which};
 pub use machine::{NewMachine, OldMachine};
-pub use parse::{CommandError, EMPTY, parse};
+pub use parse::{CommandError, EMPTY, nearest, parse};
 pub use schedule::{Hour, When};

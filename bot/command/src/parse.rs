@@ -61,7 +61,7 @@ fn plain(text: &str) -> Result<Command, CommandError> {
     let (verb, rest) = first(text);
     match verb.to_ascii_lowercase().as_str() {
         "" => no(say!("say-what")),
-        "help" | "?" => Ok(Command::Help),
+        "help" | "?" => help(rest),
         "approvals" => match first(rest) {
             ("" | "list", "") => Ok(Command::Approvals),
             ("show", id) => Ok(Command::ApprovalShow { which: only("approvals show", id)? }),
@@ -113,7 +113,15 @@ fn plain(text: &str) -> Result<Command, CommandError> {
             _ => unknown("vm", rest),
         },
         "link" => link(rest),
-        "person" if rest.is_empty() => Ok(Command::Person),
+        "person" => match first(rest) {
+            ("", "") => Ok(Command::Person { name: None }),
+            (name, "") => {
+                let name =
+                    name.parse().map_err(|error: qd_types::IdError| CommandError(format!("{error}.")))?;
+                Ok(Command::Person { name: Some(name) })
+            }
+            (_, more) => no(say!("person-takes", more = quoted(more))),
+        },
         "policy" => match first(rest) {
             ("explain", "") => no(say!("explain-needs")),
             ("explain", asked) => policy(asked),
@@ -139,6 +147,19 @@ fn plain(text: &str) -> Result<Command, CommandError> {
             }
             no(say!("unknown-word", word = quoted(other), near = nearest(other, &known)))
         }
+    }
+}
+
+/// All commands, or those that begin with a word.
+fn help(text: &str) -> Result<Command, CommandError> {
+    let of = text.trim_start_matches('/').to_ascii_lowercase();
+    // What follows the word is one of those that are told of.
+    let word = first(&of).0;
+    let known = catalogue::words();
+    match word {
+        "" => Ok(Command::Help { of: None }),
+        word if known.contains(&word) => Ok(Command::Help { of: Some(word.to_owned()) }),
+        word => no(say!("unknown-word", word = quoted(word), near = nearest(word, &known))),
     }
 }
 
@@ -178,7 +199,8 @@ pub(crate) fn first(text: &str) -> (&str, &str) {
     text.split_once(' ').map_or((text, ""), |(word, rest)| (word, rest.trim_start()))
 }
 
-pub(crate) fn nearest(word: &str, known: &[&str]) -> String {
+/// What somebody may have meant by a word that is not known, as a sentence; empty if nothing is near.
+pub fn nearest(word: &str, known: &[&str]) -> String {
     known
         .iter()
         .map(|known| (strsim::damerau_levenshtein(word, known), known))
@@ -408,8 +430,8 @@ mod tests {
         insta::assert_snapshot!(check("vm create beta --cluster ../lab"), @r#"✘ --cluster takes a name of small letters and digits, not "../lab". Which there are: vm clusters"#);
         insta::assert_snapshot!(check("vm destroy beta --backup-to a --backup-to b"), @r#"✘ vm destroy takes a team, --cluster NAME and --backup-to STORAGE. What does "beta --backup-to a --backup-to b" mean?"#);
         insta::assert_snapshot!(check("vm destroy"), @"✘ vm destroy needs a team: vm destroy beta --backup-to nas");
-        insta::assert_snapshot!(check("feature edit A-1"), @"✘ feature edit A-1 takes one of title, description, priority, labels, size, project, milestone, due, and how it is from now on.");
-        insta::assert_snapshot!(check("feature edit A-1 prio 0"), @"✘ feature edit A-1 takes one of title, description, priority, labels, size, project, milestone, due, and how it is from now on.");
+        insta::assert_snapshot!(check("feature edit A-1"), @"✘ feature edit A-1 takes one of title, description, priority, labels, size, project, milestone, due, agent, and how it is from now on.");
+        insta::assert_snapshot!(check("feature edit A-1 prio 0"), @"✘ feature edit A-1 takes one of title, description, priority, labels, size, project, milestone, due, agent, and how it is from now on.");
         insta::assert_snapshot!(check("feature edit A-1 priority high"), @r#"✘ priority takes a number from 0, the most urgent, to 4, not "high"."#);
         insta::assert_snapshot!(check("feature edit A-1 size huge"), @r#"✘ size takes xs, s, m, l, xl or none, not "huge"."#);
         insta::assert_snapshot!(check("feature edit A-1 title"), @"✘ feature edit A-1 title needs how it is from now on; none empties it.");

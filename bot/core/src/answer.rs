@@ -1,6 +1,6 @@
 //! What the core gives back: effects, the answer to a command, the outcome of a forge request.
 
-use qd_types::{ApprovalId, InstanceName};
+use qd_types::{ApprovalId, InstanceName, PersonId};
 use qd_wire::v1::{ForgeOutcome, Order};
 
 use crate::{effect::Effect, forge::ForgeError, machines::Wanted, text};
@@ -18,6 +18,8 @@ pub struct Handled {
     pub wanted: Option<Wanted>,
     /// An account was named to be linked, by the hash of its code: the answer comes from whoever keeps that.
     pub links: Option<String>,
+    /// They ask who somebody is, and may know whose accounts these are: the answer comes from whoever keeps those, after the reply.
+    pub accounts: Option<PersonId>,
     /// They ask what led to this: the answer comes from whoever keeps the bot's trail, and goes before the reply.
     pub trail: Option<String>,
 }

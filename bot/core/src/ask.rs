@@ -11,7 +11,7 @@ use crate::{
     commands, desk,
     effect::Effect,
     event::Moment,
-    inquiry,
+    inquiry, near,
     state::FleetState,
     text::{self, presence::Clock},
 };
@@ -25,7 +25,7 @@ pub(crate) fn ask(
     question: String,
 ) -> Handled {
     if !state.rules.teams.contains(&team) {
-        return commands::say(text::no_team(&state.rules.teams, &team));
+        return commands::say(near::no_team(&state.rules.teams, &team));
     }
     let id = moment.fresh.to_string();
     let sent = text::presence::order(state, &team, Clock::of(state), moment.at);

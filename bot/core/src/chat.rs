@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 pub use qd_approvals::{Proof, confirm::Way};
+pub use qd_command::catalogue::Completes;
 use qd_text::say;
 use qd_types::{FeatureId, Identity, InstanceName, Role};
 pub use qd_wire::v1::Remark;
@@ -251,6 +252,15 @@ impl Given {
     }
 }
 
+/// What completes a word while it is typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// What is typed by it.
+    pub value: String,
+    /// What is shown of it, as plain text on one line.
+    pub name: String,
+}
+
 /// What people type into a channel, or press, comes in here. The hub implements it; an adapter of Chat calls it.
 #[async_trait]
 pub trait Commands: Send + Sync {
@@ -261,6 +271,17 @@ pub trait Commands: Send + Sync {
     /// themselves; `None` for everything else.
     async fn stranger(&self, _account: &Identity, _text: &str) -> Option<String> {
         None
+    }
+
+    /// What fits what somebody is typing, out of what they see from there: at most [`crate::choices::MOST`], the best first.
+    async fn choices(
+        &self,
+        _from: &qd_types::Person,
+        _given: &Given,
+        _what: Completes,
+        _typed: &str,
+    ) -> Vec<Choice> {
+        Vec::new()
     }
 
     /// Messages may be gone that people have to see: what is open is put again, where it stands.

@@ -1,11 +1,9 @@
 //! Commands that people give in chat. The answer is for them alone; what follows is the same as from any surface.
 
-use qd_command::{Command, FleetPart, When, Which, parse};
+use qd_command::{Command, FleetPart, Service, When, Which, catalogue, parse};
 use qd_engine::Refusal;
 use qd_text::say;
-use qd_types::{
-    Action, Approval, ApprovalState, FeatureId, Identity, InstanceName, Person, Ruling, Stage, Verb,
-};
+use qd_types::{Action, ApprovalState, FeatureId, Identity, InstanceName, Person, Ruling, Stage, Verb};
 use qd_wire::v1::{Announcement, BoardCommand, FeatureReport, NewWork, OnBehalf, Order, Remark};
 
 use crate::{
@@ -18,14 +16,13 @@ use crate::{
     event::Moment,
     foreign,
     forge::Marker,
-    inquiry, links, machines, progress,
+    inquiry, links, machines, near, people, progress,
     state::{Desk, FleetState, Foreign},
     text::{self, presence::Clock},
-    trail, wishes,
+    trail,
+    waits::{self, Found, fitting, pick},
+    wishes,
 };
-
-/// Features in one answer.
-const LISTED: usize = 15;
 
 /// Takes one command.
 pub(crate) fn handle(
@@ -39,18 +36,20 @@ pub(crate) fn handle(
         Ok(command) => command,
         Err(error) => return say(error.to_string()),
     };
-    if given.scope != Scope::Fleet && !machines::concerns(&command) {
+    // What belongs to the whole fleet looks at the place itself.
+    let is_fleets = machines::concerns(&command) || matches!(command, Command::Person { .. });
+    if given.scope != Scope::Fleet && !is_fleets {
         return within(state, person, given, text, moment);
     }
     let place = (given, moment);
     let clock = Clock::for_one(state, given);
     match command {
-        Command::Help => say(qd_command::help()),
-        Command::Approvals => say(approvals(state)),
-        Command::Board { team } => say(board(state, team.as_ref(), clock, moment)),
-        Command::Status { team } => say(status(state, team.as_ref(), clock, moment)),
+        Command::Help { of } => say(help(given, of.as_deref())),
+        Command::Approvals => say(waits::list(state)),
+        Command::Board { team } => say(inquiry::board(state, team.as_ref(), clock, moment)),
+        Command::Status { team } => say(inquiry::status(state, team.as_ref(), clock, moment)),
         Command::BoardWhy { id } => say(match find(state, &id) {
-            Ok((_, report)) => format!("{id}: {}", report.sentence),
+            Ok((_, report)) => format!("{id}: {}", text::why(report)),
             Err(problem) => problem,
         }),
         Command::BoardSearch { words } => say(inquiry::search(state, &words)),
@@ -59,7 +58,7 @@ pub(crate) fn handle(
         Command::Fleet { part: FleetPart::Risks } => say(text::risks(&risk::risks(state, moment.at))),
         Command::Fleet { part: FleetPart::Week } => say(digest::weekly(state, moment.at)),
         Command::Ask { team, question } => ask::ask(state, person, place, team, question),
-        Command::Person => say(inquiry::person(state, person, given)),
+        Command::Person { name } => people::show(state, person, given, name),
         Command::PolicyExplain { action, team } => match team.map_or_else(|| only_team(state), Ok) {
             Ok(team) => say(inquiry::explain(state, person, action, &team)),
             Err(problem) => say(problem),
@@ -76,8 +75,8 @@ pub(crate) fn handle(
         },
         Command::StandupHours { team } => say(digest::hours(state, team.as_ref())),
         Command::StandupSchedule { team, when } => schedule(state, person, &team, &when, moment),
-        Command::ApprovalShow { which } => say(show(state, &which)),
-        Command::ApprovalSubject { which } => say(subject(state, &which)),
+        Command::ApprovalShow { which } => say(waits::show(state, &which)),
+        Command::ApprovalSubject { which } => say(waits::subject(state, &which)),
         Command::Approve { which, typed } => {
             vote(state, &which, (person, given), foreign::Said::Yes { typed }, moment)
         }
@@ -137,10 +136,10 @@ pub(crate) fn handle(
         Command::Project { name } => say(progress::of_projects(state, name.as_deref())),
         Command::TeamLimits { team } => say(progress::limits(state, &team)),
         Command::TeamLimit { team, limit, most } => {
-            wishes::to_team(state, person, place, team, wishes::limit(limit, most))
+            order(state, person, place, team, wishes::limit(limit, most))
         }
         Command::TeamRelease { team, count } => {
-            wishes::to_team(state, person, place, team, BoardCommand::Release { count })
+            order(state, person, place, team, BoardCommand::Release { count })
         }
         Command::AuditShow { what } => trail::asked(state, person, place, &what),
         Command::Pause { team, why } => {
@@ -168,7 +167,7 @@ fn within(state: &mut FleetState, person: &Person, given: &Given, text: &str, mo
     state.rules.teams.retain(|team| has(team));
     let elsewhere = parse(text).ok().and_then(|command| command.team().cloned());
     let mut handled = match elsewhere.filter(|team| !has(team)) {
-        Some(team) => say(say!("no-such-team-here", team = team)),
+        Some(team) => say(near::no_team(&state.rules.teams, &team)),
         None => {
             let here = Given { scope: Scope::Fleet, ..given.clone() };
             handle(state, person, &here, text, moment)
@@ -187,6 +186,17 @@ fn within(state: &mut FleetState, person: &Person, given: &Given, text: &str, mo
     handled
 }
 
+/// All commands, or those of a group. Where commands are slash commands, they are told as such, and fit into one answer.
+fn help(given: &Given, of: Option<&str>) -> String {
+    let slash = given.surface == Service::Discord.as_str();
+    match (slash, of) {
+        (true, None) => catalogue::slash_help(),
+        (true, Some(of)) => catalogue::slash_help_of(of),
+        (false, None) => qd_command::help(),
+        (false, Some(of)) => catalogue::help_of(of),
+    }
+}
+
 pub(crate) fn say(reply: impl Into<String>) -> Handled {
     Handled { reply: Some(reply.into()), ..Handled::default() }
 }
@@ -199,6 +209,9 @@ pub(crate) fn order(
     to: InstanceName,
     command: BoardCommand,
 ) -> Handled {
+    if !state.rules.teams.contains(&to) {
+        return say(near::no_team(&state.rules.teams, &to));
+    }
     let asks = match permitted(state, person, command.verb(), &to) {
         Ok(asks) => asks,
         Err(no) => return say(no),
@@ -235,7 +248,7 @@ fn permitted(
 }
 
 /// Who has to agree, if anybody has. The error is why not, and what would help.
-fn whom(permitted: Result<(), Refusal>) -> Result<Option<String>, String> {
+pub(crate) fn whom(permitted: Result<(), Refusal>) -> Result<Option<String>, String> {
     let Err(refusal) = permitted else { return Ok(None) };
     match &refusal.decision.ruling {
         Ruling::Ask(ask) => Ok(Some(ask.requirement.describe())),
@@ -329,6 +342,9 @@ fn orders(
     team: Option<InstanceName>,
     command: impl Fn() -> BoardCommand,
 ) -> Handled {
+    if let Some(team) = team.as_ref().filter(|team| !state.rules.teams.contains(team)) {
+        return say(near::no_team(&state.rules.teams, team));
+    }
     let to = team.map_or_else(|| state.rules.teams.clone(), |team| vec![team]);
     let refused = to.iter().find_map(|team| permitted(state, person, command().verb(), team).err());
     if let Some(no) = refused {
@@ -355,7 +371,7 @@ fn reload(
         Err(no) => return say(no),
     };
     if let Some(team) = team.as_ref().filter(|team| !state.rules.teams.contains(team)) {
-        return say(text::no_team(&state.rules.teams, team));
+        return say(near::no_team(&state.rules.teams, team));
     }
     let (mut effects, mut replies) = (Vec::new(), Vec::new());
     for to in team.map_or_else(|| state.rules.teams.clone(), |team| vec![team]) {
@@ -379,7 +395,7 @@ fn schedule(
         return say(format!("{} {}", refusal.reason, refusal.help));
     }
     if !state.rules.teams.contains(team) {
-        return say(text::no_team(&state.rules.teams, team));
+        return say(near::no_team(&state.rules.teams, team));
     }
     match digest::schedule(state, team, when, moment.at) {
         Ok(effects) => Handled { reply: Some(digest::hours(state, Some(team))), ..Handled::from(effects) },
@@ -429,7 +445,7 @@ pub(crate) fn find<'a>(
     let mut found = state.features.iter().filter(|((_, feature), _)| feature == id);
     match (found.next(), found.next()) {
         (Some(((team, _), report)), None) => Ok((team.clone(), report)),
-        (None, _) => Err(say!("no-such-feature", id = id)),
+        (None, _) => Err(near::no_feature(state, id)),
         (Some(_), Some(_)) => Err(say!("several-features", id = id)),
     }
 }
@@ -439,56 +455,9 @@ pub(crate) fn only_team(state: &FleetState) -> Result<InstanceName, String> {
         [one] => Ok(one.clone()),
         teams => {
             let names: Vec<&str> = teams.iter().map(InstanceName::as_str).collect();
-            Err(say!("which-team", teams = names.join(", ")))
+            Err(say!("which-team", teams = near::names(&names)))
         }
     }
-}
-
-/// An approval that somebody means: the bot's own, or one that an instance keeps.
-pub(crate) enum Found<'a> {
-    Own(&'a Desk),
-    Foreign(&'a Foreign),
-}
-
-impl<'a> Found<'a> {
-    pub(crate) fn approval(&self) -> &'a Approval {
-        match self {
-            Self::Own(desk) => desk.approval(),
-            Self::Foreign(foreign) => foreign.approval(),
-        }
-    }
-}
-
-fn all(state: &FleetState) -> impl Iterator<Item = Found<'_>> {
-    state.approvals.values().map(Found::Own).chain(state.foreign.values().map(Found::Foreign))
-}
-
-/// Those that fit, newest first.
-pub(crate) fn fitting<'a>(state: &'a FleetState, which: &Which) -> Vec<Found<'a>> {
-    let fits = |approval: &Approval| match which {
-        Which::Key(key) => approval.id.key().starts_with(key.as_str()),
-        Which::Feature(id) => approval.subject.feature == *id,
-    };
-    let mut found: Vec<Found<'a>> = all(state).filter(|found| fits(found.approval())).collect();
-    found.sort_by_key(|found| std::cmp::Reverse(found.approval().id.key()));
-    found
-}
-
-fn pick<'a>(state: &'a FleetState, which: &Which, given: &Given) -> Result<Found<'a>, String> {
-    let mut found = fitting(state, which);
-    let mut open = found.iter().enumerate().filter(|(_, found)| found.approval().state.is_open());
-    match (open.next(), open.next()) {
-        (Some((index, _)), None) => Ok(found.swap_remove(index)),
-        (Some(_), Some(_)) => Err(say!("several-approvals", which = which)),
-        (None, _) => Err(match found.first() {
-            Some(closed) => text::late(closed.approval(), given),
-            None => nothing(which),
-        }),
-    }
-}
-
-fn nothing(which: &Which) -> String {
-    say!("no-such-approval", which = which)
 }
 
 fn vote(
@@ -530,68 +499,4 @@ fn reopen(state: &mut FleetState, person: &Person, which: &Which) -> Handled {
         Some(Found::Foreign(found)) => found.approval().id.key(),
     };
     foreign::reopen(state, &key, person)
-}
-
-/// One as its card shows it: what is open, else what was asked last under that name.
-fn show(state: &FleetState, which: &Which) -> String {
-    let found = fitting(state, which);
-    let open = found.iter().find(|found| found.approval().state.is_open());
-    match open.or(found.first()) {
-        Some(Found::Own(desk)) => text::approval(desk),
-        Some(Found::Foreign(found)) => text::foreign(found),
-        None => nothing(which),
-    }
-}
-
-/// All that one binds, in the very bytes that its digest is made of.
-fn subject(state: &FleetState, which: &Which) -> String {
-    let found = fitting(state, which);
-    let open = found.iter().find(|found| found.approval().state.is_open());
-    let Some(found) = open.or(found.first()) else { return nothing(which) };
-    serde_json_canonicalizer::to_string(&found.approval().subject)
-        .unwrap_or_else(|error| say!("subject-unwritable", error = error))
-}
-
-fn approvals(state: &FleetState) -> String {
-    let open: Vec<String> = all(state)
-        .map(|found| found.approval())
-        .filter(|approval| approval.state.is_open())
-        .take(LISTED)
-        .map(|approval| {
-            let subject = &approval.subject;
-            let title = text::inert(&text::machines::title(subject), 120);
-            format!("{} {title} {}", approval.id.key(), text::machines::place(subject))
-        })
-        .collect();
-    if open.is_empty() { say!("nothing-asked") } else { open.join("\n") }
-}
-
-/// Who is heard, and what they do.
-fn status(state: &FleetState, team: Option<&InstanceName>, clock: Clock<'_>, moment: Moment) -> String {
-    let teams = state.rules.teams.iter().filter(|name| team.is_none_or(|team| team == *name));
-    let lines: Vec<String> =
-        teams.map(|team| text::presence::sentence(state, team, clock, moment.at)).collect();
-    match (lines.is_empty(), team) {
-        (false, _) => text::cut(&lines),
-        (true, Some(team)) => say!("no-such-team", team = team),
-        (true, None) => say!("no-team"),
-    }
-}
-
-fn board(state: &FleetState, team: Option<&InstanceName>, clock: Clock<'_>, moment: Moment) -> String {
-    let unheard = state.rules.teams.iter().filter(|name| team.is_none_or(|team| team == *name));
-    let unheard = unheard.filter_map(|team| text::presence::caution(state, team, clock, moment.at));
-    let lines: Vec<String> = state
-        .features
-        .iter()
-        .filter(|((name, _), report)| team.is_none_or(|team| team == name) && report.agent.is_some())
-        .rev()
-        .take(LISTED)
-        .map(|((name, id), report)| {
-            let title = text::inert(&report.title, 60);
-            format!("`{}` {id} {title} · {name}: {}", report.line.bars(), report.sentence)
-        })
-        .collect();
-    let runs = if lines.is_empty() { vec![say!("no-runs")] } else { lines };
-    unheard.chain(runs).collect::<Vec<_>>().join("\n")
 }

@@ -5,7 +5,7 @@ use qd_approvals::{AskRefusal, Cast, Outcome, ReopenRefusal, Resumption, Spendin
 use qd_text::say;
 use qd_types::{
     Action, Approval, ApprovalId, ApprovalState, Ballot, Binding, CommitId, FeatureId, InstanceName, Merge,
-    Person, PersonId, Role, RunId, Subject, Vote,
+    Person, PersonId, RunId, Subject, Vote,
 };
 use qd_wire::v1::{Alert, ForgeOutcome, Order};
 
@@ -13,6 +13,7 @@ use crate::{
     answer::{Handled, answer, failed},
     chat::{self, About, Channel, Given, Message, MessageKey, Way},
     effect::{Asking, Effect, ForgeCall, Save, Step, Word},
+    escalation,
     event::Moment,
     foreign::BOT,
     forge::{Brought, Check, Conclusion, ForgeError, MergeMethod, MergeOrder},
@@ -98,7 +99,7 @@ pub(crate) fn ask(state: &FleetState, ask: Ask) -> Vec<Effect> {
         _ => ask.facts,
     };
     let findings = ask.findings;
-    let filed = Filed { facts, feature_title, merging: None, on_board: false, on_forge: None, findings };
+    let filed = Filed { facts, feature_title, findings, ..Filed::default() };
     let asking = Asking { subject, terms: asked.terms, words: ask.words, request: ask.request, filed };
     effects.push(Effect::Step(Step::Ask(Box::new(asking))));
     effects
@@ -141,7 +142,8 @@ pub(crate) fn reopen(state: &FleetState, by: &Person, desk: &Desk) -> Result<Eff
         return Err(say!("machine-order-again"));
     }
     let (subject, terms) = bound(&state.rules, desk.approval().subject.clone())?;
-    let filed = Filed { merging: None, on_board: false, on_forge: None, ..desk.filed.clone() };
+    let filed =
+        Filed { merging: None, on_board: false, on_forge: None, escalated: false, ..desk.filed.clone() };
     // Whoever waited for the old one waits for the new one: the store knows who.
     let words = desk.standing.words.clone();
     let asking = Asking { subject, terms, words, request: String::new(), filed };
@@ -246,7 +248,9 @@ fn shown(desk: &Desk) -> Vec<Effect> {
         reactions,
         ..Message::new(Channel::Approvals, MessageKey::of_approval(&approval.id), text::approval(desk))
     };
-    let mut effects: Vec<Effect> = told(desk).into_iter().chain([Effect::Put(card)]).collect();
+    let over = (desk.filed.escalated && !approval.state.is_open())
+        .then(|| escalation::over(approval, card.text.clone()));
+    let mut effects: Vec<Effect> = told(desk).into_iter().chain([Effect::Put(card)]).chain(over).collect();
     effects.extend(page::of_approval(desk));
     effects
 }
@@ -262,22 +266,13 @@ fn told(desk: &Desk) -> Option<Effect> {
 }
 
 /// What its card is about.
-fn about(approval: &Approval) -> Option<About> {
+pub(crate) fn about(approval: &Approval) -> Option<About> {
     let subject = &approval.subject;
     (subject.instance.as_str() != BOT).then(|| About::feature(&subject.instance, &subject.feature))
 }
 
 pub(crate) fn put(channel: Channel, key: MessageKey, text: String) -> Effect {
     Effect::Put(Message::new(channel, key, text))
-}
-
-/// Half of the time is over: those who may decide are called, once.
-pub(crate) fn escalation(key: MessageKey, approval: &Approval, roles: &[Role]) -> Effect {
-    Effect::Put(Message {
-        about: about(approval),
-        mentions: roles.to_vec(),
-        ..Message::new(Channel::Approvals, key, text::escalation(approval, roles))
-    })
 }
 
 /// This is how an approval stands. Its instance is told in any case, so that a board no longer says "deciding".
@@ -381,9 +376,10 @@ pub(crate) fn decided(state: &FleetState, resumption: &Resumption) -> Vec<Effect
 pub(crate) fn swept(state: &mut FleetState, swept: &Swept, moment: Moment) -> Vec<Effect> {
     match swept {
         Swept::Escalate(id, roles) => {
-            let Some(desk) = state.desk(id) else { return Vec::new() };
-            let key = MessageKey(format!("escalation:{}", id.key()));
-            vec![escalation(key, desk.approval(), roles)]
+            let Some(desk) = state.approvals.get_mut(&id.key()) else { return Vec::new() };
+            desk.filed.escalated = true;
+            let save = Save::Filed(id.clone(), Box::new(desk.filed.clone()));
+            vec![Effect::Save(save), escalation::raised(desk.approval(), roles)]
         }
         Swept::Unseen(id) => {
             let foreign = || state.foreign.get(&id.key()).map(Foreign::approval).filter(|it| it.id == *id);

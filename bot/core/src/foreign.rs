@@ -19,8 +19,9 @@ use crate::{
     chat::{self, About, Button, Channel, Given, Message, MessageKey, Way},
     desk,
     effect::{Effect, Save, Step, Word},
+    escalation,
     event::Moment,
-    handle, page,
+    handle, near, page,
     state::{FleetState, Foreign, Spoken},
     text,
 };
@@ -96,9 +97,10 @@ pub(crate) fn stands(
         before.and_then(|before| before.closed_at).or(Some(moment.at))
     };
     let words = before.map_or_else(Default::default, |before| before.words.clone());
+    let escalated = before.is_some_and(|before| before.escalated);
     let was = before.map(|before| before.approval().state);
     let approval = card.approval.clone();
-    state.foreign.insert(key.clone(), Foreign { card, words, closed_at });
+    state.foreign.insert(key.clone(), Foreign { card, words, closed_at, escalated });
     let mut effects = kept(state, &key);
     effects.extend(ordered(state, &key, was));
     if !approval.state.is_open() {
@@ -142,18 +144,23 @@ pub(crate) fn heard(state: &mut FleetState, instance: &InstanceName, heard: Hear
 
 /// Half of the time to decide is over, says the instance: beside the card, and not as an alert. `None` if it is about
 /// something else.
-pub(crate) fn escalated(state: &FleetState, instance: &InstanceName, alert: &Alert) -> Option<Vec<Effect>> {
+pub(crate) fn escalated(
+    state: &mut FleetState,
+    instance: &InstanceName,
+    alert: &Alert,
+) -> Option<Vec<Effect>> {
     let id: ApprovalId = alert.key.strip_prefix("approval:")?.parse().ok()?;
-    let found = state.foreign.get(&id.key())?;
-    let approval = found.approval();
-    if approval.id != id || approval.subject.instance != *instance {
+    let found = state.foreign.get_mut(&id.key())?;
+    if found.approval().id != id || found.approval().subject.instance != *instance {
         return None;
     }
-    if alert.over || !approval.state.is_open() {
+    if alert.over || !found.approval().state.is_open() {
         return Some(Vec::new());
     }
-    let key = MessageKey(format!("escalation:{}", id.key()));
-    Some(vec![desk::escalation(key, approval, &approval.subject.requirement.roles)])
+    found.escalated = true;
+    let save = Save::Foreign(id.key(), Some(Box::new(found.clone())));
+    let approval = found.approval();
+    Some(vec![Effect::Save(save), escalation::raised(approval, &approval.subject.requirement.roles)])
 }
 
 /// A person votes here.
@@ -171,7 +178,7 @@ pub(crate) fn vote(
     let (ballot, again) = (said.ballot(), said.text());
     let known = state.rules.person(&person.id).is_some();
     let word = match word(found, person, given, said, moment.at) {
-        _ if !known => return say(say!("nobody-called", person = person.id)),
+        _ if !known => return say(near::no_person(state, &person.id)),
         Err(refused) => return say(refused),
         Ok(word) => word,
     };
@@ -327,8 +334,11 @@ fn kept(state: &FleetState, key: &str) -> Vec<Effect> {
         reactions,
         ..Message::new(Channel::Approvals, MessageKey::of_approval(&approval.id), text::foreign(found))
     };
+    let over =
+        (found.escalated && !approval.state.is_open()).then(|| escalation::over(approval, card.text.clone()));
     let mut effects =
         vec![Effect::Save(Save::Foreign(key.to_owned(), Some(Box::new(found.clone())))), Effect::Put(card)];
+    effects.extend(over);
     effects.extend(page::of_feature(state, &subject.instance, &subject.feature));
     effects
 }

@@ -47,6 +47,9 @@ pub trait Links: Send + Sync {
     /// Services on which accounts are heard.
     fn services(&self) -> Vec<Service>;
 
+    /// The accounts that are linked to a person. The error is a sentence.
+    async fn accounts(&self, person: &PersonId) -> Result<Vec<Identity>, String>;
+
     /// Links an account to a person. No error if it is linked to them already. The error is a sentence.
     async fn link(&self, person: &PersonId, identity: &Identity) -> Result<(), String>;
 }

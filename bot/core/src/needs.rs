@@ -11,6 +11,7 @@ use crate::{
     desk,
     effect::{Effect, ForgeCall},
     forge::{ForgeError, Marker, NewIssue},
+    near,
     state::FleetState,
     text,
 };
@@ -34,7 +35,7 @@ pub(crate) fn asks(
     let found = state.rules.teams.iter().find(|team| *team == wanted || called(team) == *wanted);
     let Some(team) = found else {
         let teams: Vec<InstanceName> = state.rules.teams.iter().map(called).collect();
-        return refuse(text::no_team(&teams, wanted));
+        return refuse(near::no_team(&teams, wanted));
     };
     if team == from {
         return refuse(say!("need-of-itself", team = wanted));

@@ -7,6 +7,7 @@ use qd_types::InstanceName;
 use qd_wire::v1::{MilestoneProgress, TeamLimits};
 
 use crate::{
+    near,
     state::FleetState,
     text::{self, inert},
 };
@@ -27,7 +28,7 @@ fn milestones<'a>(
 /// How far the milestones are, of a team or of all.
 pub(crate) fn of_milestones(state: &FleetState, team: Option<&InstanceName>) -> String {
     if let Some(team) = team.filter(|team| !state.rules.teams.contains(team)) {
-        return text::no_team(&state.rules.teams, team);
+        return near::no_team(&state.rules.teams, team);
     }
     // What is due first is first.
     let mut all: Vec<_> = milestones(state, team).collect();
@@ -56,11 +57,8 @@ pub(crate) fn of_projects(state: &FleetState, name: Option<&str>) -> String {
     };
     let found = projects.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
     let Some((name, parts)) = found else {
-        let known: Vec<String> = projects.keys().map(|known| inert(known, NAME)).collect();
-        if known.is_empty() {
-            return say!("no-projects");
-        }
-        return say!("no-such-project", name = inert(name, NAME), projects = known.join(", "));
+        let known: Vec<&str> = projects.keys().copied().collect();
+        return if known.is_empty() { say!("no-projects") } else { near::no_project(&known, name) };
     };
     let each = parts.iter().map(|(team, progress)| text::roll_up(state, team, progress));
     std::iter::once(line(name, parts)).chain(each).collect::<Vec<_>>().join("\n")
@@ -86,7 +84,7 @@ fn line(name: &str, parts: &[(&InstanceName, &MilestoneProgress)]) -> String {
 /// How much a team does at once, as its last beat says.
 pub(crate) fn limits(state: &FleetState, team: &InstanceName) -> String {
     if !state.rules.teams.contains(team) {
-        return text::no_team(&state.rules.teams, team);
+        return near::no_team(&state.rules.teams, team);
     }
     let Some(limits) = state.presence.get(team).and_then(|seen| seen.board.limits.as_ref()) else {
         return say!("no-limits-told", team = team);

@@ -175,6 +175,9 @@ pub struct Filed {
     /// The comment on its pull request that shows it, where people read that.
     #[serde(default)]
     pub on_forge: Option<u64>,
+    /// Half of the time to decide was over, and those who may were called.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub escalated: bool,
     /// What the team's checks remarked on lines of the head that it is about.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<qd_wire::v1::Finding>,
@@ -217,6 +220,9 @@ pub struct Foreign {
     pub words: BTreeMap<PersonId, Spoken>,
     /// Since when it can't be decided any more.
     pub closed_at: Option<jiff::Timestamp>,
+    /// Half of the time to decide was over, and those who may were called.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub escalated: bool,
 }
 
 impl Foreign {

@@ -8,8 +8,12 @@ mod picture;
 pub mod presence;
 
 use jiff::Timestamp;
+use qd_approvals::inert::Warning;
 use qd_text::say;
-use qd_types::{Action, Approval, ApprovalState, Ballot, FeatureId, InstanceName, PersonId, Role, Stage};
+use qd_types::{
+    Action, Approval, ApprovalState, Ballot, Confirm, FeatureId, InstanceName, PersonId, Role, Stage,
+    Subject, Way,
+};
 use qd_wire::v1::{ApprovalCard, FeatureReport, Refusal, Remark};
 
 use crate::{
@@ -17,7 +21,7 @@ use crate::{
     state::{AlertState, Desk, Foreign},
 };
 
-pub(crate) use digest::cut;
+pub(crate) use digest::{MESSAGE, cut, within};
 pub use digest::{
     Week, ageing, announcement, dear, milestone, pipeline, red, risks, standup, still, team, weekly,
 };
@@ -34,6 +38,8 @@ const TITLE: usize = 120;
 const LINES: usize = 24;
 /// Longest quotation of an agent's words, in characters.
 const QUOTE: usize = 300;
+/// Longest facts of a card, and longest sentence of why something does not go on, in characters.
+const FACTS: usize = 600;
 
 /// An error as a sentence: a capital letter and a full stop.
 pub fn sentence(error: &dyn std::error::Error) -> String {
@@ -68,46 +74,61 @@ pub fn inert(text: &str, limit: usize) -> String {
             letter => out.push(letter),
         }
     }
-    out
+    // Chats make a link of an address wherever it stands.
+    out.replace("://", ":\u{200b}//")
 }
 
-/// A sentence of ours that may name what an agent named: nobody is mentioned by it.
-fn quiet(sentence: &str) -> String {
-    sentence.replace('@', "@\u{200b}")
+/// What a reader should know about texts from elsewhere: marks in them, and words that look like others. A line each.
+fn careful<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for warning in texts.into_iter().flat_map(|text| qd_approvals::inert::warnings(text, &[])) {
+        let line = say!("careful", warning = inert(&warning.to_string(), QUOTE));
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines.iter().map(|line| format!("\n{line}")).collect()
 }
 
-/// A team is named that there is not.
-pub fn no_team(teams: &[InstanceName], team: &InstanceName) -> String {
-    let known: Vec<&str> = teams.iter().map(InstanceName::as_str).collect();
-    say!("no-such-team-but", team = team, teams = known.join(", "))
-}
-
-/// What a reader should know about a text from elsewhere: marks in it, and words that look like others. A line each.
-fn careful(text: &str) -> String {
-    let warnings = qd_approvals::inert::warnings(text, &[]);
-    warnings.iter().map(|warning| format!("\n{}", say!("careful", warning = warning))).collect()
+/// What somebody chose the words of in what is asked for: where it acts, and the names of files.
+fn chosen(subject: &Subject) -> impl Iterator<Item = &str> {
+    let target = subject.binding.as_ref().map(|binding| binding.target.as_str());
+    let paths = match &subject.action {
+        Action::Push(push) => push.paths.as_slice(),
+        Action::Merge(merge) => merge.paths.as_deref().unwrap_or_default(),
+        _ => &[],
+    };
+    target.into_iter().chain(paths.iter().map(String::as_str))
 }
 
 /// The living message of a feature in #dev.
 pub fn feature(instance: &InstanceName, report: &FeatureReport) -> String {
-    let agent = report.agent.as_deref().map_or_else(String::new, |agent| format!(" · {agent}"));
-    let title = inert(&report.title, 120);
+    let agent =
+        report.agent.as_deref().map_or_else(String::new, |agent| format!(" · {}", inert(agent, TITLE)));
+    let title = inert(&report.title, TITLE);
     let spent = report.spent.as_ref().map_or_else(String::new, |spent| format!(" · {}", spent.said()));
     let mut text =
         format!("**{} {title}** · {instance}{agent}{spent}\n`{}` ", report.feature, report.line.bars());
+    let sentence = why(report);
     match (report.stage, report.pull_request) {
         (Stage::Review, Some(number)) => {
-            text.push_str(&say!("in-review", number = number, sentence = quiet(&report.sentence)));
+            text.push_str(&say!("in-review", number = number, sentence = sentence));
         }
-        _ => text.push_str(&quiet(&report.sentence)),
+        _ => text.push_str(&sentence),
     }
     if let Some(warning) = report.spent.as_ref().and_then(|spent| spent.warning.as_ref()) {
-        text.push_str(&format!("\n⚠ {warning}"));
+        text.push_str(&format!("\n⚠ {}", inert(warning, QUOTE)));
     }
-    text + &careful(&report.title)
+    text + &careful([report.title.as_str(), report.sentence.as_str()])
 }
 
-/// The card of an approval in #approvals: open with its facts, decided in one line.
+/// Why a feature does not go on, or how it does: a sentence of its team, which may name what an agent named.
+pub fn why(report: &FeatureReport) -> String {
+    inert(&report.sentence, FACTS)
+}
+
+/// The card of an approval in #approvals: open with its facts, decided in one line. Its title and its facts name what agents
+/// named.
 pub fn approval(desk: &Desk) -> String {
     let approval = desk.approval();
     let subject = &approval.subject;
@@ -119,25 +140,20 @@ pub fn approval(desk: &Desk) -> String {
                 "card",
                 title = title,
                 place = place,
-                facts = desk.filed.facts,
+                facts = inert(&desk.filed.facts, FACTS),
                 until = until(desk.standing.decide_until),
                 who = subject.requirement.describe(),
                 given = tally.approved.len(),
                 needed = tally.needed,
-                how = desk.standing.confirm.how(),
+                how = confirmed(desk.standing.confirm),
                 digest = approval.digest.short()
             );
             if desk.standing.confirm.typed {
-                let target = subject.binding.as_ref().map_or("", |binding| &binding.target);
-                text.push_str(&format!(
-                    "\n{}",
-                    say!("card-type-name", target = inert(target, QUOTE), key = approval.id.key())
-                ));
+                text.push_str(&format!("\n{}", type_name(approval)));
             }
-            let target = subject.binding.as_ref().map_or("", |binding| &binding.target);
-            text.push_str(&careful(target));
-            if let Some(words) = &desk.standing.words {
-                text.push_str(&careful(words));
+            let words = desk.standing.words.as_deref();
+            text.push_str(&careful(chosen(subject).chain([desk.filed.facts.as_str()]).chain(words)));
+            if let Some(words) = words {
                 text.push_str(&format!("\n{}", say!("card-words", words = inert(words, QUOTE))));
             }
             text
@@ -146,21 +162,46 @@ pub fn approval(desk: &Desk) -> String {
             say!("card-under-way", title = title, place = place, by = names(&tally.approved))
         }
         ApprovalState::Executed => {
-            say!("card-done", title = title, place = place, ended = ended(desk).unwrap_or_default())
+            let ended = inert(&ended(desk).unwrap_or_default(), QUOTE);
+            say!("card-done", title = title, place = place, ended = ended)
+        }
+        ApprovalState::Expired => {
+            let reason = inert(desk.standing.reason.as_deref().unwrap_or_default(), QUOTE);
+            let ended = say!("card-expired", reason = reason, key = approval.id.key());
+            say!("card-ended", title = title, place = place, ended = ended)
         }
         ApprovalState::Denied
-        | ApprovalState::Expired
         | ApprovalState::Withdrawn
         | ApprovalState::Failed
         | ApprovalState::Unknown
         | ApprovalState::Lapsed => {
-            say!(
-                "card-ended",
-                title = title,
-                place = place,
-                ended = inert(&ended(desk).unwrap_or_default(), QUOTE)
-            )
+            let ended = inert(&ended(desk).unwrap_or_default(), QUOTE);
+            say!("card-ended", title = title, place = place, ended = ended)
         }
+    }
+}
+
+/// How a yes is given, as a sentence.
+fn confirmed(confirm: Confirm) -> String {
+    match (confirm.way, confirm.typed) {
+        (Way::Reaction, false) => say!("how-reaction"),
+        (Way::Button, false) => say!("how-button"),
+        (Way::Reaction | Way::Button | Way::Typed, _) => say!("how-typed"),
+        (Way::Passphrase, false) => say!("how-passphrase"),
+        (Way::Passphrase, true) => say!("how-passphrase-typed"),
+    }
+}
+
+/// Where a yes acts, and how it is typed there. A name that is more than plain words is not put into a line that people copy.
+fn type_name(approval: &Approval) -> String {
+    let target = approval.subject.binding.as_ref().map_or("", |binding| &binding.target);
+    let key = approval.id.key();
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || " ./:_#-".contains(letter);
+    let shown = inert(target, QUOTE);
+    if target.chars().all(plain) && target.len() <= TITLE {
+        say!("card-type-name", target = shown, key = key, name = target)
+    } else {
+        say!("card-type-that-name", target = shown, key = key)
     }
 }
 
@@ -172,7 +213,12 @@ pub fn foreign(foreign: &Foreign) -> String {
     let title = inert(&subject.title(), TITLE);
     let place = say!("place", feature = subject.feature, team = subject.instance);
     if !approval.state.is_open() {
-        let ended = inert(&ended_there(card), QUOTE);
+        let ended = match (approval.state, &card.ended) {
+            (ApprovalState::Expired, Some(reason)) => {
+                say!("card-expired", reason = inert(reason, QUOTE), key = approval.id.key())
+            }
+            _ => inert(&ended_there(card), QUOTE),
+        };
         return match approval.state {
             ApprovalState::Granted | ApprovalState::Executing | ApprovalState::Executed => {
                 say!("card-done", title = title, place = place, ended = ended)
@@ -182,10 +228,10 @@ pub fn foreign(foreign: &Foreign) -> String {
     }
     let (tally, key) = (approval.tally(), approval.id.key());
     let mut lines = vec![format!("**{title}** {place}")];
-    lines.extend((!card.facts.is_empty()).then(|| inert(&card.facts, QUOTE)));
+    lines.extend((!card.facts.is_empty()).then(|| inert(&card.facts, FACTS)));
     let how = match &subject.action {
         Action::Question(_) => say!("card-answer-is-yes"),
-        _ => card.confirm.map_or_else(String::new, |confirm| confirm.how().to_owned()),
+        _ => card.confirm.map_or_else(String::new, confirmed),
     };
     lines.push(say!(
         "card-decide",
@@ -198,35 +244,28 @@ pub fn foreign(foreign: &Foreign) -> String {
     lines.push(say!("card-digest", digest = approval.digest.short()));
     let target = subject.binding.as_ref().map_or("", |binding| &binding.target);
     let people: Vec<&str> = subject.requesters.iter().map(PersonId::as_str).collect();
-    lines.extend(
-        qd_approvals::inert::warnings(target, &people)
-            .iter()
-            .map(|warning| say!("card-careful", warning = warning)),
-    );
+    let alike = qd_approvals::inert::warnings(target, &people);
+    let alike = alike.iter().filter(|warning| matches!(warning, Warning::LooksLike { .. }));
+    lines.extend(alike.map(|warning| say!("careful", warning = inert(&warning.to_string(), QUOTE))));
     if let Action::Question(question) = &subject.action {
         lines.push(match qd_approvals::question::choices(question).as_slice() {
             [] => say!("card-type-answer", key = key),
             choices => say!("card-type-choice", key = key, choices = inert(&choices.join(", "), QUOTE)),
         });
     } else if card.confirm.is_some_and(|confirm| confirm.typed) {
-        lines.push(say!("card-type-name", target = inert(target, QUOTE), key = key));
+        lines.push(type_name(approval));
     }
     let deciding: Vec<PersonId> = foreign.deciding().cloned().collect();
     if !deciding.is_empty() {
         lines.push(say!("card-deciding", people = names(&deciding), team = subject.instance));
     }
-    lines.extend(
-        card.words
-            .iter()
-            .map(|words| careful(words))
-            .filter_map(|lines| Some(lines.strip_prefix('\n')?.to_owned())),
-    );
+    let said = chosen(subject).chain([card.facts.as_str()]).chain(card.words.as_deref());
+    lines.extend(careful(said).lines().skip(1).map(str::to_owned));
     // Last: what follows a quoted line would be taken for a part of it.
     lines.extend(card.words.as_ref().map(|words| say!("card-words", words = inert(words, QUOTE))));
     lines.join("\n")
 }
 
-/// How an approval stands that an instance keeps and that is not open any more.
 /// What the person hears who gave an order that others have to agree to.
 pub fn order_waits(foreign: &Foreign) -> String {
     let approval = foreign.approval();
@@ -251,6 +290,7 @@ pub fn order_ended(foreign: &Foreign) -> String {
     )
 }
 
+/// How an approval stands that an instance keeps and that is not open any more.
 fn ended_there(card: &ApprovalCard) -> String {
     let approval = &card.approval;
     let by = names(&approval.tally().approved);
@@ -288,8 +328,39 @@ pub fn taken(feature: &FeatureId, remark: Remark) -> String {
 
 /// What a person said in a review elsewhere, for the pull request: quoted line by line, and nobody is mentioned by it.
 pub fn review_comment(person: &PersonId, words: &str) -> String {
-    let lines: Vec<String> = words.lines().map(|line| format!("> {}", quiet(line))).collect();
+    // A person's own words, as they wrote them.
+    let quoted = |line: &str| format!("> {}", line.replace('@', "@\u{200b}"));
+    let lines: Vec<String> = words.lines().map(quoted).collect();
     say!("review-comment", person = person, words = lines.join("\n"))
+}
+
+/// Why nothing holds that was granted by an older version.
+pub fn older(was: ApprovalState) -> String {
+    match was {
+        ApprovalState::Requested => say!("older-asked-anew"),
+        ApprovalState::Granted => say!("older-lapsed"),
+        _ => say!("older-unknown"),
+    }
+}
+
+/// The card of what an older version kept.
+pub fn older_card(subject: &Subject, ended: &str) -> String {
+    say!("card-ended", title = machines::title(subject), place = machines::place(subject), ended = ended)
+}
+
+/// What was approved does not hold any more.
+pub fn lapsed(reason: &str) -> String {
+    say!("ended-lapsed", reason = reason)
+}
+
+/// What an instance shows of its audit trail does not fit what is kept of it.
+pub fn trails_apart(from: &InstanceName, refused: &dyn std::fmt::Display) -> String {
+    say!("trails-apart", team = from, refused = refused)
+}
+
+/// A command could not be stored.
+pub fn not_stored() -> String {
+    say!("not-stored")
 }
 
 /// There is no run that could be told something.
@@ -359,14 +430,14 @@ fn word(action: &Action) -> String {
 pub fn escalation(approval: &Approval, roles: &[Role]) -> String {
     let (subject, key) = (&approval.subject, approval.id.key());
     let who: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
-    let (title, place) = (inert(&machines::title(subject), TITLE), machines::place(subject));
+    let (title, place) = (machines::title(subject), machines::place(subject));
     say!("escalation", who = who.join(", "), title = title, place = place, yes = yes(approval), key = key)
 }
 
 /// A request that no person can have seen.
 pub fn unseen(approval: &Approval) -> String {
     let (subject, key) = (&approval.subject, approval.id.key());
-    let (title, feature) = (inert(&machines::title(subject), TITLE), machines::named(subject));
+    let (title, feature) = (machines::title(subject), machines::named(subject));
     // What an instance keeps is in the inbox of its board as well, so its time goes on.
     let meanwhile =
         if approval.id.executor() == crate::foreign::BOT { say!("unseen-bot") } else { say!("unseen-board") };
@@ -450,6 +521,21 @@ fn names(people: &[PersonId]) -> String {
         [first @ .., last] => {
             let first: Vec<&str> = first.iter().map(PersonId::as_str).collect();
             say!("names", first = first.join(", "), last = last)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_a_yes_is_given_is_said_in_the_words_of_the_board() {
+        for way in Way::ALL {
+            for typed in [false, true] {
+                let confirm = Confirm { way, typed };
+                assert_eq!(confirmed(confirm), confirm.how(), "{confirm:?}");
+            }
         }
     }
 }

@@ -9,11 +9,12 @@ use qd_wire::v1::Order;
 use crate::{
     answer::Handled,
     chat::Given,
-    commands::{find, fitting, on_behalf, say},
+    commands::{find, on_behalf, say},
     effect::Effect,
     event::Moment,
     state::FleetState,
     text::{self, presence::Clock},
+    waits::fitting,
 };
 
 /// What led to something, and what came of it: what the bot's own trail says, and that of the team that has it.

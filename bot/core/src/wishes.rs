@@ -12,7 +12,6 @@ use crate::{
     commands::{find, only_team, order, say},
     event::Moment,
     state::FleetState,
-    text,
 };
 
 /// A field as it is from now on, as the merge patch that the board takes.
@@ -75,20 +74,6 @@ pub(crate) fn if_so(
     }
 }
 
-/// To a team, if there is such a one.
-pub(crate) fn to_team(
-    state: &FleetState,
-    person: &Person,
-    place: (&Given, Moment),
-    team: InstanceName,
-    command: BoardCommand,
-) -> Handled {
-    if !state.rules.teams.contains(&team) {
-        return say(text::no_team(&state.rules.teams, &team));
-    }
-    order(state, person, place, team, command)
-}
-
 /// A goal is filed with a team: what happens next is said, as nobody sees it at once.
 pub(crate) fn plan(
     state: &FleetState,
@@ -101,7 +86,7 @@ pub(crate) fn plan(
         Ok(team) => team,
         Err(problem) => return say(problem),
     };
-    let mut handled = to_team(state, person, place, team, goal_of(goal, page));
+    let mut handled = order(state, person, place, team, goal_of(goal, page));
     if !handled.effects.is_empty() {
         let sent = handled.reply.take().unwrap_or_default();
         let next = if page { say!("plan-page") } else { say!("plan-goal") };

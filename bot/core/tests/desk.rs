@@ -289,7 +289,7 @@ fn how_it_ended_is_a_sentence() {
     insta::assert_snapshot!(said.join("\n"), @"
     ✔ Merge 4444444 into main (A-1, alpha): approved by ines, under way.
     ✔ Merge 4444444 into main (A-1, alpha): approved by ines, merged as 9999999.
-    ✘ Merge 4444444 into main (A-1, alpha): Nobody decided in time. A person can ask again: reopen 01ARZ3NDEKTSV4RRFFQ69G5FAV
+    ✘ Merge 4444444 into main (A-1, alpha): Nobody decided in time. A person can ask again: `reopen 01ARZ3NDEKTSV4RRFFQ69G5FAV`
     ✘ Merge 4444444 into main (A-1, alpha): It was withdrawn: Its run has ended.
     ✘ Merge 4444444 into main (A-1, alpha): The approval lapsed: It was not carried out in time.
     ✘ Merge 4444444 into main (A-1, alpha): Conflicts in README.md.
@@ -343,7 +343,7 @@ fn what_the_clock_says_reaches_people() {
     let half = Swept::Escalate(id.clone(), vec![Role::Owner, Role::Reviewer]);
     let effects = fleet.happens(Event::Swept(half)).effects;
     assert_eq!(message(&effects, Channel::Approvals).mentions, [Role::Owner, Role::Reviewer]);
-    insta::assert_snapshot!(message(&effects, Channel::Approvals).text, @"⏳ owner, reviewer: half of the time to decide is over. **Merge 4444444 into main** (A-1, alpha): approve 01ARZ3NDEKTSV4RRFFQ69G5FAV or deny 01ARZ3NDEKTSV4RRFFQ69G5FAV");
+    insta::assert_snapshot!(message(&effects, Channel::Approvals).text, @"⏳ owner, reviewer: half of the time to decide is over. **Merge 4444444 into main** (A-1, alpha): `approve 01ARZ3NDEKTSV4RRFFQ69G5FAV` or `deny 01ARZ3NDEKTSV4RRFFQ69G5FAV`");
     let effects = fleet.happens(Event::Swept(Swept::Unseen(id.clone()))).effects;
     insta::assert_snapshot!(message(&effects, Channel::Alerts).text, @"⚠ alpha: the card of A-1 can't be shown: Merge 4444444 into main. It does not expire meanwhile: approve 01ARZ3NDEKTSV4RRFFQ69G5FAV or deny 01ARZ3NDEKTSV4RRFFQ69G5FAV");
     let tally = Tally { approved: vec![], denied: vec!["ines".parse().unwrap()], needed: 1 };
@@ -508,7 +508,7 @@ fn what_people_say_goes_to_the_run_as_what_they_say_it_is() {
         ..report(Stage::Review, "Split it")
     }));
     insta::assert_snapshot!(said(&mut fleet, "feature review A-1 Name it so."), @"Taken as a review comment on A-1. Sent to alpha.");
-    insta::assert_snapshot!(said(&mut fleet, "feature guide A-9 Name it so."), @"No team has reported a feature A-9.");
+    insta::assert_snapshot!(said(&mut fleet, "feature guide A-9 Name it so."), @"No team has reported a feature A-9. Did you mean A-1?");
     // On another service what was said is known by where it was said, so that it can be meant otherwise.
     let account = Some("7".to_owned());
     let proof = Proof::Service("1234".into());
@@ -553,8 +553,8 @@ fn from_a_place_with_some_teams_the_others_are_neither_seen_nor_commanded() {
     board: No runs yet. [0]
     fleet teams: There is no team. [0]
     feature show A-1: No team has reported a feature A-1. [0]
-    approve A-1: Nothing is asked under A-1. Type approvals for what waits. [0]
-    team pause alpha: There is no team alpha here. [0]
+    approve A-1: Nothing is asked under A-1. What waits: `approvals list` [0]
+    team pause alpha: There is no team. [0]
     announce Hello: Told to 0 teams. [1]
     ");
     insta::assert_snapshot!(says(Scope::Except(vec!["beta".parse().unwrap()]), "feature show A-1"), @"

@@ -175,7 +175,7 @@ fn each_field_is_edited_as_the_board_takes_it() {
     alpha: {"command":"edit_feature","feature":"A-1","version":null,"fields":{"due":"2026-12-24"}}
     alpha: {"command":"edit_feature","feature":"A-1","version":null,"fields":{"due":null}}
     "#);
-    insta::assert_snapshot!(fleet.says("feature edit A-9 priority 0"), @"No team has reported a feature A-9.");
+    insta::assert_snapshot!(fleet.says("feature edit A-9 priority 0"), @"No team has reported a feature A-9. Did you mean A-1?");
 }
 
 #[test]
@@ -331,6 +331,6 @@ fn the_trail_is_asked_of_the_bot_and_of_the_team_that_has_it() {
     (the bot's trail of A-1.2)
     Its team's own trail: Sent to alpha. What alpha says comes with the next answer that you get.
     ");
-    insta::assert_snapshot!(fleet.says("audit show A-9"), @"No team has reported a feature A-9.");
+    insta::assert_snapshot!(fleet.says("audit show A-9"), @"No team has reported a feature A-9. Did you mean A-1?");
     insta::assert_snapshot!(fleet.says("audit show 01ARZ3"), @"Nothing is known under 01ARZ3: it takes the id of a feature, a run or an approval.");
 }

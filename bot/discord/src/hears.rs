@@ -20,7 +20,7 @@ use crate::{
     Discord,
     calls::{Problem, call},
     pace, render, rooms,
-    slash::{self, Meant, NewFeature, Source},
+    slash::{self, Meant, NewFeature},
     talk,
 };
 
@@ -175,18 +175,18 @@ impl Discord {
         guild: u64,
     ) -> Result<(), Problem> {
         let reply = Reply { id: it.id.get(), token: &it.token, file: None };
+        let from = (it.user.id.get(), guild);
         let list = match slash::completing(&it.data.name, &it.data.options) {
-            None => json!([]),
-            Some((Source::Actions, typed)) => slash::actions(&typed),
-            Some((Source::Line(line), typed)) => match self.person(it.user.id.get(), guild).await? {
-                None => json!([]),
+            None => Vec::new(),
+            Some((what, typed)) => match self.person(from.0, guild).await? {
+                None => Vec::new(),
                 Some(person) => {
-                    let given = self.given((it.user.id.get(), guild), &reply.id.to_string(), Way::Button);
-                    let list = commands.command(&person, &given, line).await;
-                    slash::choices(&list, &typed)
+                    let given = self.given(from, &reply.id.to_string(), Way::Button);
+                    commands.choices(&person, &given, what, &typed).await
                 }
             },
         };
+        let list = slash::choices(&list);
         self.callback(&reply, 8, &json!({"choices": list})).await
     }
 

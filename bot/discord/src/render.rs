@@ -7,7 +7,10 @@ use qd_types::ApprovalId;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::rooms::{CHOSEN, Words};
+use crate::{
+    rooms::{CHOSEN, Words},
+    slash,
+};
 
 /// Longest content, in characters. <https://docs.discord.com/developers/resources/message#create-message>
 pub(crate) const CONTENT: usize = 2000;
@@ -73,7 +76,7 @@ pub(crate) fn message(message: &Message) -> Value {
     };
     json!({
         "embeds": [{
-            "description": cut(&timed(&message.text), DESCRIPTION),
+            "description": cut(&timed(&slash::spoken(&message.text)), DESCRIPTION),
             "color": tone.colour(),
             "footer": {"text": message.key.0},
         }],
@@ -178,8 +181,8 @@ fn rows(buttons: &[Button]) -> Value {
 
 /// An answer for one person alone.
 pub(crate) fn private(text: &str) -> Value {
-    let text = if text.trim().is_empty() { say!("discord-done") } else { timed(text) };
-    json!({"content": cut(&text, CONTENT), "allowed_mentions": {"parse": []}, "flags": 64})
+    let text = if text.trim().is_empty() { say!("discord-done") } else { timed(&slash::spoken(text)) };
+    json!({"content": slash::fit(&text, CONTENT), "allowed_mentions": {"parse": []}, "flags": 64})
 }
 
 /// The modal in which a question is answered, known by the command that the answer stands behind.

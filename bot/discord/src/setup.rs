@@ -18,23 +18,26 @@ use crate::{
     events, render, slash,
 };
 
-/// What the bot needs in every channel that it writes to, and what for.
-const NEEDED: [(Permissions, &str, &str); 6] = [
-    (Permissions::VIEW_CHANNEL, "View Channels", "to see the channel at all"),
-    (Permissions::SEND_MESSAGES, "Send Messages", "to post cards and messages"),
-    (Permissions::EMBED_LINKS, "Embed Links", "because every message is an embed"),
-    (Permissions::ATTACH_FILES, "Attach Files", "for pictures and details"),
-    (Permissions::READ_MESSAGE_HISTORY, "Read Message History", "to find its messages again after a restart"),
-    (Permissions::ADD_REACTIONS, "Add Reactions", "to seed ✅ and ❌"),
+/// A permission, what Discord's own pages call it, and what it is for.
+type Needs = (Permissions, &'static str, fn() -> String);
+
+/// What the bot needs in every channel that it writes to.
+const NEEDED: [Needs; 6] = [
+    (Permissions::VIEW_CHANNEL, "View Channels", || say!("discord-needs-view")),
+    (Permissions::SEND_MESSAGES, "Send Messages", || say!("discord-needs-send")),
+    (Permissions::EMBED_LINKS, "Embed Links", || say!("discord-needs-embed")),
+    (Permissions::ATTACH_FILES, "Attach Files", || say!("discord-needs-attach")),
+    (Permissions::READ_MESSAGE_HISTORY, "Read Message History", || say!("discord-needs-history")),
+    (Permissions::ADD_REACTIONS, "Add Reactions", || say!("discord-needs-react")),
 ];
 
 /// What it needs besides where each feature has a thread.
-const THREADS: [(Permissions, &str, &str); 2] = [
-    (Permissions::CREATE_PUBLIC_THREADS, "Create Public Threads", "to hang a thread on each feature"),
-    (Permissions::SEND_MESSAGES_IN_THREADS, "Send Messages in Threads", "to answer in them"),
+const THREADS: [Needs; 2] = [
+    (Permissions::CREATE_PUBLIC_THREADS, "Create Public Threads", || say!("discord-needs-threads")),
+    (Permissions::SEND_MESSAGES_IN_THREADS, "Send Messages in Threads", || say!("discord-needs-answer")),
 ];
 
-fn needed(threads: Threads) -> impl Iterator<Item = (Permissions, &'static str, &'static str)> {
+fn needed(threads: Threads) -> impl Iterator<Item = Needs> {
     let more = THREADS.into_iter().filter(move |_| threads != Threads::Off);
     NEEDED.into_iter().chain(more)
 }
@@ -54,9 +57,9 @@ pub fn invite(application: u64, guild: u64, threads: Threads, making: bool) -> S
     )
 }
 
-/// The permissions by name, as Discord's own pages call them, with what each is for.
-pub fn permissions(threads: Threads) -> impl Iterator<Item = (&'static str, &'static str)> {
-    needed(threads).map(|(_, name, why)| (name, why))
+/// The permissions by name, as Discord's own pages call them.
+pub fn permissions(threads: Threads) -> impl Iterator<Item = &'static str> {
+    needed(threads).map(|(_, name, _)| name)
 }
 
 /// The intents by name. None of them is privileged but `MESSAGE_CONTENT`, which is asked for where all of a thread is heard.
@@ -96,7 +99,7 @@ pub struct SeenChannel {
     /// Its name, without the `#`.
     pub name: String,
     /// Permissions that the bot lacks there, with what each is for.
-    pub lacks: Vec<(&'static str, &'static str)>,
+    pub lacks: Vec<(&'static str, String)>,
 }
 
 /// A role.
@@ -172,7 +175,7 @@ impl Setup {
             if channel.kind == ChannelType::Text {
                 let has = guild.user_permissions_in(&channel, &member);
                 let lacks = needed(self.threads).filter(|(each, ..)| !has.contains(*each));
-                let lacks = lacks.map(|(_, name, why)| (name, why)).collect();
+                let lacks = lacks.map(|(_, name, why)| (name, why())).collect();
                 channels.insert(channel.id.get(), SeenChannel { name: channel.name.clone(), lacks });
             }
         }

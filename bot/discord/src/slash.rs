@@ -1,15 +1,18 @@
 //! Slash commands: the catalogue of `bot/command`, as Discord wants it described, and back into a line of the grammar.
 
-use qd_command::catalogue::{Completes, ENTRIES, Entry, Opt, Stands};
+use qd_command::catalogue::{self, Completes, ENTRIES, Entry, Opt, Stands};
+use qd_core::chat::Choice;
 use qd_text::say;
-use qd_types::Verb;
 use serde_json::{Value, json};
 use serenity::all::{CommandDataOption, CommandDataOptionValue};
 
 /// Longest description, in characters.
 const DESCRIPTION: usize = 100;
-/// Choices in one answer.
+/// Choices in one answer, and the longest name and value of one, in characters.
 const CHOICES: usize = 25;
+const CHOICE: usize = 100;
+/// Room for the line that counts what is left out, in characters.
+const COUNT: usize = 60;
 
 /// All commands, as they are registered in the guild.
 pub(crate) fn commands() -> Value {
@@ -164,61 +167,89 @@ const WANTED: usize = 3500;
 /// What the form is known by.
 pub(crate) const FORM: &str = "form feature";
 
-/// Where choices come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// The answer to this line.
-    Line(&'static str),
-    /// The actions of the policies.
-    Actions,
-}
-
-/// What is being typed, and where its choices come from.
-pub(crate) fn completing(name: &str, options: &[CommandDataOption]) -> Option<(Source, String)> {
+/// What is being typed, and what completes it.
+pub(crate) fn completing(name: &str, options: &[CommandDataOption]) -> Option<(Completes, String)> {
     let (path, options) = flat(name, options);
     let (option, typed) = options.iter().find_map(|option| match &option.value {
         CommandDataOptionValue::Autocomplete { value, .. } => Some((option.name.as_str(), value.clone())),
         _ => None,
     })?;
     let entry = ENTRIES.iter().find(|entry| entry.path == path)?;
-    let source = match entry.options.iter().find(|known| known.name == option)?.completes {
-        Completes::Nothing => return None,
-        Completes::Approvals => Source::Line("approvals"),
-        Completes::Features => Source::Line("board"),
-        Completes::Teams => Source::Line("fleet teams"),
-        Completes::Clusters => Source::Line("vm clusters"),
-        Completes::Actions => Source::Actions,
+    let what = match entry.options.iter().find(|known| known.name == option)?.completes {
+        Completes::Field => of_field(options),
+        what => what,
     };
-    Some((source, typed))
+    (what != Completes::Nothing).then_some((what, typed))
 }
 
-/// The choices in a list that a command answered: the word first in each line, after the progress bars of a board. An id has a
-/// digit, and a team's name a colon after it; other lines are sentences.
-pub(crate) fn choices(list: &str, typed: &str) -> Value {
-    let lines = list.lines().filter_map(|line| {
-        let line =
-            line.strip_prefix('`').and_then(|line| line.split_once("` ")).map_or(line, |(_, line)| line);
-        let first = line.split_whitespace().next()?;
-        let team = first.strip_suffix(':');
-        let is_id = first.bytes().any(|byte| byte.is_ascii_digit());
-        (team.is_some() || is_id).then(|| (team.unwrap_or(first), line))
+/// What completes the value of the field that was named before it.
+fn of_field(options: &[CommandDataOption]) -> Completes {
+    let field = options.iter().find_map(|option| match &option.value {
+        CommandDataOptionValue::String(text) if option.name == "field" => Some(text.as_str()),
+        _ => None,
     });
-    picked(lines, typed)
+    match field {
+        Some("agent") => Completes::Agents,
+        Some("project") => Completes::Projects,
+        Some("milestone") => Completes::Milestones,
+        _ => Completes::Nothing,
+    }
 }
 
-/// The actions of the policies that fit.
-pub(crate) fn actions(typed: &str) -> Value {
-    let lines: Vec<(&str, String)> =
-        Verb::ALL.iter().map(|verb| (verb.as_str(), format!("{verb}: {}", verb.title()))).collect();
-    picked(lines.iter().map(|(word, line)| (*word, line.as_str())), typed)
-}
-
-fn picked<'a>(lines: impl Iterator<Item = (&'a str, &'a str)>, typed: &str) -> Value {
-    let wanted = typed.to_lowercase();
-    let fits = lines.filter(|(_, line)| line.to_lowercase().contains(&wanted));
-    fits.take(CHOICES)
-        .map(|(word, line)| json!({"name": crate::render::cut(line, 100), "value": word}))
+/// Choices, as Discord takes them. One that is too long to be sent back whole is none.
+pub(crate) fn choices(all: &[Choice]) -> Value {
+    let fits = all.iter().filter(|choice| choice.value.chars().count() <= CHOICE).take(CHOICES);
+    fits.map(|choice| json!({"name": crate::render::cut(&choice.name, CHOICE), "value": choice.value}))
         .collect()
+}
+
+/// Lines of the grammar that stand in code marks, as the slash commands that say the same: a line that is typed in a channel is no
+/// command there. What others wrote has no such marks: they are escaped.
+pub(crate) fn spoken(text: &str) -> String {
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find('`') {
+        let (before, from) = rest.split_at(at);
+        out.push_str(before);
+        let inner = from.strip_prefix('`').unwrap_or_default();
+        let code = inner.split_once('`').filter(|_| !before.ends_with('\\'));
+        let Some((line, after)) = code else {
+            out.push('`');
+            rest = inner;
+            continue;
+        };
+        let said = catalogue::slash(line).unwrap_or_else(|| line.to_owned());
+        out.push_str(&format!("`{said}`"));
+        rest = after;
+    }
+    out + rest
+}
+
+/// Text of at most so many characters, cut where a line ends; what is left out is counted. A line that is longer than that is cut.
+pub(crate) fn fit(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let lines: Vec<&str> = text.lines().collect();
+    if let [_] = lines.as_slice() {
+        return crate::render::cut(text, most);
+    }
+    let room = most.saturating_sub(COUNT);
+    let (mut kept, mut length) = (0, 0);
+    for line in &lines {
+        length += line.chars().count() + 1;
+        if length > room {
+            break;
+        }
+        kept += 1;
+    }
+    let first = match lines.get(..kept) {
+        Some(whole) if kept > 0 => whole.join("\n"),
+        _ => crate::render::cut(lines.first().copied().unwrap_or_default(), room),
+    };
+    match lines.len().saturating_sub(kept.max(1)) {
+        0 => first,
+        count => format!("{first}\n{}", say!("discord-more-lines", count = count)),
+    }
 }
 
 #[cfg(test)]
@@ -282,11 +313,27 @@ mod tests {
     }
 
     #[test]
-    fn lists_become_choices() {
-        let list = "`▰▱` A-142 Split the importer · alpha: runs\n01ARZ3NDEKTSV4RRFFQ69G5FAV Merge (A-1, alpha)\nNothing";
-        insta::assert_snapshot!(choices(list, ""), @r#"[{"name":"A-142 Split the importer · alpha: runs","value":"A-142"},{"name":"01ARZ3NDEKTSV4RRFFQ69G5FAV Merge (A-1, alpha)","value":"01ARZ3NDEKTSV4RRFFQ69G5FAV"}]"#);
-        insta::assert_snapshot!(choices(list, "SPLIT"), @r#"[{"name":"A-142 Split the importer · alpha: runs","value":"A-142"}]"#);
-        insta::assert_snapshot!(choices("alpha: 2 running", ""), @r#"[{"name":"alpha: 2 running","value":"alpha"}]"#);
-        insta::assert_snapshot!(actions("policy.v"), @r#"[{"name":"policy.view: See, check and explain policies","value":"policy.view"}]"#);
+    fn choices_are_those_that_can_be_sent_back() {
+        let choice = |value: &str, name: &str| Choice { value: value.into(), name: name.into() };
+        let all = [choice("A-142", &"Split ".repeat(30)), choice(&"x".repeat(101), "x")];
+        insta::assert_snapshot!(choices(&all), @r#"[{"name":"Split Split Split Split Split Split Split Split Split Split Split Split Split Split Split Split Spl…","value":"A-142"}]"#);
+    }
+
+    #[test]
+    fn a_line_of_the_grammar_is_said_as_a_slash_command() {
+        let said = spoken(r"On: vm-117. Type: `approve 01K vm-117`, or not: \`deny 01K\` `▰▱` `deny 01K");
+        insta::assert_snapshot!(said, @r"On: vm-117. Type: `/approve id:01K name:vm-117`, or not: \`deny 01K\` `▰▱` `deny 01K");
+    }
+
+    #[test]
+    fn what_is_too_long_ends_with_a_line_and_a_count() {
+        let text = (1..=300).map(|number| format!("line {number}")).collect::<Vec<_>>().join("\n");
+        let shown = fit(&text, 200);
+        assert!(shown.chars().count() <= 200);
+        insta::assert_snapshot!(shown.lines().rev().take(2).collect::<Vec<_>>().join("\n"), @"
+        and 282 lines more
+        line 18
+        ");
+        assert_eq!(fit(&"x".repeat(300), 200).chars().count(), 200);
     }
 }

@@ -369,7 +369,7 @@ async fn attachments_go_along_within_limits() {
         ("six.txt", "text/plain", b"6"),
     ];
     let written = guild.fake.write_with(guild.ines, thread, "As in these:", false, &files);
-    insta::assert_snapshot!(guild.below(thread, written).await.1, @"Taken as guidance for A-142. Sent to alpha. notes.txt went along in full. shot.png went along as a link. long.log went along as a link. wrong.txt went along as a link. 2 more did not go along: 4 may.");
+    insta::assert_snapshot!(guild.below(thread, written).await.1, @"Taken as guidance for A-142. Sent to alpha. notes.txt went along in full. shot.png went along as a link. long.log went along as a link. wrong.txt went along as a link. Left out: 2 more. At most 4 files go along.");
     let tame = guild.hears(1).await.replace(&guild.fake.url(), "URL");
     let tame = tame.replace(&thread.to_string(), "THREAD").replace(&written.to_string(), "MESSAGE");
     insta::assert_snapshot!(tame, @"
@@ -526,5 +526,26 @@ async fn an_answer_to_an_interaction_that_is_over_is_given_with_the_next() {
     Too late for Discord, so you were not told before: Noted.
     Noted.
     ");
+    guild.is_content();
+}
+
+#[tokio::test]
+async fn a_message_that_calls_a_role_calls_it_once() {
+    let guild = Guild::new(Threads::Off).await;
+    let key = MessageKey("escalation:01ARZ3NDEKTSV4RRFFQ69G5FAV".into());
+    let late = |text: &str| Message {
+        channel: Channel::Approvals,
+        about: None,
+        key: key.clone(),
+        text: text.into(),
+        picture: None,
+        buttons: Vec::new(),
+        reactions: Vec::new(),
+        mentions: vec![Role::Owner, Role::Viewer],
+    };
+    for text in ["half of the time is over", "half of the time is over", "it is decided"] {
+        guild.discord.put(&late(text)).await.unwrap();
+    }
+    assert_eq!(guild.fake.mentions(), 1, "the role that is known there, and an edit calls nobody");
     guild.is_content();
 }

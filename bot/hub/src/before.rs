@@ -4,15 +4,13 @@
 use qd_core::{
     Effect, Event,
     chat::{Channel, Message, MessageKey},
+    text,
 };
 use qd_types::{Action, ApprovalState};
 use qd_wire::v1::{ApprovalCard, ForgeAct, ForgeOutcome, ForgeRequest, Order, Report};
 use serde::Deserialize;
 
 use crate::{HubError, json::from_json, keep, turn::Turn};
-
-/// Why nothing holds that was granted.
-const WHY: &str = "It was kept by an older version, which bound less than is bound now.";
 
 /// A row of before.
 #[derive(Deserialize)]
@@ -55,18 +53,15 @@ fn end(turn: &mut Turn<'_>, before: Before) -> Result<(), HubError> {
     let was = card.approval.state;
     let subject = card.approval.subject.clone();
     let (to, key) = (subject.instance.clone(), card.approval.id.key());
-    let (state, reason) = match was {
-        ApprovalState::Requested => (ApprovalState::Withdrawn, format!("{WHY} It is asked anew.")),
-        ApprovalState::Granted => (ApprovalState::Lapsed, format!("The approval lapsed: {WHY}")),
-        _ => {
-            let reason = format!("It can't be told whether it was done: {WHY} Look at the pull request.");
-            (ApprovalState::Unknown, reason)
-        }
+    let reason = text::older(was);
+    let state = match was {
+        ApprovalState::Requested => ApprovalState::Withdrawn,
+        ApprovalState::Granted => ApprovalState::Lapsed,
+        _ => ApprovalState::Unknown,
     };
     card.approval.state = state;
     card.ended = Some(reason.clone());
-    let title = subject.title();
-    let text = format!("✘ {title} ({}, {to}): {reason}", subject.feature);
+    let text = text::older_card(&subject, &reason);
     let key = format!("approval:{key}");
     let mut effects = vec![Effect::Put(Message::new(Channel::Approvals, MessageKey(key.clone()), text))];
     let words = card.words.clone();

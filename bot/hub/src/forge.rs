@@ -8,6 +8,7 @@ use qd_approvals::{Authorised, Probe, WHOLE, authorise};
 use qd_core::{
     Event, ForgeCall,
     forge::{ForgeError, Marker, MergeOrder, NewIssue, PullRequest, PullRequestState},
+    text,
 };
 use qd_types::{ApprovalId, CommitId, SpentGrant, Subject};
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -374,7 +375,7 @@ impl Hub {
         match authorise(&self.inner.db, executor, people, item, rebuilt.clone(), key, now).await {
             Ok(Authorised::Go(grant)) => Ok(grant),
             Ok(Authorised::Lapsed { reason, .. }) => {
-                Err(ForgeError::Refused { reason: format!("The approval lapsed: {reason}") })
+                Err(ForgeError::Refused { reason: text::lapsed(&reason) })
             }
             Ok(Authorised::Refused(refusal)) => Err(ForgeError::Refused { reason: refusal.to_string() }),
             Err(error) => Err(unstored(&error)),

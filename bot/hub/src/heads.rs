@@ -60,7 +60,7 @@ impl Turn<'_> {
             Ok(()) => Ok(()),
             Err(HubError::Audit(AuditError::Db(error)) | HubError::Db(error)) => Err(HubError::Db(error)),
             Err(refused) => {
-                let text = format!("The audit trails of the bot and {from} do not fit: {refused}");
+                let text = text::trails_apart(from, &refused);
                 let alert = Report::Alert(Alert { key: "audit".to_owned(), text, over: false });
                 self.happens(Event::Report { instance: from.clone(), report: Box::new(alert) }).map(drop)
             }

@@ -13,11 +13,12 @@ use jiff::Timestamp;
 use qd_approvals::SurfaceKey;
 use qd_core::{
     Event, FleetState, Pipeline, Rules, Spoken,
-    chat::{Chat, Commands, Given},
+    chat::{Chat, Choice, Commands, Completes, Given, Scope},
+    choices,
     forge::Forge,
     links::Links,
     machines::Machines,
-    presence,
+    presence, text,
 };
 use qd_sqlite::{Db, outbox};
 use qd_types::{ApprovalId, CommitId, Identity, InstanceName, Person, PersonId};
@@ -416,7 +417,7 @@ impl Hub {
         let (person, given, text) = (from.clone(), given.clone(), text.to_owned());
         let makes_machines = self.inner.machines.get().is_some();
         let services = self.inner.links.get().map(|links| links.services()).unwrap_or_default();
-        let (missed, reply, awaits, wanted, links, trail) = self
+        let (missed, reply, late) = self
             .within(move |turn| {
                 turn.fleet.services = services;
                 // First what they were not there to hear.
@@ -426,9 +427,12 @@ impl Hub {
                 if let Some(wanted) = wanted.as_ref().filter(|_| makes_machines) {
                     machines::keep(turn.c, wanted)?;
                 }
-                Ok((missed, reply, turn.awaits.take(), wanted, turn.links.take(), turn.trail.take()))
+                let (awaits, links) = (turn.awaits.take(), turn.links.take());
+                let late = (awaits, wanted, links, turn.accounts.take(), turn.trail.take());
+                Ok((missed, reply, late))
             })
             .await?;
+        let (awaits, wanted, links, accounts, trail) = late;
         qd_failpoint::reached("command_noted");
         if awaits.is_some() {
             qd_failpoint::reached("word_noted");
@@ -443,7 +447,11 @@ impl Hub {
             Some(of) => Some(self.story(of).await?),
             None => None,
         };
-        let said = story.into_iter().chain(heard.or(reply));
+        let accounts = match accounts {
+            Some(person) => self.accounts(&person).await,
+            None => None,
+        };
+        let said = story.into_iter().chain(heard.or(reply)).chain(accounts);
         Ok(missed.into_iter().chain(said).collect::<Vec<_>>().join("\n"))
     }
 
@@ -496,7 +504,7 @@ impl Commands for Hub {
             Ok(reply) => reply,
             Err(error) => {
                 tracing::error!(%error, "a command could not be handled");
-                "That could not be stored, so nothing happened. Try again.".to_owned()
+                text::not_stored()
             }
         }
     }
@@ -515,8 +523,18 @@ impl Commands for Hub {
         };
         said.await.unwrap_or_else(|error: HubError| {
             tracing::error!(%error, "an account could not be linked");
-            Some("That could not be stored, so nothing happened. Try again.".to_owned())
+            Some(text::not_stored())
         })
+    }
+
+    async fn choices(&self, from: &Person, given: &Given, what: Completes, typed: &str) -> Vec<Choice> {
+        if what == Completes::Clusters {
+            let machines = self.inner.machines.get().filter(|_| !matches!(given.scope, Scope::Only(_)));
+            return choices::of_names(machines.map(|all| all.clusters()).unwrap_or_default(), typed);
+        }
+        let state = self.inner.state.lock().await;
+        let fleet = state.fleet.as_ref();
+        fleet.map(|fleet| choices::choices(fleet, from, given, what, typed)).unwrap_or_default()
     }
 
     async fn show_again(&self) {

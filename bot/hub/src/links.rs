@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use qd_core::{Event, links::Links};
+use qd_core::{Event, links::Links, people};
+use qd_types::PersonId;
 
 use crate::{Hub, HubError};
 
@@ -22,6 +23,14 @@ impl Hub {
             self.linked(hash).await?;
         }
         Ok(())
+    }
+
+    /// Which accounts are somebody's, as a line; nothing where nobody keeps them.
+    pub(crate) async fn accounts(&self, person: &PersonId) -> Option<String> {
+        match self.inner.links.get()?.accounts(person).await {
+            Ok(accounts) => Some(people::accounts(&accounts)),
+            Err(why) => Some(why),
+        }
     }
 
     /// Links the account that was named with a code; what its person is told.

@@ -9,6 +9,7 @@ use qd_approvals::{Probe, Spending, SurfaceKey, WHOLE};
 use qd_core::{
     Event, FleetState, Rules,
     chat::{Delivered, Given},
+    text,
 };
 use qd_sqlite::{Migration, outbox};
 use qd_types::{ApprovalId, InstanceName, Person, Subject};
@@ -189,7 +190,7 @@ impl Steps {
         let (spending, _) = self.keeper.at(c, now)?.spend_and_begin((approval, WHOLE), rebuilt, key)?;
         Ok(match spending {
             Spending::Planned => Ok(()),
-            Spending::Lapsed { reason, .. } => Err(format!("The approval lapsed: {reason}")),
+            Spending::Lapsed { reason, .. } => Err(text::lapsed(&reason)),
             Spending::Refused(refusal) => Err(refusal.to_string()),
         })
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 use qd_core::{Effect, Event, FleetState, Handled, Moment, Step, handle, machines::Wanted};
-use qd_types::{ApprovalId, InstanceName};
+use qd_types::{ApprovalId, InstanceName, PersonId};
 use rusqlite::Connection;
 use ulid::Ulid;
 
@@ -28,6 +28,8 @@ pub(crate) struct Turn<'c> {
     pub(crate) wanted: Option<Wanted>,
     /// The code with which an account was named.
     pub(crate) links: Option<String>,
+    /// Whose accounts a person asks for.
+    pub(crate) accounts: Option<PersonId>,
     /// What a person asks the trail of.
     pub(crate) trail: Option<String>,
     /// Instances that there are new orders for.
@@ -52,6 +54,7 @@ impl<'c> Turn<'c> {
             awaits: None,
             wanted: None,
             links: None,
+            accounts: None,
             trail: None,
             told: BTreeSet::new(),
         }
@@ -74,12 +77,13 @@ impl<'c> Turn<'c> {
         loop {
             while let Some(event) = due.pop_front() {
                 let moment = Moment { at: self.now, fresh: (self.fresh)() };
-                let Handled { effects, reply: said, awaits, wanted, links, trail } =
+                let Handled { effects, reply: said, awaits, wanted, links, accounts, trail } =
                     handle(self.fleet, event, moment);
                 reply = said.or(reply);
                 self.awaits = awaits.or(self.awaits.take());
                 self.wanted = wanted.or(self.wanted.take());
                 self.links = links.or(self.links.take());
+                self.accounts = accounts.or(self.accounts.take());
                 self.trail = trail.or(self.trail.take());
                 for effect in effects {
                     if let Effect::Tell { to, .. } | Effect::Step(Step::Send { to, .. }) = &effect {

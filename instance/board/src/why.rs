@@ -171,8 +171,7 @@ impl Situation<'_> {
     /// What the instance itself asks for, while its agent waits or works.
     fn asks(&self) -> Why {
         let Some(approval) = self.approval else { return why(None, "Asks.") };
-        let roles: Vec<&str> = approval.subject.requirement.roles.iter().map(|role| role.as_str()).collect();
-        let who = roles.join(" or ");
+        let who = approval.subject.requirement.who(1);
         match &approval.subject.action {
             Action::Budget(budget) => why(
                 Waits::Budget,
@@ -193,13 +192,8 @@ impl Situation<'_> {
         if let Some(approval) = self.approval {
             let tally = approval.tally();
             let missing = (tally.needed as usize).saturating_sub(tally.approved.len());
-            let roles: Vec<&str> =
-                approval.subject.requirement.roles.iter().map(|role| role.as_str()).collect();
-            let sentence = format!(
-                "Asks to {}. {missing} more {}.",
-                lower(&approval.subject.title()),
-                roles.join(" or ")
-            );
+            let who = approval.subject.requirement.who(missing);
+            let sentence = format!("Asks to {}. {missing} more {who}.", lower(&approval.subject.title()));
             return why(Waits::Approval, sentence);
         }
         let number = run.pull_request.map_or_else(String::new, |number| format!(" {number}"));

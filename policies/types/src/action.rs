@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{CommitId, Digest, InstanceName, PersonId, RepositoryName, Tier};
+use crate::{CommitId, Digest, InstanceName, PersonId, RepositoryName, Tier, title::short};
 
 /// An action that needs people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -217,11 +217,13 @@ impl Action {
     /// What happens, built from the typed action alone: "Merge 4f2a91c into main".
     pub fn title(&self) -> String {
         match self {
-            Self::Merge(merge) => format!("Merge {} into {}", merge.head.short(), merge.target),
+            Self::Merge(merge) => format!("Merge {} into {}", merge.head.short(), short(&merge.target)),
+            // Agents choose what their files are called.
             Self::Push(push) => match push.paths.as_slice() {
-                [one] => format!("Push {}, which changes {one}", push.head.short()),
+                [one] => format!("Push {}, which changes {}", push.head.short(), short(one)),
                 [first, rest @ ..] => {
-                    format!("Push {}, which changes {first} and {} more", push.head.short(), rest.len())
+                    let (head, first) = (push.head.short(), short(first));
+                    format!("Push {head}, which changes {first} and {} more", rest.len())
                 }
                 [] => format!("Push {}", push.head.short()),
             },

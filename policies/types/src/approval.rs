@@ -113,14 +113,19 @@ pub struct Requirement {
 impl Requirement {
     /// "1 owner or reviewer, not the requester".
     pub fn describe(&self) -> String {
-        let plural = if self.count == 1 { "" } else { "s" };
-        let roles: Vec<String> = self.roles.iter().map(|role| format!("{role}{plural}")).collect();
-        let who = format!("{} {}", self.count, roles.join(" or "));
+        let who = format!("{} {}", self.count, self.who(self.count as usize));
         if self.solo {
             format!("{who} (solo: the requester may decide)")
         } else {
             format!("{who}, not the requester")
         }
+    }
+
+    /// As many of those who may decide, without the number: "owner or reviewer", "owners or reviewers".
+    pub fn who(&self, count: usize) -> String {
+        let plural = if count == 1 { "" } else { "s" };
+        let roles: Vec<String> = self.roles.iter().map(|role| format!("{role}{plural}")).collect();
+        roles.join(" or ")
     }
 
     /// Why this person may not decide, or `None` if they may.

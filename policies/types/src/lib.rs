@@ -14,6 +14,7 @@ pub mod subject;
 pub mod tighten;
 mod title;
 pub mod verb;
+pub mod visible;
 
 pub use action::{Action, Budget, Call, Enrolment, Merge, Plan, PlanItem, PolicyChange, Push, Question};
 pub use approval::{

@@ -1,14 +1,14 @@
 //! What a request asks for, as one short sentence that is the same on every surface. It is built from the typed action and
 //! from what that is bound to: never from the words of whoever asks.
 
-use crate::{Action, Binding, Call, Subject, Verb};
+use crate::{Action, Binding, Call, Subject, Verb, visible};
 
 /// Longest part of a title that says what is acted on, in characters. All of it stands on the card.
 const TARGET: usize = 80;
 
 impl Subject {
     /// What happens: "Merge 4f2a91c into main", "Run cargo publish", "Call push of server git". One line; what an agent
-    /// named in it is cut, and holds nothing that can't be seen.
+    /// named in it is cut, and what can't be seen in it is written out.
     pub fn title(&self) -> String {
         match (&self.action, &self.binding) {
             (Action::Tool(call) | Action::Operation(call), Some(binding)) => {
@@ -50,18 +50,13 @@ fn own(wish: &str) -> Option<&'static str> {
     })
 }
 
-/// One line, cut, without what can't be seen.
-fn short(text: &str) -> String {
+/// One line, cut; what can't be seen is written out.
+pub(crate) fn short(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut seen = line.chars().filter(|letter| !is_hidden(*letter));
+    let mut seen = line.chars();
     let kept: String = seen.by_ref().take(TARGET).collect();
+    let kept = visible::line(&kept);
     if seen.next().is_some() { format!("{}…", kept.trim_end()) } else { kept }
-}
-
-/// Control characters, and those that have no width or turn the direction of writing.
-fn is_hidden(letter: char) -> bool {
-    letter.is_control()
-        || matches!(letter, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
@@ -121,6 +116,6 @@ mod tests {
     #[test]
     fn nothing_hides_in_a_title() {
         let long = format!("echo a\u{202e}b\n\u{200b}rm {}", "x".repeat(100));
-        insta::assert_snapshot!(title("agent.command", None, &long), @"Run echo ab rm xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…");
+        insta::assert_snapshot!(title("agent.command", None, &long), @"Run echo a⟨U+202E⟩b ⟨U+200B⟩rm xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…");
     }
 }

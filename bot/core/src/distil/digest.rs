@@ -18,6 +18,7 @@ use crate::{
     desk,
     effect::{Effect, Save},
     event::Moment,
+    near,
     state::{Desk, FleetState, Foreign},
     text,
 };
@@ -270,7 +271,7 @@ pub(crate) fn hours(state: &FleetState, team: Option<&InstanceName>) -> String {
     let lines: Vec<String> = teams.map(line).collect();
     match (lines.is_empty(), team) {
         (false, _) => text::cut(&lines),
-        (true, Some(team)) => say!("no-such-team", team = team),
+        (true, Some(team)) => near::no_team(&state.rules.teams, team),
         (true, None) => say!("no-team"),
     }
 }
@@ -375,6 +376,6 @@ pub(crate) fn now(state: &FleetState, team: Option<&InstanceName>, now: Timestam
     match (said.is_empty(), team) {
         (false, _) => text::cut(&said),
         (true, None) => say!("nothing-happened"),
-        (true, Some(team)) => say!("no-such-team", team = team),
+        (true, Some(team)) => near::no_team(&state.rules.teams, team),
     }
 }

@@ -11,8 +11,8 @@ use super::{Actor, Done, IssueNews, IssueText, Spoken, Spot, refusal, told};
 use crate::{
     answer::Handled,
     effect::{Effect, ForgeCall, Save},
+    near,
     state::FleetState,
-    text,
 };
 
 /// The label that gives an issue to a team.
@@ -129,7 +129,7 @@ fn given(state: &mut FleetState, news: &IssueNews, name: &str) -> Handled {
     let team = name.parse::<InstanceName>().ok().filter(|team| state.rules.teams.contains(team));
     // Labels of accounts that nobody has linked are not answered: anybody may have an account.
     let Some(person) = &news.by.person else { return Handled::default() };
-    let Some(team) = team else { return told(say!("no-such-team-here", team = text::inert(name, 60))) };
+    let Some(team) = team else { return told(near::no_team_called(&state.rules.teams, name)) };
     if let Some(refused) = refusal(state, person, Verb::FeatureAdd, &team) {
         return told(refused);
     }

@@ -4,7 +4,7 @@ use qd_text::say;
 use qd_types::InstanceName;
 use qd_wire::v1::{Answer, Asked, FeatureReport, Reply};
 
-use super::{careful, inert, picture, quiet};
+use super::{careful, inert, picture, why};
 
 /// Longest question that is shown, in characters.
 const QUESTION: usize = 240;
@@ -25,7 +25,7 @@ pub fn asked(by: &str, team: &InstanceName, question: &str, sent: &str) -> Strin
 /// A question that stands on a team's board.
 pub fn stands(asked: &Asked, team: &InstanceName, report: &FeatureReport) -> String {
     let head = head(asked.by.as_str(), team, &report.title);
-    format!("{head}\n{}", say!("ask-stands", sentence = quiet(&report.sentence), feature = report.feature))
+    format!("{head}\n{}", say!("ask-stands", sentence = why(report), feature = report.feature))
 }
 
 /// What became of a question; `found` is what a search found, where no agent could answer.
@@ -43,7 +43,7 @@ pub fn answered(team: &InstanceName, answer: &Answer, found: &str) -> String {
                 true => say!("ask-cites-nothing"),
                 false => say!("ask-cites", cites = cites.join(", ")),
             };
-            format!("{head}\n> {said}\n{stands}{}", careful(text.as_str()))
+            format!("{head}\n> {said}\n{stands}{}", careful([text.as_str()]))
         }
     };
     let run = answer.run.as_ref().map(ToString::to_string);

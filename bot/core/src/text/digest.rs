@@ -15,7 +15,7 @@ const SENTENCES: usize = 3;
 /// Longest sentence of a list, in characters.
 const SENTENCE: usize = 160;
 /// What one message holds, in characters.
-const MESSAGE: usize = 1_800;
+pub(crate) const MESSAGE: usize = 1_800;
 
 /// The fleet's week.
 #[derive(Debug, Clone, PartialEq)]
@@ -274,6 +274,20 @@ pub fn risks(risks: &[Risk]) -> String {
         })
         .collect();
     cut(&lines)
+}
+
+/// As many names as so many characters hold; what is left out is counted.
+pub(crate) fn within(names: &[&str], most: usize) -> String {
+    let mut length = 0;
+    let fit = names.iter().take_while(|name| {
+        length += name.chars().count() + 2;
+        length <= most
+    });
+    let first: Vec<&str> = fit.copied().collect();
+    match names.len() - first.len() {
+        0 => first.join(", "),
+        more => say!("some-and-more", first = first.join(", "), more = more),
+    }
 }
 
 /// As many lines as a message holds; what is left out is counted.

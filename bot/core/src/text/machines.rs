@@ -103,13 +103,13 @@ fn line(each: &MachineStanding) -> String {
     say!("machine-line", team = team, standing = standing, place = inert(&each.place, TITLE))
 }
 
-/// What a machine that is asked for has, from what would be bound.
+/// What a machine that is asked for has, from what would be bound. The card makes it inert.
 pub fn facts(subject: &Subject) -> String {
     let arguments = subject.binding.as_ref().map(|binding| &binding.arguments);
     let field = |name: &str| match arguments.and_then(|all| all.get(name)) {
-        Some(serde_json::Value::String(text)) => Some(inert(text, TITLE)),
+        Some(serde_json::Value::String(text)) => Some(text.clone()),
         Some(serde_json::Value::Null) | None => None,
-        Some(other) => Some(inert(&other.to_string(), TITLE)),
+        Some(other) => Some(other.to_string()),
     };
     let on_cluster = |said: String| match cluster(subject) {
         Some(cluster) => format!("{said} {}", say!("machine-cluster", cluster = cluster)),
@@ -136,17 +136,17 @@ pub fn facts(subject: &Subject) -> String {
 fn cluster(subject: &Subject) -> Option<String> {
     let tool = subject.binding.as_ref()?.tool.as_ref()?;
     let (server, _) = tool.name.split_once('.')?;
-    server.strip_prefix("proxmox-").map(|cluster| inert(cluster, TITLE))
+    server.strip_prefix("proxmox-").map(str::to_owned)
 }
 
 fn team(subject: &Subject) -> Option<String> {
     let binding = subject.binding.as_ref()?;
-    Some(inert(binding.arguments.get("team")?.as_str()?, TITLE))
+    Some(binding.arguments.get("team")?.as_str()?.to_owned())
 }
 
-/// What an approval that the bot keeps is about; of machines, in words of their own.
+/// What an approval that the bot keeps is about; of machines, in words of their own. It is inert.
 pub(crate) fn title(subject: &Subject) -> String {
-    match (&subject.action, team(subject)) {
+    let title = match (&subject.action, team(subject)) {
         (Action::Tool(call), Some(team)) if call.does == "team.create" => {
             say!("machine-title-create", team = team)
         }
@@ -154,7 +154,8 @@ pub(crate) fn title(subject: &Subject) -> String {
             say!("machine-title-destroy", team = team)
         }
         _ => subject.title(),
-    }
+    };
+    inert(&title, TITLE)
 }
 
 /// For what, and whose: of a machine, who ordered it.

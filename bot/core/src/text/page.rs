@@ -5,7 +5,7 @@ use qd_text::say;
 use qd_types::{ApprovalState, InstanceName};
 use qd_wire::v1::{FeatureReport, MilestoneProgress};
 
-use super::{QUOTE, TITLE, approval, digest, ended, ended_there, feature, inert, names};
+use super::{FACTS, QUOTE, TITLE, approval, digest, ended, ended_there, feature, inert, names};
 use crate::state::{Desk, FleetState, Foreign};
 
 /// Longest title of a check, in characters.
@@ -24,12 +24,12 @@ pub fn page(team: &InstanceName, report: &FeatureReport, decisions: &[String]) -
 /// An approval in a line of the sticky comment.
 pub fn on_page(desk: &Desk) -> String {
     let approval = desk.approval();
-    let (title, tally) = (approval.subject.title(), approval.tally());
+    let (title, tally) = (inert(&approval.subject.title(), TITLE), approval.tally());
     if approval.state.is_open() {
         return say!(
             "page-asked",
             title = title,
-            facts = desk.filed.facts,
+            facts = inert(&desk.filed.facts, FACTS),
             who = approval.subject.requirement.describe(),
             given = tally.approved.len(),
             needed = tally.needed

@@ -20,7 +20,9 @@ use qd_approvals::{
     CardSurface,
     testkit::{Scene, Seen, contract},
 };
-use qd_core::chat::{Channel, Chat, ChatError, Commands, Given, Message, MessageKey, ballots};
+use qd_core::chat::{
+    Channel, Chat, ChatError, Choice, Commands, Completes, Given, Message, MessageKey, ballots,
+};
 use qd_discord::{
     ChannelIds, Config, Discord, People, Threads,
     setup::{Setup, invite},
@@ -32,7 +34,6 @@ use serde_json::{Value, json};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 const KEY: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
-
 /// What the core would hear.
 #[derive(Default)]
 struct Heard {
@@ -50,10 +51,17 @@ impl Commands for Heard {
         self.said.lock().unwrap().push(line);
         match text {
             _ if text.starts_with("approvals subject") => r#"{"action":"merge"}"#.to_owned(),
-            "fleet teams" => "alpha: 2 running\nbeta: nothing reported yet".to_owned(),
-            "approvals" => format!("{KEY} Merge 4f2a91c into main (A-142, alpha)"),
             _ if from.roles.is_empty() => "You need the role owner to approve merges of alpha.".to_owned(),
             _ => "Noted.".to_owned(),
+        }
+    }
+
+    async fn choices(&self, from: &Person, _: &Given, what: Completes, typed: &str) -> Vec<Choice> {
+        self.said.lock().unwrap().push(format!("{} completes {what:?}: {typed}", from.id));
+        let choice = |value: &str| vec![Choice { value: value.into(), name: format!("{value}: as it is") }];
+        match what {
+            Completes::Approvals => choice(KEY),
+            _ => choice("claude"),
         }
     }
 }
@@ -315,27 +323,6 @@ async fn a_message_lives_and_is_edited() {
 }
 
 #[tokio::test]
-async fn a_message_that_calls_a_role_calls_it_once() {
-    let guild = Guild::new().await;
-    let key = MessageKey("escalation:01ARZ3NDEKTSV4RRFFQ69G5FAV".into());
-    let late = |text: &str| Message {
-        channel: Channel::Approvals,
-        about: None,
-        key: key.clone(),
-        text: text.into(),
-        picture: None,
-        buttons: Vec::new(),
-        reactions: Vec::new(),
-        mentions: vec![Role::Owner, Role::Viewer],
-    };
-    for text in ["half of the time is over", "half of the time is over", "it is decided"] {
-        guild.discord.put(&late(text)).await.unwrap();
-    }
-    assert_eq!(guild.fake.mentions(), 1, "the role that is known there, and an edit calls nobody");
-    guild.is_content();
-}
-
-#[tokio::test]
 async fn what_discord_refuses_is_said_with_a_way_out() {
     let guild = Guild::new().await;
     guild.fake.deny(guild.config.channels.dev, true);
@@ -370,7 +357,7 @@ async fn a_role_taken_between_two_clicks_counts_no_more() {
     insta::assert_snapshot!(guild.fake.answer(third).await.unwrap().text(), @"Discord did not say which roles you hold, so nothing was done. Try again.");
     let fourth = guild.fake.click(guild.stranger, guild.approvals(), message, "Approve");
     let told = guild.fake.answer(fourth).await.unwrap().text().replace(&guild.stranger.to_string(), "ID");
-    insta::assert_snapshot!(told, @"I don't know who you are here. An owner links your account with: quarterdeck person link NAME discord:ID");
+    insta::assert_snapshot!(told, @"I don't know who you are here. If you are known at a terminal or on GitHub, say there: link discord. You get a code; type it here with `/link code`. Else an owner links your account with: quarterdeck person link NAME discord:ID");
     insta::assert_snapshot!(guild.heard().join("\n"), @"
     ines (owner) by Button: approve 01ARZ3NDEKTSV4RRFFQ69G5FAV
     omar () by Button: approve 01ARZ3NDEKTSV4RRFFQ69G5FAV
@@ -430,7 +417,7 @@ async fn slash_commands_are_completed_and_answered_in_time() {
     let guild = Guild::connected().await;
     let options = json!([{"name": "id", "type": 3, "value": "merge", "focused": true}]);
     let typing = guild.fake.complete(guild.ines, guild.approvals(), "approve", options);
-    insta::assert_snapshot!(guild.fake.answer(typing).await.unwrap().data, @r#"{"choices":[{"name":"01ARZ3NDEKTSV4RRFFQ69G5FAV Merge 4f2a91c into main (A-142, alpha)","value":"01ARZ3NDEKTSV4RRFFQ69G5FAV"}]}"#);
+    insta::assert_snapshot!(guild.fake.answer(typing).await.unwrap().data, @r#"{"choices":[{"name":"01ARZ3NDEKTSV4RRFFQ69G5FAV: as it is","value":"01ARZ3NDEKTSV4RRFFQ69G5FAV"}]}"#);
     let options = json!([{"name": "add", "type": 1, "options": [
         {"name": "title", "type": 3, "value": "Split it"}, {"name": "team", "type": 3, "value": "alpha"}]}]);
     let added = guild.fake.slash(guild.ines, guild.approvals(), "feature", options);
@@ -440,7 +427,7 @@ async fn slash_commands_are_completed_and_answered_in_time() {
     let answer = guild.fake.answer(slow).await.unwrap();
     assert_eq!((answer.callback, answer.text()), (5, "Noted."), "announced, then said");
     insta::assert_snapshot!(guild.heard().join("\n"), @"
-    ines (owner) by Button: approvals
+    ines completes Approvals: merge
     ines (owner) by Button: feature add --team alpha -- Split it
     ines (owner) by Button: help
     ");
@@ -476,15 +463,35 @@ async fn a_form_files_a_feature_from_a_command_or_a_message() {
 }
 
 #[tokio::test]
-async fn teams_and_actions_are_completed() {
+async fn an_option_is_completed_by_what_it_takes() {
     let guild = Guild::connected().await;
+    let value = |name: &str, value: &str| json!({"name": name, "type": 3, "value": value});
     let typed = |name: &str, value: &str| json!({"name": name, "type": 3, "value": value, "focused": true});
-    let options = json!([{"name": "now", "type": 1, "options": [typed("team", "al")]}]);
-    let typing = guild.fake.complete(guild.ines, guild.approvals(), "standup", options);
-    insta::assert_snapshot!(guild.fake.answer(typing).await.unwrap().data, @r#"{"choices":[{"name":"alpha: 2 running","value":"alpha"}]}"#);
-    let options = json!([{"name": "explain", "type": 1, "options": [typed("action", "policy.c")]}]);
-    let typing = guild.fake.complete(guild.ines, guild.approvals(), "policy", options);
-    insta::assert_snapshot!(guild.fake.answer(typing).await.unwrap().data, @r#"{"choices":[{"name":"policy.change: Change the policies","value":"policy.change"}]}"#);
+    let below = |name: &str, options: Value| json!([{"name": name, "type": 1, "options": options}]);
+    let edits =
+        |field: &str| below("edit", json!([value("id", "A-1"), value("field", field), typed("value", "c")]));
+    for (name, options) in [
+        ("standup", below("now", json!([typed("team", "al")]))),
+        ("policy", below("explain", json!([typed("action", "policy.c")]))),
+        ("person", json!([typed("name", "mi")])),
+        ("reopen", json!([typed("id", "")])),
+        ("feature", edits("agent")),
+        ("feature", edits("title")),
+    ] {
+        let typing = guild.fake.complete(guild.ines, guild.approvals(), name, options);
+        guild.fake.answer(typing).await.unwrap();
+    }
+    insta::assert_snapshot!(guild.heard().join("\n"), @"
+    ines completes Teams: al
+    ines completes Actions: policy.c
+    ines completes People: mi
+    ines completes Expired: 
+    ines completes Agents: c
+    ");
+    let typing = guild.fake.complete(guild.ines, guild.approvals(), "feature", edits("agent"));
+    insta::assert_snapshot!(guild.fake.answer(typing).await.unwrap().data, @r#"{"choices":[{"name":"claude: as it is","value":"claude"}]}"#);
+    let typing = guild.fake.complete(guild.stranger, guild.approvals(), "feature", edits("agent"));
+    assert_eq!(guild.fake.answer(typing).await.unwrap().data["choices"], json!([]), "nobody is known");
     guild.is_content();
 }
 

@@ -99,9 +99,9 @@ async fn what_was_open_is_asked_anew_and_what_was_granted_lapses() {
     let ForgeOutcome::Asked { approval } = fleet.first("A-1.1/ask").await else { panic!() };
     assert_ne!(approval, ids[0], "asked anew, bound to more");
     assert_snapshot!(fleet.card(&ids[0]).await.ended.unwrap(), @"It was kept by an older version, which bound less than is bound now. It is asked anew.");
-    assert_snapshot!(reason(fleet.first("A-1.2/merge/1").await), @"The approval lapsed: It was kept by an older version, which bound less than is bound now.");
+    assert_snapshot!(reason(fleet.first("A-1.2/merge/1").await), @"The approval lapsed: it was kept by an older version, which bound less than is bound now.");
     let ForgeOutcome::Unknown { reason } = fleet.first("A-1.3/merge/1").await else { panic!() };
-    assert_snapshot!(reason, @"It can't be told whether it was done: It was kept by an older version, which bound less than is bound now. Look at the pull request.");
+    assert_snapshot!(reason, @"It can't be told whether it was done: it was kept by an older version, which bound less than is bound now. Look at the pull request.");
     let merges =
         "SELECT count(*) FROM acts WHERE state = 'pending' AND json_extract(call, '$.call') = 'merge'";
     assert_eq!(fleet.sql(merges), "0", "it is not begun again");

@@ -127,7 +127,7 @@ async fn a_card_of_an_instance_is_voted_on_here_and_closed_when_the_instance_say
     assert_snapshot!(fleet.says("theo", "approve A-1").await, @"theo asked for this, so somebody else has to decide.");
     assert_snapshot!(fleet.says("stranger", "approve A-1").await, @"Nobody here is called stranger.");
     assert_snapshot!(fleet.says_unproven("ines", "approve A-1").await, @"It is not proved that this is you. Sign in, or give your passphrase.");
-    assert_snapshot!(fleet.says("ines", "answer A-1 yes").await, @"It is no question. Type: approve 01ARZ3NDEKTSV4RRFFQ69G5FAV or deny 01ARZ3NDEKTSV4RRFFQ69G5FAV");
+    assert_snapshot!(fleet.says("ines", "answer A-1 yes").await, @"It is no question. Type: `approve 01ARZ3NDEKTSV4RRFFQ69G5FAV` or `deny 01ARZ3NDEKTSV4RRFFQ69G5FAV`");
     assert_snapshot!(fleet.says("ines", "approvals").await, @"01ARZ3NDEKTSV4RRFFQ69G5FAV Change a budget from 1 to 2 min (A-1, alpha)");
     assert_eq!(votes(&mut fleet).await, [], "nothing of that went down");
 
@@ -175,14 +175,15 @@ async fn a_word_survives_a_restart_is_sent_once_and_its_refusal_is_told_to_its_g
 async fn a_question_is_answered_by_a_choice_and_half_its_time_is_said_beside_it() {
     let mut fleet = Fleet::new().await;
     let answer = Some(serde_json::json!({ "enum": ["Blue", "Dark green"] }));
-    shows(&mut fleet, card(Action::Question(Question { text: "Which?".into(), answer }))).await;
+    let action = Action::Question(Question { text: "Which?".into(), answer });
+    shows(&mut fleet, card(action.clone())).await;
     let open = fleet.message(KEY, |_| true).await;
     assert_snapshot!(seen(&open.text), @r#"
     **Answer a question** (A-1, alpha)
     On: minutes of A-1.
     Decide until 2026-11-24 12:00 UTC: 1 owner, not the requester. 0 of 1 so far. Its answer is the yes.
     Digest eaf1 a7cc 8734
-    Type: answer 01ARZ3NDEKTSV4RRFFQ69G5FAV and one of: Blue, Dark green
+    Type: `answer 01ARZ3NDEKTSV4RRFFQ69G5FAV TEXT`, with one of: Blue, Dark green
     > "Nearly done. \*\*@·everyone\*\*" (the agent's words)
     "#);
     let buttons: Vec<_> = open.buttons.iter().map(|b| format!("{}: {}", b.label, b.command)).collect();
@@ -191,14 +192,20 @@ async fn a_question_is_answered_by_a_choice_and_half_its_time_is_said_beside_it(
     Dark green: answer 01ARZ3NDEKTSV4RRFFQ69G5FAV Dark green
     Deny: deny 01ARZ3NDEKTSV4RRFFQ69G5FAV
     ");
-    assert_snapshot!(fleet.says("ines", "approve A-1").await, @"It is a question. Type: answer 01ARZ3NDEKTSV4RRFFQ69G5FAV TEXT");
+    assert_snapshot!(fleet.says("ines", "approve A-1").await, @"It is a question. Type: `answer 01ARZ3NDEKTSV4RRFFQ69G5FAV TEXT`");
     assert_snapshot!(fleet.says("ines", "answer A-1 Red").await, @r#"That is not one of its answers: "Red" is not one of "Blue" or "Dark green"."#);
     fleet.says("ines", "answer A-1 Dark green").await;
     assert_eq!(votes(&mut fleet).await[0].answer, Some("Dark green".into()));
     let alert = Alert { key: KEY.into(), text: "half".into(), over: false };
     fleet.report(Report::Alert(alert)).await;
     let said = fleet.message("escalation:01ARZ3NDEKTSV4RRFFQ69G5FAV", |_| true).await;
-    assert_snapshot!(said.text, @"⏳ owner: half of the time to decide is over. **Answer a question** (A-1, alpha): answer 01ARZ3NDEKTSV4RRFFQ69G5FAV TEXT or deny 01ARZ3NDEKTSV4RRFFQ69G5FAV");
+    assert_snapshot!(said.text, @"⏳ owner: half of the time to decide is over. **Answer a question** (A-1, alpha): `answer 01ARZ3NDEKTSV4RRFFQ69G5FAV TEXT` or `deny 01ARZ3NDEKTSV4RRFFQ69G5FAV`");
+    let mut denied = card(action);
+    denied.approval.state = ApprovalState::Withdrawn;
+    denied.ended = Some("Its run has ended.".into());
+    shows(&mut fleet, denied).await;
+    let over = fleet.message("escalation:01ARZ3NDEKTSV4RRFFQ69G5FAV", |said| said.mentions.is_empty()).await;
+    assert_snapshot!(over.text, @"✘ Answer a question (A-1, alpha): Its run has ended.");
 }
 
 #[tokio::test]
@@ -212,7 +219,7 @@ async fn what_an_instance_does_not_keep_or_what_its_digest_does_not_bind_is_not_
     shows(&mut fleet, bots).await;
     assert_eq!(fleet.messages("approval:"), [] as [&str; 0]);
     assert_snapshot!(fleet.messages("alert:").join("\n"), @"⚠ alpha shows the approval bot/01ARZ3NDEKTSV4RRFFQ69G5FAV, which is not its own. (2 times)");
-    assert_snapshot!(fleet.says("ines", "approve A-1").await, @"Nothing is asked under A-1. Type approvals for what waits.");
+    assert_snapshot!(fleet.says("ines", "approve A-1").await, @"Nothing is asked under A-1. What waits: `approvals list`");
 }
 
 #[tokio::test]
@@ -222,7 +229,7 @@ async fn what_expired_there_is_asked_again_by_an_order() {
     expired.approval.state = ApprovalState::Expired;
     expired.ended = Some("Expired. Nobody decided in time.".into());
     shows(&mut fleet, expired).await;
-    assert_snapshot!(fleet.message(KEY, |_| true).await.text, @"✘ Change a budget from 1 to 2 min (A-1, alpha): Expired. Nobody decided in time. A person can ask again: reopen 01ARZ3NDEKTSV4RRFFQ69G5FAV");
+    assert_snapshot!(fleet.message(KEY, |_| true).await.text, @"✘ Change a budget from 1 to 2 min (A-1, alpha): Expired. Nobody decided in time. A person can ask again: `reopen 01ARZ3NDEKTSV4RRFFQ69G5FAV`");
     fleet.says("ines", "reopen A-1").await;
     let is_it = |order: &Order| matches!(order, Order::Reopen { approval, person } if approval.to_string() == ID && person.id.as_str() == "ines");
     let down = async { while !fleet.orders().await.iter().any(is_it) {} };

@@ -214,7 +214,7 @@ async fn an_issue_is_given_to_a_team_by_a_person_with_the_right_and_others_propo
         "comment/7: **ines-gh**: The issue says something else than what its team was given.",
         "comment/8: **ines-gh**: alpha has it, as this issue stands now.",
         "comment/9: **ines-gh**: Sent to alpha.",
-        "**ines-gh**: There is no team beta here.",
+        "**ines-gh**: There is no team beta.",
         "**ines-gh**: A-1 stays on the board of alpha, and follows this issue no more.",
     ] {
         assert!(said.contains(part), "{part} is not in {said}");

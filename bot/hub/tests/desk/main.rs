@@ -44,7 +44,7 @@ async fn private_answers_name_what_is_missing() {
     assert_snapshot!(fleet.says("ines", "approve A-1").await, @"Approved.");
     let late = fleet.says("ines", "deny A-1 too late").await;
     assert!(late.starts_with("A-1 was already approved at "), "{late}");
-    assert_snapshot!(fleet.says("ines", "approve A-9").await, @"Nothing is asked under A-9. Type approvals for what waits.");
+    assert_snapshot!(fleet.says("ines", "approve A-9").await, @"Nothing is asked under A-9. What waits: `approvals list`");
     assert_snapshot!(fleet.says("ines", "reopen A-1").await, @"Nothing has expired under A-1.");
     assert_eq!(
         fleet.decision("A-1.1/ask").await,
@@ -261,11 +261,13 @@ async fn nobody_decided_in_time_and_a_person_opens_it_again() {
     fleet.restart_after(37).await;
     assert_eq!(fleet.state(&id), "requested");
     let escalation = fleet.message(&format!("escalation:{}", id.key()), |_| true).await;
-    assert_snapshot!(escalation.text.replace(&id.key(), "KEY"), @"⏳ owner, reviewer: half of the time to decide is over. **Merge 4444444 into main** (A-1, alpha): approve KEY or deny KEY");
+    assert_snapshot!(escalation.text.replace(&id.key(), "KEY"), @"⏳ owner, reviewer: half of the time to decide is over. **Merge 4444444 into main** (A-1, alpha): `approve KEY` or `deny KEY`");
     fleet.restart_after(36).await;
     assert_eq!(fleet.state(&id), "expired");
     let card = fleet.message(&format!("approval:{id}"), |card| card.buttons.is_empty()).await;
-    assert!(card.text.contains("A person can ask again: reopen"), "{}", card.text);
+    assert!(card.text.contains("A person can ask again: `reopen"), "{}", card.text);
+    let call = fleet.message(&format!("escalation:{}", id.key()), |call| call.text == card.text).await;
+    assert!(call.mentions.is_empty(), "the call is closed with the card, and calls nobody");
     assert_eq!(fleet.outcomes("A-1.1/ask").await.len(), 1, "the run waits as it is: nothing is thrown away");
     fleet.request("A-1.1/ask/1", Fleet::ask_merge(merge())).await;
     let said = reason(fleet.first("A-1.1/ask/1").await);
@@ -357,7 +359,7 @@ async fn a_yes_in_chat_is_given_as_the_policy_asks_and_by_whoever_proved_who_the
     let card = fleet.message(&format!("approval:{id}"), |card| card.text.contains("until")).await;
     let lines: Vec<&str> = card.text.lines().collect();
     assert!(lines[2].starts_with("Decide until 2"), "{}", card.text);
-    assert_snapshot!(lines[4].replace(&id.key(), "KEY"), @r"On: sample main \#7. Type: approve KEY sample main \#7");
+    assert_snapshot!(lines[4].replace(&id.key(), "KEY"), @r"On: sample main \#7. Type: `approve KEY sample main #7`");
     assert_eq!(card.buttons.len(), 1, "a button alone says nothing");
     assert_snapshot!(fleet.says("ines", "approve A-1").await, @"A yes to this takes the name of what it is done to, typed out.");
     assert_snapshot!(fleet.says("ines", "approve A-1 sample main #8").await, @"What was typed is not the name of what this is done to: sample main #7.");

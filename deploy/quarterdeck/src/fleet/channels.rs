@@ -134,6 +134,17 @@ impl Links for Linking {
         self.discord.then_some(Service::Discord).into_iter().chain(github).collect()
     }
 
+    async fn accounts(&self, person: &PersonId) -> Result<Vec<qd_types::Identity>, String> {
+        let profile = self.roster.find(person).await.map_err(|error| format!("{error}."))?;
+        let identities = profile.into_iter().flat_map(|profile| profile.identities);
+        let account = |one: Identity| {
+            let (service, account) =
+                one.to_string().split_once(':').map(|(a, b)| (a.to_owned(), b.to_owned()))?;
+            Some(qd_types::Identity { service, account })
+        };
+        Ok(identities.filter_map(account).collect())
+    }
+
     async fn link(&self, person: &PersonId, identity: &qd_types::Identity) -> Result<(), String> {
         let text = format!("{}:{}", identity.service, identity.account);
         let identity: Identity = text.parse().map_err(|error: qd_types::IdError| format!("{error}."))?;

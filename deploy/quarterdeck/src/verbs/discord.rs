@@ -172,7 +172,7 @@ pub(super) async fn setup(common: &Common, flags: DiscordSetup) -> Done {
     } else {
         return Err(UserError::failed(UNREAD));
     }
-    let needs: Vec<&str> = permissions(threads).map(|(name, _)| name).collect();
+    let needs: Vec<&str> = permissions(threads).collect();
     let Some(guild) = guild else {
         say::line(&format!("It is not in the guild {guild_id} yet. It needs there: {}.", needs.join(", ")));
         say::line(

@@ -29,7 +29,7 @@ pub struct Guild {
 
 impl Guild {
     /// Two people merge; whoever files a feature is neither.
-    async fn new(more: &str) -> Self {
+    pub async fn new(more: &str) -> Self {
         Self::with("", "echo hello > hello.txt; echo Said hello.", more).await
     }
 
@@ -206,106 +206,6 @@ async fn a_message_becomes_a_feature_and_two_people_merge_it() {
 
     let late = guild.types(guild.ines, "approve", json!([{"name": "id", "type": 3, "value": "A-1"}])).await;
     assert!(late.starts_with("A-1 was already approved at "), "{late}");
-    guild.is_content();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_command_answers_in_time_and_for_one_person_alone() {
-    let guild = Guild::new("").await;
-    let _up = guild.up(&[]).await;
-    let (card, _) = guild.asked().await;
-    let sub = |name: &str, options: Value| json!([{"name": name, "type": 1, "options": options}]);
-    let value = |name: &str, value: &str| json!({"name": name, "type": 3, "value": value});
-    let all = [
-        ("fleet", sub("status", json!([]))),
-        ("fleet", sub("teams", json!([]))),
-        ("fleet", sub("cost", json!([]))),
-        ("fleet", sub("risks", json!([]))),
-        ("milestone", json!([])),
-        ("board", sub("show", json!([]))),
-        ("board", sub("search", json!([value("words", "hello")]))),
-        ("board", sub("why", json!([value("id", "A-1")]))),
-        ("standup", sub("now", json!([]))),
-        ("ask", json!([value("team", "alpha"), value("question", "What about hello?")])),
-        ("person", json!([])),
-        ("policy", sub("explain", json!([value("action", "feature.add")]))),
-        ("policy", sub("explain", json!([value("action", "feature.ad")]))),
-        ("vm", sub("list", json!([]))),
-        ("link", sub("github", json!([]))),
-        ("audit", sub("show", json!([value("what", "A-9")]))),
-        ("feature", sub("show", json!([value("id", "A-9")]))),
-    ];
-    let mut told = Vec::new();
-    for (name, options) in all {
-        let asked = guild.fake.slash(guild.olaf, guild.dev, name, options.clone());
-        let answer = guild.fake.answer(asked).await.unwrap();
-        let path = options[0]["name"].as_str().filter(|_| options[0]["type"] == 1).unwrap_or_default();
-        told.push(format!("/{name} {path}\n{}", tame(answer.text())));
-    }
-    insta::assert_snapshot!(told.join("\n\n"), @r#"
-    /fleet status
-    alpha is heard: no run · asks 1.
-
-    /fleet teams
-    alpha: 1 asks
-
-    /fleet cost
-    alpha: nothing metered
-
-    /fleet risks
-    No risk is known: nothing is red, nothing is stuck, nobody keeps anybody waiting.
-
-    /milestone 
-    No team has reported a milestone.
-
-    /board show
-    `▰▰▰▰▰▰▰▱▱` A-1 Say hello · alpha: Asks to merge 4f2a91c into main. 2 more owner or reviewer.
-
-    /board search
-    A-1 Say hello · alpha: Asks to merge 4f2a91c into main. 2 more owner or reviewer.
-
-    /board why
-    A-1: Asks to merge 4f2a91c into main. 2 more owner or reviewer.
-
-    /standup now
-    **alpha, since WHEN** Asks 1
-    Decisions: 3 approved
-
-    /ask 
-    Sent to alpha. The answer comes in #dev.
-
-    /person 
-    You are olaf, discord:1100000000037748736: operator. 0 of what is asked may be decided by you.
-
-    /policy explain
-    You may: file a feature.
-
-    /policy explain
-    There is no action "feature.ad". Did you mean feature.add?
-
-    /vm list
-    No host for virtual machines is configured where the bot runs: a person sets PROXMOX_HOST and its like there.
-
-    /link github
-    GitHub is not configured here, so there is nothing to link.
-
-    /audit show
-    No team has reported a feature A-9.
-
-    /feature show
-    No team has reported a feature A-9.
-    "#);
-    let typing = guild.fake.complete(
-        guild.ines,
-        guild.dev,
-        "standup",
-        sub("now", json!([{"name": "team", "type": 3, "value": "al", "focused": true}])),
-    );
-    let choices = guild.fake.answer(typing).await.unwrap().data;
-    assert_eq!(choices["choices"][0]["value"], "alpha", "{choices}");
-    insta::assert_snapshot!(guild.types(guild.ines, "deny", json!([value("id", "A-1"), value("reason", "not now")])).await, @"Denied.");
-    let (closed, _) = guild.seen(guild.approvals, |text| text.starts_with('✘')).await;
-    assert_eq!(closed, card);
     guild.is_content();
 }
 

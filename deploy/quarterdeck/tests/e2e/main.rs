@@ -14,6 +14,7 @@
 
 mod acp;
 mod agents;
+mod answers;
 mod apart;
 mod approvals;
 mod asked;

@@ -123,9 +123,10 @@ fn tame(text: &str) -> String {
         _ => line.to_owned(),
     };
     let text = text.lines().map(line).collect::<Vec<_>>().join("\n");
+    let is_key = |word: &str| word.len() == 26 && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let word = |word: &str| match word.trim_start_matches('(').parse::<u32>() {
         Ok(100..200) => "NUMBER".to_owned(),
-        _ if word.len() == 26 && word.bytes().all(|byte| byte.is_ascii_alphanumeric()) => "KEY".to_owned(),
+        _ if is_key(word.trim_start_matches("id:")) => word.replace(word.trim_start_matches("id:"), "KEY"),
         _ => word.to_owned(),
     };
     let words = |line: &str| line.split(' ').map(word).collect::<Vec<_>>().join(" ");
@@ -225,7 +226,7 @@ async fn a_machine_is_ordered_agreed_to_made_and_taken_away_in_chat() {
     It is deleted with its disks and snapshots. No backup is made.
     Decide until WHEN: 2 owners, not the requester. 0 of 2 so far. By button, then the name that stands behind “On”, typed out.
     Digest 9be1 40c7 d2aa
-    On: team beta. Type: approve KEY team beta
+    On: team beta. Type: `/approve id:KEY name:team beta`
     ");
     assert_eq!(destroys(&guild.fake, &guild, guild.ines, of_end).await, "Noted: 1 of 2.");
     assert_eq!(destroys(&guild.fake, &guild, mara, of_end).await, "Approved.");
