@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 /// Its arguments.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Wanted {
+pub(crate) struct Wanted {
     name: String,
     #[serde(default)]
     port: Option<u16>,
@@ -28,7 +28,7 @@ struct Place {
 
 /// Its result.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Made {
+pub(crate) struct Made {
     name: String,
 }
 
@@ -57,13 +57,13 @@ impl Change for Small {
 }
 
 /// A server of that tool.
-pub fn server() -> Result<Server, ToolError> {
+pub(crate) fn server() -> Result<Server, ToolError> {
     Server::new("things", "Things.").change(Small)
 }
 
 /// Asserts that what gets past the parser means to the tool what it meant to whoever looked at it: nothing is added, nothing
 /// but the guard's own argument is taken away, nothing is read as something else.
-pub fn holds(server: &Server, text: &[u8]) {
+pub(crate) fn holds(server: &Server, text: &[u8]) {
     let Ok(arguments) = strict::object(text) else { return };
     let team = "alpha".parse().ok();
     let Some(team) = team else { return };

@@ -76,8 +76,11 @@ pub(super) async fn foreign(common: &Common, asked: Foreign) -> Done {
     let server = proxy.server().map_err(|error| failed(&error))?;
     home.aside = Some(proxy.aside());
     let served = match asked.listening.listen {
-        Some(_) => home.listen(common, &asked.name, server, &asked.listening, asked.allow_private).await,
-        None => home.serve(common, &asked.name, server).await,
+        Some(_) => {
+            let (listening, private) = (&asked.listening, asked.allow_private);
+            Box::pin(home.listen(common, &asked.name, server, listening, private)).await
+        }
+        None => Box::pin(home.serve(common, &asked.name, server)).await,
     };
     if let Some(child) = &mut child {
         child.kill().await.ok();

@@ -180,9 +180,10 @@ pub(super) async fn serve(common: &Common, name: &str, asked: Alone) -> Done {
     let made = made.ok_or_else(|| UserError::usage(format!("there is no server {name}")))?;
     let server = made.map_err(|error| UserError::from_error(&error))?;
     if over_http {
-        return home.listen(common, name, server, &asked.listening, asked.allow_private).await;
+        let (listening, private) = (&asked.listening, asked.allow_private);
+        return Box::pin(home.listen(common, name, server, listening, private)).await;
     }
-    home.serve(common, name, server).await
+    Box::pin(home.serve(common, name, server)).await
 }
 
 /// The guard over one of them, for a command that calls its tools as the person at this computer.
