@@ -10,8 +10,8 @@ use qd_core::chat::Commands;
 use qd_text::say;
 use serenity::{
     all::{
-        ChannelId, ClientBuilder, Context, EventHandler, GatewayIntents, Guild, GuildChannel, GuildId,
-        Interaction, Message, MessageId, PartialGuildChannel, Reaction, Ready, ResumedEvent,
+        ChannelId, ClientBuilder, Context, Event, EventHandler, GatewayIntents, Guild, GuildChannel, GuildId,
+        Interaction, Message, MessageId, PartialGuildChannel, RawEventHandler, Reaction, Ready, ResumedEvent,
         UnavailableGuild,
     },
     gateway::{GatewayError, ShardManager},
@@ -64,10 +64,37 @@ pub(crate) async fn run(discord: Discord, commands: Arc<dyn Commands>) -> Result
     let http = http(&config.token, config.address.as_deref());
     let intents = intents(config.threads);
     let handler = Handler { discord, commands };
-    let mut client =
-        ClientBuilder::new_with_http(http, intents).event_handler(handler).await.map_err(ended)?;
+    let client = ClientBuilder::new_with_http(http, intents).event_handler(handler).raw_event_handler(Unread);
+    let mut client = client.await.map_err(ended)?;
     let _stop = Stop(client.shard_manager.clone());
     client.start().await.map_err(ended)
+}
+
+/// What is heard, as Discord calls it. Other kinds come and go without a loss.
+const HEARD: [&str; 9] = [
+    "READY",
+    "INTERACTION_CREATE",
+    "MESSAGE_CREATE",
+    "MESSAGE_DELETE",
+    "MESSAGE_DELETE_BULK",
+    "MESSAGE_REACTION_ADD",
+    "MESSAGE_REACTION_REMOVE",
+    "GUILD_CREATE",
+    "GUILD_DELETE",
+];
+
+/// The library drops an event that misses a field without a word: it is said here.
+struct Unread;
+
+#[async_trait]
+impl RawEventHandler for Unread {
+    async fn raw_event(&self, _: Context, event: Event) {
+        if let Event::Unknown(event) = event
+            && HEARD.contains(&event.kind.as_str())
+        {
+            tracing::error!(kind = event.kind, "Discord told of something that can't be read");
+        }
+    }
 }
 
 /// The library's connection has a task of its own: it ends when ours does.

@@ -119,7 +119,7 @@ fn timed(text: &str) -> String {
         let moment = begin.and_then(|begin| before.split_at_checked(begin)).and_then(|(before, moment)| {
             let read = jiff::civil::DateTime::strptime("%Y-%m-%d %H:%M", moment).ok()?;
             let second = read.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second();
-            let left = before.ends_with("until ").then(|| format!(" (<t:{second}:R>)")).unwrap_or_default();
+            let left = if before.ends_with("until ") { format!(" (<t:{second}:R>)") } else { String::new() };
             Some(format!("{before}<t:{second}:f>{left}"))
         });
         match moment {

@@ -1,4 +1,4 @@
-//! What is given while nobody listens, and what comes of reactions.
+//! Bad hours: what is given while nobody listens, what Discord does not take yet, and what comes of reactions.
 
 use qd_testkit::discord::Drop;
 
@@ -49,7 +49,8 @@ async fn an_event_that_the_library_drops_is_noticed() {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert_eq!(guild.dropped().len(), 1, "a test that ends well has none of them");
+    let dropped = guild.dropped();
+    assert_eq!(dropped, ["Discord told of something that can't be read"], "a test that ends well has none");
 }
 
 #[tokio::test]
@@ -84,5 +85,30 @@ async fn what_discord_did_not_say_at_first_is_asked_again() {
     guild.fake.fail(503, 25);
     insta::assert_snapshot!(guild.hears(1).await.join("\n"), @"omar (owner) by Reaction: approve 01ARZ3NDEKTSV4RRFFQ69G5FAV");
     assert!(!guild.fake.commands().is_empty());
+    guild.is_content();
+}
+
+#[tokio::test]
+async fn a_storm_of_429_loses_nothing_and_posts_nothing_twice() {
+    let guild = Guild::new().await;
+    guild.fake.limit("POST /channels/{}/messages", 2, Duration::from_millis(300));
+    for number in 0..8 {
+        let key = MessageKey(format!("alert:alpha:{number}:0"));
+        let alert = Message {
+            channel: Channel::Alerts,
+            about: None,
+            key,
+            text: format!("⚠ {number}"),
+            picture: None,
+            buttons: Vec::new(),
+            reactions: Vec::new(),
+            mentions: Vec::new(),
+        };
+        while let Err(error) = guild.discord.put(&alert).await {
+            assert!(matches!(error, ChatError::Unavailable(_)), "{error}");
+        }
+    }
+    assert_eq!(guild.fake.messages(guild.config.channels.alerts).len(), 8);
+    assert!(guild.fake.requests().iter().any(|request| request.ends_with("429")));
     guild.is_content();
 }
