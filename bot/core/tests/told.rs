@@ -173,7 +173,7 @@ fn the_name_of_a_file_is_inert_on_a_card() {
     **Push 4444444, which changes a⟨U+202E⟩b \[free\](https:~//evil.example) \*\*Decide:\*\* nobody. @~everyone and 1 more** (A-1, team-001)
     a⟨U+202E⟩b \[free\](https:~//evil.example) \*\*Decide:\*\* nobody. @~everyone is not only code: it runs with rights of its own. 1 file.
     Decide: 1 owner or reviewer, not the requester. 0 of 1 so far. By button.
-    Digest 6b4a 3f18 e95c
+    Digest e3ed ad4c d0b5
     Careful: It holds marks that turn the direction of writing; they are shown as ⟨U+…⟩.
     Careful: “.github/workflows/аci.yml” mixes letters of several scripts.
     "#);

@@ -298,7 +298,7 @@ mod tests {
         assert_eq!(target(text).as_deref(), Some("vm-117/pre_upgrade"));
         let facts = "On: ines. Arguments: {}.\nOn: ines. Type: approve 01ARZ3 ines";
         assert_eq!(target(facts).as_deref(), Some("ines"));
-        insta::assert_snapshot!(modal("01ARZ3", target(text).as_deref()), @r#"{"custom_id":"typed 01ARZ3","title":"It can't be brought back","components":[{"type":1,"components":[{"type":4,"custom_id":"name","style":1,"label":"Type the name to approve","placeholder":"vm-117/pre_upgrade","required":true}]}]}"#);
+        insta::assert_snapshot!(modal("01ARZ3", target(text).as_deref()), @r#"{"custom_id":"typed 01ARZ3","title":"This takes the name, typed out","components":[{"type":1,"components":[{"type":4,"custom_id":"name","style":1,"label":"Type the name to approve","placeholder":"vm-117/pre_upgrade","required":true}]}]}"#);
     }
 
     #[test]

@@ -578,3 +578,18 @@ async fn where_no_files_may_be_attached_the_words_go_alone() {
     assert_eq!(guild.fake.messages(dev)[0]["attachments"].as_array().unwrap().len(), 1);
     guild.is_content();
 }
+
+#[tokio::test]
+async fn a_person_gives_so_many_commands_in_a_minute_and_no_more() {
+    let mut guild = Guild::new().await;
+    guild.config.per_minute = 2;
+    guild.discord = Discord::new(guild.config.clone(), guild.known.clone());
+    guild.listen().await;
+    for told in ["Noted.", "Noted.", "That is more than 2 in a minute, so nothing was done. Wait a little."] {
+        let asked = guild.fake.slash(guild.ines, guild.approvals(), "help", json!([]));
+        assert_eq!(guild.fake.answer(asked).await.unwrap().text(), told);
+    }
+    let other = guild.fake.slash(guild.omar, guild.approvals(), "help", json!([]));
+    assert_eq!(guild.fake.answer(other).await.unwrap().text(), "Noted.", "another has their own minute");
+    guild.is_content();
+}

@@ -259,6 +259,6 @@ async fn orders_reach_an_instance_that_knows_of_more_than_the_bot_does() {
     fleet.says("ines", "approve A-1").await;
     // The bot that sent these is gone with its database.
     fleet.knows(Ack { epoch: 1, seq: 7 });
-    assert_eq!(votes(&mut fleet).await.len(), 1);
+    assert_eq!(voted(&mut fleet).await.len(), 1);
     assert!(fleet.has().epoch > 1, "a new epoch begins: {:?}", fleet.has());
 }

@@ -304,7 +304,7 @@ impl Fleet {
     }
 
     pub(crate) async fn orders(&mut self) -> &[Order] {
-        let (alpha, briefly) = (alpha(), Duration::from_millis(50));
+        let (alpha, briefly) = (alpha(), Duration::from_millis(250));
         if let Ok(more) = tokio::time::timeout(briefly, self.hub().orders(&alpha, self.after)).await {
             for envelope in more.unwrap() {
                 self.after = Ack { epoch: envelope.epoch, seq: envelope.seq };

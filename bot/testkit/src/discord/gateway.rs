@@ -1,11 +1,11 @@
 //! The gateway: hello, identify, resume, heartbeats, dispatches.
 //! <https://docs.discord.com/developers/events/gateway>
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
 use super::{Shared, TOKEN, shapes, world::World};
 
@@ -13,6 +13,12 @@ use super::{Shared, TOKEN, shapes, world::World};
 const PRIVILEGED: u64 = 1 << 1 | 1 << 8 | 1 << 15;
 /// The intent for what people write.
 pub(super) const CONTENT: u64 = 1 << 15;
+
+/// What a client may say. <https://docs.discord.com/developers/events/gateway#rate-limiting>
+const PER_MINUTE: usize = 120;
+const MINUTE: Duration = Duration::from_secs(60);
+/// A busy machine is no silent client.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// What a test does to a connection.
 #[derive(Debug, Clone)]
@@ -77,8 +83,12 @@ pub(super) async fn serve(shared: Arc<Shared>, mut socket: WebSocket) {
     {
         return;
     }
+    let (mut lately, mut beat) = (VecDeque::new(), Instant::now());
+    // https://docs.discord.com/developers/events/gateway#sending-heartbeats: who is not heard of is gone.
+    let silent = Duration::from_millis(heartbeat) * 2 + GRACE;
     loop {
         let heard = tokio::select! {
+            () = tokio::time::sleep_until(beat + silent) => return close(&mut socket, 4009).await,
             told = out.recv() => {
                 let end = match told {
                     Some(Out::Event(event)) => say(&mut socket, &event).await.is_err(),
@@ -98,6 +108,16 @@ pub(super) async fn serve(shared: Arc<Shared>, mut socket: WebSocket) {
             shared.change(|world| world.complain("gateway: not JSON".to_owned()));
             return close(&mut socket, 4002).await;
         };
+        let now = Instant::now();
+        if heard["op"] == 1 {
+            beat = now;
+        }
+        lately.push_back(now);
+        lately.retain(|at| now - *at < MINUTE);
+        if lately.len() > PER_MINUTE {
+            shared.change(|world| world.complain("gateway: more than 120 events in a minute".to_owned()));
+            return close(&mut socket, 4008).await;
+        }
         match take(&shared, &heard, &wire) {
             Ok(answers) => {
                 for answer in answers {

@@ -28,6 +28,7 @@ const ADD_REACTIONS: u64 = 1 << 6;
 const VIEW_CHANNEL: u64 = 1 << 10;
 const SEND_MESSAGES: u64 = 1 << 11;
 const EMBED_LINKS: u64 = 1 << 14;
+const READ_HISTORY: u64 = 1 << 16;
 const ATTACH_FILES: u64 = 1 << 15;
 const CREATE_THREADS: u64 = 1 << 35;
 const SEND_IN_THREADS: u64 = 1 << 38;
@@ -97,9 +98,19 @@ pub(super) fn handle(world: &mut World, asked: &Asked) -> Done {
                 ("POST", []) if is_thread => SEND_IN_THREADS | EMBED_LINKS,
                 ("POST", []) => SEND_MESSAGES | EMBED_LINKS,
                 ("POST", [_, "threads"]) => CREATE_THREADS,
-                ("PUT", _) => ADD_REACTIONS,
+                // https://docs.discord.com/developers/resources/message#create-reaction
+                ("PUT", _) => ADD_REACTIONS | READ_HISTORY,
+                // https://docs.discord.com/developers/resources/message#get-channel-message
+                ("GET", [_]) => READ_HISTORY,
                 _ => 0,
             };
+            // https://docs.discord.com/developers/resources/message#create-message: a reply needs what it replies to.
+            let replies = asked.method == "POST" && body.get("message_reference").is_some();
+            let needed = if replies { needed | READ_HISTORY } else { needed };
+            // https://docs.discord.com/developers/resources/message#get-channel-messages: without it, nothing is there.
+            if asked.method == "GET" && rest.is_empty() && denied & READ_HISTORY != 0 {
+                return Ok(Some(json!([])));
+            }
             let needed = if asked.uploads.is_empty() { needed } else { needed | ATTACH_FILES };
             if denied & needed != 0 {
                 return Err(Refusal(403, 50_013, "Missing Permissions".to_owned()));

@@ -397,3 +397,25 @@ async fn what_discord_does_not_show_stands_on_the_local_page() {
     guild.seen(guild.dev, |text| text.contains("Say goodbye")).await;
     guild.is_content();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_team_has_a_picture_of_its_board_with_words_for_it() {
+    let guild = Guild::new("").await;
+    let _up = guild.up(&[]).await;
+    guild.asked().await;
+    let pictured = |message: &Value| message["attachments"].as_array().is_some_and(|all| !all.is_empty());
+    let deadline = Instant::now() + PATIENCE;
+    let message = loop {
+        if let Some(message) = guild.fake.messages(guild.dev).into_iter().find(pictured) {
+            break message;
+        }
+        assert!(Instant::now() < deadline, "{:#?}", guild.fake.messages(guild.dev));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    let file = &message["attachments"][0];
+    let described = file["description"].as_str().unwrap();
+    assert!(described.contains("A-1"), "{described}");
+    let bytes = guild.fake.file(file["id"].as_str().unwrap().parse().unwrap()).unwrap();
+    assert!(bytes.starts_with(b"\x89PNG"), "a picture");
+    guild.is_content();
+}
