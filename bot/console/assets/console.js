@@ -8,16 +8,25 @@
     timer = setTimeout(async () => {
       const answer = await fetch("/console/fragment");
       if (!answer.ok) return;
-      channels.innerHTML = await answer.text();
+      const fresh = await answer.text();
+      // What somebody is typing under a message stays.
+      const place = (input) => input.closest("[data-message]").dataset.message;
+      const typed = [...channels.querySelectorAll("input[name=words]")].map((input) => [place(input), input.value, input === document.activeElement]);
+      channels.innerHTML = fresh;
+      for (const [message, value, focused] of typed) {
+        const input = channels.querySelector(`[data-message="${message}"] input[name=words]`);
+        if (input && value) input.value = value;
+        if (input && focused) input.focus();
+      }
       window.quarterdeck.tick();
     }, 120);
   });
   // A page that is kept for the back button would keep one of the six connections that a browser has for a host.
   addEventListener("pagehide", () => source.close());
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
-  const send = async (command) => {
+  const send = async (fields) => {
     const answer = await fetch("/console/command", {
-      method: "POST", headers: { accept: "text/plain" }, body: new URLSearchParams({ text: command }),
+      method: "POST", headers: { accept: "text/plain" }, body: new URLSearchParams(fields),
     });
     said.hidden = false;
     said.textContent = await answer.text();
@@ -25,10 +34,10 @@
   };
   document.getElementById("command").addEventListener("submit", (event) => {
     event.preventDefault();
-    send(text.value).then(() => { text.value = ""; });
+    send({ text: text.value }).then(() => { text.value = ""; });
   });
   channels.addEventListener("submit", (event) => {
     event.preventDefault();
-    send(event.submitter.value);
+    send(new FormData(event.target, event.submitter));
   });
 })();

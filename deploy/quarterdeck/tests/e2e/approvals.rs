@@ -160,6 +160,9 @@ async fn approvals_of_all_teams_are_listed_shown_and_decided_by_what_was_shown()
     let (status, answer) = send(&up.address, "POST /console/command", &form, "text=approve+A-1");
     let said = answer.lines().last().unwrap();
     assert!(status == 200 && said.starts_with("A-1 was already approved at "), "{answer}");
+    // Words that a button asks for stand behind its command.
+    let (_, worded) = send(&up.address, "POST /console/command", &form, "text=approve&words=A-1");
+    assert_eq!(worded.lines().last().unwrap(), said);
     let page = || send(&up.address, "GET /console/fragment", &[&token], "").1;
     assert!(!page().contains("was already approved"), "{}", page());
     // Edits of a channel have a budget: the last one comes when there is room.
