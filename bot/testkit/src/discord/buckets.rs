@@ -54,7 +54,8 @@ impl Buckets {
         Found {
             bucket: bucket.to_owned(),
             limit,
-            remaining: limit - *count,
+            // A limit may have become narrower than what was taken before.
+            remaining: limit.saturating_sub(*count),
             reset_after: (*begin + window).saturating_sub(now),
             over,
         }
